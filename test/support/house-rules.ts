@@ -1,0 +1,227 @@
+/**
+ * The rules of the house as pure functions over a file's path and text. `test/house.test.ts` runs them over the tree.
+ * The rung table is that of the design: a file imports its own rung and those below, never above.
+ */
+import { functionBodies, importsOf, lineAt, maskSource } from "./source-scan.ts";
+
+export interface SourceFile {
+  /** Relative to the root of the repository, with forward slashes. */
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface Violation {
+  readonly path: string;
+  readonly line: number;
+  readonly message: string;
+}
+
+export type HouseRule = (file: SourceFile) => readonly Violation[];
+
+interface Room {
+  readonly folder: string;
+  readonly rung: number;
+  /** npm packages it may import; `any` is for the rooms that touch the world. */
+  readonly packages: readonly string[] | "any";
+}
+
+export const FOLDERS = ["shared", "gateway", "processor", "cli", "test", "bench"] as const;
+const SOURCE_LINES_MAX = 250;
+const TEST_LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 70;
+
+const TESTS_RUNG = 6;
+
+/** The first room whose folder holds the file is its room, so the inner ones come first. */
+const rooms: readonly Room[] = [
+  { folder: "shared/lib/", rung: 0, packages: [] },
+  { folder: "shared/domain/", rung: 1, packages: ["valibot"] },
+  { folder: "shared/ports/", rung: 2, packages: [] },
+  { folder: "shared/telemetry/", rung: 2, packages: ["@opentelemetry/api"] },
+  { folder: "shared/drivers/", rung: 3, packages: "any" },
+  { folder: "gateway/main/", rung: 5, packages: "any" },
+  { folder: "gateway/", rung: 4, packages: ["hono", "valibot"] },
+  { folder: "processor/main/", rung: 5, packages: "any" },
+  { folder: "processor/", rung: 4, packages: [] },
+  { folder: "cli/", rung: 5, packages: "any" },
+  { folder: "test/", rung: TESTS_RUNG, packages: "any" },
+  { folder: "bench/", rung: TESTS_RUNG, packages: "any" },
+];
+
+/** Packages of the workspaces and the folder each lives in. */
+const workspaces: Readonly<Record<string, string>> = {
+  "@posthaste/shared": "shared",
+  "@posthaste/gateway": "gateway",
+  "@posthaste/processor": "processor",
+  posthaste: "cli",
+};
+
+const driverSets = new Set(["embedded", "distributed", "edge"]);
+
+const forbiddenGlobals: readonly (readonly [RegExp, string])[] = [
+  [/\bDate\s*\.\s*now\b/g, "Date.now: take a Clock"],
+  [/\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<![.\w$]|new\s+)Date\s*\(/g, "the time of day by Date: take a Clock"],
+  [/\bMath\s*\.\s*random\b/g, "Math.random: take an Entropy"],
+  [/(?<![.\w$])(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b(?!\s*\??:)/g, "a timer: take a Clock"],
+  [/(?<![.\w$])performance\b(?!\s*\??:)/g, "performance: take a Clock"],
+  [/(?<![.\w$])crypto\b(?!\s*\??:)/g, "crypto: take a Hasher, an Entropy or a Sealer"],
+  [/(?<![.\w$])fetch\b(?!\s*\??:)/g, "fetch: take a Transport"],
+  [/(?<![.\w$])process\s*[.[]/g, "process: main reads the environment and passes typed values"],
+  [/(?<![.\w$])(?:globalThis|Bun|Deno)\s*[.[]/g, "a global of one runtime: take it as an argument"],
+];
+
+/** Imports go down the rungs only, within the table's exceptions. */
+export const importRungs: HouseRule = (file) => {
+  const own = roomOf(file.path);
+  if (own === undefined || own.rung === TESTS_RUNG) return [];
+  return everyImport(file, ({ target }) => {
+    if (target === undefined) return undefined;
+    const other = roomOf(target);
+    if (other === undefined) return `imports ${target}, which is in no room of the rung table`;
+    if (other.rung === TESTS_RUNG) return `imports ${target}; test/ and bench/ are imported by nobody`;
+    if (other.rung > own.rung) return `rung ${own.rung} imports upward: ${target} is on rung ${other.rung}`;
+    if (other.rung === 5 && other.folder !== own.folder)
+      return `imports ${target}; ${other.folder} is imported by nobody`;
+    if (own.rung === 4 && other.rung === 3) return `imports the driver ${target}; take the port as an argument`;
+    const pair = [workspaceOf(file.path), workspaceOf(target)].toSorted().join(" ");
+    return pair === "gateway processor" ? `imports ${target}; gateway and processor never see each other` : undefined;
+  });
+};
+
+/** One kind of driver never imports another; only the three sets gather them, and no kind imports a set. */
+export const driverKinds: HouseRule = (file) => {
+  const own = driverKindOf(file.path);
+  if (own === undefined || driverSets.has(own)) return [];
+  return everyImport(file, ({ target }) => {
+    const other = target === undefined ? undefined : driverKindOf(target);
+    return other === undefined || other === own ? undefined : `driver ${own} imports driver ${other}`;
+  });
+};
+
+/** Across workspaces by package name, within one by relative path, always with `.ts`, and never computed. */
+export const importForm: HouseRule = (file) => {
+  const own = workspaceOf(file.path);
+  const violations = everyImport(file, ({ specifier, target }) => {
+    if (target === undefined) return undefined;
+    if (!/\.(?:ts|json)$/.test(specifier)) return `"${specifier}" lacks its .ts`;
+    const isRelative = specifier.startsWith(".");
+    if (isRelative && workspaceOf(target) !== own) return `"${specifier}" leaves ${own}: import by package name`;
+    return !isRelative && workspaceOf(target) === own
+      ? `"${specifier}" is in this workspace: import relatively`
+      : undefined;
+  });
+  if ((roomOf(file.path)?.rung ?? TESTS_RUNG) >= 5) return violations;
+  return [...violations, ...matches(file, /(?<![.\w$])import\s*\(\s*[^\s"']/g, "import of a computed name")];
+};
+
+/** Each room imports the npm packages that the table gives it; `node:` and `bun:` belong to drivers, main and tests. */
+export const packages: HouseRule = (file) => {
+  const own = roomOf(file.path);
+  if (own === undefined) return [];
+  return everyImport(file, ({ specifier, target }) => {
+    if (target !== undefined) return undefined;
+    const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+    if (name === "undici") return `"undici" is a shim on Bun that drops the address guard: import "undici-npm"`;
+    if (/^bun(?:$|:)/.test(name) && own.rung < 5) return `"${specifier}" exists on Bun alone`;
+    if (own.packages === "any" || own.packages.includes(name)) return undefined;
+    return `${own.folder} may not import "${specifier}" (it may import: ${own.packages.join(", ") || "no package"})`;
+  });
+};
+
+/** Time, chance, hashing, network and environment are arguments below the drivers and main. */
+export const globals: HouseRule = (file) => {
+  const { path } = file;
+  if (path.startsWith("shared/drivers/") || (roomOf(path)?.rung ?? TESTS_RUNG) >= 5) return [];
+  return forbiddenGlobals.flatMap(([pattern, message]) => matches(file, pattern, message));
+};
+
+export const fileLength: HouseRule = ({ path, text }) => {
+  const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
+  const linesMax = roomOf(path)?.rung === TESTS_RUNG ? TEST_LINES_MAX : SOURCE_LINES_MAX;
+  return lines <= linesMax ? [] : [{ path, line: linesMax + 1, message: `${lines} lines, more than ${linesMax}` }];
+};
+
+/** Bodies of `describe` and of the contracts in test/contract are exempt: they are lists of tests. */
+export const functionLength: HouseRule = ({ path, text }) => {
+  const masked = maskSource(text);
+  return functionBodies(masked)
+    .filter(({ lines }) => lines > FUNCTION_LINES_MAX)
+    .filter(({ name }) => !(path.startsWith("test/contract/") && name.endsWith("Contract")))
+    .filter(({ start }) => !/\bdescribe\([^{}]*$/.test(masked.slice(Math.max(0, start - 300), start)))
+    .map(({ name, line, lines }) => {
+      return { path, line, message: `${name || "a function"} has ${lines} lines, more than ${FUNCTION_LINES_MAX}` };
+    });
+};
+
+export const fileNames: HouseRule = ({ path }) => {
+  const parts = path.split("/");
+  const file = parts.pop() ?? "";
+  const stem = file.replace(/(?:\.d)?\.ts$/, "");
+  const isKebab = (part: string): boolean => /^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(part);
+  const at = (message: string): readonly Violation[] => [{ path, line: 1, message }];
+  if (/^(?:utils?|helpers?|types|index)$/.test(stem.split(".")[0] ?? "")) return at("name the thing inside");
+  if (!parts.every(isKebab)) return at("a folder is not in kebab-case");
+  return stem
+    .replace(/\.(?:test|contract)$/, "")
+    .split(".")
+    .every(isKebab)
+    ? []
+    : at("not in kebab-case");
+};
+
+export const namedExports: HouseRule = (file) => {
+  if (file.path === "gateway/main/worker.ts") return [];
+  return matches(file, /\bexport\s+default\b|\bas\s+default\b/g, "default export");
+};
+
+/** No `any`, and no comment that silences the compiler. */
+export const noAny: HouseRule = (file) => {
+  const any = matches(file, /(?:\b(?:as|is|extends)|[:<>,|&=])\s*any\b(?!\s*[(:=.])/g, "any: say what it is");
+  const comments = [...file.text.matchAll(/(?:\/\/|\/\*)[\s*]*@ts-(?:ignore|nocheck)/g)].map(({ index }) => {
+    return { path: file.path, line: lineAt(file.text, index), message: "the compiler is silenced" };
+  });
+  return [...any, ...comments];
+};
+
+/** `path:line message`, as editors understand it. */
+export function describeViolation({ path, line, message }: Violation): string {
+  return `${path}:${line} ${message}`;
+}
+
+function roomOf(path: string): Room | undefined {
+  return rooms.find(({ folder }) => path.startsWith(folder));
+}
+
+/** The workspace's folder; tests and benches belong to the root package. */
+function workspaceOf(path: string): string {
+  const folder = path.split("/")[0] ?? "";
+  return Object.values(workspaces).includes(folder) ? folder : "the root";
+}
+
+function driverKindOf(path: string): string | undefined {
+  return /^shared\/drivers\/([^/.]+)/.exec(path)?.[1];
+}
+
+/** The path in the repository that a specifier names, undefined for a package that is not ours. */
+function targetOf(from: string, specifier: string): string | undefined {
+  if (specifier.startsWith(".")) {
+    return new URL(specifier, `file:///${from}`).pathname.slice(1);
+  }
+  const owner = Object.entries(workspaces).find(([name]) => specifier === name || specifier.startsWith(`${name}/`));
+  return owner === undefined ? undefined : `${owner[1]}${specifier.slice(owner[0].length)}`;
+}
+
+function everyImport(
+  file: SourceFile,
+  judge: (found: { specifier: string; target: string | undefined }) => string | undefined,
+): readonly Violation[] {
+  return importsOf(file.text, maskSource(file.text)).flatMap(({ specifier, line }) => {
+    const message = judge({ specifier, target: targetOf(file.path, specifier) });
+    return message === undefined ? [] : [{ path: file.path, line, message }];
+  });
+}
+
+function matches({ path, text }: SourceFile, pattern: RegExp, message: string): readonly Violation[] {
+  const masked = maskSource(text);
+  return [...masked.matchAll(pattern)].map(({ index }) => ({ path, line: lineAt(masked, index), message }));
+}

@@ -1,0 +1,82 @@
+/**
+ * How each runtime runs node:test files, and how its report is read. All three print for people; the patterns here are
+ * those of Bun 1.4.5, Node 24.21.0 and Deno 2.9.5, and a report they do not fit counts as a failure.
+ */
+
+export interface Tally {
+  readonly passed: number;
+  readonly failed: number;
+  /** Skipped, ignored, todo or cancelled. */
+  readonly skipped: number;
+}
+
+export interface Report extends Tally {
+  /** Files in which the runtime found no test. */
+  readonly emptyFiles: readonly string[];
+}
+
+export interface Runtime {
+  readonly name: "Bun" | "Node" | "Deno";
+  /** The arguments after the binary; `files` are relative to the root, `timeoutMs` bounds one test where it can. */
+  arguments(files: readonly string[], timeoutMs: number): readonly string[];
+  /** A line that says only that something passed. */
+  isNoise(line: string): boolean;
+  read(lines: readonly string[], files: readonly string[]): Report;
+}
+
+export const bun: Runtime = {
+  name: "Bun",
+  arguments: (files, timeoutMs) => ["test", "--timeout", String(timeoutMs), ...files.map((file) => `./${file}`)],
+  isNoise: (line) => /^(?:\(pass\) .*|bun test v.*|(?:::group::)?\S+\.test\.ts:|::endgroup::|)$/.test(line),
+  read(lines, files) {
+    let file = "";
+    const seen = new Set<string>();
+    for (const line of lines) {
+      file = /^(?:::group::)?(\S+\.test\.ts):$/.exec(line)?.[1] ?? file;
+      if (/^\((?:pass|fail|skip|todo)\) /.test(line)) seen.add(file);
+    }
+    const count = (word: string): number => lastNumber(lines, new RegExp(`^ *(\\d+) ${word}s?$`));
+    return {
+      passed: count("pass"),
+      // An error between tests is counted among the failures too, unless it came after the last file.
+      failed: Math.max(count("fail"), count("error")),
+      skipped: count("skip") + count("todo"),
+      emptyFiles: files.filter((name) => !seen.has(name)),
+    };
+  },
+};
+
+export const node: Runtime = {
+  name: "Node",
+  arguments: (files, timeoutMs) => ["--test", "--test-reporter=spec", `--test-timeout=${timeoutMs}`, ...files],
+  isNoise: (line) => /^\s*✔ |^ℹ [a-z_]+ [\d.]+$|^$/.test(line),
+  read(lines, files) {
+    const count = (word: string): number => lastNumber(lines, new RegExp(`^ℹ ${word} (\\d+)$`));
+    // Node reports a file without tests as one test that passed and bears the file's name.
+    const emptyFiles = files.filter((file) => lines.some((line) => line.startsWith(`✔ ${file} (`)));
+    return {
+      passed: count("pass") - emptyFiles.length,
+      failed: count("fail"),
+      skipped: count("skipped") + count("todo") + count("cancelled"),
+      emptyFiles,
+    };
+  },
+};
+
+export const deno: Runtime = {
+  name: "Deno",
+  arguments: (files) => ["test", "-A", "--no-check", "--no-lock", "--node-modules-dir=manual", ...files],
+  isNoise: (line) => /^running \d+ tests? from |\.\.\. ok \(|^$/.test(line),
+  read(lines, files) {
+    const summary = lines.findLast((line) => /^(?:ok|FAILED) \| \d+ passed/.test(line)) ?? "";
+    const count = (word: string): number => Number(new RegExp(`\\| (\\d+) ${word}`).exec(summary)?.[1] ?? 0);
+    const isEmpty = (file: string): boolean => lines.includes(`running 0 tests from ./${file}`);
+    const [passed, failed, skipped] = [count("passed"), count("failed"), count("ignored")];
+    return { passed, failed, skipped, emptyFiles: files.filter(isEmpty) };
+  },
+};
+
+function lastNumber(lines: readonly string[], pattern: RegExp): number {
+  const line = lines.findLast((candidate) => pattern.test(candidate));
+  return line === undefined ? 0 : Number(pattern.exec(line)?.[1]);
+}
