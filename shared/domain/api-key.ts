@@ -1,0 +1,78 @@
+/**
+ * API keys: 200 random bits behind a visible prefix, shown once, stored as SHA-256 only (a slow hash adds nothing to
+ * a high-entropy key and is paid on every request; OWASP REST Security cheat sheet for the rest).
+ */
+import * as v from "valibot";
+import type { Entropy, Hasher } from "../lib/ambient.ts";
+import { encodeBase32 } from "./base32.ts";
+import { Instant, TenantName } from "./event.ts";
+import type { RateLimit } from "./endpoint.ts";
+import { RateLimitSetting } from "./endpoint.ts";
+import { encodeHex } from "./hex.ts";
+
+export const Scope = v.picklist(["publish", "manage", "read"], "must be publish, manage or read");
+export type Scope = v.InferOutput<typeof Scope>;
+
+export const DEFAULT_TENANT = "default";
+/** The reserved tenant whose endpoints get our own alerts; operator keys only. */
+export const OPERATOR_TENANT = "operator";
+
+export const TENANT_KEY_RATE_LIMIT: RateLimit = { limit: 1000, windowMs: 1000 };
+
+export const API_KEYS_PER_TENANT_MAX = 1000;
+
+export interface ApiKey {
+  readonly id: string;
+  /** Lower-case hex SHA-256 of the key. */
+  readonly hash: string;
+  /** First characters, to recognise it by in a list. */
+  readonly hint: string;
+  readonly name: string;
+  /** Null: an operator key, which acts for any tenant. */
+  readonly tenant: string | null;
+  readonly scopes: readonly Scope[];
+  /** Null: no limit (operator keys). */
+  readonly rateLimit: RateLimit | null;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+  readonly revokedAtMs: number | null;
+}
+
+export const NewApiKey = v.strictObject({
+  name: v.pipe(v.string("must be a string"), v.minLength(1, "must not be empty"), v.maxLength(100, "must have at most 100 characters")),
+  tenant: v.optional(TenantName),
+  scopes: v.optional(
+    v.pipe(v.array(Scope, "must be a list of publish, manage, read"), v.minLength(1, "must name at least one scope")),
+    ["publish", "manage", "read"],
+  ),
+  rate_limit: v.optional(RateLimitSetting),
+  expires_at: v.optional(Instant),
+});
+export type NewApiKey = v.InferOutput<typeof NewApiKey>;
+
+/** What a presented key may look like at all; anything else is refused before it is hashed. */
+const presentable = /^[A-Za-z0-9_-]{24,128}$/;
+
+export function isPresentableKey(text: string): boolean {
+  return presentable.test(text);
+}
+
+/** `phk_` + 40 characters of base32. */
+export function newApiKeySecret(entropy: Entropy): string {
+  return `phk_${encodeBase32(entropy.bytes(25))}`;
+}
+
+export function hashApiKey(key: string, hasher: Hasher): string {
+  return encodeHex(hasher.sha256(key));
+}
+
+export function keyHint(key: string): string {
+  return `${key.slice(0, 8)}…`;
+}
+
+export type KeyStatus = "usable" | "revoked" | "expired";
+
+export function keyStatus(key: ApiKey, nowMs: number): KeyStatus {
+  if (key.revokedAtMs !== null) return "revoked";
+  return key.expiresAtMs !== null && key.expiresAtMs <= nowMs ? "expired" : "usable";
+}

@@ -1,0 +1,45 @@
+/**
+ * What one HTTP request for a delivery brought back, as the wire said it, before anything is decided.
+ * Standard Webhooks 1.0.0, "Deliverability and reliability"; RFC 9110 for status and Retry-After.
+ */
+
+/** Why a request ended without an answer; few-valued, so it may label a metric. */
+export type Fault =
+  | "timeout" // the total deadline passed, connect, headers or body
+  | "connect-refused" // nothing listens there
+  | "reset" // the connection broke after it was made
+  | "dns" // the name does not resolve
+  | "tls" // handshake or certificate
+  | "forbidden-address" // the address guard said no
+  | "bad-answer" // what came back is not HTTP
+  | "unreachable" // no route, or any other network failure
+  | "aborted"; // we were stopping; no attempt is counted for it
+
+export interface Answered {
+  readonly kind: "answered";
+  /** 100 to 599. */
+  readonly status: number;
+  /** The raw `Retry-After` field value, unparsed. */
+  readonly retryAfter: string | null;
+  /** The first bytes of the body decoded leniently as UTF-8, at most `RESPONSE_BYTES_MAX` bytes. */
+  readonly bodyExcerpt: string;
+  /** More came than was kept; the connection was closed instead of reading on. */
+  readonly isBodyCut: boolean;
+  readonly durationMs: number;
+}
+
+export interface Faulted {
+  readonly kind: "fault";
+  readonly fault: Fault;
+  /** One sentence for the endpoint's owner, no stack, at most 500 characters. */
+  readonly detail: string;
+  readonly durationMs: number;
+}
+
+export type AttemptResult = Answered | Faulted;
+
+/** Bytes of a response that are read and kept; what follows is never downloaded. */
+export const RESPONSE_BYTES_MAX = 4096;
+
+/** Total time for one attempt: resolve, connect, TLS, send, headers and body. Standard Webhooks advises 15 to 30 s. */
+export const ATTEMPT_DEADLINE_MS = 15_000;

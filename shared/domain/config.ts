@@ -1,0 +1,103 @@
+/**
+ * Settings of the environment, parsed once. Every problem is named with its variable and the remedy; secrets never
+ * appear in an error. What is not set has the default given here.
+ */
+import * as v from "valibot";
+import type { Cidr } from "./address-guard.ts";
+import { parseCidrs } from "./address-guard.ts";
+import { decodeBase64 } from "./base64.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  /** 0: any free port. */
+  readonly processorPort: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly dataFolder: string;
+  readonly operatorKey: string | null;
+  /** Null: not set at all, which `dev` reads as "loopback". */
+  readonly allowCidrs: readonly Cidr[] | null;
+  /** 32 bytes, or null when the driver set is to make its own. */
+  readonly masterKey: Uint8Array | null;
+  /** Gateway processes of the whole deployment. */
+  readonly gatewayCount: number;
+}
+
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+const Port = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,5}$/, "must be a port number from 0 to 65535"),
+  v.transform(Number),
+  v.maxValue(65_535, "must be a port number from 0 to 65535"),
+);
+
+const OperatorKey = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-]{24,128}$/, "must be 24 to 128 characters of A-Z a-z 0-9 _ -"),
+);
+
+const MasterKey = v.pipe(
+  v.string(),
+  v.check((text) => decodeBase64(text)?.length === 32, "must be 32 bytes in base64; `openssl rand -base64 32` makes one"),
+  v.transform((text) => decodeBase64(text)),
+);
+
+const AllowCidrs = v.pipe(
+  v.string(),
+  v.check((text) => isCidrList(text), "must be a comma-separated list of networks such as 10.0.0.0/8,fd00::/8, or empty"),
+  v.transform((text) => parseCidrs(text)),
+);
+
+function isCidrList(text: string): boolean {
+  try {
+    parseCidrs(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const Settings = v.object({
+  HOST: v.optional(v.pipe(v.string(), v.minLength(1, "must not be empty")), "127.0.0.1"),
+  PORT: v.optional(Port, "8080"),
+  PROCESSOR_PORT: v.optional(Port, "0"),
+  LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"), "info"),
+  POSTHASTE_DATA: v.optional(v.pipe(v.string(), v.minLength(1, "must name a folder")), "./.posthaste"),
+  POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
+  POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
+  POSTHASTE_MASTER_KEY: v.optional(MasterKey),
+  GATEWAY_COUNT: v.optional(
+    v.pipe(v.string(), v.regex(/^[1-9]\d{0,3}$/, "must be a whole number from 1 to 9999"), v.transform(Number)),
+    "1",
+  ),
+});
+
+/** Throws `ConfigError` with one line per wrong variable. */
+export function parseConfig(environment: Environment): Config {
+  const parsed = v.safeParse(Settings, environment);
+  if (!parsed.success) {
+    throw new ConfigError(parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "environment"} ${issue.message}`));
+  }
+  const settings = parsed.output;
+  return {
+    host: settings.HOST,
+    port: settings.PORT,
+    processorPort: settings.PROCESSOR_PORT,
+    logLevel: settings.LOG_LEVEL,
+    dataFolder: settings.POSTHASTE_DATA,
+    operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,
+    allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,
+    masterKey: settings.POSTHASTE_MASTER_KEY ?? null,
+    gatewayCount: settings.GATEWAY_COUNT,
+  };
+}

@@ -1,0 +1,68 @@
+/**
+ * A delivery: the duty to bring one event to one endpoint. Its identity is (tenant, event, endpoint, generation), so
+ * that a repeat after a crash is recognised; a manual replay opens a new generation.
+ */
+import type { Hasher } from "../lib/ambient.ts";
+import { derivedId } from "./id.ts";
+
+export type DeliveryState =
+  | "pending" // fanned out, no attempt completed yet
+  | "retrying" // an attempt failed, the next is planned
+  | "delivered" // a 2xx came
+  | "dead" // no automatic attempt left
+  | "filtered" // the endpoint does not subscribe to the event's type
+  | "paused" // held back: the owner paused the endpoint
+  | "disabled" // held back: we disabled the endpoint
+  | "backlog" // held back: too much waited for the endpoint
+  | "expired"; // the queue lost it for age
+
+/** States in which the delivery lies in the dead-letter record and can be replayed. */
+export type MissedState = "dead" | "paused" | "disabled" | "backlog" | "expired";
+
+export const MISSED_STATES = ["dead", "paused", "disabled", "backlog", "expired"] as const satisfies readonly MissedState[];
+
+export const DELIVERY_STATES = [
+  "pending", "retrying", "delivered", "dead", "filtered", "paused", "disabled", "backlog", "expired",
+] as const satisfies readonly DeliveryState[];
+
+/**
+ * Where a delivery may go from each state. What was held back (paused, disabled, backlog) goes on in its own generation
+ * when the endpoint recovers; a replay by hand starts a new generation instead of leaving a final state.
+ */
+const nextStates = {
+  pending: ["retrying", "delivered", "dead", "paused", "disabled", "backlog", "expired"],
+  retrying: ["retrying", "delivered", "dead", "paused", "disabled", "backlog", "expired"],
+  delivered: [],
+  dead: [],
+  filtered: [],
+  paused: ["retrying", "delivered", "dead", "disabled", "backlog", "expired"],
+  disabled: ["retrying", "delivered", "dead", "paused", "backlog", "expired"],
+  backlog: ["retrying", "delivered", "dead", "paused", "disabled", "expired"],
+  expired: [],
+} as const satisfies Record<DeliveryState, readonly DeliveryState[]>;
+
+export function canTransition(from: DeliveryState, to: DeliveryState): boolean {
+  return (nextStates[from] as readonly DeliveryState[]).includes(to);
+}
+
+/** The states of what is held back until its endpoint recovers, and is then delivered without anyone's doing. */
+export const HELD_STATES = ["paused", "disabled", "backlog"] as const satisfies readonly MissedState[];
+
+/** No further attempt belongs to this generation. */
+export function isFinal(state: DeliveryState): boolean {
+  return nextStates[state].length === 0;
+}
+
+export interface DeliveryKey {
+  readonly tenant: string;
+  readonly eventId: string;
+  readonly endpointId: string;
+  /** 0 for the first; a replay's own time in epoch ms, so that later replays count higher. */
+  readonly generation: number;
+}
+
+/** `dlv_` + 26, time-sortable by acceptance, the same for the same key on every process. */
+export function deliveryId(key: DeliveryKey, acceptedAtMs: number, hasher: Hasher): string {
+  const content = `${key.tenant}\n${key.eventId}\n${key.endpointId}\n${key.generation}`;
+  return derivedId("dlv", acceptedAtMs, hasher, content);
+}

@@ -1,0 +1,207 @@
+/**
+ * An endpoint: a tenant's URL with its secret and settings, and which event types it receives.
+ * The schemas are the grammar of `POST /v1/endpoints` and `PATCH /v1/endpoints/:id`.
+ */
+import * as v from "valibot";
+import { EventType, TenantName } from "./event.ts";
+import { RetryPolicy } from "./retry-policy.ts";
+import { parseSecret } from "./signature.ts";
+
+export const ENDPOINTS_PER_TENANT_MAX = 1000;
+export const SUBSCRIPTIONS_MAX = 100;
+export const HEADERS_MAX = 20;
+/** Old and new secret sign side by side this long after a rotation. */
+export const SECRET_OVERLAP_MS = 24 * 3600 * 1000;
+/** Secrets that may sign at once: a rotation within the overlap drops the oldest past this. */
+export const SECRETS_MAX = 3;
+
+export type EndpointStatus = "active" | "paused" | "disabled";
+
+export interface EndpointSecret {
+  /** `whsec_...`, in the clear in memory, sealed at rest. */
+  readonly secret: string;
+  readonly createdAtMs: number;
+  /** Null for the newest, which has no end. */
+  readonly expiresAtMs: number | null;
+}
+
+export interface RateLimit {
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+export interface BatchSetting {
+  readonly maxEvents: number;
+  readonly maxWaitMs: number;
+}
+
+export interface Endpoint {
+  readonly id: string;
+  readonly tenant: string;
+  readonly url: string;
+  readonly eventTypes: readonly string[];
+  readonly description: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Newest first. */
+  readonly secrets: readonly EndpointSecret[];
+  /** Null: the default schedule. */
+  readonly retry: RetryPolicy | null;
+  readonly rateLimit: RateLimit | null;
+  /** Null: no grouped POSTs. */
+  readonly batch: BatchSetting | null;
+  readonly status: EndpointStatus;
+  /** Why and since when it is not active; null while active. */
+  readonly statusReason: string | null;
+  readonly statusSinceMs: number | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+/** http or https, a host, no user, no fragment, at most 2,048 characters; addresses are vetted by the transport. */
+export const EndpointUrl = v.pipe(
+  v.string("must be a string"),
+  v.maxLength(2048, "must have at most 2048 characters"),
+  v.check((text) => URL.canParse(text), "must be an absolute URL such as https://example.com/hooks"),
+  v.check((text) => /^https?:$/.test(protocolOf(text)), "must begin with https:// or http://"),
+  v.check((text) => !hasUserInfo(text), "must not carry a user name or password; use a header instead"),
+  v.check((text) => !text.includes("#"), "must not have a fragment"),
+  v.transform((text) => new URL(text).href),
+  // Once more, for the normal form writes a letter beyond ASCII as up to twelve characters.
+  v.maxLength(2048, "must have at most 2048 characters"),
+);
+
+function protocolOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).protocol : "";
+}
+
+function hasUserInfo(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return url.username !== "" || url.password !== "";
+}
+
+/** `*`, a type, or a type's prefix followed by `.*`. */
+export const Subscription = v.pipe(
+  v.string("must be a string"),
+  v.check(
+    (text) => text === "*" || v.is(EventType, text.endsWith(".*") ? text.slice(0, -2) : text),
+    "must be *, an event type such as order.paid, or a prefix such as order.*",
+  ),
+);
+
+const ownHeaders =
+  /^(?:host|content-length|content-type|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|webhook-.*|posthaste-.*|traceparent|tracestate|user-agent)$/;
+
+const HeaderName = v.pipe(
+  v.string(),
+  v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, "must be an HTTP header name of at most 64 characters"),
+  v.check((name) => !ownHeaders.test(name.toLowerCase()), "is a header that Posthaste or HTTP itself sets"),
+);
+const HeaderValue = v.pipe(
+  v.string("must be a string"),
+  v.regex(/^[\t\x20-\x7e]{0,1024}$/, "must be at most 1024 visible ASCII characters, without line breaks"),
+);
+
+export const ExtraHeaders = v.pipe(
+  v.unknown(),
+  // A list would pass for an object with the names 0, 1, 2.
+  v.check((input) => !Array.isArray(input), "must be an object of header names and values"),
+  v.record(HeaderName, HeaderValue, "must be an object of header names and values"),
+  v.check((headers) => Object.keys(headers).length <= HEADERS_MAX, `must have at most ${HEADERS_MAX} headers`),
+  v.transform((headers) =>
+    Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+  ),
+);
+
+/** A signing secret that the owner brings along. */
+export const EndpointSecretText = v.pipe(
+  v.string("must be a string"),
+  v.check(
+    (text) => parseSecret(text).kind === "ok",
+    "must be whsec_ followed by the padded base64 of 24 to 64 random bytes; leave it out and one is made for you",
+  ),
+);
+
+const whole = (from: number, to: number) =>
+  v.pipe(
+    v.number(`must be a whole number from ${from} to ${to}`),
+    v.integer(`must be a whole number from ${from} to ${to}`),
+    v.minValue(from, `must be at least ${from}`),
+    v.maxValue(to, `must be at most ${to}`),
+  );
+
+/** The rate limit of a key or of an endpoint; a window of at most one day. */
+export const RateLimitSetting = v.pipe(
+  v.strictObject({ limit: whole(1, 100_000), window_ms: whole(1, 86_400_000) }),
+  v.transform(({ limit, window_ms }): RateLimit => ({ limit, windowMs: window_ms })),
+);
+
+export const BatchOption = v.pipe(
+  v.strictObject({ max_events: whole(1, 1000), max_wait_ms: whole(0, 60_000) }),
+  v.transform(({ max_events, max_wait_ms }): BatchSetting => ({ maxEvents: max_events, maxWaitMs: max_wait_ms })),
+);
+
+const settings = {
+  url: EndpointUrl,
+  event_types: v.pipe(
+    v.array(Subscription, "must be a list of event types"),
+    v.minLength(1, 'must name at least one event type, or "*"'),
+    v.maxLength(SUBSCRIPTIONS_MAX, `must name at most ${SUBSCRIPTIONS_MAX} event types`),
+  ),
+  description: v.pipe(v.string("must be a string"), v.maxLength(500, "must have at most 500 characters")),
+  headers: ExtraHeaders,
+  retry: v.nullable(RetryPolicy),
+  rate_limit: v.nullable(RateLimitSetting),
+  batch: v.nullable(BatchOption),
+  paused: v.boolean("must be true or false"),
+};
+
+export const NewEndpoint = v.strictObject({
+  url: settings.url,
+  event_types: v.optional(settings.event_types, ["*"]),
+  tenant: v.optional(TenantName),
+  description: v.optional(settings.description, ""),
+  headers: v.optional(settings.headers, {}),
+  secret: v.optional(EndpointSecretText),
+  retry: v.optional(settings.retry, null),
+  rate_limit: v.optional(settings.rate_limit, null),
+  batch: v.optional(settings.batch, null),
+  paused: v.optional(settings.paused, false),
+});
+export type NewEndpoint = v.InferOutput<typeof NewEndpoint>;
+
+/** Only the members that are present change; null takes a setting back to its default. */
+export const EndpointPatch = v.strictObject({
+  url: v.optional(settings.url),
+  event_types: v.optional(settings.event_types),
+  description: v.optional(settings.description),
+  headers: v.optional(settings.headers),
+  retry: v.optional(settings.retry),
+  rate_limit: v.optional(settings.rate_limit),
+  batch: v.optional(settings.batch),
+  paused: v.optional(settings.paused),
+  disabled: v.optional(v.literal(false, "can only be set to false, which enables the endpoint again")),
+});
+export type EndpointPatch = v.InferOutput<typeof EndpointPatch>;
+
+/** Does a subscription take this event type? `order.*` takes `order.paid` and `order.paid.late`, not `order`. */
+export function matches(subscriptions: readonly string[], type: string): boolean {
+  return subscriptions.some(
+    (rule) => rule === "*" || rule === type || (rule.endsWith(".*") && type.startsWith(rule.slice(0, -1))),
+  );
+}
+
+/** Secrets that sign at `nowMs`, newest first. */
+export function activeSecrets(endpoint: Endpoint, nowMs: number): readonly string[] {
+  return endpoint.secrets
+    .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs)
+    .map(({ secret }) => secret);
+}
+
+/** The list of secrets after `secret` takes over: older ones end with the overlap, the oldest beyond the cap fall. */
+export function rotateSecrets(endpoint: Endpoint, secret: string, nowMs: number): readonly EndpointSecret[] {
+  const older = endpoint.secrets
+    .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs)
+    .map((old) => ({ ...old, expiresAtMs: old.expiresAtMs ?? nowMs + SECRET_OVERLAP_MS }));
+  return [{ secret, createdAtMs: nowMs, expiresAtMs: null }, ...older].slice(0, SECRETS_MAX);
+}

@@ -1,0 +1,85 @@
+/**
+ * Every error a caller can meet, in one table: stable code, HTTP status, title. docs/errors.md is checked against it.
+ * RFC 9457 problem details; the two IANA problem types where one fits (RateLimit header fields draft).
+ */
+
+interface ErrorKind {
+  readonly status: number;
+  readonly title: string;
+  /** Problem type URI; a URN of ours unless the IANA registry has one. */
+  readonly type?: string;
+}
+
+const IANA = "https://iana.org/assignments/http-problem-types";
+
+export const ERRORS = {
+  "invalid-json": { status: 400, title: "The body is not valid JSON" },
+  "invalid-utf8": { status: 400, title: "The body is not valid UTF-8" },
+  "too-deep": { status: 400, title: "The JSON is nested too deeply" },
+  "invalid-header": { status: 400, title: "A header is not valid" },
+  "invalid-query": { status: 400, title: "A query parameter is not valid" },
+  "invalid-cursor": { status: 400, title: "The cursor is not one of ours" },
+  unauthenticated: { status: 401, title: "No valid API key" },
+  "key-expired": { status: 401, title: "The API key has expired" },
+  "key-revoked": { status: 401, title: "The API key was revoked" },
+  "missing-scope": { status: 403, title: "The API key lacks a scope" },
+  "wrong-tenant": { status: 403, title: "The API key belongs to another tenant" },
+  "not-found": { status: 404, title: "Not found" },
+  "method-not-allowed": { status: 405, title: "Method not allowed" },
+  "request-timeout": { status: 408, title: "The request took too long to arrive" },
+  "id-conflict": { status: 409, title: "An event with this id and another body exists" },
+  "request-in-flight": { status: 409, title: "A request with this key is still running" },
+  conflict: { status: 409, title: "The resource is in another state" },
+  gone: { status: 410, title: "No longer available" },
+  "body-too-large": { status: 413, title: "The body is too large" },
+  "unsupported-media-type": { status: 415, title: "Unsupported content type" },
+  "validation-failed": { status: 422, title: "The request does not fit the schema" },
+  "idempotency-mismatch": { status: 422, title: "The idempotency key was used with another body" },
+  "forbidden-address": { status: 422, title: "The URL leads to an address that must not be called" },
+  "limit-reached": { status: 422, title: "A limit on stored resources is reached" },
+  "rate-limited": { status: 429, title: "Rate limit exceeded", type: `${IANA}#quota-exceeded` },
+  internal: { status: 500, title: "Unexpected error" },
+  overloaded: { status: 503, title: "Too much is waiting", type: `${IANA}#temporary-reduced-capacity` },
+  "store-unavailable": { status: 503, title: "The store is not available", type: `${IANA}#temporary-reduced-capacity` },
+  stopping: { status: 503, title: "The server is stopping", type: `${IANA}#temporary-reduced-capacity` },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export function problemType(code: ErrorCode): string {
+  const kind: ErrorKind = ERRORS[code];
+  return kind.type ?? `urn:posthaste:problem:${code}`;
+}
+
+/** One thing wrong with one field: `pointer` is a JSON pointer (RFC 6901) as URI fragment, `#/data`. */
+export interface FieldProblem {
+  readonly detail: string;
+  readonly pointer?: string;
+  readonly header?: string;
+  readonly parameter?: string;
+}
+
+export interface ProblemDetails {
+  /** One sentence: what is wrong here and what to do about it. Never a stack, a query or a secret. */
+  readonly detail: string;
+  readonly errors?: readonly FieldProblem[];
+  /** Seconds, whole, at least 1; becomes Retry-After. */
+  readonly retryAfterS?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The one error class that leaves a driver or a route on purpose. */
+export class PosthasteError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ProblemDetails;
+  /** The same call may succeed later without any change. */
+  readonly retriable: boolean;
+  constructor(code: ErrorCode, details: ProblemDetails | string, cause?: unknown) {
+    const full = typeof details === "string" ? { detail: details } : details;
+    super(full.detail, cause === undefined ? undefined : { cause });
+    this.name = "PosthasteError";
+    this.code = code;
+    this.details = full;
+    this.retriable = ERRORS[code].status === 503 || ERRORS[code].status === 429;
+  }
+}

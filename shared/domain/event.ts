@@ -1,0 +1,75 @@
+/**
+ * An event as a publisher hands it in, and the words priority and lane.
+ * The schema is the whole grammar of `POST /v1/events`; `data` is checked to be JSON by the parser and kept as text.
+ */
+import * as v from "valibot";
+
+export const Priority = v.picklist(["HIGH", "MEDIUM", "LOW"], "must be HIGH, MEDIUM or LOW");
+export type Priority = v.InferOutput<typeof Priority>;
+
+export type Lane = "high" | "medium" | "low";
+
+/** In the order in which free capacity is given away. */
+export const LANES = ["high", "medium", "low"] as const satisfies readonly Lane[];
+
+export const laneByPriority = { HIGH: "high", MEDIUM: "medium", LOW: "low" } as const satisfies Record<Priority, Lane>;
+
+/** Most bytes of one event's request body; RFC 9110 section 15.5.14 answers 413 past it. */
+export const EVENT_BYTES_MAX = 256 * 1024;
+/** Most bytes of a batch request's body. */
+export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Most events in one batch. */
+export const BATCH_EVENTS_MAX = 1000;
+/** `deliver_at` may lie at most this far ahead. */
+export const DELIVER_AHEAD_MS_MAX = 30 * 24 * 3600 * 1000;
+
+const eventTypePattern = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
+
+/** One or more segments of `[A-Za-z0-9_-]`, joined by dots; at most 128 characters. */
+export const EventType = v.pipe(
+  v.string("must be a string such as invoice.paid"),
+  v.maxLength(128, "must have at most 128 characters"),
+  v.regex(eventTypePattern, "must be segments of A-Z a-z 0-9 _ - joined by dots, such as invoice.paid"),
+);
+
+/** The publisher's own event id: unique for the tenant, safe in a header and a path. */
+export const PublishedId = v.pipe(
+  v.string("must be a string"),
+  v.regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
+);
+
+/** A tenant's name: chosen by the operator, safe in keys and paths. `operator` is reserved for operator keys. */
+export const TenantName = v.pipe(
+  v.string("must be a string"),
+  v.regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
+);
+
+/** RFC 3339 section 5.6 with a full date, a time and an offset; becomes epoch ms. */
+export const Instant = v.pipe(
+  v.string("must be an RFC 3339 time such as 2026-01-31T12:00:00Z"),
+  v.regex(
+    /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/,
+    "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+  ),
+  v.transform((text) => parseInstant(text.toUpperCase())),
+  v.check((atMs) => Number.isFinite(atMs), "must be a time that exists"),
+);
+
+/** NaN for a day that its month lacks and for the hour 24, which `Date.parse` takes for the day after. */
+function parseInstant(text: string): number {
+  const day = text.slice(0, 10);
+  const midnightMs = Date.parse(`${day}T00:00:00Z`);
+  const isDay = Number.isFinite(midnightMs) && new Date(midnightMs).toISOString().startsWith(day);
+  return isDay && !text.startsWith("24", 11) ? Date.parse(text) : Number.NaN;
+}
+
+export const NewEvent = v.strictObject({
+  type: EventType,
+  data: v.unknown(),
+  priority: v.optional(Priority, "MEDIUM"),
+  id: v.optional(PublishedId),
+  tenant: v.optional(TenantName),
+  timestamp: v.optional(Instant),
+  deliver_at: v.optional(Instant),
+});
+export type NewEvent = v.InferOutput<typeof NewEvent>;

@@ -1,0 +1,75 @@
+/**
+ * What we make of an attempt: a pure decision. 2xx is success, everything else failure, 3xx too; 410 ends the
+ * endpoint; Retry-After is obeyed on any answer (Standard Webhooks 1.0.0; CloudEvents HTTP webhook section 2.2).
+ */
+import type { AttemptResult } from "./attempt.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
+import { unreachable } from "../lib/assert.ts";
+import { attemptsAllowed, parseRetryAfterMs, waitBeforeMs } from "./retry-policy.ts";
+
+export type DeadReason = "exhausted" | "endpoint-gone" | "endpoint-deleted" | "expired" | "poison";
+
+export type Outcome =
+  | { readonly kind: "delivered" }
+  | { readonly kind: "retry"; readonly attempt: number; readonly notBeforeMs: number; readonly reason: string }
+  | { readonly kind: "dead"; readonly cause: DeadReason; readonly reason: string }
+  /** 410 Gone: the endpoint is to be disabled and this delivery is dead. */
+  | { readonly kind: "endpoint-gone"; readonly reason: string }
+  /** We stopped before an answer came; the same attempt is made again later. */
+  | { readonly kind: "unfinished" };
+
+/** How the endpoint behaves, for its breaker and in-flight cap. */
+export type Verdict = "healthy" | "refusing" | "overloaded";
+
+export function decide(input: {
+  result: AttemptResult;
+  /** The number of the attempt that just ended, from 1. */
+  attempt: number;
+  policy: RetryPolicy;
+  nowMs: number;
+  fraction: number;
+}): Outcome {
+  const { result, attempt, policy, nowMs } = input;
+  if (result.kind === "fault" && result.fault === "aborted") return { kind: "unfinished" };
+  if (result.kind === "answered" && isSuccess(result.status)) return { kind: "delivered" };
+  const reason = describe(result);
+  if (result.kind === "answered" && result.status === 410) return { kind: "endpoint-gone", reason };
+  const waitMs = waitBeforeMs(policy, attempt + 1, input.fraction);
+  if (waitMs === null) {
+    const count = attemptsAllowed(policy);
+    return { kind: "dead", cause: "exhausted", reason: `${reason}; attempt ${attempt} of ${count} was the last` };
+  }
+  const askedMs = result.kind === "answered" ? parseRetryAfterMs(result.retryAfter, nowMs) : null;
+  const notBeforeMs = nowMs + Math.max(waitMs, askedMs ?? 0);
+  return { kind: "retry", attempt: attempt + 1, notBeforeMs, reason };
+}
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** Faults and 5xx speak against the endpoint, 429/502/503/504 and timeouts for overload; other answers are an answer. */
+export function verdictOf(result: AttemptResult): Verdict {
+  switch (result.kind) {
+    case "answered":
+      if (result.status === 429 || (result.status >= 502 && result.status <= 504)) return "overloaded";
+      return result.status >= 500 ? "refusing" : "healthy";
+    case "fault":
+      return result.fault === "timeout" ? "overloaded" : "refusing";
+    default:
+      return unreachable(result);
+  }
+}
+
+/** One readable phrase for logs, the ledger and the API. */
+export function describe(result: AttemptResult): string {
+  switch (result.kind) {
+    case "answered":
+      if (result.status >= 300 && result.status <= 399) return `answered ${result.status}; redirects are not followed`;
+      return `answered ${result.status}`;
+    case "fault":
+      return `${result.fault}: ${result.detail}`;
+    default:
+      return unreachable(result);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * When the next attempt is made. Two forms: a list of waits, or exponential backoff. Attempt 1 follows acceptance
+ * after the first wait of a list (0 in the default). Standard Webhooks 1.0.0, "Deliverability and reliability".
+ */
+import * as v from "valibot";
+
+/** Attempts of any policy, at most. */
+export const ATTEMPTS_MAX = 50;
+/** The longest wait between two attempts, and the cap on a receiver's Retry-After. */
+export const WAIT_S_MAX = 7 * 24 * 3600;
+/** Share of a wait that chance may add or take: 20 %. */
+export const JITTER = 0.2;
+
+const Wait = v.pipe(
+  v.number("must be a number of seconds"),
+  v.finite("must be a finite number of seconds"),
+  v.minValue(0, "must not be negative"),
+  v.maxValue(WAIT_S_MAX, `must be at most ${WAIT_S_MAX} seconds`),
+);
+
+export const DelayList = v.strictObject({
+  /** Wait before attempt 1, 2, ...; its length is the number of attempts. */
+  delays_s: v.pipe(
+    v.array(Wait, "must be a list of waits in seconds"),
+    v.minLength(1, "must name at least one wait"),
+    v.maxLength(ATTEMPTS_MAX, `must name at most ${ATTEMPTS_MAX} waits`),
+  ),
+});
+
+export const Backoff = v.strictObject({
+  base_s: v.pipe(Wait, v.gtValue(0, "must be more than 0")),
+  factor: v.pipe(v.number("must be a number"), v.minValue(1, "must be at least 1"), v.maxValue(10, "must be at most 10")),
+  max_s: v.pipe(Wait, v.gtValue(0, "must be more than 0")),
+  attempts: v.pipe(
+    v.number("must be a whole number"),
+    v.integer("must be a whole number"),
+    v.minValue(1, "must be at least 1"),
+    v.maxValue(ATTEMPTS_MAX, `must be at most ${ATTEMPTS_MAX}`),
+  ),
+});
+
+export const RetryPolicy = v.union([DelayList, Backoff], 'must be {"delays_s":[...]} or {"base_s","factor","max_s","attempts"}');
+export type RetryPolicy = v.InferOutput<typeof RetryPolicy>;
+
+/** 0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: ten attempts over three days. */
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+  delays_s: [0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+};
+
+export function attemptsAllowed(policy: RetryPolicy): number {
+  return "delays_s" in policy ? policy.delays_s.length : policy.attempts;
+}
+
+/**
+ * Milliseconds from the end of attempt `attempt - 1` (or from acceptance) to attempt `attempt`; null when the policy
+ * allows no such attempt. `fraction` in [0, 1) spreads the wait evenly over ±20 %; a wait of 0 stays 0.
+ */
+export function waitBeforeMs(policy: RetryPolicy, attempt: number, fraction: number): number | null {
+  if (attempt < 1 || attempt > attemptsAllowed(policy)) return null;
+  const waitS = "delays_s" in policy ? (policy.delays_s[attempt - 1] ?? 0) : backoffS(policy, attempt);
+  return Math.round(waitS * 1000 * (1 + JITTER * (2 * fraction - 1)));
+}
+
+function backoffS(policy: v.InferOutput<typeof Backoff>, attempt: number): number {
+  if (attempt === 1) return 0;
+  return Math.min(policy.max_s, policy.base_s * policy.factor ** (attempt - 2));
+}
+
+const imfFixdate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+
+/**
+ * `Retry-After` (RFC 9110 section 10.2.3) as ms from now: delay-seconds or an HTTP-date. Null when it is neither; a
+ * date in the past is 0; more than `WAIT_S_MAX` is cut to it.
+ */
+export function parseRetryAfterMs(value: string | null, nowMs: number): number | null {
+  if (value === null) return null;
+  const text = value.trim();
+  if (/^\d+$/.test(text)) return Math.min(Number(text), WAIT_S_MAX) * 1000;
+  if (!imfFixdate.test(text)) return null;
+  const atMs = Date.parse(text);
+  return Number.isFinite(atMs) ? Math.min(Math.max(0, atMs - nowMs), WAIT_S_MAX * 1000) : null;
+}

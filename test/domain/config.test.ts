@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Environment } from "@posthaste/shared/domain/config.ts";
+import { ConfigError, parseConfig } from "@posthaste/shared/domain/config.ts";
+
+const MASTER_KEY = btoa("m".repeat(32));
+
+function problemsOf(environment: Environment): readonly string[] {
+  try {
+    parseConfig(environment);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    assert.equal(error.message, error.problems.join("\n"));
+    return error.problems;
+  }
+  return [];
+}
+
+test("nothing set gives every default", () => {
+  assert.deepEqual(parseConfig({}), {
+    host: "127.0.0.1", port: 8080, processorPort: 0, logLevel: "info", dataFolder: "./.posthaste", operatorKey: null, allowCidrs: null,
+    masterKey: null, gatewayCount: 1,
+  });
+});
+
+test("everything set is taken, and variables that are not ours are passed over", () => {
+  const config = parseConfig({
+    HOST: "0.0.0.0", PORT: "0", PROCESSOR_PORT: "65535", LOG_LEVEL: "debug", POSTHASTE_DATA: "/data", POSTHASTE_OPERATOR_KEY: "k".repeat(24),
+    POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8,fd00::/8", POSTHASTE_MASTER_KEY: MASTER_KEY, GATEWAY_COUNT: "9999", HOME: "/root", EMPTY: undefined,
+  });
+  assert.equal(config.allowCidrs?.length, 2);
+  assert.deepEqual(config.masterKey, new TextEncoder().encode("m".repeat(32)));
+  assert.deepEqual([config.host, config.port, config.processorPort, config.gatewayCount], ["0.0.0.0", 0, 65_535, 9999]);
+});
+
+test("an empty list of networks is a list, unlike none at all", () => {
+  assert.deepEqual(parseConfig({ POSTHASTE_ALLOW_CIDRS: "" }).allowCidrs, []);
+});
+
+const wrong: readonly (readonly [name: string, values: readonly string[], remedy: RegExp])[] = [
+  ["HOST", [""], /must not be empty/],
+  ["PORT", ["", "http", "-1", "65536", "80.5", "0x50", " 80", "123456"], /from 0 to 65535/],
+  ["PROCESSOR_PORT", ["", "99999"], /from 0 to 65535/],
+  ["LOG_LEVEL", ["", "INFO", "trace"], /debug, info, warn or error/],
+  ["POSTHASTE_DATA", [""], /must name a folder/],
+  ["POSTHASTE_OPERATOR_KEY", ["", "short-secret", "with blank with blank with blank", "k".repeat(129)], /24 to 128 characters/],
+  ["POSTHASTE_ALLOW_CIDRS", ["10.0.0.0/", "10.0.0.1/8", "10.0.0.0/33", "secret.example", "10.0.0.0/8;fd00::/8"], /list of networks/],
+  ["POSTHASTE_MASTER_KEY", ["", btoa("m".repeat(31)), btoa("m".repeat(33)), "not base64 at all!", MASTER_KEY.replace(/=+$/, "")], /32 bytes in base64/],
+  ["GATEWAY_COUNT", ["", "0", "-1", "1.5", "10000", "many"], /from 1 to 9999/],
+];
+
+for (const [name, values, remedy] of wrong) {
+  for (const value of values) {
+    test(`${name}=${JSON.stringify(value.slice(0, 40))} is one problem that names the variable and the remedy`, () => {
+      const problems = problemsOf({ [name]: value });
+      assert.equal(problems.length, 1);
+      assert.match(problems[0] ?? "", new RegExp(`^${name} must `));
+      assert.match(problems[0] ?? "", remedy);
+    });
+  }
+}
+
+test("every problem is named at once, each variable once", () => {
+  const environment = Object.fromEntries(wrong.map(([name, values]) => [name, values[0] ?? ""]));
+  const names = problemsOf(environment).map((problem) => problem.split(" ", 1)[0]);
+  assert.deepEqual(names.toSorted(), wrong.map(([name]) => name).toSorted());
+});
+
+for (const name of ["POSTHASTE_OPERATOR_KEY", "POSTHASTE_MASTER_KEY"]) {
+  test(`a wrong ${name} is never repeated in the error`, () => {
+    const secret = "hush hush hush hush hush hush hush";
+    for (const problem of problemsOf({ [name]: secret })) assert.ok(!problem.includes("hush"), problem);
+  });
+}
