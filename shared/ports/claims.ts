@@ -1,0 +1,43 @@
+/**
+ * Idempotency: a claim is a lease on a publisher's key (an Idempotency-Key, or the event's own id), taken before the
+ * append and turned into the stored answer after it. A crash in between leaves a lease that runs out; whoever retakes
+ * it is given the *same* event ids, so that the append repeated is the same event.
+ * ietf-wg-httpapi Idempotency-Key draft (2025-02-26).
+ */
+
+export interface ClaimRequest {
+  readonly tenant: string;
+  /** `key:` + Idempotency-Key, or `id:` + event id. */
+  readonly key: string;
+  /** Lower-case hex SHA-256 over method, path and body. */
+  readonly fingerprint: string;
+  /** Given to the claim when it is new; ignored when it is a repeat. At most `BATCH_EVENTS_MAX`. */
+  readonly eventIds: readonly string[];
+}
+
+export interface StoredAnswer {
+  readonly status: number;
+  /** The JSON body as it was sent. */
+  readonly body: string;
+}
+
+export type Claim =
+  /** Yours until the lease ends; use these ids. `isRetake`: an earlier holder may already have appended. */
+  | { readonly kind: "claimed"; readonly eventIds: readonly string[]; readonly isRetake: boolean }
+  | { readonly kind: "answered"; readonly answer: StoredAnswer }
+  | { readonly kind: "in-flight"; readonly retryAfterMs: number }
+  /** The key was used with another fingerprint. */
+  | { readonly kind: "mismatch" };
+
+export interface Claims {
+  /** Durable when it resolves. */
+  claim(request: ClaimRequest): Promise<Claim>;
+  /** Stores the answer for `CLAIM_KEPT_MS`; call it only after the append resolved. */
+  complete(tenant: string, key: string, answer: StoredAnswer): Promise<void>;
+  /** Gives the lease up after a failed append; the ids stay with the key. */
+  abandon(tenant: string, key: string): Promise<void>;
+}
+
+/** A little longer than the gateway's request budget. */
+export const CLAIM_LEASE_MS = 15_000;
+export const CLAIM_KEPT_MS = 24 * 3600 * 1000;

@@ -1,0 +1,45 @@
+/**
+ * The record of deliveries that will not be made without someone's doing: dead, paused, disabled, backlog, expired.
+ * Durable when `append` resolves, idempotent by delivery id, bodies included. Lists are newest first.
+ */
+import type { DeliveryKey, MissedState } from "../domain/delivery.ts";
+import type { Envelope } from "../domain/envelope.ts";
+
+export interface DeadLetter extends DeliveryKey {
+  /** `dlv_...` of `deliveryId`. */
+  readonly id: string;
+  readonly state: MissedState;
+  readonly reason: string;
+  /** Attempts made in this generation. */
+  readonly attempts: number;
+  readonly atMs: number;
+  readonly envelope: Envelope;
+}
+
+export interface DeadLetterFilter {
+  /** Null: all tenants (operator). */
+  readonly tenant: string | null;
+  readonly endpointId?: string;
+  readonly eventId?: string;
+  readonly eventType?: string;
+  readonly state?: MissedState;
+  readonly sinceMs?: number;
+  /** Exclusive. */
+  readonly untilMs?: number;
+}
+
+export interface Page<Row> {
+  readonly rows: readonly Row[];
+  /** Give it back as `cursor` for what follows; null at the end. */
+  readonly next: string | null;
+}
+
+export interface DeadLetters {
+  append(letters: readonly DeadLetter[]): Promise<void>;
+  find(id: string): Promise<DeadLetter | null>;
+  /** Newest first by `atMs`, at most `limit` (1 to 1,000). Throws `invalid-cursor`. */
+  list(filter: DeadLetterFilter, limit: number, cursor: string | null): Promise<Page<DeadLetter>>;
+  /** Takes letters out of the record (replayed or deleted); ids that are not there are passed over. */
+  remove(ids: readonly string[]): Promise<void>;
+  count(filter: DeadLetterFilter): Promise<number>;
+}

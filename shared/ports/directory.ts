@@ -1,0 +1,27 @@
+/**
+ * Tenants' endpoints. Each change raises the tenant's version in the same atomic step; whoever asks for at least that
+ * version sees the change (promise 9). Reads for fan-out come from memory whenever it is new enough.
+ */
+import type { Endpoint } from "../domain/endpoint.ts";
+import type { Page } from "./dead-letters.ts";
+
+export interface TenantEndpoints {
+  readonly version: number;
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface Directory {
+  /** The tenant's version now; 0 for a tenant that never had an endpoint. Cheap: called on each accept. */
+  version(tenant: string): number | Promise<number>;
+  /** All endpoints of the tenant at `atLeastVersion` or newer; synchronous when memory is new enough. */
+  endpoints(tenant: string, atLeastVersion: number): TenantEndpoints | Promise<TenantEndpoints>;
+  find(tenant: string, endpointId: string): Promise<Endpoint | null>;
+  /** Oldest first. `tenant` null: all tenants. */
+  list(tenant: string | null, limit: number, cursor: string | null): Promise<Page<Endpoint>>;
+  /** Throws `limit-reached` past `ENDPOINTS_PER_TENANT_MAX`. Durable when it resolves. */
+  create(endpoint: Endpoint): Promise<void>;
+  /** Reads, changes and writes atomically; null when there is no such endpoint. `change` must be pure. */
+  update(tenant: string, endpointId: string, change: (endpoint: Endpoint) => Endpoint): Promise<Endpoint | null>;
+  /** True when there was one. */
+  remove(tenant: string, endpointId: string): Promise<boolean>;
+}

@@ -1,0 +1,28 @@
+/** A whole driver set: one of embedded, distributed, edge. Whoever opens it disposes it, after everyone who uses it. */
+import type { Claims } from "./claims.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import type { Directory } from "./directory.ts";
+import type { KeyRing } from "./key-ring.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Notifier } from "./notifier.ts";
+import type { RateLimiter } from "./rate-limiter.ts";
+import type { RetryQueue } from "./retry-queue.ts";
+import type { Stats } from "./stats.ts";
+
+export interface Drivers extends AsyncDisposable {
+  readonly lanes: Lanes;
+  readonly retryQueue: RetryQueue;
+  readonly deadLetters: DeadLetters;
+  readonly ledger: Ledger;
+  readonly stats: Stats;
+  readonly directory: Directory;
+  readonly keyRing: KeyRing;
+  readonly claims: Claims;
+  readonly rateLimiter: RateLimiter;
+  readonly notifier: Notifier;
+  /** Null when every store can be written; else one sentence on what is wrong, for /readyz. */
+  health(): Promise<string | null>;
+  /** Resolves when all that was recorded so far is durable and visible. */
+  flush(): Promise<void>;
+}

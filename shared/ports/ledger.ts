@@ -1,0 +1,101 @@
+/**
+ * What became of each event: events, deliveries, attempts. A projection of the queues for people and for dedupe, not
+ * the truth itself: `record` may lose entries under overload (counted by the driver), never hold anything up.
+ * Reads see what was recorded before, and an event as soon as its lane append resolved. Delivered events are kept
+ * 24 h, others until their last delivery ends and 24 h more; dead letters keep their own copy.
+ */
+import type { AttemptResult } from "../domain/attempt.ts";
+import type { DeliveryKey, DeliveryState } from "../domain/delivery.ts";
+import type { Envelope } from "../domain/envelope.ts";
+import type { Page } from "./dead-letters.ts";
+
+export interface FanOut {
+  readonly tenant: string;
+  readonly eventId: string;
+  readonly atMs: number;
+  /** At most `FAN_OUT_IDS_MAX` ids each; the counts are whole. */
+  readonly matched: readonly string[];
+  readonly matchedCount: number;
+  readonly filtered: readonly string[];
+  readonly filteredCount: number;
+}
+
+export const FAN_OUT_IDS_MAX = 100;
+
+/** A completed attempt and the state it leaves its delivery in; or, with `result` null, a state change alone. */
+export interface DeliveryRecord extends DeliveryKey {
+  readonly deliveryId: string;
+  readonly eventType: string;
+  readonly atMs: number;
+  readonly state: DeliveryState;
+  /** Attempts completed in this generation, this one included. */
+  readonly attempt: number;
+  readonly result: AttemptResult | null;
+  /** The group's `webhook-id` when it went out in a batch. */
+  readonly groupId: string | null;
+  /** Planned time of the next attempt; null when there is none. */
+  readonly nextAttemptAtMs: number | null;
+  /** Why it is not delivered; null when it is. */
+  readonly reason: string | null;
+}
+
+export type LedgerEntry =
+  | { readonly kind: "fan-out"; readonly fanOut: FanOut }
+  | { readonly kind: "delivery"; readonly delivery: DeliveryRecord };
+
+export interface EventRecord {
+  readonly envelope: Envelope;
+  /** Null until fan-out was recorded. */
+  readonly fanOut: FanOut | null;
+}
+
+export interface DeliveryView extends DeliveryKey {
+  readonly deliveryId: string;
+  readonly state: DeliveryState;
+  readonly attempts: number;
+  readonly updatedAtMs: number;
+  readonly nextAttemptAtMs: number | null;
+  readonly reason: string | null;
+}
+
+export interface AttemptView extends DeliveryKey {
+  readonly deliveryId: string;
+  readonly eventType: string;
+  readonly attempt: number;
+  readonly atMs: number;
+  readonly result: AttemptResult;
+  readonly groupId: string | null;
+  readonly reason: string | null;
+}
+
+export interface EventFilter {
+  /** Null: all tenants (operator). */
+  readonly tenant: string | null;
+  readonly type?: string;
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+}
+
+export interface DeliveryFilter {
+  readonly tenant: string;
+  readonly endpointId?: string;
+  readonly eventId?: string;
+  readonly state?: DeliveryState;
+  /** By the event's acceptance time; until is exclusive. */
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+}
+
+export interface Ledger {
+  /** Queues entries; returns at once. Entries of one call become visible together and in order. */
+  record(entries: readonly LedgerEntry[]): void;
+  /** Was attempt `attempt` of this delivery completed and recorded? The dedupe question, asked for repeats only. */
+  isCompleted(key: DeliveryKey, attempt: number): Promise<boolean>;
+  event(tenant: string, eventId: string): Promise<EventRecord | null>;
+  /** Newest first by acceptance. */
+  events(filter: EventFilter, limit: number, cursor: string | null): Promise<Page<EventRecord>>;
+  /** Newest first by the event's acceptance time. */
+  deliveries(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<DeliveryView>>;
+  /** Newest first. */
+  attempts(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<AttemptView>>;
+}

@@ -1,0 +1,21 @@
+/**
+ * The exact sliding-window log: in no window of `windowMs`, wherever it begins, are more than `limit` units granted.
+ * A refused call is not logged, so a caller who goes on knocking is not locked out longer. The clock is the store's.
+ */
+import type { RateLimit } from "../domain/endpoint.ts";
+
+export interface LimitVerdict {
+  readonly isGranted: boolean;
+  /** Units that would still be granted now. */
+  readonly remaining: number;
+  /** Ms until the window has room for `cost` units (refused), or until it is empty again (granted); at least 0. */
+  readonly resetMs: number;
+}
+
+export interface RateLimiter {
+  /** Takes `cost` units (default 1) of `subject`, all or none; `cost` over the limit is never granted. */
+  take(subject: string, rate: RateLimit, cost: number): LimitVerdict | Promise<LimitVerdict>;
+}
+
+/** Subjects remembered by one limiter; past it the one idle longest is forgotten, and starts afresh. */
+export const LIMIT_SUBJECTS_MAX = 10_000;

@@ -1,0 +1,43 @@
+/**
+ * What is to be attempted at a known time: retries, parked deliveries, replays, and events with `deliver_at`.
+ * At least once; handed out at or after `notBeforeMs`, ordered by it; never early. Durable when `schedule` resolves.
+ * A crash leaves items that were taken but not acked; they are handed out again.
+ */
+import type { Envelope } from "../domain/envelope.ts";
+import type { Group } from "../domain/message.ts";
+import type { Depth } from "./lanes.ts";
+
+export type ScheduleCause = "retry" | "parked" | "replay" | "deliver-at";
+
+export interface Scheduled {
+  readonly cause: ScheduleCause;
+  /** Epoch ms. */
+  readonly notBeforeMs: number;
+  /** Null for `deliver-at`: fan-out happens when it is due. */
+  readonly endpointId: string | null;
+  readonly generation: number;
+  /** The attempt to make, from 1. */
+  readonly attempt: number;
+  /** How often it was parked without an attempt. */
+  readonly parks: number;
+  /** One event, or the members of a group. */
+  readonly members: readonly Envelope[];
+  readonly group: Group | null;
+}
+
+export interface RetryItem extends Scheduled {
+  /** As for lanes; always true for items found at start. */
+  readonly isRepeat: boolean;
+  readonly handle: unknown;
+}
+
+export interface RetryQueue {
+  /** All or nothing. Bounded: past the bound it throws `overloaded`. */
+  schedule(items: readonly Scheduled[]): Promise<void>;
+  /** Waits until something is due, then resolves with 1 to `max` items; with none only when `signal` is aborted. */
+  take(max: number, signal: AbortSignal): Promise<readonly RetryItem[]>;
+  ack(items: readonly RetryItem[]): Promise<void>;
+  release(items: readonly RetryItem[]): Promise<void>;
+  /** `oldestAtMs` is the earliest `notBeforeMs`. */
+  depth(): Promise<Depth>;
+}

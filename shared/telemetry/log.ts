@@ -1,0 +1,14 @@
+/** Structured logs: one line per business event. Ids belong here and on spans, never on metric labels. */
+
+export const LEVELS = ["debug", "info", "warn", "error"] as const;
+export type Level = (typeof LEVELS)[number];
+
+export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+export interface Log {
+  isEnabled(level: Level): boolean;
+  /** `event` is a dotted name such as `delivery.dead`. Never throws, never waits; secrets are the caller's to redact. */
+  write(level: Level, event: string, fields: Fields): void;
+}
+
+export const silentLog: Log = { isEnabled: () => false, write: () => undefined };

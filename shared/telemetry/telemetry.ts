@@ -1,0 +1,46 @@
+/**
+ * All that Posthaste measures and logs, one helper per business event, gathered per subject. A helper never throws and
+ * costs a few counter additions; it is one line at the call site. Metric names follow OpenTelemetry semantic
+ * conventions 1.44 (HTTP stable, messaging in development); ours begin with `posthaste.`.
+ */
+import type { Meter } from "@opentelemetry/api";
+import type { Log } from "./log.ts";
+import type { AcceptTelemetry } from "./accept.ts";
+import type { DeliveryTelemetry } from "./delivery.ts";
+import type { EndpointTelemetry } from "./endpoint.ts";
+import type { QueueTelemetry } from "./queue.ts";
+import { createAcceptTelemetry } from "./accept.ts";
+import { createDeliveryTelemetry } from "./delivery.ts";
+import { createEndpointTelemetry } from "./endpoint.ts";
+import { createQueueTelemetry } from "./queue.ts";
+import { silentLog } from "./log.ts";
+
+export interface Telemetry {
+  readonly accept: AcceptTelemetry;
+  readonly delivery: DeliveryTelemetry;
+  readonly endpoint: EndpointTelemetry;
+  readonly queue: QueueTelemetry;
+  readonly log: Log;
+}
+
+export function createTelemetry(deps: { meter: Meter; log: Log }): Telemetry {
+  return {
+    accept: createAcceptTelemetry(deps),
+    delivery: createDeliveryTelemetry(deps),
+    endpoint: createEndpointTelemetry(deps),
+    queue: createQueueTelemetry(deps),
+    log: deps.log,
+  };
+}
+
+const nothing = () => undefined;
+
+/** For tests and simulations that look at facts instead. */
+export const silentTelemetry: Telemetry = {
+  accept: { accepted: nothing, answered: nothing, cache: nothing },
+  delivery: { attempted: nothing, settled: nothing, parked: nothing, repeatSkipped: nothing },
+  endpoint: { breaker: nothing, disabled: nothing, recovered: nothing },
+  queue: { observe: nothing, dropped: nothing, loopFailed: nothing },
+  log: silentLog,
+};
+
