@@ -1,0 +1,81 @@
+/**
+ * From an error of the network to a `Fault` and one sentence for the endpoint's owner. Codes are those of undici 8
+ * (`UND_ERR_*`) and libuv; undici's parser error has a name and, in 8.12, no code.
+ */
+import type { Fault } from "../../domain/attempt.ts";
+import { DeadlineExceeded } from "../../lib/ambient.ts";
+
+/** `Faulted.detail` is cut to this many characters. */
+export const DETAIL_CHARACTERS_MAX = 500;
+
+/** Why a connection could not be made; carries its fault so that nothing guesses from a message. */
+export class ConnectFault extends Error {
+  readonly fault: Fault;
+  constructor(fault: Fault, detail: string) {
+    super(detail);
+    this.name = "ConnectFault";
+    this.fault = fault;
+  }
+}
+
+/** The receiver answered with something that is not one HTTP answer. */
+export class BadAnswer extends Error {
+  constructor(detail: string) {
+    super(detail);
+    this.name = "BadAnswer";
+  }
+}
+
+export interface DescribedFault {
+  readonly fault: Fault;
+  readonly detail: string;
+}
+
+const CLOSED_EARLY = "the receiver closed the connection before the answer was complete";
+const NOT_HTTP = "the receiver sent something that is not an HTTP/1.1 answer";
+
+const faultByCode: Readonly<Record<string, DescribedFault>> = {
+  ECONNREFUSED: { fault: "connect-refused", detail: "the receiver refused the connection" },
+  ECONNRESET: { fault: "reset", detail: "the receiver reset the connection" },
+  ECONNABORTED: { fault: "reset", detail: "the connection was aborted" },
+  EPIPE: { fault: "reset", detail: "the receiver closed the connection while the request was sent" },
+  ETIMEDOUT: { fault: "timeout", detail: "the network gave up waiting for the receiver" },
+  EHOSTUNREACH: { fault: "unreachable", detail: "no route to the receiver's host" },
+  ENETUNREACH: { fault: "unreachable", detail: "no route to the receiver's network" },
+  EADDRNOTAVAIL: { fault: "unreachable", detail: "the receiver's address cannot be reached from here" },
+  UND_ERR_SOCKET: { fault: "reset", detail: CLOSED_EARLY },
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { fault: "reset", detail: CLOSED_EARLY },
+  UND_ERR_HEADERS_OVERFLOW: { fault: "bad-answer", detail: "the header fields of the answer are too large" },
+  UND_ERR_INVALID_ARG: { fault: "unreachable", detail: "the request cannot be written as HTTP" },
+  UND_ERR_DESTROYED: { fault: "aborted", detail: "the sender is stopping" },
+  UND_ERR_CLOSED: { fault: "aborted", detail: "the sender is stopping" },
+};
+
+/** Total; an error that is not known is `unreachable` with its own words. */
+export function faultOf(error: unknown): DescribedFault {
+  if (error instanceof ConnectFault) return described(error.fault, error.message);
+  if (error instanceof BadAnswer) return described("bad-answer", error.message);
+  if (error instanceof DeadlineExceeded) {
+    return described("timeout", `no complete answer came within ${error.afterMs} ms`);
+  }
+  const { name, code, message } = wordsOf(error);
+  if (name === "HTTPParserError") {
+    return message.includes("Invalid EOF") ? described("reset", CLOSED_EARLY) : described("bad-answer", NOT_HTTP);
+  }
+  if (code === "UND_ERR_SOCKET" && message.startsWith("bad ")) return described("bad-answer", NOT_HTTP);
+  return faultByCode[code] ?? described("unreachable", code === "" ? message : `${message} (${code})`);
+}
+
+/** One line, whatever the error's text was. */
+function described(fault: Fault, detail: string): DescribedFault {
+  return { fault, detail: detail.replace(/\s+/g, " ").slice(0, DETAIL_CHARACTERS_MAX) };
+}
+
+function wordsOf(error: unknown): { name: string; code: string; message: string } {
+  const { name, code, message } = (error ?? {}) as { name?: unknown; code?: unknown; message?: unknown };
+  return {
+    name: typeof name === "string" ? name : "",
+    code: typeof code === "string" ? code : "",
+    message: typeof message === "string" && message !== "" ? message : "the network failed",
+  };
+}
