@@ -1,0 +1,113 @@
+/**
+ * The embedded driver set: everything in one process and one SQLite file, no servers. The only place where the
+ * drivers of `sqlite/` and `memory/` meet.
+ */
+import type { DatabaseSync } from "node:sqlite";
+
+import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
+import type { Drivers } from "../ports/drivers.ts";
+import { createNotifier } from "./memory/notifier.ts";
+import { createRateLimiter } from "./memory/rate-limiter.ts";
+import type { QueueBounds } from "./sqlite/admission.ts";
+import { createClaims } from "./sqlite/claims.ts";
+import { createDatabase, openDatabaseFile, prepareDatabase } from "./sqlite/database.ts";
+import { createDeadLetters } from "./sqlite/dead-letters.ts";
+import { openDirectory } from "./sqlite/directory.ts";
+import { createEventStore } from "./sqlite/event-store.ts";
+import { createGroupCommit } from "./sqlite/group-commit.ts";
+import { openKeyRing } from "./sqlite/key-ring.ts";
+import { createLanes } from "./sqlite/lanes.ts";
+import { createLedger } from "./sqlite/ledger.ts";
+import { createRetention } from "./sqlite/retention.ts";
+import { createRetryQueue } from "./sqlite/retry-queue.ts";
+import { createStats } from "./sqlite/stats.ts";
+
+/** Every bound has a default at its driver; tests and small machines set smaller ones. */
+export interface EmbeddedBounds {
+  readonly lanes?: QueueBounds;
+  readonly retryQueue?: QueueBounds;
+  readonly deadLetterBytesMax?: number;
+  readonly endpointsPerTenantMax?: number;
+  readonly apiKeysPerTenantMax?: number;
+  readonly limitSubjectsMax?: number;
+  /** Ledger and stats writes that may wait; past it they are dropped and counted. */
+  readonly postsWaitingMax?: number;
+}
+
+export interface EmbeddedOptions {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
+  readonly sealer: Sealer;
+  /** A folder that this process alone may use, or a database that the caller has open and closes. */
+  readonly database: DatabaseSync | { readonly folder: string };
+  readonly bounds?: EmbeddedBounds;
+  /** Gets what a notifier's listener threw. */
+  readonly onFault?: (error: unknown) => void;
+}
+
+export interface EmbeddedDrivers extends Drivers {
+  /** Ledger and stats writes that were lost to overload or a failing disk since the start. */
+  lostCount(): number;
+}
+
+/** Throws `store-unavailable` when another process uses the folder, a plain Error when the file is not usable. */
+export function openEmbedded(options: EmbeddedOptions): EmbeddedDrivers {
+  const isOurs = "folder" in options.database;
+  const handle = "folder" in options.database ? openDatabaseFile(options.database.folder) : options.database;
+  try {
+    if (!isOurs) prepareDatabase(handle);
+    return gather(options, handle, isOurs);
+  } catch (error) {
+    if (isOurs) handle.close();
+    throw error;
+  }
+}
+
+function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean): EmbeddedDrivers {
+  const { clock, sealer, bounds = {} } = options;
+  const database = createDatabase(handle);
+  const writer = createGroupCommit({ database, clock, ...given("postsWaitingMax", bounds.postsWaitingMax) });
+  const events = createEventStore(database, clock);
+  const notifier = createNotifier({ onFault: options.onFault ?? (() => undefined) });
+  const stats = createStats({ database, writer, clock });
+  const retryQueue = createRetryQueue({ database, writer, events, clock, ...given("bounds", bounds.retryQueue) });
+  const retention = createRetention({ database, writer, clock });
+  writer.onCommit(() => retention.wake());
+
+  async function flush(): Promise<void> {
+    stats.write();
+    await writer.flush();
+  }
+
+  return {
+    lanes: createLanes({ database, writer, events, clock, ...given("bounds", bounds.lanes) }),
+    retryQueue,
+    deadLetters: createDeadLetters({ database, writer, ...given("bytesMax", bounds.deadLetterBytesMax) }),
+    ledger: createLedger({ database, writer }),
+    stats,
+    directory: openDirectory({
+      database, writer, sealer, notifier, ...given("endpointsMax", bounds.endpointsPerTenantMax),
+    }),
+    keyRing: openKeyRing({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
+    claims: createClaims({ database, writer, clock }),
+    rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
+    notifier,
+    health: () => writer.health(),
+    flush,
+    lostCount: () => writer.lostCount(),
+    async [Symbol.asyncDispose]() {
+      // The last steps in order: nothing new by timer, what was recorded to disk, then the file.
+      retention.stop();
+      retryQueue.stop();
+      await flush();
+      stats.stop();
+      if (isOurs) handle.close();
+    },
+  };
+}
+
+/** An option that is left out when it was not given, as exact optional properties ask. */
+function given<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [Key in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [Key in Name]: Value });
+}

@@ -1,0 +1,55 @@
+/**
+ * The bounds of a durable queue, counted in memory: what is kept and what is about to be. LOW is refused first, HIGH
+ * last, so that a backlog of the unimportant never closes the door to the important.
+ */
+import { PosthasteError } from "../../domain/errors.ts";
+import type { Priority } from "../../domain/event.ts";
+
+export interface QueueBounds {
+  readonly itemsMax: number;
+  readonly bytesMax: number;
+}
+
+/** The share of the bounds that each priority may fill. */
+export const SHARE_BY_PRIORITY = { HIGH: 1, MEDIUM: 0.9, LOW: 0.8 } as const satisfies Record<Priority, number>;
+
+/** What a refused caller is told to wait, in seconds. */
+const RETRY_AFTER_S = 5;
+
+export interface Admission {
+  /** Counts the items in, or throws `overloaded` and counts nothing. */
+  reserve(priority: Priority, count: number, bytes: number): void;
+  /** Counts them out again: acknowledged, or never written. */
+  free(count: number, bytes: number): void;
+}
+
+export function createAdmission(options: {
+  readonly bounds: QueueBounds;
+  /** `lanes`, `retry queue`: for the refusal. */
+  readonly name: string;
+  readonly count: number;
+  readonly bytes: number;
+}): Admission {
+  const { bounds, name } = options;
+  let heldCount = options.count;
+  let heldBytes = options.bytes;
+  return {
+    reserve(priority, count, bytes) {
+      const share = SHARE_BY_PRIORITY[priority];
+      if (heldCount + count > bounds.itemsMax * share || heldBytes + bytes > bounds.bytesMax * share) {
+        throw new PosthasteError("overloaded", {
+          detail:
+            `The ${name} hold ${heldCount} items of at most ${bounds.itemsMax} and ${heldBytes} bytes of at most ` +
+            `${bounds.bytesMax}; priority ${priority} may fill ${share * 100} % of either. Try again later.`,
+          retryAfterS: RETRY_AFTER_S,
+        });
+      }
+      heldCount += count;
+      heldBytes += bytes;
+    },
+    free(count, bytes) {
+      heldCount -= count;
+      heldBytes -= bytes;
+    },
+  };
+}

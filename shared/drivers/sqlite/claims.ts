@@ -1,0 +1,61 @@
+/** Idempotency claims: one row for each key, a lease first and the answer for 24 h after. */
+import type { Clock } from "../../lib/ambient.ts";
+import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
+import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "../../ports/claims.ts";
+import type { Database } from "./database.ts";
+import type { GroupCommit } from "./group-commit.ts";
+
+interface ClaimRow {
+  readonly id: number;
+  readonly fingerprint: string;
+  readonly event_ids: string;
+  readonly lease_until: number;
+  readonly status: number | null;
+  readonly body: string | null;
+  readonly expires_at: number;
+}
+
+const ROW_BYTES = 256;
+
+export function createClaims(options: {
+  readonly database: Database;
+  readonly writer: GroupCommit;
+  readonly clock: Pick<Clock, "now">;
+}): Claims {
+  const { database, writer, clock } = options;
+  const find = database.prepare<ClaimRow>("SELECT * FROM claims WHERE tenant = ? AND key = ?");
+  const insert = database.prepare("INSERT OR REPLACE INTO claims VALUES (NULL, ?, ?, ?, ?, ?, NULL, NULL, ?)");
+  const retake = database.prepare("UPDATE claims SET lease_until = ?, expires_at = ? WHERE id = ?");
+  const complete = database.prepare(
+    "UPDATE claims SET status = ?, body = ?, lease_until = 0, expires_at = ? WHERE tenant = ? AND key = ? AND status IS NULL",
+  );
+  const abandon = database.prepare("UPDATE claims SET lease_until = 0 WHERE tenant = ? AND key = ? AND status IS NULL");
+
+  function claim(request: ClaimRequest): Claim {
+    const nowMs = clock.now();
+    const row = find.get(request.tenant, request.key);
+    if (row === undefined || row.expires_at <= nowMs) {
+      const { tenant, key, fingerprint, eventIds } = request;
+      const ids = JSON.stringify(eventIds);
+      insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS);
+      return { kind: "claimed", eventIds, isRetake: false };
+    }
+    if (row.fingerprint !== request.fingerprint) return { kind: "mismatch" };
+    if (row.status !== null) return { kind: "answered", answer: { status: row.status, body: row.body ?? "" } };
+    if (row.lease_until > nowMs) return { kind: "in-flight", retryAfterMs: row.lease_until - nowMs };
+    retake.run(nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, row.id);
+    return { kind: "claimed", eventIds: JSON.parse(row.event_ids) as readonly string[], isRetake: true };
+  }
+
+  return {
+    claim: (request) => writer.write(() => claim(request), ROW_BYTES),
+    async complete(tenant, key, answer) {
+      const write = (): void =>
+        void complete.run(answer.status, answer.body, clock.now() + CLAIM_KEPT_MS, tenant, key);
+      await writer.write(write, ROW_BYTES + answer.body.length);
+    },
+    async abandon(tenant, key) {
+      await writer.write(() => void abandon.run(tenant, key), 0);
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/** The WHERE of a list, built from the members of a filter that are present. Values always travel as parameters. */
+import type { SqlValue } from "./database.ts";
+
+export interface Conditions {
+  /** Adds `sql`, which has one `?` for each value, unless a value is undefined. */
+  and(sql: string, ...values: readonly (SqlValue | undefined)[]): Conditions;
+  /** `WHERE ...`, or nothing when there is no condition. */
+  readonly where: string;
+  readonly values: readonly SqlValue[];
+}
+
+export function createConditions(): Conditions {
+  const texts: string[] = [];
+  const values: SqlValue[] = [];
+  const conditions: Conditions = {
+    and(sql, ...added) {
+      const present = added.filter((value) => value !== undefined);
+      if (present.length < added.length) return conditions;
+      texts.push(sql);
+      values.push(...present);
+      return conditions;
+    },
+    get where() {
+      return texts.length === 0 ? "" : `WHERE ${texts.join(" AND ")}`;
+    },
+    values,
+  };
+  return conditions;
+}

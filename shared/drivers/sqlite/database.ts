@@ -1,0 +1,128 @@
+/**
+ * Opens the one SQLite file of the embedded set, for this process alone: WAL, every commit synced to disk, exclusive
+ * lock of the kernel, so that SIGKILL frees it. `node:sqlite`, the same API on Bun, Node 24 and Deno.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+import { PosthasteError } from "../../domain/errors.ts";
+import { migrate } from "./migrations.ts";
+
+export type SqlValue = null | number | string | Uint8Array;
+
+/** A prepared statement whose rows have the columns of `Row`; the SQL and the type stand side by side. */
+export interface Statement<Row> {
+  run(...values: SqlValue[]): { readonly changes: number | bigint };
+  get(...values: SqlValue[]): Row | undefined;
+  all(...values: SqlValue[]): Row[];
+}
+
+export interface Database {
+  /** Prepares once and keeps the statement; `sql` must come from a small set of texts. */
+  prepare<Row = Record<string, never>>(sql: string): Statement<Row>;
+  /** Runs one statement without values, kept as by `prepare`. */
+  exec(sql: string): void;
+  /** Within BEGIN and COMMIT; SQLite itself ends a transaction on some errors. */
+  isInTransaction(): boolean;
+}
+
+export const DATABASE_FILE = "posthaste.db";
+
+/** 64 MiB of pages in memory; SQLite counts negative sizes in KiB. */
+const CACHE_KIB = 64 * 1024;
+/** Pages of 4 KiB in the WAL before they are moved to the main file: 16 MiB. */
+const WAL_PAGES = 4096;
+/** The WAL file is cut back to this after a burst. */
+const WAL_BYTES_KEPT = 64 * 1024 * 1024;
+
+const SQLITE_BUSY = 5;
+const SQLITE_NOTADB = 26;
+
+/**
+ * Opens or creates `posthaste.db` in the folder (0700; the file 0600). Throws `store-unavailable` when another
+ * process has it, naming the folder and what to do.
+ */
+export function openDatabaseFile(folder: string): DatabaseSync {
+  const path = join(folder, DATABASE_FILE);
+  createPrivate(folder, path);
+  const database = new DatabaseSync(path);
+  try {
+    prepareDatabase(database);
+  } catch (error) {
+    database.close();
+    throw explained(error, folder);
+  }
+  return database;
+}
+
+/** Sets the pragmas, takes the lock and brings the tables up to date; also for a `:memory:` database of a test. */
+export function prepareDatabase(database: DatabaseSync): void {
+  // By `prepare`, since what `exec` throws has no result code on Deno 2.9.
+  const run = (sql: string): void => void database.prepare(sql).all();
+  run("PRAGMA busy_timeout = 0");
+  // Before the first access: with it the WAL index lives in our memory, and the lock is never let go.
+  run("PRAGMA locking_mode = EXCLUSIVE");
+  run("PRAGMA journal_mode = WAL");
+  run("PRAGMA synchronous = FULL");
+  run("PRAGMA foreign_keys = ON");
+  run("PRAGMA temp_store = MEMORY");
+  run(`PRAGMA cache_size = -${CACHE_KIB}`);
+  run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
+  run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
+  run("BEGIN IMMEDIATE");
+  run("COMMIT");
+  migrate(database);
+}
+
+/** The view that the stores work with. */
+export function createDatabase(database: DatabaseSync): Database {
+  const statements = new Map<string, unknown>();
+  function prepare<Row>(sql: string): Statement<Row> {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      statement = database.prepare(sql);
+      statements.set(sql, statement);
+    }
+    return statement as Statement<Row>;
+  }
+  return {
+    prepare,
+    exec: (sql) => void prepare(sql).run(),
+    isInTransaction: () => database.isTransaction,
+  };
+}
+
+/** SQLite's primary result code of an error, or null when the error is not SQLite's. */
+export function sqliteCode(error: unknown): number | null {
+  if (!(error instanceof Error) || !("errcode" in error)) return null;
+  return typeof error.errcode === "number" ? error.errcode & 0xff : null;
+}
+
+function createPrivate(folder: string, path: string): void {
+  const created = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (created !== undefined) chmodSync(folder, 0o700);
+  try {
+    // Only a file that is new is opened here: closing a second descriptor would drop our own lock (fcntl(2)).
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+}
+
+function explained(error: unknown, folder: string): unknown {
+  switch (sqliteCode(error)) {
+    case SQLITE_BUSY:
+      return new PosthasteError(
+        "store-unavailable",
+        `The data folder ${folder} is in use by another Posthaste process. Stop that process, or give this one a data folder of its own.`,
+        error,
+      );
+    case SQLITE_NOTADB:
+      return new Error(`${join(folder, DATABASE_FILE)} is not a Posthaste database. Use another data folder.`, { cause: error });
+    default:
+      return error instanceof Error
+        ? new Error(`The data folder ${folder} cannot be used. ${error.message}`, { cause: error })
+        : error;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Endpoints, all in memory, written through. A change and its version are one commit, and memory follows within the
+ * same turn, so that `version` and `endpoints` never disagree and never wait.
+ */
+import type { Sealer } from "../../lib/ambient.ts";
+import { PosthasteError } from "../../domain/errors.ts";
+import type { Endpoint } from "../../domain/endpoint.ts";
+import { ENDPOINTS_PER_TENANT_MAX } from "../../domain/endpoint.ts";
+import { assert } from "../../lib/assert.ts";
+import type { Directory, TenantEndpoints } from "../../ports/directory.ts";
+import type { Notifier } from "../../ports/notifier.ts";
+import { createConditions } from "./conditions.ts";
+import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
+import type { Database } from "./database.ts";
+import type { EndpointRow } from "./endpoint-row.ts";
+import { endpointOf, endpointValues } from "./endpoint-row.ts";
+import type { GroupCommit } from "./group-commit.ts";
+
+const NOTHING: TenantEndpoints = { version: 0, endpoints: [] };
+/** What a row costs, about. */
+const ROW_BYTES = 1024;
+
+export function openDirectory(options: {
+  readonly database: Database;
+  readonly writer: GroupCommit;
+  readonly sealer: Sealer;
+  readonly notifier: Notifier;
+  readonly endpointsMax?: number;
+}): Directory {
+  const { database, writer, sealer, notifier, endpointsMax = ENDPOINTS_PER_TENANT_MAX } = options;
+  const rows = createEndpointRows(database);
+  const memory = loadTenants(database, sealer);
+
+  /** After COMMIT. `changed` takes the place of the endpoint of that id, or of nothing, or is null for its removal. */
+  function remember(tenant: string, version: number, endpointId: string, changed: Endpoint | null): void {
+    const known = (memory.get(tenant) ?? NOTHING).endpoints;
+    const isKnown = known.some(({ id }) => id === endpointId);
+    const kept = changed === null ? known.filter(({ id }) => id !== endpointId) : known;
+    const endpoints =
+      changed === null ? kept : isKnown ? kept.map((old) => (old.id === endpointId ? changed : old)) : [...kept, changed];
+    memory.set(tenant, { version, endpoints });
+    notifier.publish({ kind: "directory-changed", tenant, endpointId });
+  }
+
+  function insert(endpoint: Endpoint): number {
+    if (rows.count(endpoint.tenant) >= endpointsMax) {
+      throw new PosthasteError("limit-reached", `A tenant has at most ${endpointsMax} endpoints. Remove one first.`);
+    }
+    rows.insert(endpointValues(endpoint, sealer));
+    return rows.raiseVersion(endpoint.tenant);
+  }
+
+  return {
+    version: (tenant) => memory.get(tenant)?.version ?? 0,
+    endpoints: (tenant) => memory.get(tenant) ?? NOTHING,
+    async find(tenant, endpointId) {
+      return memory.get(tenant)?.endpoints.find(({ id }) => id === endpointId) ?? null;
+    },
+    async list(tenant, limit, cursor) {
+      assertLimit(limit);
+      const conditions = createConditions().and("tenant = ?", tenant ?? undefined);
+      if (cursor !== null) conditions.and("(created_at, id) > (?, ?)", ...decodeCursor("n", 2, cursor));
+      const sql = `SELECT * FROM endpoints ${conditions.where} ORDER BY created_at, id LIMIT ?`;
+      const found = database.prepare<EndpointRow>(sql).all(...conditions.values, limit + 1);
+      const keysOf = (row: EndpointRow): readonly number[] => [row.created_at, row.id];
+      return createPage({ kind: "n", limit, rows: found, keysOf, show: (row) => endpointOf(row, sealer) });
+    },
+    async create(endpoint) {
+      await writer.write(() => insert(endpoint), ROW_BYTES, (version) => {
+        remember(endpoint.tenant, version, endpoint.id, endpoint);
+      });
+    },
+    async update(tenant, endpointId, change) {
+      const write = (): { readonly endpoint: Endpoint; readonly version: number } | null => {
+        // The row and not memory: an earlier operation of the same commit may have changed it.
+        const row = rows.find(tenant, endpointId);
+        if (row === null) return null;
+        const endpoint = change(endpointOf(row, sealer));
+        assert(endpoint.id === endpointId && endpoint.tenant === tenant, "a change keeps the endpoint's name");
+        rows.update(row.id, endpointValues(endpoint, sealer));
+        return { endpoint, version: rows.raiseVersion(tenant) };
+      };
+      const changed = await writer.write(write, ROW_BYTES, (done) => {
+        if (done !== null) remember(tenant, done.version, endpointId, done.endpoint);
+      });
+      return changed?.endpoint ?? null;
+    },
+    async remove(tenant, endpointId) {
+      const write = (): number | null => (rows.remove(tenant, endpointId) ? rows.raiseVersion(tenant) : null);
+      const version = await writer.write(write, 0, (raised) => {
+        if (raised !== null) remember(tenant, raised, endpointId, null);
+      });
+      return version !== null;
+    },
+  };
+}
+
+function loadTenants(database: Database, sealer: Sealer): Map<string, TenantEndpoints> {
+  const versions = database.prepare<{ tenant: string; version: number }>("SELECT tenant, version FROM directory_versions");
+  const select = database.prepare<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? ORDER BY created_at, id");
+  return new Map(
+    versions.all().map(({ tenant, version }) => {
+      const endpoints = select.all(tenant).map((row) => endpointOf(row, sealer));
+      return [tenant, { version, endpoints }];
+    }),
+  );
+}
+
+function createEndpointRows(database: Database) {
+  const insert = database.prepare("INSERT INTO endpoints VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  const find = database.prepare<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? AND endpoint_id = ?");
+  const update = database.prepare("INSERT OR REPLACE INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  const remove = database.prepare("DELETE FROM endpoints WHERE tenant = ? AND endpoint_id = ?");
+  const count = database.prepare<{ count: number }>("SELECT count(*) AS count FROM endpoints WHERE tenant = ?");
+  const raise = database.prepare<{ version: number }>(
+    `INSERT INTO directory_versions VALUES (?, 1) ON CONFLICT DO UPDATE SET version = version + 1 RETURNING version`,
+  );
+  return {
+    insert: (values: Parameters<typeof insert.run>) => void insert.run(...values),
+    find: (tenant: string, endpointId: string) => find.get(tenant, endpointId) ?? null,
+    update: (id: number, values: Parameters<typeof update.run>) => void update.run(id, ...values),
+    remove: (tenant: string, endpointId: string) => Number(remove.run(tenant, endpointId).changes) === 1,
+    count: (tenant: string) => count.get(tenant)?.count ?? 0,
+    raiseVersion(tenant: string): number {
+      const version = raise.get(tenant)?.version;
+      assert(version !== undefined, "an upsert returns its row");
+      return version;
+    },
+  };
+}

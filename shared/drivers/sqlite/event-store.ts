@@ -1,0 +1,92 @@
+/**
+ * The rows of events: content for the lanes, the retry queue and the ledger alike, each body once. Every method runs
+ * within an operation of the writer or reads what is committed.
+ */
+import type { Clock } from "../../lib/ambient.ts";
+import type { Envelope } from "../../domain/envelope.ts";
+import type { Priority } from "../../domain/event.ts";
+import { assert } from "../../lib/assert.ts";
+import type { Database } from "./database.ts";
+
+/** Delivered events stay this long after acceptance, others after their last news (port `ledger`). */
+export const EVENTS_KEPT_MS = 24 * 3600 * 1000;
+
+export interface EnvelopeRow {
+  readonly event_id: string;
+  readonly tenant: string;
+  readonly type: string;
+  readonly priority: string;
+  readonly accepted_at: number;
+  readonly deliver_at: number | null;
+  readonly traceparent: string | null;
+  readonly directory_version: number;
+  readonly body: Uint8Array;
+}
+
+/** Columns of `EnvelopeRow` in table `events e`. */
+export const ENVELOPE_COLUMNS =
+  "e.event_id, e.tenant, e.type, e.priority, e.accepted_at, e.deliver_at, e.traceparent, e.directory_version, e.body";
+
+export function envelopeOf(row: EnvelopeRow): Envelope {
+  return {
+    id: row.event_id,
+    tenant: row.tenant,
+    type: row.type,
+    priority: row.priority as Priority,
+    acceptedAtMs: row.accepted_at,
+    deliverAtMs: row.deliver_at,
+    traceparent: row.traceparent,
+    directoryVersion: row.directory_version,
+    body: row.body,
+  };
+}
+
+export interface EventStore {
+  /** Inserts the event for a lane and returns its row id; null when the row is there already. */
+  insert(envelope: Envelope, isLaned: boolean): number | null;
+  find(tenant: string, eventId: string): number | null;
+  /** Marks a row that only the retry queue knew as known to a lane; null when a lane had it before. */
+  claimForLane(tenant: string, eventId: string): number | null;
+  /** The event must be there. */
+  read(id: number): Envelope;
+}
+
+export function createEventStore(database: Database, clock: Pick<Clock, "now">): EventStore {
+  const insert = database.prepare(
+    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, event_id) DO NOTHING",
+  );
+  const find = database.prepare<{ id: number }>("SELECT id FROM events WHERE tenant = ? AND event_id = ?");
+  const claim = database.prepare<{ id: number }>(
+    "UPDATE events SET is_laned = 2 WHERE tenant = ? AND event_id = ? AND is_laned = 0 RETURNING id",
+  );
+  const read = database.prepare<EnvelopeRow>(`SELECT ${ENVELOPE_COLUMNS} FROM events e WHERE e.id = ?`);
+  let idLast = database.prepare<{ id: number | null }>("SELECT max(id) AS id FROM events").get()?.id ?? 0;
+
+  return {
+    insert(envelope, isLaned) {
+      idLast++;
+      const { changes } = insert.run(
+        idLast,
+        envelope.tenant,
+        envelope.id,
+        envelope.type,
+        envelope.priority,
+        envelope.acceptedAtMs,
+        envelope.deliverAtMs,
+        envelope.traceparent,
+        envelope.directoryVersion,
+        isLaned ? 1 : 0,
+        clock.now() + EVENTS_KEPT_MS,
+        envelope.body,
+      );
+      return Number(changes) === 1 ? idLast : null;
+    },
+    find: (tenant, eventId) => find.get(tenant, eventId)?.id ?? null,
+    claimForLane: (tenant, eventId) => claim.get(tenant, eventId)?.id ?? null,
+    read(id) {
+      const row = read.get(id);
+      assert(row !== undefined, "an event that is referred to is kept");
+      return envelopeOf(row);
+    },
+  };
+}

@@ -1,0 +1,195 @@
+/**
+ * The one writer of the database. All stores hand their writes in here; what comes together in a tick is one
+ * transaction and one fsync. Order of operations = order of the calls. A promise resolves after COMMIT, never before.
+ */
+import type { Clock } from "../../lib/ambient.ts";
+import type { Settled } from "../../lib/batcher.ts";
+import { createBatcher } from "../../lib/batcher.ts";
+import { PosthasteError } from "../../domain/errors.ts";
+import type { Database } from "./database.ts";
+import { sqliteCode } from "./database.ts";
+
+export interface GroupCommit {
+  /**
+   * Runs `operation` within the next transaction. It must touch the database alone, since it may be rolled back and
+   * run again. `committed` runs right after COMMIT, before anyone else's turn: the place to change memory.
+   * When it throws, it alone is rolled back and rejects. Rejects with `store-unavailable` when COMMIT fails,
+   * with `overloaded` when too much waits. `bytes` is about what the operation writes.
+   */
+  write<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result>;
+  /** As `write`, in the same order, for what may be lost: past `POSTS_WAITING_MAX` it is dropped and counted. */
+  post(operation: () => void): void;
+  /** Resolves when everything handed in so far is committed, or has failed. */
+  flush(): Promise<void>;
+  /** Posted operations that were dropped or failed, since the start. */
+  lostCount(): number;
+  /** Null, or one sentence about what is wrong; tries a write when the last one failed. */
+  health(): Promise<string | null>;
+  /** Calls `listener` after each commit that wrote something. */
+  onCommit(listener: () => void): void;
+}
+
+/** Operations of one transaction: few enough that one takes well under 100 ms. */
+export const COMMIT_ITEMS_MAX = 2048;
+export const COMMIT_BYTES_MAX = 8 * 1024 * 1024;
+/** Writes, posted ones included, that may wait for their transaction. */
+export const WRITES_WAITING_MAX = 150_000;
+export const POSTS_WAITING_MAX = 50_000;
+
+interface Operation {
+  readonly run: () => unknown;
+  readonly committed: ((result: never) => void) | undefined;
+}
+
+/** What `health` writes to see whether there is room again: more than an event usually takes. */
+const PROBE_BYTES = 64 * 1024;
+
+const SQLITE_CONSTRAINT = 19;
+const SQLITE_MISMATCH = 20;
+const SQLITE_MISUSE = 21;
+const SQLITE_RANGE = 25;
+/** Codes that speak of a mistake in our SQL, not of the state of the disk. */
+const MISTAKES: readonly number[] = [1, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_MISUSE, SQLITE_RANGE];
+
+export function createGroupCommit(options: {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly postsWaitingMax?: number;
+}): GroupCommit {
+  const { database, clock, postsWaitingMax = POSTS_WAITING_MAX } = options;
+  const listeners: (() => void)[] = [];
+  let postsWaiting = 0;
+  let lost = 0;
+  let failure: string | null = null;
+
+  const batcher = createBatcher<Operation, unknown>({
+    clock,
+    flush: commitAll,
+    itemsMax: COMMIT_ITEMS_MAX,
+    bytesMax: COMMIT_BYTES_MAX,
+    waitingMax: WRITES_WAITING_MAX,
+    overflow: () => new PosthasteError("overloaded", { detail: "Too many writes wait for the disk; try again later.", retryAfterS: 1 }),
+  });
+
+  function commitAll(operations: readonly Operation[]): readonly Settled<unknown>[] {
+    const settled = runTogether(database, operations, false) ?? runEachAlone(database, operations);
+    const isCommitted = settled.some(({ kind }) => kind === "done");
+    const failed = settled.find(({ kind }) => kind === "failed");
+    if (failed?.kind === "failed" && failed.error instanceof PosthasteError && failed.error.code === "store-unavailable") {
+      failure = failed.error.message;
+    } else {
+      failure = null;
+    }
+    settled.forEach((entry, index) => {
+      if (entry.kind === "done") operations[index]?.committed?.(entry.value as never);
+    });
+    if (isCommitted) for (const listener of listeners) listener();
+    return settled;
+  }
+
+  const writer: GroupCommit = {
+    write<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result> {
+      return batcher.add({ run: operation, committed }, bytes) as Promise<Result>;
+    },
+    post(operation) {
+      if (postsWaiting >= postsWaitingMax) {
+        lost++;
+        return;
+      }
+      postsWaiting++;
+      batcher.add({ run: operation, committed: undefined }, 0).then(
+        () => postsWaiting--,
+        () => {
+          postsWaiting--;
+          lost++;
+        },
+      );
+    },
+    async flush() {
+      if (batcher.waitingCount() === 0) return;
+      // An empty operation behind the others; waiting for an idle moment would never end under steady load.
+      await writer.write(() => undefined, 0).catch(() => undefined);
+    },
+    lostCount: () => lost,
+    async health() {
+      if (failure === null) return null;
+      const probe = `INSERT OR REPLACE INTO health_probes VALUES (1, zeroblob(${PROBE_BYTES}))`;
+      await writer.write(() => database.exec(probe), 0).catch(() => undefined);
+      return failure;
+    },
+    onCommit: (listener) => void listeners.push(listener),
+  };
+  return writer;
+}
+
+/** The error a caller meets for what SQLite or the disk refused. */
+export function storeError(error: unknown): unknown {
+  if (error instanceof PosthasteError || !(error instanceof Error)) return error;
+  const code = sqliteCode(error);
+  const isClosed = "code" in error && error.code === "ERR_INVALID_STATE";
+  if (!isClosed && (code === null || MISTAKES.includes(code))) return error;
+  return new PosthasteError("store-unavailable", { detail: `The database cannot be used: ${error.message}.`, retryAfterS: 5 }, error);
+}
+
+/** One transaction for all. When an operation throws everything is rolled back: null, or all failed if it `isLast` try. */
+function runTogether(database: Database, operations: readonly Operation[], isLast: boolean): Settled<unknown>[] | null {
+  let isRunning = false;
+  try {
+    database.exec("BEGIN IMMEDIATE");
+    isRunning = true;
+    const settled = operations.map(({ run }): Settled<unknown> => ({ kind: "done", value: run() }));
+    isRunning = false;
+    database.exec("COMMIT");
+    return settled;
+  } catch (error) {
+    rollBack(database);
+    return isRunning && !isLast ? null : allFailed(operations, error);
+  }
+}
+
+/** Each within a savepoint of its own, so that one that throws takes nothing else with it; still one fsync. */
+function runEachAlone(database: Database, operations: readonly Operation[]): Settled<unknown>[] {
+  try {
+    database.exec("BEGIN IMMEDIATE");
+    const settled = operations.map((operation) => runInSavepoint(database, operation));
+    if (settled.every((entry) => entry !== null)) {
+      database.exec("COMMIT");
+      return settled;
+    }
+  } catch (error) {
+    rollBack(database);
+    return allFailed(operations, error);
+  }
+  // SQLite ended the transaction itself, as it does on a full disk: what still fits is written one by one.
+  rollBack(database);
+  return operations.flatMap((operation) => runTogether(database, [operation], true) ?? []);
+}
+
+/** Null when there is no transaction any more. */
+function runInSavepoint(database: Database, { run }: Operation): Settled<unknown> | null {
+  if (!database.isInTransaction()) return null;
+  database.exec("SAVEPOINT operation");
+  try {
+    const value = run();
+    database.exec("RELEASE operation");
+    return { kind: "done", value };
+  } catch (error) {
+    if (!database.isInTransaction()) return null;
+    database.exec("ROLLBACK TO operation");
+    database.exec("RELEASE operation");
+    return { kind: "failed", error: storeError(error) };
+  }
+}
+
+function rollBack(database: Database): void {
+  try {
+    if (database.isInTransaction()) database.exec("ROLLBACK");
+  } catch {
+    // The handle is closed or the disk is gone: there is no transaction left to end.
+  }
+}
+
+function allFailed(operations: readonly Operation[], error: unknown): Settled<unknown>[] {
+  const failed = storeError(error);
+  return operations.map(() => ({ kind: "failed", error: failed }));
+}

@@ -1,0 +1,156 @@
+/**
+ * The three lanes in one table. An append writes the event and its place in the lane in one commit; a take writes
+ * nothing; an ack deletes the place. After a crash all that was not acked is still in its place.
+ */
+import type { Clock } from "../../lib/ambient.ts";
+import type { Envelope } from "../../domain/envelope.ts";
+import { laneOf } from "../../domain/envelope.ts";
+import type { Lane, Priority } from "../../domain/event.ts";
+import { LANES } from "../../domain/event.ts";
+import { assert } from "../../lib/assert.ts";
+import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
+import type { QueueBounds } from "./admission.ts";
+import { createAdmission } from "./admission.ts";
+import type { Database } from "./database.ts";
+import type { EventStore } from "./event-store.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import { createLaneTail } from "./lane-tail.ts";
+import { createTakers } from "./takers.ts";
+
+/** Across the three lanes; LOW is refused at 80 %, MEDIUM at 90 % of them. */
+export const LANE_BOUNDS: QueueBounds = { itemsMax: 5_000_000, bytesMax: 10 * 1024 ** 3 };
+
+const codeByLane = { high: 0, medium: 1, low: 2 } as const satisfies Record<Lane, number>;
+
+interface Added {
+  readonly id: number;
+  readonly envelope: Envelope;
+  readonly isLate: boolean;
+}
+
+export function createLanes(options: {
+  readonly database: Database;
+  readonly writer: GroupCommit;
+  readonly events: EventStore;
+  readonly clock: Clock;
+  readonly bounds?: QueueBounds;
+}): Lanes {
+  const { database, writer, events } = options;
+  const insert = database.prepare("INSERT INTO lane_items VALUES (?, ?, ?)");
+  const remove = database.prepare("DELETE FROM lane_items WHERE lane = ? AND event = ?");
+  const laneByName = {
+    high: openLane(database, "high"),
+    medium: openLane(database, "medium"),
+    low: openLane(database, "low"),
+  } as const satisfies Record<Lane, OpenLane>;
+  const admission = createAdmission({
+    bounds: options.bounds ?? LANE_BOUNDS,
+    name: "lanes",
+    count: LANES.reduce((sum, lane) => sum + laneByName[lane].count, 0),
+    bytes: LANES.reduce((sum, lane) => sum + laneByName[lane].foundBytes, 0),
+  });
+
+  function insertAll(envelopes: readonly Envelope[]): readonly Added[] {
+    const added: Added[] = [];
+    for (const envelope of envelopes) {
+      const isNewId = events.insert(envelope, true);
+      const id = isNewId ?? events.claimForLane(envelope.tenant, envelope.id);
+      if (id === null) continue;
+      insert.run(codeByLane[laneOf(envelope)], id, envelope.body.length);
+      added.push({ id, envelope, isLate: isNewId === null });
+    }
+    return added;
+  }
+
+  function handOver(added: readonly Added[]): void {
+    for (const { id, envelope, isLate } of added) {
+      const lane = laneByName[laneOf(envelope)];
+      lane.count++;
+      lane.tail.appended(id, envelope, isLate);
+      lane.takers.wake();
+    }
+  }
+
+  return {
+    async append(envelopes) {
+      if (envelopes.length === 0) return;
+      const bytes = bytesOf(envelopes);
+      admission.reserve(lowestPriority(envelopes), envelopes.length, bytes);
+      let addedCount = 0;
+      let addedBytes = 0;
+      try {
+        await writer.write(() => insertAll(envelopes), bytes, (added) => {
+          addedCount = added.length;
+          addedBytes = bytesOf(added.map(({ envelope }) => envelope));
+          handOver(added);
+        });
+      } finally {
+        admission.free(envelopes.length - addedCount, bytes - addedBytes);
+      }
+    },
+    take: (lane, max, signal) => laneByName[lane].takers.take(max, signal),
+    async ack(items) {
+      if (items.length === 0) return;
+      const removeAll = (): readonly LaneItem[] =>
+        items.filter((item) => Number(remove.run(codeByLane[item.lane], idOf(item)).changes) === 1);
+      await writer.write(removeAll, 0, (removed) => {
+        for (const item of removed) laneByName[item.lane].count--;
+        admission.free(removed.length, bytesOf(removed.map(({ envelope }) => envelope)));
+      });
+    },
+    release(items) {
+      for (const lane of LANES) {
+        const own = items.filter((item) => item.lane === lane);
+        if (own.length === 0) continue;
+        laneByName[lane].tail.released(own);
+        laneByName[lane].takers.wake();
+      }
+      return Promise.resolve();
+    },
+    async depth(lane) {
+      return { count: laneByName[lane].count, oldestAtMs: oldestAtMs(database, lane) };
+    },
+  };
+}
+
+type OpenLane = ReturnType<typeof openLane>;
+
+function openLane(database: Database, lane: Lane) {
+  const code = codeByLane[lane];
+  const found = database
+    .prepare<{ count: number; bytes: number | null; id: number | null }>(
+      "SELECT count(*) AS count, sum(bytes) AS bytes, max(event) AS id FROM lane_items WHERE lane = ?",
+    )
+    .get(code);
+  assert(found !== undefined, "a count has a row");
+  const tail = createLaneTail({ database, lane, code, foundIdMax: found.id ?? 0 });
+  return {
+    count: found.count,
+    foundBytes: found.bytes ?? 0,
+    tail,
+    takers: createTakers<LaneItem>({ pull: (max) => tail.pull(max) }),
+  };
+}
+
+function oldestAtMs(database: Database, lane: Lane): Depth["oldestAtMs"] {
+  const select = database.prepare<{ accepted_at: number }>(
+    `SELECT e.accepted_at FROM lane_items l CROSS JOIN events e ON e.id = l.event
+     WHERE l.lane = ? ORDER BY l.event LIMIT 1`,
+  );
+  return select.get(codeByLane[lane])?.accepted_at ?? null;
+}
+
+function idOf(item: LaneItem): number {
+  assert(typeof item.handle === "number", "a lane item carries our handle");
+  return item.handle;
+}
+
+/** A mixed batch is kept whole or not at all, so its least important event decides. */
+function lowestPriority(envelopes: readonly Envelope[]): Priority {
+  const order: readonly Priority[] = ["LOW", "MEDIUM", "HIGH"];
+  return order.find((priority) => envelopes.some((envelope) => envelope.priority === priority)) ?? "HIGH";
+}
+
+function bytesOf(envelopes: readonly Envelope[]): number {
+  return envelopes.reduce((sum, { body }) => sum + body.length, 0);
+}

@@ -1,0 +1,36 @@
+/** Brings a database to the version that this program knows, step by step, each step in its own transaction. */
+import type { DatabaseSync } from "node:sqlite";
+
+import { SCHEMA_STEPS } from "./schema.ts";
+
+/**
+ * Throws a plain `Error` that says what to do when the file is not ours or was written by a newer program. A crash in
+ * between leaves the last whole step, and the next start goes on from there.
+ */
+export function migrate(database: DatabaseSync, steps: readonly string[] = SCHEMA_STEPS): void {
+  const found = versionOf(database);
+  if (found > steps.length) {
+    throw new Error(
+      `The database was written by a newer Posthaste (schema ${found}; this one knows up to ${steps.length}). ` +
+        "Start that version or a later one, or use another data folder.",
+    );
+  }
+  if (found === 0 && database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() !== undefined) {
+    throw new Error("The database holds the tables of another program. Use another data folder.");
+  }
+  for (let version = found + 1; version <= steps.length; version++) {
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      database.exec(steps[version - 1] ?? "");
+      database.exec(`PRAGMA user_version = ${version}`);
+      database.exec("COMMIT");
+    } catch (error) {
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+}

@@ -1,0 +1,147 @@
+/**
+ * Takes out what nobody needs any more: events 24 h after their last news, answers of claims, old counts. Small steps
+ * through the writer, timed to what expires next; nothing runs while there is nothing to expire.
+ *
+ * An event is kept as long as a lane, the retry queue or a held-back dead letter refers to it.
+ */
+import type { Cancel, Clock } from "../../lib/ambient.ts";
+import { HELD_STATES } from "../../domain/delivery.ts";
+import { STATS_KEPT_MS } from "../../ports/stats.ts";
+import type { Database, Statement } from "./database.ts";
+import { EVENTS_KEPT_MS } from "./event-store.ts";
+import type { GroupCommit } from "./group-commit.ts";
+
+/** Rows looked at or deleted in one step; one step is well under 50 ms. */
+export const PRUNE_ROWS_MAX = 500;
+/** Runs begin at least this far apart, so that events of one minute go together. */
+export const PRUNE_WAIT_MS_MIN = 60_000;
+/** An event that is still referred to is looked at again after this. */
+const HELD_RECHECK_MS = 3600 * 1000;
+
+export interface Retention {
+  /** Something was written: there will be something to expire. */
+  wake(): void;
+  stop(): void;
+}
+
+export function createRetention(options: {
+  readonly database: Database;
+  readonly writer: GroupCommit;
+  readonly clock: Clock;
+}): Retention {
+  const { database, writer, clock } = options;
+  const prune = createPrune(database);
+  const nextDue = database.prepare<{ at: number | null }>(
+    `SELECT min(at) AS at FROM (
+       SELECT min(prune_at) AS at FROM events
+       UNION ALL SELECT min(expires_at) FROM claims
+       UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_types
+       UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_endpoints)`,
+  );
+  let cancel: Cancel | null = null;
+  let isStopped = false;
+
+  /** One timer at most; none when all tables are empty. */
+  function arm(): void {
+    if (isStopped || cancel !== null) return;
+    const dueAtMs = nextDue.get()?.at ?? null;
+    if (dueAtMs === null) return;
+    cancel = clock.timer(Math.max(PRUNE_WAIT_MS_MIN, dueAtMs - clock.now()), () => void run());
+  }
+
+  async function run(): Promise<void> {
+    try {
+      let hasMore = true;
+      while (hasMore && !isStopped) hasMore = await writer.write(() => prune(clock.now()), 0);
+    } catch {
+      // The store cannot be written now, which `health` tells; what is due stays due until the next run.
+    }
+    cancel = null;
+    try {
+      arm();
+    } catch {
+      // As above: the next commit arms it.
+    }
+  }
+
+  arm();
+  return {
+    wake() {
+      if (cancel === null) arm();
+    },
+    stop() {
+      isStopped = true;
+      cancel?.();
+    },
+  };
+}
+
+/** One step; true when there may be more to do at once. */
+function createPrune(database: Database): (nowMs: number) => boolean {
+  const pruneEvents = createEventPrune(database);
+  const hourly = (table: string, key: string): Statement<never> =>
+    database.prepare(
+      `DELETE FROM ${table} WHERE (${key}) IN
+         (SELECT ${key} FROM ${table} WHERE hour <= ? ORDER BY hour LIMIT ${PRUNE_ROWS_MAX})`,
+    );
+  const claims = database.prepare(
+    `DELETE FROM claims WHERE id IN (SELECT id FROM claims WHERE expires_at <= ? ORDER BY expires_at LIMIT ${PRUNE_ROWS_MAX})`,
+  );
+  const [types, endpoints] = [hourly("stat_types", "tenant, hour, type"), hourly("stat_endpoints", "tenant, endpoint_id, hour")];
+  return (nowMs) => {
+    if (pruneEvents(nowMs)) return true;
+    if (Number(claims.run(nowMs).changes) === PRUNE_ROWS_MAX) return true;
+    const hour = nowMs - STATS_KEPT_MS - 3600 * 1000;
+    return Number(types.run(hour).changes) + Number(endpoints.run(hour).changes) > 0;
+  };
+}
+
+function createEventPrune(database: Database): (nowMs: number) => boolean {
+  const candidates = database.prepare<{ id: number; tenant: string; event_id: string }>(
+    `SELECT id, tenant, event_id FROM events WHERE prune_at <= ? ORDER BY prune_at LIMIT ${PRUNE_ROWS_MAX}`,
+  );
+  const heldStates = HELD_STATES.map((state) => `'${state}'`).join(", ");
+  const isReferred = database.prepare<{ found: number }>(
+    `SELECT EXISTS (SELECT 1 FROM lane_items WHERE lane IN (0, 1, 2) AND event = ?1)
+       OR EXISTS (SELECT 1 FROM retry_members WHERE event = ?1)
+       OR EXISTS (SELECT 1 FROM dead_letters WHERE event_id = ?3 AND +tenant = ?2 AND state IN (${heldStates})) AS found`,
+  );
+  const lastNews = database.prepare<{ at: number | null }>("SELECT max(updated_at) AS at FROM deliveries WHERE event = ?");
+  const later = database.prepare("UPDATE events SET prune_at = ? WHERE id = ?");
+  const someDeliveries = database.prepare<{ id: number }>("SELECT id FROM deliveries WHERE event = ? LIMIT ?");
+  const removeAttempts = database.prepare("DELETE FROM attempts WHERE delivery = ?");
+  const removeDelivery = database.prepare("DELETE FROM deliveries WHERE id = ?");
+  const removeFanOut = database.prepare("DELETE FROM fan_outs WHERE event = ?");
+  const removeEvent = database.prepare("DELETE FROM events WHERE id = ?");
+
+  /** Deletes up to `rowsMax` rows of the event and returns how many; the event's own row goes last. */
+  function removeSome(event: number, rowsMax: number): number {
+    let count = 0;
+    for (const { id } of someDeliveries.all(event, rowsMax)) {
+      count += Number(removeAttempts.run(id).changes) + Number(removeDelivery.run(id).changes);
+      if (count >= rowsMax) return count;
+    }
+    removeFanOut.run(event);
+    removeEvent.run(event);
+    return count + 1;
+  }
+
+  return (nowMs) => {
+    const due = candidates.all(nowMs);
+    let rowsLeft = PRUNE_ROWS_MAX;
+    for (const { id, tenant, event_id: eventId } of due) {
+      const newsAtMs = lastNews.get(id)?.at ?? 0;
+      if (isReferred.get(id, tenant, eventId)?.found === 1) {
+        later.run(nowMs + HELD_RECHECK_MS, id);
+        rowsLeft--;
+      } else if (newsAtMs + EVENTS_KEPT_MS > nowMs) {
+        later.run(newsAtMs + EVENTS_KEPT_MS, id);
+        rowsLeft--;
+      } else {
+        rowsLeft -= removeSome(id, rowsLeft);
+      }
+      if (rowsLeft <= 0) return true;
+    }
+    return due.length === PRUNE_ROWS_MAX;
+  };
+}

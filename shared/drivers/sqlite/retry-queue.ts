@@ -1,0 +1,128 @@
+/**
+ * What is due later, ordered by time in one table. Takers wait with one timer for the earliest item; there is no
+ * polling. A take writes nothing: items in someone's hands are remembered here and passed over.
+ */
+import type { Cancel, Clock } from "../../lib/ambient.ts";
+import { assert } from "../../lib/assert.ts";
+import type { Envelope } from "../../domain/envelope.ts";
+import type { Depth } from "../../ports/lanes.ts";
+import type { RetryItem, RetryQueue, Scheduled } from "../../ports/retry-queue.ts";
+import type { QueueBounds } from "./admission.ts";
+import { createAdmission } from "./admission.ts";
+import type { Database } from "./database.ts";
+import type { EventStore } from "./event-store.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { RetryPlace } from "./retry-rows.ts";
+import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
+import { createTakers } from "./takers.ts";
+
+export const RETRY_BOUNDS: QueueBounds = { itemsMax: 5_000_000, bytesMax: 10 * 1024 ** 3 };
+
+/** What a row costs beside its bodies, about. */
+const ROW_BYTES = 200;
+
+export function createRetryQueue(options: {
+  readonly database: Database;
+  readonly writer: GroupCommit;
+  readonly events: EventStore;
+  readonly clock: Clock;
+  readonly bounds?: QueueBounds;
+}): RetryQueue & { stop(): void } {
+  const { writer, clock } = options;
+  const rows = createRetryRows(options.database, options.events);
+  const found = rows.totals();
+  const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, name: "retry queue", ...found });
+  let count = found.count;
+  /** All rows up to here are in someone's hands; rows behind it may be, too. */
+  let floor: RetryPlace = { notBeforeMs: -1, id: 0 };
+  const held = new Set<number>();
+  let timer: { readonly dueAtMs: number; readonly cancel: Cancel } | null = null;
+
+  const takers = createTakers<RetryItem>({ pull, starved: armTimer });
+
+  function pull(max: number): RetryItem[] {
+    const items: RetryItem[] = [];
+    while (items.length < max) {
+      const wanted = max - items.length;
+      const places: readonly RetryPlace[] = rows.due(floor, clock.now(), wanted);
+      for (const place of places) {
+        if (!held.has(place.id)) {
+          items.push(rows.read(place, found.idLast));
+          held.add(place.id);
+        }
+        floor = place;
+      }
+      if (places.length < wanted) break;
+    }
+    return items;
+  }
+
+  function lowerFloor(place: RetryPlace): void {
+    if (comparePlaces(place, floor) <= 0) floor = { notBeforeMs: place.notBeforeMs, id: place.id - 1 };
+  }
+
+  function armTimer(): void {
+    const dueAtMs = rows.nextDueAtMs(floor);
+    if (dueAtMs === null || (timer !== null && timer.dueAtMs <= dueAtMs)) return;
+    timer?.cancel();
+    const waitMs = Math.max(1, dueAtMs - clock.now());
+    timer = { dueAtMs, cancel: clock.timer(waitMs, ring) };
+  }
+
+  function ring(): void {
+    timer = null;
+    takers.wake();
+  }
+
+  return {
+    async schedule(items) {
+      if (items.length === 0) return;
+      const bytes = items.reduce((sum, item) => sum + bytesOf(item), 0);
+      for (const item of items) assert(item.members.length > 0, "a scheduled item has a member");
+      admission.reserve("HIGH", items.length, bytes);
+      try {
+        const insert = (): readonly RetryPlace[] => items.map((item) => rows.insert(item, bytesOf(item)));
+        await writer.write(insert, bytes, (places) => {
+          count += places.length;
+          places.forEach(lowerFloor);
+          takers.wake();
+        });
+      } catch (error) {
+        admission.free(items.length, bytes);
+        throw error;
+      }
+    },
+    take: (max, signal) => takers.take(max, signal),
+    async ack(items) {
+      if (items.length === 0) return;
+      await writer.write(
+        () => items.filter((item) => rows.remove(placeOf(item))),
+        0,
+        (removed) => {
+          count -= removed.length;
+          admission.free(removed.length, removed.reduce((sum, item) => sum + bytesOf(item), 0));
+          for (const item of items) held.delete(placeOf(item).id);
+        },
+      );
+    },
+    release(items) {
+      for (const item of items) {
+        const place = placeOf(item);
+        if (held.delete(place.id)) lowerFloor(place);
+      }
+      takers.wake();
+      return Promise.resolve();
+    },
+    async depth(): Promise<Depth> {
+      return { count, oldestAtMs: rows.nextDueAtMs(null) };
+    },
+    stop() {
+      timer?.cancel();
+      timer = null;
+    },
+  };
+}
+
+function bytesOf(item: Scheduled): number {
+  return item.members.reduce((sum: number, { body }: Envelope) => sum + body.length, ROW_BYTES);
+}

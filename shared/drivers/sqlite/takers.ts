@@ -1,0 +1,83 @@
+/** Those who wait in `take`: first come, first served, each until there is something or its signal is aborted. */
+import { storeError } from "./group-commit.ts";
+
+export interface Takers<Item> {
+  /** Resolves at once when `pull` has something; with nothing only when the signal is aborted. */
+  take(max: number, signal: AbortSignal): Promise<readonly Item[]>;
+  /** Call when there may be something new; the takers are served in the next microtask, all news at once. */
+  wake(): void;
+  waitingCount(): number;
+}
+
+interface Taker<Item> {
+  readonly max: number;
+  readonly resolve: (items: readonly Item[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function createTakers<Item>(options: {
+  readonly pull: (max: number) => Item[];
+  /** Called when someone waits, or after a wake that served not everyone. */
+  readonly starved?: () => void;
+}): Takers<Item> {
+  const { pull, starved } = options;
+  const waiting: Taker<Item>[] = [];
+  let isWaking = false;
+
+  function serve(): void {
+    isWaking = false;
+    for (let taker = waiting[0]; taker !== undefined; taker = waiting[0]) {
+      try {
+        const items = pull(taker.max);
+        if (items.length === 0) break;
+        waiting.shift();
+        taker.resolve(items);
+      } catch (error) {
+        waiting.shift();
+        taker.reject(storeError(error));
+      }
+    }
+    if (waiting.length > 0) starved?.();
+  }
+
+  function enqueue(max: number, signal: AbortSignal): Promise<readonly Item[]> {
+    return new Promise((resolve, reject) => {
+      const stop = (): void => {
+        waiting.splice(waiting.indexOf(taker), 1);
+        resolve([]);
+      };
+      const taker: Taker<Item> = {
+        max,
+        resolve(items) {
+          signal.removeEventListener("abort", stop);
+          resolve(items);
+        },
+        reject(error) {
+          signal.removeEventListener("abort", stop);
+          reject(error);
+        },
+      };
+      waiting.push(taker);
+      signal.addEventListener("abort", stop, { once: true });
+      starved?.();
+    });
+  }
+
+  return {
+    async take(max, signal) {
+      if (signal.aborted) return [];
+      try {
+        const items = waiting.length === 0 ? pull(max) : [];
+        return items.length > 0 ? items : await enqueue(max, signal);
+      } catch (error) {
+        throw storeError(error);
+      }
+    },
+    wake() {
+      if (isWaking || waiting.length === 0) return;
+      isWaking = true;
+      void Promise.resolve().then(serve);
+    },
+    waitingCount: () => waiting.length,
+  };
+}
