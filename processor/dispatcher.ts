@@ -1,0 +1,161 @@
+/**
+ * Takes an event from its lane (or a due `deliver_at` from the retry queue), fans it out and gives each delivery to its
+ * endpoint's gate. The source is told once: done when every delivery is settled, handed back when one could not be.
+ */
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
+import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
+import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { DeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
+import type { EndpointGates } from "./endpoint-gate.ts";
+import type { LowGroups, Source } from "./low-groups.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { Persist } from "./persistence.ts";
+import type { Settlements } from "./settlements.ts";
+import { laneOf } from "@posthaste/shared/domain/envelope.ts";
+import { fanOut } from "./fan-out.ts";
+import { subjectOf } from "./outgoing.ts";
+
+export interface DispatcherDeps {
+  readonly clock: Clock;
+  readonly directory: Pick<Directory, "endpoints">;
+  readonly ledger: Pick<Ledger, "isCompleted">;
+  readonly settlements: Pick<Settlements, "record">;
+  readonly retryQueue: Pick<RetryQueue, "schedule">;
+  readonly gates: Pick<EndpointGates, "submit">;
+  readonly groups: Pick<LowGroups, "add">;
+  readonly persist: Persist;
+  readonly telemetry: DeliveryTelemetry;
+}
+
+export interface Dispatcher {
+  /** `isDue`: its `deliver_at` has come, whatever the clock says. */
+  dispatch(envelope: Envelope, source: Source & { isRepeat: boolean; isDue: boolean }): void;
+  /** Gives a message to its gate, unless it is a repeat whose attempt the ledger shows as completed. */
+  submit(outgoing: Outgoing, endpoint: Endpoint, isRepeat: boolean): void;
+}
+
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const submit: Dispatcher["submit"] = (outgoing, endpoint, isRepeat) => {
+    if (isRepeat) void submitUnlessCompleted(deps, outgoing, endpoint);
+    else deps.gates.submit(outgoing, endpoint);
+  };
+  return {
+    submit,
+    dispatch(envelope, source) {
+      if (!source.isDue && envelope.deliverAtMs !== null && envelope.deliverAtMs > deps.clock.now()) {
+        void postpone(deps, envelope, envelope.deliverAtMs, source);
+        return;
+      }
+      const known = deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
+      if (known instanceof Promise) void spreadWhenKnown(deps, submit, envelope, source);
+      else spread(deps, submit, envelope, known, source);
+    },
+  };
+}
+
+async function postpone(deps: DispatcherDeps, envelope: Envelope, notBeforeMs: number, source: Source): Promise<void> {
+  const entry = {
+    cause: "deliver-at",
+    notBeforeMs,
+    endpointId: null,
+    generation: 0,
+    attempt: 1,
+    parks: 0,
+    members: [envelope],
+    group: null,
+  } as const;
+  if (await deps.persist("deliver-at", () => deps.retryQueue.schedule([entry]))) source.done();
+  else source.handBack();
+}
+
+async function spreadWhenKnown(
+  deps: DispatcherDeps,
+  submit: Dispatcher["submit"],
+  envelope: Envelope,
+  source: Source & { isRepeat: boolean },
+): Promise<void> {
+  let known: TenantEndpoints | null = null;
+  await deps.persist("read directory", async () => {
+    known = await deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
+  });
+  if (known === null) source.handBack();
+  else spread(deps, submit, envelope, known, source);
+}
+
+function spread(
+  deps: DispatcherDeps,
+  submit: Dispatcher["submit"],
+  envelope: Envelope,
+  known: TenantEndpoints,
+  source: Source & { isRepeat: boolean },
+): void {
+  const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
+  deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
+  if (matched.length === 0) return source.done();
+  const lane = laneOf(envelope);
+  const shared = matched.length === 1 ? source : shareSource(source, matched.length);
+  for (const endpoint of matched) {
+    const outgoing: Outgoing = {
+      tenant: envelope.tenant,
+      endpointId: endpoint.id,
+      lane,
+      generation: 0,
+      attempt: 1,
+      parks: 0,
+      members: [envelope],
+      group: null,
+      done: shared.done,
+      handBack: shared.handBack,
+    };
+    if (lane === "low" && endpoint.batch !== null) {
+      void group(deps, outgoing, endpoint, source.isRepeat);
+    } else {
+      submit(outgoing, endpoint, source.isRepeat);
+    }
+  }
+}
+
+/** One source for several deliveries: told when the last has ended, and handed back if any could not be finished. */
+function shareSource(source: Source, deliveries: number): Source {
+  let left = deliveries;
+  let isWhole = true;
+  const end = () => {
+    left -= 1;
+    if (left > 0) return;
+    if (isWhole) source.done();
+    else source.handBack();
+  };
+  return {
+    done: end,
+    handBack: () => {
+      isWhole = false;
+      end();
+    },
+  };
+}
+
+async function group(deps: DispatcherDeps, outgoing: Outgoing, endpoint: Endpoint, isRepeat: boolean): Promise<void> {
+  if (isRepeat && (await isCompleted(deps, outgoing))) return outgoing.done();
+  for (const member of outgoing.members) deps.groups.add(member, endpoint, outgoing);
+}
+
+async function submitUnlessCompleted(deps: DispatcherDeps, outgoing: Outgoing, endpoint: Endpoint): Promise<void> {
+  if (await isCompleted(deps, outgoing)) outgoing.done();
+  else deps.gates.submit(outgoing, endpoint);
+}
+
+/** Members of a group are recorded together, so the first speaks for all. A ledger that fails costs a repeat. */
+async function isCompleted(deps: DispatcherDeps, outgoing: Outgoing): Promise<boolean> {
+  const subject = subjectOf(outgoing);
+  try {
+    const { tenant, endpointId, generation, attempt } = outgoing;
+    const wasMade = await deps.ledger.isCompleted({ tenant, eventId: subject.eventId, endpointId, generation }, attempt);
+    if (wasMade) deps.telemetry.repeatSkipped(subject);
+    return wasMade;
+  } catch {
+    return false;
+  }
+}

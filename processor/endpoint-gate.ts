@@ -1,0 +1,228 @@
+/**
+ * The gate before each endpoint. Decides for every message: go now, wait a moment, or be parked on the retry queue
+ * because its endpoint is down, throttled, or so slow that waiting would hold up others. Keeps endpoints islands
+ * (promise 3): each has its own adaptive in-flight cap, breaker and waiting room; LOW holds at most half of a cap.
+ */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
+import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { Gate, ParkReason } from "./gate-state.ts";
+import type { ProcessorLimits } from "./limits.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { Slots } from "./slots.ts";
+import type { Waiting } from "./waiting-room.ts";
+import { LANES } from "@posthaste/shared/domain/event.ts";
+import { gateOf, learn, parkUntilMs } from "./gate-state.ts";
+import { createSlots } from "./slots.ts";
+
+export interface GateDeps {
+  readonly clock: Clock;
+  readonly limits: ProcessorLimits;
+  readonly rateLimiter: RateLimiter;
+  readonly telemetry: EndpointTelemetry;
+  /** The endpoint as it is now, or null when the message must not go there and was dealt with. */
+  admit(outgoing: Outgoing, endpoint: Endpoint): Endpoint | null;
+  /** Makes the attempt; must not reject. */
+  attempt(outgoing: Outgoing, endpoint: Endpoint): Promise<AttemptResult>;
+  /** Called with the slot already free. */
+  settle(outgoing: Outgoing, endpoint: Endpoint, result: AttemptResult): void;
+  park(outgoing: Outgoing, why: ParkReason, notBeforeMs: number): void;
+  /** Too many are parked already. */
+  overflow(outgoing: Outgoing): void;
+  /** The endpoint answers again after its breaker was open. */
+  recovered(tenant: string, endpointId: string): void;
+}
+
+export interface EndpointGates {
+  submit(outgoing: Outgoing, endpoint: Endpoint): void;
+  /** A parked message came back from the retry queue. */
+  unparked(endpointId: string): void;
+  inFlight(): number;
+  waiting(): number;
+  /** Hands back all that waits, now and from now on. */
+  close(): void;
+}
+
+/** What all gates of a process share. */
+interface Yard {
+  readonly deps: GateDeps;
+  readonly gates: Map<string, Gate>;
+  readonly slots: Slots;
+  /** Gates that could launch but for a free slot of the lane; served in turn. */
+  readonly starved: Record<Lane, Set<Gate>>;
+  waiting: number;
+  isClosed: boolean;
+}
+
+export function createEndpointGates(deps: GateDeps): EndpointGates {
+  const { clock, limits } = deps;
+  const yard: Yard = {
+    deps,
+    gates: new Map(),
+    slots: createSlots({ all: limits.inFlightMax, mediumAndLow: limits.inFlightMediumMax, low: limits.inFlightLowMax }),
+    starved: { high: new Set(), medium: new Set(), low: new Set() },
+    waiting: 0,
+    isClosed: false,
+  };
+  return {
+    submit(outgoing, endpoint) {
+      if (yard.isClosed) return outgoing.handBack();
+      const gate = gateOf(yard.gates, outgoing, limits);
+      const nowMs = clock.now();
+      if (gate.quietUntilMs - nowMs > limits.holdUpMsMax) return park(yard, gate, outgoing, "throttled");
+      if (!gate.breaker.isPassable(nowMs)) return park(yard, gate, outgoing, "breaker-open");
+      const waitMs = gate.pace.waitMs(gate.room.ahead(outgoing.lane), nowMs);
+      if (waitMs > limits.holdUpMsMax) return park(yard, gate, outgoing, "busy");
+      gate.room.push({ outgoing, endpoint, sinceMs: nowMs });
+      yard.waiting += 1;
+      pump(yard, gate);
+    },
+    unparked(endpointId) {
+      const gate = yard.gates.get(endpointId);
+      if (gate !== undefined && gate.parked > 0) gate.parked -= 1;
+    },
+    inFlight: () => yard.slots.count(),
+    waiting: () => yard.waiting,
+    close() {
+      yard.isClosed = true;
+      for (const gate of yard.gates.values()) {
+        gate.timer?.();
+        gate.timer = null;
+        for (const { outgoing } of gate.room.takeOlder(Infinity)) outgoing.handBack();
+      }
+      yard.waiting = 0;
+    },
+  };
+}
+
+function park({ deps }: Yard, gate: Gate, outgoing: Outgoing, why: ParkReason): void {
+  if (gate.parked >= deps.limits.backlogMax) {
+    deps.overflow(outgoing);
+    return;
+  }
+  gate.parked += 1;
+  deps.park(outgoing, why, parkUntilMs(gate, outgoing.parks, why, deps.clock.now(), deps.limits));
+}
+
+function parkOlder(yard: Yard, gate: Gate, sinceMs: number, why: ParkReason): void {
+  const taken = gate.room.takeOlder(sinceMs);
+  yard.waiting -= taken.length;
+  for (const { outgoing } of taken) park(yard, gate, outgoing, why);
+}
+
+/** Launches all that may go now, then sees to it that what stays is looked at again in time. */
+function pump(yard: Yard, gate: Gate): void {
+  while (!yard.isClosed && step(yard, gate));
+  arm(yard, gate);
+}
+
+/** Launches one message; true while it is worth asking again. */
+function step(yard: Yard, gate: Gate): boolean {
+  const nowMs = yard.deps.clock.now();
+  const cap = gate.pace.cap();
+  if (gate.quietUntilMs > nowMs || gate.pace.inFlight() >= cap) return false;
+  for (const lane of LANES) {
+    const next = gate.room.peek(lane);
+    if (next === null) continue;
+    if (lane === "low" && gate.lowInFlight >= Math.max(1, cap >> 1)) continue;
+    if (!yard.slots.isFree(lane)) {
+      yard.starved[lane].add(gate);
+      continue;
+    }
+    const endpoint = yard.deps.admit(next.outgoing, next.endpoint);
+    if (endpoint === null) {
+      gate.room.shift(lane);
+      yard.waiting -= 1;
+      return true;
+    }
+    if (!gate.breaker.isPassable(nowMs) || !hasGrant(yard, gate, endpoint)) return false;
+    if (!gate.breaker.permits(nowMs)) return false;
+    launch(yard, gate, next, endpoint);
+    return true;
+  }
+  return false;
+}
+
+function launch(yard: Yard, gate: Gate, { outgoing }: Waiting, endpoint: Endpoint): void {
+  const { deps, slots } = yard;
+  const { lane } = outgoing;
+  gate.room.shift(lane);
+  yard.waiting -= 1;
+  if (endpoint.rateLimit !== null) gate.grants -= 1;
+  if (lane === "low") gate.lowInFlight += 1;
+  slots.take(lane);
+  const token = gate.pace.begin(deps.clock.now());
+  void deps.attempt(outgoing, endpoint).then((result) => {
+    slots.free(lane);
+    if (lane === "low") gate.lowInFlight -= 1;
+    const turned = learn(gate, token, result, deps.clock.now());
+    deps.settle(outgoing, endpoint, result);
+    if (turned === "opened") {
+      deps.telemetry.breaker(gate.endpointId, "open");
+      parkOlder(yard, gate, Infinity, "breaker-open");
+    } else if (turned === "closed") {
+      deps.telemetry.breaker(gate.endpointId, "closed");
+      deps.recovered(gate.tenant, gate.endpointId);
+    }
+    pump(yard, gate);
+    feedStarved(yard);
+  });
+}
+
+function feedStarved(yard: Yard): void {
+  for (const lane of LANES) {
+    for (const gate of yard.starved[lane]) {
+      if (!yard.slots.isFree(lane)) break;
+      yard.starved[lane].delete(gate);
+      pump(yard, gate);
+    }
+  }
+}
+
+/** Has the endpoint's own rate limit room for one more attempt? Asks once, and remembers a refusal as quiet time. */
+function hasGrant(yard: Yard, gate: Gate, { id, rateLimit }: Endpoint): boolean {
+  if (rateLimit === null || gate.grants > 0) return true;
+  if (gate.isAsking) return false;
+  const { clock, rateLimiter } = yard.deps;
+  const use = (verdict: { isGranted: boolean; resetMs: number }) => {
+    if (verdict.isGranted) gate.grants += 1;
+    else gate.quietUntilMs = Math.max(gate.quietUntilMs, clock.now() + Math.max(1, verdict.resetMs));
+  };
+  const answer = rateLimiter.take(`endpoint:${id}`, rateLimit, 1);
+  if (!(answer instanceof Promise)) {
+    use(answer);
+    return gate.grants > 0;
+  }
+  gate.isAsking = true;
+  const ask = async () => {
+    try {
+      use(await answer);
+    } catch {
+      gate.grants += 1; // A limiter that is out of order must not stop deliveries.
+    }
+    gate.isAsking = false;
+    pump(yard, gate);
+  };
+  void ask();
+  return false;
+}
+
+/** One timer a gate, for the earlier of: somebody waited long enough, or the endpoint may be asked again. */
+function arm(yard: Yard, gate: Gate): void {
+  const { clock, limits } = yard.deps;
+  const sinceMs = gate.room.oldestSinceMs();
+  if (gate.timer !== null || sinceMs === null || yard.isClosed) return;
+  const nowMs = clock.now();
+  const overMs = sinceMs + limits.holdUpMsMax + 1 - nowMs;
+  const quietMs = gate.quietUntilMs > nowMs ? gate.quietUntilMs - nowMs : Infinity;
+  gate.timer = clock.timer(Math.max(1, Math.min(overMs, quietMs)), () => {
+    gate.timer = null;
+    const isQuiet = gate.quietUntilMs > clock.now();
+    while (!yard.isClosed && step(yard, gate));
+    parkOlder(yard, gate, clock.now() - limits.holdUpMsMax, isQuiet ? "throttled" : "busy");
+    arm(yard, gate);
+  });
+}

@@ -1,0 +1,71 @@
+/**
+ * What one endpoint can take, learned from its answers: an in-flight cap (one more per capful of answers, halved on
+ * overload, once per round trip), how long an answer takes, and the next free slot for a message that has to wait
+ * outside. Pure but for its own state; time is an argument.
+ */
+
+export interface EndpointPace {
+  /** Whole attempts that may be in flight, at least 1. */
+  cap(): number;
+  begin(nowMs: number): number;
+  /** `token` is what `begin` gave. */
+  end(token: number, nowMs: number, verdict: "healthy" | "overloaded" | "none"): void;
+  inFlight(): number;
+  /** Expected wait in ms of a message with `ahead` others before it. */
+  waitMs(ahead: number, nowMs: number): number;
+  /** Reserves the next slot not before `earliestMs`: parked messages come back spread at the rate they can be served. */
+  reserve(earliestMs: number, perSecondMax: number | null): number;
+}
+
+/** Weight of the newest answer in the mean. */
+const MEAN_WEIGHT = 0.1;
+/** The spacing of reserved slots is never wider: an endpoint that once took 15 s is not paced at 4 a minute. */
+const SPACING_MS_MAX = 1000;
+/** Slots are reserved at most this far ahead; what comes later shares the last one. */
+const HORIZON_MS = 30 * 60 * 1000;
+
+export function createEndpointPace(settings: { capStart: number; capMax: number }): EndpointPace {
+  let cap = settings.capStart;
+  let meanMs: number | null = null;
+  let halvedAtMs = 0;
+  let reservedMs = 0;
+  let nextToken = 0;
+  /** Start times of attempts in flight, oldest first. */
+  const started = new Map<number, number>();
+
+  const latencyMs = (nowMs: number) => {
+    const oldest = started.values().next();
+    return Math.max(meanMs ?? 0, oldest.done === true ? 0 : nowMs - oldest.value);
+  };
+
+  return {
+    cap: () => Math.max(1, Math.floor(cap)),
+    inFlight: () => started.size,
+    begin(nowMs) {
+      nextToken += 1;
+      started.set(nextToken, nowMs);
+      return nextToken;
+    },
+    end(token, nowMs, verdict) {
+      const startedAtMs = started.get(token) ?? nowMs;
+      const wasFull = started.size >= Math.floor(cap);
+      started.delete(token);
+      if (verdict === "none") return;
+      const tookMs = nowMs - startedAtMs;
+      meanMs = meanMs === null ? tookMs : meanMs + MEAN_WEIGHT * (tookMs - meanMs);
+      if (verdict === "healthy") {
+        if (wasFull) cap = Math.min(settings.capMax, cap + 1 / cap);
+      } else if (startedAtMs >= halvedAtMs) {
+        cap = Math.max(1, cap / 2);
+        halvedAtMs = nowMs;
+      }
+    },
+    waitMs: (ahead, nowMs) => (Math.max(0, ahead + 1 - (cap - started.size)) / cap) * latencyMs(nowMs),
+    reserve(earliestMs, perSecondMax) {
+      const ownMs = Math.min(SPACING_MS_MAX, (meanMs ?? 0) / cap);
+      const spacingMs = perSecondMax === null ? ownMs : Math.max(ownMs, 1000 / perSecondMax);
+      reservedMs = Math.min(Math.max(earliestMs, reservedMs + spacingMs), Math.max(earliestMs, earliestMs + HORIZON_MS));
+      return Math.ceil(reservedMs);
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** What the gate remembers of one endpoint, and what it learns from each answer. */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { Cancel } from "@posthaste/shared/lib/ambient.ts";
+import type { CircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
+import type { EndpointPace } from "./endpoint-pace.ts";
+import type { ProcessorLimits } from "./limits.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
+import { verdictOf } from "@posthaste/shared/domain/outcome.ts";
+import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
+import { createCircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
+import { createEndpointPace } from "./endpoint-pace.ts";
+import { createWaitingRoom } from "./waiting-room.ts";
+
+export type ParkReason = "breaker-open" | "throttled" | "busy";
+
+export interface Gate {
+  readonly tenant: string;
+  readonly endpointId: string;
+  readonly pace: EndpointPace;
+  readonly breaker: CircuitBreaker;
+  readonly room: WaitingRoom;
+  lowInFlight: number;
+  parked: number;
+  /** The endpoint asked for silence until then (429 or 503 with Retry-After, or its rate limit). */
+  quietUntilMs: number;
+  /** Grants of the rate limiter not used yet, and whether one is being asked for. */
+  grants: number;
+  isAsking: boolean;
+  timer: Cancel | null;
+}
+
+/** Gates kept; past it idle ones are forgotten, and learn their endpoint's pace again. */
+const GATES_MAX = 10_000;
+/** A Retry-After quiets the whole endpoint at most this long; the single delivery obeys all of it. */
+const QUIET_MS_MAX = 3600 * 1000;
+
+export function gateOf(gates: Map<string, Gate>, { tenant, endpointId }: Outgoing, limits: ProcessorLimits): Gate {
+  const known = gates.get(endpointId);
+  if (known !== undefined) return known;
+  if (gates.size >= GATES_MAX) forgetIdle(gates);
+  const gate: Gate = {
+    tenant,
+    endpointId,
+    pace: createEndpointPace({ capStart: limits.capStart, capMax: limits.inFlightPerEndpointMax }),
+    breaker: createCircuitBreaker(limits.breaker),
+    room: createWaitingRoom(),
+    lowInFlight: 0,
+    parked: 0,
+    quietUntilMs: 0,
+    grants: 0,
+    isAsking: false,
+    timer: null,
+  };
+  gates.set(endpointId, gate);
+  return gate;
+}
+
+function forgetIdle(gates: Map<string, Gate>): void {
+  for (const [id, gate] of gates) {
+    const isIdle = gate.pace.inFlight() === 0 && gate.room.count() === 0 && gate.parked === 0;
+    if (isIdle && gate.breaker.state() === "closed") gates.delete(id);
+    if (gates.size < GATES_MAX / 2) return;
+  }
+}
+
+/** Takes an answer into pace, breaker and quiet time; tells when that turned the breaker. */
+export function learn(gate: Gate, token: number, result: AttemptResult, nowMs: number): "opened" | "closed" | null {
+  if (result.kind === "fault" && result.fault === "aborted") {
+    gate.pace.end(token, nowMs, "none");
+    gate.breaker.forget();
+    return null;
+  }
+  const verdict = verdictOf(result);
+  gate.pace.end(token, nowMs, verdict === "overloaded" ? "overloaded" : "healthy");
+  if (result.kind === "answered" && (result.status === 429 || result.status === 503)) {
+    const askedMs = Math.min(parseRetryAfterMs(result.retryAfter, nowMs) ?? 0, QUIET_MS_MAX);
+    gate.quietUntilMs = Math.max(gate.quietUntilMs, nowMs + askedMs);
+  }
+  // 429 is an answer of a living endpoint that wants less; it slows, it does not open the breaker.
+  const isAlive = verdict === "healthy" || (result.kind === "answered" && result.status === 429);
+  if (isAlive) return gate.breaker.succeed() ? "closed" : null;
+  return gate.breaker.fail(nowMs) ? "opened" : null;
+}
+
+/** Not before the endpoint can have changed, doubled per park, and then its next free slot. */
+export function parkUntilMs(gate: Gate, parks: number, why: ParkReason, nowMs: number, limits: ProcessorLimits): number {
+  const firstMs = why === "breaker-open" ? limits.parkMs : limits.holdUpMsMax;
+  const delayMs = Math.min(firstMs * 2 ** Math.min(parks, 30), limits.parkMsMax);
+  const earliestMs = Math.max(nowMs + delayMs, gate.breaker.probeAtMs(), gate.quietUntilMs);
+  return gate.pace.reserve(earliestMs, why === "breaker-open" ? limits.recoveryPerS : null);
+}

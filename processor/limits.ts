@@ -1,0 +1,47 @@
+/** Every bound of the processor, in one place; each is reached with a defined outcome, named beside it. */
+
+export interface ProcessorLimits {
+  /** Unsettled items and bytes per lane; past it the lane is not read on. */
+  readonly windowItems: Readonly<Record<"high" | "medium" | "low" | "retry", number>>;
+  readonly windowBytes: number;
+  /** Attempts in flight in all; past it messages wait in their endpoint's room. */
+  readonly inFlightMax: number;
+  /** Of those, what MEDIUM with LOW, and LOW alone, may take: HIGH always finds a slot. */
+  readonly inFlightMediumMax: number;
+  readonly inFlightLowMax: number;
+  /** Of those, one endpoint's share; also the ceiling of its adaptive cap. */
+  readonly inFlightPerEndpointMax: number;
+  /** Where an endpoint's adaptive cap begins. */
+  readonly capStart: number;
+  /** A message that would wait longer than this for its endpoint holds up others: it is parked. */
+  readonly holdUpMsMax: number;
+  /** First delay of a park behind an open breaker, doubled per park up to the maximum. */
+  readonly parkMs: number;
+  readonly parkMsMax: number;
+  /** Messages of one endpoint that may lie parked; past it they go to the dead-letter record as `backlog`. */
+  readonly backlogMax: number;
+  /** Held deliveries go out again at this rate per endpoint when it recovers. */
+  readonly recoveryPerS: number;
+  readonly attemptMs: number;
+  /** How long a stop waits for attempts in flight before it breaks them off. */
+  readonly stopMs: number;
+  readonly breaker: { readonly failuresToOpen: number; readonly probeAfterMs: number; readonly probeAfterMsMax: number };
+}
+
+export const PROCESSOR_LIMITS: ProcessorLimits = {
+  windowItems: { high: 1024, medium: 1024, low: 4096, retry: 1024 },
+  windowBytes: 64 * 1024 * 1024,
+  inFlightMax: 512,
+  inFlightMediumMax: 448,
+  inFlightLowMax: 256,
+  inFlightPerEndpointMax: 64,
+  capStart: 16,
+  holdUpMsMax: 1000,
+  parkMs: 10_000,
+  parkMsMax: 30 * 60 * 1000,
+  backlogMax: 100_000,
+  recoveryPerS: 100,
+  attemptMs: 15_000,
+  stopMs: 20_000,
+  breaker: { failuresToOpen: 5, probeAfterMs: 10_000, probeAfterMsMax: 5 * 60 * 1000 },
+};

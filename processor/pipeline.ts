@@ -1,0 +1,117 @@
+/**
+ * Everything between a taken item and its ack, put together once: dispatcher, groups, gates, delivery, settling and the
+ * recovery of what was held. The loops that feed it are in `sources.ts`.
+ */
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { Transport } from "@posthaste/shared/ports/transport.ts";
+import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { EndpointGates } from "./endpoint-gate.ts";
+import type { EndpointLookup } from "./endpoint-lookup.ts";
+import type { ProcessorLimits } from "./limits.ts";
+import type { LowGroups } from "./low-groups.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { Persist } from "./persistence.ts";
+import type { Recovery } from "./recovery.ts";
+import type { Settle } from "./settle.ts";
+import type { Settlements } from "./settlements.ts";
+import { createDeliver } from "./deliver.ts";
+import { createDispatcher } from "./dispatcher.ts";
+import { createEndpointGates } from "./endpoint-gate.ts";
+import { createEndpointLookup } from "./endpoint-lookup.ts";
+import { createLowGroups } from "./low-groups.ts";
+import { createPersist } from "./persistence.ts";
+import { createRecovery } from "./recovery.ts";
+import { createSettle } from "./settle.ts";
+import { createSettlements } from "./settlements.ts";
+
+export interface ProcessorDeps {
+  readonly drivers: Drivers;
+  readonly transport: Pick<Transport, "send">;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
+  readonly telemetry: Telemetry;
+  readonly limits: ProcessorLimits;
+}
+
+export interface Pipeline {
+  readonly dispatcher: Dispatcher;
+  readonly gates: EndpointGates;
+  readonly groups: LowGroups;
+  readonly lookup: EndpointLookup;
+  readonly persist: Persist;
+  readonly recovery: Recovery;
+  readonly settle: Settle;
+  readonly settlements: Settlements;
+}
+
+/** `sending` ends attempts in flight, `writing` ends the repetition of writes; both are aborted by a stop. */
+export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSignal; writing: AbortSignal }): Pipeline {
+  const { drivers, clock, entropy, hasher, telemetry, limits } = deps;
+  const { directory, ledger, retryQueue, deadLetters, stats } = drivers;
+  const lookup = createEndpointLookup(directory);
+  const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
+  const persist = createPersist({ clock, entropy, signal: signals.writing, onFailure });
+  const perS = limits.recoveryPerS;
+  const recovery = createRecovery({ clock, deadLetters, retryQueue, lookup, persist, perS, telemetry: telemetry.endpoint });
+  const settlements = createSettlements({ clock, ledger, stats, persist });
+  const writes = { clock, entropy, hasher, retryQueue, deadLetters, directory, settlements, telemetry, persist };
+  const settle = createSettle({ ...writes, onHeld: createOnHeld(lookup, recovery) });
+  const gates = createEndpointGates({
+    clock,
+    limits,
+    rateLimiter: drivers.rateLimiter,
+    telemetry: telemetry.endpoint,
+    admit: (outgoing, before) => admit(settle, lookup.find(outgoing.tenant, outgoing.endpointId), outgoing, before),
+    attempt: createDeliver({
+      transport: deps.transport,
+      clock,
+      entropy,
+      hasher,
+      attemptMs: limits.attemptMs,
+      telemetry: telemetry.delivery,
+      signal: signals.sending,
+    }),
+    settle: (outgoing, endpoint, result) => void settle.attempted(outgoing, endpoint, result),
+    park: (outgoing, why, notBeforeMs) => void settle.parked(outgoing, why, notBeforeMs),
+    overflow: (outgoing) => void settle.missed(outgoing, "backlog", backlogReason(limits.backlogMax)),
+    recovered: (tenant, endpointId) => void recovery.recover(tenant, endpointId),
+  });
+  const groups = createLowGroups({ clock, hasher, submit: gates.submit });
+  const telling = { clock, directory, ledger, settlements, retryQueue, telemetry: telemetry.delivery };
+  const dispatcher = createDispatcher({ ...telling, gates, groups, persist });
+  return { dispatcher, gates, groups, lookup, persist, recovery, settle, settlements };
+}
+
+/** A letter written as held while its owner resumed the endpoint would lie there unseen: look again. */
+function createOnHeld(lookup: EndpointLookup, recovery: Recovery): (tenant: string, endpointId: string) => void {
+  return (tenant, endpointId) => {
+    const endpoint = lookup.find(tenant, endpointId);
+    if (endpoint instanceof Promise || endpoint?.status === "active") void recovery.recover(tenant, endpointId);
+  };
+}
+
+function backlogReason(backlogMax: number): string {
+  return `more than ${backlogMax} deliveries already waited for this endpoint; it goes out when the endpoint recovers`;
+}
+
+/** The endpoint as it is now; when it takes no deliveries, the message is recorded as missed and null returned. */
+function admit(
+  settle: Settle,
+  found: Endpoint | null | Promise<Endpoint | null>,
+  outgoing: Outgoing,
+  before: Endpoint,
+): Endpoint | null {
+  const endpoint = found instanceof Promise ? before : found;
+  if (endpoint === null) {
+    void settle.missed(outgoing, "dead", "the endpoint was deleted");
+    return null;
+  }
+  if (endpoint.status === "active") return endpoint;
+  const reason = endpoint.statusReason ?? (endpoint.status === "paused" ? "the endpoint is paused" : "the endpoint is disabled");
+  void settle.missed(outgoing, endpoint.status, reason);
+  return null;
+}

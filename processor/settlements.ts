@@ -1,0 +1,85 @@
+/**
+ * Collects what settled deliveries leave to write: ledger entries, counts and acks, in order, for a few milliseconds or
+ * until enough came together. One durable commit then serves many deliveries; without it each answer would cost its
+ * own (measured on SQLite: 1,200 deliveries a second without, see bench/deliver with). A crash repeats what was still
+ * here, at most `SETTLEMENTS_MAX` deliveries of the last `LINGER_MS`, and loses nothing.
+ */
+import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Ledger, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
+import type { StatEntry, Stats } from "@posthaste/shared/ports/stats.ts";
+import type { Persist } from "./persistence.ts";
+
+export const LINGER_MS = 5;
+export const SETTLEMENTS_MAX = 256;
+
+export interface Acknowledges<Item> {
+  ack(items: readonly Item[]): Promise<void>;
+}
+
+export interface Settlements {
+  record(entries: readonly LedgerEntry[]): void;
+  count(entries: readonly StatEntry[]): void;
+  /** `then` is called when the ack is durable, or when we stopped before it could be. */
+  ack<Item>(queue: Acknowledges<Item>, item: Item, then: () => void): void;
+  /** Writes what waits now. */
+  flush(): void;
+}
+
+interface Acks {
+  readonly items: unknown[];
+  readonly thens: (() => void)[];
+}
+
+export function createSettlements(deps: { clock: Clock; ledger: Pick<Ledger, "record">; stats: Pick<Stats, "add">; persist: Persist }): Settlements {
+  let entries: LedgerEntry[] = [];
+  let counts: StatEntry[] = [];
+  let acks = new Map<Acknowledges<unknown>, Acks>();
+  let waiting = 0;
+  let timer: Cancel | null = null;
+
+  const flush = () => {
+    timer?.();
+    timer = null;
+    const due = { entries, counts, acks };
+    entries = [];
+    counts = [];
+    acks = new Map();
+    waiting = 0;
+    if (due.entries.length > 0) deps.ledger.record(due.entries);
+    if (due.counts.length > 0) deps.stats.add(due.counts);
+    for (const [queue, { items, thens }] of due.acks) {
+      void deps.persist("ack", () => queue.ack(items)).then(() => {
+        for (const then of thens) then();
+      });
+    }
+  };
+
+  const arm = () => {
+    waiting += 1;
+    if (waiting >= SETTLEMENTS_MAX) flush();
+    else timer ??= deps.clock.timer(LINGER_MS, flush);
+  };
+
+  return {
+    flush,
+    record(more) {
+      entries.push(...more);
+      arm();
+    },
+    count(more) {
+      counts.push(...more);
+    },
+    ack(queue, item, then) {
+      // One buffer serves queues of different items; each gets back only what it gave.
+      const key = queue as Acknowledges<unknown>;
+      let bundle = acks.get(key);
+      if (bundle === undefined) {
+        bundle = { items: [], thens: [] };
+        acks.set(key, bundle);
+      }
+      bundle.items.push(item);
+      bundle.thens.push(then);
+      arm();
+    },
+  };
+}

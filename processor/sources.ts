@@ -1,0 +1,133 @@
+/**
+ * The loops that read the queues: one per lane and one for the retry queue. Each takes only what its window has room
+ * for, and acknowledges an item when all that came of it is settled.
+ */
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
+import type { RetryItem, RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { EndpointGates } from "./endpoint-gate.ts";
+import type { EndpointLookup } from "./endpoint-lookup.ts";
+import type { LowGroups } from "./low-groups.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { Outstanding } from "./outstanding.ts";
+import type { Persist } from "./persistence.ts";
+import type { Settle } from "./settle.ts";
+import type { Settlements } from "./settlements.ts";
+import type { Window } from "./window.ts";
+import { laneOf } from "@posthaste/shared/domain/envelope.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
+import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+import { firstMember } from "./outgoing.ts";
+
+/** Items asked for at once. */
+const TAKE_MAX = 256;
+
+export interface SourceDeps {
+  readonly dispatcher: Dispatcher;
+  readonly outstanding: Outstanding;
+  readonly persist: Persist;
+  readonly settlements: Pick<Settlements, "ack">;
+}
+
+/** An item leaves the window at once when settled, and stays outstanding until its ack or release is durable. */
+function letGo<Item>(
+  deps: SourceDeps,
+  queue: { ack(items: readonly Item[]): Promise<void>; release(items: readonly Item[]): Promise<void> },
+  window: Window,
+  item: Item,
+  bytes: number,
+) {
+  const release = async () => {
+    await deps.persist("release", () => queue.release([item]));
+    deps.outstanding.leave();
+  };
+  deps.outstanding.enter();
+  window.hold(bytes);
+  return {
+    done: () => {
+      window.free(bytes);
+      deps.settlements.ack(queue, item, deps.outstanding.leave);
+    },
+    handBack: () => {
+      window.free(bytes);
+      void release();
+    },
+  };
+}
+
+export function createLaneLoop(
+  deps: SourceDeps & { lane: Lane; lanes: Lanes; window: Window; groups: LowGroups | null },
+): (signal: AbortSignal) => Promise<void> {
+  return async (signal) => {
+    while (!isAborted(signal)) {
+      // What waits for its group to fill must not keep others from being read.
+      while (deps.window.isFull() && deps.groups?.closeFullest() === true);
+      const room = await deps.window.room(signal);
+      if (room === 0) return;
+      const items = await deps.lanes.take(deps.lane, Math.min(room, TAKE_MAX), signal);
+      for (const item of items) start(deps, item);
+    }
+  };
+}
+
+function start(deps: SourceDeps & { lanes: Lanes; window: Window }, item: LaneItem): void {
+  const source = letGo(deps, deps.lanes, deps.window, item, item.envelope.body.length);
+  deps.dispatcher.dispatch(item.envelope, { ...source, isRepeat: item.isRepeat, isDue: false });
+}
+
+export function createRetryLoop(
+  deps: SourceDeps & {
+    retryQueue: RetryQueue;
+    window: Window;
+    gates: Pick<EndpointGates, "unparked">;
+    lookup: EndpointLookup;
+    settle: Pick<Settle, "missed">;
+  },
+): (signal: AbortSignal) => Promise<void> {
+  return async (signal) => {
+    while (!isAborted(signal)) {
+      const room = await deps.window.room(signal);
+      if (room === 0) return;
+      const items = await deps.retryQueue.take(Math.min(room, TAKE_MAX), signal);
+      for (const item of items) {
+        const bytes = item.members.reduce((sum, member) => sum + member.body.length, 0);
+        const source = letGo(deps, deps.retryQueue, deps.window, item, bytes);
+        if (item.endpointId === null) {
+          deps.dispatcher.dispatch(firstMember(item), { ...source, isRepeat: item.isRepeat, isDue: true });
+        } else {
+          void resume(deps, item, source);
+        }
+      }
+    }
+  };
+}
+
+/** Goes on with a delivery that is due. */
+async function resume(
+  deps: Parameters<typeof createRetryLoop>[0],
+  item: RetryItem,
+  source: { done: () => void; handBack: () => void },
+): Promise<void> {
+  const { endpointId, generation, attempt, parks, members, group, cause } = item;
+  assert(endpointId !== null, "only deliver-at items have no endpoint yet");
+  const first = firstMember(item);
+  if (parks > 0) deps.gates.unparked(endpointId);
+  const outgoing: Outgoing = {
+    tenant: first.tenant,
+    endpointId,
+    lane: laneOf(first),
+    generation,
+    attempt,
+    parks,
+    members,
+    group,
+    done: source.done,
+    handBack: source.handBack,
+  };
+  const found = deps.lookup.find(first.tenant, endpointId);
+  const endpoint = found instanceof Promise ? await found.catch(() => undefined) : found;
+  if (endpoint === undefined) outgoing.handBack();
+  else if (endpoint === null) await deps.settle.missed(outgoing, "dead", "the endpoint was deleted");
+  else deps.dispatcher.submit(outgoing, endpoint, item.isRepeat || cause === "replay");
+}
