@@ -1,0 +1,68 @@
+/**
+ * End-to-end delivery against its ceiling: a bare client loop posts to a sink; the processor takes the same number of
+ * events from its durable lane, signs, posts to the same sink, keeps the ledger and acknowledges. Interleaved rounds.
+ */
+import type { Figures } from "./figures.ts";
+import { FIGURES_HEADER, figuresRow, median, medianFigures, percentile, table } from "./figures.ts";
+import { startSubject } from "./subject-process.ts";
+
+const IN_FLIGHT = 64;
+const LOW_RATE = 200;
+
+export async function benchDeliver({ rounds, events }: { rounds: number; events: number }): Promise<void> {
+  const bare = { fetch: [] as Figures[], undici: [] as Figures[] };
+  const ours: Figures[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    bare.fetch.push(await runBare("fetch", events));
+    bare.undici.push(await runBare("undici", events));
+    ours.push(await runProcessor(events));
+  }
+  const ceiling = medianFigures(bare.fetch);
+  const rows = [
+    figuresRow("bare loop, the runtime's fetch", ceiling, ceiling),
+    figuresRow("bare loop, undici", medianFigures(bare.undici), ceiling),
+    figuresRow("processor: lane, sign, POST, ledger, ack", medianFigures(ours), ceiling),
+  ];
+  process.stdout.write(`\ndeliver: ${rounds} interleaved rounds of ${events} events of 1 KB, one endpoint, ${IN_FLIGHT} in flight, medians\n`);
+  process.stdout.write(`${table(FIGURES_HEADER, rows)}\n`);
+  process.stdout.write(`The processor's p50 and p99 are from append to arrival at ${LOW_RATE} events a second; the loops' are per request.\n`);
+}
+
+async function runBare(client: "fetch" | "undici", events: number): Promise<Figures> {
+  await using sink = await startSubject("sink.ts");
+  await using loop = await startSubject("bare-client.ts", { SINK: `http://127.0.0.1:${String(sink.hello["port"])}/0` });
+  await loop.ask(`${client} ${Math.ceil(events / 10)} ${IN_FLIGHT}`);
+  const before = loop.usage();
+  const { ms, p50Ms, p99Ms } = await loop.ask(`${client} ${events} ${IN_FLIGHT}`);
+  const after = loop.usage();
+  return {
+    rate: (events * 1000) / Number(ms),
+    p50Ms: Number(p50Ms),
+    p99Ms: Number(p99Ms),
+    cpuUs: (after.cpuUs - before.cpuUs) / events,
+    rssMiB: after.rssMiB,
+  };
+}
+
+async function runProcessor(events: number): Promise<Figures> {
+  await using sink = await startSubject("sink.ts");
+  await using subject = await startSubject("processor.ts", { SINK: `http://127.0.0.1:${String(sink.hello["port"])}` });
+  await subject.ask(`fill ${events}`);
+  await sink.ask("reset");
+  const before = subject.usage();
+  const { atMs: startedAtMs } = await subject.ask("drain");
+  const { atMs: endedAtMs } = await sink.ask(`wait ${events}`);
+  const after = subject.usage();
+  await sink.ask("reset");
+  const probes = LOW_RATE * 2;
+  await subject.ask(`offer ${probes} ${LOW_RATE}`);
+  await sink.ask(`wait ${probes}`);
+  const latencies = Object.values((await sink.ask("figures"))["latencies"] as Record<string, number[]>).flat();
+  return {
+    rate: (events * 1000) / (Number(endedAtMs) - Number(startedAtMs)),
+    p50Ms: median(latencies),
+    p99Ms: percentile(latencies, 0.99),
+    cpuUs: (after.cpuUs - before.cpuUs) / events,
+    rssMiB: after.rssMiB,
+  };
+}

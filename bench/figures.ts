@@ -1,0 +1,54 @@
+/** Medians, percentiles and tables: the arithmetic of a bench, free of what is measured. */
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}
+
+/** Nearest rank on a copy; NaN for no values, so that an empty measurement cannot pass for a good one. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1))] ?? Number.NaN;
+}
+
+export interface Figures {
+  /** Events or requests a second. */
+  readonly rate: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** CPU microseconds of the measured process per event. */
+  readonly cpuUs: number;
+  readonly rssMiB: number;
+}
+
+/** The median of each figure over interleaved rounds. */
+export function medianFigures(rounds: readonly Figures[]): Figures {
+  const of = (pick: (figures: Figures) => number) => median(rounds.map((figures) => pick(figures)));
+  return {
+    rate: of(({ rate }) => rate),
+    p50Ms: of(({ p50Ms }) => p50Ms),
+    p99Ms: of(({ p99Ms }) => p99Ms),
+    cpuUs: of(({ cpuUs }) => cpuUs),
+    rssMiB: of(({ rssMiB }) => rssMiB),
+  };
+}
+
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ");
+  return [line(header), widths.map((width) => "-".repeat(width)).join("  "), ...rows.map((row) => line(row))].join("\n");
+}
+
+export function figuresRow(name: string, figures: Figures, ceiling: Figures): string[] {
+  return [
+    name,
+    String(Math.round(figures.rate)),
+    (figures.rate / ceiling.rate).toFixed(2),
+    figures.p50Ms.toFixed(2),
+    figures.p99Ms.toFixed(2),
+    figures.cpuUs.toFixed(0),
+    figures.rssMiB.toFixed(0),
+  ];
+}
+
+export const FIGURES_HEADER = ["subject", "per second", "ratio", "p50 ms", "p99 ms", "CPU us each", "RSS MiB"] as const;

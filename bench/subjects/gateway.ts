@@ -1,0 +1,16 @@
+/** The real gateway on embedded drivers: each 202 after its fsync. With PROCESSOR=1 the processor drains beside it. */
+import { createGateway } from "@posthaste/gateway/app.ts";
+import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import { startProcessor } from "@posthaste/processor/processor.ts";
+import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { addKey, ambient, openBenchDrivers } from "./open-embedded.ts";
+import { tell } from "./talk.ts";
+
+const { drivers, metrics, telemetry } = openBenchDrivers();
+const transport = openHttpTransport({ clock: ambient.clock, allow: [], connectionsMax: 64 });
+await addKey(drivers);
+const gateway = createGateway({ ...ambient, drivers, transport, telemetry, collectMetrics: metrics.collect });
+if (process.env["PROCESSOR"] === "1") startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
+const { port } = serveHttp({ host: "127.0.0.1", port: 0, fetch: gateway.fetch });
+tell({ port });
