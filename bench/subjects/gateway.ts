@@ -1,5 +1,6 @@
 /** The real gateway on embedded drivers: each 202 after its fsync. With PROCESSOR=1 the processor drains beside it. */
 import { createGateway } from "@posthaste/gateway/app.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
@@ -10,7 +11,14 @@ import { tell } from "./talk.ts";
 const { drivers, metrics, telemetry } = openBenchDrivers();
 const transport = openHttpTransport({ clock: ambient.clock, allow: [], connectionsMax: 64 });
 await addKey(drivers);
-const gateway = createGateway({ ...ambient, drivers, transport, telemetry, collectMetrics: metrics.collect });
+const gateway = createGateway({
+  ...ambient,
+  drivers,
+  transport,
+  telemetry,
+  collectMetrics: metrics.collect,
+  limits: DEFAULT_LIMITS,
+});
 if (process.env["PROCESSOR"] === "1") startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
 const { port } = serveHttp({ host: "127.0.0.1", port: 0, fetch: gateway.fetch });
 tell({ port });

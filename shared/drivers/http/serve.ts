@@ -45,6 +45,8 @@ function listen({ host, port, fetch }: Parameters<typeof serveHttp>[0]) {
       idleTimeout: IDLE_S,
       maxRequestBodySize: REQUEST_BYTES_MAX,
       development: false,
+      // The handler answers every error itself; this one speaks only if that fails, and says nothing of the inside.
+      error: () => new Response(null, { status: 500 }),
     });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
