@@ -15,7 +15,7 @@ import type { Outgoing } from "./outgoing.ts";
 import type { Slots } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
-import { gateOf, learn, parkUntilMs } from "./gate-state.ts";
+import { gateOf, hasRoom, learn, parkUntilMs } from "./gate-state.ts";
 import { createSlots } from "./slots.ts";
 
 export interface GateDeps {
@@ -32,7 +32,7 @@ export interface GateDeps {
   park(outgoing: Outgoing, why: ParkReason, notBeforeMs: number): void;
   /** Too many are parked already. */
   overflow(outgoing: Outgoing): void;
-  /** The endpoint answers again after its breaker was open. */
+  /** The endpoint answers again after its breaker was open, or has room again for what overflowed. */
   recovered(tenant: string, endpointId: string): void;
 }
 
@@ -40,6 +40,8 @@ export interface EndpointGates {
   submit(outgoing: Outgoing, endpoint: Endpoint): void;
   /** A parked message came back from the retry queue. */
   unparked(endpointId: string): void;
+  /** An overflow was recorded. False when it may come back at once; when true, `recovered` will tell. */
+  keepsBack(endpointId: string): boolean;
   inFlight(): number;
   waiting(): number;
   /** Hands back all that waits, now and from now on. */
@@ -82,7 +84,13 @@ export function createEndpointGates(deps: GateDeps): EndpointGates {
     },
     unparked(endpointId) {
       const gate = yard.gates.get(endpointId);
-      if (gate !== undefined && gate.parked > 0) gate.parked -= 1;
+      if (gate === undefined || gate.parked === 0) return;
+      gate.parked -= 1;
+      if (gate.hasOverflowed) recoverIfRoomy(yard, gate);
+    },
+    keepsBack(endpointId) {
+      const gate = yard.gates.get(endpointId);
+      return gate !== undefined && !hasRoom(gate, limits);
     },
     inFlight: () => yard.slots.count(),
     waiting: () => yard.waiting,
@@ -105,6 +113,10 @@ function park({ deps }: Yard, gate: Gate, outgoing: Outgoing, why: ParkReason): 
   }
   gate.parked += 1;
   deps.park(outgoing, why, parkUntilMs(gate, outgoing.parks, why, deps.clock.now(), deps.limits));
+}
+
+function recoverIfRoomy({ deps }: Yard, gate: Gate): void {
+  if (hasRoom(gate, deps.limits)) deps.recovered(gate.tenant, gate.endpointId);
 }
 
 function parkOlder(yard: Yard, gate: Gate, sinceMs: number, why: ParkReason): void {
@@ -155,6 +167,7 @@ function launch(yard: Yard, gate: Gate, { outgoing }: Waiting, endpoint: Endpoin
   if (lane === "low") gate.lowInFlight += 1;
   slots.take(lane);
   const token = gate.pace.begin(deps.clock.now());
+  if (gate.breaker.state() === "half-open") gate.probe = token;
   void deps.attempt(outgoing, endpoint).then((result) => {
     slots.free(lane);
     if (lane === "low") gate.lowInFlight -= 1;
@@ -165,7 +178,7 @@ function launch(yard: Yard, gate: Gate, { outgoing }: Waiting, endpoint: Endpoin
       parkOlder(yard, gate, Infinity, "breaker-open");
     } else if (turned === "closed") {
       deps.telemetry.breaker(gate.endpointId, "closed");
-      deps.recovered(gate.tenant, gate.endpointId);
+      recoverIfRoomy(yard, gate);
     }
     pump(yard, gate);
     feedStarved(yard);
@@ -214,11 +227,15 @@ function hasGrant(yard: Yard, gate: Gate, { id, rateLimit }: Endpoint): boolean 
 function arm(yard: Yard, gate: Gate): void {
   const { clock, limits } = yard.deps;
   const sinceMs = gate.room.oldestSinceMs();
-  if (gate.timer !== null || sinceMs === null || yard.isClosed) return;
+  if (sinceMs === null || yard.isClosed) return;
   const nowMs = clock.now();
   const overMs = sinceMs + limits.holdUpMsMax + 1 - nowMs;
   const quietMs = gate.quietUntilMs > nowMs ? gate.quietUntilMs - nowMs : Infinity;
-  gate.timer = clock.timer(Math.max(1, Math.min(overMs, quietMs)), () => {
+  const waitMs = Math.max(1, Math.min(overMs, quietMs));
+  if (gate.timer !== null && gate.timerAtMs <= nowMs + waitMs) return;
+  gate.timer?.();
+  gate.timerAtMs = nowMs + waitMs;
+  gate.timer = clock.timer(waitMs, () => {
     gate.timer = null;
     const isQuiet = gate.quietUntilMs > clock.now();
     while (!yard.isClosed && step(yard, gate));

@@ -28,6 +28,11 @@ export interface Gate {
   grants: number;
   isAsking: boolean;
   timer: Cancel | null;
+  timerAtMs: number;
+  /** The attempt that decides for a half-open breaker. */
+  probe: number | null;
+  /** Deliveries lie in the dead-letter record as `backlog` and wait for `hasRoom`. */
+  hasOverflowed: boolean;
 }
 
 /** Gates kept; past it idle ones are forgotten, and learn their endpoint's pace again. */
@@ -51,6 +56,9 @@ export function gateOf(gates: Map<string, Gate>, { tenant, endpointId }: Outgoin
     grants: 0,
     isAsking: false,
     timer: null,
+    timerAtMs: 0,
+    probe: null,
+    hasOverflowed: false,
   };
   gates.set(endpointId, gate);
   return gate;
@@ -66,9 +74,11 @@ function forgetIdle(gates: Map<string, Gate>): void {
 
 /** Takes an answer into pace, breaker and quiet time; tells when that turned the breaker. */
 export function learn(gate: Gate, token: number, result: AttemptResult, nowMs: number): "opened" | "closed" | null {
+  // While half-open the probe alone decides: attempts from before the breaker opened say nothing about now.
+  const isTelling = gate.breaker.state() !== "half-open" || token === gate.probe;
   if (result.kind === "fault" && result.fault === "aborted") {
     gate.pace.end(token, nowMs, "none");
-    gate.breaker.forget();
+    if (isTelling) gate.breaker.forget();
     return null;
   }
   const verdict = verdictOf(result);
@@ -77,10 +87,21 @@ export function learn(gate: Gate, token: number, result: AttemptResult, nowMs: n
     const askedMs = Math.min(parseRetryAfterMs(result.retryAfter, nowMs) ?? 0, QUIET_MS_MAX);
     gate.quietUntilMs = Math.max(gate.quietUntilMs, nowMs + askedMs);
   }
+  if (!isTelling) return null;
   // 429 is an answer of a living endpoint that wants less; it slows, it does not open the breaker.
   const isAlive = verdict === "healthy" || (result.kind === "answered" && result.status === 429);
   if (isAlive) return gate.breaker.succeed() ? "closed" : null;
   return gate.breaker.fail(nowMs) ? "opened" : null;
+}
+
+/**
+ * May deliveries that overflowed come back? With half of the bound free, so that they do not overflow again at once.
+ * When not, it is remembered that they wait.
+ */
+export function hasRoom(gate: Gate, limits: ProcessorLimits): boolean {
+  const isRoomy = gate.breaker.state() === "closed" && gate.parked <= limits.backlogMax / 2;
+  gate.hasOverflowed = !isRoomy;
+  return isRoomy;
 }
 
 /** Not before the endpoint can have changed, doubled per park, and then its next free slot. */

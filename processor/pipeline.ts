@@ -59,7 +59,13 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   const recovery = createRecovery({ clock, deadLetters, retryQueue, lookup, persist, perS, telemetry: telemetry.endpoint });
   const settlements = createSettlements({ clock, ledger, stats, persist });
   const writes = { clock, entropy, hasher, retryQueue, deadLetters, directory, settlements, telemetry, persist };
-  const settle = createSettle({ ...writes, onHeld: createOnHeld(lookup, recovery) });
+  const lookAgain = createLookAgain(lookup, recovery);
+  const settle = createSettle({
+    ...writes,
+    onHeld: (tenant, endpointId, state) => {
+      if (state !== "backlog" || !gates.keepsBack(endpointId)) lookAgain(tenant, endpointId);
+    },
+  });
   const gates = createEndpointGates({
     clock,
     limits,
@@ -87,7 +93,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
 }
 
 /** A letter written as held while its owner resumed the endpoint would lie there unseen: look again. */
-function createOnHeld(lookup: EndpointLookup, recovery: Recovery): (tenant: string, endpointId: string) => void {
+function createLookAgain(lookup: EndpointLookup, recovery: Recovery): (tenant: string, endpointId: string) => void {
   return (tenant, endpointId) => {
     const endpoint = lookup.find(tenant, endpointId);
     if (endpoint instanceof Promise || endpoint?.status === "active") void recovery.recover(tenant, endpointId);

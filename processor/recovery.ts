@@ -39,24 +39,20 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       running.set(endpointId, true);
       return;
     }
-    do {
-      running.set(endpointId, false);
-      const endpoint = await deps.lookup.find(tenant, endpointId);
-      if (endpoint?.status === "active") await bringBack(deps, tenant, endpointId);
-    } while (running.get(endpointId) === true);
-    running.delete(endpointId);
+    try {
+      do {
+        running.set(endpointId, false);
+        const endpoint = await deps.lookup.find(tenant, endpointId);
+        if (endpoint?.status === "active") await bringBack(deps, tenant, endpointId);
+      } while (running.get(endpointId) === true);
+    } finally {
+      running.delete(endpointId);
+    }
   };
 
   return {
     recover: async (tenant, endpointId) => {
-      await deps.persist("recover", async () => {
-        try {
-          await recover(tenant, endpointId);
-        } catch (error) {
-          running.delete(endpointId);
-          throw error;
-        }
-      });
+      await deps.persist("recover", () => recover(tenant, endpointId));
     },
     recoverAll: async (signal) => {
       for (const state of HELD_STATES) {

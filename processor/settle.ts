@@ -35,7 +35,7 @@ export interface SettleDeps {
   readonly telemetry: Pick<Telemetry, "delivery" | "endpoint">;
   readonly persist: Persist;
   /** A held letter was written for an endpoint that may have recovered meanwhile. */
-  onHeld(tenant: string, endpointId: string): void;
+  onHeld(tenant: string, endpointId: string, state: MissedState): void;
 }
 
 export interface Settle {
@@ -69,7 +69,7 @@ export function createSettle(deps: SettleDeps): Settle {
       deps.settlements.record(entriesOf(deps, outgoing, change, null));
       deps.telemetry.delivery.settled(subjectOf(outgoing), state, reason, 0);
       outgoing.done();
-      if (state !== "dead") deps.onHeld(outgoing.tenant, outgoing.endpointId);
+      if (state !== "dead") deps.onHeld(outgoing.tenant, outgoing.endpointId, state);
     },
     parked: async (outgoing, why, notBeforeMs) => {
       const plan = { cause: "parked", notBeforeMs, attempt: outgoing.attempt, parks: outgoing.parks + 1 } as const;

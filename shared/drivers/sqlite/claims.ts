@@ -30,6 +30,8 @@ export function createClaims(options: {
     "UPDATE claims SET status = ?, body = ?, lease_until = 0, expires_at = ? WHERE tenant = ? AND key = ? AND status IS NULL",
   );
   const abandon = database.prepare("UPDATE claims SET lease_until = 0 WHERE tenant = ? AND key = ? AND status IS NULL");
+  // The file has one process at a time: whoever held a lease is gone, and its caller need not wait for the end of it.
+  database.prepare("UPDATE claims SET lease_until = 0 WHERE status IS NULL").run();
 
   function claim(request: ClaimRequest): Claim {
     const nowMs = clock.now();
@@ -50,8 +52,7 @@ export function createClaims(options: {
   return {
     claim: (request) => writer.write(() => claim(request), ROW_BYTES),
     async complete(tenant, key, answer) {
-      const write = (): void =>
-        void complete.run(answer.status, answer.body, clock.now() + CLAIM_KEPT_MS, tenant, key);
+      const write = (): void => void complete.run(answer.status, answer.body, clock.now() + CLAIM_KEPT_MS, tenant, key);
       await writer.write(write, ROW_BYTES + answer.body.length);
     },
     async abandon(tenant, key) {

@@ -5,6 +5,7 @@
  */
 import type { Envelope } from "../../domain/envelope.ts";
 import type { Lane } from "../../domain/event.ts";
+import { assert } from "../../lib/assert.ts";
 import type { LaneItem } from "../../ports/lanes.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
@@ -13,6 +14,9 @@ import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
 /** Freshly appended items that one lane keeps in memory for its takers. */
 export const FRESH_ITEMS_MAX = 10_000;
 export const FRESH_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Rows read at once when takers are behind: at most 64 bodies of 256 KiB in memory. */
+const READ_AHEAD = 64;
 
 /** `is_laned` of an event that the retry queue had before the lane, and that may have been worked on. */
 const LATE = 2;
@@ -37,9 +41,7 @@ export function createLaneTail(options: {
      WHERE l.lane = ${options.code} AND l.event > ? ORDER BY l.event LIMIT ?`,
   );
   let returned: LaneItem[] = [];
-  let fresh: LaneItem[] = [];
-  let freshHead = 0;
-  let freshBytes = 0;
+  const fresh = createFreshItems();
   /** The highest id that is in `fresh` or was handed out. */
   let cursor = 0;
   let isBehind = foundIdMax > 0;
@@ -48,38 +50,23 @@ export function createLaneTail(options: {
     return { lane, envelope, isRepeat: isLate || id <= foundIdMax, handle: id };
   }
 
-  function fromMemory(list: LaneItem[], max: number): void {
-    const count = Math.min(max, fresh.length - freshHead);
-    for (let taken = 0; taken < count; taken++) {
-      const next = fresh[freshHead++];
-      if (next === undefined) break;
-      freshBytes -= next.envelope.body.length;
-      list.push(next);
-    }
-    if (freshHead < fresh.length) return;
-    fresh = [];
-    freshHead = 0;
-  }
-
-  function fromRows(list: LaneItem[], max: number): void {
-    const rows = select.all(cursor, max);
+  /** Reads on into memory, more than was asked for: a busy taker asks for one item at a time. */
+  function readAhead(): void {
+    const rows = select.all(cursor, READ_AHEAD);
     for (const row of rows) {
-      list.push(item(row.id, envelopeOf(row), row.is_laned === LATE));
+      fresh.push(item(row.id, envelopeOf(row), row.is_laned === LATE));
       cursor = row.id;
     }
-    if (rows.length < max) isBehind = false;
+    if (rows.length < READ_AHEAD) isBehind = false;
   }
 
   return {
     appended(id, envelope, isLate) {
       if (isLate && id <= cursor) returned.push(item(id, envelope, isLate));
       if (isBehind || id <= cursor) return;
-      if (fresh.length - freshHead >= FRESH_ITEMS_MAX || freshBytes + envelope.body.length > FRESH_BYTES_MAX) {
-        isBehind = true;
-        return;
-      }
+      isBehind = !fresh.hasRoomFor(envelope);
+      if (isBehind) return;
       fresh.push(item(id, envelope, isLate));
-      freshBytes += envelope.body.length;
       cursor = id;
     },
     released(items) {
@@ -87,15 +74,44 @@ export function createLaneTail(options: {
     },
     pull(max) {
       const list = returned.length > 0 ? returned.splice(0, max) : [];
-      if (list.length < max) fromMemory(list, max - list.length);
-      if (list.length === max || !isBehind) return list;
-      try {
-        fromRows(list, max - list.length);
-      } catch (error) {
-        // What memory gave must not get lost; the next pull meets the error again.
-        if (list.length === 0) throw error;
+      if (list.length < max) fresh.moveTo(list, max - list.length);
+      while (list.length < max && isBehind) {
+        try {
+          readAhead();
+        } catch (error) {
+          // What memory gave must not get lost; the next pull meets the error again.
+          if (list.length === 0) throw error;
+          break;
+        }
+        fresh.moveTo(list, max - list.length);
       }
       return list;
+    },
+  };
+}
+
+function createFreshItems() {
+  let items: LaneItem[] = [];
+  let head = 0;
+  let bytes = 0;
+  return {
+    hasRoomFor: (envelope: Envelope): boolean =>
+      items.length - head < FRESH_ITEMS_MAX && bytes + envelope.body.length <= FRESH_BYTES_MAX,
+    push(item: LaneItem): void {
+      items.push(item);
+      bytes += item.envelope.body.length;
+    },
+    moveTo(list: LaneItem[], max: number): void {
+      const end = Math.min(items.length, head + max);
+      for (; head < end; head++) {
+        const item = items[head];
+        assert(item !== undefined, "an item of the list is there");
+        list.push(item);
+        bytes -= item.envelope.body.length;
+      }
+      if (head < items.length) return;
+      items = [];
+      head = 0;
     },
   };
 }
