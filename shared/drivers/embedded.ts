@@ -87,7 +87,11 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     ledger: createLedger({ database, writer }),
     stats,
     directory: openDirectory({
-      database, writer, sealer, notifier, ...given("endpointsMax", bounds.endpointsPerTenantMax),
+      database,
+      writer,
+      sealer,
+      notifier,
+      ...given("endpointsMax", bounds.endpointsPerTenantMax),
     }),
     keyRing: openKeyRing({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
     claims: createClaims({ database, writer, clock }),

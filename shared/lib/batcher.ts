@@ -47,13 +47,13 @@ interface Waiting<Item, Result> {
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { clock, itemsMax, bytesMax, waitingMax } = options;
   assert(itemsMax >= 1 && waitingMax >= 1, "a batcher holds at least one item");
-  let waiting: Waiting<Item, Result>[] = [];
+  const waiting = createQueue<Item, Result>(itemsMax, bytesMax);
   let isArmed = false;
   let isRunning = false;
   let idleWaiters: (() => void)[] = [];
 
   function add(item: Item, bytes: number): Promise<Result> {
-    if (waiting.length >= waitingMax) return Promise.reject(options.overflow());
+    if (waiting.length() >= waitingMax) return Promise.reject(options.overflow());
     return new Promise<Result>((resolve, reject) => {
       waiting.push({ item, bytes, resolve, reject });
       arm();
@@ -69,7 +69,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   function run(): void {
     isArmed = false;
     isRunning = true;
-    const batch = nextBatch();
+    const batch = waiting.nextBatch();
     let outcome: readonly Settled<Result>[] | Promise<readonly Settled<Result>[]>;
     try {
       outcome = options.flush(batch.map(({ item }) => item));
@@ -78,32 +78,19 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       return finish();
     }
     if (outcome instanceof Promise) {
-      outcome.then((settled) => settle(batch, settled)).catch((error: unknown) => failAll(batch, error)).finally(finish);
+      outcome
+        .then((settled) => settle(batch, settled))
+        .catch((error: unknown) => failAll(batch, error))
+        .finally(finish);
       return;
     }
     settle(batch, outcome);
     finish();
   }
 
-  function nextBatch(): Waiting<Item, Result>[] {
-    let count = 0;
-    let bytes = 0;
-    for (const { bytes: itemBytes } of waiting) {
-      if (count === itemsMax || (count > 0 && bytes + itemBytes > bytesMax)) break;
-      count++;
-      bytes += itemBytes;
-    }
-    if (count === waiting.length) {
-      const all = waiting;
-      waiting = [];
-      return all;
-    }
-    return waiting.splice(0, count);
-  }
-
   function finish(): void {
     isRunning = false;
-    if (waiting.length > 0) return arm();
+    if (waiting.length() > 0) return arm();
     const resolvers = idleWaiters;
     idleWaiters = [];
     for (const resolve of resolvers) resolve();
@@ -111,10 +98,31 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   return {
     add,
-    waitingCount: () => waiting.length,
+    waitingCount: waiting.length,
     idle() {
-      if (waiting.length === 0 && !isRunning) return Promise.resolve();
+      if (waiting.length() === 0 && !isRunning) return Promise.resolve();
       return new Promise((resolve) => idleWaiters.push(resolve));
+    },
+  };
+}
+
+function createQueue<Item, Result>(itemsMax: number, bytesMax: number) {
+  let waiting: Waiting<Item, Result>[] = [];
+  return {
+    push: (entry: Waiting<Item, Result>) => void waiting.push(entry),
+    length: () => waiting.length,
+    nextBatch(): Waiting<Item, Result>[] {
+      let count = 0;
+      let bytes = 0;
+      for (const { bytes: itemBytes } of waiting) {
+        if (count === itemsMax || (count > 0 && bytes + itemBytes > bytesMax)) break;
+        count++;
+        bytes += itemBytes;
+      }
+      if (count < waiting.length) return waiting.splice(0, count);
+      const all = waiting;
+      waiting = [];
+      return all;
     },
   };
 }

@@ -99,7 +99,10 @@ test("one item's failure rejects that item alone", async () => {
     flush: (items) => items.map((item) => (item === "bad" ? { kind: "failed", error: new Error("no") } : done(item))),
   });
   const results = await Promise.allSettled(["a", "bad", "b"].map((item) => batcher.add(item, 1)));
-  assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ["fulfilled", "rejected", "fulfilled"],
+  );
 });
 
 test("a flush that throws rejects its own batch, and the next batch goes on", async () => {
@@ -111,7 +114,10 @@ test("a flush that throws rejects its own batch, and the next batch goes on", as
     },
   });
   const failed = await Promise.allSettled([batcher.add("a", 1), batcher.add("b", 1)]);
-  assert.deepEqual(failed.map(({ status }) => status), ["rejected", "rejected"]);
+  assert.deepEqual(
+    failed.map(({ status }) => status),
+    ["rejected", "rejected"],
+  );
   isBroken = false;
   assert.equal(await batcher.add("c", 1), "c");
 });
@@ -133,7 +139,10 @@ test("a flush that rejects later rejects its own batch, and the next batch goes 
 test("a flush that returns too few results rejects the whole batch instead of leaving items waiting", async () => {
   const { batcher } = openBatcher({ flush: (items) => items.slice(1).map(done) });
   const results = await Promise.allSettled([batcher.add("a", 1), batcher.add("b", 1)]);
-  assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected"]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ["rejected", "rejected"],
+  );
 });
 
 test("past waitingMax add() rejects with the caller's error, and what waits is served", async () => {

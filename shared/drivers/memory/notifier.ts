@@ -6,7 +6,9 @@ export function createNotifier(options: { readonly onFault: (error: unknown) => 
   const listeners = new Set<{ readonly hear: (announcement: Announcement) => void }>();
   return {
     publish(announcement) {
-      for (const { hear } of [...listeners]) {
+      // As they are now: who subscribes or leaves meanwhile is heard from the next announcement on.
+      const now = Array.from(listeners);
+      for (const { hear } of now) {
         try {
           hear(announcement);
         } catch (error) {

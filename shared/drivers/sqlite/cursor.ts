@@ -18,11 +18,14 @@ export function encodeCursor(kind: CursorKind, keys: readonly number[]): string 
 /** The `count` numbers of the cursor; throws `invalid-cursor`. */
 export function decodeCursor(kind: CursorKind, count: number, cursor: string): readonly number[] {
   const text = cursor.length > CURSOR_LENGTH_MAX ? "" : Buffer.from(cursor, "base64url").toString("utf8");
-  const [found, ...parts] = text.split(":");
+  const [, ...parts] = text.split(":");
   const keys = parts.map(Number);
-  const isOurs = found === kind && keys.length === count && keys.every((key) => Number.isSafeInteger(key));
+  const isOurs = keys.length === count && keys.every((key) => Number.isSafeInteger(key));
   if (!isOurs || encodeCursor(kind, keys) !== cursor) {
-    throw new PosthasteError("invalid-cursor", "This cursor was not given out by this list. Begin again without a cursor.");
+    throw new PosthasteError(
+      "invalid-cursor",
+      "This cursor was not given out by this list. Begin again without a cursor.",
+    );
   }
   return keys;
 }

@@ -119,7 +119,9 @@ function explained(error: unknown, folder: string): unknown {
         error,
       );
     case SQLITE_NOTADB:
-      return new Error(`${join(folder, DATABASE_FILE)} is not a Posthaste database. Use another data folder.`, { cause: error });
+      return new Error(`${join(folder, DATABASE_FILE)} is not a Posthaste database. Use another data folder.`, {
+        cause: error,
+      });
     default:
       return error instanceof Error
         ? new Error(`The data folder ${folder} cannot be used. ${error.message}`, { cause: error })

@@ -40,27 +40,10 @@ export function createDeadLetters(options: {
   readonly bytesMax?: number;
 }): DeadLetters {
   const { database, writer, bytesMax = DEAD_LETTER_BYTES_MAX } = options;
-  const upsert = database.prepare(UPSERT);
+  const rows = createLetterRows(database);
   const find = database.prepare<LetterRow>(`SELECT ${COLUMNS} FROM dead_letters e WHERE e.delivery_id = ?`);
-  const remove = database.prepare<{ bytes: number }>(
-    "DELETE FROM dead_letters WHERE delivery_id = ? RETURNING length(body) AS bytes",
-  );
-  const isThere = database.prepare<{ id: number }>("SELECT id FROM dead_letters WHERE delivery_id = ?");
-  const totals = database
-    .prepare<{ bytes: number | null; id: number | null }>("SELECT sum(length(body)) AS bytes, max(id) AS id FROM dead_letters")
-    .get();
-  let bytesKept = totals?.bytes ?? 0;
+  let bytesKept = rows.bytesFound;
   let bytesReserved = 0;
-  let idLast = totals?.id ?? 0;
-
-  function insertAll(letters: readonly DeadLetter[]): number {
-    let bytes = 0;
-    for (const letter of letters) {
-      if (isThere.get(letter.id) === undefined) bytes += letter.envelope.body.length;
-      upsert.run(...valuesOf(++idLast, letter));
-    }
-    return bytes;
-  }
 
   return {
     async append(letters) {
@@ -69,9 +52,13 @@ export function createDeadLetters(options: {
       if (bytesKept + bytesReserved + bytes > bytesMax) throw full(bytesMax);
       bytesReserved += bytes;
       try {
-        await writer.write(() => insertAll(letters), bytes, (added) => {
-          bytesKept += added;
-        });
+        await writer.write(
+          () => rows.insertAll(letters),
+          bytes,
+          (added) => {
+            bytesKept += added;
+          },
+        );
       } finally {
         bytesReserved -= bytes;
       }
@@ -85,22 +72,52 @@ export function createDeadLetters(options: {
       const conditions = conditionsOf(filter);
       if (cursor !== null) conditions.and("(e.at, e.id) < (?, ?)", ...decodeCursor("d", 2, cursor));
       const sql = `SELECT ${COLUMNS} FROM dead_letters e ${conditions.where} ORDER BY e.at DESC, e.id DESC LIMIT ?`;
-      const rows = database.prepare<LetterRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({ kind: "d", limit, rows, keysOf: ({ at, id }) => [at, id], show: letterOf });
+      const found = database.prepare<LetterRow>(sql).all(...conditions.values, limit + 1);
+      return createPage({ kind: "d", limit, rows: found, keysOf: ({ at, id }) => [at, id], show: letterOf });
     },
     async remove(ids) {
       if (ids.length === 0) return;
-      const removeAll = (): number => ids.reduce((sum, id) => sum + (remove.get(id)?.bytes ?? 0), 0);
-      await writer.write(removeAll, 0, (bytes) => {
-        bytesKept -= bytes;
-      });
+      await writer.write(
+        () => rows.removeAll(ids),
+        0,
+        (bytes) => {
+          bytesKept -= bytes;
+        },
+      );
     },
     async count(filter) {
       const { where, values } = conditionsOf(filter);
-      const row = database.prepare<{ count: number }>(`SELECT count(*) AS count FROM dead_letters e ${where}`).get(...values);
+      const row = database
+        .prepare<{ count: number }>(`SELECT count(*) AS count FROM dead_letters e ${where}`)
+        .get(...values);
       assert(row !== undefined, "a count has a row");
       return row.count;
     },
+  };
+}
+
+function createLetterRows(database: Database) {
+  const upsert = database.prepare(UPSERT);
+  const isThere = database.prepare<{ id: number }>("SELECT id FROM dead_letters WHERE delivery_id = ?");
+  const remove = database.prepare<{ bytes: number }>(
+    "DELETE FROM dead_letters WHERE delivery_id = ? RETURNING length(body) AS bytes",
+  );
+  const sql = "SELECT sum(length(body)) AS bytes, max(id) AS id FROM dead_letters";
+  const found = database.prepare<{ bytes: number | null; id: number | null }>(sql).get();
+  let idLast = found?.id ?? 0;
+  return {
+    bytesFound: found?.bytes ?? 0,
+    /** The bytes that came in addition. */
+    insertAll(letters: readonly DeadLetter[]): number {
+      let bytes = 0;
+      for (const letter of letters) {
+        if (isThere.get(letter.id) === undefined) bytes += letter.envelope.body.length;
+        upsert.run(...valuesOf(++idLast, letter));
+      }
+      return bytes;
+    },
+    /** The bytes that went. */
+    removeAll: (ids: readonly string[]): number => ids.reduce((sum, id) => sum + (remove.get(id)?.bytes ?? 0), 0),
   };
 }
 

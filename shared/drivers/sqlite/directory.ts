@@ -31,13 +31,9 @@ export function openDirectory(options: {
   const rows = createEndpointRows(database);
   const memory = loadTenants(database, sealer);
 
-  /** After COMMIT. `changed` takes the place of the endpoint of that id, or of nothing, or is null for its removal. */
+  /** After COMMIT. */
   function remember(tenant: string, version: number, endpointId: string, changed: Endpoint | null): void {
-    const known = (memory.get(tenant) ?? NOTHING).endpoints;
-    const isKnown = known.some(({ id }) => id === endpointId);
-    const kept = changed === null ? known.filter(({ id }) => id !== endpointId) : known;
-    const endpoints =
-      changed === null ? kept : isKnown ? kept.map((old) => (old.id === endpointId ? changed : old)) : [...kept, changed];
+    const endpoints = withChange((memory.get(tenant) ?? NOTHING).endpoints, endpointId, changed);
     memory.set(tenant, { version, endpoints });
     notifier.publish({ kind: "directory-changed", tenant, endpointId });
   }
@@ -66,9 +62,13 @@ export function openDirectory(options: {
       return createPage({ kind: "n", limit, rows: found, keysOf, show: (row) => endpointOf(row, sealer) });
     },
     async create(endpoint) {
-      await writer.write(() => insert(endpoint), ROW_BYTES, (version) => {
-        remember(endpoint.tenant, version, endpoint.id, endpoint);
-      });
+      await writer.write(
+        () => insert(endpoint),
+        ROW_BYTES,
+        (version) => {
+          remember(endpoint.tenant, version, endpoint.id, endpoint);
+        },
+      );
     },
     async update(tenant, endpointId, change) {
       const write = (): { readonly endpoint: Endpoint; readonly version: number } | null => {
@@ -95,8 +95,17 @@ export function openDirectory(options: {
   };
 }
 
+/** `changed` takes the place of the endpoint of that id, or the last place; null removes it. */
+function withChange(known: readonly Endpoint[], endpointId: string, changed: Endpoint | null): readonly Endpoint[] {
+  if (changed === null) return known.filter(({ id }) => id !== endpointId);
+  const isKnown = known.some(({ id }) => id === endpointId);
+  return isKnown ? known.map((old) => (old.id === endpointId ? changed : old)) : [...known, changed];
+}
+
 function loadTenants(database: Database, sealer: Sealer): Map<string, TenantEndpoints> {
-  const versions = database.prepare<{ tenant: string; version: number }>("SELECT tenant, version FROM directory_versions");
+  const versions = database.prepare<{ tenant: string; version: number }>(
+    "SELECT tenant, version FROM directory_versions",
+  );
   const select = database.prepare<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? ORDER BY created_at, id");
   return new Map(
     versions.all().map(({ tenant, version }) => {

@@ -44,12 +44,19 @@ interface Operation {
 /** What `health` writes to see whether there is room again: more than an event usually takes. */
 const PROBE_BYTES = 64 * 1024;
 
+const SQLITE_ERROR = 1;
 const SQLITE_CONSTRAINT = 19;
 const SQLITE_MISMATCH = 20;
 const SQLITE_MISUSE = 21;
 const SQLITE_RANGE = 25;
 /** Codes that speak of a mistake in our SQL, not of the state of the disk. */
-const MISTAKES: readonly number[] = [1, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_MISUSE, SQLITE_RANGE];
+const MISTAKES: ReadonlySet<number> = new Set([
+  SQLITE_ERROR,
+  SQLITE_CONSTRAINT,
+  SQLITE_MISMATCH,
+  SQLITE_MISUSE,
+  SQLITE_RANGE,
+]);
 
 export function createGroupCommit(options: {
   readonly database: Database;
@@ -68,18 +75,17 @@ export function createGroupCommit(options: {
     itemsMax: COMMIT_ITEMS_MAX,
     bytesMax: COMMIT_BYTES_MAX,
     waitingMax: WRITES_WAITING_MAX,
-    overflow: () => new PosthasteError("overloaded", { detail: "Too many writes wait for the disk; try again later.", retryAfterS: 1 }),
+    overflow: () =>
+      new PosthasteError("overloaded", {
+        detail: "Too many writes wait for the disk; try again later.",
+        retryAfterS: 1,
+      }),
   });
 
   function commitAll(operations: readonly Operation[]): readonly Settled<unknown>[] {
     const settled = runTogether(database, operations, false) ?? runEachAlone(database, operations);
     const isCommitted = settled.some(({ kind }) => kind === "done");
-    const failed = settled.find(({ kind }) => kind === "failed");
-    if (failed?.kind === "failed" && failed.error instanceof PosthasteError && failed.error.code === "store-unavailable") {
-      failure = failed.error.message;
-    } else {
-      failure = null;
-    }
+    failure = storeFailureOf(settled);
     settled.forEach((entry, index) => {
       if (entry.kind === "done") operations[index]?.committed?.(entry.value as never);
     });
@@ -122,13 +128,26 @@ export function createGroupCommit(options: {
   return writer;
 }
 
+/** What the store itself could not do, if it was that; a refused operation is no fault of the store. */
+function storeFailureOf(settled: readonly Settled<unknown>[]): string | null {
+  for (const entry of settled) {
+    if (entry.kind === "done" || !(entry.error instanceof PosthasteError)) continue;
+    if (entry.error.code === "store-unavailable") return entry.error.message;
+  }
+  return null;
+}
+
 /** The error a caller meets for what SQLite or the disk refused. */
 export function storeError(error: unknown): unknown {
   if (error instanceof PosthasteError || !(error instanceof Error)) return error;
   const code = sqliteCode(error);
   const isClosed = "code" in error && error.code === "ERR_INVALID_STATE";
-  if (!isClosed && (code === null || MISTAKES.includes(code))) return error;
-  return new PosthasteError("store-unavailable", { detail: `The database cannot be used: ${error.message}.`, retryAfterS: 5 }, error);
+  if (!isClosed && (code === null || MISTAKES.has(code))) return error;
+  return new PosthasteError(
+    "store-unavailable",
+    { detail: `The database cannot be used: ${error.message}.`, retryAfterS: 5 },
+    error,
+  );
 }
 
 /** One transaction for all. When an operation throws everything is rolled back: null, or all failed if it `isLast` try. */

@@ -46,10 +46,14 @@ export function openKeyRing(options: {
   return {
     find: (hash) => keyByHash.get(hash) ?? null,
     async save(key) {
-      await writer.write(() => save(key), ROW_BYTES, (dropped) => {
-        keyByHash.set(key.hash, key);
-        for (const hash of dropped) keyByHash.delete(hash);
-      });
+      await writer.write(
+        () => save(key),
+        ROW_BYTES,
+        (dropped) => {
+          keyByHash.set(key.hash, key);
+          for (const hash of dropped) keyByHash.delete(hash);
+        },
+      );
     },
     async list(tenant, limit, cursor) {
       assertLimit(limit);

@@ -36,8 +36,7 @@ export function createLanes(options: {
   readonly bounds?: QueueBounds;
 }): Lanes {
   const { database, writer, events } = options;
-  const insert = database.prepare("INSERT INTO lane_items VALUES (?, ?, ?)");
-  const remove = database.prepare("DELETE FROM lane_items WHERE lane = ? AND event = ?");
+  const rows = createLaneRows(database, events);
   const laneByName = {
     high: openLane(database, "high"),
     medium: openLane(database, "medium"),
@@ -49,18 +48,6 @@ export function createLanes(options: {
     count: LANES.reduce((sum, lane) => sum + laneByName[lane].count, 0),
     bytes: LANES.reduce((sum, lane) => sum + laneByName[lane].foundBytes, 0),
   });
-
-  function insertAll(envelopes: readonly Envelope[]): readonly Added[] {
-    const added: Added[] = [];
-    for (const envelope of envelopes) {
-      const isNewId = events.insert(envelope, true);
-      const id = isNewId ?? events.claimForLane(envelope.tenant, envelope.id);
-      if (id === null) continue;
-      insert.run(codeByLane[laneOf(envelope)], id, envelope.body.length);
-      added.push({ id, envelope, isLate: isNewId === null });
-    }
-    return added;
-  }
 
   function handOver(added: readonly Added[]): void {
     for (const { id, envelope, isLate } of added) {
@@ -79,24 +66,29 @@ export function createLanes(options: {
       let addedCount = 0;
       let addedBytes = 0;
       try {
-        await writer.write(() => insertAll(envelopes), bytes, (added) => {
-          addedCount = added.length;
-          addedBytes = bytesOf(added.map(({ envelope }) => envelope));
-          handOver(added);
-        });
+        await writer.write(
+          () => rows.insertAll(envelopes),
+          bytes,
+          (added) => {
+            addedCount = added.length;
+            addedBytes = bytesOf(added.map(({ envelope }) => envelope));
+            handOver(added);
+          },
+        );
       } finally {
         admission.free(envelopes.length - addedCount, bytes - addedBytes);
       }
     },
     take: (lane, max, signal) => laneByName[lane].takers.take(max, signal),
     async ack(items) {
-      if (items.length === 0) return;
-      const removeAll = (): readonly LaneItem[] =>
-        items.filter((item) => Number(remove.run(codeByLane[item.lane], idOf(item)).changes) === 1);
-      await writer.write(removeAll, 0, (removed) => {
-        for (const item of removed) laneByName[item.lane].count--;
-        admission.free(removed.length, bytesOf(removed.map(({ envelope }) => envelope)));
-      });
+      await writer.write(
+        () => rows.removeAll(items),
+        0,
+        (removed) => {
+          for (const item of removed) laneByName[item.lane].count--;
+          admission.free(removed.length, bytesOf(removed.map(({ envelope }) => envelope)));
+        },
+      );
     },
     release(items) {
       for (const lane of LANES) {
@@ -110,6 +102,28 @@ export function createLanes(options: {
     async depth(lane) {
       return { count: laneByName[lane].count, oldestAtMs: oldestAtMs(database, lane) };
     },
+  };
+}
+
+function createLaneRows(database: Database, events: EventStore) {
+  const insert = database.prepare("INSERT INTO lane_items VALUES (?, ?, ?)");
+  const remove = database.prepare("DELETE FROM lane_items WHERE lane = ? AND event = ?");
+  return {
+    /** Those that no lane had before. */
+    insertAll(envelopes: readonly Envelope[]): readonly Added[] {
+      const added: Added[] = [];
+      for (const envelope of envelopes) {
+        const newId = events.insert(envelope, true);
+        const id = newId ?? events.claimForLane(envelope.tenant, envelope.id);
+        if (id === null) continue;
+        insert.run(codeByLane[laneOf(envelope)], id, envelope.body.length);
+        added.push({ id, envelope, isLate: newId === null });
+      }
+      return added;
+    },
+    /** Those that were still there. */
+    removeAll: (items: readonly LaneItem[]): readonly LaneItem[] =>
+      items.filter((item) => Number(remove.run(codeByLane[item.lane], idOf(item)).changes) === 1),
   };
 }
 

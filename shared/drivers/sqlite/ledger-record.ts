@@ -57,7 +57,7 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
   const findDelivery = database.prepare<{ id: number }>(
     "SELECT id FROM deliveries WHERE event = ? AND endpoint_id = ? AND generation = ?",
   );
-  const insertAttempt = database.prepare("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  const recordAttempt = createAttemptRecord(database);
 
   function recordFanOut(fanOut: FanOut): void {
     const event = findEvent.get(fanOut.tenant, fanOut.eventId);
@@ -94,7 +94,25 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
     recordAttempt(delivery.id, record, record.result);
   }
 
-  function recordAttempt(delivery: number, record: DeliveryRecord, result: AttemptResult): void {
+  return (entry) => {
+    switch (entry.kind) {
+      case "fan-out":
+        return recordFanOut(entry.fanOut);
+      case "delivery":
+        return recordDelivery(entry.delivery);
+      default:
+        return unreachable(entry);
+    }
+  };
+}
+
+function createAttemptRecord(
+  database: Database,
+): (delivery: number, record: DeliveryRecord, result: AttemptResult) => void {
+  const insertAttempt = database.prepare(
+    "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  return (delivery, record, result) => {
     const isAnswer = result.kind === "answered";
     insertAttempt.run(
       delivery,
@@ -111,16 +129,5 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
       record.groupId,
       record.reason,
     );
-  }
-
-  return (entry) => {
-    switch (entry.kind) {
-      case "fan-out":
-        return recordFanOut(entry.fanOut);
-      case "delivery":
-        return recordDelivery(entry.delivery);
-      default:
-        return unreachable(entry);
-    }
   };
 }

@@ -81,7 +81,7 @@ export function createLedger(options: { readonly database: Database; readonly wr
       await writer.flush();
       const row = readState.get(key.tenant, key.eventId, key.endpointId, key.generation);
       if (row === undefined) return false;
-      return FINAL_STATES.has(row.state) || (row.attempt !== null && row.attempt >= attempt);
+      return attempt === 0 || FINAL_STATES.has(row.state) || (row.attempt !== null && row.attempt >= attempt);
     },
     async event(tenant, eventId) {
       await writer.flush();
@@ -122,7 +122,13 @@ export function createLedger(options: { readonly database: Database; readonly wr
       const sql = `SELECT ${ATTEMPT_COLUMNS} FROM ${from} CROSS JOIN events e ON e.id = d.event ${conditions.where}
         ORDER BY a.at DESC, a.delivery DESC, a.attempt DESC LIMIT ?`;
       const rows = database.prepare<AttemptRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({ kind: "a", limit, rows, keysOf: (row) => [row.at, row.delivery, row.attempt], show: attemptOf });
+      return createPage({
+        kind: "a",
+        limit,
+        rows,
+        keysOf: (row) => [row.at, row.delivery, row.attempt],
+        show: attemptOf,
+      });
     },
   };
 }

@@ -49,10 +49,14 @@ export function createRetention(options: {
     cancel = clock.timer(Math.max(PRUNE_WAIT_MS_MIN, dueAtMs - clock.now()), () => void run());
   }
 
+  async function step(): Promise<boolean> {
+    return !isStopped && (await writer.write(() => prune(clock.now()), 0));
+  }
+
   async function run(): Promise<void> {
     try {
       let hasMore = true;
-      while (hasMore && !isStopped) hasMore = await writer.write(() => prune(clock.now()), 0);
+      while (hasMore) hasMore = await step();
     } catch {
       // The store cannot be written now, which `health` tells; what is due stays due until the next run.
     }
@@ -87,7 +91,10 @@ function createPrune(database: Database): (nowMs: number) => boolean {
   const claims = database.prepare(
     `DELETE FROM claims WHERE id IN (SELECT id FROM claims WHERE expires_at <= ? ORDER BY expires_at LIMIT ${PRUNE_ROWS_MAX})`,
   );
-  const [types, endpoints] = [hourly("stat_types", "tenant, hour, type"), hourly("stat_endpoints", "tenant, endpoint_id, hour")];
+  const [types, endpoints] = [
+    hourly("stat_types", "tenant, hour, type"),
+    hourly("stat_endpoints", "tenant, endpoint_id, hour"),
+  ];
   return (nowMs) => {
     if (pruneEvents(nowMs)) return true;
     if (Number(claims.run(nowMs).changes) === PRUNE_ROWS_MAX) return true;
@@ -106,7 +113,9 @@ function createEventPrune(database: Database): (nowMs: number) => boolean {
        OR EXISTS (SELECT 1 FROM retry_members WHERE event = ?1)
        OR EXISTS (SELECT 1 FROM dead_letters WHERE event_id = ?3 AND +tenant = ?2 AND state IN (${heldStates})) AS found`,
   );
-  const lastNews = database.prepare<{ at: number | null }>("SELECT max(updated_at) AS at FROM deliveries WHERE event = ?");
+  const lastNews = database.prepare<{ at: number | null }>(
+    "SELECT max(updated_at) AS at FROM deliveries WHERE event = ?",
+  );
   const later = database.prepare("UPDATE events SET prune_at = ? WHERE id = ?");
   const someDeliveries = database.prepare<{ id: number }>("SELECT id FROM deliveries WHERE event = ? LIMIT ?");
   const removeAttempts = database.prepare("DELETE FROM attempts WHERE delivery = ?");

@@ -12,7 +12,7 @@ import { createAdmission } from "./admission.ts";
 import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import type { RetryPlace } from "./retry-rows.ts";
+import type { RetryPlace, RetryRows } from "./retry-rows.ts";
 import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
 import { createTakers } from "./takers.ts";
 
@@ -33,46 +33,12 @@ export function createRetryQueue(options: {
   const found = rows.totals();
   const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, name: "retry queue", ...found });
   let count = found.count;
-  /** All rows up to here are in someone's hands; rows behind it may be, too. */
-  let floor: RetryPlace = { notBeforeMs: -1, id: 0 };
-  const held = new Set<number>();
-  let timer: { readonly dueAtMs: number; readonly cancel: Cancel } | null = null;
-
-  const takers = createTakers<RetryItem>({ pull, starved: armTimer });
-
-  function pull(max: number): RetryItem[] {
-    const items: RetryItem[] = [];
-    while (items.length < max) {
-      const wanted = max - items.length;
-      const places: readonly RetryPlace[] = rows.due(floor, clock.now(), wanted);
-      for (const place of places) {
-        if (!held.has(place.id)) {
-          items.push(rows.read(place, found.idLast));
-          held.add(place.id);
-        }
-        floor = place;
-      }
-      if (places.length < wanted) break;
-    }
-    return items;
-  }
-
-  function lowerFloor(place: RetryPlace): void {
-    if (comparePlaces(place, floor) <= 0) floor = { notBeforeMs: place.notBeforeMs, id: place.id - 1 };
-  }
-
-  function armTimer(): void {
-    const dueAtMs = rows.nextDueAtMs(floor);
-    if (dueAtMs === null || (timer !== null && timer.dueAtMs <= dueAtMs)) return;
-    timer?.cancel();
-    const waitMs = Math.max(1, dueAtMs - clock.now());
-    timer = { dueAtMs, cancel: clock.timer(waitMs, ring) };
-  }
-
-  function ring(): void {
-    timer = null;
-    takers.wake();
-  }
+  const hands = createHands(rows, clock, found.idLast);
+  const alarm = createAlarm(clock, () => takers.wake());
+  const takers = createTakers<RetryItem>({
+    pull: (max) => hands.pull(max),
+    starved: () => alarm.setFor(hands.nextDueAtMs()),
+  });
 
   return {
     async schedule(items) {
@@ -84,7 +50,7 @@ export function createRetryQueue(options: {
         const insert = (): readonly RetryPlace[] => items.map((item) => rows.insert(item, bytesOf(item)));
         await writer.write(insert, bytes, (places) => {
           count += places.length;
-          places.forEach(lowerFloor);
+          places.forEach(hands.scheduled);
           takers.wake();
         });
       } catch (error) {
@@ -100,23 +66,77 @@ export function createRetryQueue(options: {
         0,
         (removed) => {
           count -= removed.length;
-          admission.free(removed.length, removed.reduce((sum, item) => sum + bytesOf(item), 0));
-          for (const item of items) held.delete(placeOf(item).id);
+          admission.free(
+            removed.length,
+            removed.reduce((sum, item) => sum + bytesOf(item), 0),
+          );
+          for (const item of items) hands.acked(placeOf(item));
         },
       );
     },
     release(items) {
-      for (const item of items) {
-        const place = placeOf(item);
-        if (held.delete(place.id)) lowerFloor(place);
-      }
+      for (const item of items) hands.released(placeOf(item));
       takers.wake();
       return Promise.resolve();
     },
     async depth(): Promise<Depth> {
       return { count, oldestAtMs: rows.nextDueAtMs(null) };
     },
-    stop() {
+    stop: () => alarm.stop(),
+  };
+}
+
+/** Who has what: the items that were handed out, and from where on to look for more. */
+function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: number) {
+  /** All rows up to here are in someone's hands; rows behind it may be, too. */
+  let floor: RetryPlace = { notBeforeMs: -1, id: 0 };
+  const held = new Set<number>();
+
+  function lowerFloor(place: RetryPlace): void {
+    if (comparePlaces(place, floor) <= 0) floor = { notBeforeMs: place.notBeforeMs, id: place.id - 1 };
+  }
+
+  return {
+    pull(max: number): RetryItem[] {
+      const items: RetryItem[] = [];
+      while (items.length < max) {
+        const wanted = max - items.length;
+        const places: readonly RetryPlace[] = rows.due(floor, clock.now(), wanted);
+        for (const place of places) {
+          if (!held.has(place.id)) {
+            items.push(rows.read(place, foundIdMax));
+            held.add(place.id);
+          }
+          floor = place;
+        }
+        if (places.length < wanted) break;
+      }
+      return items;
+    },
+    nextDueAtMs: () => rows.nextDueAtMs(floor),
+    scheduled: lowerFloor,
+    acked: (place: RetryPlace) => void held.delete(place.id),
+    released(place: RetryPlace): void {
+      if (held.delete(place.id)) lowerFloor(place);
+    },
+  };
+}
+
+/** One timer at most, for the earliest time it was set for. */
+function createAlarm(clock: Pick<Clock, "now" | "timer">, ring: () => void) {
+  let timer: { readonly dueAtMs: number; readonly cancel: Cancel } | null = null;
+  return {
+    setFor(dueAtMs: number | null): void {
+      if (dueAtMs === null || (timer !== null && timer.dueAtMs <= dueAtMs)) return;
+      timer?.cancel();
+      // At least 1 ms: a timer that came early by less than that is set once more, and not in a tight circle.
+      const cancel = clock.timer(Math.max(1, dueAtMs - clock.now()), () => {
+        timer = null;
+        ring();
+      });
+      timer = { dueAtMs, cancel };
+    },
+    stop(): void {
       timer?.cancel();
       timer = null;
     },

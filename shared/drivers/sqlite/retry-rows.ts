@@ -1,5 +1,6 @@
 /** The rows of the retry queue: an item, its members by reference to the events, and its place in the order of time. */
 import type { Envelope } from "../../domain/envelope.ts";
+import type { Group } from "../../domain/message.ts";
 import { assert } from "../../lib/assert.ts";
 import type { RetryItem, ScheduleCause, Scheduled } from "../../ports/retry-queue.ts";
 import type { Database } from "./database.ts";
@@ -46,29 +47,27 @@ export function placeOf(item: RetryItem): RetryPlace {
 }
 
 export function createRetryRows(database: Database, events: EventStore): RetryRows {
+  const found = totalsOf(database);
+  return { totals: () => found, ...createRetryWrites(database, events, found.idLast), ...createRetryReads(database) };
+}
+
+function totalsOf(database: Database) {
+  const sql = "SELECT count(*) AS count, sum(bytes) AS bytes, max(id) AS id FROM retry_items";
+  const found = database.prepare<{ count: number; bytes: number | null; id: number | null }>(sql).get();
+  assert(found !== undefined, "a count has a row");
+  return { count: found.count, bytes: found.bytes ?? 0, idLast: found.id ?? 0 };
+}
+
+function createRetryWrites(
+  database: Database,
+  events: EventStore,
+  idFound: number,
+): Pick<RetryRows, "insert" | "remove"> {
   const insertItem = database.prepare("INSERT INTO retry_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const insertMember = database.prepare("INSERT INTO retry_members VALUES (?, ?, ?)");
   const removeItem = database.prepare("DELETE FROM retry_items WHERE not_before = ? AND id = ?");
   const removeMembers = database.prepare("DELETE FROM retry_members WHERE item = ?");
-  const due = database.prepare<RetryPlace>(
-    `SELECT not_before AS notBeforeMs, id FROM retry_items
-     WHERE (not_before, id) > (?, ?) AND not_before <= ? ORDER BY not_before, id LIMIT ?`,
-  );
-  const next = database.prepare<{ not_before: number }>(
-    "SELECT not_before FROM retry_items WHERE (not_before, id) > (?, ?) ORDER BY not_before, id LIMIT 1",
-  );
-  const readItem = database.prepare<ItemRow>("SELECT * FROM retry_items WHERE not_before = ? AND id = ?");
-  const readMembers = database.prepare<EnvelopeRow>(
-    `SELECT ${ENVELOPE_COLUMNS} FROM retry_members m CROSS JOIN events e ON e.id = m.event WHERE m.item = ? ORDER BY m.position`,
-  );
-  let idLast = totals().idLast;
-
-  function totals() {
-    const sql = "SELECT count(*) AS count, sum(bytes) AS bytes, max(id) AS id FROM retry_items";
-    const found = database.prepare<{ count: number; bytes: number | null; id: number | null }>(sql).get();
-    assert(found !== undefined, "a count has a row");
-    return { count: found.count, bytes: found.bytes ?? 0, idLast: found.id ?? 0 };
-  }
+  let idLast = idFound;
 
   /** The row of a member; an event that was pruned since (a replayed dead letter) is written again. */
   function keep(member: Envelope): { readonly id: number; readonly isNew: boolean } {
@@ -80,37 +79,43 @@ export function createRetryRows(database: Database, events: EventStore): RetryRo
   }
 
   return {
-    totals,
     insert(item, bytes) {
+      const { cause, endpointId, generation, attempt, parks, group, notBeforeMs } = item;
       const id = ++idLast;
       let isRepeat = false;
       item.members.forEach((member, position) => {
         const event = keep(member);
         // An event that is new to us by `deliver_at` was never worked on; one that is known may have been.
-        isRepeat ||= item.cause === "deliver-at" && !event.isNew;
+        isRepeat ||= cause === "deliver-at" && !event.isNew;
         insertMember.run(id, position, event.id);
       });
-      const group = item.group;
-      insertItem.run(
-        item.notBeforeMs,
-        id,
-        item.cause,
-        item.endpointId,
-        item.generation,
-        item.attempt,
-        item.parks,
-        group?.id ?? null,
-        group?.closedAtMs ?? null,
-        isRepeat ? 1 : 0,
-        bytes,
-      );
-      return { notBeforeMs: item.notBeforeMs, id };
+      const groupValues = [group?.id ?? null, group?.closedAtMs ?? null] as const;
+      const values = [cause, endpointId, generation, attempt, parks, ...groupValues, isRepeat ? 1 : 0, bytes];
+      insertItem.run(notBeforeMs, id, ...values);
+      return { notBeforeMs, id };
     },
     remove(place) {
       if (Number(removeItem.run(place.notBeforeMs, place.id).changes) === 0) return false;
       removeMembers.run(place.id);
       return true;
     },
+  };
+}
+
+function createRetryReads(database: Database): Pick<RetryRows, "due" | "nextDueAtMs" | "read"> {
+  const due = database.prepare<RetryPlace>(
+    `SELECT not_before AS notBeforeMs, id FROM retry_items
+     WHERE (not_before, id) > (?, ?) AND not_before <= ? ORDER BY not_before, id LIMIT ?`,
+  );
+  const next = database.prepare<{ not_before: number }>(
+    "SELECT not_before FROM retry_items WHERE (not_before, id) > (?, ?) ORDER BY not_before, id LIMIT 1",
+  );
+  const readItem = database.prepare<ItemRow>("SELECT * FROM retry_items WHERE not_before = ? AND id = ?");
+  const readMembers = database.prepare<EnvelopeRow>(
+    `SELECT ${ENVELOPE_COLUMNS} FROM retry_members m CROSS JOIN events e ON e.id = m.event
+     WHERE m.item = ? ORDER BY m.position`,
+  );
+  return {
     due: (floor, nowMs, max) => due.all(floor.notBeforeMs, floor.id, nowMs, max),
     nextDueAtMs: (floor) => next.get(floor?.notBeforeMs ?? -1, floor?.id ?? 0)?.not_before ?? null,
     read(place, repeatIdMax) {
@@ -124,13 +129,15 @@ export function createRetryRows(database: Database, events: EventStore): RetryRo
         attempt: row.attempt,
         parks: row.parks,
         members: readMembers.all(place.id).map(envelopeOf),
-        group:
-          row.group_id === null || row.group_closed_at === null
-            ? null
-            : { id: row.group_id, closedAtMs: row.group_closed_at },
+        group: groupOf(row),
         isRepeat: row.is_repeat === 1 || place.id <= repeatIdMax,
         handle: place,
       };
     },
   };
+}
+
+function groupOf(row: ItemRow): Group | null {
+  if (row.group_id === null || row.group_closed_at === null) return null;
+  return { id: row.group_id, closedAtMs: row.group_closed_at };
 }

@@ -22,7 +22,7 @@ export const SCHEMA_STEPS: readonly string[] = [
     body BLOB NOT NULL
   ) STRICT;
   CREATE UNIQUE INDEX events_by_name ON events (tenant, event_id);
-  CREATE INDEX events_by_tenant ON events (tenant, accepted_at, type);
+  CREATE INDEX events_by_tenant ON events (tenant, accepted_at, id, type);
   CREATE INDEX events_by_time ON events (accepted_at);
   CREATE INDEX events_by_prune ON events (prune_at);
 

@@ -41,13 +41,53 @@ export function createStats(options: {
   readonly clock: Clock;
 }): Stats & { write(): void; stop(): void } {
   const { database, writer, clock } = options;
-  const typeNames = createTypeNames(database);
   const store = createStatRows(database);
-  let types = new Map<string, TypeCount>();
-  let endpoints = new Map<string, EndpointCount>();
+  const pending = createCounts(createTypeNames(database));
   let timer: Cancel | null = null;
 
-  function addOne(entry: StatEntry): void {
+  function write(): void {
+    timer?.();
+    timer = null;
+    if (pending.size() === 0) return;
+    const { types, endpoints } = pending.takeAll();
+    writer.post(() => {
+      types.forEach((count) => store.addType(count));
+      endpoints.forEach((count) => store.addEndpoint(count));
+    });
+  }
+
+  async function settled(): Promise<number> {
+    write();
+    await writer.flush();
+    return clock.now() - STATS_KEPT_MS - HOUR_MS;
+  }
+
+  return {
+    add(entries) {
+      entries.forEach(pending.add);
+      if (pending.size() >= STATS_PENDING_MAX) write();
+      else if (entries.length > 0) timer ??= clock.timer(STATS_WRITE_MS, write);
+    },
+    async tenant(tenant) {
+      return store.tenant(tenant, await settled());
+    },
+    async endpoint(tenant, endpointId) {
+      return store.endpoint(tenant, endpointId, await settled());
+    },
+    write,
+    stop() {
+      timer?.();
+      timer = null;
+    },
+  };
+}
+
+/** What was not written yet, one entry for each row that it will change. */
+function createCounts(typeNames: ReturnType<typeof createTypeNames>) {
+  let types = new Map<string, TypeCount>();
+  let endpoints = new Map<string, EndpointCount>();
+
+  function add(entry: StatEntry): void {
     const hour = entry.atMs - (entry.atMs % HOUR_MS);
     switch (entry.kind) {
       case "accepted": {
@@ -74,41 +114,14 @@ export function createStats(options: {
     }
   }
 
-  function write(): void {
-    timer?.();
-    timer = null;
-    if (types.size === 0 && endpoints.size === 0) return;
-    const [writtenTypes, writtenEndpoints] = [types, endpoints];
-    types = new Map();
-    endpoints = new Map();
-    writer.post(() => {
-      for (const count of writtenTypes.values()) store.addType(count);
-      for (const count of writtenEndpoints.values()) store.addEndpoint(count);
-    });
-  }
-
-  async function settled(): Promise<number> {
-    write();
-    await writer.flush();
-    return clock.now() - STATS_KEPT_MS - HOUR_MS;
-  }
-
   return {
-    add(entries) {
-      entries.forEach(addOne);
-      if (types.size + endpoints.size >= STATS_PENDING_MAX) write();
-      else if (entries.length > 0) timer ??= clock.timer(STATS_WRITE_MS, write);
-    },
-    async tenant(tenant) {
-      return store.tenant(tenant, await settled());
-    },
-    async endpoint(tenant, endpointId) {
-      return store.endpoint(tenant, endpointId, await settled());
-    },
-    write,
-    stop() {
-      timer?.();
-      timer = null;
+    add,
+    size: () => types.size + endpoints.size,
+    takeAll() {
+      const all = { types: [...types.values()], endpoints: [...endpoints.values()] };
+      types = new Map();
+      endpoints = new Map();
+      return all;
     },
   };
 }
@@ -117,7 +130,9 @@ const columnByOutcome = { delivered: "delivered", retry: "retried", dead: "dead"
 
 /** The first `STAT_TYPES_MAX` types of a tenant and hour have their names; the rest are `other`. */
 function createTypeNames(database: Database): { nameOf(tenant: string, hour: number, type: string): string } {
-  const known = database.prepare<{ tenant: string; type: string }>("SELECT tenant, type FROM stat_types WHERE hour = ?");
+  const known = database.prepare<{ tenant: string; type: string }>(
+    "SELECT tenant, type FROM stat_types WHERE hour = ?",
+  );
   let current = -1;
   let namesByTenant = new Map<string, Set<string>>();
 
@@ -161,7 +176,9 @@ function createStatRows(database: Database) {
     `SELECT type, sum(count) AS count FROM stat_types WHERE tenant = ? AND hour > ?
      GROUP BY type ORDER BY type = '${OTHER}', count DESC, type`,
   );
-  const readEndpoint = database.prepare<Record<"delivered" | "retried" | "dead" | "duration_ms" | "last_at", number | null>>(
+  const readEndpoint = database.prepare<
+    Record<"delivered" | "retried" | "dead" | "duration_ms" | "last_at", number | null>
+  >(
     `SELECT sum(delivered) AS delivered, sum(retried) AS retried, sum(dead) AS dead, sum(duration_ms) AS duration_ms,
        max(last_at) AS last_at
      FROM stat_endpoints WHERE tenant = ? AND endpoint_id = ? AND hour > ?`,

@@ -1,0 +1,138 @@
+/** What every implementation of the port `claims` promises. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ClaimRequest } from "@posthaste/shared/ports/claims.ts";
+import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "@posthaste/shared/ports/claims.ts";
+import type { OpenHarness } from "./harness.ts";
+import { TENANT } from "./harness.ts";
+
+const KEY = "key:order-17";
+const ANSWER = { status: 202, body: '{"id":"evt_first"}' };
+
+function request(parts: Partial<ClaimRequest> = {}): ClaimRequest {
+  return { tenant: TENANT, key: KEY, fingerprint: "aa11", eventIds: ["evt_first"], ...parts };
+}
+
+export function claimsContract(name: string, open: OpenHarness): void {
+  test(`${name} claims: a new key is claimed with the ids of the request`, async () => {
+    await using harness = await open();
+    const claim = await harness.drivers.claims.claim(request({ eventIds: ["evt_1", "evt_2"] }));
+    assert.deepEqual(claim, { kind: "claimed", eventIds: ["evt_1", "evt_2"], isRetake: false });
+  });
+
+  test(`${name} claims: of calls at the same time one is claimed and the others are in flight`, async () => {
+    await using harness = await open();
+    const claims = await Promise.all(
+      [1, 2, 3].map((n) => harness.drivers.claims.claim(request({ eventIds: [`evt_${n}`] }))),
+    );
+    assert.deepEqual(claims.map(({ kind }) => kind).toSorted(), ["claimed", "in-flight", "in-flight"]);
+  });
+
+  test(`${name} claims: while the lease runs a repeat is told how long it has`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.clock.advance(5000);
+    const again = await harness.drivers.claims.claim(request());
+    assert.deepEqual(again, { kind: "in-flight", retryAfterMs: CLAIM_LEASE_MS - 5000 });
+  });
+
+  test(`${name} claims: after complete() a repeat gets the stored answer, also after a crash`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.drivers.claims.complete(TENANT, KEY, ANSWER);
+    assert.deepEqual(await harness.drivers.claims.claim(request()), { kind: "answered", answer: ANSWER });
+    await harness.reopen();
+    assert.deepEqual(await harness.drivers.claims.claim(request()), { kind: "answered", answer: ANSWER });
+  });
+
+  test(`${name} claims: another fingerprint is a mismatch, during the lease, after it and after the answer`, async () => {
+    await using harness = await open();
+    const other = request({ fingerprint: "bb22" });
+    await harness.drivers.claims.claim(request());
+    assert.deepEqual(await harness.drivers.claims.claim(other), { kind: "mismatch" });
+    await harness.clock.advance(CLAIM_LEASE_MS);
+    assert.deepEqual(await harness.drivers.claims.claim(other), { kind: "mismatch" });
+    await harness.drivers.claims.complete(TENANT, KEY, ANSWER);
+    assert.deepEqual(await harness.drivers.claims.claim(other), { kind: "mismatch" });
+  });
+
+  test(`${name} claims: an expired lease is retaken with the ids of the first holder`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.clock.advance(CLAIM_LEASE_MS);
+    const retaken = await harness.drivers.claims.claim(request({ eventIds: ["evt_other"] }));
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
+  });
+
+  test(`${name} claims: a retaken lease runs its full time`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.clock.advance(CLAIM_LEASE_MS);
+    await harness.drivers.claims.claim(request());
+    await harness.clock.advance(CLAIM_LEASE_MS - 1);
+    assert.deepEqual(await harness.drivers.claims.claim(request()), { kind: "in-flight", retryAfterMs: 1 });
+  });
+
+  test(`${name} claims: a crash leaves a lease that ends in time and is retaken with the same ids`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.reopen();
+    await harness.clock.advance(CLAIM_LEASE_MS);
+    const retaken = await harness.drivers.claims.claim(request({ eventIds: ["evt_other"] }));
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
+  });
+
+  test(`${name} claims: an abandoned claim can be retaken at once, with the same ids`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.drivers.claims.abandon(TENANT, KEY);
+    const retaken = await harness.drivers.claims.claim(request({ eventIds: ["evt_other"] }));
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
+  });
+
+  test(`${name} claims: abandon() after complete() leaves the answer`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.drivers.claims.complete(TENANT, KEY, ANSWER);
+    await harness.drivers.claims.abandon(TENANT, KEY);
+    assert.equal((await harness.drivers.claims.claim(request())).kind, "answered");
+  });
+
+  test(`${name} claims: the first answer stays, whatever is completed after it`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.drivers.claims.complete(TENANT, KEY, ANSWER);
+    await harness.drivers.claims.complete(TENANT, KEY, { status: 500, body: "{}" });
+    assert.deepEqual(await harness.drivers.claims.claim(request()), { kind: "answered", answer: ANSWER });
+  });
+
+  test(`${name} claims: keys of two tenants and of two kinds do not meet`, async () => {
+    await using harness = await open();
+    const requests = [request(), request({ tenant: "globex" }), request({ key: "id:order-17" })];
+    for (const one of requests) assert.equal((await harness.drivers.claims.claim(one)).kind, "claimed");
+  });
+
+  test(`${name} claims: an answer is kept for 24 h from its completion and then the key is free`, async () => {
+    await using harness = await open();
+    await harness.drivers.claims.claim(request());
+    await harness.clock.advance(10_000);
+    await harness.drivers.claims.complete(TENANT, KEY, ANSWER);
+    await harness.clock.advance(CLAIM_KEPT_MS - 1);
+    assert.equal((await harness.drivers.claims.claim(request())).kind, "answered");
+    await harness.clock.advance(1);
+    const fresh = await harness.drivers.claims.claim(request({ fingerprint: "bb22", eventIds: ["evt_new"] }));
+    assert.deepEqual(fresh, { kind: "claimed", eventIds: ["evt_new"], isRetake: false });
+  });
+
+  test(`${name} claims: a batch keeps its thousand ids and a long answer`, async () => {
+    await using harness = await open();
+    const eventIds = Array.from({ length: 1000 }, (_, index) => `evt_${index}`);
+    const answer = { status: 202, body: JSON.stringify({ data: eventIds }) };
+    await harness.drivers.claims.claim(request({ eventIds }));
+    await harness.clock.advance(CLAIM_LEASE_MS);
+    const retaken = await harness.drivers.claims.claim(request({ eventIds: [] }));
+    assert.deepEqual(retaken, { kind: "claimed", eventIds, isRetake: true });
+    await harness.drivers.claims.complete(TENANT, KEY, answer);
+    assert.deepEqual(await harness.drivers.claims.claim(request()), { kind: "answered", answer });
+  });
+}

@@ -1,0 +1,210 @@
+/** What every implementation of the port `dead-letters` promises. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { Harness, OpenHarness } from "./harness.ts";
+import { START_MS, TENANT, readAll, sampleEnvelope, sampleLetter, withCode } from "./harness.ts";
+
+const EVERYTHING: DeadLetterFilter = { tenant: null };
+
+async function idsOf(harness: Harness, filter: DeadLetterFilter): Promise<string[]> {
+  const { rows } = await harness.drivers.deadLetters.list(filter, 100, null);
+  return rows.map(({ id }) => id);
+}
+
+function lettersAt(count: number, stepMs: number): DeadLetter[] {
+  return Array.from({ length: count }, (_, index) => sampleLetter(`dlv_${index}`, { atMs: START_MS + index * stepMs }));
+}
+
+export function deadLettersContract(name: string, open: OpenHarness): void {
+  test(`${name} dead letters: find() gives back every field, the body included`, async () => {
+    await using harness = await open();
+    const letter = sampleLetter("dlv_a", {
+      state: "paused",
+      generation: START_MS,
+      attempts: 0,
+      reason: "the endpoint is paused",
+      envelope: sampleEnvelope("evt_a", {
+        priority: "HIGH",
+        deliverAtMs: 5,
+        traceparent: "00-a-b-01",
+        body: Uint8Array.from({ length: 256 }, (_, byte) => byte),
+      }),
+    });
+    await harness.drivers.deadLetters.append([letter]);
+    assert.deepEqual(await harness.drivers.deadLetters.find("dlv_a"), letter);
+  });
+
+  test(`${name} dead letters: find() is null for what is not there`, async () => {
+    await using harness = await open();
+    assert.equal(await harness.drivers.deadLetters.find("dlv_none"), null);
+  });
+
+  test(`${name} dead letters: they survive a crash once append() resolved`, async () => {
+    await using harness = await open();
+    await harness.drivers.deadLetters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
+    await harness.reopen();
+    assert.deepEqual((await idsOf(harness, EVERYTHING)).toSorted(), ["dlv_a", "dlv_b"]);
+  });
+
+  test(`${name} dead letters: appending a letter again changes nothing`, async () => {
+    await using harness = await open();
+    const letter = sampleLetter("dlv_a");
+    await harness.drivers.deadLetters.append([letter]);
+    await harness.drivers.deadLetters.append([{ ...letter, atMs: letter.atMs + 1000 }]);
+    assert.deepEqual((await harness.drivers.deadLetters.list(EVERYTHING, 10, null)).rows, [letter]);
+  });
+
+  test(`${name} dead letters: later news of a delivery replace its letter`, async () => {
+    await using harness = await open();
+    await harness.drivers.deadLetters.append([sampleLetter("dlv_a", { state: "paused", attempts: 1 })]);
+    const later = sampleLetter("dlv_a", { state: "dead", attempts: 10, atMs: START_MS + 1000, reason: "exhausted" });
+    await harness.drivers.deadLetters.append([later]);
+    assert.deepEqual((await harness.drivers.deadLetters.list(EVERYTHING, 10, null)).rows, [later]);
+  });
+
+  test(`${name} dead letters: older news do not replace a letter`, async () => {
+    await using harness = await open();
+    const letter = sampleLetter("dlv_a", { state: "dead", atMs: START_MS + 1000 });
+    await harness.drivers.deadLetters.append([letter]);
+    await harness.drivers.deadLetters.append([sampleLetter("dlv_a", { state: "paused" })]);
+    assert.deepEqual(await harness.drivers.deadLetters.find("dlv_a"), letter);
+  });
+
+  test(`${name} dead letters: list() is newest first, whatever the order of append()`, async () => {
+    await using harness = await open();
+    const [first, second, third] = lettersAt(3, 10);
+    assert.ok(first && second && third);
+    await harness.drivers.deadLetters.append([second, third, first]);
+    assert.deepEqual(await idsOf(harness, EVERYTHING), ["dlv_2", "dlv_1", "dlv_0"]);
+  });
+
+  test(`${name} dead letters: pages together are the whole list, once each, also within one millisecond`, async () => {
+    await using harness = await open();
+    await harness.drivers.deadLetters.append([...lettersAt(7, 0)]);
+    const pages = await readAll((cursor) => harness.drivers.deadLetters.list(EVERYTHING, 3, cursor));
+    assert.deepEqual(
+      pages.map((page) => page.length),
+      [3, 3, 1],
+    );
+    assert.equal(new Set(pages.flat().map(({ id }) => id)).size, 7);
+  });
+
+  test(`${name} dead letters: a full last page says that it is the last`, async () => {
+    await using harness = await open();
+    await harness.drivers.deadLetters.append(lettersAt(4, 1));
+    const pages = await readAll((cursor) => harness.drivers.deadLetters.list(EVERYTHING, 2, cursor));
+    assert.deepEqual(
+      pages.map((page) => page.length),
+      [2, 2],
+    );
+  });
+
+  test(`${name} dead letters: a page is not moved by letters that come in between`, async () => {
+    await using harness = await open();
+    await harness.drivers.deadLetters.append(lettersAt(4, 1));
+    const first = await harness.drivers.deadLetters.list(EVERYTHING, 2, null);
+    await harness.drivers.deadLetters.append([sampleLetter("dlv_new", { atMs: START_MS + 5000 })]);
+    const second = await harness.drivers.deadLetters.list(EVERYTHING, 2, first.next);
+    assert.deepEqual(
+      second.rows.map(({ id }) => id),
+      ["dlv_1", "dlv_0"],
+    );
+  });
+
+  test(`${name} dead letters: a cursor that is not ours is refused`, async () => {
+    await using harness = await open();
+    for (const cursor of ["", "abc", "%%%", "ZDoxOng", "x".repeat(5000)]) {
+      await assert.rejects(
+        harness.drivers.deadLetters.list(EVERYTHING, 10, cursor),
+        withCode("invalid-cursor"),
+        cursor,
+      );
+    }
+  });
+
+  test(`${name} dead letters: a cursor of another list is refused`, async () => {
+    await using harness = await open();
+    await harness.drivers.lanes.append([sampleEnvelope("evt_a"), sampleEnvelope("evt_b")]);
+    const { next } = await harness.drivers.ledger.events({ tenant: TENANT }, 1, null);
+    assert.ok(next);
+    await assert.rejects(harness.drivers.deadLetters.list(EVERYTHING, 10, next), withCode("invalid-cursor"));
+  });
+
+  const filters: readonly [string, DeadLetterFilter, readonly string[]][] = [
+    ["tenant", { tenant: "globex" }, ["dlv_globex"]],
+    ["endpoint", { tenant: TENANT, endpointId: "ep_two" }, ["dlv_two"]],
+    ["event", { tenant: TENANT, eventId: "evt_shared" }, ["dlv_event"]],
+    ["event and endpoint", { tenant: TENANT, eventId: "evt_shared", endpointId: "ep_two" }, []],
+    ["event type", { tenant: TENANT, eventType: "user.left" }, ["dlv_type"]],
+    ["state", { tenant: TENANT, state: "backlog" }, ["dlv_state"]],
+    ["time from", { tenant: TENANT, sinceMs: START_MS + 500 }, ["dlv_late"]],
+    ["time until, exclusive", { tenant: TENANT, untilMs: START_MS - 499 }, ["dlv_early"]],
+    ["both ends of time", { tenant: TENANT, sinceMs: START_MS - 500, untilMs: START_MS }, ["dlv_early"]],
+  ];
+  for (const [what, filter, expected] of filters) {
+    test(`${name} dead letters: list() and count() filter by ${what}`, async () => {
+      await using harness = await open();
+      await harness.drivers.deadLetters.append([
+        sampleLetter("dlv_globex", { envelope: sampleEnvelope("evt_shared", { tenant: "globex" }) }),
+        sampleLetter("dlv_two", { endpointId: "ep_two" }),
+        sampleLetter("dlv_event", { envelope: sampleEnvelope("evt_shared") }),
+        sampleLetter("dlv_type", { envelope: sampleEnvelope("evt_x", { type: "user.left" }) }),
+        sampleLetter("dlv_state", { state: "backlog" }),
+        sampleLetter("dlv_late", { atMs: START_MS + 500 }),
+        sampleLetter("dlv_early", { atMs: START_MS - 500 }),
+      ]);
+      assert.deepEqual(await idsOf(harness, filter), expected);
+      assert.equal(await harness.drivers.deadLetters.count(filter), expected.length);
+    });
+  }
+
+  test(`${name} dead letters: the operator sees and counts those of all tenants`, async () => {
+    await using harness = await open();
+    const globex = sampleEnvelope("evt_b", { tenant: "globex" });
+    await harness.drivers.deadLetters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b", { envelope: globex })]);
+    assert.equal((await idsOf(harness, EVERYTHING)).length, 2);
+    assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 2);
+  });
+
+  test(`${name} dead letters: remove() takes letters out for good and passes over others`, async () => {
+    await using harness = await open();
+    await harness.drivers.deadLetters.append(lettersAt(3, 1));
+    await harness.drivers.deadLetters.remove(["dlv_1", "dlv_none", "dlv_1"]);
+    await harness.reopen();
+    assert.deepEqual(await idsOf(harness, EVERYTHING), ["dlv_2", "dlv_0"]);
+    assert.equal(await harness.drivers.deadLetters.find("dlv_1"), null);
+  });
+
+  test(`${name} dead letters: past the bound append() throws overloaded and nothing that is kept is lost`, async () => {
+    await using harness = await open({ deadLetterBytesMax: 1000 });
+    const big = (id: string) =>
+      sampleLetter(id, { envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(400) }) });
+    await harness.drivers.deadLetters.append([big("dlv_a"), big("dlv_b")]);
+    await assert.rejects(harness.drivers.deadLetters.append([big("dlv_c")]), withCode("overloaded"));
+    assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 2);
+  });
+
+  test(`${name} dead letters: remove() makes room under the bound, also after a crash`, async () => {
+    await using harness = await open({ deadLetterBytesMax: 1000 });
+    const big = (id: string) =>
+      sampleLetter(id, { envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(400) }) });
+    await harness.drivers.deadLetters.append([big("dlv_a"), big("dlv_b")]);
+    await harness.reopen();
+    await assert.rejects(harness.drivers.deadLetters.append([big("dlv_c")]), withCode("overloaded"));
+    await harness.drivers.deadLetters.remove(["dlv_a"]);
+    await harness.drivers.deadLetters.append([big("dlv_c")]);
+    assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 2);
+  });
+
+  test(`${name} dead letters: they outlive the ledger's entry of their event`, async () => {
+    await using harness = await open();
+    const envelope = sampleEnvelope("evt_a");
+    await harness.drivers.lanes.append([envelope]);
+    await harness.drivers.lanes.ack(await harness.drivers.lanes.take("medium", 1, new AbortController().signal));
+    await harness.drivers.deadLetters.append([sampleLetter("dlv_a", { envelope })]);
+    await harness.clock.advance(72 * 3600_000);
+    assert.equal(await harness.drivers.ledger.event(TENANT, "evt_a"), null);
+    assert.deepEqual((await harness.drivers.deadLetters.find("dlv_a"))?.envelope, envelope);
+  });
+}

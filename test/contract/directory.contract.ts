@@ -1,0 +1,200 @@
+/** What every implementation of the port `directory` promises. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Announcement } from "@posthaste/shared/ports/notifier.ts";
+import type { OpenHarness } from "./harness.ts";
+import { START_MS, TENANT, readAll, sampleEndpoint, withCode } from "./harness.ts";
+
+export function directoryContract(name: string, open: OpenHarness): void {
+  test(`${name} directory: find() gives back every field of what create() was given`, async () => {
+    await using harness = await open();
+    const endpoint = sampleEndpoint("ep_a", {
+      status: "disabled",
+      statusReason: "answered 410",
+      statusSinceMs: START_MS + 5,
+      secrets: [
+        { secret: "whsec_new", createdAtMs: START_MS + 1, expiresAtMs: null },
+        { secret: "whsec_old", createdAtMs: START_MS, expiresAtMs: START_MS + 86_400_000 },
+      ],
+    });
+    await harness.drivers.directory.create(endpoint);
+    assert.deepEqual(await harness.drivers.directory.find(TENANT, "ep_a"), endpoint);
+  });
+
+  test(`${name} directory: every field survives a crash, secrets and nulls too`, async () => {
+    await using harness = await open();
+    const full = sampleEndpoint("ep_full");
+    const bare = sampleEndpoint("ep_bare", { headers: {}, retry: null, rateLimit: null, batch: null });
+    await harness.drivers.directory.create(full);
+    await harness.drivers.directory.create(bare);
+    await harness.reopen();
+    const { endpoints } = await harness.drivers.directory.endpoints(TENANT, 2);
+    assert.deepEqual(endpoints, [full, bare]);
+  });
+
+  test(`${name} directory: find() is null for another tenant's endpoint`, async () => {
+    await using harness = await open();
+    await harness.drivers.directory.create(sampleEndpoint("ep_a"));
+    assert.equal(await harness.drivers.directory.find("globex", "ep_a"), null);
+    assert.equal(await harness.drivers.directory.find(TENANT, "ep_b"), null);
+  });
+
+  test(`${name} directory: a tenant that never had an endpoint has version 0 and none`, async () => {
+    await using harness = await open();
+    assert.equal(await harness.drivers.directory.version(TENANT), 0);
+    assert.deepEqual(await harness.drivers.directory.endpoints(TENANT, 0), { version: 0, endpoints: [] });
+  });
+
+  test(`${name} directory: each change raises the version of its tenant alone`, async () => {
+    await using harness = await open();
+    const { directory } = harness.drivers;
+    const versions = [await directory.version(TENANT)];
+    await directory.create(sampleEndpoint("ep_a"));
+    versions.push(await directory.version(TENANT));
+    await directory.update(TENANT, "ep_a", (endpoint) => ({ ...endpoint, description: "changed" }));
+    versions.push(await directory.version(TENANT));
+    await directory.remove(TENANT, "ep_a");
+    versions.push(await directory.version(TENANT));
+    assert.deepEqual(
+      versions,
+      versions.toSorted((left, right) => left - right),
+    );
+    assert.equal(new Set(versions).size, 4);
+    assert.equal(await directory.version("globex"), 0);
+  });
+
+  test(`${name} directory: the version does not fall back after a crash, not even without endpoints`, async () => {
+    await using harness = await open();
+    await harness.drivers.directory.create(sampleEndpoint("ep_a"));
+    await harness.drivers.directory.remove(TENANT, "ep_a");
+    const before = await harness.drivers.directory.version(TENANT);
+    await harness.reopen();
+    assert.equal(await harness.drivers.directory.version(TENANT), before);
+  });
+
+  test(`${name} directory: whoever asks for the version after a change sees the change`, async () => {
+    await using harness = await open();
+    const { directory } = harness.drivers;
+    await directory.create(sampleEndpoint("ep_a"));
+    await directory.create(sampleEndpoint("ep_b"));
+    await directory.update(TENANT, "ep_a", (endpoint) => ({ ...endpoint, status: "paused" }));
+    await directory.remove(TENANT, "ep_b");
+    const atLeast = await directory.version(TENANT);
+    const { version, endpoints } = await directory.endpoints(TENANT, atLeast);
+    assert.ok(version >= atLeast);
+    assert.deepEqual(
+      endpoints.map(({ id, status }) => [id, status]),
+      [["ep_a", "paused"]],
+    );
+  });
+
+  test(`${name} directory: update() returns what it wrote, and null for what is not there`, async () => {
+    await using harness = await open();
+    const { directory } = harness.drivers;
+    await directory.create(sampleEndpoint("ep_a"));
+    const changed = await directory.update(TENANT, "ep_a", (endpoint) => ({
+      ...endpoint,
+      url: "https://example.org/",
+    }));
+    assert.deepEqual(changed, sampleEndpoint("ep_a", { url: "https://example.org/" }));
+    assert.equal(await directory.update(TENANT, "ep_b", (endpoint) => endpoint), null);
+    assert.equal(await directory.update("globex", "ep_a", (endpoint) => endpoint), null);
+  });
+
+  test(`${name} directory: updates at the same time lose none of the changes`, async () => {
+    await using harness = await open();
+    const { directory } = harness.drivers;
+    await directory.create(sampleEndpoint("ep_a", { description: "" }));
+    const letters = ["a", "b", "c", "d", "e"];
+    await Promise.all(
+      letters.map((letter) =>
+        directory.update(TENANT, "ep_a", (endpoint) => ({ ...endpoint, description: endpoint.description + letter })),
+      ),
+    );
+    const found = await directory.find(TENANT, "ep_a");
+    assert.deepEqual((found?.description ?? "").split("").toSorted(), letters);
+  });
+
+  test(`${name} directory: an update whose change throws leaves everything as it was`, async () => {
+    await using harness = await open();
+    const { directory } = harness.drivers;
+    await directory.create(sampleEndpoint("ep_a"));
+    const before = await directory.version(TENANT);
+    const refused = directory.update(TENANT, "ep_a", () => {
+      throw new Error("no such change");
+    });
+    await assert.rejects(refused, /no such change/);
+    assert.deepEqual(await directory.find(TENANT, "ep_a"), sampleEndpoint("ep_a"));
+    assert.equal(await directory.version(TENANT), before);
+  });
+
+  test(`${name} directory: remove() tells whether there was one, and it stays away after a crash`, async () => {
+    await using harness = await open();
+    await harness.drivers.directory.create(sampleEndpoint("ep_a"));
+    assert.equal(await harness.drivers.directory.remove("globex", "ep_a"), false);
+    assert.equal(await harness.drivers.directory.remove(TENANT, "ep_a"), true);
+    assert.equal(await harness.drivers.directory.remove(TENANT, "ep_a"), false);
+    await harness.reopen();
+    assert.equal(await harness.drivers.directory.find(TENANT, "ep_a"), null);
+  });
+
+  test(`${name} directory: list() is oldest first and pages without gap or repeat`, async () => {
+    await using harness = await open();
+    const waits = [30, 10, 20, 20, 20];
+    for (const [index, wait] of waits.entries()) {
+      await harness.drivers.directory.create(sampleEndpoint(`ep_${index}`, { createdAtMs: START_MS + wait }));
+    }
+    const pages = await readAll((cursor) => harness.drivers.directory.list(TENANT, 2, cursor));
+    assert.deepEqual(
+      pages.map((page) => page.length),
+      [2, 2, 1],
+    );
+    assert.deepEqual(
+      pages.flat().map(({ createdAtMs }) => createdAtMs - START_MS),
+      [10, 20, 20, 20, 30],
+    );
+    assert.equal(new Set(pages.flat().map(({ id }) => id)).size, 5);
+  });
+
+  test(`${name} directory: list() of all tenants is for the operator, list() of one shows that one`, async () => {
+    await using harness = await open();
+    await harness.drivers.directory.create(sampleEndpoint("ep_a"));
+    await harness.drivers.directory.create(sampleEndpoint("ep_b", { tenant: "globex" }));
+    const ids = async (tenant: string | null) =>
+      (await harness.drivers.directory.list(tenant, 10, null)).rows.map(({ id }) => id);
+    assert.deepEqual([await ids(null), await ids("globex"), await ids("initech")], [["ep_a", "ep_b"], ["ep_b"], []]);
+    await assert.rejects(harness.drivers.directory.list(null, 10, "nonsense"), withCode("invalid-cursor"));
+  });
+
+  test(`${name} directory: past the bound create() throws limit-reached, for that tenant alone`, async () => {
+    await using harness = await open({ endpointsMax: 2 });
+    const { directory } = harness.drivers;
+    await directory.create(sampleEndpoint("ep_a"));
+    await directory.create(sampleEndpoint("ep_b"));
+    await assert.rejects(directory.create(sampleEndpoint("ep_c")), withCode("limit-reached"));
+    await directory.create(sampleEndpoint("ep_d", { tenant: "globex" }));
+    await directory.remove(TENANT, "ep_a");
+    await directory.create(sampleEndpoint("ep_c"));
+    assert.equal((await directory.endpoints(TENANT, 0)).endpoints.length, 2);
+  });
+
+  test(`${name} directory: the bound holds for creations at the same time`, async () => {
+    await using harness = await open({ endpointsMax: 2 });
+    const ids = ["ep_a", "ep_b", "ep_c", "ep_d"];
+    const results = await Promise.allSettled(ids.map((id) => harness.drivers.directory.create(sampleEndpoint(id))));
+    assert.equal(results.filter(({ status }) => status === "fulfilled").length, 2);
+  });
+
+  test(`${name} directory: create, update and remove are announced, and what is announced can be read`, async () => {
+    await using harness = await open();
+    const { directory, notifier } = harness.drivers;
+    const heard: Announcement[] = [];
+    notifier.subscribe((announcement) => void heard.push(announcement));
+    await directory.create(sampleEndpoint("ep_a"));
+    await directory.update(TENANT, "ep_a", (endpoint) => ({ ...endpoint, status: "paused" }));
+    await directory.remove(TENANT, "ep_a");
+    await harness.clock.settle();
+    const announcement = { kind: "directory-changed", tenant: TENANT, endpointId: "ep_a" };
+    assert.deepEqual(heard, [announcement, announcement, announcement]);
+  });
+}

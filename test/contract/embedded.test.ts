@@ -1,0 +1,31 @@
+/** The contracts of all ports over the embedded set, in a file; the queues in memory, too, as the simulation has them. */
+import { claimsContract } from "./claims.contract.ts";
+import { deadLettersContract } from "./dead-letters.contract.ts";
+import { directoryContract } from "./directory.contract.ts";
+import { driversContract } from "./drivers.contract.ts";
+import { openFileHarness, openMemoryHarness } from "./embedded-harness.ts";
+import { keyRingContract } from "./key-ring.contract.ts";
+import { lanesContract } from "./lanes.contract.ts";
+import { ledgerContract } from "./ledger.contract.ts";
+import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
+import { notifierContract } from "./notifier.contract.ts";
+import { rateLimiterContract } from "./rate-limiter.contract.ts";
+import { retryQueueContract } from "./retry-queue.contract.ts";
+import { statsContract } from "./stats.contract.ts";
+
+lanesContract("embedded", openFileHarness);
+retryQueueContract("embedded", openFileHarness);
+deadLettersContract("embedded", openFileHarness);
+ledgerContract("embedded", openFileHarness);
+ledgerRetentionContract("embedded", openFileHarness);
+directoryContract("embedded", openFileHarness);
+keyRingContract("embedded", openFileHarness);
+claimsContract("embedded", openFileHarness);
+statsContract("embedded", openFileHarness);
+driversContract("embedded", openFileHarness);
+rateLimiterContract("embedded", openMemoryHarness);
+notifierContract("embedded", openMemoryHarness);
+
+lanesContract("embedded in memory", openMemoryHarness);
+retryQueueContract("embedded in memory", openMemoryHarness);
+driversContract("embedded in memory", openMemoryHarness);

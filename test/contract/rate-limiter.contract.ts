@@ -1,0 +1,179 @@
+/** What every implementation of the port `rate-limiter` promises. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { OpenHarness } from "./harness.ts";
+
+interface Call {
+  readonly waitMs: number;
+  readonly cost: number;
+}
+
+const calls: fc.Arbitrary<Call[]> = fc.array(
+  fc.record({
+    waitMs: fc.oneof(fc.constant(0), fc.constant(1), fc.nat({ max: 120 })),
+    cost: fc.integer({ min: 1, max: 4 }),
+  }),
+  { maxLength: 60 },
+);
+const rates = fc.record({ limit: fc.integer({ min: 1, max: 12 }), windowMs: fc.integer({ min: 1, max: 100 }) });
+
+export function rateLimiterContract(name: string, open: OpenHarness): void {
+  const rate = { limit: 3, windowMs: 1000 };
+
+  test(`${name} rate limiter: grants up to the limit at once and refuses the next`, async () => {
+    await using harness = await open();
+    const verdicts = [];
+    for (let call = 0; call < 4; call++) verdicts.push(await harness.drivers.rateLimiter.take("a", rate, 1));
+    assert.deepEqual(
+      verdicts.map(({ isGranted }) => isGranted),
+      [true, true, true, false],
+    );
+    assert.deepEqual(
+      verdicts.map(({ remaining }) => remaining),
+      [2, 1, 0, 0],
+    );
+  });
+
+  test(`${name} rate limiter: a grant counts until the last millisecond of its window`, async () => {
+    await using harness = await open();
+    const one = { limit: 1, windowMs: 1000 };
+    await harness.drivers.rateLimiter.take("a", one, 1);
+    await harness.clock.advance(999);
+    assert.deepEqual(await harness.drivers.rateLimiter.take("a", one, 1), {
+      isGranted: false,
+      remaining: 0,
+      resetMs: 1,
+    });
+    await harness.clock.advance(1);
+    assert.deepEqual(await harness.drivers.rateLimiter.take("a", one, 1), {
+      isGranted: true,
+      remaining: 0,
+      resetMs: 1000,
+    });
+  });
+
+  test(`${name} rate limiter: a burst at the end of one window and the start of the next is refused`, async () => {
+    await using harness = await open();
+    const take = async () => (await harness.drivers.rateLimiter.take("a", rate, 1)).isGranted;
+    await harness.clock.advance(990);
+    assert.deepEqual([await take(), await take(), await take()], [true, true, true]);
+    await harness.clock.advance(20);
+    assert.equal(await take(), false);
+  });
+
+  test(`${name} rate limiter: refused calls are not logged, so knocking does not lock out longer`, async () => {
+    await using harness = await open();
+    await harness.drivers.rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1);
+    for (let knock = 0; knock < 9; knock++) {
+      await harness.clock.advance(100);
+      await harness.drivers.rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1);
+    }
+    await harness.clock.advance(100);
+    assert.equal((await harness.drivers.rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1)).isGranted, true);
+  });
+
+  test(`${name} rate limiter: a cost is taken whole or not at all`, async () => {
+    await using harness = await open();
+    const { rateLimiter } = harness.drivers;
+    assert.equal((await rateLimiter.take("a", rate, 2)).isGranted, true);
+    assert.deepEqual(await rateLimiter.take("a", rate, 2), { isGranted: false, remaining: 1, resetMs: 1000 });
+    assert.equal((await rateLimiter.take("a", rate, 1)).isGranted, true);
+  });
+
+  test(`${name} rate limiter: a cost over the limit is never granted and takes nothing`, async () => {
+    await using harness = await open();
+    const refused = await harness.drivers.rateLimiter.take("a", rate, 4);
+    assert.deepEqual([refused.isGranted, refused.remaining], [false, 3]);
+    assert.ok(refused.resetMs >= 0);
+    assert.equal((await harness.drivers.rateLimiter.take("a", rate, 3)).isGranted, true);
+  });
+
+  test(`${name} rate limiter: resetMs of a refusal is the time at which the same call is granted`, async () => {
+    await using harness = await open();
+    const { rateLimiter } = harness.drivers;
+    for (const waitMs of [0, 100, 100]) {
+      await harness.clock.advance(waitMs);
+      await rateLimiter.take("a", rate, 1);
+    }
+    const { resetMs } = await rateLimiter.take("a", rate, 2);
+    assert.equal(resetMs, 900);
+    await harness.clock.advance(resetMs - 1);
+    assert.equal((await rateLimiter.take("a", rate, 2)).isGranted, false);
+    await harness.clock.advance(1);
+    assert.equal((await rateLimiter.take("a", rate, 2)).isGranted, true);
+  });
+
+  test(`${name} rate limiter: subjects do not share their units`, async () => {
+    await using harness = await open();
+    await harness.drivers.rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1);
+    assert.equal((await harness.drivers.rateLimiter.take("b", { limit: 1, windowMs: 1000 }, 1)).isGranted, true);
+  });
+
+  test(`${name} rate limiter: a step of the wall clock back neither locks out nor lets more through`, async () => {
+    await using harness = await open();
+    const { rateLimiter } = harness.drivers;
+    await rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1);
+    await harness.clock.advance(500);
+    await rateLimiter.take("b", rate, 1);
+    harness.clock.stepWall(-3600_000);
+    assert.equal((await rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1)).isGranted, false);
+    await harness.clock.advance(500);
+    assert.equal((await rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1)).isGranted, true);
+  });
+
+  test(`${name} rate limiter: past its bound the subject idle longest is forgotten, and no other`, async () => {
+    await using harness = await open({ limitSubjectsMax: 2 });
+    const { rateLimiter } = harness.drivers;
+    const take = async (subject: string) =>
+      (await rateLimiter.take(subject, { limit: 1, windowMs: 1000 }, 1)).isGranted;
+    assert.deepEqual([await take("a"), await take("b")], [true, true]);
+    assert.equal(await take("a"), false);
+    assert.equal(await take("c"), true);
+    assert.deepEqual([await take("a"), await take("b")], [false, true]);
+  });
+
+  test(`${name} rate limiter: verdicts are those of a log of all grants, whatever the calls`, async () => {
+    await using harness = await open();
+    let subject = 0;
+    await fc.assert(
+      fc.asyncProperty(rates, calls, async (anyRate, anyCalls) => {
+        subject++;
+        const grants: { atMs: number; cost: number }[] = [];
+        for (const { waitMs, cost } of anyCalls) {
+          await harness.clock.advance(waitMs);
+          const nowMs = harness.clock.now();
+          const live = grants.filter(({ atMs }) => atMs > nowMs - anyRate.windowMs);
+          const used = live.reduce((sum, grant) => sum + grant.cost, 0);
+          const verdict = await harness.drivers.rateLimiter.take(`subject ${subject}`, anyRate, cost);
+          assert.equal(verdict.isGranted, used + cost <= anyRate.limit);
+          assert.equal(verdict.remaining, anyRate.limit - used - (verdict.isGranted ? cost : 0));
+          if (verdict.isGranted) grants.push({ atMs: nowMs, cost });
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test(`${name} rate limiter: in no window, wherever it begins, is more than the limit granted`, async () => {
+    await using harness = await open();
+    let subject = 0;
+    await fc.assert(
+      fc.asyncProperty(rates, calls, async (anyRate, anyCalls) => {
+        subject++;
+        const grants: { atMs: number; cost: number }[] = [];
+        for (const { waitMs, cost } of anyCalls) {
+          await harness.clock.advance(waitMs);
+          const { isGranted } = await harness.drivers.rateLimiter.take(`window ${subject}`, anyRate, cost);
+          if (isGranted) grants.push({ atMs: harness.clock.now(), cost });
+        }
+        for (const { atMs: fromMs } of grants) {
+          const inWindow = grants.filter(({ atMs }) => atMs >= fromMs && atMs < fromMs + anyRate.windowMs);
+          const granted = inWindow.reduce((sum, { cost }) => sum + cost, 0);
+          assert.ok(granted <= anyRate.limit, `${granted} of ${anyRate.limit} in a window`);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+}

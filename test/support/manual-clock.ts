@@ -1,0 +1,166 @@
+/**
+ * Time by hand, for tests. Timers run when `advance` comes to them, in the order they are due; `soon` runs at the next
+ * turn of the event loop, whatever the time. Between two callbacks all promises at hand are drained.
+ */
+import type { Cancel, Clock, Deadline } from "@posthaste/shared/lib/ambient.ts";
+import { DeadlineExceeded } from "@posthaste/shared/lib/ambient.ts";
+
+export interface ManualClock extends Clock {
+  /** Lets `ms` pass, and runs what falls due on the way at its own time. */
+  advance(ms: number): Promise<void>;
+  /** Runs what is due now, and all promises at hand, until there is nothing more to do at this time. */
+  settle(): Promise<void>;
+  /** Sets the wall clock by `ms`, back or forth, as an operator would; timers and `monotonic` do not notice. */
+  stepWall(ms: number): void;
+  /** Timers that wait now. */
+  timerCount(): number;
+  /** The clock of one simulated process; after `kill` nothing that it was asked for happens any more. */
+  forProcess(): ProcessClock;
+}
+
+export interface ProcessClock extends Clock {
+  kill(): void;
+}
+
+interface Timer {
+  readonly dueAtMs: number;
+  readonly order: number;
+  readonly callback: () => void;
+}
+
+type Basics = Pick<Clock, "now" | "monotonic" | "timer" | "soon">;
+
+/** Turns of the event loop that are granted for promises to settle. */
+const IDLE_TURNS = 3;
+
+export function createManualClock(startMs: number): ManualClock {
+  let elapsedMs = 0;
+  let wallOffsetMs = startMs;
+  let order = 0;
+  let waitingSoon: (() => void)[] = [];
+  const timers = new Set<Timer>();
+
+  const basics: Basics = {
+    now: () => wallOffsetMs + elapsedMs,
+    monotonic: () => elapsedMs,
+    timer(ms, callback) {
+      const timer = { dueAtMs: elapsedMs + Math.min(Math.max(0, ms), 2 ** 31 - 1), order: order++, callback };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+    soon(callback) {
+      waitingSoon.push(callback);
+      if (waitingSoon.length === 1) setImmediate(runSoon);
+    },
+  };
+
+  function runSoon(): void {
+    const callbacks = waitingSoon;
+    waitingSoon = [];
+    for (const callback of callbacks) callback();
+  }
+
+  async function drain(): Promise<void> {
+    for (let idle = 0; idle < IDLE_TURNS; idle++) {
+      const wasBusy = waitingSoon.length > 0;
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      if (wasBusy) idle = -1;
+    }
+  }
+
+  async function advance(ms: number): Promise<void> {
+    const untilMs = elapsedMs + ms;
+    await drain();
+    for (let timer = nextTimer(timers, untilMs); timer !== null; timer = nextTimer(timers, untilMs)) {
+      timers.delete(timer);
+      elapsedMs = Math.max(elapsedMs, timer.dueAtMs);
+      timer.callback();
+      await drain();
+    }
+    elapsedMs = untilMs;
+    await drain();
+  }
+
+  return {
+    ...withWaits(basics),
+    advance,
+    settle: () => advance(0),
+    stepWall(ms) {
+      wallOffsetMs += ms;
+    },
+    timerCount: () => timers.size,
+    forProcess: () => createProcessClock(basics),
+  };
+}
+
+/** The timer due first until then; of those due together the one set first. */
+function nextTimer(timers: ReadonlySet<Timer>, untilMs: number): Timer | null {
+  let next: Timer | null = null;
+  for (const timer of timers) {
+    if (timer.dueAtMs > untilMs) continue;
+    if (next === null || timer.dueAtMs < next.dueAtMs || (timer.dueAtMs === next.dueAtMs && timer.order < next.order)) {
+      next = timer;
+    }
+  }
+  return next;
+}
+
+function createProcessClock(basics: Basics): ProcessClock {
+  let isAlive = true;
+  const whileAlive = (callback: () => void) => () => {
+    if (isAlive) callback();
+  };
+  const own: Basics = {
+    ...basics,
+    timer: (ms, callback) => basics.timer(ms, whileAlive(callback)),
+    soon: (callback) => basics.soon(whileAlive(callback)),
+  };
+  return {
+    ...withWaits(own),
+    kill() {
+      isAlive = false;
+    },
+  };
+}
+
+function withWaits(basics: Basics): Clock {
+  return {
+    ...basics,
+    sleep(ms, signal) {
+      return new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason as Error);
+        const stop = (): void => {
+          cancel();
+          reject(signal.reason as Error);
+        };
+        const cancel = basics.timer(ms, () => {
+          signal.removeEventListener("abort", stop);
+          resolve();
+        });
+        signal.addEventListener("abort", stop, { once: true });
+      });
+    },
+    deadline: (ms, parent) => startDeadline(basics, ms, parent),
+  };
+}
+
+function startDeadline(basics: Basics, ms: number, parent?: AbortSignal): Deadline {
+  const controller = new AbortController();
+  let cancel: Cancel = () => undefined;
+  const follow = (): void => end(parent?.reason);
+  const dispose = (): void => {
+    cancel();
+    parent?.removeEventListener("abort", follow);
+  };
+  const end = (reason: unknown): void => {
+    dispose();
+    controller.abort(reason);
+  };
+  if (parent?.aborted === true) {
+    end(parent.reason);
+  } else {
+    cancel = basics.timer(ms, () => end(new DeadlineExceeded(ms)));
+    parent?.addEventListener("abort", follow, { once: true });
+  }
+  return { signal: controller.signal, [Symbol.dispose]: dispose };
+}
