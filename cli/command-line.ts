@@ -1,0 +1,85 @@
+/** The words after `posthaste`, parsed once; what is not understood is named, with the usage that helps. */
+import { parseArgs } from "node:util";
+import { parseSecret } from "@posthaste/shared/domain/signature.ts";
+
+export type Command =
+  | { readonly kind: "dev" | "serve" | "demo" | "help" | "version" }
+  | { readonly kind: "receiver"; readonly secrets: readonly string[]; readonly port: number }
+  | { readonly kind: "wrong"; readonly message: string };
+
+export const RECEIVER_PORT = 8081;
+
+export const USAGE = `Usage: posthaste <command>
+
+  dev        everything in one process, deliveries to this machine allowed, with a local receiver (= npm start)
+  serve      everything in one process, with production defaults
+  demo       send real webhook payloads through the whole system and check every delivery
+  receiver   listen for deliveries and verify them: --secret whsec_... (may be repeated), --port ${RECEIVER_PORT}
+  help       this text
+  --version  the version
+
+Settings are environment variables:
+
+  HOST                    address to listen on (127.0.0.1)
+  PORT                    port to listen on (8080; 0 takes a free one)
+  LOG_LEVEL               debug, info, warn or error (info; dev: warn)
+  POSTHASTE_DATA          data folder (./.posthaste)
+  POSTHASTE_OPERATOR_KEY  API key for everything; 24 to 128 characters of A-Z a-z 0-9 _ -
+  POSTHASTE_ALLOW_CIDRS   private networks that endpoints may be in, such as 10.0.0.0/8 (none; dev: loopback)
+  POSTHASTE_MASTER_KEY    32 bytes in base64 that encrypt endpoint secrets (made once in the data folder)
+`;
+
+export function parseCommandLine(words: readonly string[]): Command {
+  const [name, ...rest] = words;
+  if (words.includes("--help") || words.includes("-h")) return { kind: "help" };
+  switch (name) {
+    case undefined:
+      return { kind: "help" };
+    case "--version":
+    case "-v":
+    case "version":
+      return alone("version", rest);
+    case "dev":
+    case "serve":
+    case "demo":
+    case "help":
+      return alone(name, rest);
+    case "receiver":
+      return parseReceiver(rest);
+    default:
+      return wrong(name.startsWith("-") ? `there is no option ${name}` : `there is no command ${name}`);
+  }
+}
+
+function alone(kind: "dev" | "serve" | "demo" | "help" | "version", rest: readonly string[]): Command {
+  const [extra] = rest;
+  return extra === undefined ? { kind } : wrong(`${kind} does not take ${extra}; settings are environment variables`);
+}
+
+function parseReceiver(rest: readonly string[]): Command {
+  const parsed = readOptions(rest);
+  if (typeof parsed === "string") return wrong(parsed);
+  const { secret: secrets = [], port: portText = String(RECEIVER_PORT) } = parsed;
+  if (secrets.length === 0) return wrong("receiver needs --secret whsec_..., as the endpoint's creation showed it");
+  for (const secret of secrets) {
+    const read = parseSecret(secret);
+    if (read.kind === "invalid") return wrong(`--secret is not usable: ${read.reason}`);
+  }
+  const port = Number(portText);
+  if (!/^\d{1,5}$/.test(portText) || port > 65_535) return wrong("--port must be a number from 0 to 65535");
+  return { kind: "receiver", secrets, port };
+}
+
+/** A sentence when an option is unknown or lacks its value. */
+function readOptions(args: readonly string[]): { readonly secret?: string[]; readonly port?: string } | string {
+  try {
+    const options = { secret: { type: "string", multiple: true }, port: { type: "string" } } as const;
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    return `receiver: ${error instanceof Error ? (error.message.split(". ")[0] ?? "") : "options not understood"}`;
+  }
+}
+
+function wrong(message: string): Command {
+  return { kind: "wrong", message };
+}

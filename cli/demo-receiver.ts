@@ -1,0 +1,72 @@
+/** The demo's receiver: checks each delivery with the published `standardwebhooks` library, not with our own code. */
+import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { Webhook } from "standardwebhooks";
+
+export interface Arrival {
+  /** `clock.monotonic()` at the first time it came. */
+  readonly firstAt: number;
+  /** Every time it came, the signature was right. */
+  readonly isVerified: boolean;
+  readonly body: Uint8Array;
+  /** 1 when it came once. */
+  readonly times: number;
+}
+
+export interface DemoReceiver extends AsyncDisposable {
+  readonly url: string;
+  /** By `webhook-id`. */
+  readonly arrivals: ReadonlyMap<string, Arrival>;
+  /** The endpoint's secret, known once the endpoint is made. */
+  trust(secret: string): void;
+  /** Resolves when `count` different ids have come. */
+  whenArrived(count: number): Promise<void>;
+}
+
+export function openDemoReceiver(clock: Clock, onArrival: (count: number) => void): DemoReceiver {
+  const arrivals = new Map<string, Arrival>();
+  let webhook: Webhook | null = null;
+  let awaited: { readonly count: number; readonly resolve: () => void } | null = null;
+
+  async function receive(request: Request): Promise<Response> {
+    const at = clock.monotonic();
+    const body = Buffer.from(await request.arrayBuffer());
+    const headers = Object.fromEntries(request.headers);
+    const id = headers["webhook-id"] ?? "";
+    const before = arrivals.get(id);
+    arrivals.set(id, {
+      firstAt: before?.firstAt ?? at,
+      isVerified: isVerified(webhook, body, headers) && (before?.isVerified ?? true),
+      body,
+      times: (before?.times ?? 0) + 1,
+    });
+    onArrival(arrivals.size);
+    if (awaited !== null && arrivals.size >= awaited.count) awaited.resolve();
+    return new Response(null, { status: 204 });
+  }
+
+  const listening = serveHttp({ host: "127.0.0.1", port: 0, fetch: receive });
+  return {
+    url: listening.url,
+    arrivals,
+    trust(secret) {
+      webhook = new Webhook(secret);
+    },
+    whenArrived(count) {
+      if (arrivals.size >= count) return Promise.resolve();
+      return new Promise((resolve) => {
+        awaited = { count, resolve };
+      });
+    },
+    [Symbol.asyncDispose]: () => listening.kill(),
+  };
+}
+
+function isVerified(webhook: Webhook | null, body: Buffer, headers: Record<string, string>): boolean {
+  try {
+    webhook?.verify(body, headers);
+    return webhook !== null;
+  } catch {
+    return false;
+  }
+}

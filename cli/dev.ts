@@ -1,0 +1,44 @@
+/** `posthaste dev`: everything in one process, with a receiver that shows each delivery as it comes. */
+import type { Config } from "@posthaste/shared/domain/config.ts";
+import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
+import { RECEIVER_PORT } from "./command-line.ts";
+import { deliveryLine } from "./delivery-line.ts";
+import { openPosthaste } from "./embedded.ts";
+import type { KeysFor } from "./endpoint-keys.ts";
+import { createKeysFor } from "./endpoint-keys.ts";
+import { openLocalReceiver } from "./local-receiver.ts";
+import { terminalPalette } from "./palette.ts";
+import { startScreen } from "./start-screen.ts";
+import { untilSignal } from "./until-signal.ts";
+import { VERSION } from "./version.ts";
+
+export async function runDev(config: Config, isLogLevelSet: boolean): Promise<void> {
+  const stopped = untilSignal();
+  const palette = terminalPalette();
+  const { dataFolder } = config;
+  const write = (text: string): void => void process.stdout.write(text);
+  const keys = Promise.withResolvers<KeysFor>();
+  // Opened first and closed last: what an earlier run left is delivered at once, and attempts in flight end with it.
+  await using receiver = openLocalReceiver({
+    clock: systemClock,
+    hasher: systemHasher,
+    port: config.port === RECEIVER_PORT ? 0 : RECEIVER_PORT,
+    isPortWish: true,
+    keysFor: async (port, pathAndQuery) => (await keys.promise)(port, pathAndQuery),
+    onReceived: (received) => write(`  ${deliveryLine(received, palette)}\n`),
+  });
+  await using posthaste = await openPosthaste({
+    config,
+    isDev: true,
+    logLevel: isLogLevelSet ? config.logLevel : "warn",
+    writeLog: (text) => void process.stderr.write(text),
+    showKeyOnce: () => undefined,
+  });
+  keys.resolve(createKeysFor(posthaste.drivers, systemClock));
+  const { operatorKey, url } = posthaste;
+  assert(operatorKey !== null, "dev always knows its operator key");
+  write(startScreen({ version: VERSION, url, receiverUrl: receiver.url, operatorKey, dataFolder }, palette));
+  await stopped;
+  write("\n  Stopping: attempts in flight end first. Ctrl-C again stops at once.\n");
+}

@@ -1,0 +1,134 @@
+/**
+ * The embedded Posthaste: gateway and processor over one data folder in one process. What is opened here is closed in
+ * the opposite order, and also when a later step of the opening fails.
+ */
+import { createGateway } from "@posthaste/gateway/app.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import type { Processor } from "@posthaste/processor/processor.ts";
+import { startProcessor } from "@posthaste/processor/processor.ts";
+import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
+import type { Config } from "@posthaste/shared/domain/config.ts";
+import type { EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
+import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
+import type { Listening } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
+import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
+import type { Metrics } from "@posthaste/shared/drivers/metrics.ts";
+import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
+import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { Level } from "@posthaste/shared/telemetry/log.ts";
+import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import { openMasterKey } from "./master-key.ts";
+import { ensureOperatorKey } from "./operator-key.ts";
+import { makePrivateFolder } from "./private-file.ts";
+
+export interface PosthasteOptions {
+  readonly config: Config;
+  /** Loopback may be called unless the settings say otherwise, and the operator key is kept in the data folder. */
+  readonly isDev: boolean;
+  readonly logLevel: Level;
+  readonly writeLog: (text: string) => void;
+  /** Shows an operator key that is stored nowhere but as a hash. */
+  readonly showKeyOnce: (key: string) => void;
+}
+
+export interface Posthaste extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly drivers: Drivers;
+  /** Null when only its hash is known. */
+  readonly operatorKey: string | null;
+}
+
+/** The loopback of RFC 1122 section 3.2.1.3 and RFC 4291 section 2.5.3. */
+const LOOPBACK = "127.0.0.0/8,::1/128";
+/** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
+const REQUESTS_END_MS = 11_000;
+
+export async function openPosthaste(options: PosthasteOptions): Promise<Posthaste> {
+  const { config, isDev } = options;
+  await using opening = new AsyncDisposableStack();
+  makePrivateFolder(config.dataFolder);
+  const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
+  const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
+  const metrics = opening.use(openMetrics());
+  const telemetry = createTelemetry({ meter: metrics.meter, log });
+  const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
+  const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
+  // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.
+  const transport = opening.use(
+    openHttpTransport({ clock: systemClock, allow, connectionsMax: PROCESSOR_LIMITS.inFlightMax }),
+  );
+  const drivers = opening.use(
+    openEmbedded({
+      ...ambient,
+      sealer: createSealer(masterKey),
+      database: { folder: config.dataFolder },
+      onFault: (error) => log.write("error", "listener.failed", { error: messageOf(error) }),
+    }),
+  );
+  const operatorKey = await ensureOperatorKey({
+    ...ambient,
+    keyRing: drivers.keyRing,
+    folder: config.dataFolder,
+    setting: config.operatorKey,
+    isDev,
+    showOnce: options.showKeyOnce,
+  });
+  const collectMetrics = createCollector(metrics, drivers, telemetry);
+  const gateway = createGateway({ ...ambient, drivers, transport, telemetry, collectMetrics, limits: DEFAULT_LIMITS });
+  const listening = serveHttp({ host: config.host, port: config.port, fetch: gateway.fetch });
+  opening.defer(() => listening.kill());
+  const processor = startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
+  log.write("info", "server.listening", { url: listening.url, data_folder: config.dataFolder });
+  const opened = opening.move();
+  return {
+    url: listening.url,
+    port: listening.port,
+    drivers,
+    operatorKey,
+    async [Symbol.asyncDispose]() {
+      log.write("info", "server.stopping", {});
+      await stopServing({ gateway, listening, processor });
+      await opened.disposeAsync();
+      log.write("info", "server.stopped", {});
+    },
+  };
+}
+
+/** First no new request, then no new attempt; what is unfinished stays in its lane for the next start. */
+async function stopServing(parts: {
+  gateway: { stop(): void | Promise<void> };
+  listening: Listening;
+  processor: Processor;
+}): Promise<void> {
+  const { gateway, listening, processor } = parts;
+  await gateway.stop();
+  using patience = systemClock.deadline(REQUESTS_END_MS);
+  await Promise.race([
+    listening.stop(),
+    new Promise<void>((resolve) => {
+      patience.signal.addEventListener("abort", () => resolve(), { once: true });
+    }),
+  ]);
+  await processor.stop();
+}
+
+/** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */
+function createCollector(metrics: Metrics, drivers: EmbeddedDrivers, telemetry: Telemetry): () => Promise<string> {
+  let told = 0;
+  return () => {
+    const lost = drivers.lostCount();
+    if (lost > told) telemetry.queue.dropped("ledger", lost - told);
+    told = lost;
+    return metrics.collect();
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,19 @@
+/** `posthaste serve`: everything in one process with production defaults. Logs are JSON lines on stdout. */
+import type { Config } from "@posthaste/shared/domain/config.ts";
+import { openPosthaste } from "./embedded.ts";
+import { untilSignal } from "./until-signal.ts";
+
+export async function runServe(config: Config): Promise<void> {
+  const stopped = untilSignal();
+  const posthaste = await openPosthaste({
+    config,
+    isDev: false,
+    logLevel: config.logLevel,
+    writeLog: (text) => void process.stdout.write(text),
+    // On stderr, so that the key is no part of the logs.
+    showKeyOnce: (key) =>
+      void process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
+  });
+  await stopped;
+  await posthaste[Symbol.asyncDispose]();
+}

@@ -1,0 +1,43 @@
+/** What `dev` shows at its start: where things are, and two commands that work when pasted as they are. */
+import type { Palette } from "./palette.ts";
+import { BEHAVIOUR_PATHS } from "./receiver-behaviour.ts";
+
+export interface StartFacts {
+  readonly version: string;
+  readonly url: string;
+  readonly receiverUrl: string;
+  readonly operatorKey: string;
+  readonly dataFolder: string;
+}
+
+export function startScreen(facts: StartFacts, palette: Palette): string {
+  const { bold, dim, cyan } = palette;
+  const endpoint = curl(facts, "/v1/endpoints", { url: `${facts.receiverUrl}/` });
+  const event = curl(facts, "/v1/events", { type: "invoice.paid", data: { invoice: "in_1001", amount: 12.5 } });
+  return `
+  ${bold("Posthaste")} ${dim(facts.version)}
+
+  API        ${cyan(facts.url)}
+  API key    ${facts.operatorKey}
+  Receiver   ${cyan(facts.receiverUrl)}
+  Data       ${facts.dataFolder}
+
+  ${bold("1.")} Create an endpoint at the local receiver:
+
+${endpoint}
+
+  ${bold("2.")} Publish an event, and watch it arrive below:
+
+${event}
+
+  ${dim(`Paths of the receiver that fail, to try: ${BEHAVIOUR_PATHS}`)}
+  ${dim("Ctrl-C stops; everything accepted is kept for the next start.")}
+
+`;
+}
+
+/** One line for any POSIX shell. Neither keys nor these bodies hold a single quote. */
+function curl({ url, operatorKey }: StartFacts, path: string, body: unknown): string {
+  const json = JSON.stringify(body);
+  return `curl -sS -w '\\n' ${url}${path} -H 'authorization: Bearer ${operatorKey}' -H 'content-type: application/json' -d '${json}'`;
+}
