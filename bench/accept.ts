@@ -31,6 +31,8 @@ export async function benchAccept({ rounds, seconds }: { rounds: number; seconds
   const [ceiling] = medians;
   if (ceiling === undefined) throw new Error("no rounds");
   const rows = SUBJECTS.map(({ name }, index) => figuresRow(name, medians[index] ?? ceiling, ceiling));
-  process.stdout.write(`\naccept: ${rounds} interleaved rounds of ${seconds} s, 1 KB events, 256 connections (wrk), medians\n`);
+  process.stdout.write(
+    `\naccept: ${rounds} interleaved rounds of ${seconds} s, 1 KB events, 256 connections (wrk), medians\n`,
+  );
   process.stdout.write(`${table(FIGURES_HEADER, rows)}\n`);
 }

@@ -23,9 +23,13 @@ export async function benchDeliver({ rounds, events }: { rounds: number; events:
     figuresRow("bare loop, undici", medianFigures(bare.undici), ceiling),
     figuresRow("processor: lane, sign, POST, ledger, ack", medianFigures(ours), ceiling),
   ];
-  process.stdout.write(`\ndeliver: ${rounds} interleaved rounds of ${events} events of 1 KB, one endpoint, ${IN_FLIGHT} in flight, medians\n`);
+  process.stdout.write(
+    `\ndeliver: ${rounds} interleaved rounds of ${events} events of 1 KB, one endpoint, ${IN_FLIGHT} in flight, medians\n`,
+  );
   process.stdout.write(`${table(FIGURES_HEADER, rows)}\n`);
-  process.stdout.write(`The processor's p50 and p99 are from append to arrival at ${LOW_RATE} events a second; the loops' are per request.\n`);
+  process.stdout.write(
+    `The processor's p50 and p99 are from append to arrival at ${LOW_RATE} events a second; the loops' are per request.\n`,
+  );
 }
 
 async function runBare(client: "fetch" | "undici", events: number): Promise<Figures> {

@@ -25,7 +25,9 @@ export async function benchIslands({ rounds, seconds }: { rounds: number; second
     figures(runs, 0.99).toFixed(2),
     (figures(runs, 0.99) / figures(calm, 0.99)).toFixed(2),
   ];
-  process.stdout.write(`\nislands: ${rounds} interleaved rounds of ${seconds} s, ten endpoints, ${RATE * ENDPOINTS} deliveries a second, medians\n`);
+  process.stdout.write(
+    `\nislands: ${rounds} interleaved rounds of ${seconds} s, ten endpoints, ${RATE * ENDPOINTS} deliveries a second, medians\n`,
+  );
   const rows = [row("nine endpoints, the tenth answers", calm), row("nine endpoints, the tenth hangs", stormy)];
   process.stdout.write(`${table(["subject", "deliveries", "p50 ms", "p99 ms", "p99 ratio"], rows)}\n`);
 }

@@ -18,14 +18,26 @@ import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import { fanOut } from "./fan-out.ts";
 import { subjectOf } from "./outgoing.ts";
 
+type Go = (outgoing: Outgoing, endpoint: Endpoint) => void;
+/** Which attempt the ledger is asked about. */
+type AttemptOf = (outgoing: Outgoing) => number;
+
+/**
+ * An event handed out again from its lane is asked about as a whole: a delivery that was parked, postponed or held lives
+ * on elsewhere already, and only the event's other endpoints kept it in its lane.
+ */
+const ANYTHING = 0;
+
 export interface DispatcherDeps {
   readonly clock: Clock;
   readonly directory: Pick<Directory, "endpoints">;
   readonly ledger: Pick<Ledger, "isCompleted">;
-  readonly settlements: Pick<Settlements, "record">;
+  readonly settlements: Pick<Settlements, "record" | "flush">;
   readonly retryQueue: Pick<RetryQueue, "schedule">;
   readonly gates: Pick<EndpointGates, "submit">;
   readonly groups: Pick<LowGroups, "add">;
+  /** For a delivery that comes fresh from its fan-out. */
+  readonly begin: Go;
   readonly persist: Persist;
   readonly telemetry: DeliveryTelemetry;
 }
@@ -38,20 +50,24 @@ export interface Dispatcher {
 }
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
-  const submit: Dispatcher["submit"] = (outgoing, endpoint, isRepeat) => {
-    if (isRepeat) void submitUnlessCompleted(deps, outgoing, endpoint);
-    else deps.gates.submit(outgoing, endpoint);
+  const underway: Underway = new Map();
+  const unlessCompleted = (go: Go, attemptOf: AttemptOf): Dispatcher["submit"] => {
+    return (outgoing, endpoint, isRepeat) => {
+      if (isRepeat) void goUnlessCompleted(deps, underway, { outgoing, endpoint, go, attemptOf });
+      else go(outgoing, endpoint);
+    };
   };
+  const begin = unlessCompleted(deps.begin, () => ANYTHING);
   return {
-    submit,
+    submit: unlessCompleted(deps.gates.submit, ({ attempt }) => attempt),
     dispatch(envelope, source) {
       if (!source.isDue && envelope.deliverAtMs !== null && envelope.deliverAtMs > deps.clock.now()) {
         void postpone(deps, envelope, envelope.deliverAtMs, source);
         return;
       }
       const known = deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
-      if (known instanceof Promise) void spreadWhenKnown(deps, submit, envelope, source);
-      else spread(deps, submit, envelope, known, source);
+      if (known instanceof Promise) void spreadWhenKnown(deps, begin, envelope, known, source);
+      else spread(deps, begin, envelope, known, source);
     },
   };
 }
@@ -73,27 +89,32 @@ async function postpone(deps: DispatcherDeps, envelope: Envelope, notBeforeMs: n
 
 async function spreadWhenKnown(
   deps: DispatcherDeps,
-  submit: Dispatcher["submit"],
+  begin: Dispatcher["submit"],
   envelope: Envelope,
+  asked: Promise<TenantEndpoints>,
   source: Source & { isRepeat: boolean },
 ): Promise<void> {
+  let asking: TenantEndpoints | Promise<TenantEndpoints> | null = asked;
   let known: TenantEndpoints | null = null;
   await deps.persist("read directory", async () => {
-    known = await deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
+    const answer = asking ?? deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
+    asking = null;
+    known = await answer;
   });
   if (known === null) source.handBack();
-  else spread(deps, submit, envelope, known, source);
+  else spread(deps, begin, envelope, known, source);
 }
 
 function spread(
   deps: DispatcherDeps,
-  submit: Dispatcher["submit"],
+  begin: Dispatcher["submit"],
   envelope: Envelope,
   known: TenantEndpoints,
   source: Source & { isRepeat: boolean },
 ): void {
   const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
-  deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
+  // One endpoint matched and none was filtered: the delivery's own record will say as much.
+  if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
   if (matched.length === 0) return source.done();
   const lane = laneOf(envelope);
   const shared = matched.length === 1 ? source : shareSource(source, matched.length);
@@ -113,7 +134,7 @@ function spread(
     if (lane === "low" && endpoint.batch !== null) {
       void group(deps, outgoing, endpoint, source.isRepeat);
     } else {
-      submit(outgoing, endpoint, source.isRepeat);
+      begin(outgoing, endpoint, source.isRepeat);
     }
   }
 }
@@ -138,21 +159,45 @@ function shareSource(source: Source, deliveries: number): Source {
 }
 
 async function group(deps: DispatcherDeps, outgoing: Outgoing, endpoint: Endpoint, isRepeat: boolean): Promise<void> {
-  if (isRepeat && (await isCompleted(deps, outgoing))) return outgoing.done();
+  if (isRepeat && (await isCompleted(deps, outgoing, ANYTHING))) return outgoing.done();
   for (const member of outgoing.members) deps.groups.add(member, endpoint, outgoing);
 }
 
-async function submitUnlessCompleted(deps: DispatcherDeps, outgoing: Outgoing, endpoint: Endpoint): Promise<void> {
-  if (await isCompleted(deps, outgoing)) outgoing.done();
-  else deps.gates.submit(outgoing, endpoint);
+/** Repeats on their way, by delivery and attempt. */
+type Underway = Map<string, Promise<void>>;
+
+/** A second copy (a crash between two steps of a recovery leaves one) waits for the first, and then asks the ledger. */
+async function goUnlessCompleted(
+  deps: DispatcherDeps,
+  underway: Underway,
+  { outgoing, endpoint, go, attemptOf }: { outgoing: Outgoing; endpoint: Endpoint; go: Go; attemptOf: AttemptOf },
+): Promise<void> {
+  const { tenant, endpointId, generation, attempt } = outgoing;
+  const key = [tenant, subjectOf(outgoing).eventId, endpointId, generation, attempt].join("\n");
+  for (let other = underway.get(key); other !== undefined; other = underway.get(key)) await other;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  underway.set(key, promise);
+  const then = (tell: () => void) => () => {
+    underway.delete(key);
+    resolve();
+    tell();
+  };
+  const single = { ...outgoing, done: then(outgoing.done), handBack: then(outgoing.handBack) };
+  if (await isCompleted(deps, single, attemptOf(single))) single.done();
+  else go(single, endpoint);
 }
 
 /** Members of a group are recorded together, so the first speaks for all. A ledger that fails costs a repeat. */
-async function isCompleted(deps: DispatcherDeps, outgoing: Outgoing): Promise<boolean> {
+async function isCompleted(deps: DispatcherDeps, outgoing: Outgoing, attempt: number): Promise<boolean> {
   const subject = subjectOf(outgoing);
+  // What was settled a moment ago is not in the ledger before it is written.
+  deps.settlements.flush();
   try {
-    const { tenant, endpointId, generation, attempt } = outgoing;
-    const wasMade = await deps.ledger.isCompleted({ tenant, eventId: subject.eventId, endpointId, generation }, attempt);
+    const { tenant, endpointId, generation } = outgoing;
+    const wasMade = await deps.ledger.isCompleted(
+      { tenant, eventId: subject.eventId, endpointId, generation },
+      attempt,
+    );
     if (wasMade) deps.telemetry.repeatSkipped(subject);
     return wasMade;
   } catch {

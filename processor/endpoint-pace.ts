@@ -21,6 +21,8 @@ export interface EndpointPace {
 const MEAN_WEIGHT = 0.1;
 /** The spacing of reserved slots is never wider: an endpoint that once took 15 s is not paced at 4 a minute. */
 const SPACING_MS_MAX = 1000;
+/** Slots are reserved this much closer than the pace seen: who comes too early is parked again, a gap is lost for ever. */
+const OPTIMISM = 2;
 /** Slots are reserved at most this far ahead; what comes later shares the last one. */
 const HORIZON_MS = 30 * 60 * 1000;
 
@@ -62,9 +64,12 @@ export function createEndpointPace(settings: { capStart: number; capMax: number 
     },
     waitMs: (ahead, nowMs) => (Math.max(0, ahead + 1 - (cap - started.size)) / cap) * latencyMs(nowMs),
     reserve(earliestMs, perSecondMax) {
-      const ownMs = Math.min(SPACING_MS_MAX, (meanMs ?? 0) / cap);
+      const ownMs = Math.min(SPACING_MS_MAX, (meanMs ?? 0) / (cap * OPTIMISM));
       const spacingMs = perSecondMax === null ? ownMs : Math.max(ownMs, 1000 / perSecondMax);
-      reservedMs = Math.min(Math.max(earliestMs, reservedMs + spacingMs), Math.max(earliestMs, earliestMs + HORIZON_MS));
+      reservedMs = Math.min(
+        Math.max(earliestMs, reservedMs + spacingMs),
+        Math.max(earliestMs, earliestMs + HORIZON_MS),
+      );
       return Math.ceil(reservedMs);
     },
   };

@@ -33,6 +33,8 @@ export interface Gate {
   probe: number | null;
   /** Deliveries lie in the dead-letter record as `backlog` and wait for `hasRoom`. */
   hasOverflowed: boolean;
+  /** Until then newcomers with a long expected wait are parked at once: somebody really waited too long lately. */
+  slowUntilMs: number;
 }
 
 /** Gates kept; past it idle ones are forgotten, and learn their endpoint's pace again. */
@@ -59,6 +61,7 @@ export function gateOf(gates: Map<string, Gate>, { tenant, endpointId }: Outgoin
     timerAtMs: 0,
     probe: null,
     hasOverflowed: false,
+    slowUntilMs: 0,
   };
   gates.set(endpointId, gate);
   return gate;
@@ -105,7 +108,13 @@ export function hasRoom(gate: Gate, limits: ProcessorLimits): boolean {
 }
 
 /** Not before the endpoint can have changed, doubled per park, and then its next free slot. */
-export function parkUntilMs(gate: Gate, parks: number, why: ParkReason, nowMs: number, limits: ProcessorLimits): number {
+export function parkUntilMs(
+  gate: Gate,
+  parks: number,
+  why: ParkReason,
+  nowMs: number,
+  limits: ProcessorLimits,
+): number {
   const firstMs = why === "breaker-open" ? limits.parkMs : limits.holdUpMsMax;
   const delayMs = Math.min(firstMs * 2 ** Math.min(parks, 30), limits.parkMsMax);
   const earliestMs = Math.max(nowMs + delayMs, gate.breaker.probeAtMs(), gate.quietUntilMs);

@@ -1,5 +1,7 @@
 /** Every bound of the processor, in one place; each is reached with a defined outcome, named beside it. */
 
+import { ATTEMPT_DEADLINE_MS } from "@posthaste/shared/domain/attempt.ts";
+
 export interface ProcessorLimits {
   /** Unsettled items and bytes per lane; past it the lane is not read on. */
   readonly windowItems: Readonly<Record<"high" | "medium" | "low" | "retry", number>>;
@@ -25,7 +27,11 @@ export interface ProcessorLimits {
   readonly attemptMs: number;
   /** How long a stop waits for attempts in flight before it breaks them off. */
   readonly stopMs: number;
-  readonly breaker: { readonly failuresToOpen: number; readonly probeAfterMs: number; readonly probeAfterMsMax: number };
+  readonly breaker: {
+    readonly failuresToOpen: number;
+    readonly probeAfterMs: number;
+    readonly probeAfterMsMax: number;
+  };
 }
 
 export const PROCESSOR_LIMITS: ProcessorLimits = {
@@ -41,7 +47,7 @@ export const PROCESSOR_LIMITS: ProcessorLimits = {
   parkMsMax: 30 * 60 * 1000,
   backlogMax: 100_000,
   recoveryPerS: 100,
-  attemptMs: 15_000,
+  attemptMs: ATTEMPT_DEADLINE_MS,
   stopMs: 20_000,
   breaker: { failuresToOpen: 5, probeAfterMs: 10_000, probeAfterMsMax: 5 * 60 * 1000 },
 };

@@ -53,7 +53,13 @@ export function createLowGroups(deps: {
       if (before !== undefined && before.bytes + bytes > GROUP_BYTES_MAX) close(before);
       let group = open.get(endpoint.id);
       if (group === undefined) {
-        const opened: OpenGroup = { endpoint, members: [], sources: [], bytes: GROUP_FRAME_BYTES, timer: () => undefined };
+        const opened: OpenGroup = {
+          endpoint,
+          members: [],
+          sources: [],
+          bytes: GROUP_FRAME_BYTES,
+          timer: () => undefined,
+        };
         opened.timer = deps.clock.timer(endpoint.batch.maxWaitMs, () => close(opened));
         open.set(endpoint.id, opened);
         group = opened;

@@ -21,6 +21,7 @@ import { createDeliver } from "./deliver.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { createEndpointGates } from "./endpoint-gate.ts";
 import { createEndpointLookup } from "./endpoint-lookup.ts";
+import { createBegin } from "./first-wait.ts";
 import { createLowGroups } from "./low-groups.ts";
 import { createPersist } from "./persistence.ts";
 import { createRecovery } from "./recovery.ts";
@@ -56,7 +57,15 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const persist = createPersist({ clock, entropy, signal: signals.writing, onFailure });
   const perS = limits.recoveryPerS;
-  const recovery = createRecovery({ clock, deadLetters, retryQueue, lookup, persist, perS, telemetry: telemetry.endpoint });
+  const recovery = createRecovery({
+    clock,
+    deadLetters,
+    retryQueue,
+    lookup,
+    persist,
+    perS,
+    telemetry: telemetry.endpoint,
+  });
   const settlements = createSettlements({ clock, ledger, stats, persist });
   const writes = { clock, entropy, hasher, retryQueue, deadLetters, directory, settlements, telemetry, persist };
   const lookAgain = createLookAgain(lookup, recovery);
@@ -86,9 +95,10 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
     overflow: (outgoing) => void settle.missed(outgoing, "backlog", backlogReason(limits.backlogMax)),
     recovered: (tenant, endpointId) => void recovery.recover(tenant, endpointId),
   });
-  const groups = createLowGroups({ clock, hasher, submit: gates.submit });
+  const begin = createBegin({ clock, entropy, gates, settle });
+  const groups = createLowGroups({ clock, hasher, submit: begin });
   const telling = { clock, directory, ledger, settlements, retryQueue, telemetry: telemetry.delivery };
-  const dispatcher = createDispatcher({ ...telling, gates, groups, persist });
+  const dispatcher = createDispatcher({ ...telling, gates, groups, begin, persist });
   return { dispatcher, gates, groups, lookup, persist, recovery, settle, settlements };
 }
 
@@ -96,6 +106,8 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
 function createLookAgain(lookup: EndpointLookup, recovery: Recovery): (tenant: string, endpointId: string) => void {
   return (tenant, endpointId) => {
     const endpoint = lookup.find(tenant, endpointId);
+    // `recover` looks for itself when the directory does not answer from memory.
+    if (endpoint instanceof Promise) endpoint.catch(() => undefined);
     if (endpoint instanceof Promise || endpoint?.status === "active") void recovery.recover(tenant, endpointId);
   };
 }
@@ -111,13 +123,16 @@ function admit(
   outgoing: Outgoing,
   before: Endpoint,
 ): Endpoint | null {
+  // The gate does not wait: while the directory answers later, or not at all, the endpoint is as it was.
+  if (found instanceof Promise) found.catch(() => undefined);
   const endpoint = found instanceof Promise ? before : found;
   if (endpoint === null) {
     void settle.missed(outgoing, "dead", "the endpoint was deleted");
     return null;
   }
   if (endpoint.status === "active") return endpoint;
-  const reason = endpoint.statusReason ?? (endpoint.status === "paused" ? "the endpoint is paused" : "the endpoint is disabled");
+  const reason =
+    endpoint.statusReason ?? (endpoint.status === "paused" ? "the endpoint is paused" : "the endpoint is disabled");
   void settle.missed(outgoing, endpoint.status, reason);
   return null;
 }

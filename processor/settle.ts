@@ -12,7 +12,8 @@ import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
-import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { RetryQueue, ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
+import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { ParkReason } from "./gate-state.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -45,6 +46,8 @@ export interface Settle {
   missed(outgoing: Outgoing, state: MissedState, reason: string): Promise<void>;
   /** No attempt is made now; the same attempt comes back at `notBeforeMs`. */
   parked(outgoing: Outgoing, why: ParkReason, notBeforeMs: number): Promise<void>;
+  /** Its first attempt is not due before `notBeforeMs`. */
+  postponed(outgoing: Outgoing, notBeforeMs: number): Promise<void>;
 }
 
 export function createSettle(deps: SettleDeps): Settle {
@@ -67,24 +70,41 @@ export function createSettle(deps: SettleDeps): Settle {
       }
       const change = { state, reason, attempt: outgoing.attempt - 1, nextAttemptAtMs: null };
       deps.settlements.record(entriesOf(deps, outgoing, change, null));
-      deps.telemetry.delivery.settled(subjectOf(outgoing), state, reason, 0);
+      for (const subject of subjectsOf(outgoing)) deps.telemetry.delivery.settled(subject, state, reason, 0);
       outgoing.done();
       if (state !== "dead") deps.onHeld(outgoing.tenant, outgoing.endpointId, state);
     },
     parked: async (outgoing, why, notBeforeMs) => {
-      const plan = { cause: "parked", notBeforeMs, attempt: outgoing.attempt, parks: outgoing.parks + 1 } as const;
-      if (!(await deps.persist("park", () => deps.retryQueue.schedule([toScheduled(outgoing, plan)])))) {
-        outgoing.handBack();
-        return;
-      }
-      const state = outgoing.attempt === 1 ? "pending" : "retrying";
-      const reason = `waits: ${parkWords[why]}`;
-      const change = { state, reason, attempt: outgoing.attempt - 1, nextAttemptAtMs: notBeforeMs } as const;
-      deps.settlements.record(entriesOf(deps, outgoing, change, null));
-      deps.telemetry.delivery.parked(subjectOf(outgoing), why, notBeforeMs - deps.clock.now());
-      outgoing.done();
+      const plan = { cause: "parked", notBeforeMs, parks: outgoing.parks + 1 } as const;
+      if (!(await putOff(deps, outgoing, plan, `waits: ${parkWords[why]}`))) return;
+      const waitMs = notBeforeMs - deps.clock.now();
+      for (const subject of subjectsOf(outgoing)) deps.telemetry.delivery.parked(subject, why, waitMs);
+    },
+    postponed: async (outgoing, notBeforeMs) => {
+      const plan = { cause: "retry", notBeforeMs, parks: outgoing.parks } as const;
+      await putOff(deps, outgoing, plan, "waits: the retry policy begins with a wait");
     },
   };
+}
+
+/** The same attempt later, durably; false when it was handed back instead. */
+async function putOff(
+  deps: SettleDeps,
+  outgoing: Outgoing,
+  plan: { cause: ScheduleCause; notBeforeMs: number; parks: number },
+  reason: string,
+): Promise<boolean> {
+  const { attempt } = outgoing;
+  const next = toScheduled(outgoing, { ...plan, attempt });
+  if (!(await deps.persist("park", () => deps.retryQueue.schedule([next])))) {
+    outgoing.handBack();
+    return false;
+  }
+  const state = attempt === 1 ? "pending" : "retrying";
+  const change = { state, reason, attempt: attempt - 1, nextAttemptAtMs: plan.notBeforeMs } as const;
+  deps.settlements.record(entriesOf(deps, outgoing, change, null));
+  outgoing.done();
+  return true;
 }
 
 const parkWords = {
@@ -186,6 +206,11 @@ function entriesOf(deps: SettleDeps, outgoing: Outgoing, change: Change, result:
       delivery: { ...key, deliveryId: id, eventType: envelope.type, atMs, result, groupId, ...change },
     } as const;
   });
+}
+
+/** One for each event of a group. */
+function subjectsOf(outgoing: Outgoing): readonly DeliverySubject[] {
+  return outgoing.members.map(({ id }) => ({ ...subjectOf(outgoing), eventId: id }));
 }
 
 function keyOf(outgoing: Outgoing, { id }: Envelope): DeliveryKey {

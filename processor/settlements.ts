@@ -30,12 +30,22 @@ interface Acks {
   readonly thens: (() => void)[];
 }
 
-export function createSettlements(deps: { clock: Clock; ledger: Pick<Ledger, "record">; stats: Pick<Stats, "add">; persist: Persist }): Settlements {
+export function createSettlements(deps: {
+  clock: Clock;
+  ledger: Pick<Ledger, "record">;
+  stats: Pick<Stats, "add">;
+  persist: Persist;
+}): Settlements {
   let entries: LedgerEntry[] = [];
   let counts: StatEntry[] = [];
   let acks = new Map<Acknowledges<unknown>, Acks>();
   let waiting = 0;
   let timer: Cancel | null = null;
+
+  const write = async (queue: Acknowledges<unknown>, { items, thens }: Acks) => {
+    await deps.persist("ack", () => queue.ack(items));
+    for (const then of thens) then();
+  };
 
   const flush = () => {
     timer?.();
@@ -47,11 +57,7 @@ export function createSettlements(deps: { clock: Clock; ledger: Pick<Ledger, "re
     waiting = 0;
     if (due.entries.length > 0) deps.ledger.record(due.entries);
     if (due.counts.length > 0) deps.stats.add(due.counts);
-    for (const [queue, { items, thens }] of due.acks) {
-      void deps.persist("ack", () => queue.ack(items)).then(() => {
-        for (const then of thens) then();
-      });
-    }
+    for (const [queue, bundle] of due.acks) void write(queue, bundle);
   };
 
   const arm = () => {

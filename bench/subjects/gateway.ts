@@ -19,6 +19,7 @@ const gateway = createGateway({
   collectMetrics: metrics.collect,
   limits: DEFAULT_LIMITS,
 });
-if (process.env["PROCESSOR"] === "1") startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
+if (process.env["PROCESSOR"] === "1")
+  startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
 const { port } = serveHttp({ host: "127.0.0.1", port: 0, fetch: gateway.fetch });
 tell({ port });

@@ -39,7 +39,11 @@ export interface ApiKey {
 }
 
 export const NewApiKey = v.strictObject({
-  name: v.pipe(v.string("must be a string"), v.minLength(1, "must not be empty"), v.maxLength(100, "must have at most 100 characters")),
+  name: v.pipe(
+    v.string("must be a string"),
+    v.minLength(1, "must not be empty"),
+    v.maxLength(100, "must have at most 100 characters"),
+  ),
   tenant: v.optional(TenantName),
   scopes: v.optional(
     v.pipe(v.array(Scope, "must be a list of publish, manage, read"), v.minLength(1, "must name at least one scope")),

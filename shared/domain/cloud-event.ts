@@ -26,14 +26,14 @@ export type DecodedAttributes =
   | { readonly kind: "invalid"; readonly header: string; readonly detail: string };
 
 /** Most characters of a CloudEvent's id or source. */
-export const CLOUD_EVENT_TEXT_MAX = 1024;
+const TEXT_LENGTH_MAX = 1024;
 const HEADER_PREFIX = "ce-";
 const ID_BYTES = 20;
 
 const Text = v.pipe(
   v.string("must be a string"),
   v.minLength(1, "must not be empty"),
-  v.maxLength(CLOUD_EVENT_TEXT_MAX, `must have at most ${CLOUD_EVENT_TEXT_MAX} characters`),
+  v.maxLength(TEXT_LENGTH_MAX, `must have at most ${TEXT_LENGTH_MAX} characters`),
 );
 
 const jsonType = /^[a-z0-9!#$&^_.+-]+\/(?:json|[a-z0-9!#$&^_.-]+\+json)$/;
@@ -100,7 +100,7 @@ export function parseCloudEvent(attributes: CloudEventAttributes, hasher: Hasher
  * `ce_` and 160 bits of SHA-256 over source and id, which together name a CloudEvent (specification section 3.1.1): the
  * same one published twice is one event.
  */
-export function cloudEventId(source: string, id: string, hasher: Hasher): string {
+function cloudEventId(source: string, id: string, hasher: Hasher): string {
   return `ce_${encodeBase32(hasher.sha256(JSON.stringify([source, id])).subarray(0, ID_BYTES))}`;
 }
 

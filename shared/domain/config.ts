@@ -48,13 +48,19 @@ const OperatorKey = v.pipe(
 
 const MasterKey = v.pipe(
   v.string(),
-  v.check((text) => decodeBase64(text)?.length === 32, "must be 32 bytes in base64; `openssl rand -base64 32` makes one"),
+  v.check(
+    (text) => decodeBase64(text)?.length === 32,
+    "must be 32 bytes in base64; `openssl rand -base64 32` makes one",
+  ),
   v.transform((text) => decodeBase64(text)),
 );
 
 const AllowCidrs = v.pipe(
   v.string(),
-  v.check((text) => isCidrList(text), "must be a comma-separated list of networks such as 10.0.0.0/8,fd00::/8, or empty"),
+  v.check(
+    (text) => isCidrList(text),
+    "must be a comma-separated list of networks such as 10.0.0.0/8,fd00::/8, or empty",
+  ),
   v.transform((text) => parseCidrs(text)),
 );
 

@@ -19,10 +19,24 @@ export type DeliveryState =
 /** States in which the delivery lies in the dead-letter record and can be replayed. */
 export type MissedState = "dead" | "paused" | "disabled" | "backlog" | "expired";
 
-export const MISSED_STATES = ["dead", "paused", "disabled", "backlog", "expired"] as const satisfies readonly MissedState[];
+export const MISSED_STATES = [
+  "dead",
+  "paused",
+  "disabled",
+  "backlog",
+  "expired",
+] as const satisfies readonly MissedState[];
 
 export const DELIVERY_STATES = [
-  "pending", "retrying", "delivered", "dead", "filtered", "paused", "disabled", "backlog", "expired",
+  "pending",
+  "retrying",
+  "delivered",
+  "dead",
+  "filtered",
+  "paused",
+  "disabled",
+  "backlog",
+  "expired",
 ] as const satisfies readonly DeliveryState[];
 
 /**

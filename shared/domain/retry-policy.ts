@@ -29,7 +29,11 @@ export const DelayList = v.strictObject({
 
 export const Backoff = v.strictObject({
   base_s: v.pipe(Wait, v.gtValue(0, "must be more than 0")),
-  factor: v.pipe(v.number("must be a number"), v.minValue(1, "must be at least 1"), v.maxValue(10, "must be at most 10")),
+  factor: v.pipe(
+    v.number("must be a number"),
+    v.minValue(1, "must be at least 1"),
+    v.maxValue(10, "must be at most 10"),
+  ),
   max_s: v.pipe(Wait, v.gtValue(0, "must be more than 0")),
   attempts: v.pipe(
     v.number("must be a whole number"),
@@ -39,7 +43,10 @@ export const Backoff = v.strictObject({
   ),
 });
 
-export const RetryPolicy = v.union([DelayList, Backoff], 'must be {"delays_s":[...]} or {"base_s","factor","max_s","attempts"}');
+export const RetryPolicy = v.union(
+  [DelayList, Backoff],
+  'must be {"delays_s":[...]} or {"base_s","factor","max_s","attempts"}',
+);
 export type RetryPolicy = v.InferOutput<typeof RetryPolicy>;
 
 /** 0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: ten attempts over three days. */

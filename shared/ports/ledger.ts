@@ -9,6 +9,7 @@ import type { DeliveryKey, DeliveryState } from "../domain/delivery.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { Page } from "./dead-letters.ts";
 
+/** Left out when one endpoint matched and none was filtered: then the delivery's own record says as much. */
 export interface FanOut {
   readonly tenant: string;
   readonly eventId: string;
@@ -45,7 +46,7 @@ export type LedgerEntry =
 
 export interface EventRecord {
   readonly envelope: Envelope;
-  /** Null until fan-out was recorded. */
+  /** Null until fan-out was recorded, or for good when it is left out; then the first delivery shows that it happened. */
   readonly fanOut: FanOut | null;
 }
 
@@ -89,7 +90,10 @@ export interface DeliveryFilter {
 export interface Ledger {
   /** Queues entries; returns at once. Entries of one call become visible together and in order. */
   record(entries: readonly LedgerEntry[]): void;
-  /** Was attempt `attempt` of this delivery completed and recorded? The dedupe question, asked for repeats only. */
+  /**
+   * Was attempt `attempt` of this delivery completed and recorded? The dedupe question, asked for repeats only.
+   * Attempt 0 asks whether anything at all was recorded of the delivery.
+   */
   isCompleted(key: DeliveryKey, attempt: number): Promise<boolean>;
   event(tenant: string, eventId: string): Promise<EventRecord | null>;
   /** Newest first by acceptance. */

@@ -2,7 +2,7 @@
 
 export type Announcement =
   /** An endpoint was created, changed or removed. */
-  | { readonly kind: "directory-changed"; readonly tenant: string; readonly endpointId: string };
+  { readonly kind: "directory-changed"; readonly tenant: string; readonly endpointId: string };
 
 export interface Notifier {
   publish(announcement: Announcement): void;

@@ -5,7 +5,13 @@
 import type { Lane } from "../domain/event.ts";
 
 export type StatEntry =
-  | { readonly kind: "accepted"; readonly tenant: string; readonly type: string; readonly lane: Lane; readonly atMs: number }
+  | {
+      readonly kind: "accepted";
+      readonly tenant: string;
+      readonly type: string;
+      readonly lane: Lane;
+      readonly atMs: number;
+    }
   | {
       readonly kind: "attempt";
       readonly tenant: string;

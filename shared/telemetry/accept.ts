@@ -13,28 +13,40 @@ export interface AcceptTelemetry {
 }
 
 export function createAcceptTelemetry({ meter, log }: { meter: Meter; log: Log }): AcceptTelemetry {
-  const events = meter.createCounter("posthaste.events.accepted", { unit: "{event}", description: "Events made durable" });
+  const events = meter.createCounter("posthaste.events.accepted", {
+    unit: "{event}",
+    description: "Events made durable",
+  });
   const requests = meter.createHistogram("http.server.request.duration", {
     unit: "s",
     description: "Time from the request's head to its answer",
     advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
   });
-  const caches = meter.createCounter("posthaste.cache.lookups", { unit: "{lookup}", description: "Cache hits and misses" });
+  const caches = meter.createCounter("posthaste.cache.lookups", {
+    unit: "{lookup}",
+    description: "Cache hits and misses",
+  });
   return {
     accepted(envelope) {
       events.add(1, { priority: envelope.priority });
       if (!log.isEnabled("debug")) return;
       log.write("debug", "event.accepted", {
-        event_id: envelope.id, tenant: envelope.tenant, type: envelope.type, priority: envelope.priority,
+        event_id: envelope.id,
+        tenant: envelope.tenant,
+        type: envelope.type,
+        priority: envelope.priority,
         bytes: envelope.body.length,
       });
     },
     answered({ method, route, status, durationMs, code }) {
       requests.record(durationMs / 1000, {
-        "http.request.method": method, "http.route": route, "http.response.status_code": status,
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
       });
       if (status >= 500) log.write("error", "request.failed", { method, route, status, code });
-      else if (status >= 400 && log.isEnabled("info")) log.write("info", "request.refused", { method, route, status, code });
+      else if (status >= 400 && log.isEnabled("info"))
+        log.write("info", "request.refused", { method, route, status, code });
     },
     cache(name, isHit) {
       caches.add(1, { cache: name, result: isHit ? "hit" : "miss" });

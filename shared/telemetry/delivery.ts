@@ -29,17 +29,27 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
     description: "Time of one delivery attempt",
     advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
   });
-  const outcomes = meter.createCounter("posthaste.deliveries", { unit: "{delivery}", description: "Deliveries by state" });
+  const outcomes = meter.createCounter("posthaste.deliveries", {
+    unit: "{delivery}",
+    description: "Deliveries by state",
+  });
   const ages = meter.createHistogram("posthaste.delivery.duration", {
     unit: "s",
     description: "Time from acceptance to the 2xx",
     advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
   });
-  const parks = meter.createCounter("posthaste.retry.parked", { unit: "{delivery}", description: "Deliveries parked without an attempt" });
-  const repeats = meter.createCounter("posthaste.retry.skipped", { unit: "{delivery}", description: "Repeats skipped as done" });
+  const parks = meter.createCounter("posthaste.retry.parked", {
+    unit: "{delivery}",
+    description: "Deliveries parked without an attempt",
+  });
+  const repeats = meter.createCounter("posthaste.retry.skipped", {
+    unit: "{delivery}",
+    description: "Repeats skipped as done",
+  });
   return {
     attempted({ lane }, result) {
-      const status = result.kind === "answered" ? { "http.response.status_code": result.status } : { "error.type": result.fault };
+      const status =
+        result.kind === "answered" ? { "http.response.status_code": result.status } : { "error.type": result.fault };
       attempts.record(result.durationMs / 1000, { "http.request.method": "POST", lane, ...status });
     },
     settled(subject, state, reason, sinceAcceptMs) {
@@ -48,15 +58,24 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
       const level = state === "delivered" ? "debug" : state === "retrying" ? "info" : "warn";
       if (!log.isEnabled(level)) return;
       log.write(level, `delivery.${state}`, {
-        event_id: subject.eventId, endpoint_id: subject.endpointId, tenant: subject.tenant, lane: subject.lane,
-        attempt: subject.attempt, reason, since_accept_ms: Math.round(sinceAcceptMs),
+        event_id: subject.eventId,
+        endpoint_id: subject.endpointId,
+        tenant: subject.tenant,
+        lane: subject.lane,
+        attempt: subject.attempt,
+        reason,
+        since_accept_ms: Math.round(sinceAcceptMs),
       });
     },
     parked(subject, why, delayMs) {
       parks.add(1, { lane: subject.lane, why });
       if (!log.isEnabled("debug")) return;
       log.write("debug", "delivery.parked", {
-        event_id: subject.eventId, endpoint_id: subject.endpointId, tenant: subject.tenant, why, delay_ms: delayMs,
+        event_id: subject.eventId,
+        endpoint_id: subject.endpointId,
+        tenant: subject.tenant,
+        why,
+        delay_ms: delayMs,
       });
     },
     repeatSkipped({ lane }) {

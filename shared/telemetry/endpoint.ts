@@ -10,8 +10,14 @@ export interface EndpointTelemetry {
 }
 
 export function createEndpointTelemetry({ meter, log }: { meter: Meter; log: Log }): EndpointTelemetry {
-  const changes = meter.createCounter("posthaste.breaker.transitions", { unit: "{transition}", description: "Endpoint breakers by new state" });
-  const disabledEndpoints = meter.createCounter("posthaste.endpoints.disabled", { unit: "{endpoint}", description: "Endpoints disabled by us" });
+  const changes = meter.createCounter("posthaste.breaker.transitions", {
+    unit: "{transition}",
+    description: "Endpoint breakers by new state",
+  });
+  const disabledEndpoints = meter.createCounter("posthaste.endpoints.disabled", {
+    unit: "{endpoint}",
+    description: "Endpoints disabled by us",
+  });
   return {
     breaker(endpointId, state) {
       changes.add(1, { state });

@@ -17,10 +17,22 @@ export interface QueueTelemetry {
 }
 
 export function createQueueTelemetry({ meter, log }: { meter: Meter; log: Log }): QueueTelemetry {
-  const depth = meter.createObservableGauge("posthaste.queue.depth", { unit: "{item}", description: "Items not yet settled" });
-  const lag = meter.createObservableGauge("posthaste.queue.lag", { unit: "s", description: "Age of the oldest item waiting" });
-  const drops = meter.createCounter("posthaste.projection.dropped", { unit: "{entry}", description: "Ledger or stats entries lost to a full buffer" });
-  const restarts = meter.createCounter("posthaste.loop.restarts", { unit: "{restart}", description: "Worker loops that failed and began again" });
+  const depth = meter.createObservableGauge("posthaste.queue.depth", {
+    unit: "{item}",
+    description: "Items not yet settled",
+  });
+  const lag = meter.createObservableGauge("posthaste.queue.lag", {
+    unit: "s",
+    description: "Age of the oldest item waiting",
+  });
+  const drops = meter.createCounter("posthaste.projection.dropped", {
+    unit: "{entry}",
+    description: "Ledger or stats entries lost to a full buffer",
+  });
+  const restarts = meter.createCounter("posthaste.loop.restarts", {
+    unit: "{restart}",
+    description: "Worker loops that failed and began again",
+  });
   return {
     observe(read) {
       meter.addBatchObservableCallback(
@@ -39,7 +51,11 @@ export function createQueueTelemetry({ meter, log }: { meter: Meter; log: Log })
     },
     loopFailed(loop, error, delayMs) {
       restarts.add(1, { loop });
-      log.write("error", "loop.failed", { loop, error: error instanceof Error ? error.message : "unknown", retry_in_ms: Math.round(delayMs) });
+      log.write("error", "loop.failed", {
+        loop,
+        error: error instanceof Error ? error.message : "unknown",
+        retry_in_ms: Math.round(delayMs),
+      });
     },
   };
 }

@@ -43,4 +43,3 @@ export const silentTelemetry: Telemetry = {
   queue: { observe: nothing, dropped: nothing, loopFailed: nothing },
   log: silentLog,
 };
-

@@ -1,15 +1,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
-import { hashApiKey, isPresentableKey, keyHint, keyStatus, NewApiKey, newApiKeySecret } from "@posthaste/shared/domain/api-key.ts";
+import {
+  hashApiKey,
+  isPresentableKey,
+  keyHint,
+  keyStatus,
+  NewApiKey,
+  newApiKeySecret,
+} from "@posthaste/shared/domain/api-key.ts";
 import fc from "fast-check";
 import * as v from "valibot";
 import { seededEntropy, testHasher } from "../support/ambient.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12);
 const key: ApiKey = {
-  id: "key_1", hash: "00", hint: "phk_0123…", name: "orders", tenant: "acme", scopes: ["publish"], rateLimit: null, createdAtMs: NOW_MS,
-  expiresAtMs: null, revokedAtMs: null,
+  id: "key_1",
+  hash: "00",
+  hint: "phk_0123…",
+  name: "orders",
+  tenant: "acme",
+  scopes: ["publish"],
+  rateLimit: null,
+  createdAtMs: NOW_MS,
+  expiresAtMs: null,
+  revokedAtMs: null,
 };
 
 test("a new key is phk_ and forty letters, presentable, and unlike the one before", () => {

@@ -15,12 +15,18 @@ function openedAt(nowMs: number): CircuitBreaker {
 
 test("a new breaker is closed and lets every call pass", () => {
   const breaker = createCircuitBreaker(settings);
-  assert.deepEqual([breaker.state(), breaker.permits(0), breaker.permits(0), breaker.probeAtMs()], ["closed", true, true, 0]);
+  assert.deepEqual(
+    [breaker.state(), breaker.permits(0), breaker.permits(0), breaker.probeAtMs()],
+    ["closed", true, true, 0],
+  );
 });
 
 test("it opens at the failure that completes the row, and says so once", () => {
   const breaker = createCircuitBreaker(settings);
-  assert.deepEqual([1, 2, 3, 4].map((nowMs) => breaker.fail(nowMs)), [false, false, true, false]);
+  assert.deepEqual(
+    [1, 2, 3, 4].map((nowMs) => breaker.fail(nowMs)),
+    [false, false, true, false],
+  );
   assert.equal(breaker.probeAtMs(), 103);
 });
 
@@ -34,7 +40,10 @@ test("a success between failures begins the row anew", () => {
 
 test("open, no call passes before the probe is due, and then exactly one", () => {
   const breaker = openedAt(0);
-  assert.deepEqual([0, 99, 100, 100, 1_000_000].map((nowMs) => breaker.permits(nowMs)), [false, false, true, false, false]);
+  assert.deepEqual(
+    [0, 99, 100, 100, 1_000_000].map((nowMs) => breaker.permits(nowMs)),
+    [false, false, true, false, false],
+  );
 });
 
 test("isPassable() foretells permits() and changes nothing", () => {

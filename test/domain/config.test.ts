@@ -18,15 +18,31 @@ function problemsOf(environment: Environment): readonly string[] {
 
 test("nothing set gives every default", () => {
   assert.deepEqual(parseConfig({}), {
-    host: "127.0.0.1", port: 8080, processorPort: 0, logLevel: "info", dataFolder: "./.posthaste", operatorKey: null, allowCidrs: null,
-    masterKey: null, gatewayCount: 1,
+    host: "127.0.0.1",
+    port: 8080,
+    processorPort: 0,
+    logLevel: "info",
+    dataFolder: "./.posthaste",
+    operatorKey: null,
+    allowCidrs: null,
+    masterKey: null,
+    gatewayCount: 1,
   });
 });
 
 test("everything set is taken, and variables that are not ours are passed over", () => {
   const config = parseConfig({
-    HOST: "0.0.0.0", PORT: "0", PROCESSOR_PORT: "65535", LOG_LEVEL: "debug", POSTHASTE_DATA: "/data", POSTHASTE_OPERATOR_KEY: "k".repeat(24),
-    POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8,fd00::/8", POSTHASTE_MASTER_KEY: MASTER_KEY, GATEWAY_COUNT: "9999", HOME: "/root", EMPTY: undefined,
+    HOST: "0.0.0.0",
+    PORT: "0",
+    PROCESSOR_PORT: "65535",
+    LOG_LEVEL: "debug",
+    POSTHASTE_DATA: "/data",
+    POSTHASTE_OPERATOR_KEY: "k".repeat(24),
+    POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8,fd00::/8",
+    POSTHASTE_MASTER_KEY: MASTER_KEY,
+    GATEWAY_COUNT: "9999",
+    HOME: "/root",
+    EMPTY: undefined,
   });
   assert.equal(config.allowCidrs?.length, 2);
   assert.deepEqual(config.masterKey, new TextEncoder().encode("m".repeat(32)));
@@ -43,9 +59,21 @@ const wrong: readonly (readonly [name: string, values: readonly string[], remedy
   ["PROCESSOR_PORT", ["", "99999"], /from 0 to 65535/],
   ["LOG_LEVEL", ["", "INFO", "trace"], /debug, info, warn or error/],
   ["POSTHASTE_DATA", [""], /must name a folder/],
-  ["POSTHASTE_OPERATOR_KEY", ["", "short-secret", "with blank with blank with blank", "k".repeat(129)], /24 to 128 characters/],
-  ["POSTHASTE_ALLOW_CIDRS", ["10.0.0.0/", "10.0.0.1/8", "10.0.0.0/33", "secret.example", "10.0.0.0/8;fd00::/8"], /list of networks/],
-  ["POSTHASTE_MASTER_KEY", ["", btoa("m".repeat(31)), btoa("m".repeat(33)), "not base64 at all!", MASTER_KEY.replace(/=+$/, "")], /32 bytes in base64/],
+  [
+    "POSTHASTE_OPERATOR_KEY",
+    ["", "short-secret", "with blank with blank with blank", "k".repeat(129)],
+    /24 to 128 characters/,
+  ],
+  [
+    "POSTHASTE_ALLOW_CIDRS",
+    ["10.0.0.0/", "10.0.0.1/8", "10.0.0.0/33", "secret.example", "10.0.0.0/8;fd00::/8"],
+    /list of networks/,
+  ],
+  [
+    "POSTHASTE_MASTER_KEY",
+    ["", btoa("m".repeat(31)), btoa("m".repeat(33)), "not base64 at all!", MASTER_KEY.replace(/=+$/, "")],
+    /32 bytes in base64/,
+  ],
   ["GATEWAY_COUNT", ["", "0", "-1", "1.5", "10000", "many"], /from 1 to 9999/],
 ];
 
@@ -62,8 +90,9 @@ for (const [name, values, remedy] of wrong) {
 
 test("every problem is named at once, each variable once", () => {
   const environment = Object.fromEntries(wrong.map(([name, values]) => [name, values[0] ?? ""]));
-  const names = problemsOf(environment).map((problem) => problem.split(" ", 1)[0]);
-  assert.deepEqual(names.toSorted(), wrong.map(([name]) => name).toSorted());
+  const names = problemsOf(environment).map((problem) => problem.split(" ", 1)[0] ?? "");
+  assert.equal(names.length, wrong.length);
+  assert.deepEqual(new Set(names), new Set(wrong.map(([name]) => name)));
 });
 
 for (const name of ["POSTHASTE_OPERATOR_KEY", "POSTHASTE_MASTER_KEY"]) {

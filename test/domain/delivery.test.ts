@@ -46,7 +46,9 @@ test("deliveryId() tells any two keys apart, also where their parts run together
   const anyKey = fc.record({ tenant: anyName, eventId: anyName, endpointId: anyName, generation: fc.nat({ max: 20 }) });
   fc.assert(
     fc.property(anyKey, anyKey, (left, right) => {
-      const areEqual = (["tenant", "eventId", "endpointId", "generation"] as const).every((name) => left[name] === right[name]);
+      const areEqual = (["tenant", "eventId", "endpointId", "generation"] as const).every(
+        (name) => left[name] === right[name],
+      );
       const ids = [left, right].map((each) => deliveryId(each, ACCEPTED_AT_MS, testHasher));
       assert.equal(ids[0] === ids[1], areEqual);
     }),
@@ -60,7 +62,10 @@ test("delivered, dead, filtered and expired are final, and nothing else is", () 
 
 test("nothing leaves a final state", () => {
   for (const from of DELIVERY_STATES.filter(isFinal)) {
-    assert.deepEqual(DELIVERY_STATES.filter((to) => canTransition(from, to)), []);
+    assert.deepEqual(
+      DELIVERY_STATES.filter((to) => canTransition(from, to)),
+      [],
+    );
   }
 });
 

@@ -125,8 +125,23 @@ test("a URL is kept in its normal form", () => {
 });
 
 const forbiddenNames = [
-  "Host", "content-length", "Content-Type", "Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Trailer", "Upgrade",
-  "Expect", "Proxy-Authorization", "webhook-id", "Webhook-Signature", "posthaste-attempt", "Traceparent", "tracestate", "User-Agent",
+  "Host",
+  "content-length",
+  "Content-Type",
+  "Connection",
+  "Keep-Alive",
+  "Transfer-Encoding",
+  "TE",
+  "Trailer",
+  "Upgrade",
+  "Expect",
+  "Proxy-Authorization",
+  "webhook-id",
+  "Webhook-Signature",
+  "posthaste-attempt",
+  "Traceparent",
+  "tracestate",
+  "User-Agent",
 ];
 
 for (const name of forbiddenNames) {
@@ -154,7 +169,11 @@ const headers: readonly (readonly [what: string, headers: unknown, isTaken: bool
   ["with a name of 65 characters", { ["x".repeat(65)]: "b" }, false],
   ["that are a list", ["x-a"], false],
   ["as many as allowed", Object.fromEntries(Array.from({ length: HEADERS_MAX }, (_, at) => [`x-${at}`, "a"])), true],
-  ["one more than allowed", Object.fromEntries(Array.from({ length: HEADERS_MAX + 1 }, (_, at) => [`x-${at}`, "a"])), false],
+  [
+    "one more than allowed",
+    Object.fromEntries(Array.from({ length: HEADERS_MAX + 1 }, (_, at) => [`x-${at}`, "a"])),
+    false,
+  ],
 ];
 
 for (const [what, given, isTaken] of headers) {
@@ -187,7 +206,14 @@ for (const [what, secret, isTaken] of secrets) {
 
 test("a URL alone makes an endpoint of all event types with every default", () => {
   assert.deepEqual(v.parse(NewEndpoint, { url: URL_TEXT }), {
-    url: URL_TEXT, event_types: ["*"], description: "", headers: {}, retry: null, rate_limit: null, batch: null, paused: false,
+    url: URL_TEXT,
+    event_types: ["*"],
+    description: "",
+    headers: {},
+    retry: null,
+    rate_limit: null,
+    batch: null,
+    paused: false,
   });
 });
 
@@ -219,13 +245,31 @@ test("a patch holds only what it names, and null where a setting goes back to it
 });
 
 test("a patch can enable an endpoint and never disable it, and never changes its secret", () => {
-  assert.deepEqual([{ disabled: false }, { disabled: true }, { secret: newSecret(seededEntropy(1)) }].map((patch) => v.is(EndpointPatch, patch)), [true, false, false]);
+  assert.deepEqual(
+    [{ disabled: false }, { disabled: true }, { secret: newSecret(seededEntropy(1)) }].map((patch) =>
+      v.is(EndpointPatch, patch),
+    ),
+    [true, false, false],
+  );
 });
 
 function endpointWith(given: Endpoint["secrets"]): Endpoint {
   return {
-    id: "ep_1", tenant: "acme", url: URL_TEXT, eventTypes: ["*"], description: "", headers: {}, secrets: given, retry: null,
-    rateLimit: null, batch: null, status: "active", statusReason: null, statusSinceMs: null, createdAtMs: 0, updatedAtMs: 0,
+    id: "ep_1",
+    tenant: "acme",
+    url: URL_TEXT,
+    eventTypes: ["*"],
+    description: "",
+    headers: {},
+    secrets: given,
+    retry: null,
+    rateLimit: null,
+    batch: null,
+    status: "active",
+    statusReason: null,
+    statusSinceMs: null,
+    createdAtMs: 0,
+    updatedAtMs: 0,
   };
 }
 

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
-import { envelopeBody, GROUP_FRAME_BYTES, groupBody, groupMemberBytes, laneOf } from "@posthaste/shared/domain/envelope.ts";
+import {
+  envelopeBody,
+  GROUP_FRAME_BYTES,
+  groupBody,
+  groupMemberBytes,
+  laneOf,
+} from "@posthaste/shared/domain/envelope.ts";
 import fc from "fast-check";
 
 const AT_MS = Date.UTC(2026, 0, 31, 12, 0, 0, 7);
@@ -73,7 +79,9 @@ test("a group is JSON of its own type and time, each member its own body with it
   );
 });
 
-const anyMembers = fc.array(fc.json(), { minLength: 1, maxLength: 12 }).map((texts) => texts.map((text, index) => envelope(`evt_${index}`, text)));
+const anyMembers = fc
+  .array(fc.json(), { minLength: 1, maxLength: 12 })
+  .map((texts) => texts.map((text, index) => envelope(`evt_${index}`, text)));
 
 test("the same members and time give the same bytes, another order other bytes", () => {
   fc.assert(
@@ -94,7 +102,11 @@ test("a group is never larger than the bytes counted for its frame and its membe
   );
 });
 
-const lanes = [["HIGH", "high"], ["MEDIUM", "medium"], ["LOW", "low"]] as const;
+const lanes = [
+  ["HIGH", "high"],
+  ["MEDIUM", "medium"],
+  ["LOW", "low"],
+] as const;
 for (const [priority, lane] of lanes) {
   test(`an event of priority ${priority} takes the ${lane} lane`, () => {
     assert.equal(laneOf(envelope("evt_1", "1", priority)), lane);

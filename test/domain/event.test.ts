@@ -25,7 +25,8 @@ const types: readonly (readonly [text: unknown, isTaken: boolean])[] = [
 
 for (const [text, isTaken] of types) {
   const shown = typeof text === "string" && text.length > 20 ? `of ${text.length} characters` : JSON.stringify(text);
-  test(`the event type ${shown} is ${isTaken ? "taken" : "refused"}`, () => assert.equal(v.is(EventType, text), isTaken));
+  test(`the event type ${shown} is ${isTaken ? "taken" : "refused"}`, () =>
+    assert.equal(v.is(EventType, text), isTaken));
 }
 
 const names: readonly (readonly [text: string, isTaken: boolean])[] = [
@@ -82,12 +83,20 @@ for (const [text, atMs] of instants) {
 }
 
 test("every time that can be printed is read back as it was", () => {
-  const anyDate = fc.date({ min: new Date("0000-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59.999Z"), noInvalidDate: true });
+  const anyDate = fc.date({
+    min: new Date("0000-01-01T00:00:00Z"),
+    max: new Date("9999-12-31T23:59:59.999Z"),
+    noInvalidDate: true,
+  });
   fc.assert(fc.property(anyDate, (date) => assert.equal(v.parse(Instant, date.toISOString()), date.getTime())));
 });
 
 test("an event of type and data alone is MEDIUM", () => {
-  assert.deepEqual(v.parse(NewEvent, { type: "order.paid", data: { n: 1 } }), { type: "order.paid", data: { n: 1 }, priority: "MEDIUM" });
+  assert.deepEqual(v.parse(NewEvent, { type: "order.paid", data: { n: 1 } }), {
+    type: "order.paid",
+    data: { n: 1 },
+    priority: "MEDIUM",
+  });
 });
 
 test("data may be any JSON, null and false too", () => {

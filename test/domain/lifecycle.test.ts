@@ -50,7 +50,10 @@ test("a loop that fails begins again after waits that double up to the maximum",
   const error = new Error("no store");
   const ended = start(() => Promise.reject(error));
   await clock.advance(60_000);
-  assert.deepEqual(failures.map(({ waitMs }) => waitMs).slice(0, 9), [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+  assert.deepEqual(
+    failures.map(({ waitMs }) => waitMs).slice(0, 9),
+    [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000],
+  );
   assert.ok(failures.every((failure) => failure.error === error && failure.loop === "lane high"));
   stop.abort();
   await ended;

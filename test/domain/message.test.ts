@@ -14,20 +14,48 @@ const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 function envelope(id: string, tenant = "acme"): Envelope {
   return {
-    id, tenant, type: "order.paid", priority: "LOW", acceptedAtMs: NOW_MS, deliverAtMs: null, traceparent: null, directoryVersion: 1,
+    id,
+    tenant,
+    type: "order.paid",
+    priority: "LOW",
+    acceptedAtMs: NOW_MS,
+    deliverAtMs: null,
+    traceparent: null,
+    directoryVersion: 1,
     body: envelopeBody({ type: "order.paid", timestampMs: NOW_MS, dataText: `"${id}"` }),
   };
 }
 
 const endpoint: Endpoint = {
-  id: "ep_1", tenant: "acme", url: "https://example.com/", eventTypes: ["*"], description: "", headers: { "x-own": "1" },
-  secrets: [{ secret: newSecret(seededEntropy(1)), createdAtMs: 0, expiresAtMs: null }], retry: null, rateLimit: null, batch: null,
-  status: "active", statusReason: null, statusSinceMs: null, createdAtMs: 0, updatedAtMs: 0,
+  id: "ep_1",
+  tenant: "acme",
+  url: "https://example.com/",
+  eventTypes: ["*"],
+  description: "",
+  headers: { "x-own": "1" },
+  secrets: [{ secret: newSecret(seededEntropy(1)), createdAtMs: 0, expiresAtMs: null }],
+  retry: null,
+  rateLimit: null,
+  batch: null,
+  status: "active",
+  statusReason: null,
+  statusSinceMs: null,
+  createdAtMs: 0,
+  updatedAtMs: 0,
 };
 
 function headersOf(parts: Partial<Parameters<typeof attemptHeaders>[0]> = {}): Record<string, string> {
   const body = envelope("evt_1").body;
-  return attemptHeaders({ endpoint, id: "evt_1", body, attempt: 3, nowMs: NOW_MS, traceparent: null, hasher: testHasher, ...parts });
+  return attemptHeaders({
+    endpoint,
+    id: "evt_1",
+    body,
+    attempt: 3,
+    nowMs: NOW_MS,
+    traceparent: null,
+    hasher: testHasher,
+    ...parts,
+  });
 }
 
 test("an attempt carries the endpoint's headers, ours, and nothing else", () => {
@@ -80,9 +108,32 @@ test("during the overlap a receiver verifies with the old secret or the new, aft
   assert.ok(newKey !== undefined && oldKey !== undefined);
   const { body } = envelope("evt_1");
   const during = headersOf({ endpoint: rotated });
-  const after = attemptHeaders({ endpoint: { ...rotated, secrets: secrets.map((each) => ({ ...each, expiresAtMs: each.expiresAtMs === null ? null : each.expiresAtMs - SECRET_OVERLAP_MS })) }, id: "evt_1", body, attempt: 1, nowMs: NOW_MS, traceparent: null, hasher: testHasher });
-  const judge = (headers: Record<string, string>) => [isVerified(headers, body, [newKey]), isVerified(headers, body, [oldKey])];
-  assert.deepEqual([judge(during), judge(after)], [[true, true], [true, false]]);
+  const after = attemptHeaders({
+    endpoint: {
+      ...rotated,
+      secrets: secrets.map((each) => ({
+        ...each,
+        expiresAtMs: each.expiresAtMs === null ? null : each.expiresAtMs - SECRET_OVERLAP_MS,
+      })),
+    },
+    id: "evt_1",
+    body,
+    attempt: 1,
+    nowMs: NOW_MS,
+    traceparent: null,
+    hasher: testHasher,
+  });
+  const judge = (headers: Record<string, string>) => [
+    isVerified(headers, body, [newKey]),
+    isVerified(headers, body, [oldKey]),
+  ];
+  assert.deepEqual(
+    [judge(during), judge(after)],
+    [
+      [true, true],
+      [true, false],
+    ],
+  );
 });
 
 test("one event goes out under its own id with its own bytes", () => {

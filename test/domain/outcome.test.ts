@@ -31,14 +31,25 @@ for (const status of [200, 201, 202, 204, 299]) {
   test(`${status} delivers`, () => assert.deepEqual(outcomeOf(answered(status)), { kind: "delivered" }));
 }
 
-for (const status of [199, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 501, 502, 503, 504, 599]) {
+for (const status of [
+  199, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 501, 502, 503, 504, 599,
+]) {
   test(`${status} is retried after the policy's wait`, () => {
     const reason = describe(answered(status));
     assert.deepEqual(outcomeOf(answered(status)), { kind: "retry", attempt: 2, notBeforeMs: NOW_MS + 10_000, reason });
   });
 }
 
-const faults = ["timeout", "connect-refused", "reset", "dns", "tls", "forbidden-address", "bad-answer", "unreachable"] as const;
+const faults = [
+  "timeout",
+  "connect-refused",
+  "reset",
+  "dns",
+  "tls",
+  "forbidden-address",
+  "bad-answer",
+  "unreachable",
+] as const;
 for (const name of faults) {
   test(`the fault ${name} is retried after the policy's wait, with its detail as reason`, () => {
     const reason = `${name}: so it was`;
@@ -108,16 +119,21 @@ const anyResult: fc.Arbitrary<AttemptResult> = fc.oneof(
 
 test("each result of each attempt has one outcome: never early, never past the policy, only 2xx delivers", () => {
   fc.assert(
-    fc.property(anyResult, fc.integer({ min: 1, max: 4 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (result, attempt, fraction) => {
-      const outcome = decide({ result, attempt, policy, nowMs: NOW_MS, fraction });
-      assert.equal(outcome.kind === "delivered", result.kind === "answered" && isSuccess(result.status));
-      assert.equal(outcome.kind === "unfinished", result.kind === "fault" && result.fault === "aborted");
-      assert.equal(outcome.kind === "endpoint-gone", result.kind === "answered" && result.status === 410);
-      if (outcome.kind === "dead") assert.ok(attempt >= 3);
-      if (outcome.kind !== "retry") return;
-      assert.equal(outcome.attempt, attempt + 1);
-      assert.ok(attempt < 3 && outcome.notBeforeMs >= NOW_MS + (policy.delays_s[attempt] ?? 0) * 800);
-    }),
+    fc.property(
+      anyResult,
+      fc.integer({ min: 1, max: 4 }),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      (result, attempt, fraction) => {
+        const outcome = decide({ result, attempt, policy, nowMs: NOW_MS, fraction });
+        assert.equal(outcome.kind === "delivered", result.kind === "answered" && isSuccess(result.status));
+        assert.equal(outcome.kind === "unfinished", result.kind === "fault" && result.fault === "aborted");
+        assert.equal(outcome.kind === "endpoint-gone", result.kind === "answered" && result.status === 410);
+        if (outcome.kind === "dead") assert.ok(attempt >= 3);
+        if (outcome.kind !== "retry") return;
+        assert.equal(outcome.attempt, attempt + 1);
+        assert.ok(attempt < 3 && outcome.notBeforeMs >= NOW_MS + (policy.delays_s[attempt] ?? 0) * 800);
+      },
+    ),
     { numRuns: 500 },
   );
 });

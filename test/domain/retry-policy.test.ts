@@ -18,12 +18,15 @@ const EVEN = 0.5;
 
 const anyWaitS = fc.oneof(fc.nat({ max: WAIT_S_MAX }), fc.double({ min: 0, max: WAIT_S_MAX, noNaN: true }));
 const anyList = fc.array(anyWaitS, { minLength: 1, maxLength: ATTEMPTS_MAX }).map((delays_s) => ({ delays_s }));
-const anyBackoff = fc.record({
-  base_s: fc.double({ min: 0.001, max: WAIT_S_MAX, noNaN: true }),
-  factor: fc.double({ min: 1, max: 10, noNaN: true }),
-  max_s: fc.double({ min: 0.001, max: WAIT_S_MAX, noNaN: true }),
-  attempts: fc.integer({ min: 1, max: ATTEMPTS_MAX }),
-}, { noNullPrototype: true });
+const anyBackoff = fc.record(
+  {
+    base_s: fc.double({ min: 0.001, max: WAIT_S_MAX, noNaN: true }),
+    factor: fc.double({ min: 1, max: 10, noNaN: true }),
+    max_s: fc.double({ min: 0.001, max: WAIT_S_MAX, noNaN: true }),
+    attempts: fc.integer({ min: 1, max: ATTEMPTS_MAX }),
+  },
+  { noNullPrototype: true },
+);
 const anyPolicy: fc.Arbitrary<RetryPolicy> = fc.oneof(anyList, anyBackoff);
 const anyFraction = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
@@ -60,7 +63,10 @@ test("every policy within the bounds is taken as it is", () => {
 test("the default policy makes ten attempts within three days and a half", () => {
   assert.equal(attemptsAllowed(DEFAULT_RETRY_POLICY), 10);
   const waits = Array.from({ length: 10 }, (_, index) => waitBeforeMs(DEFAULT_RETRY_POLICY, index + 1, EVEN) ?? NaN);
-  assert.deepEqual(waits.map((ms) => ms / 1000), [0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]);
+  assert.deepEqual(
+    waits.map((ms) => ms / 1000),
+    [0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+  );
 });
 
 test("a backoff waits base, base times factor, and so on up to its longest wait", () => {
@@ -75,7 +81,11 @@ test("there is a wait for each allowed attempt, and none before the first or aft
       const count = attemptsAllowed(policy);
       for (let attempt = 1; attempt <= count; attempt++) assert.notEqual(waitBeforeMs(policy, attempt, fraction), null);
       assert.deepEqual(
-        [waitBeforeMs(policy, 0, fraction), waitBeforeMs(policy, count + 1, fraction), waitBeforeMs(policy, -1, fraction)],
+        [
+          waitBeforeMs(policy, 0, fraction),
+          waitBeforeMs(policy, count + 1, fraction),
+          waitBeforeMs(policy, -1, fraction),
+        ],
         [null, null, null],
       );
     }),
@@ -96,7 +106,10 @@ test("chance moves a wait by a fifth at most, both ways, and never below 0", () 
 
 test("the whole span of the jitter is used", () => {
   const policy = { delays_s: [100] };
-  assert.deepEqual([0, 0.25, 0.5, 0.75].map((fraction) => waitBeforeMs(policy, 1, fraction)), [80_000, 90_000, 100_000, 110_000]);
+  assert.deepEqual(
+    [0, 0.25, 0.5, 0.75].map((fraction) => waitBeforeMs(policy, 1, fraction)),
+    [80_000, 90_000, 100_000, 110_000],
+  );
 });
 
 test("a wait of 0 stays 0 whatever chance says", () => {
@@ -135,7 +148,11 @@ for (const [what, value, expectedMs] of retryAfter) {
 }
 
 test("whatever Retry-After says, it is nothing or a whole wait from 0 to a week", () => {
-  const anyValue = fc.oneof(fc.string(), fc.nat().map(String), fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()));
+  const anyValue = fc.oneof(
+    fc.string(),
+    fc.nat().map(String),
+    fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
+  );
   fc.assert(
     fc.property(anyValue, (value) => {
       const ms = parseRetryAfterMs(value, NOW_MS);

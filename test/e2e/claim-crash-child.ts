@@ -42,7 +42,11 @@ const gateway = createGateway({
   collectMetrics: () => Promise.resolve(""),
   limits: DEFAULT_LIMITS,
 });
-const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", ...(header === "" ? {} : { [header]: value }) };
+const headers = {
+  authorization: `Bearer ${key}`,
+  "content-type": "application/json",
+  ...(header === "" ? {} : { [header]: value }),
+};
 const answer = await gateway.fetch(new Request("http://gateway/v1/events", { method: "POST", headers, body }));
 const events = await drivers.ledger.events({ tenant: null }, 100, null);
 process.stdout.write(

@@ -17,9 +17,20 @@ const BODY = JSON.stringify({ type: "order.paid", data: { n: 1 } });
 const OWN_ID_BODY = JSON.stringify({ type: "order.paid", data: { n: 1 }, id: "order-1" });
 
 /** Null when the child was killed. */
-function publish(folder: string, request: { header: string; value: string; body: string }, dieWhen = ""): Published | null {
+function publish(
+  folder: string,
+  request: { header: string; value: string; body: string },
+  dieWhen = "",
+): Published | null {
   const { header, value, body } = request;
-  const child = spawnSync(process.execPath, [join(import.meta.dirname, "claim-crash-child.ts"), folder, header, value, body, dieWhen]);
+  const child = spawnSync(process.execPath, [
+    join(import.meta.dirname, "claim-crash-child.ts"),
+    folder,
+    header,
+    value,
+    body,
+    dieWhen,
+  ]);
   if (child.signal === "SIGKILL") return null;
   assert.equal(child.status, 0, String(child.stderr));
   return JSON.parse(String(child.stdout)) as Published;

@@ -55,13 +55,19 @@ test("500, 500, 200: three attempts with the same id and bytes, each signed anew
   assert.equal(arrivals.length, 3);
   assert.deepEqual([...new Set(arrivals.map(({ headers }) => headers["webhook-id"]))], [id]);
   assert.equal(new Set(arrivals.map(({ body }) => body)).size, 1);
-  assert.deepEqual(arrivals.map(({ headers }) => headers["posthaste-attempt"]), ["1", "2", "3"]);
+  assert.deepEqual(
+    arrivals.map(({ headers }) => headers["posthaste-attempt"]),
+    ["1", "2", "3"],
+  );
   for (const { headers, body } of arrivals) new Webhook(secret).verify(body, headers);
   const stamps = arrivals.map(({ headers }) => Number(headers["webhook-timestamp"]));
   for (const [index, { atMs }] of arrivals.entries()) assert.ok(Math.abs(atMs / 1000 - (stamps[index] ?? 0)) < 2);
   assert.ok((stamps[2] ?? 0) > (stamps[0] ?? 0), "the last attempt has a later timestamp than the first");
   assert.equal(event.deliveries[0]?.state, "delivered");
-  assert.deepEqual(event.deliveries[0]?.attempts.map(({ status }) => status), [500, 500, 200]);
+  assert.deepEqual(
+    event.deliveries[0]?.attempts.map(({ status }) => status),
+    [500, 500, 200],
+  );
 });
 
 test("410 disables the endpoint, buries the delivery and holds what comes after", async () => {
@@ -155,7 +161,10 @@ test("when the last attempt fails the event shows a dead letter with the reason"
   assert.equal(event.deliveries[0]?.attempt_count, 4);
   assert.match(event.deliveries[0]?.reason ?? "", /answered 500; attempt 4 of 4 was the last/);
   const letters = await system.call<{ data: { event_id: string; endpoint_id: string }[] }>("GET", "/v1/dead-letters");
-  assert.deepEqual(letters.body.data.map((letter) => [letter.event_id, letter.endpoint_id]), [[id, endpointId]]);
+  assert.deepEqual(
+    letters.body.data.map((letter) => [letter.event_id, letter.endpoint_id]),
+    [[id, endpointId]],
+  );
 });
 
 test("a dead letter replayed after the receiver recovered is delivered in a new generation", async () => {
@@ -168,7 +177,10 @@ test("a dead letter replayed after the receiver recovered is delivered in a new 
   const replayed = await system.call("POST", `/v1/dead-letters/${letters.body.data[0]?.id}/replay`);
   assert.equal(replayed.status, 202);
   await system.until(id, ({ deliveries }) => deliveries.some(({ state }) => state === "delivered"));
-  assert.deepEqual(receiver.arrivals.map(({ headers }) => headers["webhook-id"]), [id, id]);
+  assert.deepEqual(
+    receiver.arrivals.map(({ headers }) => headers["webhook-id"]),
+    [id, id],
+  );
 });
 
 test("a paused endpoint gets what it missed once it is resumed", async () => {
@@ -192,9 +204,15 @@ test("LOW events for an endpoint that takes batches arrive in one signed POST", 
   for (const id of ids) await system.until(id, isOver);
   assert.equal(receiver.arrivals.length, 1);
   const [{ headers, body } = { headers: {}, body: "" }] = receiver.arrivals;
-  const batch = new Webhook(secret).verify(body, headers) as { type: string; data: { id: string; data: { n: number } }[] };
+  const batch = new Webhook(secret).verify(body, headers) as {
+    type: string;
+    data: { id: string; data: { n: number } }[];
+  };
   assert.equal(batch.type, "posthaste.batch");
-  assert.deepEqual(batch.data.map(({ id, data }) => [id, data.n]), ids.map((id, index) => [id, index + 1]));
+  assert.deepEqual(
+    batch.data.map(({ id, data }) => [id, data.n]),
+    ids.map((id, index) => [id, index + 1]),
+  );
 });
 
 test("create an endpoint and publish at once, 1,000 times: each event reaches its endpoint", async () => {
@@ -230,7 +248,9 @@ for (const [name, url] of [
 ] as const) {
   test(`an endpoint at a ${name} address is refused when it is created`, async () => {
     await using system = await openWholeSystem({ allow: "" });
-    const refused = await system.call<{ code: string; errors: { pointer: string }[] }>("POST", "/v1/endpoints", { url });
+    const refused = await system.call<{ code: string; errors: { pointer: string }[] }>("POST", "/v1/endpoints", {
+      url,
+    });
     assert.equal(refused.status, 422);
     assert.equal(refused.body.code, "forbidden-address");
     assert.equal(refused.body.errors[0]?.pointer, "#/url");

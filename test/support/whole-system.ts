@@ -32,7 +32,12 @@ export interface EventView {
     readonly reason: string | null;
     readonly attempt_count: number;
     readonly next_attempt_at: string | null;
-    readonly attempts: readonly { attempt: number; status?: number; fault?: string; response?: { excerpt: string; is_cut: boolean } | null }[];
+    readonly attempts: readonly {
+      attempt: number;
+      status?: number;
+      fault?: string;
+      response?: { excerpt: string; is_cut: boolean } | null;
+    }[];
   }[];
 }
 

@@ -1,0 +1,40 @@
+/** What the gates of a process share, and what they need from the rest of it. */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
+import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { Gate, ParkReason } from "./gate-state.ts";
+import type { ProcessorLimits } from "./limits.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { Slots } from "./slots.ts";
+
+export interface GateDeps {
+  readonly clock: Clock;
+  readonly limits: ProcessorLimits;
+  readonly rateLimiter: RateLimiter;
+  readonly telemetry: EndpointTelemetry;
+  /** The endpoint as it is now, or null when the message must not go there and was dealt with. */
+  admit(outgoing: Outgoing, endpoint: Endpoint): Endpoint | null;
+  /** Makes the attempt; must not reject. */
+  attempt(outgoing: Outgoing, endpoint: Endpoint): Promise<AttemptResult>;
+  /** Called with the slot already free. */
+  settle(outgoing: Outgoing, endpoint: Endpoint, result: AttemptResult): void;
+  park(outgoing: Outgoing, why: ParkReason, notBeforeMs: number): void;
+  /** Too many are parked already. */
+  overflow(outgoing: Outgoing): void;
+  /** The endpoint answers again after its breaker was open, or has room again for what overflowed. */
+  recovered(tenant: string, endpointId: string): void;
+}
+
+/** What all gates of a process share. */
+export interface Yard {
+  readonly deps: GateDeps;
+  readonly gates: Map<string, Gate>;
+  readonly slots: Slots;
+  /** Gates that could launch but for a free slot of the lane; served in turn. */
+  readonly starved: Record<Lane, Set<Gate>>;
+  waiting: number;
+  isClosed: boolean;
+}

@@ -1,0 +1,365 @@
+/**
+ * A processor under test: the real pipeline on the real embedded drivers over a database in memory, with time by hand
+ * and a scripted world behind the transport. Several processes may live on one database, one after the other.
+ */
+import { DatabaseSync } from "node:sqlite";
+import type { AttemptResult, Fault } from "@posthaste/shared/domain/attempt.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import { envelopeBody } from "@posthaste/shared/domain/envelope.ts";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import { laneByPriority, LANES } from "@posthaste/shared/domain/event.ts";
+import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
+import { createRateLimiter } from "@posthaste/shared/drivers/memory/rate-limiter.ts";
+import { createSealer } from "@posthaste/shared/drivers/system.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
+import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
+import type { DeliveryRequest, Transport } from "@posthaste/shared/ports/transport.ts";
+import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { EndpointGates } from "@posthaste/processor/endpoint-gate.ts";
+import { createEndpointGates } from "@posthaste/processor/endpoint-gate.ts";
+import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
+import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import type { Outgoing } from "@posthaste/processor/outgoing.ts";
+import type { Processor } from "@posthaste/processor/processor.ts";
+import { startProcessor } from "@posthaste/processor/processor.ts";
+import { seededEntropy, testHasher } from "./ambient.ts";
+import type { ManualClock, ProcessClock } from "./manual-clock.ts";
+import { createManualClock } from "./manual-clock.ts";
+
+export const START_MS = Date.UTC(2026, 0, 31, 12);
+export const TENANT = "acme";
+
+const SEALER = createSealer(new Uint8Array(32).fill(7));
+const priorityByLane = { high: "HIGH", medium: "MEDIUM", low: "LOW" } as const satisfies Record<
+  Lane,
+  Envelope["priority"]
+>;
+
+export function envelopeOf(id: string, lane: Lane = "medium", parts: Partial<Envelope> = {}): Envelope {
+  const type = parts.type ?? "order.paid";
+  return {
+    id,
+    tenant: TENANT,
+    type,
+    priority: priorityByLane[lane],
+    acceptedAtMs: START_MS,
+    deliverAtMs: null,
+    traceparent: null,
+    directoryVersion: 0,
+    body: envelopeBody({ type, timestampMs: START_MS, dataText: `{"id":"${id}"}` }),
+    ...parts,
+  };
+}
+
+/** Active, for every type, at `https://<id>.example/`. */
+export function endpointOf(id: string, parts: Partial<Endpoint> = {}): Endpoint {
+  return {
+    id,
+    tenant: TENANT,
+    url: `https://${id}.example/`,
+    eventTypes: ["*"],
+    description: "",
+    headers: {},
+    secrets: [{ secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", createdAtMs: 0, expiresAtMs: null }],
+    retry: null,
+    rateLimit: null,
+    batch: null,
+    status: "active",
+    statusReason: null,
+    statusSinceMs: null,
+    createdAtMs: START_MS,
+    updatedAtMs: START_MS,
+    ...parts,
+  };
+}
+
+/** A message that notes under its event's id what its source was told. */
+export function outgoingOf(
+  envelope: Envelope,
+  endpointId: string,
+  told: string[],
+  parts: Partial<Outgoing> = {},
+): Outgoing {
+  return {
+    tenant: TENANT,
+    endpointId,
+    lane: laneByPriority[envelope.priority],
+    generation: 0,
+    attempt: 1,
+    parks: 0,
+    members: [envelope],
+    group: null,
+    done: () => void told.push(`done ${envelope.id}`),
+    handBack: () => void told.push(`back ${envelope.id}`),
+    ...parts,
+  };
+}
+
+export function answered(status: number, parts: { retryAfter?: string; durationMs?: number } = {}): AttemptResult {
+  return {
+    kind: "answered",
+    status,
+    retryAfter: parts.retryAfter ?? null,
+    bodyExcerpt: "",
+    isBodyCut: false,
+    durationMs: parts.durationMs ?? 10,
+  };
+}
+
+export function faulted(fault: Fault): AttemptResult {
+  return { kind: "fault", fault, detail: "so it was", durationMs: 10 };
+}
+
+/** What a receiver does with one request; `hang` outlasts every deadline. */
+export type Reply = { readonly status: number; readonly afterMs?: number; readonly retryAfter?: string } | "hang";
+
+export interface Sent {
+  /** The host's first label, which is the endpoint's id. */
+  readonly endpointId: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly atMs: number;
+}
+
+export interface World {
+  readonly sent: readonly Sent[];
+  /** How the receiver of an endpoint answers from now on; unscripted ones answer 200 after 10 ms. */
+  script(endpointId: string, reply: (request: Sent, count: number) => Reply): void;
+  /** The `webhook-id` of each request to the endpoint, in order. */
+  idsTo(endpointId: string): string[];
+  inFlightTo(endpointId: string): number;
+  transportOf(clock: Clock): Pick<Transport, "send">;
+}
+
+function createWorld(): World {
+  const sent: Sent[] = [];
+  const scripts = new Map<string, (request: Sent, count: number) => Reply>();
+  const inFlight = new Map<string, number>();
+  const to = (endpointId: string) => sent.filter((request) => request.endpointId === endpointId);
+
+  async function exchange(clock: Clock, request: DeliveryRequest, signal: AbortSignal): Promise<AttemptResult> {
+    const endpointId = new URL(request.url).hostname.split(".")[0] ?? "";
+    const seen = {
+      endpointId,
+      headers: request.headers,
+      body: new TextDecoder().decode(request.body),
+      atMs: clock.now(),
+    };
+    sent.push(seen);
+    const reply = scripts.get(endpointId)?.(seen, to(endpointId).length) ?? { status: 200 };
+    const afterMs = reply === "hang" ? Infinity : (reply.afterMs ?? 10);
+    try {
+      await clock.sleep(Math.min(afterMs, request.timeoutMs), signal);
+    } catch {
+      return faulted("aborted");
+    }
+    if (reply === "hang" || afterMs > request.timeoutMs) return faulted("timeout");
+    return answered(reply.status, {
+      durationMs: afterMs,
+      ...(reply.retryAfter === undefined ? {} : { retryAfter: reply.retryAfter }),
+    });
+  }
+
+  return {
+    sent,
+    script: (endpointId, reply) => void scripts.set(endpointId, reply),
+    idsTo: (endpointId) => to(endpointId).map(({ headers }) => headers["webhook-id"] ?? ""),
+    inFlightTo: (endpointId) => inFlight.get(endpointId) ?? 0,
+    transportOf: (clock) => ({
+      async send(request, signal) {
+        const endpointId = new URL(request.url).hostname.split(".")[0] ?? "";
+        inFlight.set(endpointId, (inFlight.get(endpointId) ?? 0) + 1);
+        const result = await exchange(clock, request, signal);
+        inFlight.set(endpointId, (inFlight.get(endpointId) ?? 0) - 1);
+        return result;
+      },
+    }),
+  };
+}
+
+export interface ProcessorHarness extends AsyncDisposable {
+  readonly clock: ManualClock;
+  readonly world: World;
+  /** Of the process that lives now. */
+  readonly drivers: Drivers;
+  /** Starts a processor in the process that lives now; `wrap` may stand between it and the drivers. */
+  start(parts?: { limits?: Partial<ProcessorLimits>; wrap?: (drivers: Drivers) => Drivers }): Processor;
+  /** Lets time pass until the processor has stopped; gives the ms that took. */
+  stop(processor: Processor): Promise<number>;
+  /** The process dies without a word, and another one opens the same data; nothing is started in it. */
+  crash(): void;
+  add(...endpoints: readonly Endpoint[]): Promise<void>;
+  change(endpointId: string, parts: Partial<Endpoint>): Promise<void>;
+  publish(...envelopes: readonly Envelope[]): Promise<void>;
+  delivery(eventId: string, endpointId: string): Promise<DeliveryView | null>;
+  /** Items that the queues still hold, by queue. */
+  depths(): Promise<Record<Lane | "retry" | "dead", number>>;
+}
+
+export async function openProcessorHarness(): Promise<ProcessorHarness> {
+  const clock = createManualClock(START_MS);
+  const world = createWorld();
+  const database = new DatabaseSync(":memory:");
+  let processClock = wholeMs(clock.forProcess());
+  const entropy = seededEntropy(1);
+  const open = () => openEmbedded({ clock: processClock, entropy, hasher: testHasher, sealer: SEALER, database });
+  let drivers = open();
+
+  return {
+    clock,
+    world,
+    get drivers() {
+      return drivers;
+    },
+    start({ limits = {}, wrap = (own: Drivers) => own } = {}) {
+      return startProcessor({
+        drivers: wrap(drivers),
+        transport: world.transportOf(processClock),
+        clock: processClock,
+        entropy,
+        hasher: testHasher,
+        telemetry: silentTelemetry,
+        limits: { ...PROCESSOR_LIMITS, ...limits },
+      });
+    },
+    stop: (processor) => elapsedMs(clock, processor.stop()),
+    crash() {
+      processClock.kill();
+      processClock = wholeMs(clock.forProcess());
+      drivers = open();
+    },
+    async add(...endpoints) {
+      for (const endpoint of endpoints) await drivers.directory.create(endpoint);
+    },
+    async change(endpointId, parts) {
+      await drivers.directory.update(TENANT, endpointId, (endpoint) => ({ ...endpoint, ...parts }));
+    },
+    publish: (...envelopes) => drivers.lanes.append(envelopes),
+    async delivery(eventId, endpointId) {
+      const { rows } = await drivers.ledger.deliveries({ tenant: TENANT, eventId, endpointId }, 10, null);
+      return rows[0] ?? null;
+    },
+    async depths() {
+      const [high, medium, low] = await Promise.all(LANES.map(async (lane) => (await drivers.lanes.depth(lane)).count));
+      const retry = (await drivers.retryQueue.depth()).count;
+      const dead = await drivers.deadLetters.count({ tenant: null });
+      return { high: high ?? 0, medium: medium ?? 0, low: low ?? 0, retry, dead };
+    },
+    async [Symbol.asyncDispose]() {
+      await drivers[Symbol.asyncDispose]();
+      processClock.kill();
+      database.close();
+    },
+  };
+}
+
+/** Time of day in whole milliseconds, as real clocks tell it, also after a jittered wait of a fraction. */
+function wholeMs(clock: ProcessClock): ProcessClock {
+  return { ...clock, now: () => Math.floor(clock.now()) };
+}
+
+/** Lets time pass until the promise is settled, at most an hour; gives the ms that took, to 10 ms. */
+export async function elapsedMs(clock: ManualClock, promise: Promise<void>): Promise<number> {
+  const state = { isSettled: false };
+  const settled = promise.finally(() => {
+    state.isSettled = true;
+  });
+  const startedAtMs = clock.monotonic();
+  await clock.settle();
+  while (!state.isSettled && clock.monotonic() - startedAtMs < 3_600_000) await clock.advance(10);
+  assert(state.isSettled, "it ends within an hour");
+  await settled;
+  return clock.monotonic() - startedAtMs;
+}
+
+/** An attempt that a gate made, and the way to end it. */
+export interface Launched {
+  readonly id: string;
+  readonly endpointId: string;
+  readonly lane: Lane;
+  readonly atMs: number;
+  end(result: AttemptResult): void;
+}
+
+/** The gates alone, with attempts that end when the test says so. */
+export interface Yard {
+  readonly gates: EndpointGates;
+  readonly clock: ManualClock;
+  readonly launched: Launched[];
+  readonly parked: { readonly outgoing: Outgoing; readonly why: string; readonly afterMs: number }[];
+  readonly overflowed: string[];
+  readonly recovered: string[];
+  /** What the sources were told. */
+  readonly told: string[];
+  submit(eventIds: readonly string[], lane?: Lane, endpoint?: Endpoint, parts?: Partial<Outgoing>): void;
+  /** Ends the oldest `count` attempts that have not ended, and lets the gate act on it. */
+  end(result: AttemptResult, count?: number): Promise<void>;
+  inFlight(): readonly Launched[];
+}
+
+export function openYard(
+  parts: {
+    limits?: Partial<ProcessorLimits>;
+    admit?: (endpoint: Endpoint) => Endpoint | null;
+    rateLimiter?: RateLimiter;
+  } = {},
+): Yard {
+  const clock = createManualClock(START_MS);
+  const flying: Launched[] = [];
+  const yard = {
+    clock,
+    launched: [] as Launched[],
+    parked: [] as Yard["parked"],
+    overflowed: [] as string[],
+    recovered: [] as string[],
+    told: [] as string[],
+  };
+  const gates = createEndpointGates({
+    clock,
+    limits: { ...PROCESSOR_LIMITS, ...parts.limits },
+    rateLimiter: parts.rateLimiter ?? createRateLimiter({ clock }),
+    telemetry: silentTelemetry.endpoint,
+    admit: (_outgoing, endpoint) => (parts.admit === undefined ? endpoint : parts.admit(endpoint)),
+    attempt: (outgoing) =>
+      new Promise((resolve) => {
+        const launch = {
+          id: idOf(outgoing),
+          endpointId: outgoing.endpointId,
+          lane: outgoing.lane,
+          atMs: clock.now() - START_MS,
+          end: resolve,
+        };
+        yard.launched.push(launch);
+        flying.push(launch);
+      }),
+    settle: (outgoing) => void yard.told.push(`settled ${idOf(outgoing)}`),
+    park: (outgoing, why, notBeforeMs) => void yard.parked.push({ outgoing, why, afterMs: notBeforeMs - clock.now() }),
+    overflow: (outgoing) => void yard.overflowed.push(idOf(outgoing)),
+    recovered: (_tenant, endpointId) => void yard.recovered.push(endpointId),
+  });
+  return {
+    ...yard,
+    gates,
+    submit(eventIds, lane = "medium", endpoint = endpointOf("ep1"), given = {}) {
+      for (const id of eventIds)
+        gates.submit(outgoingOf(envelopeOf(id, lane), endpoint.id, yard.told, given), endpoint);
+    },
+    async end(result, count = 1) {
+      for (const launch of flying.splice(0, count)) launch.end(result);
+      await clock.settle();
+    },
+    inFlight: () => flying,
+  };
+}
+
+export function ids(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}${index}`);
+}
+
+function idOf(outgoing: Outgoing): string {
+  return outgoing.members[0]?.id ?? "";
+}
