@@ -1,0 +1,111 @@
+/**
+ * Takes one event: claims its keys if it has any, makes it durable in its lane, and only then speaks of it. Without an
+ * Idempotency-Key and an id of its own it costs one append and nothing else.
+ */
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import { envelopeBody, laneOf } from "@posthaste/shared/domain/envelope.ts";
+import { newId } from "@posthaste/shared/domain/id.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
+import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
+import type { Claimed } from "./claim.ts";
+import type { GatewayDeps } from "./deps.ts";
+import type { Draft } from "./draft.ts";
+import type { Flight } from "./flight.ts";
+import { withClaim } from "./claim.ts";
+import { draftFingerprint } from "./draft.ts";
+import { requireInTime } from "./flight.ts";
+
+export interface Acceptance {
+  readonly draft: Draft;
+  readonly tenant: string;
+  readonly traceparent: string | null;
+  /** `?tenant=...` when the caller needs it to find the event again. */
+  readonly tenantSuffix: string;
+  /** Null without an Idempotency-Key. */
+  readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
+  readonly flight: Flight;
+}
+
+/** Key first, then id: the key's answer may be the id's. */
+export function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Promise<Claimed> {
+  const { draft, tenant, idempotency } = acceptance;
+  const own = draft.id;
+  if (idempotency === null && own === null) return appendOne(deps, acceptance, freshId(deps));
+  const claimDeps = { claims: deps.drivers.claims, log: deps.telemetry.log };
+  const withOwnId = (id: string): Promise<Claimed> => {
+    const fingerprint = draftFingerprint(draft, deps.hasher);
+    const request = { tenant, key: `id:${id}`, fingerprint, eventIds: [id] };
+    return withClaim(claimDeps, request, () => appendOne(deps, acceptance, id));
+  };
+  if (idempotency === null) return withOwnId(own ?? freshId(deps));
+  const request = {
+    tenant,
+    key: `key:${idempotency.key}`,
+    fingerprint: idempotency.fingerprint,
+    eventIds: [own ?? freshId(deps)],
+  };
+  return withClaim(claimDeps, request, ([id]) => {
+    assert(id !== undefined, "a claim keeps the ids it was given");
+    return own === null ? appendOne(deps, acceptance, id) : withOwnId(id);
+  });
+}
+
+export function freshId(deps: Pick<GatewayDeps, "clock" | "entropy">): string {
+  return newId("evt", Math.floor(deps.clock.now()), deps.entropy);
+}
+
+export function envelopeOf(
+  draft: Draft,
+  facts: { id: string; tenant: string; nowMs: number; traceparent: string | null; directoryVersion: number },
+): Envelope {
+  const { nowMs } = facts;
+  const isAhead = draft.deliverAtMs !== null && draft.deliverAtMs > nowMs;
+  return {
+    id: facts.id,
+    tenant: facts.tenant,
+    type: draft.type,
+    priority: draft.priority,
+    acceptedAtMs: nowMs,
+    deliverAtMs: isAhead ? draft.deliverAtMs : null,
+    traceparent: facts.traceparent,
+    directoryVersion: facts.directoryVersion,
+    body: envelopeBody({ type: draft.type, timestampMs: draft.timestampMs ?? nowMs, dataText: draft.dataText }),
+  };
+}
+
+/** All or nothing; counted and logged once it is durable. */
+export async function appendEnvelopes(
+  deps: GatewayDeps,
+  envelopes: readonly Envelope[],
+  flight: Flight,
+): Promise<void> {
+  requireInTime(flight);
+  await deps.drivers.lanes.append(envelopes);
+  for (const envelope of envelopes) deps.telemetry.accept.accepted(envelope);
+  deps.drivers.stats.add(
+    envelopes.map((envelope) => ({
+      kind: "accepted",
+      tenant: envelope.tenant,
+      type: envelope.type,
+      lane: laneOf(envelope),
+      atMs: envelope.acceptedAtMs,
+    })),
+  );
+}
+
+/** Ids and lanes need no escapes in JSON. */
+export function acceptedText(envelope: Envelope, tenantSuffix: string): string {
+  const { id } = envelope;
+  return `{"id":"${id}","lane":"${laneOf(envelope)}","status_url":"/v1/events/${id}${tenantSuffix}"}`;
+}
+
+async function appendOne(deps: GatewayDeps, acceptance: Acceptance, id: string): Promise<Claimed> {
+  const { draft, tenant, traceparent, tenantSuffix, flight } = acceptance;
+  const version = deps.drivers.directory.version(tenant);
+  const directoryVersion = version instanceof Promise ? await version : version;
+  const nowMs = Math.floor(deps.clock.now());
+  const envelope = envelopeOf(draft, { id, tenant, nowMs, traceparent, directoryVersion });
+  await appendEnvelopes(deps, [envelope], flight);
+  const answer: StoredAnswer = { status: 202, body: acceptedText(envelope, tenantSuffix) };
+  return { answer, isReplay: false };
+}

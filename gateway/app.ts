@@ -1,0 +1,152 @@
+/**
+ * The gateway: routes gathered on one Hono app, requests bounded in number and time. Only web standards are used, so
+ * that it runs on Bun, Node, Deno and workerd; `main` gives it a server, drivers and the ambient things.
+ */
+import { Hono } from "hono";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { GatewayDeps, GatewayLimits } from "./deps.ts";
+import type { Flight } from "./flight.ts";
+import type { Route } from "./route.ts";
+import type { OpenRoute } from "./routes/health.ts";
+import { createAllowedMethods } from "./allowed-methods.ts";
+import { createFlight, endFlight } from "./flight.ts";
+import { problemResponse, publicError } from "./problem.ts";
+import { walk } from "./route.ts";
+import { apiKeyRoutes } from "./routes/api-keys.ts";
+import { batchRoute } from "./routes/batch.ts";
+import { deadLetterRoutes } from "./routes/dead-letters.ts";
+import { endpointActionRoutes } from "./routes/endpoint-actions.ts";
+import { endpointReadRoutes } from "./routes/endpoint-reads.ts";
+import { endpointReplayRoute } from "./routes/endpoint-replay.ts";
+import { endpointRoutes } from "./routes/endpoints.ts";
+import { eventReadRoutes } from "./routes/event-reads.ts";
+import { publishRoute } from "./routes/events.ts";
+import { healthRoutes } from "./routes/health.ts";
+
+export interface Gateway {
+  /** Answers every request, also the malformed; never rejects. */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** From now on `/readyz` says 503; requests are still answered. */
+  stop(): void;
+}
+
+type App = Hono<{ Bindings: Flight }>;
+
+export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimits }): Gateway {
+  const { clock, limits } = deps;
+  let isStopping = false;
+  let inFlight = 0;
+  const open = healthRoutes(deps, () => isStopping);
+  const app = createApp(deps, createRoutes(deps), open);
+  const openPaths = new Set(open.map(({ path }) => path));
+
+  const answerRequest = (request: Request): Promise<Response> => {
+    const isOpen = openPaths.has(pathOf(request.url));
+    const flight = createFlight();
+    if (!isOpen && inFlight >= limits.inFlightMax) return Promise.resolve(refuseOverload(flight));
+    const startedMs = clock.monotonic();
+    if (!isOpen) inFlight += 1;
+    return new Promise((resolve) => {
+      const finish = (response: Response): void => {
+        report(deps, request, flight, response, clock.monotonic() - startedMs);
+        resolve(response);
+      };
+      const cancel = clock.timer(limits.requestBudgetMs, () => {
+        finish(problemResponse(endFlight(flight, limits.requestBudgetMs), flight.headers));
+      });
+      // The slot is held until the work itself ends, for it is the work that costs memory.
+      void respond(app, request, flight, deps, (response) => {
+        cancel();
+        if (!isOpen) inFlight -= 1;
+        if (!flight.isOver) finish(response);
+      });
+    });
+  };
+  const stop = (): void => {
+    isStopping = true;
+  };
+  return { fetch: answerRequest, stop };
+}
+
+function createRoutes(deps: GatewayDeps): readonly Route[] {
+  return [
+    publishRoute(deps),
+    batchRoute(deps),
+    ...eventReadRoutes(deps),
+    ...endpointRoutes(deps),
+    ...endpointActionRoutes(deps),
+    ...endpointReadRoutes(deps),
+    endpointReplayRoute(deps),
+    ...deadLetterRoutes(deps),
+    ...apiKeyRoutes(deps),
+  ];
+}
+
+/** One handler for each route and none around it: Hono then calls it without composing a chain. */
+function createApp(deps: GatewayDeps, routes: readonly Route[], open: readonly OpenRoute[]): App {
+  const app: App = new Hono<{ Bindings: Flight }>();
+  for (const route of routes) {
+    app.on(route.method, route.path, (c) => {
+      return walk(route, { request: c.req.raw, flight: c.env, param: (name) => c.req.param(name) ?? "" }, deps);
+    });
+  }
+  for (const { path, handle } of open) {
+    app.get(path, (c) => {
+      c.env.route = path;
+      return handle();
+    });
+  }
+  const allowedFor = createAllowedMethods([...routes, ...open.map(({ path }) => ({ method: "GET", path }))]);
+  app.notFound((c) => {
+    const allow = allowedFor(c.req.path);
+    if (allow === null) throw new PosthasteError("not-found", "There is nothing at this path.");
+    if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+    throw new PosthasteError("method-not-allowed", { detail: `This path takes ${allow}.`, headers: { allow } });
+  });
+  app.onError((thrown, c) => crashed(thrown, c.env, deps));
+  return app;
+}
+
+/** Never rejects: what no route has caught is answered here. */
+async function respond(
+  app: App,
+  request: Request,
+  flight: Flight,
+  deps: GatewayDeps,
+  done: (response: Response) => void,
+): Promise<void> {
+  let response: Response;
+  try {
+    response = await app.fetch(request, flight);
+  } catch (thrown) {
+    response = crashed(thrown, flight, deps);
+  }
+  done(response);
+}
+
+function crashed(thrown: unknown, flight: Flight, deps: GatewayDeps): Response {
+  const error = publicError(thrown, deps.telemetry.log, flight.route);
+  flight.code = error.code;
+  return problemResponse(error, {});
+}
+
+function refuseOverload(flight: Flight): Response {
+  flight.code = "overloaded";
+  const detail = "Too many requests are being worked on; send this one again as Retry-After says.";
+  return problemResponse(new PosthasteError("overloaded", { detail, retryAfterS: 1 }), {});
+}
+
+const methods = new Set(["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"]);
+
+function report(deps: GatewayDeps, request: Request, flight: Flight, response: Response, durationMs: number): void {
+  // A method of someone's own making must not become a label of its own.
+  const method = methods.has(request.method) ? request.method : "_OTHER";
+  const { route, code } = flight;
+  deps.telemetry.accept.answered({ method, route, status: response.status, durationMs, code });
+}
+
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const end = url.indexOf("?", start);
+  return url.slice(start, end === -1 ? undefined : end);
+}

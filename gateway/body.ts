@@ -1,0 +1,117 @@
+/**
+ * Reads a request's body within its bound and its time, as the UTF-8 that RFC 8259 section 8.1 demands: decoding is fatal,
+ * for a lenient decoder would write U+FFFD into the event. Then JSON, its depth checked before it is parsed.
+ */
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { scanDepth } from "@posthaste/shared/domain/json-span.ts";
+
+/** Most bytes of a body that manages something (endpoints, keys, replays). */
+export const MANAGEMENT_BYTES_MAX = 64 * 1024;
+
+/** `onTimeout` registers what ends a read that takes too long. */
+export interface BodyReading {
+  readonly request: Request;
+  readonly bytesMax: number;
+  readonly onTimeout: (cancel: () => void) => void;
+}
+
+/** The declared length, null when it is not declared. Refuses a length that is no number or past the bound. */
+export function checkDeclaredLength(request: Request, bytesMax: number): number | null {
+  const declared = request.headers.get("content-length");
+  if (declared === null) return null;
+  const bytes = Number(declared);
+  if (!/^\d{1,15}$/.test(declared)) {
+    const errors = [{ header: "content-length", detail: "must be one whole number of bytes" }];
+    throw new PosthasteError("invalid-header", { detail: "Content-Length is not a number of bytes.", errors });
+  }
+  if (bytes > bytesMax) throw tooLarge(bytesMax);
+  return bytes;
+}
+
+export async function readText(reading: BodyReading): Promise<string> {
+  const { request, bytesMax } = reading;
+  const declared = checkDeclaredLength(request, bytesMax);
+  const isFramed = declared !== null && !request.headers.has("transfer-encoding");
+  const bytes = isFramed ? await readWhole(request) : await readStream(reading);
+  if (bytes.length > bytesMax) throw tooLarge(bytesMax);
+  return decodeUtf8(bytes);
+}
+
+/** Throws `too-deep` and `invalid-json`; a byte order mark is not JSON. */
+export function parseJson(text: string, depthMax: number): unknown {
+  if (!scanDepth(text, depthMax)) {
+    throw new PosthasteError("too-deep", `Objects and lists may stand at most ${depthMax} deep inside one another.`);
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new PosthasteError("invalid-json", describeBroken(text));
+  }
+}
+
+function describeBroken(text: string): string {
+  if (text.trim() === "") return "The body is empty; send one JSON text.";
+  if (text.startsWith("\uFEFF")) return "The body begins with a byte order mark; send JSON without one.";
+  return "The body is not one complete JSON text (RFC 8259).";
+}
+
+function tooLarge(bytesMax: number): PosthasteError {
+  return new PosthasteError("body-too-large", `The body may have at most ${bytesMax} bytes.`);
+}
+
+function brokenOff(cause: unknown): PosthasteError {
+  return new PosthasteError("invalid-json", "The body broke off before its end.", cause);
+}
+
+/** A body whose length is declared: the server in front of us ends it there, so it can be taken in one piece. */
+async function readWhole(request: Request): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await request.arrayBuffer());
+  } catch (cause) {
+    throw brokenOff(cause);
+  }
+}
+
+/** A body of unknown length: no more than the bound is ever held, and the rest is not asked for. */
+async function readStream({ request, bytesMax, onTimeout }: BodyReading): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  if (request.body === null) return new Uint8Array(0);
+  const reader = request.body.getReader();
+  const cancel = (): void => void reader.cancel().catch(() => undefined);
+  onTimeout(cancel);
+  let total = 0;
+  for (;;) {
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      throw brokenOff(cause);
+    });
+    if (done) return joinChunks(chunks, total);
+    total += value.length;
+    if (total > bytesMax) {
+      cancel();
+      throw tooLarge(bytesMax);
+    }
+    chunks.push(value);
+  }
+}
+
+function joinChunks(chunks: readonly Uint8Array[], total: number): Uint8Array {
+  const only = chunks[0];
+  if (chunks.length === 1 && only !== undefined) return only;
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new PosthasteError("invalid-utf8", "The body is not UTF-8; nothing of it was taken.");
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Errors as `application/problem+json` (RFC 9457). A `PosthasteError` says what the caller may know; anything else that
+ * was thrown is a bug of ours, answered 500 `internal` without a word of it and logged.
+ */
+import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
+import { ERRORS, PosthasteError, problemType } from "@posthaste/shared/domain/errors.ts";
+import type { Log } from "@posthaste/shared/telemetry/log.ts";
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly errors?: unknown;
+  /** RateLimit header fields draft, "quota-exceeded". */
+  readonly "violated-policies"?: readonly string[];
+}
+
+/** Seconds a caller is asked to wait when a 503 says nothing better. */
+const RETRY_AFTER_S = 1;
+
+export function problemOf(error: PosthasteError): Problem {
+  const { status, title } = ERRORS[error.code];
+  const { detail, errors } = error.details;
+  return {
+    type: problemType(error.code),
+    title,
+    status,
+    detail,
+    code: error.code,
+    ...(errors === undefined ? {} : { errors }),
+    ...(error.code === "rate-limited" ? { "violated-policies": ["default"] } : {}),
+  };
+}
+
+/** `headers` are those that the answer carries anyway, such as RateLimit. */
+export function problemResponse(error: PosthasteError, headers: Readonly<Record<string, string>>): Response {
+  const problem = problemOf(error);
+  const all: Record<string, string> = {
+    ...headers,
+    ...error.details.headers,
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+  };
+  const retryAfterS = error.details.retryAfterS ?? (problem.status === 503 ? RETRY_AFTER_S : null);
+  if (retryAfterS !== null) all["retry-after"] = String(retryAfterS);
+  if (problem.status === 401) all["www-authenticate"] = "Bearer";
+  return new Response(JSON.stringify(problem), { status: problem.status, headers: all });
+}
+
+/** What may be told of anything that was thrown. */
+export function publicError(thrown: unknown, log: Log, route: string): PosthasteError {
+  if (thrown instanceof PosthasteError) return thrown;
+  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : "something that is not an Error";
+  log.write("error", "request.crashed", { route, error: message });
+  return new PosthasteError("internal", "Something went wrong on our side; it has been logged. Retrying is safe.");
+}

@@ -1,0 +1,88 @@
+/**
+ * Holds input against a schema and says all that is wrong at once: each problem with the JSON pointer (RFC 6901, as URI
+ * fragment) of its field and the remedy. Unknown fields are refused by name.
+ */
+import * as v from "valibot";
+import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+
+/** Problems told at once. */
+const PROBLEMS_MAX = 20;
+
+type Schema = v.GenericSchema;
+
+/** The parsed value. Throws `validation-failed`. */
+export function validate<const S extends Schema>(schema: S, input: unknown): v.InferOutput<S> {
+  const parsed = v.safeParse(schema, input);
+  if (parsed.success && isObject(input)) return parsed.output;
+  throw invalid(parsed.success ? [] : parsed.issues, input);
+}
+
+/** As `validate`, for input whose whole depth is ours: valibot drops these keys of a record without a word. */
+export function validateStrictly<const S extends Schema>(schema: S, input: unknown): v.InferOutput<S> {
+  const problem = silentKey(input, "#");
+  if (problem === null) return validate(schema, input);
+  throw new PosthasteError("validation-failed", { detail: describe([problem]), errors: [problem] });
+}
+
+export function failed(problems: readonly FieldProblem[]): PosthasteError {
+  const errors = problems.slice(0, PROBLEMS_MAX);
+  return new PosthasteError("validation-failed", { detail: describe(errors), errors });
+}
+
+/** RFC 6901 section 6: `~` and `/` are escaped, then percent-encoded where a fragment demands it. */
+export function pointerTo(path: readonly (string | number)[]): string {
+  const steps = path.map(
+    (step) => `/${encodeURIComponent(wellFormed(String(step)).replaceAll("~", "~0").replaceAll("/", "~1"))}`,
+  );
+  return `#${steps.join("")}`;
+}
+
+type Issue = v.BaseIssue<unknown>;
+
+function invalid(issues: readonly Issue[], input: unknown): PosthasteError {
+  if (!isObject(input)) return failed([{ pointer: "#", detail: "must be a JSON object" }]);
+  return failed(issues.map(fieldProblem));
+}
+
+function fieldProblem(issue: Issue): FieldProblem {
+  const path = (issue.path ?? []).map((item) => (typeof item.key === "number" ? item.key : String(item.key)));
+  const pointer = pointerTo(path);
+  if (issue.kind === "schema" && issue.type === "strict_object") {
+    if (issue.expected === "never") return { pointer, detail: "is not a field here; remove it or correct its name" };
+    if (issue.expected === "Object") return { pointer, detail: "must be an object" };
+    return { pointer, detail: "is required" };
+  }
+  return { pointer, detail: issue.message };
+}
+
+function describe(problems: readonly FieldProblem[]): string {
+  const first = problems[0];
+  if (first === undefined) return "The request does not fit the schema.";
+  const where = first.pointer ?? first.header ?? first.parameter ?? "#";
+  const more = problems.length === 1 ? "" : ` (and ${problems.length - 1} more, see errors)`;
+  return `${where === "#" ? "The body" : where} ${first.detail}${more}.`;
+}
+
+function isObject(input: unknown): input is Readonly<Record<string, unknown>> {
+  return typeof input === "object" && input !== null && !Array.isArray(input);
+}
+
+const silentKeys = new Set(["__proto__", "constructor", "prototype"]);
+
+/** The first key that a record schema would drop; depth is bounded by the parser. */
+function silentKey(value: unknown, pointer: string): FieldProblem | null {
+  if (typeof value !== "object" || value === null) return null;
+  for (const [key, member] of Object.entries(value)) {
+    const here = `${pointer}${pointerTo([key]).slice(1)}`;
+    if (silentKeys.has(key)) return { pointer: here, detail: "is not a field here; remove it or correct its name" };
+    const deeper = silentKey(member, here);
+    if (deeper !== null) return deeper;
+  }
+  return null;
+}
+
+/** A lone surrogate has no UTF-8 and would make `encodeURIComponent` throw. */
+function wellFormed(text: string): string {
+  return text.toWellFormed();
+}
