@@ -14,7 +14,7 @@ const FINAL_STATES = DELIVERY_STATES.filter(isFinal)
 /** As `canTransition`, by attempts: nothing leaves a final state, goes back to pending or to an older attempt. */
 const UPSERT_DELIVERY = `
   INSERT INTO deliveries (event, endpoint_id, generation, delivery_id, tenant, accepted_at, state, attempts, updated_at, next_at, reason)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  SELECT id, ?, ?, ?, ?, accepted_at, ?, ?, ?, ?, ? FROM events WHERE tenant = ? AND event_id = ?
   ON CONFLICT (event, endpoint_id, generation) DO UPDATE SET
     state = excluded.state, attempts = excluded.attempts, updated_at = excluded.updated_at,
     next_at = excluded.next_at, reason = excluded.reason
@@ -49,13 +49,14 @@ export function resultOf(row: ResultRow): AttemptResult {
 
 /** The returned function writes one entry; an entry about an event that is not kept (any more) changes nothing. */
 export function createLedgerRecord(database: Database): (entry: LedgerEntry) => void {
-  const findEvent = database.prepare<{ id: number; accepted_at: number }>(
-    "SELECT id, accepted_at FROM events WHERE tenant = ? AND event_id = ?",
+  const findEvent = database.prepare<{ id: number }>(
+    "SELECT id FROM events WHERE tenant = ? AND event_id = ?",
   );
   const insertFanOut = database.prepare("INSERT OR REPLACE INTO fan_outs VALUES (?, ?, ?, ?, ?, ?)");
   const upsertDelivery = database.prepare<{ id: number }>(UPSERT_DELIVERY);
   const findDelivery = database.prepare<{ id: number }>(
-    "SELECT id FROM deliveries WHERE event = ? AND endpoint_id = ? AND generation = ?",
+    `SELECT id FROM deliveries WHERE event = (SELECT id FROM events WHERE tenant = ? AND event_id = ?)
+       AND endpoint_id = ? AND generation = ?`,
   );
   const recordAttempt = createAttemptRecord(database);
 
@@ -73,22 +74,21 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
   }
 
   function recordDelivery(record: DeliveryRecord): void {
-    const event = findEvent.get(record.tenant, record.eventId);
-    if (event === undefined) return;
+    const { tenant, eventId, endpointId, generation } = record;
     const delivery =
       upsertDelivery.get(
-        event.id,
-        record.endpointId,
-        record.generation,
+        endpointId,
+        generation,
         record.deliveryId,
-        record.tenant,
-        event.accepted_at,
+        tenant,
         record.state,
         record.attempt,
         record.atMs,
         record.nextAttemptAtMs,
         record.reason,
-      ) ?? findDelivery.get(event.id, record.endpointId, record.generation);
+        tenant,
+        eventId,
+      ) ?? findDelivery.get(tenant, eventId, endpointId, generation);
     if (record.result === null || delivery === undefined) return;
     if (record.attempt < 1 || record.attempt > ATTEMPTS_MAX) return;
     recordAttempt(delivery.id, record, record.result);
