@@ -49,9 +49,7 @@ export function resultOf(row: ResultRow): AttemptResult {
 
 /** The returned function writes one entry; an entry about an event that is not kept (any more) changes nothing. */
 export function createLedgerRecord(database: Database): (entry: LedgerEntry) => void {
-  const findEvent = database.prepare<{ id: number }>(
-    "SELECT id FROM events WHERE tenant = ? AND event_id = ?",
-  );
+  const findEvent = database.prepare<{ id: number }>("SELECT id FROM events WHERE tenant = ? AND event_id = ?");
   const insertFanOut = database.prepare("INSERT OR REPLACE INTO fan_outs VALUES (?, ?, ?, ?, ?, ?)");
   const upsertDelivery = database.prepare<{ id: number }>(UPSERT_DELIVERY);
   const findDelivery = database.prepare<{ id: number }>(
