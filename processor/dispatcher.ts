@@ -187,20 +187,21 @@ async function goUnlessCompleted(
   else go(single, endpoint);
 }
 
-/** Members of a group are recorded together, so the first speaks for all. A ledger that fails costs a repeat. */
+/**
+ * A group is over when each of its members is: after a crash members regroup, and the first may have been delivered in
+ * other company. When one is not, the whole group goes out again. A ledger that fails costs a repeat.
+ */
 async function isCompleted(deps: DispatcherDeps, outgoing: Outgoing, attempt: number): Promise<boolean> {
-  const subject = subjectOf(outgoing);
+  const { tenant, endpointId, generation, members } = outgoing;
   // What was settled a moment ago is not in the ledger before it is written.
   deps.settlements.flush();
   try {
-    const { tenant, endpointId, generation } = outgoing;
-    const wasMade = await deps.ledger.isCompleted(
-      { tenant, eventId: subject.eventId, endpointId, generation },
-      attempt,
-    );
-    if (wasMade) deps.telemetry.repeatSkipped(subject);
-    return wasMade;
+    for (const { id: eventId } of members) {
+      if (!(await deps.ledger.isCompleted({ tenant, eventId, endpointId, generation }, attempt))) return false;
+    }
   } catch {
     return false;
   }
+  deps.telemetry.repeatSkipped(subjectOf(outgoing));
+  return true;
 }

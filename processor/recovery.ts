@@ -79,7 +79,8 @@ async function bringBack(deps: RecoveryDeps, tenant: string, endpointId: string)
       await deps.retryQueue.schedule(
         rows.toReversed().map((letter, index) => again(letter, startMs + Math.floor((count + index) * spacingMs))),
       );
-      await deps.deadLetters.remove(rows.map(({ id }) => id));
+      // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
+      if (!(await deps.persist("remove held", () => deps.deadLetters.remove(rows.map(({ id }) => id))))) return;
       count += rows.length;
     }
   }

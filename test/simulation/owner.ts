@@ -1,0 +1,106 @@
+/** Owners of endpoints: they create, pause, resume, rotate and delete, and replay what lies in the dead letters. */
+import type { Model, Slot } from "./model.ts";
+import type { Actor } from "./publisher.ts";
+import type { OwnerOp, Scenario } from "./scenario.ts";
+
+export function startOwners(actor: Actor, scenario: Scenario): void {
+  for (const slot of actor.model.slots) {
+    actor.clock.timer(slot.createAtMs, () => void own(actor, slot));
+  }
+  for (const atMs of scenario.replaysAtMs) actor.clock.timer(atMs, () => void replaySome(actor));
+}
+
+/** Everything an owner does to one endpoint, one after the other. */
+async function own(actor: Actor, slot: Slot): Promise<void> {
+  const { clock, client } = actor;
+  const never = new AbortController().signal;
+  const startMs = clock.now() - slot.createAtMs;
+  const body = creationOf(slot);
+  slot.hasUnknownSecret = true;
+  const reply = await client.call({ method: "POST", path: "/v1/endpoints", body });
+  // Asked once: a repeat would be another endpoint. Without the answer it is one that nobody waits for.
+  if (reply?.status !== 201) {
+    if (reply !== null && reply.status < 500) actor.trace.breach("honest answers", `creation refused: ${reply.text}`);
+    return;
+  }
+  const created = JSON.parse(reply.text) as { id: string; secret: string };
+  slot.id = created.id;
+  slot.secrets.push(created.secret);
+  slot.hasUnknownSecret = false;
+  slot.createdAtMs = clock.now();
+  for (const { atMs, op } of slot.ops) {
+    const waitMs = startMs + atMs - clock.now();
+    if (waitMs > 0) await clock.sleep(waitMs, never);
+    if (!(await perform(actor, slot, op)) || op === "delete") return;
+  }
+}
+
+/** At the end: whatever can be brought back is. */
+export async function heal(actor: Actor): Promise<void> {
+  for (const slot of actor.model.slots) {
+    if (slot.id === null || slot.done.some(({ op }) => op === "delete")) continue;
+    await perform(actor, slot, "enable");
+    await perform(actor, slot, "resume");
+  }
+}
+
+async function perform(actor: Actor, slot: Slot, op: OwnerOp): Promise<boolean> {
+  const { clock, client, trace } = actor;
+  const path = `/v1/endpoints/${slot.id}`;
+  const query = `?tenant=${slot.tenant}`;
+  const done = { op, issuedAtMs: clock.now(), ackedAtMs: null as number | null };
+  slot.done.push(done);
+  if (op === "rotate") slot.hasUnknownSecret = true;
+  const reply = await client.insist(
+    op === "rotate"
+      ? { method: "POST", path: `${path}/rotate-secret${query}`, body: "{}" }
+      : op === "delete"
+        ? { method: "DELETE", path: `${path}${query}` }
+        : { method: "PATCH", path: `${path}${query}`, body: patches[op] },
+  );
+  if (reply === null) return false;
+  const isDone = reply.status >= 200 && reply.status <= 299;
+  // A repeated DELETE whose first answer was lost finds nothing.
+  if (!isDone && !(op === "delete" && reply.status === 404)) {
+    trace.breach("honest answers", `${op} of ${slot.id} refused: ${reply.status} ${reply.text}`);
+    return false;
+  }
+  done.ackedAtMs = clock.now();
+  if (op === "rotate") slot.secrets.push((JSON.parse(reply.text) as { secret: string }).secret);
+  return true;
+}
+
+const patches = {
+  pause: '{"paused":true}',
+  resume: '{"paused":false}',
+  enable: '{"disabled":false}',
+} as const satisfies Partial<Record<OwnerOp, string>>;
+
+function creationOf({ url, tenant, eventTypes, retry, rateLimit, batch, isPausedAtFirst }: Slot): string {
+  return JSON.stringify({
+    url,
+    tenant,
+    event_types: eventTypes,
+    ...(retry === null ? {} : { retry }),
+    ...(rateLimit === null ? {} : { rate_limit: rateLimit }),
+    ...(batch === null ? {} : { batch }),
+    ...(isPausedAtFirst ? { paused: true } : {}),
+  });
+}
+
+interface ListedLetter {
+  readonly id: string;
+  readonly event_id: string;
+  readonly endpoint_id: string;
+}
+
+/** Replays a few dead letters, each once. */
+async function replaySome({ client, chance, clock, model }: Actor & { model: Model }): Promise<void> {
+  const reply = await client.insist({ method: "GET", path: "/v1/dead-letters?tenant=*&limit=10" });
+  if (reply?.status !== 200) return;
+  for (const { id, event_id, endpoint_id } of (JSON.parse(reply.text) as { data: readonly ListedLetter[] }).data) {
+    if (chance.isTrue(0.5)) continue;
+    model.replays.push({ deliveryId: id, eventId: event_id, endpointId: endpoint_id, issuedAtMs: clock.now() });
+    await client.call({ method: "POST", path: `/v1/dead-letters/${id}/replay?tenant=*`, body: "{}" });
+  }
+}

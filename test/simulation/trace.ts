@@ -1,0 +1,44 @@
+/** What happened in a simulated world, line by line: hashed as a whole, the last lines kept to be read. */
+import { createHash } from "node:crypto";
+
+export interface Trace {
+  /** One event of the world; part of the hash. */
+  note(line: string): void;
+  /** A breach of a promise; the first ones are kept. */
+  breach(invariant: string, detail: string): void;
+  breaches(): readonly string[];
+  /** The lines kept, oldest first. */
+  tail(): readonly string[];
+  lineCount(): number;
+  /** Hex; call it once, at the end. */
+  hash(): string;
+}
+
+const BREACHES_KEPT = 10;
+
+export function createTrace(options: { readonly now: () => number; readonly linesKept: number }): Trace {
+  const hash = createHash("sha256");
+  const breaches: string[] = [];
+  let lines: string[] = [];
+  let count = 0;
+
+  function note(line: string): void {
+    const full = `${(options.now() / 1000).toFixed(3).padStart(12)}  ${line}`;
+    hash.update(full);
+    lines.push(full);
+    count++;
+    if (lines.length >= 2 * options.linesKept) lines = lines.slice(-options.linesKept);
+  }
+
+  return {
+    note,
+    breach(invariant, detail) {
+      note(`BREACH of ${invariant}: ${detail}`);
+      if (breaches.length < BREACHES_KEPT) breaches.push(`${invariant}: ${detail}`);
+    },
+    breaches: () => breaches,
+    tail: () => lines.slice(-options.linesKept),
+    lineCount: () => count,
+    hash: () => hash.digest("hex"),
+  };
+}

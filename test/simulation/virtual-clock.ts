@@ -1,0 +1,198 @@
+/**
+ * Time of a simulated world. Whatever waits (timers, `soon`, network, clients) is one callback on one heap; `step` runs
+ * the next. Among callbacks due at the same millisecond chance decides, so a seed explores one interleaving.
+ */
+import type { Cancel, Clock, Deadline } from "@posthaste/shared/lib/ambient.ts";
+import { DeadlineExceeded } from "@posthaste/shared/lib/ambient.ts";
+import type { Chance } from "./chance.ts";
+
+export interface VirtualClock extends Clock {
+  /** Runs the callback that is due next, at its own time. False when nothing waits. */
+  step(): boolean;
+  /** When the next callback is due; null when nothing waits. */
+  nextDueAtMs(): number | null;
+  /** Milliseconds since the world began. */
+  elapsedMs(): number;
+  /** The clock of one process. */
+  forProcess(): ProcessClock;
+}
+
+export interface ProcessClock extends Clock {
+  /** Nothing that this process waits for happens any more. */
+  kill(): void;
+  /** When its timers are due, in ms from now. */
+  pendingMs(): readonly number[];
+}
+
+interface Timer {
+  readonly dueAtMs: number;
+  readonly tie: number;
+  readonly callback: () => void;
+  isCancelled: boolean;
+}
+
+type Basics = Pick<Clock, "now" | "monotonic" | "timer" | "soon">;
+
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export function createVirtualClock(options: { readonly startMs: number; readonly chance: Chance }): VirtualClock {
+  const { startMs, chance } = options;
+  const heap = createHeap();
+  let elapsedMs = 0;
+
+  function add(ms: number, callback: () => void): Timer {
+    const dueAtMs = elapsedMs + Math.ceil(Math.min(Math.max(0, ms), TIMER_MS_MAX));
+    const timer: Timer = { dueAtMs, tie: chance.fraction(), callback, isCancelled: false };
+    heap.push(timer);
+    return timer;
+  }
+
+  const basics: Basics = {
+    now: () => startMs + elapsedMs,
+    monotonic: () => elapsedMs,
+    timer(ms, callback) {
+      const timer = add(ms, callback);
+      return () => void (timer.isCancelled = true);
+    },
+    soon: (callback) => void add(0, callback),
+  };
+
+  return {
+    ...withWaits(basics),
+    elapsedMs: () => elapsedMs,
+    nextDueAtMs: () => {
+      const next = heap.peek();
+      return next === undefined ? null : startMs + next.dueAtMs;
+    },
+    step() {
+      const next = heap.pop();
+      if (next === undefined) return false;
+      elapsedMs = Math.max(elapsedMs, next.dueAtMs);
+      next.callback();
+      return true;
+    },
+    forProcess: () => createProcessClock(add, basics),
+  };
+}
+
+function createProcessClock(add: (ms: number, callback: () => void) => Timer, world: Basics): ProcessClock {
+  const own = new Set<Timer>();
+  let isAlive = true;
+  const begin = (ms: number, callback: () => void): Cancel => {
+    if (!isAlive) return () => undefined;
+    const timer = add(ms, () => {
+      own.delete(timer);
+      callback();
+    });
+    own.add(timer);
+    return () => {
+      timer.isCancelled = true;
+      own.delete(timer);
+    };
+  };
+  return {
+    ...withWaits({ ...world, timer: begin, soon: (callback) => void begin(0, callback) }),
+    kill() {
+      isAlive = false;
+      for (const timer of own) timer.isCancelled = true;
+      own.clear();
+    },
+    pendingMs: () => [...own].map(({ dueAtMs }) => dueAtMs - world.monotonic()),
+  };
+}
+
+function withWaits(basics: Basics): Clock {
+  return {
+    ...basics,
+    sleep(ms, signal) {
+      return new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason as Error);
+        const stop = (): void => {
+          cancel();
+          reject(signal.reason as Error);
+        };
+        const cancel = basics.timer(ms, () => {
+          signal.removeEventListener("abort", stop);
+          resolve();
+        });
+        signal.addEventListener("abort", stop, { once: true });
+      });
+    },
+    deadline: (ms, parent) => startDeadline(basics, ms, parent),
+  };
+}
+
+function startDeadline(basics: Basics, ms: number, parent?: AbortSignal): Deadline {
+  const controller = new AbortController();
+  let cancel: Cancel = () => undefined;
+  const follow = (): void => end(parent?.reason);
+  const dispose = (): void => {
+    cancel();
+    parent?.removeEventListener("abort", follow);
+  };
+  const end = (reason: unknown): void => {
+    dispose();
+    controller.abort(reason);
+  };
+  if (parent?.aborted === true) {
+    end(parent.reason);
+  } else {
+    cancel = basics.timer(ms, () => end(new DeadlineExceeded(ms)));
+    parent?.addEventListener("abort", follow, { once: true });
+  }
+  return { signal: controller.signal, [Symbol.dispose]: dispose };
+}
+
+/** A binary heap, earliest first; what was cancelled is passed over when it comes to the top. */
+function createHeap() {
+  const items: Timer[] = [];
+  const isBefore = (left: Timer, right: Timer): boolean =>
+    left.dueAtMs < right.dueAtMs || (left.dueAtMs === right.dueAtMs && left.tie < right.tie);
+
+  function swap(left: number, right: number): void {
+    const [one, other] = [items[left], items[right]];
+    if (one === undefined || other === undefined) return;
+    items[left] = other;
+    items[right] = one;
+  }
+
+  function isOrdered(parent: number, child: number): boolean {
+    const [upper, lower] = [items[parent], items[child]];
+    return upper === undefined || lower === undefined || !isBefore(lower, upper);
+  }
+
+  function removeFirst(): Timer | undefined {
+    const first = items[0];
+    swap(0, items.length - 1);
+    items.pop();
+    for (let at = 0; ;) {
+      const left = 2 * at + 1;
+      const child = isOrdered(left, left + 1) ? left : left + 1;
+      if (child >= items.length || isOrdered(at, child)) return first;
+      swap(at, child);
+      at = child;
+    }
+  }
+
+  function dropCancelled(): void {
+    while (items[0]?.isCancelled === true) removeFirst();
+  }
+
+  return {
+    push(timer: Timer): void {
+      let at = items.push(timer) - 1;
+      while (at > 0 && !isOrdered((at - 1) >> 1, at)) {
+        swap(at, (at - 1) >> 1);
+        at = (at - 1) >> 1;
+      }
+    },
+    peek(): Timer | undefined {
+      dropCancelled();
+      return items[0];
+    },
+    pop(): Timer | undefined {
+      dropCancelled();
+      return removeFirst();
+    },
+  };
+}
