@@ -13,7 +13,9 @@ import type { EndpointGates } from "./endpoint-gate.ts";
 import type { LowGroups, Source } from "./low-groups.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Persist } from "./persistence.ts";
+import type { Settle } from "./settle.ts";
 import type { Settlements } from "./settlements.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import { fanOut } from "./fan-out.ts";
 import { subjectOf } from "./outgoing.ts";
@@ -38,6 +40,7 @@ export interface DispatcherDeps {
   readonly groups: Pick<LowGroups, "add">;
   /** For a delivery that comes fresh from its fan-out. */
   readonly begin: Go;
+  readonly missed: Settle["missed"];
   readonly persist: Persist;
   readonly telemetry: DeliveryTelemetry;
 }
@@ -83,16 +86,38 @@ async function postpone(deps: DispatcherDeps, envelope: Envelope, notBeforeMs: n
     members: [envelope],
     group: null,
   } as const;
-  if (await deps.persist("deliver-at", () => deps.retryQueue.schedule([entry]))) source.done();
-  else source.handBack();
+  let isFull = false;
+  const isDone = await deps.persist("deliver-at", async () => {
+    try {
+      await deps.retryQueue.schedule([entry]);
+    } catch (error) {
+      if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
+      isFull = true;
+    }
+  });
+  if (!isDone) source.handBack();
+  else if (isFull) await holdBack(deps, envelope, source);
+  else source.done();
 }
+
+/** The retry queue is full: fanned out now, and kept in the dead-letter record until there is room and it is due. */
+async function holdBack(deps: DispatcherDeps, envelope: Envelope, source: Source): Promise<void> {
+  const keep = (outgoing: Outgoing) => void deps.missed(outgoing, "backlog", "the retry queue is full");
+  const known = deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
+  const held = { ...source, isRepeat: false, isGrouped: false };
+  if (known instanceof Promise) await spreadWhenKnown(deps, keep, envelope, known, held);
+  else spread(deps, keep, envelope, known, held);
+}
+
+/** `isGrouped` false: a LOW delivery goes its way alone, whatever its endpoint takes. */
+type Spreading = Source & { readonly isRepeat: boolean; readonly isGrouped?: boolean };
 
 async function spreadWhenKnown(
   deps: DispatcherDeps,
   begin: Dispatcher["submit"],
   envelope: Envelope,
   asked: Promise<TenantEndpoints>,
-  source: Source & { isRepeat: boolean },
+  source: Spreading,
 ): Promise<void> {
   let asking: TenantEndpoints | Promise<TenantEndpoints> | null = asked;
   let known: TenantEndpoints | null = null;
@@ -110,7 +135,7 @@ function spread(
   begin: Dispatcher["submit"],
   envelope: Envelope,
   known: TenantEndpoints,
-  source: Source & { isRepeat: boolean },
+  source: Spreading,
 ): void {
   const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
@@ -131,7 +156,7 @@ function spread(
       done: shared.done,
       handBack: shared.handBack,
     };
-    if (lane === "low" && endpoint.batch !== null) {
+    if (lane === "low" && endpoint.batch !== null && source.isGrouped !== false) {
       void group(deps, outgoing, endpoint, source.isRepeat);
     } else {
       begin(outgoing, endpoint, source.isRepeat);

@@ -98,7 +98,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   const begin = createBegin({ clock, entropy, gates, settle });
   const groups = createLowGroups({ clock, hasher, submit: begin });
   const telling = { clock, directory, ledger, settlements, retryQueue, telemetry: telemetry.delivery };
-  const dispatcher = createDispatcher({ ...telling, gates, groups, begin, persist });
+  const dispatcher = createDispatcher({ ...telling, gates, groups, begin, missed: settle.missed, persist });
   return { dispatcher, gates, groups, lookup, persist, recovery, settle, settlements };
 }
 

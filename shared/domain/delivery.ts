@@ -49,9 +49,9 @@ const nextStates = {
   delivered: [],
   dead: [],
   filtered: [],
-  paused: ["retrying", "delivered", "dead", "disabled", "backlog", "expired"],
-  disabled: ["retrying", "delivered", "dead", "paused", "backlog", "expired"],
-  backlog: ["retrying", "delivered", "dead", "paused", "disabled", "expired"],
+  paused: ["pending", "retrying", "delivered", "dead", "disabled", "backlog", "expired"],
+  disabled: ["pending", "retrying", "delivered", "dead", "paused", "backlog", "expired"],
+  backlog: ["pending", "retrying", "delivered", "dead", "paused", "disabled", "expired"],
   expired: [],
 } as const satisfies Record<DeliveryState, readonly DeliveryState[]>;
 

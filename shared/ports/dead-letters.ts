@@ -1,6 +1,7 @@
 /**
  * The record of deliveries that will not be made without someone's doing: dead, paused, disabled, backlog, expired.
- * Durable when `append` resolves, idempotent by delivery id, bodies included. Lists are newest first.
+ * Durable when `append` resolves, idempotent by delivery id, bodies included. Lists are newest first. Bounded in bytes:
+ * past the bound the oldest letters of the tenant that keeps most are dropped, and the ledger shows them as expired.
  */
 import type { DeliveryKey, MissedState } from "../domain/delivery.ts";
 import type { Envelope } from "../domain/envelope.ts";

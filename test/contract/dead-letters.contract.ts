@@ -176,25 +176,54 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     assert.equal(await harness.drivers.deadLetters.find("dlv_1"), null);
   });
 
-  test(`${name} dead letters: past the bound append() throws overloaded and nothing that is kept is lost`, async () => {
+  test(`${name} dead letters: past the bound the oldest of the tenant that keeps most make room, also after a crash`, async () => {
     await using harness = await open({ deadLetterBytesMax: 1000 });
-    const big = (id: string) =>
-      sampleLetter(id, { envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(400) }) });
-    await harness.drivers.deadLetters.append([big("dlv_a"), big("dlv_b")]);
-    await assert.rejects(harness.drivers.deadLetters.append([big("dlv_c")]), withCode("overloaded"));
-    assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 2);
+    const big = (id: string, tenant: string, atMs: number) => {
+      const envelope = sampleEnvelope(`evt_${id}`, { tenant, body: new Uint8Array(300) });
+      return sampleLetter(id, { tenant, envelope, atMs });
+    };
+    const { deadLetters } = harness.drivers;
+    await deadLetters.append([big("dlv_quiet", "quiet", 1), big("dlv_a", TENANT, 2), big("dlv_b", TENANT, 3)]);
+    await deadLetters.append([big("dlv_c", TENANT, 4)]);
+    assert.deepEqual(await idsOf(harness, EVERYTHING), ["dlv_c", "dlv_b", "dlv_quiet"]);
+    await harness.reopen();
+    await harness.drivers.deadLetters.append([big("dlv_d", TENANT, 5)]);
+    assert.deepEqual(await idsOf(harness, EVERYTHING), ["dlv_d", "dlv_c", "dlv_quiet"]);
+    assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 3);
   });
 
-  test(`${name} dead letters: remove() makes room under the bound, also after a crash`, async () => {
-    await using harness = await open({ deadLetterBytesMax: 1000 });
-    const big = (id: string) =>
-      sampleLetter(id, { envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(400) }) });
-    await harness.drivers.deadLetters.append([big("dlv_a"), big("dlv_b")]);
-    await harness.reopen();
-    await assert.rejects(harness.drivers.deadLetters.append([big("dlv_c")]), withCode("overloaded"));
-    await harness.drivers.deadLetters.remove(["dlv_a"]);
-    await harness.drivers.deadLetters.append([big("dlv_c")]);
-    assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 2);
+  test(`${name} dead letters: what had to make room shows as expired in the ledger, with the reason`, async () => {
+    await using harness = await open({ deadLetterBytesMax: 500 });
+    const { deadLetters, lanes, ledger } = harness.drivers;
+    for (const [index, id] of ["evt_first", "evt_second"].entries()) {
+      const envelope = sampleEnvelope(id, { body: new Uint8Array(300) });
+      const letter = sampleLetter(`dlv_${id}`, { envelope, eventId: id, atMs: index + 1 });
+      await lanes.append([envelope]);
+      ledger.record([
+        {
+          kind: "delivery",
+          delivery: {
+            tenant: letter.tenant,
+            eventId: id,
+            endpointId: letter.endpointId,
+            generation: letter.generation,
+            deliveryId: letter.id,
+            eventType: envelope.type,
+            atMs: index + 1,
+            state: "dead",
+            attempt: 1,
+            result: null,
+            groupId: null,
+            nextAttemptAtMs: null,
+            reason: "answered 500",
+          },
+        },
+      ]);
+      await deadLetters.append([letter]);
+    }
+    const { rows } = await ledger.deliveries({ tenant: TENANT }, 10, null);
+    assert.deepEqual(rows.map(({ state }) => state).toSorted(), ["dead", "expired"]);
+    assert.match(rows.find(({ state }) => state === "expired")?.reason ?? "", /at most 500 bytes/);
   });
 
   test(`${name} dead letters: they outlive the ledger's entry of their event`, async () => {

@@ -1,5 +1,4 @@
 /** The dead-letter record: one table with its own copies of the bodies, listed by index, bounded in bytes. */
-import { PosthasteError } from "../../domain/errors.ts";
 import type { MissedState } from "../../domain/delivery.ts";
 import { assert } from "../../lib/assert.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../ports/dead-letters.ts";
@@ -11,7 +10,7 @@ import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
-/** Bodies kept at most; past it `append` throws, so that nothing is lost in silence. */
+/** Bodies kept at most; past it the oldest letters of the tenant that keeps most make room. */
 export const DEAD_LETTER_BYTES_MAX = 4 * 1024 ** 3;
 
 interface LetterRow extends EnvelopeRow {
@@ -41,27 +40,19 @@ export function createDeadLetters(options: {
 }): DeadLetters {
   const { database, writer, bytesMax = DEAD_LETTER_BYTES_MAX } = options;
   const rows = createLetterRows(database);
+  const makeRoom = createRoomMaker(database, bytesMax);
   const find = database.prepare<LetterRow>(`SELECT ${COLUMNS} FROM dead_letters e WHERE e.delivery_id = ?`);
-  let bytesKept = rows.bytesFound;
-  let bytesReserved = 0;
+  const countAll = database.prepare<{ letters: number }>("SELECT letters FROM dead_letter_totals WHERE tenant = ''");
 
   return {
     async append(letters) {
       if (letters.length === 0) return;
       const bytes = letters.reduce((sum, { envelope }) => sum + envelope.body.length, 0);
-      if (bytesKept + bytesReserved + bytes > bytesMax) throw full(bytesMax);
-      bytesReserved += bytes;
-      try {
-        await writer.write(
-          () => rows.insertAll(letters),
-          bytes,
-          (added) => {
-            bytesKept += added;
-          },
-        );
-      } finally {
-        bytesReserved -= bytes;
-      }
+      const write = (): void => {
+        rows.insertAll(letters);
+        makeRoom();
+      };
+      await writer.write(write, bytes);
     },
     async find(id) {
       const row = find.get(id);
@@ -77,15 +68,11 @@ export function createDeadLetters(options: {
     },
     async remove(ids) {
       if (ids.length === 0) return;
-      await writer.write(
-        () => rows.removeAll(ids),
-        0,
-        (bytes) => {
-          bytesKept -= bytes;
-        },
-      );
+      await writer.write(() => rows.removeAll(ids), 0);
     },
     async count(filter) {
+      // Asked at each collection of metrics, and answered without reading the letters.
+      if (filter.tenant === null && Object.keys(filter).length === 1) return countAll.get()?.letters ?? 0;
       const { where, values } = conditionsOf(filter);
       const row = database
         .prepare<{ count: number }>(`SELECT count(*) AS count FROM dead_letters e ${where}`)
@@ -98,26 +85,43 @@ export function createDeadLetters(options: {
 
 function createLetterRows(database: Database) {
   const upsert = database.prepare(UPSERT);
-  const isThere = database.prepare<{ id: number }>("SELECT id FROM dead_letters WHERE delivery_id = ?");
-  const remove = database.prepare<{ bytes: number }>(
-    "DELETE FROM dead_letters WHERE delivery_id = ? RETURNING length(body) AS bytes",
-  );
-  const sql = "SELECT sum(length(body)) AS bytes, max(id) AS id FROM dead_letters";
-  const found = database.prepare<{ bytes: number | null; id: number | null }>(sql).get();
-  let idLast = found?.id ?? 0;
+  const remove = database.prepare("DELETE FROM dead_letters WHERE delivery_id = ?");
+  let idLast = database.prepare<{ id: number | null }>("SELECT max(id) AS id FROM dead_letters").get()?.id ?? 0;
   return {
-    bytesFound: found?.bytes ?? 0,
-    /** The bytes that came in addition. */
-    insertAll(letters: readonly DeadLetter[]): number {
-      let bytes = 0;
-      for (const letter of letters) {
-        if (isThere.get(letter.id) === undefined) bytes += letter.envelope.body.length;
-        upsert.run(...valuesOf(++idLast, letter));
-      }
-      return bytes;
+    insertAll(letters: readonly DeadLetter[]): void {
+      for (const letter of letters) upsert.run(...valuesOf(++idLast, letter));
     },
-    /** The bytes that went. */
-    removeAll: (ids: readonly string[]): number => ids.reduce((sum, id) => sum + (remove.get(id)?.bytes ?? 0), 0),
+    removeAll(ids: readonly string[]): void {
+      for (const id of ids) remove.run(id);
+    },
+  };
+}
+
+/**
+ * Drops letters until the bound holds again: always the oldest of the tenant that keeps most, so that one tenant's flood
+ * costs no other a letter and stops nobody's deliveries. The ledger shows what was dropped as expired, and why.
+ */
+function createRoomMaker(database: Database, bytesMax: number): () => void {
+  const total = database.prepare<{ bytes: number }>("SELECT bytes FROM dead_letter_totals WHERE tenant = ''");
+  const fullest = database.prepare<{ tenant: string }>(
+    "SELECT tenant FROM dead_letter_totals WHERE tenant <> '' ORDER BY bytes DESC LIMIT 1",
+  );
+  const dropOldest = database.prepare<{ event_id: string; endpoint_id: string; generation: number }>(
+    `DELETE FROM dead_letters WHERE id = (SELECT id FROM dead_letters WHERE tenant = ? ORDER BY at, id LIMIT 1)
+     RETURNING event_id, endpoint_id, generation`,
+  );
+  const expire = database.prepare(
+    `UPDATE deliveries SET state = 'expired', next_at = NULL, reason = ?
+     WHERE event = (SELECT id FROM events WHERE tenant = ? AND event_id = ?) AND endpoint_id = ? AND generation = ?`,
+  );
+  const reason = `dropped from the dead letters, which keep at most ${bytesMax} bytes; it was the tenant's oldest`;
+  return () => {
+    while ((total.get()?.bytes ?? 0) > bytesMax) {
+      const tenant = fullest.get()?.tenant;
+      const letter = tenant === undefined ? undefined : dropOldest.get(tenant);
+      assert(tenant !== undefined && letter !== undefined, "what is over the bound is some tenant's");
+      expire.run(reason, tenant, letter.event_id, letter.endpoint_id, letter.generation);
+    }
   };
 }
 
@@ -172,11 +176,4 @@ function letterOf(row: LetterRow): DeadLetter {
     atMs: row.at,
     envelope: envelopeOf(row),
   };
-}
-
-function full(bytesMax: number): PosthasteError {
-  return new PosthasteError("overloaded", {
-    detail: `The dead-letter record holds its ${bytesMax} bytes. Replay or delete some of it.`,
-    retryAfterS: 60,
-  });
 }

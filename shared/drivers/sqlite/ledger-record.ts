@@ -1,11 +1,14 @@
 /** Writes what became of events: the operations behind `Ledger.record`. Each runs within one operation of the writer. */
-import { isFinal, DELIVERY_STATES } from "../../domain/delivery.ts";
+import { DELIVERY_STATES, HELD_STATES, isFinal } from "../../domain/delivery.ts";
 import { ATTEMPTS_MAX } from "../../domain/retry-policy.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { DeliveryRecord, FanOut, LedgerEntry } from "../../ports/ledger.ts";
 import { FAN_OUT_IDS_MAX } from "../../ports/ledger.ts";
 import type { AttemptResult } from "../../domain/attempt.ts";
 import type { Database } from "./database.ts";
+
+/** What may turn to pending: nothing was attempted, or it was held back. */
+const OPEN_STATES = ["pending", ...HELD_STATES].map((state) => `'${state}'`).join(", ");
 
 const FINAL_STATES = DELIVERY_STATES.filter(isFinal)
   .map((state) => `'${state}'`)
@@ -18,7 +21,7 @@ const UPSERT_DELIVERY = `
   ON CONFLICT (event, endpoint_id, generation) DO UPDATE SET
     state = excluded.state, attempts = excluded.attempts, updated_at = excluded.updated_at,
     next_at = excluded.next_at, reason = excluded.reason
-  WHERE excluded.attempts >= attempts AND state NOT IN (${FINAL_STATES}) AND (excluded.state <> 'pending' OR state = 'pending')
+  WHERE excluded.attempts >= attempts AND state NOT IN (${FINAL_STATES}) AND (excluded.state <> 'pending' OR state IN (${OPEN_STATES}))
   RETURNING id`;
 
 /** Columns of `attempts` that hold an attempt's result. */

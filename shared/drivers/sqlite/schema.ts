@@ -79,6 +79,22 @@ export const SCHEMA_STEPS: readonly string[] = [
   CREATE INDEX dead_letters_by_tenant ON dead_letters (tenant, at, id);
   CREATE INDEX dead_letters_by_endpoint ON dead_letters (endpoint_id, at, id);
   CREATE INDEX dead_letters_by_event ON dead_letters (event_id, at, id);
+  -- Kept by the triggers in the same transaction as the letters; tenant '' is the sum of all.
+  CREATE TABLE dead_letter_totals (
+    tenant TEXT PRIMARY KEY,
+    letters INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+  ) WITHOUT ROWID, STRICT;
+  CREATE INDEX dead_letter_totals_by_bytes ON dead_letter_totals (bytes);
+  CREATE TRIGGER dead_letters_in AFTER INSERT ON dead_letters BEGIN
+    INSERT INTO dead_letter_totals VALUES (NEW.tenant, 1, length(NEW.body)), ('', 1, length(NEW.body))
+      ON CONFLICT (tenant) DO UPDATE SET letters = letters + 1, bytes = bytes + excluded.bytes;
+  END;
+  CREATE TRIGGER dead_letters_out AFTER DELETE ON dead_letters BEGIN
+    UPDATE dead_letter_totals SET letters = letters - 1, bytes = bytes - length(OLD.body)
+      WHERE tenant IN (OLD.tenant, '');
+    DELETE FROM dead_letter_totals WHERE tenant = OLD.tenant AND letters = 0;
+  END;
 
   CREATE TABLE fan_outs (
     event INTEGER PRIMARY KEY,
