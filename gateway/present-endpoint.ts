@@ -1,4 +1,7 @@
-/** Endpoints as the API shows them: without their secrets, which are told at creation and rotation alone. */
+/**
+ * Endpoints as the API shows them: without their secrets, which are told at creation and rotation alone, and without
+ * the values of their headers, which carry passwords and tokens.
+ */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import type { EndpointStats } from "@posthaste/shared/ports/stats.ts";
@@ -12,7 +15,7 @@ export function endpointView(endpoint: Endpoint): object {
     url: endpoint.url,
     event_types: endpoint.eventTypes,
     description: endpoint.description,
-    headers: endpoint.headers,
+    headers: Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, "***"])),
     retry: endpoint.retry ?? DEFAULT_RETRY_POLICY,
     rate_limit: rateLimit === null ? null : { limit: rateLimit.limit, window_ms: rateLimit.windowMs },
     batch: batch === null ? null : { max_events: batch.maxEvents, max_wait_ms: batch.maxWaitMs },

@@ -1,6 +1,9 @@
-/** The row of an endpoint: settings as JSON, since no query looks into them; secrets sealed, bound to the endpoint. */
+/**
+ * The row of an endpoint: settings as JSON, since no query looks into them; what is secret sealed and bound to the
+ * endpoint: its signing secrets, and its headers, which carry passwords and tokens.
+ */
 import type { Sealer } from "../../lib/ambient.ts";
-import type { Endpoint, EndpointSecret, EndpointStatus } from "../../domain/endpoint.ts";
+import type { Endpoint, EndpointStatus } from "../../domain/endpoint.ts";
 import type { SqlValue } from "./database.ts";
 
 export interface EndpointRow {
@@ -18,22 +21,24 @@ export interface EndpointRow {
   readonly updated_at: number;
 }
 
-type Settings = Pick<Endpoint, "eventTypes" | "headers" | "retry" | "rateLimit" | "batch">;
+type Settings = Pick<Endpoint, "eventTypes" | "retry" | "rateLimit" | "batch">;
+type Sealed = Pick<Endpoint, "secrets" | "headers">;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The values of all columns but `id`, in the order of the table. */
 export function endpointValues(endpoint: Endpoint, sealer: Sealer): SqlValue[] {
-  const { eventTypes, headers, retry, rateLimit, batch } = endpoint;
-  const settings: Settings = { eventTypes, headers, retry, rateLimit, batch };
+  const { eventTypes, headers, secrets, retry, rateLimit, batch } = endpoint;
+  const settings: Settings = { eventTypes, retry, rateLimit, batch };
+  const sealed: Sealed = { secrets, headers };
   return [
     endpoint.tenant,
     endpoint.id,
     endpoint.url,
     endpoint.description,
     JSON.stringify(settings),
-    sealer.seal(encoder.encode(JSON.stringify(endpoint.secrets)), sealContext(endpoint.id)),
+    sealer.seal(encoder.encode(JSON.stringify(sealed)), sealContext(endpoint.id)),
     endpoint.status,
     endpoint.statusReason,
     endpoint.statusSinceMs,
@@ -44,8 +49,9 @@ export function endpointValues(endpoint: Endpoint, sealer: Sealer): SqlValue[] {
 
 /** Throws when the secrets were sealed with another master key. */
 export function endpointOf(row: EndpointRow, sealer: Sealer): Endpoint {
-  const { eventTypes, headers, retry, rateLimit, batch } = JSON.parse(row.settings) as Settings;
-  const secrets = sealer.open(row.secrets, sealContext(row.endpoint_id));
+  const { eventTypes, retry, rateLimit, batch } = JSON.parse(row.settings) as Settings;
+  const opened = sealer.open(row.secrets, sealContext(row.endpoint_id));
+  const { secrets, headers } = JSON.parse(decoder.decode(opened)) as Sealed;
   return {
     id: row.endpoint_id,
     tenant: row.tenant,
@@ -53,7 +59,7 @@ export function endpointOf(row: EndpointRow, sealer: Sealer): Endpoint {
     eventTypes,
     description: row.description,
     headers,
-    secrets: JSON.parse(decoder.decode(secrets)) as readonly EndpointSecret[],
+    secrets,
     retry,
     rateLimit,
     batch,

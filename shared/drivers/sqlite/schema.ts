@@ -150,8 +150,8 @@ export const SCHEMA_STEPS: readonly string[] = [
     endpoint_id TEXT NOT NULL,
     url TEXT NOT NULL,
     description TEXT NOT NULL,
-    settings TEXT NOT NULL, -- JSON: event types, headers, retry, rate limit, batch
-    secrets BLOB NOT NULL, -- sealed JSON
+    settings TEXT NOT NULL, -- JSON: event types, retry, rate limit, batch
+    secrets BLOB NOT NULL, -- sealed JSON: secrets, headers
     status TEXT NOT NULL,
     status_reason TEXT,
     status_since INTEGER,
