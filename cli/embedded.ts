@@ -9,7 +9,7 @@ import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
-import type { EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
+import type { EmbeddedDrivers, EmbeddedOptions } from "@posthaste/shared/drivers/embedded.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
@@ -18,10 +18,12 @@ import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
 import type { Metrics } from "@posthaste/shared/drivers/metrics.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
+import { SealBroken } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
 import { ensureOperatorKey } from "./operator-key.ts";
 import { makePrivateFolder } from "./private-file.ts";
@@ -64,9 +66,9 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     openHttpTransport({ clock: systemClock, allow, connectionsMax: PROCESSOR_LIMITS.inFlightMax }),
   );
   const drivers = opening.use(
-    openEmbedded({
+    openDrivers(masterKey, {
       ...ambient,
-      sealer: createSealer(masterKey),
+      sealer: createSealer(masterKey.bytes),
       database: { folder: config.dataFolder },
       onFault: (error) => log.write("error", "listener.failed", { error: messageOf(error) }),
     }),
@@ -98,6 +100,15 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       log.write("info", "server.stopped", {});
     },
   };
+}
+
+/** Secrets that do not open say too little by themselves: the reader learns which key was used, and the ways out. */
+function openDrivers(masterKey: MasterKey, options: EmbeddedOptions): EmbeddedDrivers {
+  try {
+    return openEmbedded(options);
+  } catch (error) {
+    throw error instanceof SealBroken ? new Error(masterKey.mismatch, { cause: error }) : error;
+  }
 }
 
 /** First no new request, then no new attempt; what is unfinished stays in its lane for the next start. */

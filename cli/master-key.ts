@@ -11,9 +11,20 @@ import { dataFile, keepPrivateFile } from "./private-file.ts";
 const MASTER_KEY_FILE = "master.key";
 const MASTER_KEY_BYTES = 32;
 
-export function openMasterKey(options: { folder: string; setting: Uint8Array | null; entropy: Entropy }): Uint8Array {
+export interface MasterKey {
+  readonly bytes: Uint8Array;
+  /** What to tell the reader when the secrets in the folder were not sealed with this key. */
+  readonly mismatch: string;
+}
+
+export function openMasterKey(options: { folder: string; setting: Uint8Array | null; entropy: Entropy }): MasterKey {
   const { folder, setting, entropy } = options;
-  if (setting !== null) return setting;
+  if (setting !== null) {
+    return {
+      bytes: setting,
+      mismatch: `POSTHASTE_MASTER_KEY is not the key that the endpoint secrets in ${folder} were sealed with. Set it to the key it was before, leave it out when there is a ${MASTER_KEY_FILE} in the folder that was in use, or begin with another POSTHASTE_DATA.`,
+    };
+  }
   const path = dataFile(folder, MASTER_KEY_FILE);
   if (existsSync(dataFile(folder, DATABASE_FILE)) && !existsSync(path)) {
     throw new Error(
@@ -25,5 +36,8 @@ export function openMasterKey(options: { folder: string; setting: Uint8Array | n
   if (key?.length !== MASTER_KEY_BYTES) {
     throw new Error(`${path} does not hold ${MASTER_KEY_BYTES} bytes in base64. Put the right file back.`);
   }
-  return key;
+  return {
+    bytes: key,
+    mismatch: `${path} does not hold the key that the endpoint secrets in ${folder} were sealed with. Put the right file back, set POSTHASTE_MASTER_KEY when it was set before, or begin with another POSTHASTE_DATA.`,
+  };
 }

@@ -7,6 +7,7 @@ import { envelopeBody, laneOf } from "@posthaste/shared/domain/envelope.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
+import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import type { Claimed } from "./claim.ts";
 import type { GatewayDeps } from "./deps.ts";
 import type { Draft } from "./draft.ts";
@@ -73,7 +74,7 @@ export function envelopeOf(
   };
 }
 
-/** All or nothing; counted and logged once it is durable. */
+/** All or nothing; counted and logged once it is durable. Counts that fail change nothing about that. */
 export async function appendEnvelopes(
   deps: GatewayDeps,
   envelopes: readonly Envelope[],
@@ -82,15 +83,16 @@ export async function appendEnvelopes(
   requireInTime(flight);
   await deps.drivers.lanes.append(envelopes);
   for (const envelope of envelopes) deps.telemetry.accept.accepted(envelope);
-  deps.drivers.stats.add(
-    envelopes.map((envelope) => ({
-      kind: "accepted",
-      tenant: envelope.tenant,
-      type: envelope.type,
-      lane: laneOf(envelope),
-      atMs: envelope.acceptedAtMs,
-    })),
-  );
+  try {
+    deps.drivers.stats.add(envelopes.map(acceptedEntry));
+  } catch {
+    deps.telemetry.log.write("warn", "stats.not_counted", { count: envelopes.length });
+  }
+}
+
+function acceptedEntry(envelope: Envelope): StatEntry {
+  const { tenant, type, acceptedAtMs: atMs } = envelope;
+  return { kind: "accepted", tenant, type, lane: laneOf(envelope), atMs };
 }
 
 /** Ids and lanes need no escapes in JSON. */

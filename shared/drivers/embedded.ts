@@ -42,7 +42,7 @@ export interface EmbeddedOptions {
   /** A folder that this process alone may use, or a database that the caller has open and closes. */
   readonly database: DatabaseSync | { readonly folder: string };
   readonly bounds?: EmbeddedBounds;
-  /** Gets what a notifier's listener threw. */
+  /** Gets what a notifier's listener threw, or what was to follow a commit. Must not throw. */
   readonly onFault?: (error: unknown) => void;
 }
 
@@ -67,9 +67,10 @@ export function openEmbedded(options: EmbeddedOptions): EmbeddedDrivers {
 function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean): EmbeddedDrivers {
   const { clock, sealer, bounds = {} } = options;
   const database = createDatabase(handle);
-  const writer = createGroupCommit({ database, clock, ...given("postsWaitingMax", bounds.postsWaitingMax) });
+  const onFault = options.onFault ?? (() => undefined);
+  const writer = createGroupCommit({ database, clock, onFault, ...given("postsWaitingMax", bounds.postsWaitingMax) });
   const events = createEventStore(database, clock);
-  const notifier = createNotifier({ onFault: options.onFault ?? (() => undefined) });
+  const notifier = createNotifier({ onFault });
   const stats = createStats({ database, writer, clock });
   const retryQueue = createRetryQueue({ database, writer, events, clock, ...given("bounds", bounds.retryQueue) });
   const retention = createRetention({ database, writer, clock });
@@ -99,7 +100,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     notifier,
     health: () => writer.health(),
     flush,
-    lostCount: () => writer.lostCount(),
+    lostCount: () => writer.lostCount() + stats.lostCount(),
     async [Symbol.asyncDispose]() {
       // The last steps in order: nothing new by timer, what was recorded to disk, then the file.
       retention.stop();

@@ -13,7 +13,7 @@ import {
 } from "node:crypto";
 
 import type { Cancel, Clock, Deadline, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
-import { DeadlineExceeded } from "../lib/ambient.ts";
+import { DeadlineExceeded, SealBroken } from "../lib/ambient.ts";
 import { assert } from "../lib/assert.ts";
 
 /** The longest wait that the runtimes' timers keep; a longer one would fire at once. */
@@ -70,7 +70,7 @@ export function createSealer(masterKey: Uint8Array): Sealer {
     },
     open(sealed, context) {
       if (sealed.length < HEAD_BYTES || sealed[0] !== SEAL_VERSION) {
-        throw new Error(`not sealed bytes of version ${SEAL_VERSION}`);
+        throw new SealBroken(`not sealed bytes of version ${SEAL_VERSION}`);
       }
       const nonce = sealed.subarray(1, 1 + NONCE_BYTES);
       const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
@@ -79,7 +79,7 @@ export function createSealer(masterKey: Uint8Array): Sealer {
       try {
         return joinBytes([decipher.update(sealed.subarray(HEAD_BYTES)), decipher.final()]);
       } catch (cause) {
-        throw new Error("the sealed bytes do not open: other bytes, another context or another key", { cause });
+        throw new SealBroken("the sealed bytes do not open: other bytes, another context or another key", { cause });
       }
     },
   };

@@ -52,10 +52,15 @@ export interface Hasher {
   isEqual(left: Uint8Array, right: Uint8Array): boolean;
 }
 
+/** Sealed bytes that did not open: other bytes, another context or another key. */
+export class SealBroken extends Error {
+  override readonly name = "SealBroken";
+}
+
 /** Authenticated encryption of small secrets at rest (AES-256-GCM, NIST SP 800-38D, fresh 96-bit nonce for each call). */
 export interface Sealer {
   /** `context` is authenticated but not stored: the same words must be given to `open`. */
   seal(plain: Uint8Array, context: string): Uint8Array;
-  /** Throws when the bytes, the context or the key are not those of `seal`. */
+  /** Throws `SealBroken` when the bytes, the context or the key are not those of `seal`. */
   open(sealed: Uint8Array, context: string): Uint8Array;
 }

@@ -32,7 +32,10 @@ export type Claim =
 export interface Claims {
   /** Durable when it resolves. */
   claim(request: ClaimRequest): Promise<Claim>;
-  /** Stores the answer for `CLAIM_KEPT_MS`; call it only after the append resolved. */
+  /**
+   * Stores the answer for `CLAIM_KEPT_MS`, that of an `id:` key at least as long as the event of that id is kept; call
+   * it only after the append resolved.
+   */
   complete(tenant: string, key: string, answer: StoredAnswer): Promise<void>;
   /** Gives the lease up after a failed append; the ids stay with the key. */
   abandon(tenant: string, key: string): Promise<void>;

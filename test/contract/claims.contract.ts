@@ -4,8 +4,9 @@ import { test } from "node:test";
 import type { ClaimRequest } from "@posthaste/shared/ports/claims.ts";
 import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "@posthaste/shared/ports/claims.ts";
 import type { OpenHarness } from "./harness.ts";
-import { TENANT } from "./harness.ts";
+import { START_MS, TENANT, sampleEnvelope, sampleScheduled, takeDue, takeSome } from "./harness.ts";
 
+const HOUR_MS = 3600 * 1000;
 const KEY = "key:order-17";
 const ANSWER = { status: 202, body: '{"id":"evt_first"}' };
 
@@ -134,5 +135,39 @@ export function claimsContract(name: string, open: OpenHarness): void {
     assert.deepEqual(retaken, { kind: "claimed", eventIds, isRetake: true });
     await harness.drivers.claims.complete(TENANT, KEY, answer);
     assert.deepEqual(await harness.drivers.claims.claim(request()), { kind: "answered", answer });
+  });
+
+  test(`${name} claims: an event's own id stays taken while the event waits, and is free once it is not kept`, async () => {
+    await using harness = await open();
+    const { claims, lanes, retryQueue } = harness.drivers;
+    const own = request({ key: "id:evt_first" });
+    const other = { ...own, fingerprint: "bb22" };
+    const envelope = sampleEnvelope("evt_first");
+    await claims.claim(own);
+    await lanes.append([envelope]);
+    await claims.complete(TENANT, own.key, ANSWER);
+    await retryQueue.schedule([sampleScheduled([envelope], { notBeforeMs: START_MS + 75 * HOUR_MS })]);
+    await lanes.ack(await takeSome(harness, "medium"));
+    for (const hours of [25, 49]) {
+      await harness.clock.advance(hours * HOUR_MS);
+      assert.deepEqual(await claims.claim(own), { kind: "answered", answer: ANSWER });
+      assert.deepEqual(await claims.claim(other), { kind: "mismatch" });
+    }
+    await harness.clock.advance(2 * HOUR_MS);
+    await retryQueue.ack(await takeDue(harness));
+    await harness.clock.advance(25 * HOUR_MS);
+    assert.equal(await harness.drivers.ledger.event(TENANT, "evt_first"), null);
+    assert.equal((await claims.claim(other)).kind, "claimed");
+  });
+
+  test(`${name} claims: an id is not free in the moment between the end of its claim and that of its event`, async () => {
+    await using harness = await open();
+    const own = request({ key: "id:evt_first" });
+    await harness.drivers.claims.claim(own);
+    await harness.clock.advance(5000);
+    await harness.drivers.lanes.append([sampleEnvelope("evt_first")]);
+    await harness.clock.advance(CLAIM_KEPT_MS - 5000);
+    const retaken = await harness.drivers.claims.claim(own);
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
   });
 }

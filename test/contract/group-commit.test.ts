@@ -6,6 +6,7 @@ import { createDatabase, prepareDatabase } from "@posthaste/shared/drivers/sqlit
 import { createGroupCommit } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
 import { FRESH_ITEMS_MAX } from "@posthaste/shared/drivers/sqlite/lane-tail.ts";
 import { createRetention, PRUNE_ROWS_MAX } from "@posthaste/shared/drivers/sqlite/retention.ts";
+import { createBreakable } from "./breakable-database.ts";
 import type { SchemaCounts } from "./embedded-counts.ts";
 import { countRows } from "./embedded-counts.ts";
 import { createManualClock } from "../support/manual-clock.ts";
@@ -20,7 +21,8 @@ function openWriter(postsWaitingMax = 100) {
   raw.exec("CREATE TABLE notes (position INTEGER PRIMARY KEY, text TEXT UNIQUE)");
   const clock = createManualClock(START_MS);
   const database = createDatabase(raw);
-  const writer = createGroupCommit({ database, clock, postsWaitingMax });
+  const faults: unknown[] = [];
+  const writer = createGroupCommit({ database, clock, postsWaitingMax, onFault: (error) => void faults.push(error) });
   const insert = database.prepare("INSERT INTO notes (text) VALUES (?)");
   const note = (text: string) => () => void insert.run(text);
   const notes = () =>
@@ -28,7 +30,7 @@ function openWriter(postsWaitingMax = 100) {
       .prepare("SELECT text FROM notes ORDER BY position")
       .all()
       .map(({ text }) => text);
-  return { raw, clock, database, writer, note, notes };
+  return { raw, clock, database, writer, note, notes, faults };
 }
 
 test("write() resolves after COMMIT: whoever awaits it can read what was written outside the transaction", async () => {
@@ -89,6 +91,43 @@ test("the committed callback runs before the promise resolves, and never for wha
   );
   await Promise.allSettled([good, bad]);
   assert.deepEqual(seen, ["committed", "resolved"]);
+});
+
+test("what throws after COMMIT changes no result, keeps nobody from his turn, and is reported", async () => {
+  const { writer, note, notes, faults } = openWriter();
+  const [callbackFault, listenerFault] = [new Error("callback"), new Error("listener")];
+  const seen: string[] = [];
+  const failWith = (error: Error) => (): never => {
+    throw error;
+  };
+  writer.onCommit(failWith(listenerFault));
+  writer.onCommit(() => void seen.push("listener"));
+  const first = writer.write(note("a"), 0, failWith(callbackFault));
+  const second = writer.write(note("b"), 0, () => void seen.push("callback"));
+  await Promise.all([first, second]);
+  assert.deepEqual(
+    [notes(), seen],
+    [
+      ["a", "b"],
+      ["callback", "listener"],
+    ],
+  );
+  assert.deepEqual(faults, [callbackFault, listenerFault]);
+  assert.equal(await writer.health(), null);
+});
+
+test("retention that cannot read the store when it is woken does not throw, and the next wake arms it", () => {
+  const { clock, database, writer } = openWriter();
+  const broken = createBreakable(database);
+  const retention = createRetention({ database: broken.database, writer, clock });
+  database.exec("INSERT INTO claims VALUES (NULL, 'acme', 'key:a', 'aa', '[]', 0, NULL, NULL, 5)");
+  broken.breaks = () => true;
+  retention.wake();
+  assert.equal(clock.timerCount(), 0);
+  broken.breaks = () => false;
+  retention.wake();
+  assert.equal(clock.timerCount(), 1);
+  retention.stop();
 });
 
 test("when COMMIT fails nobody is told that it worked", async () => {

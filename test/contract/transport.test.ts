@@ -1,9 +1,11 @@
 /** The transport's promises on answers and connections (`ports/transport.ts`), kept against real servers on the loopback. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import type { IncomingHttpHeaders } from "node:http";
 import { test } from "node:test";
 
 import type { Fault } from "@posthaste/shared/domain/attempt.ts";
+import { exchange } from "@posthaste/shared/drivers/http/exchange.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 
 import {
@@ -16,6 +18,7 @@ import {
   post,
   running,
 } from "../support/receiver.ts";
+import { createManualClock } from "../support/manual-clock.ts";
 
 test("send() brings the same bytes and header fields to the receiver and its answer back", async () => {
   const body = Uint8Array.from({ length: 1024 }, (_, index) => index & 255);
@@ -335,4 +338,19 @@ test("send() cuts a long body that came whole, in one piece, with the end of its
   assertAnswer(result, 200, "d".repeat(4096));
   assert.equal(result.kind === "answered" && result.isBodyCut, true);
   assertAnswer(await transport.send(post(receiver.url), running), 200, "d".repeat(4096));
+});
+
+test("a request that undici does not even take fails at once and leaves no timer and no listener", async () => {
+  const clock = createManualClock(0);
+  const refusal = new Error("not a request");
+  const dispatch = (): never => {
+    throw refusal;
+  };
+  const agent = { dispatch } as unknown as Parameters<typeof exchange>[0];
+  const controller = new AbortController();
+  const request = { origin: "http://127.0.0.1:9", path: "/", headers: {}, body: new Uint8Array() };
+  const limits = { clock, timeoutMs: 15_000, signal: controller.signal };
+  await assert.rejects(exchange(agent, request, limits), refusal);
+  assert.equal(clock.timerCount(), 0);
+  assert.equal(getEventListeners(controller.signal, "abort").length, 0);
 });

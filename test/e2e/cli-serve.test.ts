@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -185,4 +185,25 @@ test("a folder that lost its master key is refused with the ways out", async () 
   await using child = spawnPosthaste(["serve"], { PORT: "0", POSTHASTE_DATA: folder.path });
   assert.deepEqual(await child.exited, { code: 1, signal: null });
   assert.match(child.printed.stderr, /^posthaste: .*master\.key is missing.* POSTHASTE_MASTER_KEY .*\n$/);
+});
+
+test("a key that does not open the endpoint secrets ends with 1, names where the key is from, and the remedy", async () => {
+  using folder = openFolder();
+  const key = (byte: number): string => Buffer.alloc(32, byte).toString("base64");
+  {
+    await using serving = await startServe(folder.path, { POSTHASTE_MASTER_KEY: key(1) });
+    await createEndpoint(serving, "http://127.0.0.1:9/");
+  }
+  const file = join(folder.path, "master.key");
+  writeFileSync(file, key(2), { mode: 0o600 });
+  const env = { PORT: "0", POSTHASTE_DATA: folder.path };
+  await using byFile = spawnPosthaste(["serve"], env);
+  assert.deepEqual(await byFile.exited, { code: 1, signal: null });
+  assert.match(
+    byFile.printed.stderr,
+    /^posthaste: .*master\.key does not hold the key .* set POSTHASTE_MASTER_KEY .*\n$/,
+  );
+  await using bySetting = spawnPosthaste(["serve"], { ...env, POSTHASTE_MASTER_KEY: key(3) });
+  assert.deepEqual(await bySetting.exited, { code: 1, signal: null });
+  assert.match(bySetting.printed.stderr, /^posthaste: POSTHASTE_MASTER_KEY is not the key .* Set it to the key .*\n$/);
 });

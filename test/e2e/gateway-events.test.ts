@@ -192,3 +192,21 @@ test("413 stops a stream at the bound instead of reading it all", async () => {
   assertProblem(await harness.call("POST", "/v1/events", { body }), 413, "body-too-large");
   assert.ok(pulled < 12, `${pulled} chunks were read`);
 });
+
+test("an event that is durable is answered with 202 whatever the counts do", async () => {
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      stats: {
+        ...drivers.stats,
+        add() {
+          throw new Error("the counts are away");
+        },
+      },
+    }),
+  });
+  const answer = await harness.call("POST", "/v1/events", { body: EVENT });
+  assert.equal(answer.status, 202, answer.text);
+  assert.equal((await harness.takeLane("medium")).length, 1);
+  assert.ok(harness.logged.some(({ event }) => event === "stats.not_counted"));
+});

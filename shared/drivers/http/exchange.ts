@@ -70,24 +70,29 @@ export function exchange(agent: Agent, request: ExchangeRequest, limits: Exchang
 
     const cancelTimer = clock.timer(timeoutMs, () => fail(new DeadlineExceeded(timeoutMs)));
     signal.addEventListener("abort", leave, { once: true });
-    agent.dispatch(
-      { origin: request.origin, path: request.path, method: "POST", headers: request.headers, body: request.body },
-      {
-        onRequestStart(controller) {
-          wire = controller;
-          if (isSettled) controller.abort(new Error("the request ended before it had a socket"));
+    try {
+      agent.dispatch(
+        { origin: request.origin, path: request.path, method: "POST", headers: request.headers, body: request.body },
+        {
+          onRequestStart(controller) {
+            wire = controller;
+            if (isSettled) controller.abort(new Error("the request ended before it had a socket"));
+          },
+          onResponseStart(_controller, status, headers) {
+            const hasRoom = reader.start(status, headers["retry-after"]);
+            if (!hasRoom) fail(new BadAnswer("the receiver sent interim answers without end"));
+          },
+          onResponseData(_controller, chunk) {
+            if (!reader.keep(chunk)) succeed(true);
+          },
+          onResponseEnd: () => succeed(false),
+          onResponseError: (_controller, error) => fail(error),
         },
-        onResponseStart(_controller, status, headers) {
-          const hasRoom = reader.start(status, headers["retry-after"]);
-          if (!hasRoom) fail(new BadAnswer("the receiver sent interim answers without end"));
-        },
-        onResponseData(_controller, chunk) {
-          if (!reader.keep(chunk)) succeed(true);
-        },
-        onResponseEnd: () => succeed(false),
-        onResponseError: (_controller, error) => fail(error),
-      },
-    );
+      );
+    } catch (error) {
+      // A request that undici does not take at all.
+      fail(error instanceof Error ? error : new Error(String(error)));
+    }
   });
 }
 

@@ -1,4 +1,7 @@
-/** Idempotency claims: one row for each key, a lease first and the answer for 24 h after. */
+/**
+ * Idempotency claims: one row for each key, a lease first and the answer for 24 h after. The row of an event's own id
+ * stays as long as the event does, which retention sees to as well.
+ */
 import type { Clock } from "../../lib/ambient.ts";
 import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
 import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "../../ports/claims.ts";
@@ -16,6 +19,7 @@ interface ClaimRow {
 }
 
 const ROW_BYTES = 256;
+const OWN_ID = "id:";
 
 export function createClaims(options: {
   readonly database: Database;
@@ -30,13 +34,20 @@ export function createClaims(options: {
     "UPDATE claims SET status = ?, body = ?, lease_until = 0, expires_at = ? WHERE tenant = ? AND key = ? AND status IS NULL",
   );
   const abandon = database.prepare("UPDATE claims SET lease_until = 0 WHERE tenant = ? AND key = ? AND status IS NULL");
+  const findEvent = database.prepare<{ id: number }>("SELECT id FROM events WHERE tenant = ? AND event_id = ?");
   // The file has one process at a time: whoever held a lease is gone, and its caller need not wait for the end of it.
   database.prepare("UPDATE claims SET lease_until = 0 WHERE status IS NULL").run();
+
+  /** An append under the id of an event that is kept would be taken for that event, so the id is not free yet. */
+  function isOver(row: ClaimRow, { tenant, key }: ClaimRequest, nowMs: number): boolean {
+    if (row.expires_at > nowMs) return false;
+    return !key.startsWith(OWN_ID) || findEvent.get(tenant, key.slice(OWN_ID.length)) === undefined;
+  }
 
   function claim(request: ClaimRequest): Claim {
     const nowMs = clock.now();
     const row = find.get(request.tenant, request.key);
-    if (row === undefined || row.expires_at <= nowMs) {
+    if (row === undefined || isOver(row, request, nowMs)) {
       const { tenant, key, fingerprint, eventIds } = request;
       const ids = JSON.stringify(eventIds);
       insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS);

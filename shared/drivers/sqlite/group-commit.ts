@@ -12,7 +12,8 @@ import { sqliteCode } from "./database.ts";
 export interface GroupCommit {
   /**
    * Runs `operation` within the next transaction. It must touch the database alone, since it may be rolled back and
-   * run again. `committed` runs right after COMMIT, before anyone else's turn: the place to change memory.
+   * run again. `committed` runs right after COMMIT, before anyone else's turn: the place to change memory. What it
+   * throws goes to `onFault` and changes no result, since what was committed is committed.
    * When it throws, it alone is rolled back and rejects. Rejects with `store-unavailable` when COMMIT fails,
    * with `overloaded` when too much waits. `bytes` is about what the operation writes.
    */
@@ -25,7 +26,7 @@ export interface GroupCommit {
   lostCount(): number;
   /** Null, or one sentence about what is wrong; tries a write when the last one failed. */
   health(): Promise<string | null>;
-  /** Calls `listener` after each commit that wrote something. */
+  /** Calls `listener` after each commit that wrote something. What it throws goes to `onFault`. */
   onCommit(listener: () => void): void;
 }
 
@@ -62,8 +63,10 @@ export function createGroupCommit(options: {
   readonly database: Database;
   readonly clock: Clock;
   readonly postsWaitingMax?: number;
+  /** Gets what a `committed` callback or a listener threw; the others are called all the same. Must not throw. */
+  readonly onFault?: (error: unknown) => void;
 }): GroupCommit {
-  const { database, clock, postsWaitingMax = POSTS_WAITING_MAX } = options;
+  const { database, clock, postsWaitingMax = POSTS_WAITING_MAX, onFault } = options;
   const listeners: (() => void)[] = [];
   let postsWaiting = 0;
   let lost = 0;
@@ -87,9 +90,9 @@ export function createGroupCommit(options: {
     const isCommitted = settled.some(({ kind }) => kind === "done");
     failure = storeFailureOf(settled);
     settled.forEach((entry, index) => {
-      if (entry.kind === "done") operations[index]?.committed?.(entry.value as never);
+      if (entry.kind === "done") guarded(() => operations[index]?.committed?.(entry.value as never), onFault);
     });
-    if (isCommitted) for (const listener of listeners) listener();
+    if (isCommitted) for (const listener of listeners) guarded(listener, onFault);
     return settled;
   }
 
@@ -126,6 +129,15 @@ export function createGroupCommit(options: {
     onCommit: (listener) => void listeners.push(listener),
   };
   return writer;
+}
+
+/** COMMIT has decided: nothing that is thrown from there on may make a durable write look like a failed one. */
+function guarded(callback: () => void, onFault: ((error: unknown) => void) | undefined): void {
+  try {
+    callback();
+  } catch (error) {
+    onFault?.(error);
+  }
 }
 
 /** What the store itself could not do, if it was that; a refused operation is no fault of the store. */

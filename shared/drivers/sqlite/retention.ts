@@ -2,7 +2,8 @@
  * Takes out what nobody needs any more: events 24 h after their last news, answers of claims, old counts. Small steps
  * through the writer, timed to what expires next; nothing runs while there is nothing to expire.
  *
- * An event is kept as long as a lane, the retry queue or a held-back dead letter refers to it.
+ * An event is kept as long as a lane, the retry queue or a held-back dead letter refers to it; the claim of an event's
+ * own id as long as the event.
  */
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { HELD_STATES } from "../../domain/delivery.ts";
@@ -61,17 +62,22 @@ export function createRetention(options: {
       // The store cannot be written now, which `health` tells; what is due stays due until the next run.
     }
     cancel = null;
+    tryArm();
+  }
+
+  /** Never throws: the write it follows is durable, whatever can be read now. */
+  function tryArm(): void {
     try {
       arm();
     } catch {
-      // As above: the next commit arms it.
+      // The store cannot be read now; the next commit arms it.
     }
   }
 
   arm();
   return {
     wake() {
-      if (cancel === null) arm();
+      tryArm();
     },
     stop() {
       isStopped = true;
@@ -88,18 +94,38 @@ function createPrune(database: Database): (nowMs: number) => boolean {
       `DELETE FROM ${table} WHERE (${key}) IN
          (SELECT ${key} FROM ${table} WHERE hour <= ? ORDER BY hour LIMIT ${PRUNE_ROWS_MAX})`,
     );
-  const claims = database.prepare(
-    `DELETE FROM claims WHERE id IN (SELECT id FROM claims WHERE expires_at <= ? ORDER BY expires_at LIMIT ${PRUNE_ROWS_MAX})`,
-  );
+  const pruneClaims = createClaimPrune(database);
   const [types, endpoints] = [
     hourly("stat_types", "tenant, hour, type"),
     hourly("stat_endpoints", "tenant, endpoint_id, hour"),
   ];
   return (nowMs) => {
     if (pruneEvents(nowMs)) return true;
-    if (Number(claims.run(nowMs).changes) === PRUNE_ROWS_MAX) return true;
+    if (pruneClaims(nowMs)) return true;
     const hour = nowMs - STATS_KEPT_MS - 3600 * 1000;
     return Number(types.run(hour).changes) + Number(endpoints.run(hour).changes) > 0;
+  };
+}
+
+/**
+ * The claim of an event's own id stays as long as the event. It is put off to the event's time, which is ahead once
+ * the events due now are gone, so that it is never put off twice in one run nor kept longer than its event.
+ */
+function createClaimPrune(database: Database): (nowMs: number) => boolean {
+  const candidates = database.prepare<{ id: number; event_prune_at: number | null }>(
+    `SELECT c.id, (SELECT e.prune_at FROM events e
+       WHERE c.key >= 'id:' AND c.key < 'id;' AND e.tenant = c.tenant AND e.event_id = substr(c.key, 4)) AS event_prune_at
+     FROM claims c WHERE c.expires_at <= ? ORDER BY c.expires_at LIMIT ${PRUNE_ROWS_MAX}`,
+  );
+  const later = database.prepare("UPDATE claims SET expires_at = ? WHERE id = ?");
+  const remove = database.prepare("DELETE FROM claims WHERE id = ?");
+  return (nowMs) => {
+    const due = candidates.all(nowMs);
+    for (const { id, event_prune_at: eventPruneAtMs } of due) {
+      if (eventPruneAtMs === null) remove.run(id);
+      else later.run(eventPruneAtMs, id);
+    }
+    return due.length === PRUNE_ROWS_MAX;
   };
 }
 

@@ -96,20 +96,28 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
     if (comparePlaces(place, floor) <= 0) floor = { notBeforeMs: place.notBeforeMs, id: place.id - 1 };
   }
 
+  /** Looks at the next `wanted` rows, pushes those that nobody holds, and tells whether there may be more. */
+  function moveOn(items: RetryItem[], wanted: number): boolean {
+    const places: readonly RetryPlace[] = rows.due(floor, clock.now(), wanted);
+    for (const place of places) {
+      if (!held.has(place.id)) {
+        items.push(rows.read(place, foundIdMax));
+        held.add(place.id);
+      }
+      floor = place;
+    }
+    return places.length === wanted;
+  }
+
   return {
     pull(max: number): RetryItem[] {
       const items: RetryItem[] = [];
-      while (items.length < max) {
-        const wanted = max - items.length;
-        const places: readonly RetryPlace[] = rows.due(floor, clock.now(), wanted);
-        for (const place of places) {
-          if (!held.has(place.id)) {
-            items.push(rows.read(place, foundIdMax));
-            held.add(place.id);
-          }
-          floor = place;
-        }
-        if (places.length < wanted) break;
+      try {
+        let hasMore = true;
+        while (hasMore && items.length < max) hasMore = moveOn(items, max - items.length);
+      } catch (error) {
+        // What was read is in someone's hands now and must not get lost; the next pull meets the error again.
+        if (items.length === 0) throw error;
       }
       return items;
     },

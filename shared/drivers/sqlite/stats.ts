@@ -39,11 +39,21 @@ export function createStats(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
   readonly clock: Clock;
-}): Stats & { write(): void; stop(): void } {
+}): Stats & { write(): void; stop(): void; lostCount(): number } {
   const { database, writer, clock } = options;
   const store = createStatRows(database);
   const pending = createCounts(createTypeNames(database));
   let timer: Cancel | null = null;
+  let lost = 0;
+
+  /** Never throws: whoever counts has done something that stands, whatever can be read now. */
+  function addOne(entry: StatEntry): void {
+    try {
+      pending.add(entry);
+    } catch {
+      lost++;
+    }
+  }
 
   function write(): void {
     timer?.();
@@ -64,7 +74,7 @@ export function createStats(options: {
 
   return {
     add(entries) {
-      entries.forEach(pending.add);
+      entries.forEach(addOne);
       if (pending.size() >= STATS_PENDING_MAX) write();
       else if (entries.length > 0) timer ??= clock.timer(STATS_WRITE_MS, write);
     },
@@ -75,6 +85,8 @@ export function createStats(options: {
       return store.endpoint(tenant, endpointId, await settled());
     },
     write,
+    /** Counts that were lost since the start because the hour's types could not be read. */
+    lostCount: () => lost,
     stop() {
       timer?.();
       timer = null;
@@ -137,9 +149,11 @@ function createTypeNames(database: Database): { nameOf(tenant: string, hour: num
   let namesByTenant = new Map<string, Set<string>>();
 
   function begin(hour: number): void {
+    const rows = known.all(hour);
+    // After the read: when it throws the hour has not begun, and the next count tries again.
     current = hour;
     namesByTenant = new Map();
-    for (const { tenant, type } of known.all(hour)) {
+    for (const { tenant, type } of rows) {
       const names = namesByTenant.get(tenant);
       if (names === undefined) namesByTenant.set(tenant, new Set([type]));
       else names.add(type);

@@ -17,7 +17,7 @@ interface Taker<Item> {
 
 export function createTakers<Item>(options: {
   readonly pull: (max: number) => Item[];
-  /** Called when someone waits, or after a wake that served not everyone. */
+  /** Called when someone waits, or after a wake that served not everyone. When it throws, all who wait are told. */
   readonly starved?: () => void;
 }): Takers<Item> {
   const { pull, starved } = options;
@@ -37,7 +37,7 @@ export function createTakers<Item>(options: {
         taker.reject(storeError(error));
       }
     }
-    if (waiting.length > 0) starved?.();
+    if (waiting.length > 0) starve(waiting, starved);
   }
 
   function enqueue(max: number, signal: AbortSignal): Promise<readonly Item[]> {
@@ -59,7 +59,7 @@ export function createTakers<Item>(options: {
       };
       waiting.push(taker);
       signal.addEventListener("abort", stop, { once: true });
-      starved?.();
+      starve(waiting, starved);
     });
   }
 
@@ -80,4 +80,14 @@ export function createTakers<Item>(options: {
     },
     waitingCount: () => waiting.length,
   };
+}
+
+/** Without what `starved` arranges nobody would wake those who wait: when it throws, none of them is left behind. */
+function starve<Item>(waiting: Taker<Item>[], starved: (() => void) | undefined): void {
+  try {
+    starved?.();
+  } catch (error) {
+    const failed = storeError(error);
+    for (const taker of waiting.splice(0)) taker.reject(failed);
+  }
 }
