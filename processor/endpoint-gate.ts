@@ -9,13 +9,16 @@ import type { Gate, ParkReason } from "./gate-state.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
-import { gateOf, hasRoom, learn, parkUntilMs } from "./gate-state.ts";
+import { dropIfRemoved, gateOf, hasRoom, learn, parkUntilMs } from "./gate-state.ts";
 import { createSlots } from "./slots.ts";
+import { createStarved } from "./starved.ts";
 
 export interface EndpointGates {
   submit(outgoing: Outgoing, endpoint: Endpoint): void;
   /** A parked message came back from the retry queue. */
   unparked(endpointId: string): void;
+  /** The endpoint was deleted: nothing of it is remembered, as soon as nothing of it is under way. */
+  removed(endpointId: string): void;
   /** An overflow was recorded. False when it may come back at once; when true, `recovered` will tell. */
   keepsBack(endpointId: string): boolean;
   inFlight(): number;
@@ -33,19 +36,25 @@ const SLOW_MS = 10_000;
 
 export function createEndpointGates(deps: GateDeps): EndpointGates {
   const { clock, limits } = deps;
+  const slots = createSlots({
+    all: limits.inFlightMax,
+    mediumAndLow: limits.inFlightMediumMax,
+    low: limits.inFlightLowMax,
+    tenantPerFree: limits.tenantPerFree,
+  });
   const yard: Yard = {
     deps,
     gates: new Map(),
-    slots: createSlots({ all: limits.inFlightMax, mediumAndLow: limits.inFlightMediumMax, low: limits.inFlightLowMax }),
-    starved: { high: new Set(), medium: new Set(), low: new Set() },
+    slots,
+    starved: createStarved(slots),
     waiting: 0,
     isClosed: false,
   };
   return {
     submit(outgoing, endpoint) {
       if (yard.isClosed) return outgoing.handBack();
-      const gate = gateOf(yard.gates, outgoing, limits);
       const nowMs = clock.now();
+      const gate = gateOf(yard.gates, outgoing, limits, nowMs);
       if (gate.quietUntilMs - nowMs > limits.holdUpMsMax) return park(yard, gate, outgoing, "throttled");
       if (!gate.breaker.isPassable(nowMs)) return park(yard, gate, outgoing, "breaker-open");
       if (nowMs < gate.slowUntilMs) {
@@ -62,11 +71,17 @@ export function createEndpointGates(deps: GateDeps): EndpointGates {
       gate.parked -= 1;
       if (gate.hasOverflowed) recoverIfRoomy(yard, gate);
     },
+    removed(endpointId) {
+      const gate = yard.gates.get(endpointId);
+      if (gate === undefined) return;
+      gate.isRemoved = true;
+      dropIfRemoved(yard.gates, gate);
+    },
     keepsBack(endpointId) {
       const gate = yard.gates.get(endpointId);
       return gate !== undefined && !hasRoom(gate, limits);
     },
-    inFlight: () => yard.slots.count(),
+    inFlight: () => slots.count(),
     waiting: () => yard.waiting,
     close() {
       yard.isClosed = true;
@@ -86,7 +101,11 @@ function park({ deps }: Yard, gate: Gate, outgoing: Outgoing, why: ParkReason): 
     return;
   }
   gate.parked += 1;
-  deps.park(outgoing, why, parkUntilMs(gate, outgoing.parks, why, deps.clock.now(), deps.limits));
+  const handBack = () => {
+    gate.parked = Math.max(0, gate.parked - 1);
+    outgoing.handBack();
+  };
+  deps.park({ ...outgoing, handBack }, why, parkUntilMs(gate, outgoing.parks, why, deps.clock.now(), deps.limits));
 }
 
 function recoverIfRoomy({ deps }: Yard, gate: Gate): void {
@@ -113,9 +132,9 @@ function step(yard: Yard, gate: Gate): boolean {
   for (const lane of LANES) {
     const next = gate.room.peek(lane);
     if (next === null) continue;
-    if (lane === "low" && gate.lowInFlight >= Math.max(1, cap >> 1)) continue;
-    if (!yard.slots.isFree(lane)) {
-      yard.starved[lane].add(gate);
+    if (lane === "low" && gate.held.low >= Math.max(1, cap >> 1)) continue;
+    if (!yard.slots.isFree(lane, gate)) {
+      yard.starved.add(lane, gate);
       continue;
     }
     const endpoint = yard.deps.admit(next.outgoing, next.endpoint);
@@ -138,14 +157,12 @@ function launch(yard: Yard, gate: Gate, { outgoing }: Waiting, endpoint: Endpoin
   gate.room.shift(lane);
   yard.waiting -= 1;
   if (endpoint.rateLimit !== null) gate.grants -= 1;
-  if (lane === "low") gate.lowInFlight += 1;
-  slots.take(lane);
+  slots.take(lane, gate);
   const token = gate.pace.begin(deps.clock.now());
   if (gate.breaker.state() === "half-open") gate.probe = token;
   const attempt = async () => {
     const result = await deps.attempt(outgoing, endpoint);
-    slots.free(lane);
-    if (lane === "low") gate.lowInFlight -= 1;
+    slots.free(lane, gate);
     const turned = learn(gate, token, result, deps.clock.now());
     deps.settle(outgoing, endpoint, result);
     if (turned === "opened") {
@@ -156,19 +173,10 @@ function launch(yard: Yard, gate: Gate, { outgoing }: Waiting, endpoint: Endpoin
       recoverIfRoomy(yard, gate);
     }
     pump(yard, gate);
-    feedStarved(yard);
+    dropIfRemoved(yard.gates, gate);
+    yard.starved.feed((each) => pump(yard, each));
   };
   void attempt();
-}
-
-function feedStarved(yard: Yard): void {
-  for (const lane of LANES) {
-    for (const gate of yard.starved[lane]) {
-      if (!yard.slots.isFree(lane)) break;
-      yard.starved[lane].delete(gate);
-      pump(yard, gate);
-    }
-  }
 }
 
 /** Has the endpoint's own rate limit room for one more attempt? Asks once, and remembers a refusal as quiet time. */

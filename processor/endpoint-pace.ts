@@ -26,8 +26,10 @@ const OPTIMISM = 2;
 /** Slots are reserved at most this far ahead; what comes later shares the last one. */
 const HORIZON_MS = 30 * 60 * 1000;
 
-export function createEndpointPace(settings: { capStart: number; capMax: number }): EndpointPace {
-  let cap = settings.capStart;
+/** `capFirst`: the cap until the first answer; a good one raises it to `capStart`. */
+export function createEndpointPace(settings: { capFirst: number; capStart: number; capMax: number }): EndpointPace {
+  let cap = Math.min(settings.capFirst, settings.capStart);
+  let hasAnswered = false;
   let meanMs: number | null = null;
   let halvedAtMs = 0;
   let reservedMs = 0;
@@ -55,8 +57,11 @@ export function createEndpointPace(settings: { capStart: number; capMax: number 
       if (verdict === "none") return;
       const tookMs = nowMs - startedAtMs;
       meanMs = meanMs === null ? tookMs : meanMs + MEAN_WEIGHT * (tookMs - meanMs);
+      const isFirst = !hasAnswered;
+      hasAnswered = true;
       if (verdict === "healthy") {
-        if (wasFull) cap = Math.min(settings.capMax, cap + 1 / cap);
+        if (isFirst && cap < settings.capStart) cap = settings.capStart;
+        else if (wasFull) cap = Math.min(settings.capMax, cap + 1 / cap);
       } else if (startedAtMs >= halvedAtMs) {
         cap = Math.max(1, cap / 2);
         halvedAtMs = nowMs;

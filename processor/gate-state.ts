@@ -5,11 +5,13 @@ import type { CircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
 import type { EndpointPace } from "./endpoint-pace.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Outgoing } from "./outgoing.ts";
+import type { Held } from "./slots.ts";
 import type { WaitingRoom } from "./waiting-room.ts";
 import { verdictOf } from "@posthaste/shared/domain/outcome.ts";
 import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { createCircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
 import { createEndpointPace } from "./endpoint-pace.ts";
+import { noneHeld } from "./slots.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
 export type ParkReason = "breaker-open" | "throttled" | "busy";
@@ -20,7 +22,9 @@ export interface Gate {
   readonly pace: EndpointPace;
   readonly breaker: CircuitBreaker;
   readonly room: WaitingRoom;
-  lowInFlight: number;
+  /** Slots held, by lane. */
+  readonly held: Held;
+  /** Parked by this process and not come back; those parked before a crash come back uncounted, down to 0. */
   parked: number;
   /** The endpoint asked for silence until then (429 or 503 with Retry-After, or its rate limit). */
   quietUntilMs: number;
@@ -35,24 +39,37 @@ export interface Gate {
   hasOverflowed: boolean;
   /** Until then newcomers with a long expected wait are parked at once: somebody really waited too long lately. */
   slowUntilMs: number;
+  /** Its endpoint was deleted: the gate goes when its last attempt ends. */
+  isRemoved: boolean;
 }
 
 /** Gates kept; past it idle ones are forgotten, and learn their endpoint's pace again. */
 const GATES_MAX = 10_000;
+/** Gates looked at for each new one past that; those that are not idle are looked at again after all others. */
+const FORGET_SCAN = 64;
 /** A Retry-After quiets the whole endpoint at most this long; the single delivery obeys all of it. */
 const QUIET_MS_MAX = 3600 * 1000;
 
-export function gateOf(gates: Map<string, Gate>, { tenant, endpointId }: Outgoing, limits: ProcessorLimits): Gate {
+export function gateOf(
+  gates: Map<string, Gate>,
+  { tenant, endpointId }: Outgoing,
+  limits: ProcessorLimits,
+  nowMs: number,
+): Gate {
   const known = gates.get(endpointId);
   if (known !== undefined) return known;
-  if (gates.size >= GATES_MAX) forgetIdle(gates);
+  if (gates.size >= GATES_MAX) forgetIdle(gates, nowMs);
   const gate: Gate = {
     tenant,
     endpointId,
-    pace: createEndpointPace({ capStart: limits.capStart, capMax: limits.inFlightPerEndpointMax }),
+    pace: createEndpointPace({
+      capFirst: limits.capFirst,
+      capStart: limits.capStart,
+      capMax: limits.inFlightPerEndpointMax,
+    }),
     breaker: createCircuitBreaker(limits.breaker),
     room: createWaitingRoom(),
-    lowInFlight: 0,
+    held: noneHeld(),
     parked: 0,
     quietUntilMs: 0,
     grants: 0,
@@ -62,17 +79,38 @@ export function gateOf(gates: Map<string, Gate>, { tenant, endpointId }: Outgoin
     probe: null,
     hasOverflowed: false,
     slowUntilMs: 0,
+    isRemoved: false,
   };
   gates.set(endpointId, gate);
   return gate;
 }
 
-function forgetIdle(gates: Map<string, Gate>): void {
+function forgetIdle(gates: Map<string, Gate>, nowMs: number): void {
+  let left = FORGET_SCAN;
   for (const [id, gate] of gates) {
-    const isIdle = gate.pace.inFlight() === 0 && gate.room.count() === 0 && gate.parked === 0;
-    if (isIdle && gate.breaker.state() === "closed") gates.delete(id);
-    if (gates.size < GATES_MAX / 2) return;
+    if (left === 0) return;
+    left -= 1;
+    gates.delete(id);
+    if (!isForgettable(gate, nowMs)) gates.set(id, gate);
   }
+}
+
+/** An open breaker is worth remembering until its probe is due; what overflowed, until it was called back. */
+function isForgettable(gate: Gate, nowMs: number): boolean {
+  const knowsNothing = gate.breaker.probeAtMs() <= nowMs && gate.quietUntilMs <= nowMs && !gate.hasOverflowed;
+  return isUnused(gate) && gate.parked === 0 && knowsNothing;
+}
+
+function isUnused(gate: Gate): boolean {
+  return gate.pace.inFlight() === 0 && gate.room.count() === 0 && !gate.isAsking;
+}
+
+/** Lets go of the gate of a deleted endpoint once nothing is under way in it; what is parked needs no gate to end. */
+export function dropIfRemoved(gates: Map<string, Gate>, gate: Gate): void {
+  if (!gate.isRemoved || !isUnused(gate) || gates.get(gate.endpointId) !== gate) return;
+  gate.timer?.();
+  gate.timer = null;
+  gates.delete(gate.endpointId);
 }
 
 /** Takes an answer into pace, breaker and quiet time; tells when that turned the breaker. */

@@ -1,7 +1,6 @@
 /** What the gates of a process share, and what they need from the rest of it. */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
-import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
@@ -9,6 +8,7 @@ import type { Gate, ParkReason } from "./gate-state.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Slots } from "./slots.ts";
+import type { Starved } from "./starved.ts";
 
 export interface GateDeps {
   readonly clock: Clock;
@@ -21,6 +21,7 @@ export interface GateDeps {
   attempt(outgoing: Outgoing, endpoint: Endpoint): Promise<AttemptResult>;
   /** Called with the slot already free. */
   settle(outgoing: Outgoing, endpoint: Endpoint, result: AttemptResult): void;
+  /** Calls the message's `handBack` when it could not be parked. */
   park(outgoing: Outgoing, why: ParkReason, notBeforeMs: number): void;
   /** Too many are parked already. */
   overflow(outgoing: Outgoing): void;
@@ -34,7 +35,7 @@ export interface Yard {
   readonly gates: Map<string, Gate>;
   readonly slots: Slots;
   /** Gates that could launch but for a free slot of the lane; served in turn. */
-  readonly starved: Record<Lane, Set<Gate>>;
+  readonly starved: Starved;
   waiting: number;
   isClosed: boolean;
 }

@@ -3,7 +3,7 @@
 import { ATTEMPT_DEADLINE_MS } from "@posthaste/shared/domain/attempt.ts";
 
 export interface ProcessorLimits {
-  /** Unsettled items and bytes per lane; past it the lane is not read on. */
+  /** Unsettled deliveries and bytes per lane (an item counts one until it is fanned out); past it the lane is not read on. */
   readonly windowItems: Readonly<Record<"high" | "medium" | "low" | "retry", number>>;
   readonly windowBytes: number;
   /** Attempts in flight in all; past it messages wait in their endpoint's room. */
@@ -11,9 +11,16 @@ export interface ProcessorLimits {
   /** Of those, what MEDIUM with LOW, and LOW alone, may take: HIGH always finds a slot. */
   readonly inFlightMediumMax: number;
   readonly inFlightLowMax: number;
+  /**
+   * An attempt finds a slot only while more are free than twice what its endpoint holds plus an eighth of what its tenant holds:
+   * a tenant alone gets 8/9 of all, and whoever holds little finds a slot beside those who hang. See `slots.ts`.
+   */
+  readonly tenantPerFree: number;
   /** Of those, one endpoint's share; also the ceiling of its adaptive cap. */
   readonly inFlightPerEndpointMax: number;
-  /** Where an endpoint's adaptive cap begins. */
+  /** An endpoint's cap before its first answer: who hangs from the start holds no more. */
+  readonly capFirst: number;
+  /** Where an endpoint's adaptive cap begins once it has answered. */
   readonly capStart: number;
   /** A message that would wait longer than this for its endpoint holds up others: it is parked. */
   readonly holdUpMsMax: number;
@@ -40,7 +47,9 @@ export const PROCESSOR_LIMITS: ProcessorLimits = {
   inFlightMax: 512,
   inFlightMediumMax: 448,
   inFlightLowMax: 256,
+  tenantPerFree: 8,
   inFlightPerEndpointMax: 64,
+  capFirst: 4,
   capStart: 16,
   holdUpMsMax: 1000,
   parkMs: 10_000,

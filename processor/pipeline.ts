@@ -64,6 +64,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
     lookup,
     persist,
     perS,
+    signal: signals.writing,
     telemetry: telemetry.endpoint,
   });
   const settlements = createSettlements({ clock, ledger, stats, persist });

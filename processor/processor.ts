@@ -2,6 +2,7 @@
  * The stream processor: drains the lanes and the retry queue, delivers, settles. Rung 4: it knows ports only, and runs
  * the same on every driver set and on a virtual clock.
  */
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Outstanding } from "./outstanding.ts";
@@ -34,6 +35,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const { recovery, persist } = pipeline;
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
     void recovery.recover(announcement.tenant, announcement.endpointId);
+    forgetIfRemoved(pipeline, announcement.tenant, announcement.endpointId);
   });
   observeQueues(drivers, telemetry.queue, clock);
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
@@ -59,6 +61,16 @@ export function startProcessor(deps: ProcessorDeps): Processor {
       await drivers.flush();
     },
   };
+}
+
+/** A directory that cannot tell costs a gate that stays until many others have come. */
+function forgetIfRemoved({ lookup, gates }: Pipeline, tenant: string, endpointId: string): void {
+  const use = (endpoint: Endpoint | null) => {
+    if (endpoint === null) gates.removed(endpointId);
+  };
+  const found = lookup.find(tenant, endpointId);
+  if (found instanceof Promise) found.then(use).catch(() => undefined);
+  else use(found);
 }
 
 /** The four readers: one per lane, and one of the retry queue. */

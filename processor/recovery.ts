@@ -10,8 +10,12 @@ import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts"
 import type { EndpointLookup } from "./endpoint-lookup.ts";
 import type { Persist } from "./persistence.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
-const PAGE = 500;
+/** Letters read at once, with their bodies; between two pages everybody else gets a turn (a store may be synchronous). */
+const PAGE = 50;
+/** Bodies that go to the retry queue in one write; one letter goes, however large. */
+const PAGE_BYTES = 4 * 1024 * 1024;
 
 export interface Recovery {
   /** Looks whether the endpoint is active and, if so, brings back what is held for it. Runs once at a time for each. */
@@ -27,6 +31,8 @@ export interface RecoveryDeps {
   readonly lookup: EndpointLookup;
   readonly persist: Persist;
   readonly perS: number;
+  /** Aborted at the end of a stop: no further page. */
+  readonly signal: AbortSignal;
   readonly telemetry: EndpointTelemetry;
 }
 
@@ -42,8 +48,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     try {
       do {
         running.set(endpointId, false);
-        const endpoint = await deps.lookup.find(tenant, endpointId);
-        if (endpoint?.status === "active") await bringBack(deps, tenant, endpointId);
+        await bringBack(deps, tenant, endpointId);
       } while (running.get(endpointId) === true);
     } finally {
       running.delete(endpointId);
@@ -62,36 +67,62 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
           const owners = new Map(page.rows.map(({ tenant, endpointId }) => [endpointId, tenant]));
           for (const [endpointId, tenant] of owners) await recover(tenant, endpointId);
           cursor = page.next;
-        } while (cursor !== null && !signal.aborted);
+          if (cursor !== null) await yieldTurn(deps.clock, signal);
+        } while (cursor !== null && !isAborted(signal));
+        if (isAborted(signal)) return;
       }
     },
   };
 }
 
+/** Lets everybody else go first; returns at once after a stop. */
+async function yieldTurn(clock: Clock, signal: AbortSignal): Promise<void> {
+  await clock.sleep(0, signal).catch(() => undefined);
+}
+
+/** Page by page, while the endpoint is active: its owner may pause it again meanwhile. */
 async function bringBack(deps: RecoveryDeps, tenant: string, endpointId: string): Promise<void> {
   let count = 0;
   const startMs = deps.clock.now();
+  const spacingMs = 1000 / deps.perS;
   for (const state of HELD_STATES) {
-    for (;;) {
+    while (!isAborted(deps.signal) && (await isActive(deps, tenant, endpointId))) {
       const { rows } = await deps.deadLetters.list({ tenant, endpointId, state }, PAGE, null);
-      if (rows.length === 0) break;
-      const spacingMs = 1000 / deps.perS;
+      const letters = upToBytes(rows, PAGE_BYTES);
+      if (letters.length === 0) break;
+      const firstMs = startMs + count * spacingMs;
       await deps.retryQueue.schedule(
-        rows.toReversed().map((letter, index) => again(letter, startMs + Math.floor((count + index) * spacingMs))),
+        letters.toReversed().map((letter, index) => again(letter, Math.floor(firstMs + index * spacingMs))),
       );
       // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
-      if (!(await deps.persist("remove held", () => deps.deadLetters.remove(rows.map(({ id }) => id))))) return;
-      count += rows.length;
+      if (!(await deps.persist("remove held", () => deps.deadLetters.remove(letters.map(({ id }) => id))))) return;
+      count += letters.length;
+      await yieldTurn(deps.clock, deps.signal);
     }
   }
   if (count > 0) deps.telemetry.recovered(endpointId, tenant, count);
 }
 
-/** The delivery goes on where it stood: the same generation, the attempt that was to be made. */
-function again(letter: DeadLetter, notBeforeMs: number): Scheduled {
+async function isActive({ lookup }: RecoveryDeps, tenant: string, endpointId: string): Promise<boolean> {
+  const endpoint = await lookup.find(tenant, endpointId);
+  return endpoint?.status === "active";
+}
+
+/** The first letters whose bodies together stay within `bytesMax`, and one at least. */
+function upToBytes(letters: readonly DeadLetter[], bytesMax: number): readonly DeadLetter[] {
+  let bytes = 0;
+  const end = letters.findIndex(({ envelope }, index) => {
+    bytes += envelope.body.length;
+    return index > 0 && bytes > bytesMax;
+  });
+  return end === -1 ? letters : letters.slice(0, end);
+}
+
+/** The delivery goes on where it stood: the same generation, the attempt that was to be made, never before its time. */
+function again(letter: DeadLetter, earliestMs: number): Scheduled {
   return {
     cause: "replay",
-    notBeforeMs,
+    notBeforeMs: Math.max(earliestMs, letter.envelope.deliverAtMs ?? 0),
     endpointId: letter.endpointId,
     generation: letter.generation,
     attempt: letter.attempts + 1,

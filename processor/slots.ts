@@ -1,32 +1,91 @@
 /**
- * The attempts that may be in flight at once in this process, by lane: LOW has its part, MEDIUM and LOW together
- * theirs, HIGH the whole, so that HIGH always finds a slot that a slow backlog cannot hold.
+ * The attempts that may be in flight at once in this process. By lane: LOW has its part, MEDIUM and LOW together theirs,
+ * HIGH the whole, so that HIGH always finds a slot that a slow backlog cannot hold. By tenant and endpoint: who holds
+ * much already needs much to be free (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Trans. Networking 6(2), 1998).
+ * So one tenant whose endpoints hang leaves slots to the others, and its endpoints that are well find some too; alone it
+ * still gets eight of nine slots, and nobody has to know how many tenants there are.
  */
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 
+/** Attempts in flight, by lane. */
+export type Held = Record<Lane, number>;
+
+/** Who asks for a slot: an endpoint of a tenant. `held` is kept by `take` and `free`. */
+export interface Holder {
+  readonly tenant: string;
+  readonly held: Held;
+}
+
 export interface Slots {
-  isFree(lane: Lane): boolean;
-  take(lane: Lane): void;
-  free(lane: Lane): void;
+  /** Is there a slot of the lane for anybody? */
+  isOpen(lane: Lane): boolean;
+  /** Is there one for this endpoint, beside what it and its tenant hold? */
+  isFree(lane: Lane, holder: Holder): boolean;
+  take(lane: Lane, holder: Holder): void;
+  free(lane: Lane, holder: Holder): void;
   count(): number;
 }
 
-export function createSlots(bounds: { all: number; mediumAndLow: number; low: number }): Slots {
-  const taken = { high: 0, medium: 0, low: 0 };
-  const all = () => taken.high + taken.medium + taken.low;
+export interface SlotBounds {
+  readonly all: number;
+  readonly mediumAndLow: number;
+  readonly low: number;
+  /** So many slots of a tenant need one more to be free. */
+  readonly tenantPerFree: number;
+}
+
+export function noneHeld(): Held {
+  return { high: 0, medium: 0, low: 0 };
+}
+
+/** What the endpoint itself holds counts double: each that begins to hang takes at most a third of what is left. */
+const OWN_WEIGHT = 2;
+
+/** What counts against each bound that a lane is under. */
+const scopes = {
+  all: (held: Held) => held.high + held.medium + held.low,
+  mediumAndLow: (held: Held) => held.medium + held.low,
+  low: (held: Held) => held.low,
+} as const;
+const scopesOf = {
+  high: ["all"],
+  medium: ["all", "mediumAndLow"],
+  low: ["all", "mediumAndLow", "low"],
+} as const satisfies Record<Lane, readonly (keyof typeof scopes)[]>;
+
+export function createSlots(bounds: SlotBounds): Slots {
+  const taken = noneHeld();
+  /** Tenants that hold a slot, so at most as many as there are slots. */
+  const tenants = new Map<string, Held>();
+  const nothing = noneHeld();
   return {
-    isFree(lane) {
-      if (all() >= bounds.all) return false;
-      if (lane === "high") return true;
-      if (taken.medium + taken.low >= bounds.mediumAndLow) return false;
-      return lane === "medium" || taken.low < bounds.low;
+    isOpen: (lane) => scopesOf[lane].every((scope) => scopes[scope](taken) < bounds[scope]),
+    isFree(lane, { tenant, held }) {
+      const ofTenant = tenants.get(tenant) ?? nothing;
+      for (const scope of scopesOf[lane]) {
+        const count = scopes[scope];
+        const free = bounds[scope] - count(taken);
+        const needed = OWN_WEIGHT * count(held) + Math.floor(count(ofTenant) / bounds.tenantPerFree);
+        if (free < Math.max(1, needed)) return false;
+      }
+      return true;
     },
-    take(lane) {
-      taken[lane] += 1;
+    take(lane, { tenant, held }) {
+      let ofTenant = tenants.get(tenant);
+      if (ofTenant === undefined) {
+        ofTenant = noneHeld();
+        tenants.set(tenant, ofTenant);
+      }
+      for (const each of [taken, ofTenant, held]) each[lane] += 1;
     },
-    free(lane) {
+    free(lane, { tenant, held }) {
       taken[lane] -= 1;
+      held[lane] -= 1;
+      const ofTenant = tenants.get(tenant);
+      if (ofTenant === undefined) return;
+      ofTenant[lane] -= 1;
+      if (scopes.all(ofTenant) === 0) tenants.delete(tenant);
     },
-    count: all,
+    count: () => scopes.all(taken),
   };
 }

@@ -8,7 +8,7 @@ import type { RetryItem, RetryQueue } from "@posthaste/shared/ports/retry-queue.
 import type { Dispatcher } from "./dispatcher.ts";
 import type { EndpointGates } from "./endpoint-gate.ts";
 import type { EndpointLookup } from "./endpoint-lookup.ts";
-import type { LowGroups } from "./low-groups.ts";
+import type { LowGroups, Source } from "./low-groups.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Outstanding } from "./outstanding.ts";
 import type { Persist } from "./persistence.ts";
@@ -30,6 +30,12 @@ export interface SourceDeps {
   readonly settlements: Pick<Settlements, "ack">;
 }
 
+/** What becomes of a taken item, and how much room it takes meanwhile. */
+export interface WindowedSource extends Source {
+  /** The deliveries that the item still stands for: all of them after its fan-out, fewer as they end. */
+  readonly weigh: (deliveries: number) => void;
+}
+
 /** An item leaves the window at once when settled, and stays outstanding until its ack or release is durable. */
 function letGo<Item>(
   deps: SourceDeps,
@@ -37,7 +43,8 @@ function letGo<Item>(
   window: Window,
   item: Item,
   bytes: number,
-) {
+): WindowedSource {
+  let weight = 1;
   const release = async () => {
     await deps.persist("release", () => queue.release([item]));
     deps.outstanding.leave();
@@ -45,12 +52,17 @@ function letGo<Item>(
   deps.outstanding.enter();
   window.hold(bytes);
   return {
+    weigh: (deliveries) => {
+      const next = Math.max(1, deliveries);
+      window.weigh(weight, next);
+      weight = next;
+    },
     done: () => {
-      window.free(bytes);
+      window.free(bytes, weight);
       deps.settlements.ack(queue, item, deps.outstanding.leave);
     },
     handBack: () => {
-      window.free(bytes);
+      window.free(bytes, weight);
       void release();
     },
   };
@@ -61,18 +73,33 @@ export function createLaneLoop(
 ): (signal: AbortSignal) => Promise<void> {
   return async (signal) => {
     while (!isAborted(signal)) {
-      // What waits for its group to fill must not keep others from being read.
-      while (deps.window.isFull() && deps.groups?.closeFullest() === true);
+      closeGroups(deps);
       const room = await deps.window.room(signal);
       if (room === 0) return;
       const items = await deps.lanes.take(deps.lane, Math.min(room, TAKE_MAX), signal);
-      for (const item of items) start(deps, item);
+      for (const item of items) {
+        closeGroups(deps);
+        const roomy = isStillRoomy(deps.window, signal);
+        start(deps, item, roomy instanceof Promise ? await roomy : roomy);
+      }
     }
   };
 }
 
-function start(deps: SourceDeps & { lanes: Lanes; window: Window }, item: LaneItem): void {
+/** What waits for its group to fill must not keep others from being read. */
+function closeGroups({ window, groups }: { window: Window; groups: LowGroups | null }): void {
+  while (window.isFull() && groups?.closeFullest() === true);
+}
+
+/** Items taken before may have become many deliveries; waits for room, and is false after a stop. */
+function isStillRoomy(window: Window, signal: AbortSignal): boolean | Promise<boolean> {
+  return window.isFull() ? window.room(signal).then((room) => room > 0) : true;
+}
+
+/** An item that found no room before a stop goes back. */
+function start(deps: SourceDeps & { lanes: Lanes; window: Window }, item: LaneItem, isRoomy: boolean): void {
   const source = letGo(deps, deps.lanes, deps.window, item, item.envelope.body.length);
+  if (!isRoomy) return source.handBack();
   deps.dispatcher.dispatch(item.envelope, { ...source, isRepeat: item.isRepeat, isDue: false });
 }
 
@@ -91,9 +118,13 @@ export function createRetryLoop(
       if (room === 0) return;
       const items = await deps.retryQueue.take(Math.min(room, TAKE_MAX), signal);
       for (const item of items) {
+        const roomy = isStillRoomy(deps.window, signal);
+        const isRoomy = roomy instanceof Promise ? await roomy : roomy;
         const bytes = item.members.reduce((sum, member) => sum + member.body.length, 0);
         const source = letGo(deps, deps.retryQueue, deps.window, item, bytes);
-        if (item.endpointId === null) {
+        if (!isRoomy) {
+          source.handBack();
+        } else if (item.endpointId === null) {
           deps.dispatcher.dispatch(firstMember(item), { ...source, isRepeat: item.isRepeat, isDue: true });
         } else {
           void resume(deps, item, source);
@@ -104,11 +135,7 @@ export function createRetryLoop(
 }
 
 /** Goes on with a delivery that is due. */
-async function resume(
-  deps: Parameters<typeof createRetryLoop>[0],
-  item: RetryItem,
-  source: { done: () => void; handBack: () => void },
-): Promise<void> {
+async function resume(deps: Parameters<typeof createRetryLoop>[0], item: RetryItem, source: Source): Promise<void> {
   const { endpointId, generation, attempt, parks, members, group, cause } = item;
   assert(endpointId !== null, "only deliver-at items have no endpoint yet");
   const first = firstMember(item);

@@ -1,5 +1,6 @@
 /**
- * How much of a queue may be unsettled in this process at once, in items and bytes. The taker waits here; that wait is
+ * How much of a queue may be unsettled in this process at once, in deliveries and bytes: an item counts one, and after
+ * its fan-out as many as there are deliveries of it left. The taker waits here; that wait is
  * the back-pressure that leaves overflow in the queue.
  */
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
@@ -12,22 +13,33 @@ export interface WindowBounds {
 export interface Window {
   /** Waits for room; resolves with how many items may be taken now, 0 only when aborted. */
   room(signal: AbortSignal): Promise<number>;
+  /** Takes an item in; it weighs 1. */
   hold(bytes: number): void;
-  free(bytes: number): void;
+  /** An item that weighed `before` weighs `after` now; at least 1 each. */
+  weigh(before: number, after: number): void;
+  /** Lets an item go that weighs `weight`. */
+  free(bytes: number, weight: number): void;
+  /** What all items held weigh. */
   count(): number;
   isFull(): boolean;
 }
 
 /** Past its bytes the window still lets one item in when it is empty, so that no item is too large for ever. */
 export function createWindow(bounds: WindowBounds): Window {
-  let items = 0;
+  let weight = 0;
   let bytes = 0;
   let wake: (() => void) | null = null;
-  const free = () => (bytes >= bounds.bytesMax && items > 0 ? 0 : Math.max(0, bounds.itemsMax - items));
+  const room = () => (bytes >= bounds.bytesMax && weight > 0 ? 0 : Math.max(0, bounds.itemsMax - weight));
+  const tell = () => {
+    if (wake === null || room() === 0) return;
+    const waiter = wake;
+    wake = null;
+    waiter();
+  };
 
   return {
     async room(signal) {
-      while (free() === 0 && !isAborted(signal)) {
+      while (room() === 0 && !isAborted(signal)) {
         await new Promise<void>((resolve) => {
           const settle = () => {
             signal.removeEventListener("abort", settle);
@@ -37,22 +49,22 @@ export function createWindow(bounds: WindowBounds): Window {
           signal.addEventListener("abort", settle, { once: true });
         });
       }
-      return isAborted(signal) ? 0 : free();
+      return isAborted(signal) ? 0 : room();
     },
     hold(size) {
-      items += 1;
+      weight += 1;
       bytes += size;
     },
-    free(size) {
-      items -= 1;
-      bytes -= size;
-      if (wake !== null && free() > 0) {
-        const waiter = wake;
-        wake = null;
-        waiter();
-      }
+    weigh(before, after) {
+      weight += after - before;
+      tell();
     },
-    count: () => items,
-    isFull: () => free() === 0,
+    free(size, itemWeight) {
+      weight -= itemWeight;
+      bytes -= size;
+      tell();
+    },
+    count: () => weight,
+    isFull: () => room() === 0,
   };
 }

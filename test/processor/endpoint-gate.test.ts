@@ -20,8 +20,8 @@ const whys = (yard: Yard): string[] => yard.parked.map(({ why }) => why);
 
 test("a message goes at once while there is room", () => {
   const yard = openYard();
-  yard.submit(ids("m", 16));
-  assert.deepEqual([yard.launched.length, yard.gates.inFlight(), yard.gates.waiting()], [16, 16, 0]);
+  yard.submit(ids("m", 4));
+  assert.deepEqual([yard.launched.length, yard.gates.inFlight(), yard.gates.waiting()], [4, 4, 0]);
 });
 
 test("past the cap messages wait, and go as others end", async () => {
@@ -43,7 +43,7 @@ test("free room goes to HIGH before MEDIUM before LOW, whoever came first", asyn
 });
 
 test("LOW takes at most half of a cap, and the other half stays for those above", () => {
-  const yard = openYard({ limits: { capStart: 8 } });
+  const yard = openYard({ limits: { capFirst: 8, capStart: 8 } });
   yard.submit(ids("low", 10), "low");
   assert.equal(yard.launched.length, 4);
   yard.submit(ids("high", 10), "high");
@@ -57,7 +57,9 @@ test("LOW gets one attempt where the cap is one", () => {
 });
 
 test("one endpoint never has more than its share in flight, and others find the rest", async () => {
-  const yard = openYard({ limits: { inFlightMax: 20, inFlightMediumMax: 18, inFlightPerEndpointMax: 8, capStart: 8 } });
+  const yard = openYard({
+    limits: { inFlightMax: 40, inFlightMediumMax: 36, inFlightPerEndpointMax: 8, capFirst: 8, capStart: 8 },
+  });
   yard.submit(ids("slow", 50));
   yard.submit(ids("other", 5), "medium", endpointOf("ep2"));
   assert.equal(yard.launched.filter(({ endpointId }) => endpointId === "ep1").length, 8);
@@ -65,18 +67,23 @@ test("one endpoint never has more than its share in flight, and others find the 
 });
 
 test("past the slots of the process messages wait for any endpoint's slot, HIGH ahead", async () => {
-  const yard = openYard({ limits: { inFlightMax: 3, inFlightMediumMax: 2, inFlightLowMax: 1 } });
+  const yard = openYard({ limits: { inFlightMax: 4, inFlightMediumMax: 3, inFlightLowMax: 1 } });
   yard.submit(ids("m", 3), "medium");
-  yard.submit(["other"], "medium", endpointOf("ep2"));
+  yard.submit(["second"], "medium", endpointOf("ep2"));
+  yard.submit(["third"], "medium", endpointOf("ep4"));
   yard.submit(["high"], "high", endpointOf("ep3"));
-  assert.deepEqual(launchedIds(yard), ["m0", "m1", "high"]);
+  assert.deepEqual(launchedIds(yard), ["m0", "m1", "second", "high"]);
   await yard.end(answered(200), 2);
-  assert.deepEqual(launchedIds(yard).slice(3).toSorted(), ["m2", "other"]);
+  assert.deepEqual(launchedIds(yard).slice(4).toSorted(), ["m2", "third"]);
 });
 
 test("timeouts of one round trip halve the cap once", async () => {
   const yard = openYard({
-    limits: { capStart: 8, breaker: { failuresToOpen: 100, probeAfterMs: 10_000, probeAfterMsMax: 10_000 } },
+    limits: {
+      capFirst: 8,
+      capStart: 8,
+      breaker: { failuresToOpen: 100, probeAfterMs: 10_000, probeAfterMsMax: 10_000 },
+    },
   });
   yard.submit(ids("m", 30), "medium", ep1);
   await yard.clock.advance(500);
@@ -96,7 +103,7 @@ test("good answers make the cap grow by one per capful", async () => {
 });
 
 test("five failures in a row open the breaker, and what waits is parked without an attempt", async () => {
-  const yard = openYard({ limits: { capStart: 5, inFlightPerEndpointMax: 5 } });
+  const yard = openYard({ limits: { capFirst: 5, capStart: 5, inFlightPerEndpointMax: 5 } });
   yard.submit(ids("m", 20));
   await yard.end(answered(500), 4);
   assert.equal(yard.parked.length, 0);
@@ -159,7 +166,7 @@ for (const [what, result] of [
   ["success", answered(200)],
 ] as const) {
   test(`while a probe is under way, the late ${what} of an older attempt decides nothing`, async () => {
-    const yard = openYard();
+    const yard = openYard({ limits: { capFirst: 6 } });
     yard.submit(["old"]);
     yard.submit(ids("f", 5));
     for (const launch of yard.launched.slice(1)) launch.end(answered(500));

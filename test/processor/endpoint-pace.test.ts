@@ -4,8 +4,8 @@ import type { EndpointPace } from "@posthaste/processor/endpoint-pace.ts";
 import { createEndpointPace } from "@posthaste/processor/endpoint-pace.ts";
 import fc from "fast-check";
 
-function open(parts: Partial<{ capStart: number; capMax: number }> = {}): EndpointPace {
-  return createEndpointPace({ capStart: 16, capMax: 64, ...parts });
+function open(parts: Partial<{ capFirst: number; capStart: number; capMax: number }> = {}): EndpointPace {
+  return createEndpointPace({ capFirst: 64, capStart: 16, capMax: 64, ...parts });
 }
 
 /** Begins `count` attempts at `atMs`. */
@@ -14,6 +14,23 @@ function begin(pace: EndpointPace, count: number, atMs: number): number[] {
 }
 
 test("the cap begins where it is told to", () => assert.equal(open({ capStart: 7 }).cap(), 7));
+
+test("the cap is smaller until the first answer, and a good one raises it to its start", () => {
+  const pace = open({ capFirst: 4 });
+  const token = pace.begin(0);
+  assert.equal(pace.cap(), 4);
+  pace.end(token, 10, "healthy");
+  assert.equal(pace.cap(), 16);
+});
+
+test("an attempt that was broken off is no first answer, and an overload raises nothing", () => {
+  const pace = open({ capFirst: 4 });
+  pace.end(pace.begin(0), 10, "none");
+  assert.equal(pace.cap(), 4);
+  pace.end(pace.begin(10), 20, "overloaded");
+  pace.end(pace.begin(30), 40, "healthy");
+  assert.equal(pace.cap(), 2);
+});
 
 test("a capful of good answers raises the cap by one", () => {
   const pace = open({ capStart: 4 });

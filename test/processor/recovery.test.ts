@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createRecovery } from "@posthaste/processor/recovery.ts";
+import type { RecoveryDeps } from "@posthaste/processor/recovery.ts";
+import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import { createManualClock } from "../support/manual-clock.ts";
 import type { ProcessorHarness } from "../support/processor-harness.ts";
-import { endpointOf, envelopeOf, ids, openProcessorHarness, TENANT } from "../support/processor-harness.ts";
+import { endpointOf, envelopeOf, ids, openProcessorHarness, START_MS, TENANT } from "../support/processor-harness.ts";
 
 const nothing = { high: 0, medium: 0, low: 0, retry: 0, dead: 0 };
 const active = { status: "active", statusReason: null } as const;
@@ -55,6 +60,107 @@ test("more than a page that was held comes back whole, and once", async () => {
   await harness.clock.advance(10_000);
   assert.deepEqual([harness.world.sent.length, new Set(harness.world.idsTo("ep1")).size], [700, 700]);
   assert.deepEqual(await harness.depths(), nothing);
+});
+
+test("letters come back in pages of 50 and at most 4 MiB, one write each", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1", { status: "paused" }));
+  const body = new Uint8Array(1024 * 1024).fill(32);
+  const writes: number[] = [];
+  let longest = 0;
+  harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      deadLetters: {
+        ...drivers.deadLetters,
+        list: (filter, limit, cursor) => {
+          longest = Math.max(longest, limit);
+          return drivers.deadLetters.list(filter, limit, cursor);
+        },
+      },
+      retryQueue: {
+        ...drivers.retryQueue,
+        schedule: (items) => {
+          writes.push(items.length);
+          return drivers.retryQueue.schedule(items);
+        },
+      },
+    }),
+  });
+  await harness.publish(...ids("evt_", 10).map((id) => ({ ...envelopeOf(id), body })));
+  await harness.clock.advance(1000);
+  await harness.change("ep1", active);
+  await harness.clock.advance(5000);
+  assert.deepEqual([writes, longest, new Set(harness.world.idsTo("ep1")).size], [[4, 4, 2], 50, 10]);
+});
+
+test("an endpoint paused between two pages gets no further page back", async () => {
+  await using harness = await openWithHeld(120);
+  harness.crash();
+  await harness.change("ep1", active);
+  let pages = 0;
+  harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      retryQueue: {
+        ...drivers.retryQueue,
+        async schedule(items) {
+          pages += 1;
+          await drivers.retryQueue.schedule(items);
+          if (pages === 1) await harness.change("ep1", { status: "paused" });
+        },
+        take: () => new Promise(() => undefined),
+      },
+    }),
+  });
+  await harness.clock.advance(5000);
+  assert.deepEqual([pages, await harness.depths()], [1, { ...nothing, dead: 70, retry: 50 }]);
+});
+
+test("between two pages others get their turn, in a recovery and in the look at a start", async () => {
+  const log: string[] = [];
+  const clock = createManualClock(START_MS);
+  const letters = ids("evt_", 120).map((id) => ({ id, tenant: TENANT, endpointId: "ep1", envelope: envelopeOf(id) }));
+  const fakes = {
+    clock: { ...clock, sleep: async () => void log.push("turn") },
+    deadLetters: {
+      async list({ endpointId, state }: DeadLetterFilter, limit: number, cursor: string | null) {
+        log.push("list");
+        const from = Number(cursor ?? 0);
+        const isMore = endpointId === undefined && from + limit < letters.length;
+        return {
+          rows: state === "paused" ? letters.slice(from, from + limit) : [],
+          next: isMore ? `${from + limit}` : null,
+        };
+      },
+      remove: async (removed: readonly string[]) => void letters.splice(0, removed.length),
+    },
+    retryQueue: { schedule: async () => void log.push("write") },
+    lookup: { find: () => endpointOf("ep1", { status: log.length < 3 ? "paused" : "active" }) },
+    persist: async (_what: string, write: () => Promise<void>) => (await write(), true),
+    perS: 100,
+    signal: new AbortController().signal,
+    telemetry: silentTelemetry.endpoint,
+  };
+  const recovery = createRecovery(fakes as unknown as RecoveryDeps);
+  await recovery.recoverAll(fakes.signal);
+  const text = log.join(" ");
+  assert.ok(text.startsWith("list turn list list write turn list write turn list write turn"), text);
+});
+
+test("what was held before its deliver_at comes back no sooner", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  const deliverAtMs = harness.clock.now() + 60_000;
+  const envelope = { ...envelopeOf("evt_1"), deliverAtMs };
+  const key = { tenant: TENANT, eventId: "evt_1", endpointId: "ep1", generation: 0 };
+  const grave = { state: "paused", reason: "paused", attempts: 0, atMs: harness.clock.now() } as const;
+  await harness.drivers.deadLetters.append([{ ...key, ...grave, id: "dlv_1", envelope }]);
+  harness.start();
+  await harness.clock.advance(59_000);
+  assert.deepEqual([harness.world.sent.length, (await harness.depths()).retry], [0, 1]);
+  await harness.clock.advance(2000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
 });
 
 test("a change of another endpoint brings nothing back", async () => {

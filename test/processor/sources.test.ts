@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import { createOutstanding } from "@posthaste/processor/outstanding.ts";
+import { createLaneLoop } from "@posthaste/processor/sources.ts";
+import { createWindow } from "@posthaste/processor/window.ts";
+import type { Source } from "@posthaste/processor/low-groups.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
+import { createManualClock } from "../support/manual-clock.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { endpointOf, envelopeOf, ids, openProcessorHarness, START_MS } from "../support/processor-harness.ts";
 
@@ -144,4 +152,62 @@ test("a take that fails is repeated, and the lane goes on", async () => {
   await harness.publish(envelopeOf("evt_1"));
   await harness.clock.advance(10_000);
   assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
+});
+
+/** A lane of `count` items that were taken at once, and what its loop gave to a dispatcher that fans each out by `spread`. */
+function openLane(count: number, spread: number) {
+  const sources: Source[] = [];
+  const released: LaneItem[] = [];
+  const items = Array.from({ length: count }, (_, index) => ({
+    envelope: envelopeOf(`evt_${index}`),
+    isRepeat: false,
+  }));
+  const lanes = {
+    take: (_lane: Lane, max: number) =>
+      items.length > 0 ? Promise.resolve(items.splice(0, max)) : new Promise(() => undefined),
+    release: async (given: readonly LaneItem[]) => void released.push(...given),
+  } as unknown as Lanes;
+  const dispatch = (_envelope: Envelope, source: Source & { weigh?: (deliveries: number) => void }) => {
+    source.weigh?.(spread);
+    sources.push(source);
+  };
+  const stop = new AbortController();
+  const loop = createLaneLoop({
+    dispatcher: { dispatch, submit: () => undefined },
+    outstanding: createOutstanding(),
+    persist: async (_what, write) => {
+      await write();
+      return true;
+    },
+    settlements: { ack: (_queue, _item, acked) => acked() },
+    lane: "medium",
+    lanes,
+    window: createWindow({ itemsMax: 100, bytesMax: 1_000_000 }),
+    groups: null,
+  });
+  const ended = loop(stop.signal);
+  return { sources, released, stop, ended, clock: createManualClock(START_MS) };
+}
+
+test("a window bounds deliveries, not events: items taken at once start as the deliveries of others end", async () => {
+  const lane = openLane(10, 40);
+  await lane.clock.settle();
+  assert.equal(lane.sources.length, 3);
+  lane.sources[0]?.done();
+  await lane.clock.settle();
+  assert.equal(lane.sources.length, 4);
+  lane.stop.abort();
+  await lane.ended;
+});
+
+test("a stop hands back what was taken and found no room, and only that", async () => {
+  const lane = openLane(10, 40);
+  await lane.clock.settle();
+  lane.stop.abort();
+  await lane.ended;
+  await lane.clock.settle();
+  assert.deepEqual(
+    [lane.sources.length, lane.released.map(({ envelope }) => envelope.id)],
+    [3, ["evt_3", "evt_4", "evt_5", "evt_6", "evt_7", "evt_8", "evt_9"]],
+  );
 });

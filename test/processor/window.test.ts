@@ -31,7 +31,7 @@ test("held items take room, freed ones give it back", async () => {
   window.hold(10);
   window.hold(10);
   assert.deepEqual([await window.room(stop.signal), window.count()], [1, 2]);
-  window.free(10);
+  window.free(10, 1);
   assert.deepEqual([await window.room(stop.signal), window.count()], [2, 1]);
 });
 
@@ -41,7 +41,7 @@ test("a full window makes its taker wait until an item is freed", async () => {
   const answer = ask(opened);
   await clock.settle();
   assert.deepEqual([answer.granted, opened.window.isFull()], [null, true]);
-  opened.window.free(10);
+  opened.window.free(10, 1);
   await clock.settle();
   assert.equal(answer.granted, 1);
 });
@@ -53,7 +53,7 @@ test("a window full of bytes makes its taker wait, though items would fit", asyn
   const answer = ask(opened);
   await clock.settle();
   assert.equal(answer.granted, null);
-  opened.window.free(60);
+  opened.window.free(60, 1);
   await clock.settle();
   assert.equal(answer.granted, 9);
 });
@@ -63,7 +63,7 @@ test("an item larger than the window comes in when the window is empty", async (
   assert.equal(await window.room(stop.signal), 2);
   window.hold(5000);
   assert.equal(window.isFull(), true);
-  window.free(5000);
+  window.free(5000, 1);
   assert.equal(window.isFull(), false);
 });
 
@@ -80,4 +80,27 @@ test("after a stop there is no room, though the window be empty", async () => {
   const { window, stop } = open();
   stop.abort();
   assert.equal(await window.room(stop.signal), 0);
+});
+
+test("an item weighs as many as there are deliveries of it, and room comes back as they end", async () => {
+  const opened = open(10);
+  opened.window.hold(1);
+  opened.window.weigh(1, 10);
+  const answer = ask(opened);
+  await clock.settle();
+  assert.deepEqual([answer.granted, opened.window.count()], [null, 10]);
+  opened.window.weigh(10, 7);
+  await clock.settle();
+  assert.equal(answer.granted, 3);
+  opened.window.free(1, 7);
+  assert.equal(opened.window.count(), 0);
+});
+
+test("an item of more deliveries than the window holds fills it alone, and blocks it for no longer", () => {
+  const { window } = open(10);
+  window.hold(1);
+  window.weigh(1, 1000);
+  assert.equal(window.isFull(), true);
+  window.free(1, 1000);
+  assert.deepEqual([window.isFull(), window.count()], [false, 0]);
 });

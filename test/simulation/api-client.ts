@@ -43,16 +43,6 @@ export function createApiClient(options: {
   let open = 0;
   let callCount = 0;
 
-  function requestOf({ method, path, body, idempotencyKey }: ApiRequest): Request {
-    const headers: Record<string, string> = { authorization: `Bearer ${options.apiKey}` };
-    if (body !== undefined) {
-      headers["content-type"] = "application/json";
-      headers["content-length"] = String(new TextEncoder().encode(body).length);
-    }
-    if (idempotencyKey !== undefined) headers["idempotency-key"] = idempotencyKey;
-    return new Request(`http://posthaste.example${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
-  }
-
   function call(request: ApiRequest): Promise<Reply | null> {
     const name = `call ${++callCount} ${request.method} ${request.path}`;
     return new Promise((resolve) => {
@@ -81,7 +71,7 @@ export function createApiClient(options: {
     if (server === null) return later(null);
     server.onEnd(() => later(null));
     const isLost = options.isReplyLost();
-    const response = await server.fetch(requestOf(request));
+    const response = await server.fetch(requestOf(request, options.apiKey));
     const text = await response.text();
     if (!server.isAlive() || isLost) return;
     const retryAfter = response.headers.get("retry-after");
@@ -116,4 +106,14 @@ export function createApiClient(options: {
 function isWorthAnotherTry({ status, text }: Reply): boolean {
   if (status === 409) return text.includes("request-in-flight");
   return status === 429 || status >= 500;
+}
+
+function requestOf({ method, path, body, idempotencyKey }: ApiRequest, apiKey: string): Request {
+  const headers: Record<string, string> = { authorization: `Bearer ${apiKey}` };
+  if (body !== undefined) {
+    headers["content-type"] = "application/json";
+    headers["content-length"] = String(new TextEncoder().encode(body).length);
+  }
+  if (idempotencyKey !== undefined) headers["idempotency-key"] = idempotencyKey;
+  return new Request(`http://posthaste.example${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
 }

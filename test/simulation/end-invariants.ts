@@ -15,7 +15,7 @@ import { idsOf, wasAsked } from "./model.ts";
 /** A HIGH event to an endpoint that is well is delivered within this, whatever else goes on. */
 export const HIGH_MS_MAX = 2500;
 /** Retention looks at most once a minute; nothing else may have a timer when there is nothing to do. */
-const RETENTION_MS_MIN = 59_000;
+export const RETENTION_MS_MIN = 59_000;
 
 interface Remains {
   readonly nowMs: number;

@@ -1,5 +1,5 @@
 /** Owners of endpoints: they create, pause, resume, rotate and delete, and replay what lies in the dead letters. */
-import type { Model, Slot } from "./model.ts";
+import type { Done, Model, Slot } from "./model.ts";
 import type { Actor } from "./publisher.ts";
 import type { OwnerOp, Scenario } from "./scenario.ts";
 
@@ -48,15 +48,13 @@ async function perform(actor: Actor, slot: Slot, op: OwnerOp): Promise<boolean> 
   const { clock, client, trace } = actor;
   const path = `/v1/endpoints/${slot.id}`;
   const query = `?tenant=${slot.tenant}`;
-  const done = { op, issuedAtMs: clock.now(), ackedAtMs: null as number | null };
+  const done: Done = { op, issuedAtMs: clock.now(), ackedAtMs: null };
   slot.done.push(done);
-  if (op === "rotate") slot.hasUnknownSecret = true;
+  if (op === "rotate") return rotate(actor, slot, done);
   const reply = await client.insist(
-    op === "rotate"
-      ? { method: "POST", path: `${path}/rotate-secret${query}`, body: "{}" }
-      : op === "delete"
-        ? { method: "DELETE", path: `${path}${query}` }
-        : { method: "PATCH", path: `${path}${query}`, body: patches[op] },
+    op === "delete"
+      ? { method: "DELETE", path: `${path}${query}` }
+      : { method: "PATCH", path: `${path}${query}`, body: patches[op] },
   );
   if (reply === null) return false;
   const isDone = reply.status >= 200 && reply.status <= 299;
@@ -66,7 +64,19 @@ async function perform(actor: Actor, slot: Slot, op: OwnerOp): Promise<boolean> 
     return false;
   }
   done.ackedAtMs = clock.now();
-  if (op === "rotate") slot.secrets.push((JSON.parse(reply.text) as { secret: string }).secret);
+  return true;
+}
+
+/** Asked once: each time makes another secret, and one whose answer is lost stays unknown. */
+async function rotate({ client, clock }: Actor, slot: Slot, done: Done): Promise<boolean> {
+  const wasUnknown = slot.hasUnknownSecret;
+  slot.hasUnknownSecret = true;
+  const path = `/v1/endpoints/${slot.id}/rotate-secret?tenant=${slot.tenant}`;
+  const reply = await client.call({ method: "POST", path, body: "{}" });
+  if (reply?.status !== 200) return true;
+  done.ackedAtMs = clock.now();
+  slot.secrets.push((JSON.parse(reply.text) as { secret: string }).secret);
+  slot.hasUnknownSecret = wasUnknown;
   return true;
 }
 

@@ -3,7 +3,7 @@
  * into a copy of the source; seeds are run until one breaks a promise. A patch that does not apply, or is not caught, fails.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -45,7 +45,9 @@ function plant(patch: string): Verdict {
   try {
     const applied = spawnSync("git", ["apply", "--whitespace=nowarn", "-C1", patch], { cwd: copy, encoding: "utf8" });
     if (applied.status !== 0) return { isCaught: false, words: `does not apply: ${applied.stderr.trim()}` };
-    const args = ["test/simulation/run-seeds.ts", "--seeds", values.seeds];
+    // A patch may say where to begin, when what it breaks shows in a rare moment only.
+    const from = /^Needs .* Seeds from (\d+)\.$/m.exec(readFileSync(patch, "utf8"))?.[1] ?? "1";
+    const args = ["test/simulation/run-seeds.ts", "--seeds", values.seeds, "--from", from];
     const run = spawnSync(process.execPath, args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28 });
     const seed = /^SEED=(\d+)$/m.exec(run.stdout)?.[1];
     if (seed === undefined)
@@ -68,11 +70,11 @@ const folder = join(import.meta.dirname, "planted");
 const patches = readdirSync(folder)
   .filter((name) => name.endsWith(".patch") && name.includes(values.only))
   .toSorted();
-let missed = patches.length === 0 ? 1 : 0;
+let missed = 0;
 for (const name of patches) {
   const { isCaught, words } = plant(join(folder, name));
   console.log(`${isCaught ? "ok    " : "FAILED"}  ${name.replace(".patch", "")}: ${words}`);
   if (!isCaught) missed++;
 }
 console.log(`${patches.length - missed} of ${patches.length} planted bugs were caught`);
-process.exitCode = missed === 0 ? 0 : 1;
+process.exitCode = missed === 0 && patches.length > 0 ? 0 : 1;

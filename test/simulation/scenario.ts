@@ -3,6 +3,7 @@
  * each kind of trouble on or off, since one that is always on hides others.
  */
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
+import type { EmbeddedBounds } from "@posthaste/shared/drivers/embedded.ts";
 import type { Priority } from "@posthaste/shared/domain/event.ts";
 import type { RetryPolicy } from "@posthaste/shared/domain/retry-policy.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
@@ -54,6 +55,7 @@ export interface Scenario {
   readonly stormMs: number;
   readonly faultKinds: readonly FaultKind[];
   readonly limits: ProcessorLimits;
+  readonly bounds: EmbeddedBounds;
   readonly slots: readonly SlotPlan[];
   readonly publishes: readonly PublishPlan[];
   readonly crashesAtMs: readonly number[];
@@ -108,6 +110,16 @@ export function drawScenario(chance: Chance): Scenario {
     replaysAtMs: times(some(3)),
     lostReplyRate: chance.pick([0, 0, 0.1, 0.3]),
     isHealing: chance.isTrue(0.7),
+    bounds: drawBounds(chance),
+  };
+}
+
+/** Sometimes so small that queues are full; the retry queue still takes a whole page of what is brought back (50). */
+function drawBounds(chance: Chance): EmbeddedBounds {
+  const bytesMax = 2 ** 30;
+  return {
+    ...(chance.isTrue(0.15) ? { lanes: { itemsMax: chance.whole(15, 60), bytesMax } } : {}),
+    ...(chance.isTrue(0.15) ? { retryQueue: { itemsMax: chance.whole(50, 80), bytesMax } } : {}),
   };
 }
 

@@ -1,6 +1,6 @@
 /** The promises that every single attempt must keep, held against it in the moment it leaves. */
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
-import { activeSecrets, matches } from "@posthaste/shared/domain/endpoint.ts";
+import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { laneByPriority } from "@posthaste/shared/domain/event.ts";
@@ -98,26 +98,32 @@ function checkBytes(
     trace.breach("fresh timestamp", `#${send.index}: ${timestampS} at ${send.sentAtMs}`);
 }
 
+/** (2) By each secret in force: whoever holds only the old one, or only the new one, can verify. */
 function checkSignature(witness: Witness, send: Send, slot: Slot): void {
-  const isSignedBy = (secrets: readonly string[]): boolean =>
-    verifyMessage({
+  const isSignedBy = (secret: string): boolean => {
+    const parsed = parseSecret(secret);
+    const verified = verifyMessage({
       id: headerOf(send, "webhook-id"),
       timestamp: headerOf(send, "webhook-timestamp"),
       signature: headerOf(send, "webhook-signature"),
       body: send.body,
-      keys: secrets
-        .map((secret) => parseSecret(secret))
-        .flatMap((parsed) => (parsed.kind === "ok" ? [parsed.key] : [])),
+      keys: parsed.kind === "ok" ? [parsed.key] : [],
       hasher: testHasher,
       nowS: Math.floor(send.sentAtMs / 1000),
       toleranceS: 5,
-    }).kind === "verified";
-  const endpoint = storedEndpoint(witness, send, slot);
-  const active = endpoint === null ? [] : activeSecrets(endpoint, send.sentAtMs);
-  if (!isSignedBy(active)) witness.trace.breach("signature", `#${send.index}: by none of the active secrets`);
-  // The owner's own secrets, unless one was made that it never heard of.
-  if (!slot.hasUnknownSecret && !isSignedBy(slot.secrets))
-    witness.trace.breach("signature", `#${send.index}: by no secret the owner has`);
+    });
+    return verified.kind === "verified";
+  };
+  const secrets = storedEndpoint(witness, send, slot)?.secrets ?? [];
+  const inForce = secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > send.sentAtMs);
+  if (inForce.length === 0 || !inForce.every(({ secret }) => isSignedBy(secret))) {
+    witness.trace.breach("signature", `#${send.index}: not by each of ${inForce.length} secrets in force`);
+  }
+  // The newest that the owner has, unless one was made that it never heard of.
+  const newest = slot.secrets.at(-1);
+  if (!slot.hasUnknownSecret && newest !== undefined && !isSignedBy(newest)) {
+    witness.trace.breach("signature", `#${send.index}: not by the newest secret its owner has`);
+  }
 }
 
 /** (3) Not to an endpoint that is deleted, paused or disabled: by its owner's word, and by our own record. */

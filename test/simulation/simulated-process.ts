@@ -9,7 +9,7 @@ import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
-import type { EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
+import type { EmbeddedBounds, EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
@@ -48,6 +48,7 @@ export interface ProcessParts {
   readonly disk: Disk;
   readonly sealer: Sealer;
   readonly limits: ProcessorLimits;
+  readonly bounds: EmbeddedBounds;
   readonly trace: Trace;
   readonly history: History;
   readonly transportFor: (sender: Sender) => Transport;
@@ -125,11 +126,11 @@ export function startProcess(parts: ProcessParts): SimulatedProcess {
 }
 
 function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transport, isAlive: () => boolean) {
-  const { clock, chance, sealer, limits, trace } = parts;
+  const { clock, chance, sealer, limits, bounds, trace } = parts;
   const { entropy } = chance;
   const hasher = testHasher;
   const onFault = (error: unknown): void => trace.breach("no crash inside", `a listener threw ${String(error)}`);
-  const drivers = openEmbedded({ clock, entropy, hasher, sealer, database, onFault });
+  const drivers = openEmbedded({ clock, entropy, hasher, sealer, database, bounds, onFault });
   const telemetry = tracingTelemetry(parts, isAlive);
   const processor = startProcessor({ drivers, transport, clock, entropy, hasher, telemetry, limits });
   const collectMetrics = (): Promise<string> => Promise.resolve("");

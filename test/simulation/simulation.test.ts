@@ -7,12 +7,16 @@ const isFull = process.env["POSTHASTE_FULL"] === "1";
 const TESTS = 10;
 const SEEDS_EACH = isFull ? 1000 : 30;
 
-/** Found and repaired, each for the reason beside it; the worlds they draw change when the scenario does. */
+/** Worlds that find what is named beside them, were it there again; the first three were found here and repaired. */
 const KEPT_SEEDS = [
-  1, // the first wait of a retry policy was skipped
-  92, // a graceful stop repeated what was parked, for the sake of the event's other endpoints
-  180, // a replay whose answer was lost
-  227, // a crash between postponing an event and its ack
+  1, // the first wait of a retry policy is skipped
+  92, // a graceful stop repeats what was parked, for the sake of the event's other endpoints
+  7408, // a group is taken for delivered since its first member was, and the others are lost
+  5, // 202 is answered before the event is durable
+  34, // a claim that is retaken makes another event
+  40, // the ledger hears of a failed attempt before its retry is durable
+  601, // an item is acknowledged before it is parked durably
+  2255, // what was held is taken out of the record before it is scheduled
 ] as const;
 
 async function assertKept(seed: number): Promise<void> {
@@ -32,7 +36,7 @@ for (let index = 0; index < TESTS; index++) {
 }
 
 for (const seed of KEPT_SEEDS) {
-  test(`every promise is kept in the world of seed ${seed}, which once was not`, async () => {
+  test(`every promise is kept in the telling world of seed ${seed}`, async () => {
     await assertKept(seed);
   });
 }

@@ -4,7 +4,7 @@
  */
 import type { AttemptResult, Fault } from "@posthaste/shared/domain/attempt.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
-import type { DeliveryRequest, Transport } from "@posthaste/shared/ports/transport.ts";
+import type { DeliveryRequest, Transport, Vetting } from "@posthaste/shared/ports/transport.ts";
 import type { Chance } from "./chance.ts";
 import type { Reaction, Receiver } from "./receivers.ts";
 import type { Trace } from "./trace.ts";
@@ -87,32 +87,7 @@ export function createVirtualNetwork(options: {
       signal.addEventListener("abort", abort, { once: true });
       const cancelDeadline = clock.timer(request.timeoutMs, () => fail("timeout"));
       if (signal.aborted) return abort();
-      travel(sent, options.receiverOf(request.url), { hear, fail });
-    });
-  }
-
-  function travel(
-    sent: Send,
-    receiver: Receiver | null,
-    ends: { hear: (result: AttemptResult) => void; fail: (fault: Fault) => void },
-  ): void {
-    if (receiver === null) return ends.fail("dns");
-    const reaction = receiver.react(clock.now());
-    const { kind, outMs, backMs } = reaction;
-    if (kind === "lost-before") return;
-    if (kind === "refused" || kind === "reset-before") {
-      clock.timer(outMs, () => ends.fail(kind === "refused" ? "connect-refused" : "reset"));
-      return;
-    }
-    clock.timer(outMs, () => {
-      if (kind === "hang") return trace.note(`hang  #${sent.index}`);
-      sent.answered = { atMs: clock.now(), status: reaction.status };
-      trace.note(`got   #${sent.index} ${reaction.status}${kind === "answer" ? "" : ` ${kind}`}`);
-      if (kind === "lost-after") return;
-      clock.timer(backMs, () => {
-        if (kind === "reset-after") ends.fail("reset");
-        else ends.hear(answerOf(reaction, clock.now() - sent.sentAtMs));
-      });
+      travel({ clock, trace }, sent, options.receiverOf(request.url), { hear, fail });
     });
   }
 
@@ -121,15 +96,19 @@ export function createVirtualNetwork(options: {
     inFlight: () => inFlight,
     forProcess: (sender) => ({
       send: (request, signal) => send(sender, request, signal),
-      vet: () =>
-        new Promise((resolve) => {
-          clock.timer(chance.whole(0, 20), () => {
-            if (sender.isAlive()) resolve({ kind: "allowed" });
-          });
-        }),
+      vet: () => allow(clock, chance.whole(0, 20), sender),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }),
   };
+}
+
+/** Every name resolves, and to an address that may be called. */
+function allow(clock: Clock, afterMs: number, sender: Sender): Promise<Vetting> {
+  return new Promise((resolve) => {
+    clock.timer(afterMs, () => {
+      if (sender.isAlive()) resolve({ kind: "allowed" });
+    });
+  });
 }
 
 export function headerOf(send: Send, name: string): string | null {
@@ -143,4 +122,31 @@ export function isDelivered(result: AttemptResult): boolean {
 function answerOf(reaction: Reaction, durationMs: number): AttemptResult {
   const { status, retryAfter } = reaction;
   return { kind: "answered", status, retryAfter, bodyExcerpt: "", isBodyCut: false, durationMs };
+}
+
+/** The way to the receiver and back, which goes on whatever becomes of the sender. */
+function travel(
+  { clock, trace }: { readonly clock: Clock; readonly trace: Trace },
+  sent: Send,
+  receiver: Receiver | null,
+  ends: { hear: (result: AttemptResult) => void; fail: (fault: Fault) => void },
+): void {
+  if (receiver === null) return ends.fail("dns");
+  const reaction = receiver.react(clock.now());
+  const { kind, outMs, backMs } = reaction;
+  if (kind === "lost-before") return;
+  if (kind === "refused" || kind === "reset-before") {
+    clock.timer(outMs, () => ends.fail(kind === "refused" ? "connect-refused" : "reset"));
+    return;
+  }
+  clock.timer(outMs, () => {
+    if (kind === "hang") return trace.note(`hang  #${sent.index}`);
+    sent.answered = { atMs: clock.now(), status: reaction.status };
+    trace.note(`got   #${sent.index} ${reaction.status}${kind === "answer" ? "" : ` ${kind}`}`);
+    if (kind === "lost-after") return;
+    clock.timer(backMs, () => {
+      if (kind === "reset-after") ends.fail("reset");
+      else ends.hear(answerOf(reaction, clock.now() - sent.sentAtMs));
+    });
+  });
 }

@@ -21,7 +21,7 @@ import type { Send, VirtualNetwork } from "./virtual-network.ts";
 import { createApiClient } from "./api-client.ts";
 import { createChains } from "./chains.ts";
 import { createChance } from "./chance.ts";
-import { checkEnd } from "./end-invariants.ts";
+import { checkEnd, RETENTION_MS_MIN } from "./end-invariants.ts";
 import { createHistory } from "./history.ts";
 import { slotOf } from "./model.ts";
 import { heal, startOwners } from "./owner.ts";
@@ -232,6 +232,8 @@ async function runUntilQuiet(world: World, door: () => SimulatedProcess | null):
 async function isQuiet(world: World, last: SimulatedProcess | null): Promise<boolean> {
   if (last === null || [...world.network.inFlight()].some(({ processIndex }) => processIndex === last.index))
     return false;
+  // Whoever waits for a moment may have something to do; whoever polls is never quiet, and found out by that.
+  if (last.pendingMs().some((ms) => ms < RETENTION_MS_MIN)) return false;
   const { lanes, retryQueue } = last.drivers;
   const depths = [...(await Promise.all(LANES.map((lane) => lanes.depth(lane)))), await retryQueue.depth()];
   return depths.every(({ count }) => count === 0);
@@ -286,7 +288,7 @@ function startNext(world: World): SimulatedProcess {
     return "commit";
   };
   const transportFor = network.forProcess;
-  const { limits } = scenario;
+  const { limits, bounds } = scenario;
   const started = startProcess({
     index,
     clock: clock.forProcess(),
@@ -294,6 +296,7 @@ function startNext(world: World): SimulatedProcess {
     disk,
     sealer: SEALER,
     limits,
+    bounds,
     trace,
     history: witness.history,
     transportFor,
