@@ -47,7 +47,7 @@ export interface DispatcherDeps {
 
 export interface Dispatcher {
   /** `isDue`: its `deliver_at` has come, whatever the clock says. */
-  dispatch(envelope: Envelope, source: Source & { isRepeat: boolean; isDue: boolean }): void;
+  dispatch(envelope: Envelope, source: Spreading & { isDue: boolean }): void;
   /** Gives a message to its gate, unless it is a repeat whose attempt the ledger shows as completed. */
   submit(outgoing: Outgoing, endpoint: Endpoint, isRepeat: boolean): void;
 }
@@ -109,8 +109,13 @@ async function holdBack(deps: DispatcherDeps, envelope: Envelope, source: Source
   else spread(deps, keep, envelope, known, held);
 }
 
-/** `isGrouped` false: a LOW delivery goes its way alone, whatever its endpoint takes. */
-type Spreading = Source & { readonly isRepeat: boolean; readonly isGrouped?: boolean };
+export interface Spreading extends Source {
+  readonly isRepeat: boolean;
+  /** False: a LOW delivery goes its way alone, whatever its endpoint takes. */
+  readonly isGrouped?: boolean;
+  /** Told how many deliveries the item still stands for. */
+  readonly weigh?: (deliveries: number) => void;
+}
 
 async function spreadWhenKnown(
   deps: DispatcherDeps,
@@ -142,6 +147,7 @@ function spread(
   if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
   if (matched.length === 0) return source.done();
   const lane = laneOf(envelope);
+  source.weigh?.(matched.length);
   const shared = matched.length === 1 ? source : shareSource(source, matched.length);
   for (const endpoint of matched) {
     const outgoing: Outgoing = {
@@ -165,12 +171,12 @@ function spread(
 }
 
 /** One source for several deliveries: told when the last has ended, and handed back if any could not be finished. */
-function shareSource(source: Source, deliveries: number): Source {
+function shareSource(source: Spreading, deliveries: number): Source {
   let left = deliveries;
   let isWhole = true;
   const end = () => {
     left -= 1;
-    if (left > 0) return;
+    if (left > 0) return source.weigh?.(left);
     if (isWhole) source.done();
     else source.handBack();
   };

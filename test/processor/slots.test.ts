@@ -100,7 +100,7 @@ test("whatever is taken and freed, no lane passes its bound and HIGH always find
       const holders = { acme: holderOf("acme"), bolt: holderOf("bolt") };
       const sum = (lane: Lane) => holders.acme.held[lane] + holders.bolt.held[lane];
       for (const [lane, name, isTake] of steps) {
-        const holder = holders[name as "acme" | "bolt"];
+        const holder = holders[name];
         if (isTake && slots.isFree(lane, holder)) slots.take(lane, holder);
         else if (!isTake && holder.held[lane] > 0) slots.free(lane, holder);
         assert.ok(sum("low") <= bounds.low && sum("medium") + sum("low") <= bounds.mediumAndLow);

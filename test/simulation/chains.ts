@@ -1,8 +1,7 @@
 /** All sends of one event to one endpoint in order: what the promises about attempts are held against. */
 import { GROUP_TYPE } from "@posthaste/shared/domain/envelope.ts";
-import type { Model, Published, Slot } from "./model.ts";
+import type { Published, Slot } from "./model.ts";
 import type { Send } from "./virtual-network.ts";
-import { slotOf } from "./model.ts";
 import { headerOf, isDelivered } from "./virtual-network.ts";
 
 export interface Chain {
@@ -89,8 +88,4 @@ export function isHeardDelivered({ heard }: Send): boolean {
 /** Some receiver said 2xx, whoever heard it. */
 export function isAnsweredDelivered({ answered }: Send): boolean {
   return answered !== null && answered.status >= 200 && answered.status <= 299;
-}
-
-export function slotOfSend(model: Model, send: Send): Slot | null {
-  return slotOf(model, send.url);
 }

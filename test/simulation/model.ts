@@ -65,10 +65,6 @@ export function slotOf(model: Model, url: string): Slot | null {
   return model.slots.find((slot) => slot.url === url) ?? null;
 }
 
-export function slotOfEndpoint(model: Model, endpointId: string): Slot | null {
-  return model.slots.find(({ id }) => id === endpointId) ?? null;
-}
-
 /** Was the endpoint told to do `op`, whether it was heard or not? */
 export function wasAsked(slot: Slot, op: OwnerOp): boolean {
   return slot.done.some((done) => done.op === op);
