@@ -12,7 +12,7 @@ const rounds = isQuick ? 1 : 5;
 
 const benches = {
   accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
-  deliver: () => benchDeliver({ rounds, events: isQuick ? 10_000 : 30_000 }),
+  deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
   islands: () => benchIslands({ rounds, seconds: isQuick ? 5 : 20 }),
 };
 
