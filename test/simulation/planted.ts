@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 const { values } = parseArgs({
-  options: { seeds: { type: "string", default: "2000" }, only: { type: "string", default: "" } },
+  options: { seeds: { type: "string", default: "3000" }, only: { type: "string", default: "" } },
 });
 
 const root = join(import.meta.dirname, "../..");

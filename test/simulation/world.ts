@@ -129,6 +129,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     chains,
     history,
     limits: scenario.limits,
+    hasSmallRetryQueue: scenario.bounds.retryQueue !== undefined,
     processOf,
     network: () => network,
   };
