@@ -28,6 +28,8 @@ export interface HandOverDeps {
   readonly directory: Pick<Directory, "update">;
   readonly telemetry: { readonly endpoint: EndpointTelemetry };
   readonly persist: Persist;
+  /** `Recovery.whenOut`. */
+  readonly whenOut: (letterIds: readonly string[]) => Promise<void>;
 }
 
 /** Where the delivery stands once the hand-over is durable. */
@@ -99,6 +101,7 @@ export async function bury(
     const id = deliveryId(key, envelope.acceptedAtMs, deps.hasher);
     return { ...key, id, state, reason, attempts: attempt, atMs, envelope };
   });
+  await deps.whenOut(letters.map(({ id }) => id));
   const isDone = await deps.persist("dead-letter", () => deps.deadLetters.append(letters));
   return isDone ? { state, reason, attempt, nextAttemptAtMs: null } : null;
 }

@@ -69,9 +69,11 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   });
   const settlements = createSettlements({ clock, ledger, stats, persist });
   const writes = { clock, entropy, hasher, retryQueue, deadLetters, directory, settlements, telemetry, persist };
+  const { whenOut } = recovery;
   const lookAgain = createLookAgain(lookup, recovery);
   const settle = createSettle({
     ...writes,
+    whenOut,
     onHeld: (tenant, endpointId, state) => {
       if (state !== "backlog" || !gates.keepsBack(endpointId)) lookAgain(tenant, endpointId);
     },

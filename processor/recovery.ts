@@ -22,6 +22,11 @@ export interface Recovery {
   recover(tenant: string, endpointId: string): Promise<void>;
   /** Does so for every endpoint that has something held; for a start after a crash. */
   recoverAll(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when none of these letters is between its return to the retry queue and its removal from the record. Wait
+   * for it before the same delivery is buried again: the removal would take the new letter for the old one.
+   */
+  whenOut(letterIds: readonly string[]): Promise<void>;
 }
 
 export interface RecoveryDeps {
@@ -39,6 +44,7 @@ export interface RecoveryDeps {
 export function createRecovery(deps: RecoveryDeps): Recovery {
   /** Endpoints being recovered; true: look again afterwards. */
   const running = new Map<string, boolean>();
+  const leaving: Leaving = new Map();
 
   const recover = async (tenant: string, endpointId: string) => {
     if (running.has(endpointId)) {
@@ -48,7 +54,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     try {
       do {
         running.set(endpointId, false);
-        await bringBack(deps, tenant, endpointId);
+        await bringBack(deps, leaving, tenant, endpointId);
       } while (running.get(endpointId) === true);
     } finally {
       running.delete(endpointId);
@@ -56,6 +62,9 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
   };
 
   return {
+    whenOut: async (letterIds) => {
+      for (const id of letterIds) await leaving.get(id);
+    },
     recover: async (tenant, endpointId) => {
       await deps.persist("recover", () => recover(tenant, endpointId));
     },
@@ -80,8 +89,11 @@ async function yieldTurn(clock: Clock, signal: AbortSignal): Promise<void> {
   await clock.sleep(0, signal).catch(() => undefined);
 }
 
+/** Letters on their way out of the record, each with what ends when it is out, or when that was given up. */
+type Leaving = Map<string, Promise<void>>;
+
 /** Page by page, while the endpoint is active: its owner may pause it again meanwhile. */
-async function bringBack(deps: RecoveryDeps, tenant: string, endpointId: string): Promise<void> {
+async function bringBack(deps: RecoveryDeps, leaving: Leaving, tenant: string, endpointId: string): Promise<void> {
   let count = 0;
   const startMs = deps.clock.now();
   const spacingMs = 1000 / deps.perS;
@@ -91,16 +103,33 @@ async function bringBack(deps: RecoveryDeps, tenant: string, endpointId: string)
       const letters = upToBytes(rows, PAGE_BYTES);
       if (letters.length === 0) break;
       const firstMs = startMs + count * spacingMs;
-      await deps.retryQueue.schedule(
-        letters.toReversed().map((letter, index) => again(letter, Math.floor(firstMs + index * spacingMs))),
-      );
-      // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
-      if (!(await deps.persist("remove held", () => deps.deadLetters.remove(letters.map(({ id }) => id))))) return;
+      const items = letters.toReversed().map((letter, index) => again(letter, Math.floor(firstMs + index * spacingMs)));
+      if (!(await move(deps, leaving, letters, items))) return;
       count += letters.length;
       await yieldTurn(deps.clock, deps.signal);
     }
   }
   if (count > 0) deps.telemetry.recovered(endpointId, tenant, count);
+}
+
+/** False when we stopped before the letters were out. */
+async function move(
+  deps: RecoveryDeps,
+  leaving: Leaving,
+  letters: readonly DeadLetter[],
+  items: readonly Scheduled[],
+): Promise<boolean> {
+  const ids = letters.map(({ id }) => id);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const id of ids) leaving.set(id, promise);
+  try {
+    await deps.retryQueue.schedule(items);
+    // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
+    return await deps.persist("remove held", () => deps.deadLetters.remove(ids));
+  } finally {
+    for (const id of ids) leaving.delete(id);
+    resolve();
+  }
 }
 
 async function isActive({ lookup }: RecoveryDeps, tenant: string, endpointId: string): Promise<boolean> {
