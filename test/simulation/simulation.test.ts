@@ -15,8 +15,8 @@ const KEPT_SEEDS = [
   5, // 202 is answered before the event is durable
   34, // a claim that is retaken makes another event
   40, // the ledger hears of a failed attempt before its retry is durable
-  601, // an item is acknowledged before it is parked durably
-  2255, // what was held is taken out of the record before it is scheduled
+  118, // an item is acknowledged before it is parked durably
+  2873, // what was held is taken out of the record before it is scheduled
 ] as const;
 
 async function assertKept(seed: number): Promise<void> {
