@@ -42,7 +42,7 @@ export function eventStatus(input: {
   hasher: Hasher;
 }): EventStatus {
   const { record, endpoints, hasher } = input;
-  const begun = input.deliveries.map((view) => shownOf(view, input.attempts));
+  const begun = input.deliveries.map((view) => shownOf(view, input.attempts, hasher));
   const isBegun = new Set(begun.map(({ endpointId }) => endpointId));
   const plan = record.fanOut ?? (begun.length > 0 ? NOTHING_OWED : planOf(record, endpoints));
   const owed = (endpointIds: readonly string[], state: DeliveryState, reason: string | null): ShownDelivery[] =>
@@ -111,9 +111,9 @@ function planOf({ envelope }: EventRecord, endpoints: readonly Endpoint[]): { ma
   return { matched, filtered };
 }
 
-function shownOf(view: DeliveryView, attempts: readonly AttemptView[]): ShownDelivery {
+function shownOf(view: DeliveryView, attempts: readonly AttemptView[], hasher: Hasher): ShownDelivery {
   return {
-    id: view.deliveryId,
+    id: deliveryId(view, view.acceptedAtMs, hasher),
     endpointId: view.endpointId,
     generation: view.generation,
     state: view.state,
@@ -121,7 +121,7 @@ function shownOf(view: DeliveryView, attempts: readonly AttemptView[]): ShownDel
     attemptCount: view.attempts,
     nextAttemptAtMs: view.nextAttemptAtMs,
     attempts: attempts
-      .filter((attempt) => attempt.deliveryId === view.deliveryId)
+      .filter((attempt) => attempt.endpointId === view.endpointId && attempt.generation === view.generation)
       .toSorted((left, right) => left.attempt - right.attempt),
   };
 }

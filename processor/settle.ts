@@ -13,7 +13,6 @@ import type { ParkReason } from "./gate-state.ts";
 import type { HandOverDeps, Standing } from "./hand-over.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Settlements } from "./settlements.ts";
-import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { bury, handOver, keyOf, schedule } from "./hand-over.ts";
@@ -108,11 +107,10 @@ function entriesOf(deps: SettleDeps, outgoing: Outgoing, standing: Standing, res
   const atMs = deps.clock.now();
   return outgoing.members.map((envelope) => {
     const key = keyOf(outgoing, envelope);
-    const id = deliveryId(key, envelope.acceptedAtMs, deps.hasher);
     const groupId = outgoing.group?.id ?? null;
     return {
       kind: "delivery",
-      delivery: { ...key, deliveryId: id, eventType: envelope.type, atMs, result, groupId, ...standing },
+      delivery: { ...key, eventType: envelope.type, atMs, result, groupId, ...standing },
     } as const;
   });
 }

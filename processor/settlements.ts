@@ -9,7 +9,7 @@ import type { Ledger, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { StatEntry, Stats } from "@posthaste/shared/ports/stats.ts";
 import type { Persist } from "./persistence.ts";
 
-export const LINGER_MS = 10;
+export const LINGER_MS = 20;
 export const SETTLEMENTS_MAX = 512;
 
 export interface Acknowledges<Item> {

@@ -4,6 +4,7 @@
  * the back-pressure that leaves overflow in the queue.
  */
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 
 export interface WindowBounds {
   readonly itemsMax: number;
@@ -41,12 +42,11 @@ export function createWindow(bounds: WindowBounds): Window {
     async room(signal) {
       while (room() === 0 && !isAborted(signal)) {
         await new Promise<void>((resolve) => {
-          const settle = () => {
-            signal.removeEventListener("abort", settle);
+          const cancel = onAbort(signal, resolve);
+          wake = () => {
+            cancel();
             resolve();
           };
-          wake = settle;
-          signal.addEventListener("abort", settle, { once: true });
         });
       }
       return isAborted(signal) ? 0 : room();

@@ -1,4 +1,5 @@
 /** What became of one endpoint's deliveries: its attempts, newest first, and its counts. */
+import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { PublishedId } from "@posthaste/shared/domain/event.ts";
 import type { GatewayDeps } from "../deps.ts";
 import type { Call, Route } from "../route.ts";
@@ -34,7 +35,7 @@ async function attempts(deps: GatewayDeps, call: Call): Promise<Response> {
   };
   const page = await deps.drivers.ledger.attempts(filter, limitOf(query), cursorOf(query));
   const view = listView(page, (attempt) => ({
-    delivery_id: attempt.deliveryId,
+    delivery_id: deliveryId(attempt, attempt.acceptedAtMs, deps.hasher),
     event_id: attempt.eventId,
     event_type: attempt.eventType,
     replayed_at: attempt.generation === 0 ? null : instantText(attempt.generation),

@@ -192,10 +192,8 @@ export function matches(subscriptions: readonly string[], type: string): boolean
 }
 
 /** Secrets that sign at `nowMs`, newest first. */
-export function activeSecrets(endpoint: Endpoint, nowMs: number): readonly string[] {
-  return endpoint.secrets
-    .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs)
-    .map(({ secret }) => secret);
+export function activeSecrets(endpoint: Endpoint, nowMs: number): readonly EndpointSecret[] {
+  return endpoint.secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs);
 }
 
 /** The list of secrets after `secret` takes over: older ones end with the overlap, the oldest beyond the cap fall. */

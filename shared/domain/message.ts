@@ -3,7 +3,7 @@
  * Standard Webhooks 1.0.0: same id and bytes on each attempt, the attempt's own timestamp in whole seconds.
  */
 import type { Hasher } from "../lib/ambient.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, EndpointSecret } from "./endpoint.ts";
 import type { Envelope } from "./envelope.ts";
 import { assert } from "../lib/assert.ts";
 import { activeSecrets } from "./endpoint.ts";
@@ -37,13 +37,19 @@ export function messageBody(members: readonly Envelope[], group: Group | null): 
   return group === null ? first.body : groupBody(members, group.closedAtMs);
 }
 
-/** Decoded signing keys by secret; the caller keeps it per endpoint so that base64 is decoded once. */
+/** Base64 is decoded once for each secret that a directory holds, not at each attempt. */
+const keyOf = new WeakMap<EndpointSecret, Uint8Array>();
+
+/** The keys of all secrets in force, newest first. */
 export function signingKeys(endpoint: Endpoint, nowMs: number): readonly Uint8Array[] {
-  return activeSecrets(endpoint, nowMs).map((secret) => {
-    const parsed = parseSecret(secret);
-    assert(parsed.kind === "ok", "a stored secret is valid");
-    return parsed.key;
-  });
+  return activeSecrets(endpoint, nowMs).map((secret) => keyOf.get(secret) ?? decodeKey(secret));
+}
+
+function decodeKey(secret: EndpointSecret): Uint8Array {
+  const parsed = parseSecret(secret.secret);
+  assert(parsed.kind === "ok", "a stored secret is valid");
+  keyOf.set(secret, parsed.key);
+  return parsed.key;
 }
 
 export function attemptHeaders(input: {

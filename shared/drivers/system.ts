@@ -41,7 +41,7 @@ export const systemEntropy: Entropy = createSystemEntropy();
 
 export const systemHasher: Hasher = {
   sha256: (content) => createHash("sha256").update(content).digest(),
-  hmacSha256: (key, content) => createHmac("sha256", key).update(content).digest(),
+  hmacSha256: (key, head, content) => createHmac("sha256", key).update(head).update(content).digest(),
   isEqual: (left, right) => left.length === right.length && timingSafeEqual(left, right),
 };
 

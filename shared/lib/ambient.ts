@@ -46,8 +46,8 @@ export interface Entropy {
 export interface Hasher {
   /** SHA-256, 32 bytes. */
   sha256(content: Uint8Array | string): Uint8Array;
-  /** HMAC-SHA-256 (RFC 2104), 32 bytes. */
-  hmacSha256(key: Uint8Array, content: Uint8Array): Uint8Array;
+  /** HMAC-SHA-256 (RFC 2104) over the head as UTF-8 and the content behind it, 32 bytes; nothing is joined in memory. */
+  hmacSha256(key: Uint8Array, head: string, content: Uint8Array): Uint8Array;
   /** Compares in time that depends on length only; unequal lengths are unequal. */
   isEqual(left: Uint8Array, right: Uint8Array): boolean;
 }

@@ -25,7 +25,6 @@ export const FAN_OUT_IDS_MAX = 100;
 
 /** A completed attempt and the state it leaves its delivery in; or, with `result` null, a state change alone. */
 export interface DeliveryRecord extends DeliveryKey {
-  readonly deliveryId: string;
   readonly eventType: string;
   readonly atMs: number;
   readonly state: DeliveryState;
@@ -51,7 +50,8 @@ export interface EventRecord {
 }
 
 export interface DeliveryView extends DeliveryKey {
-  readonly deliveryId: string;
+  /** The event's. */
+  readonly acceptedAtMs: number;
   readonly state: DeliveryState;
   readonly attempts: number;
   readonly updatedAtMs: number;
@@ -60,7 +60,8 @@ export interface DeliveryView extends DeliveryKey {
 }
 
 export interface AttemptView extends DeliveryKey {
-  readonly deliveryId: string;
+  /** The event's. */
+  readonly acceptedAtMs: number;
   readonly eventType: string;
   readonly attempt: number;
   readonly atMs: number;
@@ -77,10 +78,21 @@ export interface EventFilter {
   readonly untilMs?: number;
 }
 
-export interface DeliveryFilter {
-  readonly tenant: string;
-  readonly endpointId?: string;
+/** Deliveries of one endpoint, of one event, or of both: no order is kept of all that a tenant has. */
+export type DeliveryFilter = DeliveryBounds & (OfEndpoint | OfEvent);
+
+interface OfEndpoint {
+  readonly endpointId: string;
   readonly eventId?: string;
+}
+
+interface OfEvent {
+  readonly eventId: string;
+  readonly endpointId?: string;
+}
+
+interface DeliveryBounds {
+  readonly tenant: string;
   readonly state?: DeliveryState;
   /** By the event's acceptance time; until is exclusive. */
   readonly sinceMs?: number;

@@ -5,6 +5,7 @@ import type { DeliveryState } from "../domain/delivery.ts";
 import type { Lane } from "../domain/event.ts";
 import type { Log } from "./log.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
+import { createTally } from "./tally.ts";
 
 export interface DeliverySubject {
   readonly tenant: string;
@@ -29,10 +30,12 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
     description: "Time of one delivery attempt",
     advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
   });
-  const outcomes = meter.createCounter("posthaste.deliveries", {
-    unit: "{delivery}",
-    description: "Deliveries by state",
-  });
+  const outcomes = createTally(
+    meter,
+    "posthaste.deliveries",
+    { unit: "{delivery}", description: "Deliveries by state" },
+    ["lane", "outcome"],
+  );
   const ages = meter.createHistogram("posthaste.delivery.duration", {
     unit: "s",
     description: "Time from acceptance to the 2xx",
@@ -53,7 +56,7 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
       attempts.record(result.durationMs / 1000, { "http.request.method": "POST", lane, ...status });
     },
     settled(subject, state, reason, sinceAcceptMs) {
-      outcomes.add(1, { lane: subject.lane, outcome: state });
+      outcomes.add(subject.lane, state);
       if (state === "delivered") ages.record(sinceAcceptMs / 1000, { lane: subject.lane });
       const level = state === "delivered" ? "debug" : state === "retrying" ? "info" : "warn";
       if (!log.isEnabled(level)) return;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
-import { START_MS, TENANT, readAll, sampleEnvelope, sampleLetter, withCode } from "./harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT, readAll, sampleEnvelope, sampleLetter, withCode } from "./harness.ts";
 
 const EVERYTHING: DeadLetterFilter = { tenant: null };
 
@@ -207,7 +207,6 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
             eventId: id,
             endpointId: letter.endpointId,
             generation: letter.generation,
-            deliveryId: letter.id,
             eventType: envelope.type,
             atMs: index + 1,
             state: "dead",
@@ -221,7 +220,7 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
       ]);
       await deadLetters.append([letter]);
     }
-    const { rows } = await ledger.deliveries({ tenant: TENANT }, 10, null);
+    const { rows } = await ledger.deliveries({ tenant: TENANT, endpointId: ENDPOINT_ID }, 10, null);
     assert.deepEqual(rows.map(({ state }) => state).toSorted(), ["dead", "expired"]);
     assert.match(rows.find(({ state }) => state === "expired")?.reason ?? "", /at most 500 bytes/);
   });

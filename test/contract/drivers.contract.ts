@@ -23,7 +23,7 @@ export function driversContract(name: string, open: OpenHarness): void {
     for (const entry of entries) harness.drivers.ledger.record([entry]);
     await harness.drivers.flush();
     await harness.reopen();
-    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT }, 1000, null);
+    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT, eventId: envelope.id }, 1000, null);
     assert.equal(rows.length, 100);
   });
 

@@ -247,7 +247,7 @@ test("dispose() writes what was recorded, and ends every timer", async () => {
   await drivers[Symbol.asyncDispose]();
   assert.equal(clock.timerCount(), 0);
   const again = openEmbedded(common);
-  assert.equal((await again.ledger.deliveries({ tenant: TENANT }, 1, null)).rows.length, 1);
+  assert.equal((await again.ledger.deliveries({ tenant: TENANT, eventId: envelope.id }, 1, null)).rows.length, 1);
   assert.equal((await again.stats.tenant(TENANT)).totalEvents, 1);
   database.close();
   assert.equal(await harness.drivers.health(), null);

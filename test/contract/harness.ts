@@ -102,7 +102,6 @@ export function sampleRecord(envelope: Envelope, parts: Partial<DeliveryRecord> 
     eventId: envelope.id,
     endpointId: ENDPOINT_ID,
     generation: 0,
-    deliveryId: `dlv_${envelope.id}`,
     eventType: envelope.type,
     atMs: START_MS + 100,
     state: "delivered",

@@ -5,6 +5,7 @@ import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { DeliveryRecord, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
 import {
+  ENDPOINT_ID,
   START_MS,
   TENANT,
   sampleEnvelope,
@@ -42,8 +43,14 @@ export function ledgerRetentionContract(name: string, open: OpenHarness): void {
     assert.ok(await harness.drivers.ledger.event(TENANT, "evt_a"));
     await harness.clock.advance(600_000);
     assert.equal(await harness.drivers.ledger.event(TENANT, "evt_a"), null);
-    assert.deepEqual((await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null)).rows, []);
-    assert.deepEqual((await harness.drivers.ledger.attempts({ tenant: TENANT }, 10, null)).rows, []);
+    assert.deepEqual(
+      (await harness.drivers.ledger.deliveries({ tenant: TENANT, endpointId: ENDPOINT_ID }, 10, null)).rows,
+      [],
+    );
+    assert.deepEqual(
+      (await harness.drivers.ledger.attempts({ tenant: TENANT, endpointId: ENDPOINT_ID }, 10, null)).rows,
+      [],
+    );
   });
 
   test(`${name} ledger: an event is kept until its last delivery ended and 24 h more`, async () => {

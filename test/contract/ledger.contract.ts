@@ -13,6 +13,8 @@ const FAILED: AttemptResult = {
   durationMs: 15_000,
 };
 
+const OF_ENDPOINT = { tenant: TENANT, endpointId: ENDPOINT_ID };
+
 const delivery = (record: DeliveryRecord): LedgerEntry => ({ kind: "delivery", delivery: record });
 
 export function ledgerContract(name: string, open: OpenHarness): void {
@@ -51,8 +53,8 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     const envelope = sampleEnvelope("evt_a");
     await harness.drivers.lanes.append([envelope]);
     harness.drivers.ledger.record([delivery(sampleRecord(envelope, { groupId: "grp_1", reason: "why" }))]);
-    const key = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0, deliveryId: "dlv_evt_a" };
-    const deliveries = await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null);
+    const key = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0, acceptedAtMs: START_MS };
+    const deliveries = await harness.drivers.ledger.deliveries(OF_ENDPOINT, 10, null);
     const state = {
       state: "delivered",
       attempts: 1,
@@ -61,7 +63,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       reason: "why",
     };
     assert.deepEqual(deliveries.rows, [{ ...key, ...state }]);
-    const attempts = await harness.drivers.ledger.attempts({ tenant: TENANT }, 10, null);
+    const attempts = await harness.drivers.ledger.attempts(OF_ENDPOINT, 10, null);
     const { result } = sampleRecord(envelope);
     const rest = { eventType: "order.paid", attempt: 1, atMs: START_MS + 100, result, groupId: "grp_1", reason: "why" };
     assert.deepEqual(attempts.rows, [{ ...key, ...rest }]);
@@ -79,7 +81,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       delivery(sampleRecord(envelope, { state: "retrying", attempt: index + 1, atMs: START_MS + index, result })),
     );
     harness.drivers.ledger.record(entries);
-    const { rows } = await harness.drivers.ledger.attempts({ tenant: TENANT }, 10, null);
+    const { rows } = await harness.drivers.ledger.attempts(OF_ENDPOINT, 10, null);
     assert.deepEqual(
       rows.map(({ result }) => result),
       results.toReversed(),
@@ -91,8 +93,8 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     const envelope = sampleEnvelope("evt_a");
     await harness.drivers.lanes.append([envelope]);
     harness.drivers.ledger.record([delivery(sampleRecord(envelope, { state: "pending", attempt: 0, result: null }))]);
-    assert.equal((await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null)).rows.length, 1);
-    assert.equal((await harness.drivers.ledger.attempts({ tenant: TENANT }, 10, null)).rows.length, 0);
+    assert.equal((await harness.drivers.ledger.deliveries(OF_ENDPOINT, 10, null)).rows.length, 1);
+    assert.equal((await harness.drivers.ledger.attempts(OF_ENDPOINT, 10, null)).rows.length, 0);
   });
 
   test(`${name} ledger: what was flushed survives a crash`, async () => {
@@ -102,7 +104,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     harness.drivers.ledger.record([delivery(sampleRecord(envelope))]);
     await harness.drivers.flush();
     await harness.reopen();
-    assert.equal((await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null)).rows[0]?.state, "delivered");
+    assert.equal((await harness.drivers.ledger.deliveries(OF_ENDPOINT, 10, null)).rows[0]?.state, "delivered");
   });
 
   test(`${name} ledger: a delivery does not leave a final state`, async () => {
@@ -113,7 +115,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       delivery(sampleRecord(envelope, { state: "delivered", attempt: 2 })),
       delivery(sampleRecord(envelope, { state: "retrying", attempt: 3, result: FAILED })),
     ]);
-    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null);
+    const { rows } = await harness.drivers.ledger.deliveries(OF_ENDPOINT, 10, null);
     assert.deepEqual(
       rows.map(({ state, attempts }) => [state, attempts]),
       [["delivered", 2]],
@@ -133,7 +135,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       ),
       delivery(sampleRecord(envelope, { state: "pending", attempt: 3, result: null })),
     ]);
-    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null);
+    const { rows } = await harness.drivers.ledger.deliveries(OF_ENDPOINT, 10, null);
     assert.deepEqual(
       rows.map((row) => [row.state, row.attempts, row.nextAttemptAtMs]),
       [["retrying", 3, START_MS + 9]],
@@ -149,7 +151,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       delivery(sampleRecord(envelope, { state: "paused", attempt: 1, result: null, reason: "the endpoint is paused" })),
       delivery(sampleRecord(envelope, { state: "delivered", attempt: 2 })),
     ]);
-    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null);
+    const { rows } = await harness.drivers.ledger.deliveries(OF_ENDPOINT, 10, null);
     assert.deepEqual(
       rows.map(({ state, attempts }) => [state, attempts]),
       [["delivered", 2]],
@@ -164,7 +166,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       delivery(sampleRecord(envelope, { state: "retrying", result: FAILED })),
       delivery(sampleRecord(envelope, { state: "delivered" })),
     ]);
-    const { rows } = await harness.drivers.ledger.attempts({ tenant: TENANT }, 10, null);
+    const { rows } = await harness.drivers.ledger.attempts(OF_ENDPOINT, 10, null);
     assert.deepEqual(
       rows.map(({ attempt, result }) => [attempt, result.kind]),
       [[1, "answered"]],
@@ -177,7 +179,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     await harness.drivers.lanes.append([envelope]);
     harness.drivers.ledger.record([
       delivery(sampleRecord(envelope, { state: "dead", attempt: 10, result: FAILED })),
-      delivery(sampleRecord(envelope, { generation: START_MS + 7, deliveryId: "dlv_replay" })),
+      delivery(sampleRecord(envelope, { generation: START_MS + 7 })),
     ]);
     const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT, eventId: "evt_a" }, 10, null);
     assert.deepEqual(
@@ -197,7 +199,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       delivery(sampleRecord(sampleEnvelope("evt_unknown"))),
       delivery(sampleRecord(known)),
     ]);
-    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT }, 10, null);
+    const { rows } = await harness.drivers.ledger.deliveries(OF_ENDPOINT, 10, null);
     assert.deepEqual(
       rows.map(({ eventId }) => eventId),
       ["evt_known"],
@@ -264,13 +266,21 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await ids({ tenant: TENANT, untilMs: START_MS + 1000 }), ["evt_type"]);
   });
 
-  const filters: readonly [string, Omit<DeliveryFilter, "tenant">, readonly string[]][] = [
-    ["endpoint", { endpointId: "ep_two" }, ["evt_a ep_two"]],
-    ["event", { eventId: "evt_b" }, ["evt_b ep_one"]],
-    ["event and endpoint", { eventId: "evt_a", endpointId: "ep_one" }, ["evt_a ep_one"]],
-    ["state", { state: "dead" }, ["evt_a ep_two"]],
-    ["the event's acceptance", { sinceMs: START_MS + 1000, untilMs: START_MS + 1001 }, ["evt_b ep_one"]],
-    ["acceptance before, exclusive", { untilMs: START_MS + 1000, endpointId: "ep_one" }, ["evt_a ep_one"]],
+  const filters: readonly [string, DeliveryFilter, readonly string[]][] = [
+    ["endpoint", { tenant: TENANT, endpointId: "ep_two" }, ["evt_a ep_two"]],
+    ["event", { tenant: TENANT, eventId: "evt_b" }, ["evt_b ep_one"]],
+    ["event and endpoint", { tenant: TENANT, eventId: "evt_a", endpointId: "ep_one" }, ["evt_a ep_one"]],
+    ["state", { tenant: TENANT, eventId: "evt_a", state: "dead" }, ["evt_a ep_two"]],
+    [
+      "the event's acceptance",
+      { tenant: TENANT, endpointId: "ep_one", sinceMs: START_MS + 1000, untilMs: START_MS + 1001 },
+      ["evt_b ep_one"],
+    ],
+    [
+      "acceptance before, exclusive",
+      { tenant: TENANT, untilMs: START_MS + 1000, endpointId: "ep_one" },
+      ["evt_a ep_one"],
+    ],
   ];
   for (const [what, filter, expected] of filters) {
     test(`${name} ledger: deliveries() and attempts() filter by ${what}`, async () => {
@@ -284,9 +294,8 @@ export function ledgerContract(name: string, open: OpenHarness): void {
         delivery(sampleRecord(second, { endpointId: "ep_one", atMs: START_MS + 1100 })),
         delivery(sampleRecord(foreign, { endpointId: "ep_foreign", state: "filtered" })),
       ]);
-      const whole = { tenant: TENANT, ...filter };
-      const deliveries = await harness.drivers.ledger.deliveries(whole, 10, null);
-      const attempts = await harness.drivers.ledger.attempts(whole, 10, null);
+      const deliveries = await harness.drivers.ledger.deliveries(filter, 10, null);
+      const attempts = await harness.drivers.ledger.attempts(filter, 10, null);
       assert.deepEqual(
         deliveries.rows.map((row) => `${row.eventId} ${row.endpointId}`),
         expected,
@@ -307,7 +316,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     harness.drivers.ledger.record(
       envelopes.map((envelope) => delivery(sampleRecord(envelope, { atMs: envelope.acceptedAtMs + 50 }))),
     );
-    const filter = { tenant: TENANT };
+    const filter = OF_ENDPOINT;
     const deliveries = await readAll((cursor) => harness.drivers.ledger.deliveries(filter, 2, cursor));
     const attempts = await readAll((cursor) => harness.drivers.ledger.attempts(filter, 2, cursor));
     assert.deepEqual(
@@ -335,7 +344,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     await using harness = await open();
     const { ledger } = harness.drivers;
     await assert.rejects(ledger.events({ tenant: TENANT }, 1, "nonsense"), withCode("invalid-cursor"));
-    await assert.rejects(ledger.deliveries({ tenant: TENANT }, 1, "nonsense"), withCode("invalid-cursor"));
-    await assert.rejects(ledger.attempts({ tenant: TENANT }, 1, "nonsense"), withCode("invalid-cursor"));
+    await assert.rejects(ledger.deliveries(OF_ENDPOINT, 1, "nonsense"), withCode("invalid-cursor"));
+    await assert.rejects(ledger.attempts(OF_ENDPOINT, 1, "nonsense"), withCode("invalid-cursor"));
   });
 }

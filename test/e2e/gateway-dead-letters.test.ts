@@ -2,8 +2,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
-import { testHasher } from "../support/ambient.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { assertNames, assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
 
@@ -23,7 +21,6 @@ async function deliver(harness: GatewayHarness, endpointId: string): Promise<str
       kind: "delivery",
       delivery: {
         ...key,
-        deliveryId: deliveryId(key, harness.clock.now(), testHasher),
         eventType: "a",
         atMs: harness.clock.now(),
         state: "delivered",

@@ -2,10 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
-import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import type { DeliveryRecord, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
-import { testHasher } from "../support/ambient.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
 
@@ -44,7 +42,6 @@ function delivery(
     kind: "delivery",
     delivery: {
       ...key,
-      deliveryId: deliveryId(key, START_MS, testHasher),
       eventType: "order.paid",
       atMs: START_MS + 20,
       state,

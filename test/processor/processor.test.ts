@@ -77,7 +77,11 @@ test("what waits for an endpoint that hangs is parked, and delivered when it is 
   assert.deepEqual([parked?.state, parked?.attempts, (await harness.depths()).medium], ["pending", 0, 0]);
   harness.world.script("ep1", () => ({ status: 200 }));
   await harness.clock.advance(3_600_000);
-  const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT, state: "delivered" }, 200, null);
+  const { rows } = await harness.drivers.ledger.deliveries(
+    { tenant: TENANT, endpointId: "ep1", state: "delivered" },
+    200,
+    null,
+  );
   assert.deepEqual([rows.length, await harness.depths()], [100, nothing]);
 });
 

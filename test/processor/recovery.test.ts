@@ -267,7 +267,8 @@ test("backlog letters are kept back while their endpoint is down, and delivered 
   await harness.clock.advance(300_000);
   assert.deepEqual(await harness.depths(), nothing);
   assert.equal(
-    (await harness.drivers.ledger.deliveries({ tenant: TENANT, state: "delivered" }, 100, null)).rows.length,
+    (await harness.drivers.ledger.deliveries({ tenant: TENANT, endpointId: "ep1", state: "delivered" }, 100, null)).rows
+      .length,
     45,
   );
 });

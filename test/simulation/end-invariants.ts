@@ -1,5 +1,5 @@
 /** The promises that show when all is quiet again: what became of each accepted event, and what is left behind. */
-import { HELD_STATES, isFinal, MISSED_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { HELD_STATES, MISSED_STATES, deliveryId, isFinal } from "@posthaste/shared/domain/delivery.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
@@ -11,6 +11,7 @@ import type { SimulatedProcess } from "./simulated-process.ts";
 import { isAnsweredDelivered, isHeardDelivered } from "./chains.ts";
 import { crashesSince, hadDiskTrouble, wasQuiet } from "./history.ts";
 import { idsOf, wasAsked } from "./model.ts";
+import { testHasher } from "../support/ambient.ts";
 
 /** A HIGH event to an endpoint that is well is delivered within this, whatever else goes on. */
 export const HIGH_MS_MAX = 2500;
@@ -114,16 +115,18 @@ async function checkEvent(
 function checkKept(
   { trace, model, history }: Witness,
   { issuedAtMs }: Published,
-  { deliveryId, eventId, endpointId, state, updatedAtMs }: DeliveryView,
+  delivery: DeliveryView,
   { letters, nowMs }: Remains,
 ): void {
-  if (!MISSED_STATES.some((missed) => missed === state) || letters.some(({ id }) => id === deliveryId)) return;
-  if (model.replays.some((replay) => replay.deliveryId === deliveryId)) return;
+  const { eventId, endpointId, state, updatedAtMs } = delivery;
+  const id = deliveryId(delivery, delivery.acceptedAtMs, testHasher);
+  if (!MISSED_STATES.some((missed) => missed === state) || letters.some((letter) => letter.id === id)) return;
+  if (model.replays.some((replay) => replay.deliveryId === id)) return;
   // Later news may have been lost with the disk.
   if (hadDiskTrouble(history, issuedAtMs, nowMs)) return;
   trace.breach(
     "nothing forgotten",
-    `${eventId} to ${endpointId} is ${state} in the ledger since ${updatedAtMs}, but ${deliveryId} is no dead letter`,
+    `${eventId} to ${endpointId} is ${state} in the ledger since ${updatedAtMs}, but ${id} is no dead letter`,
   );
 }
 

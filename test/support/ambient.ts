@@ -5,7 +5,7 @@ import type { Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 
 export const testHasher: Hasher = {
   sha256: (content) => new Uint8Array(createHash("sha256").update(content).digest()),
-  hmacSha256: (key, content) => new Uint8Array(createHmac("sha256", key).update(content).digest()),
+  hmacSha256: (key, head, content) => new Uint8Array(createHmac("sha256", key).update(head).update(content).digest()),
   isEqual: (left, right) => left.length === right.length && timingSafeEqual(left, right),
 };
 

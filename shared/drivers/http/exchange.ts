@@ -10,6 +10,7 @@ import type { Agent, Dispatcher } from "undici-npm";
 import { RESPONSE_BYTES_MAX } from "../../domain/attempt.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import { DeadlineExceeded } from "../../lib/ambient.ts";
+import { onAbort } from "../../lib/on-abort.ts";
 import { BadAnswer } from "./network-fault.ts";
 
 /** Interim answers (RFC 9110 section 15.2) that one request may get before its final one. */
@@ -50,7 +51,7 @@ export function exchange(agent: Agent, request: ExchangeRequest, limits: Exchang
     function release(): void {
       isSettled = true;
       cancelTimer();
-      signal.removeEventListener("abort", leave);
+      cancelAbort();
     }
     function fail(error: Error): void {
       if (isSettled) return;
@@ -69,7 +70,7 @@ export function exchange(agent: Agent, request: ExchangeRequest, limits: Exchang
     }
 
     const cancelTimer = clock.timer(timeoutMs, () => fail(new DeadlineExceeded(timeoutMs)));
-    signal.addEventListener("abort", leave, { once: true });
+    const cancelAbort = onAbort(signal, leave);
     try {
       agent.dispatch(
         { origin: request.origin, path: request.path, method: "POST", headers: request.headers, body: request.body },

@@ -27,7 +27,6 @@ interface DeliveryRow {
   readonly event_id: string;
   readonly endpoint_id: string;
   readonly generation: number;
-  readonly delivery_id: string;
   readonly accepted_at: number;
   readonly state: string;
   readonly attempts: number;
@@ -43,7 +42,7 @@ interface AttemptRow extends ResultRow {
   readonly type: string;
   readonly endpoint_id: string;
   readonly generation: number;
-  readonly delivery_id: string;
+  readonly accepted_at: number;
   readonly attempt: number;
   readonly at: number;
   readonly group_id: string | null;
@@ -54,10 +53,10 @@ const EVENT_SELECT = `
   SELECT e.id, ${ENVELOPE_COLUMNS}, f.at AS fan_out_at, f.matched, f.matched_count, f.filtered, f.filtered_count
   FROM events e LEFT JOIN fan_outs f ON f.event = e.id`;
 const DELIVERY_SELECT = `
-  SELECT d.id, d.tenant, e.event_id, d.endpoint_id, d.generation, d.delivery_id, d.accepted_at, d.state, d.attempts,
+  SELECT d.id, d.tenant, e.event_id, d.endpoint_id, d.generation, d.accepted_at, d.state, d.attempts,
     d.updated_at, d.next_at, d.reason
   FROM deliveries d CROSS JOIN events e ON e.id = d.event`;
-const ATTEMPT_COLUMNS = `a.delivery, d.tenant, e.event_id, e.type, d.endpoint_id, d.generation, d.delivery_id, a.attempt,
+const ATTEMPT_COLUMNS = `a.delivery, d.tenant, e.event_id, e.type, d.endpoint_id, d.generation, d.accepted_at, a.attempt,
     a.at, a.group_id, a.reason, a.status, a.retry_after, a.excerpt, a.is_cut, a.fault, a.duration_ms`;
 
 const FINAL_STATES: ReadonlySet<string> = new Set(DELIVERY_STATES.filter(isFinal));
@@ -135,26 +134,24 @@ export function createLedger(options: { readonly database: Database; readonly wr
 
 const OF_EVENT = "d.event = (SELECT id FROM events WHERE tenant = ? AND event_id = ?)";
 
-/** One index each: the event's, else the endpoint's, else the tenant's; `+` keeps SQLite from choosing another. */
+/** One index each: the event's, else the endpoint's; `+` keeps SQLite from choosing another. */
 function deliveryConditions(filter: DeliveryFilter): Conditions {
-  const byEvent = filter.eventId !== undefined;
-  const byEndpoint = !byEvent && filter.endpointId !== undefined;
+  const byEndpoint = filter.eventId === undefined;
   return createConditions()
     .and(OF_EVENT, filter.tenant, filter.eventId)
     .and(byEndpoint ? "d.endpoint_id = ?" : "+d.endpoint_id = ?", filter.endpointId)
-    .and(byEvent || byEndpoint ? "+d.tenant = ?" : "d.tenant = ?", filter.tenant)
+    .and("+d.tenant = ?", filter.tenant)
     .and("+d.state = ?", filter.state)
     .and("d.accepted_at >= ?", filter.sinceMs)
     .and("d.accepted_at < ?", filter.untilMs);
 }
 
 function attemptConditions(filter: DeliveryFilter): Conditions {
-  const byEvent = filter.eventId !== undefined;
-  const byEndpoint = !byEvent && filter.endpointId !== undefined;
+  const byEndpoint = filter.eventId === undefined;
   return createConditions()
     .and(OF_EVENT, filter.tenant, filter.eventId)
     .and(byEndpoint ? "a.endpoint_id = ?" : "+a.endpoint_id = ?", filter.endpointId)
-    .and(byEvent || byEndpoint ? "+a.tenant = ?" : "a.tenant = ?", filter.tenant)
+    .and("+d.tenant = ?", filter.tenant)
     .and("+d.state = ?", filter.state)
     .and("+d.accepted_at >= ?", filter.sinceMs)
     .and("+d.accepted_at < ?", filter.untilMs);
@@ -183,7 +180,7 @@ function deliveryOf(row: DeliveryRow): DeliveryView {
     eventId: row.event_id,
     endpointId: row.endpoint_id,
     generation: row.generation,
-    deliveryId: row.delivery_id,
+    acceptedAtMs: row.accepted_at,
     state: row.state as DeliveryState,
     attempts: row.attempts,
     updatedAtMs: row.updated_at,
@@ -198,7 +195,7 @@ function attemptOf(row: AttemptRow): AttemptView {
     eventId: row.event_id,
     endpointId: row.endpoint_id,
     generation: row.generation,
-    deliveryId: row.delivery_id,
+    acceptedAtMs: row.accepted_at,
     eventType: row.type,
     attempt: row.attempt,
     atMs: row.at,

@@ -109,7 +109,6 @@ export const SCHEMA_STEPS: readonly string[] = [
     event INTEGER NOT NULL,
     endpoint_id TEXT NOT NULL,
     generation INTEGER NOT NULL,
-    delivery_id TEXT NOT NULL,
     tenant TEXT NOT NULL,
     accepted_at INTEGER NOT NULL,
     state TEXT NOT NULL,
@@ -119,12 +118,10 @@ export const SCHEMA_STEPS: readonly string[] = [
     reason TEXT
   ) STRICT;
   CREATE UNIQUE INDEX deliveries_by_event ON deliveries (event, endpoint_id, generation);
-  CREATE INDEX deliveries_by_tenant ON deliveries (tenant, accepted_at);
   CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, accepted_at);
   CREATE TABLE attempts (
     delivery INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
-    tenant TEXT NOT NULL,
     endpoint_id TEXT NOT NULL,
     at INTEGER NOT NULL,
     status INTEGER, -- null: a fault
@@ -137,7 +134,6 @@ export const SCHEMA_STEPS: readonly string[] = [
     reason TEXT,
     PRIMARY KEY (delivery, attempt)
   ) WITHOUT ROWID, STRICT;
-  CREATE INDEX attempts_by_tenant ON attempts (tenant, at);
   CREATE INDEX attempts_by_endpoint ON attempts (endpoint_id, at);
 
   CREATE TABLE directory_versions (
