@@ -1,6 +1,7 @@
 /**
  * End-to-end delivery against its ceiling: a bare loop of the same HTTP client posts to a sink (and, for comparison, one
- * of the runtime's own fetch, which cannot vet an address at connect); the processor takes the same number of events from its durable lane, signs, posts to the same sink, keeps the ledger and acknowledges. Interleaved rounds.
+ * of the runtime's own fetch, which cannot vet an address at connect); the processor takes the same number of events
+ * from its durable lane, signs, posts to the same sink, keeps the ledger and acknowledges. Interleaved rounds.
  */
 import type { Figures } from "./figures.ts";
 import { FIGURES_HEADER, figuresRow, median, medianFigures, percentile, table } from "./figures.ts";
