@@ -25,7 +25,7 @@ import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
-import { ensureOperatorKey } from "./operator-key.ts";
+import { ensureEmbeddedKey } from "./operator-key.ts";
 import { makePrivateFolder } from "./private-file.ts";
 
 export interface PosthasteOptions {
@@ -73,7 +73,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       onFault: (error) => log.write("error", "listener.failed", { error: messageOf(error) }),
     }),
   );
-  const operatorKey = await ensureOperatorKey({
+  const operatorKey = await ensureEmbeddedKey({
     ...ambient,
     keyRing: drivers.keyRing,
     folder: config.dataFolder,

@@ -1,6 +1,7 @@
 /** The command line. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings. */
-import { ConfigError, parseConfig } from "@posthaste/shared/domain/config.ts";
-import { AssertionFailure, unreachable } from "@posthaste/shared/lib/assert.ts";
+import { parseConfig } from "@posthaste/shared/domain/config.ts";
+import { runProgram } from "@posthaste/shared/drivers/entry.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Command } from "../command-line.ts";
 import { parseCommandLine, USAGE } from "../command-line.ts";
 import { runDemo } from "../demo.ts";
@@ -38,19 +39,4 @@ async function run(command: Command): Promise<number> {
   }
 }
 
-/** One line for each thing the reader can mend; a stack only where the fault is ours. */
-function report(error: unknown): number {
-  if (error instanceof ConfigError) {
-    for (const problem of error.problems) process.stderr.write(`posthaste: ${problem}\n`);
-    return 2;
-  }
-  const isOurs = error instanceof AssertionFailure || error instanceof TypeError || !(error instanceof Error);
-  process.stderr.write(`posthaste: ${isOurs ? String(error instanceof Error ? error.stack : error) : error.message}\n`);
-  return 1;
-}
-
-try {
-  process.exitCode = await run(parseCommandLine(process.argv.slice(2)));
-} catch (error) {
-  process.exitCode = report(error);
-}
+await runProgram("posthaste", () => run(parseCommandLine(process.argv.slice(2))));
