@@ -1,0 +1,98 @@
+/**
+ * A durable log of partitioned topics that groups of readers share: Kafka, or the in-memory model of the simulation.
+ * At least once. What is promised and what is not follows the weaker of the two: positions may be read again after a
+ * rebalance or a crash, and a group's partitions may move at any time without warning.
+ */
+
+export interface NewRecord {
+  readonly topic: string;
+  /** Null: spread by the log, records of one `key` in one partition. */
+  readonly partition: number | null;
+  readonly key: string | null;
+  readonly value: Uint8Array | null;
+  /** Text values; names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Epoch ms. The log may keep its own time instead (`timestampMs` of what is read). */
+  readonly timestampMs: number;
+}
+
+export interface LogRecord {
+  readonly topic: string;
+  readonly partition: number;
+  /** Whole, rising within a partition, with gaps. */
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly key: string | null;
+  readonly value: Uint8Array | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface LogPosition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface LogProducer extends AsyncDisposable {
+  /**
+   * Resolves when every record is acknowledged by all in-sync replicas; exactly one send is in flight per producer, and
+   * what arrives meanwhile shares the next. Rejects with `store-unavailable` when that takes too long, with `overloaded`
+   * when too much waits; a rejected record may have been written all the same.
+   */
+  append(records: readonly NewRecord[]): Promise<void>;
+}
+
+/** A partition that is ours, from `assigned` until `lost`. */
+export interface AssignedPartition extends LogPosition {
+  /** Where reading begins: the group's committed offset, or the start of the log. */
+  readonly from: number;
+  /** Keeps further records from being read; those on their way still come. */
+  pause(): void;
+  resume(): void;
+  /** `next` is the first offset not yet done. Does nothing once the partition was lost; rejects when it failed. */
+  commit(next: number): Promise<void>;
+}
+
+/** Called one at a time; must not throw and must not wait. */
+export interface LogListener {
+  assigned(partition: AssignedPartition): void;
+  /** Not ours any more: another reader may have it already, and its committed offset is not ours to move. */
+  lost(position: LogPosition): void;
+  /** In order of offsets; offsets that were given before may come again and are to be skipped. */
+  records(partition: AssignedPartition, records: readonly LogRecord[]): void;
+}
+
+export interface LogReader extends AsyncDisposable {
+  /** Null while it reads; else one sentence on what is wrong, for /readyz. */
+  health(): string | null;
+}
+
+export interface TopicSpec {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly replication: number;
+  readonly minInSync: number;
+  /** -1: for ever. No byte limit is ever set. */
+  readonly retentionMs: number;
+  /** Of each key the log need only keep the newest record, and nothing once that has no value; then for ever. */
+  readonly isCompacted?: boolean;
+  /** Whose time records carry: the broker's at append, or the writer's own (tests on a virtual clock). */
+  readonly timestamps: "log" | "writer";
+}
+
+export interface PartitionDepth extends LogPosition {
+  /** First offset kept, first offset not yet done by the group, first offset not yet written. */
+  readonly start: number;
+  readonly committed: number;
+  readonly end: number;
+}
+
+export interface PartitionLog extends AsyncDisposable {
+  /** Creates what is missing and checks what is there; throws a plain Error that names the setting to mend. */
+  ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
+  /** Separate producers do not wait for each other. */
+  openProducer(name: string): LogProducer;
+  /** Joins `group` and reads `topics` in it; resolves when the group was joined. */
+  openReader(group: string, topics: readonly string[], listener: LogListener): Promise<LogReader>;
+  depth(group: string, topic: string): Promise<readonly PartitionDepth[]>;
+  health(): Promise<string | null>;
+}
