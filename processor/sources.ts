@@ -125,7 +125,8 @@ export function createRetryLoop(
         if (!isRoomy) {
           source.handBack();
         } else if (item.endpointId === null) {
-          deps.dispatcher.dispatch(firstMember(item), { ...source, isRepeat: item.isRepeat, isDue: true });
+          const isRepeat = item.isRepeat || item.cause === "relieved";
+          deps.dispatcher.dispatch(firstMember(item), { ...source, isRepeat, isDue: true });
         } else {
           void resume(deps, item, source);
         }

@@ -10,6 +10,13 @@ import type { RateLimiter } from "./rate-limiter.ts";
 import type { RetryQueue } from "./retry-queue.ts";
 import type { Stats } from "./stats.ts";
 
+/** One part of a driver set that must be set up before a processor is ready. May be run again after it failed. */
+export interface StartStep {
+  /** For people: `consumer of the lane medium`. */
+  readonly name: string;
+  run(signal: AbortSignal): Promise<void>;
+}
+
 export interface Drivers extends AsyncDisposable {
   readonly lanes: Lanes;
   readonly retryQueue: RetryQueue;

@@ -1,9 +1,11 @@
 /**
  * The three queues that accepted events wait in. At least once, roughly first in first out within a lane, no order
- * across lanes. Bounded: past its bound `append` throws `overloaded` and nothing is kept.
+ * across lanes. Bounded: past its bound `append` throws `overloaded` and nothing is kept; a lane on a log has the log's
+ * disk as its bound.
  *
  * Durability: when `append` resolves, every envelope survives SIGKILL of any of our processes, and the ledger knows
- * the event (same step or soon after). Appending an event id that the lane set already keeps does nothing.
+ * the event (same step or soon after). Appending an event id that the lane set already keeps does nothing; on a
+ * log that holds while its reader remembers it, and the ledger sees to the rest.
  * A crash leaves items that were taken but not acked; they are handed out again with `isRepeat` true.
  */
 import type { Envelope } from "../domain/envelope.ts";

@@ -7,13 +7,14 @@ import type { Envelope } from "../domain/envelope.ts";
 import type { Group } from "../domain/message.ts";
 import type { Depth } from "./lanes.ts";
 
-export type ScheduleCause = "retry" | "parked" | "replay" | "deliver-at";
+/** `relieved`: a copy of an event whose deliveries held up the lane behind it; each is made unless the ledger shows it. */
+export type ScheduleCause = "retry" | "parked" | "replay" | "deliver-at" | "relieved";
 
 export interface Scheduled {
   readonly cause: ScheduleCause;
   /** Epoch ms. */
   readonly notBeforeMs: number;
-  /** Null for `deliver-at`: fan-out happens when it is due. */
+  /** Null for `deliver-at` and `relieved`: fan-out happens when it is due. */
   readonly endpointId: string | null;
   readonly generation: number;
   /** The attempt to make, from 1. */

@@ -1,0 +1,91 @@
+/**
+ * The dead-letter record on a log, with an index to list, show and take out. An append is durable when the log has
+ * acknowledged it; it is then put into the index at once, and once more by the projector, which reads the record and
+ * so makes up for a crash in between. A removal writes a tombstone first.
+ */
+import type { DeliveryKey } from "../../domain/delivery.ts";
+import type { Clock } from "../../lib/ambient.ts";
+import type { DeadLetters } from "../../ports/dead-letters.ts";
+import type { DeadLetterIndex, DroppedLetter, LetterDrop } from "../../ports/dead-letter-index.ts";
+import type { LogReader, PartitionLog } from "../../ports/partition-log.ts";
+import { letterRecord, revisionOf, tombstoneRecord } from "./dead-letter-record.ts";
+import { createLetterProjector } from "./dead-letter-projector.ts";
+import type { OnPoison } from "./poison.ts";
+
+export interface LogDeadLettersOptions {
+  readonly log: PartitionLog;
+  readonly topic: string;
+  /** One group for all processes. */
+  readonly group: string;
+  readonly index: DeadLetterIndex;
+  readonly clock: Clock;
+  readonly onPoison: OnPoison;
+  /** Told of what failed and is made up for. Must not throw. */
+  readonly onFault: (error: unknown) => void;
+  /** Letters that somebody took out; perhaps told twice. Must not throw. */
+  readonly onRemoved: (keys: readonly DeliveryKey[]) => void;
+  /** Letters that had to make room, with the reason. Must not throw. */
+  readonly onExpired: (letters: readonly DroppedLetter[], reason: string) => void;
+}
+
+export interface LogDeadLetters extends DeadLetters, AsyncDisposable {
+  /** Joins the group; before it nothing is projected. May be called again after it failed. Throws what the log throws. */
+  startReading(): Promise<void>;
+  /** Null while the record is read; else one sentence. */
+  health(): string | null;
+}
+
+/** The topic must be there. */
+export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLetters {
+  const { log, topic, index, clock, onFault } = options;
+  const producer = log.openProducer("dead-letters");
+  const bury = async (dropped: readonly DroppedLetter[]): Promise<void> => {
+    if (dropped.length === 0) return;
+    options.onExpired(dropped, expiryReason(index));
+    await producer.append(dropped.map((letter) => tombstoneRecord(letter, topic, clock.now())));
+    // Until this, the index names them again: a crash before it repeats the lines above.
+    await index.drop(dropped.map(({ id, revision }) => ({ id, revision, place: null })));
+  };
+  const projector = createLetterProjector({ ...options, bury });
+  let joining: Promise<LogReader> | null = null;
+  let reader: LogReader | null = null;
+
+  return {
+    async append(letters) {
+      if (letters.length === 0) return;
+      await producer.append(letters.map((letter) => letterRecord(letter, topic, clock.now())));
+      try {
+        await bury(await index.put(letters.map((letter) => ({ letter, revision: revisionOf(letter), place: null }))));
+      } catch (error) {
+        // It is in the record: the projector makes up for it.
+        onFault(error);
+      }
+    },
+    find: (id) => index.find(id),
+    list: (filter, limit, cursor) => index.list(filter, limit, cursor),
+    count: (filter) => index.count(filter),
+    async remove(ids) {
+      const known = await index.look([...new Set(ids)]);
+      if (known.length === 0) return;
+      const drops: readonly LetterDrop[] = known.map(({ id, revision }) => ({ id, revision, place: null }));
+      await producer.append(drops.map((drop) => tombstoneRecord(drop, topic, clock.now())));
+      options.onRemoved(await index.drop(drops));
+    },
+    async startReading() {
+      if (reader !== null) return;
+      joining ??= log.openReader(options.group, [topic], projector.listener).finally(() => (joining = null));
+      reader = await joining;
+    },
+    health: () => (reader === null ? "The record of dead letters is not read yet." : reader.health()),
+    async [Symbol.asyncDispose]() {
+      await projector.close();
+      await (reader ?? (await joining?.catch(() => null)))?.[Symbol.asyncDispose]();
+      await producer[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function expiryReason({ bytesMax, lettersMax }: DeadLetterIndex): string {
+  const bounds = `at most ${bytesMax} bytes and ${lettersMax} letters`;
+  return `dropped from the dead letters, which keep ${bounds}; it was the tenant's oldest`;
+}

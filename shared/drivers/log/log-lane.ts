@@ -1,0 +1,231 @@
+/**
+ * One lane on one topic, as a member of a group of readers: its partitions come and go, and items are taken from those
+ * that are ours in turn, so that a partition with much to do does not hold up the others.
+ */
+import type { Lane } from "../../domain/event.ts";
+import type { Cancel, Clock } from "../../lib/ambient.ts";
+import type { Depth, LaneItem } from "../../ports/lanes.ts";
+import type {
+  AssignedPartition,
+  LogReader,
+  LogRecord,
+  PartitionDepth,
+  PartitionLog,
+} from "../../ports/partition-log.ts";
+import { createKnownEvents } from "./log-lane-known.ts";
+import type { LanePartition, LanePartitionState } from "./log-lane-partition.ts";
+import { createLanePartition } from "./log-lane-partition.ts";
+import type { Relieve } from "./log-lane-relief.ts";
+import { createLaneTakers } from "./log-lane-takers.ts";
+import type { OffsetWindowBounds } from "./offset-window.ts";
+import type { OnPoison } from "./poison.ts";
+
+/** Before the ends of new partitions are asked for again; until they are known their items count as repeats. */
+export const ENDS_AGAIN_MS = 1000;
+
+export interface LogLaneOptions {
+  readonly lane: Lane;
+  readonly topic: string;
+  readonly group: string;
+  readonly log: Pick<PartitionLog, "openReader" | "depth">;
+  readonly clock: Clock;
+  readonly windowBounds: OffsetWindowBounds;
+  readonly onPoison: OnPoison;
+  readonly relieve: Relieve;
+}
+
+/** What the windows of one lane hold in this process, over the partitions that are ours. */
+export interface LogLaneFill {
+  readonly partitions: number;
+  readonly unsettled: number;
+  readonly unsettledBytes: number;
+  /** Offsets done that cannot be committed yet, because an older one is not. */
+  readonly settledAhead: number;
+}
+
+export interface LogLane {
+  /** Joins the group; calls at the same time share one attempt, and after one that failed the next call tries again. */
+  startReading(): Promise<void>;
+  take(max: number, signal: AbortSignal): Promise<readonly LaneItem[]>;
+  /** Something was handed back. */
+  wake(): void;
+  depth(): Promise<Depth>;
+  fill(): LogLaneFill;
+  /** Null while it reads or was never asked to. */
+  health(): string | null;
+  /** Hands out nothing more, commits what is settled, then leaves the group. */
+  close(): Promise<void>;
+}
+
+export function createLogLane(options: LogLaneOptions): LogLane {
+  const { log, group, topic } = options;
+  const partitions = createOwnPartitions(options);
+  const takers = createLaneTakers<LaneItem>(partitions.pull);
+  let reading: Promise<LogReader> | null = null;
+  let reader: LogReader | null = null;
+  let isClosed = false;
+
+  async function startReading(): Promise<void> {
+    if (isClosed) return;
+    reading ??= log.openReader(group, [topic], {
+      assigned: partitions.assigned,
+      lost: partitions.lost,
+      records(partition, records) {
+        partitions.read(partition, records);
+        takers.wake();
+      },
+    });
+    try {
+      reader = await reading;
+    } catch (error) {
+      reading = null;
+      throw error;
+    }
+  }
+
+  return {
+    startReading,
+    async take(max, signal) {
+      if (reader === null) await startReading();
+      return takers.take(max, signal);
+    },
+    wake: takers.wake,
+    depth: async () => depthOf(await log.depth(group, topic), partitions.states()),
+    fill: () => fillOf([...partitions.states().values()]),
+    health: () => reader?.health() ?? null,
+    async close() {
+      isClosed = true;
+      takers.close();
+      await partitions.close();
+      const opened = await reading?.catch(() => null);
+      await opened?.[Symbol.asyncDispose]();
+      partitions.drop();
+    },
+  };
+}
+
+/** The partitions that are ours now. */
+function createOwnPartitions(options: LogLaneOptions) {
+  const byNumber = new Map<number, LanePartition>();
+  const known = createKnownEvents(options.clock);
+  const ends = createEndFinder(options, byNumber);
+  let turn = 0;
+
+  function lost({ partition }: { readonly partition: number }): void {
+    byNumber.get(partition)?.drop();
+    byNumber.delete(partition);
+  }
+
+  return {
+    assigned(partition: AssignedPartition): void {
+      lost(partition);
+      const { lane, clock, windowBounds: bounds, onPoison, relieve } = options;
+      const own = createLanePartition({ lane, clock, partition, bounds, known, onPoison, relieve });
+      byNumber.set(partition.partition, own);
+      ends.find(own);
+    },
+    lost,
+    read(partition: AssignedPartition, records: readonly LogRecord[]): void {
+      byNumber.get(partition.partition)?.read(records);
+    },
+    /** An equal share of each partition, beginning with another one each time; then whatever is there. */
+    pull(max: number): LaneItem[] {
+      const own = [...byNumber.values()];
+      const items: LaneItem[] = [];
+      turn = own.length === 0 ? 0 : (turn + 1) % own.length;
+      const inTurn = [...own.slice(turn), ...own.slice(0, turn)];
+      const share = Math.ceil(max / Math.max(1, own.length));
+      for (const most of [share, max]) {
+        for (const partition of inTurn) {
+          if (items.length < max) items.push(...partition.pull(Math.min(most, max - items.length)));
+        }
+      }
+      return items;
+    },
+    states: (): ReadonlyMap<number, LanePartitionState> =>
+      new Map([...byNumber].map(([number, partition]) => [number, partition.state()])),
+    drop(): void {
+      for (const partition of byNumber.values()) partition.drop();
+      byNumber.clear();
+    },
+    async close(): Promise<void> {
+      ends.stop();
+      await Promise.all([...byNumber.values()].map((partition) => partition.close()));
+    },
+  };
+}
+
+/**
+ * Asks for the ends of partitions that became ours, for all of one moment together. It is asked after the assignment,
+ * so an item at or above the answer was written when no other reader had the partition any more.
+ */
+function createEndFinder(
+  { log, group, topic, clock }: LogLaneOptions,
+  byNumber: ReadonlyMap<number, LanePartition>,
+): { find(partition: LanePartition): void; stop(): void } {
+  let wanted: LanePartition[] = [];
+  let cancel: Cancel | null = null;
+  let isAsking = false;
+  let isStopped = false;
+
+  async function ask(): Promise<void> {
+    // One tick, in which the other partitions of the same assignment come in.
+    await Promise.resolve();
+    const asked = wanted.filter((partition) => byNumber.get(partition.number) === partition);
+    wanted = [];
+    try {
+      const depths = asked.length === 0 ? [] : await log.depth(group, topic);
+      for (const partition of asked) {
+        const end = depths.find((depth) => depth.partition === partition.number)?.end;
+        if (end !== undefined) partition.learnEnd(end);
+      }
+    } catch {
+      wanted.push(...asked);
+      if (!isStopped) cancel = clock.timer(ENDS_AGAIN_MS, begin);
+      return;
+    }
+    isAsking = false;
+    if (wanted.length > 0) begin();
+  }
+
+  function begin(): void {
+    isAsking = true;
+    void ask();
+  }
+
+  return {
+    find(partition) {
+      wanted.push(partition);
+      if (!isAsking && !isStopped) begin();
+    },
+    stop() {
+      isStopped = true;
+      cancel?.();
+    },
+  };
+}
+
+/** Of partitions that are ours we know better than the log what is done: commits come late and only up to the head. */
+function depthOf(depths: readonly PartitionDepth[], own: ReadonlyMap<number, LanePartitionState>): Depth {
+  let count = 0;
+  let oldestAtMs: number | null = null;
+  for (const { partition, start, committed, end } of depths) {
+    const state = own.get(partition);
+    const head = Math.max(start, committed, state?.head ?? 0);
+    count += Math.max(0, end - head - (state?.settledCount ?? 0));
+    const atMs = state?.oldestAtMs ?? null;
+    if (atMs !== null) oldestAtMs = Math.min(oldestAtMs ?? Infinity, atMs);
+  }
+  return { count, oldestAtMs };
+}
+
+function fillOf(states: readonly LanePartitionState[]): LogLaneFill {
+  const sum = (of: (state: LanePartitionState) => number): number =>
+    states.reduce((total, state) => total + of(state), 0);
+  return {
+    partitions: states.length,
+    unsettled: sum((state) => state.unsettledCount),
+    unsettledBytes: sum((state) => state.unsettledBytes),
+    settledAhead: sum((state) => state.settledCount),
+  };
+}

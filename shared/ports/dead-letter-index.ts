@@ -1,0 +1,51 @@
+/**
+ * The dead letters as people look at them, beside a record that is the truth: kept up by whoever writes the record and,
+ * again, by whoever reads it. Idempotent; what was dropped does not come back by a late repeat of its put.
+ */
+import type { DeliveryKey } from "../domain/delivery.ts";
+import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
+
+/** A letter with what tells it from other news of its delivery, and where the record has it, once that is known. */
+export interface IndexedLetter {
+  readonly letter: DeadLetter;
+  /** The same for repeats of one append. */
+  readonly revision: string;
+  readonly place: LetterPlace | null;
+}
+
+export interface LetterPlace {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface LetterDrop {
+  readonly id: string;
+  /** Null: not known; then the place alone tells, and without one whatever is there is dropped. */
+  readonly revision: string | null;
+  /** Of the tombstone: what the record has before it is dropped, too. */
+  readonly place: LetterPlace | null;
+}
+
+/** A letter that is not there any more. */
+export interface DroppedLetter extends DeliveryKey {
+  readonly id: string;
+  readonly revision: string;
+  readonly eventType: string;
+  readonly attempts: number;
+}
+
+export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "count"> {
+  /**
+   * Later news of a delivery replace older ones. Returns what had to make room, the oldest of the fullest tenant; each
+   * comes again with the next put until it was dropped by its revision. In order; a crash may leave a part undone.
+   */
+  put(letters: readonly IndexedLetter[]): Promise<readonly DroppedLetter[]>;
+  /** Returns what was there. */
+  drop(drops: readonly LetterDrop[]): Promise<readonly DroppedLetter[]>;
+  /** Those of the ids that are there. */
+  look(ids: readonly string[]): Promise<readonly DroppedLetter[]>;
+  /** Bytes of bodies that are kept at most. */
+  readonly bytesMax: number;
+  /** Letters that are kept at most. */
+  readonly lettersMax: number;
+}
