@@ -1,0 +1,108 @@
+/**
+ * Announcements over Redis pub/sub. Listeners of this process are called before `publish` returns, whether Redis is
+ * there or not; those of other processes when the message arrives. What comes back from Redis to its own sender is
+ * passed over, so that each listener hears each announcement once.
+ */
+import type { Entropy } from "../../lib/ambient.ts";
+import type { Announcement, Notifier } from "../../ports/notifier.ts";
+import type { KeySpace } from "./key-space.ts";
+import type { RedisCommands } from "./redis-commands.ts";
+
+/** Announcements on their way to Redis; further ones reach this process alone, and are counted. */
+export const PUBLISHES_MAX = 1000;
+const CHANNEL = "announcements";
+const SENDER_BYTES = 8;
+
+export interface RedisNotifier extends Notifier, AsyncDisposable {
+  /** Announcements that did not reach Redis since the start. */
+  lostCount(): number;
+}
+
+export function createRedisNotifier(options: {
+  readonly commands: Pick<RedisCommands, "publish" | "subscribe">;
+  readonly keys: KeySpace;
+  readonly entropy: Pick<Entropy, "bytes">;
+  /** Gets what a listener threw, and messages that are none of ours. Must not throw. */
+  readonly onFault: (error: unknown) => void;
+}): RedisNotifier {
+  const { commands, onFault } = options;
+  const channel = options.keys.channel(CHANNEL);
+  const sender = Buffer.from(options.entropy.bytes(SENDER_BYTES)).toString("hex");
+  const listeners = new Set<{ readonly hear: (announcement: Announcement) => void }>();
+  let subscription: Promise<AsyncDisposable | null> | null = null;
+  let underWay = 0;
+  let lost = 0;
+
+  function tell(announcement: Announcement): void {
+    // As they are now: who subscribes or leaves meanwhile is heard from the next announcement on.
+    const now = Array.from(listeners);
+    for (const { hear } of now) {
+      try {
+        hear(announcement);
+      } catch (error) {
+        onFault(error);
+      }
+    }
+  }
+
+  function hearMessage(message: string): void {
+    const parsed = parseMessage(message);
+    if (parsed === null) return onFault(new Error(`what was heard on ${channel} is no announcement`));
+    if (parsed.sender !== sender) tell(parsed.announcement);
+  }
+
+  async function open(): Promise<AsyncDisposable | null> {
+    try {
+      return await commands.subscribe(channel, hearMessage, () => undefined);
+    } catch (error) {
+      // The next listener tries again.
+      subscription = null;
+      onFault(error);
+      return null;
+    }
+  }
+
+  async function send(announcement: Announcement): Promise<void> {
+    if (underWay >= PUBLISHES_MAX) return void lost++;
+    underWay++;
+    try {
+      await commands.publish(channel, JSON.stringify({ sender, announcement }));
+    } catch {
+      lost++;
+    } finally {
+      underWay--;
+    }
+  }
+
+  return {
+    publish(announcement) {
+      tell(announcement);
+      void send(announcement);
+    },
+    subscribe(listener) {
+      subscription ??= open();
+      // An entry for each subscription, so that the same function may listen twice and end one of them.
+      const entry = { hear: listener };
+      listeners.add(entry);
+      return () => void listeners.delete(entry);
+    },
+    lostCount: () => lost,
+    async [Symbol.asyncDispose]() {
+      listeners.clear();
+      await (await subscription)?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Null for what no release of ours has sent. */
+function parseMessage(message: string): { readonly sender: unknown; readonly announcement: Announcement } | null {
+  try {
+    const { sender, announcement } = JSON.parse(message) as Record<string, unknown>;
+    if (typeof announcement !== "object" || announcement === null) return null;
+    const { kind, tenant, endpointId } = announcement as Record<string, unknown>;
+    const isOurs = kind === "directory-changed" && typeof tenant === "string" && typeof endpointId === "string";
+    return isOurs ? { sender, announcement: { kind, tenant, endpointId } } : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * What is put before each script: `now`, the time in epoch ms. The server's own in service, so that all processes agree
+ * however their machines' clocks stand; the caller's in tests, as the first argument, which the script does not see.
+ */
+import { createHash } from "node:crypto";
+
+import type { RedisScript } from "./redis-commands.ts";
+
+export type ScriptTime = "server" | "clock";
+
+export interface ScriptSource {
+  readonly text: string;
+  /** What EVALSHA knows it by: SHA-1 in hex. */
+  readonly sha: string;
+}
+
+/** One line, so that the line numbers of errors are those of the script plus one. */
+const PRELUDES = {
+  server: 'local now = redis.call("TIME") now = now[1] * 1000 + math.floor(now[2] / 1000)',
+  clock: "local now = tonumber(table.remove(ARGV, 1))",
+} as const satisfies Record<ScriptTime, string>;
+
+/** Scripts that one process may know; each is a constant of the code. */
+const SCRIPTS_MAX = 1000;
+
+/** Remembers the source of each script, by the script itself. */
+export function createScriptSources(time: ScriptTime): (script: RedisScript) => ScriptSource {
+  const sources = new Map<RedisScript, ScriptSource>();
+  return (script) => {
+    const known = sources.get(script);
+    if (known !== undefined) return known;
+    const text = `${PRELUDES[time]}\n${script.lua}`;
+    const source = { text, sha: createHash("sha1").update(text).digest("hex") };
+    if (sources.size >= SCRIPTS_MAX) sources.clear();
+    sources.set(script, source);
+    return source;
+  };
+}

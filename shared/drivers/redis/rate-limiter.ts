@@ -1,0 +1,35 @@
+/**
+ * The exact sliding-window log in Redis, one for all processes. In no window, wherever it begins, are more than `limit`
+ * units granted; a grant at `t` stops counting at `t + windowMs`, to the millisecond; what is refused leaves no trace.
+ */
+import { assert } from "../../lib/assert.ts";
+import type { LimitVerdict, RateLimiter } from "../../ports/rate-limiter.ts";
+import { LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
+import type { KeySpace } from "./key-space.ts";
+import { TAKE_UNITS } from "./rate-limiter-script.ts";
+import type { RedisCommands, RedisReply } from "./redis-commands.ts";
+
+/** Rejects with `store-unavailable`; the units may have been taken all the same. */
+export function createRedisRateLimiter(options: {
+  readonly commands: Pick<RedisCommands, "run">;
+  readonly keys: KeySpace;
+  /** Subjects remembered in each shard; past it the one idle longest is forgotten. */
+  readonly subjectsMax?: number;
+}): RateLimiter {
+  const { commands, keys, subjectsMax = LIMIT_SUBJECTS_MAX } = options;
+  return {
+    async take(subject, rate, cost) {
+      assert(Number.isInteger(cost) && cost >= 1, "a rate limit is charged in whole units");
+      const shard = keys.shardOf(subject);
+      const names = [`limit:${subject}`, "limit-subjects", "limit-clock"].map((name) => keys.key(shard, name));
+      return toVerdict(await commands.run(TAKE_UNITS, names, [rate.limit, rate.windowMs, cost, subjectsMax]));
+    },
+  };
+}
+
+function toVerdict(reply: RedisReply): LimitVerdict {
+  assert(Array.isArray(reply), "a verdict is a list");
+  const [granted, remaining, resetMs] = (reply as readonly RedisReply[]).map(Number);
+  assert(granted !== undefined && remaining !== undefined && resetMs !== undefined, "a verdict has three parts");
+  return { isGranted: granted === 1, remaining, resetMs };
+}

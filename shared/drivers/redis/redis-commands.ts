@@ -1,0 +1,37 @@
+/**
+ * The few calls that everything on Redis is made of, so that it can run over TCP, over HTTP later, and over a model in
+ * memory. Almost all logic is scripts, each atomic; their keys must lie in one hash slot (`key-space.ts`).
+ */
+
+export type RedisArgument = string | number | Uint8Array;
+
+/** What a script returned; bulk strings as text or as bytes, as the script says. */
+export type RedisReply = null | number | string | Uint8Array | readonly RedisReply[];
+
+export interface RedisScript {
+  /** Lower case with hyphens; the model in memory finds its twin by it. */
+  readonly name: string;
+  /**
+   * Lua, without the prelude that is put before each script: `local now` is the time in epoch ms, the server's own
+   * unless the commands were opened with another clock. ARGV begins with the first of `run`'s arguments.
+   */
+  readonly lua: string;
+  readonly returns: "text" | "bytes";
+}
+
+export interface RedisCommands extends AsyncDisposable {
+  /** Runs a script on the master, loading it when Redis does not know it. Rejects with `store-unavailable`. */
+  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<RedisReply>;
+  /**
+   * Waits until the list holds something, on a connection of its own (`BLMOVE key key RIGHT RIGHT` changes nothing).
+   * False after `waitMs` or when `signal` was aborted. A client-side deadline above `waitMs` makes a dead connection
+   * reject instead of hanging.
+   */
+  waitForList(key: string, waitMs: number, signal: AbortSignal): Promise<boolean>;
+  /** At most once; rejects with `store-unavailable`. */
+  publish(channel: string, message: string): Promise<void>;
+  /** Calls `listener` for each message and `connected` after each (re)connection: what was published before may be lost. */
+  subscribe(channel: string, listener: (message: string) => void, connected: () => void): Promise<AsyncDisposable>;
+  /** Null, or one sentence on what is wrong. Asks the server. */
+  health(): Promise<string | null>;
+}
