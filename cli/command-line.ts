@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { parseSecret } from "@posthaste/shared/domain/signature.ts";
 
 export type Command =
-  | { readonly kind: "dev" | "serve" | "demo" | "help" | "version" }
+  | { readonly kind: "dev" | "serve" | "help" | "version" }
+  | { readonly kind: "demo"; readonly isDistributed: boolean }
   | { readonly kind: "receiver"; readonly secrets: readonly string[]; readonly port: number }
   | { readonly kind: "wrong"; readonly message: string };
 
@@ -14,6 +15,7 @@ export const USAGE = `Usage: posthaste <command>
   dev        everything in one process, deliveries to this machine allowed, with a local receiver (= npm start)
   serve      everything in one process, with production defaults
   demo       send real webhook payloads through the whole system and check every delivery
+             (--distributed: through two gateways and two processors on Redis and Kafka)
   receiver   listen for deliveries and verify them: --secret whsec_... (may be repeated), --port ${RECEIVER_PORT}
   help       this text
   --version  the version
@@ -41,9 +43,10 @@ export function parseCommandLine(words: readonly string[]): Command {
       return alone("version", rest);
     case "dev":
     case "serve":
-    case "demo":
     case "help":
       return alone(name, rest);
+    case "demo":
+      return parseDemo(rest);
     case "receiver":
       return parseReceiver(rest);
     default:
@@ -51,9 +54,16 @@ export function parseCommandLine(words: readonly string[]): Command {
   }
 }
 
-function alone(kind: "dev" | "serve" | "demo" | "help" | "version", rest: readonly string[]): Command {
+function alone(kind: "dev" | "serve" | "help" | "version", rest: readonly string[]): Command {
   const [extra] = rest;
   return extra === undefined ? { kind } : wrong(`${kind} does not take ${extra}; settings are environment variables`);
+}
+
+function parseDemo(rest: readonly string[]): Command {
+  const extra = rest.find((word) => word !== "--distributed");
+  return extra === undefined
+    ? { kind: "demo", isDistributed: rest.length > 0 }
+    : wrong(`demo does not take ${extra}; there is --distributed`);
 }
 
 function parseReceiver(rest: readonly string[]): Command {

@@ -1,11 +1,7 @@
 /**
- * `posthaste demo`: real webhook bodies through the real thing on a temporary folder: HTTP API, SQLite file, processor,
+ * `posthaste demo`: real webhook bodies through the real thing, embedded or distributed: HTTP API, stores, processors,
  * HTTP receiver. Ends with a table and says by the exit code whether every delivery came once, verified and unchanged.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { Payload } from "./demo-payloads.ts";
@@ -13,10 +9,10 @@ import { readPayloads } from "./demo-payloads.ts";
 import { createProgress } from "./demo-progress.ts";
 import { openDemoReceiver } from "./demo-receiver.ts";
 import type { DemoReceiver } from "./demo-receiver.ts";
+import type { DemoSystem, OpenSystem } from "./demo-system.ts";
+import { openDistributedDemo, openEmbeddedDemo } from "./demo-system.ts";
 import type { Published } from "./demo-table.ts";
 import { demoTable } from "./demo-table.ts";
-import type { Posthaste } from "./embedded.ts";
-import { openPosthaste } from "./embedded.ts";
 import { terminalPalette } from "./palette.ts";
 
 /** Publishers at work at once. */
@@ -24,57 +20,49 @@ const PUBLISHERS = 16;
 /** After the last publish, the longest wait for what has not come. */
 const PATIENCE_MS = 30_000;
 
-export async function runDemo(): Promise<number> {
+export async function runDemo(isDistributed: boolean): Promise<number> {
   const { bold, dim, green, red } = terminalPalette();
   const write = (text: string): void => void process.stdout.write(text);
-  const folder = mkdtempSync(join(tmpdir(), "posthaste-demo-"));
-  try {
-    const payloads = readPayloads();
-    const kib = Math.round(payloads.reduce((sum, { dataText }) => sum + dataText.length, 0) / 1024);
-    write(
-      `\n  ${bold("Posthaste demo")}  ${payloads.length} webhook bodies that GitHub really sent (${kib} KiB), each published\n`,
-    );
-    write("  over HTTP, delivered to a receiver, verified with npm standardwebhooks, compared byte by byte.\n\n");
-    const progress = createProgress({ total: payloads.length, isTerminal: process.stdout.isTTY, write });
-    const startedAt = systemClock.monotonic();
-    await using receiver = openDemoReceiver(systemClock, progress.update);
-    const published = await sendAll(folder, payloads, receiver);
-    const seconds = ((systemClock.monotonic() - startedAt) / 1000).toFixed(1);
-    progress.end();
-    const { text, isPerfect } = demoTable(published, receiver.arrivals);
-    write(
-      `\n${text}\n\n  ${dim(`p50 and p99 from the start of the publish to its arrival; all of it took ${seconds} s.`)}\n`,
-    );
-    const refused = published.filter(({ id }) => id === null).length;
-    if (refused > 0) write(`  ${red(`${refused} payloads were not accepted.`)}\n`);
-    write(
-      `  ${isPerfect ? green("Every delivery came once, verified and unchanged.") : red("Not everything came once, verified and unchanged.")}\n\n`,
-    );
-    return isPerfect ? 0 : 1;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const payloads = readPayloads();
+  const kib = Math.round(payloads.reduce((sum, { dataText }) => sum + dataText.length, 0) / 1024);
+  write(
+    `\n  ${bold("Posthaste demo")}  ${payloads.length} webhook bodies that GitHub really sent (${kib} KiB), each published\n`,
+  );
+  write("  over HTTP, delivered to a receiver, verified with npm standardwebhooks, compared byte by byte.\n\n");
+  const progress = createProgress({ total: payloads.length, isTerminal: process.stdout.isTTY, write });
+  const openSystem = isDistributed
+    ? () => openDistributedDemo((sentence) => write(`  ${dim(sentence)}\n`))
+    : openEmbeddedDemo;
+  await using receiver = openDemoReceiver(systemClock, progress.update);
+  const startedAt = systemClock.monotonic();
+  const published = await sendAll(openSystem, payloads, receiver);
+  const seconds = ((systemClock.monotonic() - startedAt) / 1000).toFixed(1);
+  progress.end();
+  const { text, isPerfect } = demoTable(published, receiver.arrivals);
+  write(
+    `\n${text}\n\n  ${dim(`p50 and p99 from the start of the publish to its arrival; all of it took ${seconds} s.`)}\n`,
+  );
+  const refused = published.filter(({ id }) => id === null).length;
+  if (refused > 0) write(`  ${red(`${refused} payloads were not accepted.`)}\n`);
+  write(
+    `  ${isPerfect ? green("Every delivery came once, verified and unchanged.") : red("Not everything came once, verified and unchanged.")}\n\n`,
+  );
+  return isPerfect ? 0 : 1;
 }
 
 /** Returns after everything came or patience ran out, and after the system has stopped: no duplicate can follow. */
 async function sendAll(
-  folder: string,
+  openSystem: OpenSystem,
   payloads: readonly Payload[],
   receiver: DemoReceiver,
 ): Promise<readonly Published[]> {
-  await using posthaste = await openPosthaste({
-    // None of the caller's settings: the demo is the same everywhere.
-    config: parseConfig({ PORT: "0", POSTHASTE_DATA: folder }),
-    isDev: true,
-    logLevel: "error",
-    writeLog: (text) => void process.stderr.write(text),
-    showKeyOnce: () => undefined,
-  });
-  receiver.trust(await createEndpoint(posthaste, `${receiver.url}/demo`));
+  await using system = await openSystem();
+  receiver.trust(await createEndpoint(system, `${receiver.url}/demo`));
   const published: Published[] = [];
   const rest = payloads.values();
-  const publisher = async (): Promise<void> => {
-    for (const payload of rest) published.push(await publish(posthaste, payload));
+  const publisher = async (_: unknown, index: number): Promise<void> => {
+    const url = system.urls[index % system.urls.length] ?? "";
+    for (const payload of rest) published.push(await publish(system, url, payload));
   };
   await Promise.all(Array.from({ length: PUBLISHERS }, publisher));
   const accepted = published.filter(({ id }) => id !== null).length;
@@ -85,8 +73,10 @@ async function sendAll(
   return published;
 }
 
-async function createEndpoint(posthaste: Posthaste, url: string): Promise<string> {
-  const response = await post(posthaste, "/v1/endpoints", JSON.stringify({ url }));
+async function createEndpoint(system: DemoSystem, url: string): Promise<string> {
+  const [gateway = ""] = system.urls;
+  const body = JSON.stringify({ url, tenant: system.tenant });
+  const response = await post(system, `${gateway}/v1/endpoints`, body);
   const created: unknown = await response.json();
   assert(
     response.status === 201 && typeof created === "object" && created !== null && "secret" in created,
@@ -95,19 +85,20 @@ async function createEndpoint(posthaste: Posthaste, url: string): Promise<string
   return String(created.secret);
 }
 
-async function publish(posthaste: Posthaste, { type, priority, dataText }: Payload): Promise<Published> {
+async function publish(system: DemoSystem, gateway: string, payload: Payload): Promise<Published> {
+  const { type, priority, dataText } = payload;
   const startedAt = systemClock.monotonic();
   const response = await post(
-    posthaste,
-    "/v1/events",
-    `{"type":"${type}","priority":"${priority}","data":${dataText}}`,
+    system,
+    `${gateway}/v1/events`,
+    `{"type":"${type}","priority":"${priority}","tenant":"${system.tenant}","data":${dataText}}`,
   );
   const answer: unknown = await response.json();
   const isAccepted = response.status === 202 && typeof answer === "object" && answer !== null && "id" in answer;
   return { priority, dataText, id: isAccepted ? String(answer.id) : null, startedAt };
 }
 
-function post({ url, operatorKey }: Posthaste, path: string, body: string): Promise<Response> {
+function post({ operatorKey }: DemoSystem, url: string, body: string): Promise<Response> {
   const headers = { authorization: `Bearer ${operatorKey}`, "content-type": "application/json" };
-  return fetch(`${url}${path}`, { method: "POST", headers, body });
+  return fetch(url, { method: "POST", headers, body });
 }

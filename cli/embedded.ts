@@ -119,13 +119,7 @@ async function stopServing(parts: {
 }): Promise<void> {
   const { gateway, listening, processor } = parts;
   await gateway.stop();
-  using patience = systemClock.deadline(REQUESTS_END_MS);
-  await Promise.race([
-    listening.stop(),
-    new Promise<void>((resolve) => {
-      patience.signal.addEventListener("abort", () => resolve(), { once: true });
-    }),
-  ]);
+  await listening.stopWithin(REQUESTS_END_MS, systemClock);
   await processor.stop();
 }
 

@@ -21,7 +21,7 @@ async function run(command: Command): Promise<number> {
       await runServe(parseConfig(env));
       return 0;
     case "demo":
-      return await runDemo();
+      return await runDemo(command.isDistributed);
     case "receiver":
       await runReceiver(command.secrets, command.port);
       return 0;

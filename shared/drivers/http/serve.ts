@@ -2,6 +2,7 @@
  * Listens and hands every request to a fetch handler. Bun's own server; the only Bun API outside its entry files, so
  * that another runtime needs a change here alone.
  */
+import type { Clock } from "../../lib/ambient.ts";
 
 /** Above every body our own code accepts, so that what is too large is refused by our code with a problem body. */
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
@@ -12,8 +13,8 @@ export interface Listening {
   /** Where it listens, for people and curl: `http://127.0.0.1:8080`. */
   readonly url: string;
   readonly port: number;
-  /** Takes no new connection, lets requests in flight end; resolves when the last has. */
-  stop(): Promise<void>;
+  /** Takes no new connection, lets requests in flight end; closes after `ms` what has not ended. */
+  stopWithin(ms: number, clock: Pick<Clock, "timer">): Promise<void>;
   /** Closes everything at once. */
   kill(): Promise<void>;
 }
@@ -31,7 +32,13 @@ export function serveHttp(options: {
   return {
     url: `http://${shown}:${port}`,
     port,
-    stop: () => server.stop(false),
+    async stopWithin(ms, clock) {
+      await new Promise<void>((resolve) => {
+        const cancel = clock.timer(ms, resolve);
+        void server.stop(false).then(resolve).finally(cancel);
+      });
+      await server.stop(true);
+    },
     kill: () => server.stop(true),
   };
 }

@@ -1,0 +1,29 @@
+/** `bun run gateway`: a gateway on Redis and Kafka. Any number of them, on any number of machines. */
+import { parseConfig } from "@posthaste/shared/domain/config.ts";
+import { openDistributedProgram } from "@posthaste/shared/drivers/distributed/program.ts";
+import { runProgram, untilSignal } from "@posthaste/shared/drivers/entry.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { createGateway } from "../app.ts";
+import { DEFAULT_LIMITS } from "../deps.ts";
+import { ensureOperatorKey } from "../operator-key.ts";
+
+/** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
+const REQUESTS_END_MS = 11_000;
+
+await runProgram("gateway", async () => {
+  const { env } = process;
+  const stopped = untilSignal();
+  await using program = await openDistributedProgram("gateway", env);
+  const config = parseConfig(env);
+  await ensureOperatorKey({ ...program, keyRing: program.drivers.keyRing }, config.operatorKey, (key) =>
+    // On stderr, so that the key is no part of the logs.
+    process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
+  );
+  const gateway = createGateway({ ...program, limits: DEFAULT_LIMITS });
+  const listening = serveHttp({ host: config.host, port: config.port, fetch: gateway.fetch });
+  program.log.write("info", "gateway.listening", { url: listening.url });
+  await stopped;
+  gateway.stop();
+  await listening.stopWithin(REQUESTS_END_MS, program.clock);
+  return 0;
+});

@@ -1,0 +1,61 @@
+/**
+ * Sets a processor up: notifications, the consumers of each priority, the retry mechanism, the record of dead letters.
+ * Steps run in order, each repeated with a growing wait until it succeeds; every failure is told. Not ready until all run.
+ */
+import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { StartStep } from "@posthaste/shared/ports/drivers.ts";
+import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+
+export interface Initializer {
+  /** Resolves when every step has succeeded, or when `signal` was aborted; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Null when everything runs; else one sentence that names the step at hand and why it failed last. */
+  missing(): string | null;
+}
+
+export const STEP_WAIT_MS = 500;
+export const STEP_WAIT_MS_MAX = 15_000;
+
+export function createInitializer(deps: {
+  readonly steps: readonly StartStep[];
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  onFailure(step: string, error: unknown, waitMs: number): void;
+}): Initializer {
+  const { steps, clock, entropy } = deps;
+  let done = 0;
+  let reason: string | null = null;
+
+  async function untilDone(step: StartStep, signal: AbortSignal): Promise<void> {
+    let waitMs = STEP_WAIT_MS;
+    while (!isAborted(signal)) {
+      try {
+        await step.run(signal);
+        return;
+      } catch (error) {
+        if (isAborted(signal)) return;
+        reason = error instanceof Error ? error.message : String(error);
+        const jitteredMs = waitMs * (0.5 + entropy.fraction());
+        deps.onFailure(step.name, error, jitteredMs);
+        await clock.sleep(jitteredMs, signal).catch(() => undefined);
+        waitMs = Math.min(2 * waitMs, STEP_WAIT_MS_MAX);
+      }
+    }
+  }
+
+  return {
+    async run(signal) {
+      for (const step of steps.slice(done)) {
+        await untilDone(step, signal);
+        if (isAborted(signal)) return;
+        done += 1;
+        reason = null;
+      }
+    },
+    missing() {
+      const step = steps[done];
+      if (step === undefined) return null;
+      return reason === null ? `${step.name} is being set up.` : `${step.name} could not be set up yet: ${reason}`;
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/** `bun run processor`: a stream processor on Redis and Kafka. Any number of them, on any number of machines. */
+import { parseConfig } from "@posthaste/shared/domain/config.ts";
+import { openDistributedProgram } from "@posthaste/shared/drivers/distributed/program.ts";
+import { runProgram, untilSignal } from "@posthaste/shared/drivers/entry.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { createInitializer } from "../initializer.ts";
+import { PROCESSOR_LIMITS } from "../limits.ts";
+import { startProcessor } from "../processor.ts";
+import { createStatus } from "../status.ts";
+
+await runProgram("processor", async () => {
+  const { env } = process;
+  const stopping = new AbortController();
+  const stopped = untilSignal().then(() => stopping.abort());
+  await using program = await openDistributedProgram("processor", env);
+  const config = parseConfig(env);
+  const { drivers, telemetry, log } = program;
+  const initializer = createInitializer({
+    ...program,
+    steps: drivers.steps,
+    onFailure: (step, error, waitMs) => telemetry.queue.loopFailed(step, error, waitMs),
+  });
+  const status = createStatus({
+    ...program,
+    health: () => drivers.health(),
+    missing: () => initializer.missing(),
+    isStopping: () => stopping.signal.aborted,
+  });
+  const listening = serveHttp({ host: config.host, port: config.processorPort, fetch: status });
+  log.write("info", "processor.listening", { url: listening.url });
+  await initializer.run(stopping.signal);
+  if (!stopping.signal.aborted) {
+    const processor = startProcessor({ ...program, limits: PROCESSOR_LIMITS });
+    log.write("info", "processor.ready", {});
+    await stopped;
+    await processor.stop();
+  }
+  await listening.kill();
+  return 0;
+});

@@ -1,0 +1,59 @@
+/** `/livez` (also `/healthz`), `/readyz` and `/metrics` of a processor: open, without a key, and no secret in them. */
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+
+/** A store that has not answered by then counts as down. */
+const HEALTH_MS = 3000;
+
+export interface StatusDeps {
+  readonly clock: Clock;
+  /** Null when the stores can be used; else one sentence. */
+  readonly health: () => Promise<string | null>;
+  /** Null when everything was set up; else one sentence. */
+  readonly missing: () => string | null;
+  readonly isStopping: () => boolean;
+  /** Prometheus exposition format. */
+  readonly collectMetrics: () => Promise<string>;
+}
+
+export function createStatus(deps: StatusDeps): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const { pathname } = new URL(request.url);
+    switch (pathname) {
+      case "/livez":
+      case "/healthz":
+        return answer(200, '{"status":"ok"}', "application/json");
+      case "/readyz":
+        return readiness(deps);
+      case "/metrics":
+        return answer(200, await deps.collectMetrics(), "text/plain; version=0.0.4; charset=utf-8");
+      default:
+        return problem(404, "There is nothing here; see /livez, /readyz and /metrics.");
+    }
+  };
+}
+
+async function readiness(deps: StatusDeps): Promise<Response> {
+  if (deps.isStopping()) return problem(503, "This process ends what it has begun and takes nothing new.");
+  const fault = deps.missing() ?? (await healthInTime(deps));
+  return fault === null ? answer(200, '{"status":"ready"}', "application/json") : problem(503, fault);
+}
+
+function healthInTime({ health, clock }: StatusDeps): Promise<string | null> {
+  return new Promise((resolve) => {
+    const cancel = clock.timer(HEALTH_MS, () => resolve(`The stores did not answer within ${HEALTH_MS} ms.`));
+    const settle = (fault: string | null): void => {
+      cancel();
+      resolve(fault);
+    };
+    health().then(settle, () => settle("A store cannot be asked for its health."));
+  });
+}
+
+function problem(status: number, detail: string): Response {
+  const title = status === 404 ? "Not found" : "Not ready";
+  return answer(status, JSON.stringify({ type: "about:blank", title, status, detail }), "application/problem+json");
+}
+
+function answer(status: number, text: string, contentType: string): Response {
+  return new Response(text, { status, headers: { "content-type": contentType, "cache-control": "no-store" } });
+}

@@ -1,0 +1,115 @@
+/**
+ * The distributed driver set: Redis for what must be immediate, Kafka for what must be durable and large. The only place
+ * where the drivers of `redis/`, `kafka/` and `log/` meet. Any number of processes share one set of data.
+ */
+import type { DistributedConfig } from "../domain/distributed-config.ts";
+import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
+import type { Drivers, StartStep } from "../ports/drivers.ts";
+import type { PartitionLog } from "../ports/partition-log.ts";
+import { withAttemptStream } from "./distributed/attempts.ts";
+import { createDistributedQueues } from "./distributed/queues.ts";
+import type { DistributedStores } from "./distributed/stores.ts";
+import { openDistributedStores } from "./distributed/stores.ts";
+import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
+import type { OffsetWindowBounds } from "./log/offset-window.ts";
+import { openKafkaLog } from "./kafka/kafka-log.ts";
+
+/** A gateway appends and reads nothing from Kafka; a processor does both. */
+export type DistributedRole = "gateway" | "processor";
+
+export interface DistributedOptions {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
+  readonly sealer: Sealer;
+  readonly role: DistributedRole;
+  readonly config: DistributedConfig;
+  /** What an operator should know about the stores, one sentence each. */
+  readonly onWarning: (warning: string) => void;
+  /** What went wrong and is being mended. Must not throw. */
+  readonly onFault: (error: unknown) => void;
+  /** A look into the auth cache. */
+  readonly onCache: (isHit: boolean) => void;
+}
+
+export interface DistributedDrivers extends Drivers {
+  /** What a processor sets up before it is ready; a gateway needs none of it. */
+  readonly steps: readonly StartStep[];
+  /** Ledger and stats entries, and attempts for the stream, that were lost since the start. */
+  lostCount(): number;
+}
+
+/** Throws a plain Error that names the setting when a store is not there, refuses us or does not fit. */
+export async function openDistributed(options: DistributedOptions): Promise<DistributedDrivers> {
+  const { clock, role, onFault } = options;
+  await using opening = new AsyncDisposableStack();
+  let lost = 0;
+  const onLost = (count: number): void => void (lost += count);
+  const log = opening.use(await openLog(options));
+  const stores = opening.use(await openDistributedStores({ ...options, onLost }));
+  const drivers = opening.use(composeDistributed({ log, stores, clock, role, onFault, onLost, lostCount: () => lost }));
+  const opened = opening.move();
+  return { ...drivers, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+/** The set over a log and stores that are open; they stay the caller's to dispose, after the set. */
+export function composeDistributed(parts: {
+  readonly log: PartitionLog;
+  readonly stores: DistributedStores;
+  readonly clock: Clock;
+  readonly role: DistributedRole;
+  readonly onFault: (error: unknown) => void;
+  readonly onLost: (count: number) => void;
+  readonly lostCount: () => number;
+  readonly retryItemsMax?: number;
+  readonly windowBounds?: OffsetWindowBounds;
+}): DistributedDrivers {
+  const { log, stores, role, onLost } = parts;
+  const opened = new AsyncDisposableStack();
+  const producers = {
+    lanes: opened.use(log.openProducer("lanes")),
+    low: opened.use(log.openProducer("low")),
+    retry: opened.use(log.openProducer("poison")),
+  };
+  const queues = opened.use(createDistributedQueues({ ...parts, producers }));
+  return {
+    lanes: queues.lanes,
+    retryQueue: queues.retryQueue,
+    deadLetters: queues.deadLetters,
+    ledger: withAttemptStream(stores.ledger, { producer: producers.low, topic: ATTEMPTS_TOPIC, onLost }),
+    stats: stores.stats,
+    directory: stores.directory,
+    keyRing: stores.keyRing,
+    claims: stores.claims,
+    rateLimiter: stores.rateLimiter,
+    notifier: stores.notifier,
+    steps: queues.steps,
+    async health() {
+      const reading = role === "gateway" ? null : queues.readingHealth();
+      return reading ?? (await stores.health()) ?? (await log.health());
+    },
+    flush: () => stores.flush(),
+    lostCount: () => parts.lostCount() + stores.lostCount(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+async function openLog({ clock, config, role, onFault }: DistributedOptions): Promise<PartitionLog> {
+  const { kafka } = config;
+  const log = await openKafkaLog({
+    brokers: kafka.brokers,
+    clock,
+    clientId: `posthaste-${role}`,
+    prefix: kafka.prefix,
+    onFault,
+    ...(kafka.isTls ? { ssl: true } : {}),
+    ...(kafka.sasl === null ? {} : { sasl: kafka.sasl }),
+  });
+  try {
+    await log.ensureTopics(topicSpecs(kafka));
+    return log;
+  } catch (error) {
+    await log[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The lanes of the distributed set: HIGH in Redis, MEDIUM and LOW in Kafka. While Redis cannot be reached HIGH goes to a
+ * topic of its own that is always read, so that nothing waits when Redis returns. The ledger learns of an event in the
+ * same step; it is a projection and stops nobody.
+ */
+import type { Envelope } from "../../domain/envelope.ts";
+import { PosthasteError } from "../../domain/errors.ts";
+import { laneOf } from "../../domain/envelope.ts";
+import { isAborted } from "../../lib/lifecycle.ts";
+import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
+import type { LogLanes } from "../log/log-lanes.ts";
+import type { HighLane } from "../redis/high-lane.ts";
+
+export interface DistributedLanesOptions {
+  readonly high: HighLane;
+  readonly log: LogLanes;
+  /** Makes events known to the ledger. */
+  readonly remember: (envelopes: readonly Envelope[]) => Promise<void>;
+  readonly isRedisReachable: () => boolean;
+  /** Told of events whose ledger entry was lost, and of each use of the fall-back. */
+  readonly onFault: (error: unknown) => void;
+}
+
+type Source = (max: number, signal: AbortSignal) => Promise<readonly LaneItem[]>;
+
+export function createDistributedLanes(options: DistributedLanesOptions): Lanes {
+  const { high, log, onFault } = options;
+  const releaseAll = async (items: readonly LaneItem[]): Promise<void> => {
+    const [ofLog, ofRedis] = split(items, log);
+    await Promise.all([log.release(ofLog), ofRedis.length === 0 ? undefined : high.release(ofRedis)]);
+  };
+  const takeHigh = createMerge(
+    [(max, signal) => high.take(max, signal), (max, signal) => log.take("high", max, signal)],
+    (items) => void releaseAll(items).catch(onFault),
+  );
+
+  async function appendHigh(envelopes: readonly Envelope[]): Promise<void> {
+    if (options.isRedisReachable()) {
+      try {
+        return await high.append(envelopes);
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        // It may have been appended all the same: the two copies meet in the ledger.
+        onFault(error);
+      }
+    }
+    await log.append(envelopes);
+  }
+
+  return {
+    async append(envelopes) {
+      if (envelopes.length === 0) return;
+      // Sent first on the same connection as HIGH, so that the event is known before anyone can settle it.
+      const known = options.remember(envelopes).catch(onFault);
+      const ofHigh = envelopes.filter((envelope) => laneOf(envelope) === "high");
+      const others = envelopes.filter((envelope) => laneOf(envelope) !== "high");
+      await Promise.all([
+        ofHigh.length === 0 ? undefined : appendHigh(ofHigh),
+        others.length === 0 ? undefined : log.append(others),
+      ]);
+      await known;
+    },
+    take: (lane, max, signal) => (lane === "high" ? takeHigh(max, signal) : log.take(lane, max, signal)),
+    async ack(items) {
+      const [ofLog, ofRedis] = split(items, log);
+      await Promise.all([
+        ofLog.length === 0 ? undefined : log.ack(ofLog),
+        ofRedis.length === 0 ? undefined : high.ack(ofRedis),
+      ]);
+    },
+    release: releaseAll,
+    depth: async (lane) => (lane === "high" ? sum(await high.depth(), await log.depth(lane)) : log.depth(lane)),
+  };
+}
+
+/** One stream from several: each source has at most one take under way, and what it brings too late is kept for the next. */
+function createMerge(sources: readonly Source[], giveBack: (items: readonly LaneItem[]) => void): Source {
+  const ready: LaneItem[] = [];
+  const underWay = new Map<Source, Promise<void>>();
+  let failure: { readonly error: unknown } | null = null;
+
+  async function ask(source: Source, max: number, signal: AbortSignal): Promise<void> {
+    try {
+      const items = await source(max, signal);
+      if (isAborted(signal)) giveBack(items);
+      else ready.push(...items);
+    } catch (error) {
+      failure = { error };
+    } finally {
+      underWay.delete(source);
+    }
+  }
+
+  return async (max, signal) => {
+    while (!isAborted(signal)) {
+      if (ready.length > 0) return ready.splice(0, max);
+      if (failure !== null) {
+        const { error } = failure;
+        failure = null;
+        throw error;
+      }
+      for (const source of sources) {
+        if (!underWay.has(source)) underWay.set(source, ask(source, max, signal));
+      }
+      await Promise.race(underWay.values());
+    }
+    if (ready.length > 0) giveBack(ready.splice(0));
+    return [];
+  };
+}
+
+function split(items: readonly LaneItem[], log: LogLanes): readonly [LaneItem[], LaneItem[]] {
+  return [items.filter((item) => log.owns(item)), items.filter((item) => !log.owns(item))];
+}
+
+function sum(left: Depth, right: Depth): Depth {
+  const ages = [left.oldestAtMs, right.oldestAtMs].filter((atMs) => atMs !== null);
+  return { count: left.count + right.count, oldestAtMs: ages.length === 0 ? null : Math.min(...ages) };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof PosthasteError && error.code === "store-unavailable";
+}

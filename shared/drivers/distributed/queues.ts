@@ -1,0 +1,177 @@
+/** The lanes, the retry queue and the record of dead letters of the distributed set: what must outlive every process. */
+import type { Clock } from "../../lib/ambient.ts";
+import type { Envelope } from "../../domain/envelope.ts";
+import type { DeadLetters } from "../../ports/dead-letters.ts";
+import type { DroppedLetter } from "../../ports/dead-letter-index.ts";
+import type { StartStep } from "../../ports/drivers.ts";
+import type { Lanes } from "../../ports/lanes.ts";
+import type { LedgerEntry } from "../../ports/ledger.ts";
+import type { LogProducer, PartitionLog } from "../../ports/partition-log.ts";
+import type { RetryQueue, Scheduled } from "../../ports/retry-queue.ts";
+import { createLogDeadLetters } from "../log/dead-letters.ts";
+import { createLogLanes } from "../log/log-lanes.ts";
+import type { OffsetWindowBounds } from "../log/offset-window.ts";
+import { OFFSET_WINDOW_BOUNDS } from "../log/offset-window.ts";
+import type { OnPoison } from "../log/poison.ts";
+import { TIMING_WHEEL_BOUNDS, createTimingWheel } from "../log/timing-wheel.ts";
+import { WHEEL_DELAYS_MS } from "../log/wheel-plan.ts";
+import { createDistributedLanes } from "./lanes.ts";
+import { withKnownReplays } from "./retries.ts";
+import type { DistributedStores } from "./stores.ts";
+import { DEAD_LETTER_TOPIC, LANE_TOPICS, POISON_TOPIC, retryTopic } from "./topics.ts";
+
+export interface DistributedQueuesOptions {
+  readonly log: PartitionLog;
+  readonly stores: DistributedStores;
+  readonly clock: Clock;
+  readonly producers: DistributedProducers;
+  /** `TIMING_WHEEL_BOUNDS.itemsMax` unless told. */
+  readonly retryItemsMax?: number;
+  /** `OFFSET_WINDOW_BOUNDS` unless told. */
+  readonly windowBounds?: OffsetWindowBounds;
+  /** Told of what failed and is repeated. Must not throw. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** They do not wait for each other: a large batch of LOW holds up neither MEDIUM nor a retry. */
+export interface DistributedProducers {
+  readonly lanes: LogProducer;
+  readonly low: LogProducer;
+  readonly retry: LogProducer;
+}
+
+export interface DistributedQueues extends AsyncDisposable {
+  readonly lanes: Lanes;
+  readonly retryQueue: RetryQueue;
+  readonly deadLetters: DeadLetters;
+  /** What a processor does before it reads; in this order. */
+  readonly steps: readonly StartStep[];
+  /** Null while everything is read; else one sentence. */
+  readingHealth(): string | null;
+}
+
+/** An event whose deliveries hold up its partition is tried again elsewhere after a whole attempt and a little. */
+const RELIEF_MS = 20_000;
+
+/** Reads nothing until the steps are run. Dispose it when nobody takes any more. */
+export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
+  const { log, stores, clock, producers, onFault } = options;
+  const opened = new AsyncDisposableStack();
+  const onPoison = createPoisonBin(producers.retry, clock);
+  const wheel = opened.use(
+    createTimingWheel({
+      log,
+      clock,
+      delaysMs: WHEEL_DELAYS_MS,
+      group: "retries",
+      topicOf: retryTopic,
+      bounds: { ...TIMING_WHEEL_BOUNDS, itemsMax: options.retryItemsMax ?? TIMING_WHEEL_BOUNDS.itemsMax },
+      onPoison,
+      onFault: (_what, error) => onFault(error),
+    }),
+  );
+  const logLanes = opened.use(
+    createLogLanes({
+      log,
+      clock,
+      topics: LANE_TOPICS,
+      group: "lanes",
+      producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
+      windowBounds: options.windowBounds ?? OFFSET_WINDOW_BOUNDS,
+      onPoison,
+      relieve: (envelopes) => wheel.schedule(envelopes.map((envelope) => relieved(envelope, clock.now()))),
+    }),
+  );
+  const high = opened.use(
+    stores.openHighLane((value, reason) =>
+      onPoison({ topic: "redis.high", partition: 0, offset: 0, headers: {}, value, reason }),
+    ),
+  );
+  const deadLetters = opened.use(
+    createLogDeadLetters({
+      log,
+      topic: DEAD_LETTER_TOPIC,
+      group: "dead-letters",
+      index: stores.deadLetterIndex,
+      clock,
+      onPoison,
+      onFault,
+      onRemoved: (keys) => void stores.ledger.release(keys).catch(onFault),
+      onExpired: (letters, reason) =>
+        stores.ledger.record(letters.map((letter) => expired(letter, reason, clock.now()))),
+    }),
+  );
+  const remember = (envelopes: readonly Envelope[]): Promise<void> => stores.ledger.remember(envelopes);
+  return {
+    lanes: createDistributedLanes({
+      high,
+      log: logLanes,
+      remember,
+      isRedisReachable: () => stores.isReachable(),
+      onFault,
+    }),
+    retryQueue: withKnownReplays(wheel, { remember, onFault }),
+    deadLetters,
+    steps: [
+      { name: "The consumers of the lanes", run: () => logLanes.startReading() },
+      { name: "The retry mechanism", run: () => wheel.startReading() },
+      { name: "The reader of dead letters", run: () => deadLetters.startReading() },
+    ],
+    readingHealth: () => logLanes.health() ?? wheel.health() ?? deadLetters.health(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+function relieved(envelope: Envelope, nowMs: number): Scheduled {
+  return {
+    cause: "relieved",
+    notBeforeMs: nowMs + RELIEF_MS,
+    endpointId: null,
+    generation: 0,
+    attempt: 1,
+    parks: 0,
+    members: [envelope],
+    group: null,
+  };
+}
+
+function expired(letter: DroppedLetter, reason: string, atMs: number): LedgerEntry {
+  const { tenant, eventId, endpointId, generation, eventType, attempts } = letter;
+  return {
+    kind: "delivery",
+    delivery: {
+      tenant,
+      eventId,
+      endpointId,
+      generation,
+      eventType,
+      atMs,
+      state: "expired",
+      attempt: attempts,
+      result: null,
+      groupId: null,
+      nextAttemptAtMs: null,
+      reason,
+    },
+  };
+}
+
+/** What cannot be read is kept as it is, with the place it came from and the reason. */
+function createPoisonBin(producer: LogProducer, clock: Clock): OnPoison {
+  return ({ topic, partition, offset, headers, value, reason }) =>
+    producer.append([
+      {
+        topic: POISON_TOPIC,
+        partition: null,
+        key: null,
+        value,
+        headers: {
+          ...headers,
+          "poison-topic": topic,
+          "poison-place": `${partition}:${offset}`,
+          "poison-reason": reason,
+        },
+        timestampMs: clock.now(),
+      },
+    ]);
+}

@@ -1,0 +1,24 @@
+/**
+ * The retry queue of the distributed set makes known to the ledger what enters by this door alone: test events, and
+ * replays of events whose record is gone. The ledger is a projection, so a failure there is told and stops nothing.
+ */
+import type { Envelope } from "../../domain/envelope.ts";
+import type { RetryQueue } from "../../ports/retry-queue.ts";
+
+export function withKnownReplays(
+  retryQueue: RetryQueue,
+  deps: {
+    readonly remember: (envelopes: readonly Envelope[]) => Promise<void>;
+    readonly onFault: (error: unknown) => void;
+  },
+): RetryQueue {
+  return {
+    ...retryQueue,
+    async schedule(items) {
+      const replayed = items.filter(({ cause }) => cause === "replay").flatMap(({ members }) => members);
+      // Before the item can be taken, so that what becomes of it finds its event.
+      if (replayed.length > 0) await deps.remember(replayed).catch(deps.onFault);
+      await retryQueue.schedule(items);
+    },
+  };
+}

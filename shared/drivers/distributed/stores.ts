@@ -1,0 +1,183 @@
+/** Everything of the distributed set that lies in Redis, opened and checked together. */
+import type { Clock, Entropy, Sealer } from "../../lib/ambient.ts";
+import type { DistributedConfig } from "../../domain/distributed-config.ts";
+import type { DeadLetterIndex } from "../../ports/dead-letter-index.ts";
+import type { Claims } from "../../ports/claims.ts";
+import type { KeyRing } from "../../ports/key-ring.ts";
+import type { Notifier } from "../../ports/notifier.ts";
+import type { RateLimiter } from "../../ports/rate-limiter.ts";
+import { createRedisClaims } from "../redis/claims.ts";
+import { createRedisDeadLetterIndex } from "../redis/dead-letter-index.ts";
+import type { RedisDirectory } from "../redis/directory.ts";
+import { openRedisDirectory } from "../redis/directory.ts";
+import type { HighLane, HighLaneOptions } from "../redis/high-lane.ts";
+import { HIGH_LANE_BOUNDS, createRedisHighLane } from "../redis/high-lane.ts";
+import { openRedis } from "../redis/ioredis-commands.ts";
+import type { KeySpace } from "../redis/key-space.ts";
+import { createKeySpace } from "../redis/key-space.ts";
+import type { LeaseBounds } from "../redis/lease-store.ts";
+import type { RedisCommands } from "../redis/redis-commands.ts";
+import { openRedisKeyRing } from "../redis/key-ring.ts";
+import type { RedisLedger } from "../redis/ledger.ts";
+import { createRedisLedger, ledgerEventKey } from "../redis/ledger.ts";
+import { createRedisNotifier } from "../redis/notifier.ts";
+import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
+import { parseRedisUrl } from "../redis/redis-url.ts";
+import { checkRedis } from "../redis/startup-check.ts";
+import type { RedisStats } from "../redis/stats.ts";
+import { createRedisStats } from "../redis/stats.ts";
+
+export interface DistributedStoresOptions {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly sealer: Sealer;
+  readonly config: DistributedConfig;
+  readonly onWarning: (warning: string) => void;
+  readonly onFault: (error: unknown) => void;
+  readonly onCache: (isHit: boolean) => void;
+  readonly onLost: (count: number) => void;
+}
+
+export interface DistributedStores extends AsyncDisposable {
+  readonly notifier: Notifier;
+  readonly directory: RedisDirectory;
+  readonly keyRing: KeyRing;
+  readonly claims: Claims;
+  readonly rateLimiter: RateLimiter;
+  readonly stats: RedisStats;
+  readonly ledger: RedisLedger;
+  readonly deadLetterIndex: DeadLetterIndex;
+  openHighLane(onPoison: HighLaneOptions["onPoison"]): HighLane;
+  isReachable(): boolean;
+  health(): Promise<string | null>;
+  flush(): Promise<void>;
+  lostCount(): number;
+}
+
+/** Shards of a cluster unless the settings say otherwise. */
+const CLUSTER_SHARDS = 16;
+
+/** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us or evicts. */
+export async function openDistributedStores(options: DistributedStoresOptions): Promise<DistributedStores> {
+  const { clock, entropy, config, onFault } = options;
+  const url = config.redisUrl;
+  const cacheUrl = config.redisCacheUrl ?? url;
+  await using opening = new AsyncDisposableStack();
+  for (const warning of await checkRedis({ url, name: "REDIS_URL", role: "lanes", clock })) options.onWarning(warning);
+  if (cacheUrl !== url) {
+    const found = await checkRedis({ url: cacheUrl, name: "REDIS_CACHE_URL", role: "cache", clock });
+    for (const warning of found) options.onWarning(warning);
+  }
+  const open = (name: string, at: string) =>
+    opening.use(openRedis({ url: at, name, clock, entropy, time: "server", onFault }));
+  const commands = open("REDIS_URL", url);
+  const keys = keySpaceOf(config, url, "REDIS_URL");
+  const main = { commands, keys };
+  const cache =
+    cacheUrl === url
+      ? main
+      : { commands: open("REDIS_CACHE_URL", cacheUrl), keys: keySpaceOf(config, cacheUrl, "REDIS_CACHE_URL") };
+  const stores = opening.use(
+    await createStores({ ...options, main, cache, bounds: {}, isReachable: () => commands.isReachable() }),
+  );
+  const opened = opening.move();
+  return { ...stores, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+interface Place {
+  readonly commands: RedisCommands;
+  readonly keys: KeySpace;
+}
+
+/** Small ones for the tests of what happens at them. */
+export interface StoreBounds {
+  readonly high?: LeaseBounds;
+  readonly deadLetterBytesMax?: number;
+  readonly endpointsMax?: number;
+  readonly apiKeysMax?: number;
+  readonly limitSubjectsMax?: number;
+}
+
+export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "onWarning"> {
+  readonly main: Place;
+  /** Of what may be evicted. */
+  readonly cache: Place;
+  readonly bounds: StoreBounds;
+  readonly isReachable: () => boolean;
+}
+
+/** The connections stay the caller's to dispose, after the stores. */
+export async function createStores(options: StoresOptions): Promise<DistributedStores> {
+  const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
+  await using opening = new AsyncDisposableStack();
+  const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
+  const { endpointsMax, apiKeysMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const directory = opening.use(
+    await openRedisDirectory({
+      ...main,
+      sealer,
+      notifier,
+      clock,
+      entropy,
+      onFault,
+      ...(endpointsMax === undefined ? {} : { endpointsMax }),
+    }),
+  );
+  const stats = createRedisStats({ ...cache, clock });
+  opening.defer(() => stats.stop());
+  const ledger = createRedisLedger({ ...main, clock, onLost });
+  const flush = async (): Promise<void> => void (await Promise.all([stats.flush(), ledger.flush()]));
+  opening.defer(flush);
+  const opened = opening.move();
+  return {
+    notifier,
+    directory,
+    keyRing: inOrder(
+      openRedisKeyRing({
+        ...main,
+        clock,
+        onCache: options.onCache,
+        ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
+      }),
+    ),
+    claims: createRedisClaims({ ...main, eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId) }),
+    rateLimiter: createRedisRateLimiter({
+      ...cache,
+      ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),
+    }),
+    stats,
+    ledger,
+    deadLetterIndex: createRedisDeadLetterIndex({
+      ...main,
+      ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
+    }),
+    openHighLane: (onPoison) =>
+      createRedisHighLane({ ...main, clock, entropy, bounds: bounds.high ?? HIGH_LANE_BOUNDS, onPoison, onFault }),
+    isReachable: options.isReachable,
+    health: () => main.commands.health(),
+    flush,
+    lostCount: () => stats.lostCount(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** A change of a key is several steps: those of one process are made one after another, in the order of the calls. */
+function inOrder(keyRing: KeyRing): KeyRing {
+  let last: Promise<unknown> = Promise.resolve();
+  const next = <Result>(change: () => Promise<Result>): Promise<Result> => {
+    const changed = last.then(change);
+    last = changed.catch(() => undefined);
+    return changed;
+  };
+  return {
+    ...keyRing,
+    save: (key) => next(() => keyRing.save(key)),
+    revoke: (tenant, keyId, atMs) => next(() => keyRing.revoke(tenant, keyId, atMs)),
+  };
+}
+
+function keySpaceOf(config: DistributedConfig, url: string, name: string) {
+  const isCluster = parseRedisUrl(url, name).kind === "cluster";
+  const shards = config.redisShards ?? (isCluster ? CLUSTER_SHARDS : 1);
+  return createKeySpace({ shards, prefix: config.redisPrefix });
+}

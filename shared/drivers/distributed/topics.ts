@@ -1,0 +1,27 @@
+/** Names and settings of the Kafka topics of a deployment; the prefix of the deployment is put before each by the log. */
+import type { KafkaConfig } from "../../domain/distributed-config.ts";
+import type { Lane } from "../../domain/event.ts";
+import type { TopicSpec } from "../../ports/partition-log.ts";
+import { WHEEL_DELAYS_MS, delayName } from "../log/wheel-plan.ts";
+
+export const LANE_TOPICS = { high: "high", medium: "medium", low: "low" } as const satisfies Record<Lane, string>;
+export const DEAD_LETTER_TOPIC = "dead-letter";
+/** What could not be read, raw, with the place it came from and the reason. */
+export const POISON_TOPIC = "poison";
+/** Every attempt, for whoever wants the whole history. */
+export const ATTEMPTS_TOPIC = "attempts";
+
+export function retryTopic(delayMs: number): string {
+  return `retry.${delayName(delayMs)}`;
+}
+
+export function topicSpecs(kafka: KafkaConfig): readonly TopicSpec[] {
+  const { partitions, replication, minInSync, retentionMs } = kafka;
+  const shared = { replication, minInSync, timestamps: "log" } as const;
+  const names = [...Object.values(LANE_TOPICS), ...WHEEL_DELAYS_MS.map(retryTopic), POISON_TOPIC, ATTEMPTS_TOPIC];
+  return [
+    ...names.map((topic) => ({ ...shared, topic, partitions, retentionMs })),
+    // The record is cut by tombstones, never by age.
+    { ...shared, topic: DEAD_LETTER_TOPIC, partitions, retentionMs: -1, isCompacted: true },
+  ];
+}
