@@ -1,0 +1,36 @@
+/**
+ * `npm run services`: Redis and Kafka for working by hand, until Ctrl-C. Prints the environment that names them, ready
+ * for a shell. REDIS_PORT and KAFKA_PORT fix the ports. All data is thrown away at the end.
+ */
+import { openServices } from "./services.ts";
+
+function portFrom(name: string): number | undefined {
+  const text = process.env[name] ?? "";
+  if (text === "") return undefined;
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new Error(`${name} is no port: ${text}`);
+}
+
+const ended = new Promise<void>((resolve) => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
+});
+
+async function serve(): Promise<void> {
+  const opening = openServices({ env: {}, redisPort: portFrom("REDIS_PORT"), kafkaPort: portFrom("KAFKA_PORT") });
+  // An end during the start leaves at once; the reaper ends what has been started.
+  const services = await Promise.race([opening, ended]);
+  if (services === undefined) return;
+  await using running = services;
+  console.log(`REDIS_URL=${running.env.REDIS_URL}`);
+  console.log(`KAFKA_BROKERS=${running.env.KAFKA_BROKERS}`);
+  await ended;
+}
+
+try {
+  await serve();
+  process.exit(0);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}

@@ -1,0 +1,106 @@
+/**
+ * The programs that the services are: used where they are installed; installed, saying so, as root on Debian and its
+ * kin; and named with the remedy everywhere else.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+
+interface Program {
+  readonly binary: string;
+  /** Debian packages of which each provides it; the first that the release has is installed. */
+  readonly packages: readonly [string, ...string[]];
+  /** Why the installed program is of no use, or "". */
+  readonly complaint: () => string;
+}
+
+const INSTALL_WITHIN_MS = 300_000;
+const ASK_WITHIN_MS = 20_000;
+/** Debian asks this file whether a freshly installed service may start. */
+const POLICY_FILE = "/usr/sbin/policy-rc.d";
+const JAVA_MAJOR_MIN = 17;
+
+const isRunnable = (binary: string, flag: string): string =>
+  run(binary, [flag], ASK_WITHIN_MS).isOk ? "" : `${binary} was not found`;
+
+const programs = {
+  redis: {
+    binary: "redis-server",
+    packages: ["redis-server"],
+    complaint: () => isRunnable("redis-server", "--version") || isRunnable("redis-cli", "--version"),
+  },
+  java: {
+    binary: "java",
+    packages: ["openjdk-17-jre-headless", "openjdk-21-jre-headless", "default-jre-headless"],
+    complaint: () => {
+      const { isOk, output } = run("java", ["-version"], ASK_WITHIN_MS);
+      if (!isOk) return "java was not found";
+      const major = Number(/version "(\d+)/.exec(output)?.[1]);
+      return major >= JAVA_MAJOR_MIN ? "" : `java is of version ${major}, and Kafka needs ${JAVA_MAJOR_MIN}`;
+    },
+  },
+  maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
+} as const satisfies Record<string, Program>;
+
+const found = new Set<Program>();
+
+/** redis-server and redis-cli. */
+export const requireRedis = (): void => requireProgram(programs.redis);
+export const requireJava = (): void => requireProgram(programs.java);
+export const requireMaven = (): void => requireProgram(programs.maven);
+
+function requireProgram(program: Program): void {
+  if (found.has(program)) return;
+  const complaint = program.complaint();
+  if (complaint !== "") install(program, complaint);
+  found.add(program);
+}
+
+/** Works without waiting for the event loop: two installations at a time would meet at dpkg's lock. */
+function install(program: Program, complaint: string): void {
+  const remedy = `install the package ${program.packages[0]}, or name running services by REDIS_URL and KAFKA_BROKERS`;
+  if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) throw new Error(`${complaint}: ${remedy}`);
+  const installed = aptInstall(program.packages);
+  const left = program.complaint();
+  if (left !== "") throw new Error(`${left}, and apt-get could not help: ${remedy}\n${installed.slice(-1_000)}`);
+}
+
+/** The output of the last step. Asks for new package lists only when the release's own do not have the package. */
+function aptInstall(packages: readonly string[]): string {
+  const offered = (): string | undefined =>
+    packages.find((name) => run("apt-cache", ["show", name], ASK_WITHIN_MS).isOk);
+  const attempt = (): { readonly isOk: boolean; readonly output: string } => {
+    const name = offered();
+    if (name === undefined) return { isOk: false, output: `no package ${packages.join(" or ")}` };
+    console.log(`installing the Debian package ${name}, which the tests need`);
+    return withoutStartingServices(() =>
+      run("apt-get", ["install", "-y", "-q", "--no-install-recommends", name], INSTALL_WITHIN_MS),
+    );
+  };
+  const first = attempt();
+  if (first.isOk) return first.output;
+  console.log("bringing Debian's package lists up to date");
+  const update = run("apt-get", ["update", "-q"], INSTALL_WITHIN_MS);
+  return update.isOk ? attempt().output : update.output;
+}
+
+/** A policy that is already there is the machine's own, and stays. */
+function withoutStartingServices<T>(work: () => T): T {
+  if (existsSync(POLICY_FILE)) return work();
+  writeFileSync(POLICY_FILE, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    return work();
+  } finally {
+    rmSync(POLICY_FILE, { force: true });
+  }
+}
+
+function run(binary: string, args: readonly string[], withinMs: number): { isOk: boolean; output: string } {
+  const { status, stdout, stderr } = spawnSync(binary, args, {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    stdio: ["ignore", "pipe", "pipe"],
+    encoding: "utf8",
+    timeout: withinMs,
+    killSignal: "SIGKILL",
+  });
+  return { isOk: status === 0, output: `${stdout ?? ""}${stderr ?? ""}` };
+}

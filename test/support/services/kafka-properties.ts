@@ -1,0 +1,64 @@
+/** What a Kafka broker of the tests is told: small, quick to react, and no topic that nobody asked for. */
+
+export interface BrokerPlace {
+  /** From 1. */
+  readonly id: number;
+  readonly port: number;
+  /** Of all brokers, by id - 1; each broker is a controller too. */
+  readonly controllerPorts: readonly number[];
+  /** Holds the data, in `data/`. */
+  readonly folder: string;
+}
+
+/** A broker that is silent for so long is fenced and its partitions get another leader; Kafka's own default is 9 s. */
+const SESSION_TIMEOUT_MS = 3_000;
+const HEARTBEAT_MS = 500;
+/** Partitions of each internal topic: Kafka's 50 would cost three brokers seconds at their first use. */
+const INTERNAL_PARTITIONS = 5;
+
+/** Lines of server.properties. */
+export function brokerProperties({ id, port, controllerPorts, folder }: BrokerPlace): readonly string[] {
+  const controllerPort = controllerPorts[id - 1];
+  const replicas = controllerPorts.length;
+  const inSyncMin = replicas > 1 ? 2 : 1;
+  const voters = controllerPorts.map((each, index) => `${index + 1}@127.0.0.1:${each}`);
+  return [
+    "process.roles=broker,controller",
+    `node.id=${id}`,
+    `controller.quorum.voters=${voters.join(",")}`,
+    `listeners=CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    `advertised.listeners=CLIENTS://127.0.0.1:${port}`,
+    "controller.listener.names=CONTROLLER",
+    "inter.broker.listener.name=CLIENTS",
+    "listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    `log.dirs=${folder}/data`,
+    "auto.create.topics.enable=false",
+    "group.initial.rebalance.delay.ms=0",
+    `broker.session.timeout.ms=${SESSION_TIMEOUT_MS}`,
+    `broker.heartbeat.interval.ms=${HEARTBEAT_MS}`,
+    `default.replication.factor=${replicas}`,
+    `min.insync.replicas=${inSyncMin}`,
+    `offsets.topic.replication.factor=${replicas}`,
+    `offsets.topic.num.partitions=${INTERNAL_PARTITIONS}`,
+    `transaction.state.log.replication.factor=${replicas}`,
+    `transaction.state.log.min.isr=${inSyncMin}`,
+    `transaction.state.log.num.partitions=${INTERNAL_PARTITIONS}`,
+    `share.coordinator.state.topic.replication.factor=${replicas}`,
+    `share.coordinator.state.topic.min.isr=${inSyncMin}`,
+    `share.coordinator.state.topic.num.partitions=${INTERNAL_PARTITIONS}`,
+    // The cleaner of compacted topics takes 128 MB of the heap by default.
+    "log.cleaner.dedupe.buffer.size=8388608",
+  ];
+}
+
+/** log4j2.properties: warnings, and the server's own words about its start. */
+export const logProperties = `status=error
+rootLogger.level=warn
+rootLogger.appenderRef.out.ref=out
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d %p %c{1}: %m%n
+logger.server.name=kafka.server.KafkaRaftServer
+logger.server.level=info
+`;
