@@ -5,7 +5,7 @@ import { directoryContract } from "./directory.contract.ts";
 import { driversContract } from "./drivers.contract.ts";
 import { openFileHarness, openMemoryHarness } from "./embedded-harness.ts";
 import { keyRingContract } from "./key-ring.contract.ts";
-import { lanesContract } from "./lanes.contract.ts";
+import { laneBooksContract, lanesContract } from "./lanes.contract.ts";
 import { ledgerContract } from "./ledger.contract.ts";
 import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
 import { notifierContract } from "./notifier.contract.ts";
@@ -14,6 +14,7 @@ import { retryQueueContract } from "./retry-queue.contract.ts";
 import { statsContract } from "./stats.contract.ts";
 
 lanesContract("embedded", openFileHarness);
+laneBooksContract("embedded", openFileHarness);
 retryQueueContract("embedded", openFileHarness);
 deadLettersContract("embedded", openFileHarness);
 ledgerContract("embedded", openFileHarness);
@@ -27,5 +28,6 @@ rateLimiterContract("embedded", openMemoryHarness);
 notifierContract("embedded", openMemoryHarness);
 
 lanesContract("embedded in memory", openMemoryHarness);
+laneBooksContract("embedded in memory", openMemoryHarness);
 retryQueueContract("embedded in memory", openMemoryHarness);
 driversContract("embedded in memory", openMemoryHarness);

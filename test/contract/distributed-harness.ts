@@ -1,0 +1,148 @@
+/** The whole distributed set on a real Redis and a log in memory, both under a clock set by hand. */
+import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
+import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
+import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
+import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
+import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
+import { LEASE_MS } from "@posthaste/shared/drivers/redis/lease-keeper.ts";
+import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
+import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
+import { MASTER_KEY } from "./embedded-harness.ts";
+import type { Harness, HarnessBounds } from "./harness.ts";
+import { START_MS, sampleRecord } from "./harness.ts";
+import type { RedisProcess } from "./redis-harness.ts";
+import { openRedisHarness } from "./redis-harness.ts";
+
+const KAFKA = {
+  brokers: [],
+  isTls: false,
+  sasl: null,
+  prefix: "",
+  partitions: 1,
+  replication: 1,
+  minInSync: 1,
+  retentionMs: 8 * 24 * 3600_000,
+};
+/** What all readers need to join; and what it takes until those of a process that died are missed, and its leases. */
+const JOIN_MS = 2000;
+const CRASH_MS = LEASE_MS + 12_000;
+
+/** One partition for each topic, because the suites look at the order of all. */
+export async function openDistributedHarness(bounds: HarnessBounds = {}): Promise<Harness> {
+  let broker: MemoryLog | null = null;
+  let log: MemoryLog | null = null;
+  const inner = await openRedisHarness(async (process) => {
+    broker ??= await openBroker(process);
+    log?.crash();
+    log = broker.forProcess(process.clock);
+    return await openSet(process, log, bounds);
+  })(bounds);
+  const { clock } = inner;
+  await clock.advance(JOIN_MS);
+  clock.stepWall(START_MS - clock.now());
+  return {
+    clock,
+    get drivers() {
+      return readAtOnce(inner.drivers, () => clock.settle());
+    },
+    async reopen() {
+      await inner.reopen();
+      await clock.advance(CRASH_MS);
+    },
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  };
+}
+
+async function openBroker({ worldClock }: RedisProcess): Promise<MemoryLog> {
+  const broker = openMemoryLog({ clock: worldClock });
+  await broker.ensureTopics(topicSpecs(KAFKA));
+  return broker;
+}
+
+async function openSet({ commands, keys, clock, onFault }: RedisProcess, log: MemoryLog, bounds: HarnessBounds) {
+  const { laneItemsMax = 1_000_000, laneBytesMax = 2 ** 30, retryItemsMax } = bounds;
+  const onLost = (): void => undefined;
+  const stores = await createStores({
+    main: { commands, keys },
+    cache: { commands, keys },
+    clock,
+    entropy: systemEntropy,
+    sealer: createSealer(MASTER_KEY),
+    bounds: { ...bounds, high: { itemsMax: laneItemsMax, bytesMax: laneBytesMax } },
+    isReachable: () => true,
+    onFault,
+    onCache: () => undefined,
+    onLost,
+  });
+  const drivers = composeDistributed({
+    log,
+    stores,
+    clock,
+    role: "processor",
+    onFault,
+    onLost,
+    lostCount: () => 0,
+    // The suites hold thousands of items.
+    windowBounds: { recordsMax: 100_000, bytesMax: 2 ** 30, spanMax: 100_000, ageMsMax: 3_600_000 },
+    ...(retryItemsMax === undefined ? {} : { retryItemsMax }),
+  });
+  // Joining takes time, which passes when the harness lets it.
+  for (const step of drivers.steps) void step.run(new AbortController().signal).catch(onFault);
+  return drivers;
+}
+
+/** What was appended to a log is read a moment later; the suites look at once. */
+function readAtOnce(drivers: Drivers, settle: () => Promise<void>): Drivers {
+  return {
+    ...drivers,
+    lanes: {
+      ...drivers.lanes,
+      async append(envelopes) {
+        await drivers.lanes.append(envelopes);
+        await settle();
+      },
+      // As a processor does, which records what became of an event before it lets go of it.
+      async ack(items) {
+        drivers.ledger.record(
+          items.map(({ envelope: { tenant, id: eventId, acceptedAtMs: atMs } }) => ({
+            kind: "fan-out",
+            fanOut: { tenant, eventId, atMs, matched: [], matchedCount: 0, filtered: [], filteredCount: 0 },
+          })),
+        );
+        await drivers.lanes.ack(items);
+      },
+    },
+    retryQueue: {
+      ...drivers.retryQueue,
+      async schedule(items) {
+        await drivers.retryQueue.schedule(items);
+        drivers.ledger.record(items.flatMap((item) => newsOf(item, "retrying")));
+        await settle();
+      },
+      async ack(items) {
+        drivers.ledger.record(items.flatMap((item) => newsOf(item, "delivered")));
+        await drivers.retryQueue.ack(items);
+      },
+    },
+  };
+}
+
+/** As a processor records it. */
+function newsOf(item: Scheduled, state: "retrying" | "delivered"): LedgerEntry[] {
+  const { endpointId, generation, attempt, notBeforeMs } = item;
+  if (endpointId === null || item.cause !== "retry") return [];
+  return item.members.map((member) => ({
+    kind: "delivery",
+    delivery: sampleRecord(member, {
+      endpointId,
+      generation,
+      state,
+      attempt: state === "retrying" ? attempt - 1 : attempt,
+      result: null,
+      nextAttemptAtMs: state === "retrying" ? notBeforeMs : null,
+      atMs: notBeforeMs,
+    }),
+  }));
+}

@@ -1,0 +1,27 @@
+/** The distributed set as a whole passes the contract of each port, as the embedded one does. */
+import { claimsContract } from "./claims.contract.ts";
+import { deadLettersContract } from "./dead-letters.contract.ts";
+import { directoryContract } from "./directory.contract.ts";
+import { openDistributedHarness } from "./distributed-harness.ts";
+import { driversContract } from "./drivers.contract.ts";
+import { keyRingContract } from "./key-ring.contract.ts";
+import { lanesContract } from "./lanes.contract.ts";
+import { ledgerContract } from "./ledger.contract.ts";
+import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
+import { notifierContract } from "./notifier.contract.ts";
+import { rateLimiterContract } from "./rate-limiter.contract.ts";
+import { retryQueueContract } from "./retry-queue.contract.ts";
+import { statsContract } from "./stats.contract.ts";
+
+lanesContract("distributed", openDistributedHarness);
+retryQueueContract("distributed", openDistributedHarness);
+deadLettersContract("distributed", openDistributedHarness);
+ledgerContract("distributed", openDistributedHarness);
+ledgerRetentionContract("distributed", openDistributedHarness);
+directoryContract("distributed", openDistributedHarness);
+keyRingContract("distributed", openDistributedHarness);
+claimsContract("distributed", openDistributedHarness);
+statsContract("distributed", openDistributedHarness);
+driversContract("distributed", openDistributedHarness);
+rateLimiterContract("distributed", openDistributedHarness);
+notifierContract("distributed", openDistributedHarness);

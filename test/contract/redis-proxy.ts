@@ -1,0 +1,108 @@
+/** Servers of our own between a driver and Redis: one that can fall silent or drop its connections, and one that plays a part. */
+import type { AddressInfo, Socket } from "node:net";
+import { connect, createServer } from "node:net";
+
+export interface RedisProxy extends AsyncDisposable {
+  readonly url: string;
+  /** Ends every connection at once. */
+  drop(): void;
+  /** From now on connections are accepted and nothing passes, in either direction, until `mend`. */
+  silence(): void;
+  mend(): void;
+}
+
+/** Passes on to the Redis of REDIS_URL. */
+export async function openRedisProxy(): Promise<RedisProxy> {
+  const target = new URL(process.env["REDIS_URL"] ?? "redis://missing:1");
+  const sockets = new Set<Socket>();
+  let isSilent = false;
+  const server = await openServer((socket) => {
+    const upstream = connect(Number(target.port || 6379), target.hostname);
+    pass(socket, upstream);
+    pass(upstream, socket);
+  });
+
+  function pass(from: Socket, to: Socket): void {
+    sockets.add(from);
+    from.on("data", (bytes) => {
+      if (!isSilent) to.write(bytes);
+    });
+    from.on("error", () => undefined);
+    from.on("close", () => {
+      sockets.delete(from);
+      to.destroy();
+    });
+  }
+
+  function drop(): void {
+    for (const socket of sockets) socket.destroy();
+  }
+
+  return {
+    url: server.url,
+    drop,
+    silence() {
+      isSilent = true;
+    },
+    mend() {
+      isSilent = false;
+      drop();
+    },
+    async [Symbol.asyncDispose]() {
+      drop();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Speaks RESP2 and answers each command (upper case, with its arguments) with what `answer` writes. */
+export async function openActor(
+  answer: (command: readonly string[]) => string,
+): Promise<{ readonly url: string } & AsyncDisposable> {
+  return await openServer((socket) => {
+    let text = "";
+    socket.on("error", () => undefined);
+    socket.on("data", (bytes) => {
+      text += bytes.toString("latin1");
+      for (let next = cutCommand(text); next !== null; next = cutCommand(text)) {
+        text = next.rest;
+        socket.write(answer(next.command));
+      }
+    });
+  });
+}
+
+function cutCommand(text: string): { readonly command: readonly string[]; readonly rest: string } | null {
+  const head = /^\*(\d+)\r\n/u.exec(text);
+  if (head === null) return null;
+  let rest = text.slice(head[0].length);
+  const command: string[] = [];
+  while (command.length < Number(head[1])) {
+    const bulk = /^\$(\d+)\r\n/u.exec(rest);
+    if (bulk === null) return null;
+    const from = bulk[0].length;
+    const to = from + Number(bulk[1]);
+    if (rest.length < to + 2) return null;
+    command.push(rest.slice(from, to));
+    rest = rest.slice(to + 2);
+  }
+  return { command: [(command[0] ?? "").toUpperCase(), ...command.slice(1)], rest };
+}
+
+async function openServer(listener: (socket: Socket) => void): Promise<{ readonly url: string } & AsyncDisposable> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    listener(socket);
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => void server.close(() => resolve()));
+    },
+  };
+}
