@@ -1,0 +1,24 @@
+# One image for both programs; the command chooses: `gateway` or `processor`.
+# Dependencies come from the lock file; the runtime is the same Bun that npm installs for development.
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY shared/package.json shared/
+COPY gateway/package.json gateway/
+COPY processor/package.json processor/
+COPY cli/package.json cli/
+RUN npm ci --omit=dev --no-audit --no-fund
+COPY shared shared
+COPY gateway gateway
+COPY processor processor
+RUN rm -rf cli
+
+FROM debian:bookworm-slim
+RUN groupadd --gid 10001 posthaste && useradd --uid 10001 --gid posthaste --no-create-home posthaste
+WORKDIR /app
+COPY --from=build /app /app
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 PROCESSOR_PORT=8081
+USER 10001:10001
+EXPOSE 8080 8081
+ENTRYPOINT ["/app/node_modules/.bin/bun", "run"]
+CMD ["gateway"]
