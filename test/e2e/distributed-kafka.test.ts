@@ -8,6 +8,8 @@ import { openDistributedHarness } from "./distributed-harness.ts";
 import { openCounter, planOf, publishAll, untilDelivered } from "./load-under-kills.ts";
 
 const EVENTS = 6000;
+/** A reader that lost its broker is replaced after half a minute at the latest, and then has to join. */
+const PATIENCE_MS = 100_000;
 
 interface Flow {
   readonly acknowledged: number;
@@ -34,7 +36,8 @@ async function flow(harness: DistributedHarness, steps: readonly (() => Promise<
     if (step !== undefined) under = under.then(() => step()).then(() => undefined);
   });
   await under;
-  const lost = await untilDelivered(acknowledged, counter);
+  const lost = await untilDelivered(acknowledged, counter, PATIENCE_MS);
+  for (const id of lost.slice(0, 3)) console.log(JSON.stringify((await harness.ask(0, `/v1/events/${id}`)).body));
   const duplicates = [...counter.timesById.values()].reduce((sum, times) => sum + times - 1, 0);
   console.log(`${acknowledged.size} acknowledged, ${lost.length} lost, ${duplicates} duplicates`);
   return { acknowledged: acknowledged.size, lost, duplicates };

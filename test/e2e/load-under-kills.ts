@@ -109,11 +109,12 @@ export async function publishAll(
 export async function untilDelivered(
   acknowledged: ReadonlySet<string>,
   counter: { timesById: ReadonlyMap<string, number>; arrivals: () => number },
+  patienceMs = PATIENCE_MS,
 ): Promise<readonly string[]> {
   const missing = (): readonly string[] => [...acknowledged].filter((id) => !counter.timesById.has(id));
   let lost = missing();
   let last = { arrivals: counter.arrivals(), at: systemClock.monotonic() };
-  while (lost.length > 0 && systemClock.monotonic() - last.at < PATIENCE_MS) {
+  while (lost.length > 0 && systemClock.monotonic() - last.at < patienceMs) {
     await systemClock.sleep(50, running);
     lost = missing();
     if (counter.arrivals() > last.arrivals) last = { arrivals: counter.arrivals(), at: systemClock.monotonic() };

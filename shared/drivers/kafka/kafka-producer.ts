@@ -2,16 +2,19 @@
  * One producer: acks from all in-sync replicas, exactly one micro-batched send in flight. It is not idempotent on
  * purpose: kafkajs 2.2.4 with `idempotent` and concurrent sends lost acknowledged records in 5 of 5 broker kills, while
  * duplicates are harmless here (readers skip what is done).
+ *
+ * A send that kafkajs calls done is not believed: what moved to another leader in the middle of it may never have been
+ * sent (`kafka-partitions.ts`), and is sent again.
  */
-import type { Message, Producer, TopicMessages } from "kafkajs";
-import kafkajs from "kafkajs";
+import type { Message, TopicMessages } from "kafkajs";
 
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Settled } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
 import type { LogProducer, NewRecord } from "../../ports/partition-log.ts";
 import type { KafkaContext } from "./kafka-client.ts";
-import { CLOSE_MS, describeError, errorType, storeUnavailable, within } from "./kafka-client.ts";
+import { describeError, errorType, storeUnavailable } from "./kafka-client.ts";
+import { keepConnection } from "./kafka-sends.ts";
 
 /** One send, all its partitions together, so each partition's record batch is within the broker's 1 MiB by default. */
 const SEND_RECORDS_MAX = 500;
@@ -60,9 +63,13 @@ export function openKafkaProducer(context: KafkaContext, name: string): LogProdu
   async function flush(items: readonly Pending[]): Promise<readonly Outcome[]> {
     const first = items[0];
     if (first === undefined) return [];
+    const messages = items.map(({ record }) => toMessage(record));
     try {
-      await connection.send(toTopicMessages(items, prefix), first.expiresAtMs - clock.monotonic());
-      return items.map(() => DONE);
+      const isWritten = await connection.send(toTopicMessages(items, messages, prefix), timeLeft(first));
+      const missing = items.filter(({ record }, index) => !isWritten(prefix + record.topic, messages[index]));
+      const again = missing.length > 0 && timeLeft(first) >= SEND_MS_MIN ? await flush(missing) : missing.map(late);
+      let next = 0;
+      return items.map((item) => (item === missing[next] ? (again[next++] ?? late()) : DONE));
     } catch (error) {
       if (!TOO_LARGE.has(errorType(error))) return items.map(() => failed(lost(error)));
       if (items.length === 1) return [failed(tooLarge(first.record, error))];
@@ -71,6 +78,8 @@ export function openKafkaProducer(context: KafkaContext, name: string): LogProdu
       return [...(await flush(items.slice(0, middle))), ...(await flush(items.slice(middle)))];
     }
   }
+
+  const timeLeft = ({ expiresAtMs }: Pending): number => expiresAtMs - clock.monotonic();
 
   function overloaded(): PosthasteError {
     return new PosthasteError("overloaded", `Kafka: ${WAITING_RECORDS_MAX} records wait in producer ${name} already.`);
@@ -96,69 +105,9 @@ export function openKafkaProducer(context: KafkaContext, name: string): LogProdu
   };
 }
 
-/**
- * The kafkajs producer behind the sends: connected when first needed, given up when a send did not come back in time.
- * The late send may still be written (its records were rejected, which allows that); the next one does not wait for it.
- */
-function keepConnection({ kafka, clock, onFault }: KafkaContext) {
-  let current: Producer | null = null;
-
-  function connect(): Producer {
-    const producer = kafka.producer({
-      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
-      allowAutoTopicCreation: false,
-      idempotent: false,
-    });
-    current = producer;
-    return producer;
-  }
-
-  async function close(producer: Producer): Promise<void> {
-    await within(clock, CLOSE_MS, producer.disconnect(), () => new Error("a producer did not disconnect")).catch(
-      onFault,
-    );
-  }
-
-  return {
-    async send(topicMessages: TopicMessages[], ms: number): Promise<void> {
-      const producer = current ?? connect();
-      let isOver = false;
-      const sending = producer
-        // Returns at once when it is connected.
-        .connect()
-        .then(() => producer.sendBatch({ acks: -1, timeout: Math.max(1, Math.floor(ms)), topicMessages }))
-        .finally(() => {
-          isOver = true;
-        });
-      try {
-        await within(clock, Math.max(0, ms), sending, () => new Error(`no answer in ${Math.floor(ms)} ms`));
-      } catch (error) {
-        if (!isOver) {
-          if (current === producer) current = null;
-          // Twice: now, to break off what hangs; and after a retry of the lost send may have connected again.
-          void close(producer);
-          void sending.catch(() => undefined).then(() => close(producer));
-        }
-        throw error;
-      }
-    },
-    async close(): Promise<void> {
-      const producer = current;
-      current = null;
-      if (producer !== null) await close(producer);
-    },
-  };
-}
-
-function toTopicMessages(items: readonly Pending[], prefix: string): TopicMessages[] {
-  const byTopic = new Map<string, Message[]>();
-  for (const { record } of items) {
-    const topic = prefix + record.topic;
-    const messages = byTopic.get(topic);
-    if (messages === undefined) byTopic.set(topic, [toMessage(record)]);
-    else messages.push(toMessage(record));
-  }
-  return Array.from(byTopic, ([topic, messages]) => ({ topic, messages }));
+function toTopicMessages(items: readonly Pending[], messages: readonly Message[], prefix: string): TopicMessages[] {
+  const byTopic = Map.groupBy(messages.keys(), (index) => prefix + (items[index]?.record.topic ?? ""));
+  return Array.from(byTopic, ([topic, indexes]) => ({ topic, messages: indexes.flatMap((at) => messages[at] ?? []) }));
 }
 
 function toMessage({ partition, key, value, headers, timestampMs }: NewRecord): Message {

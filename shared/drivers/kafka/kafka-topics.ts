@@ -56,7 +56,8 @@ async function createTopics(admin: Admin, specs: readonly TopicSpec[], prefix: s
   if (specs.length === 0) return;
   const topics = specs.map((spec) => toTopicConfig(spec, prefix));
   try {
-    await admin.createTopics({ topics, waitForLeaders: true, timeout: CREATE_MS });
+    // Leaders are waited for afterwards, together with those of topics that others make.
+    await admin.createTopics({ topics, waitForLeaders: false, timeout: CREATE_MS });
   } catch (cause) {
     // Another process may have been quicker; what it made is checked like any other.
     const reasons = cause instanceof Error && "errors" in cause && Array.isArray(cause.errors) ? cause.errors : [cause];
