@@ -16,6 +16,8 @@ export interface LedgerBounds {
   readonly deliveriesPerEventMax: number;
   /** Entries that wait to be written; a call that would pass it is dropped whole and counted. */
   readonly entriesWaitingMax: number;
+  /** Their text, the same way: answers of receivers take up to 4 KiB each. */
+  readonly bytesWaitingMax: number;
 }
 
 export const LEDGER_BOUNDS: LedgerBounds = {
@@ -25,7 +27,17 @@ export const LEDGER_BOUNDS: LedgerBounds = {
   attemptsPerEndpointMax: 10_000,
   deliveriesPerEventMax: 10_000,
   entriesWaitingMax: 50_000,
+  bytesWaitingMax: 64 * 1024 * 1024,
 };
+
+/**
+ * Events, or calls of `record`, in one script, their bytes, and what each event or entry counts beside its text: about
+ * 125 small ones, so that no script holds up the others in Redis for more than some milliseconds. One call of `record`
+ * is never divided.
+ */
+export const BATCH_ITEMS_MAX = 500;
+export const BATCH_BYTES_MAX = 1024 * 1024;
+export const ITEM_BYTES = 8 * 1024;
 
 /** After the last news of an event that is done. */
 export const EVENTS_KEPT_MS = 24 * 3600 * 1000;

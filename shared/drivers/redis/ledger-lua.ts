@@ -2,7 +2,8 @@
  * Lua that the scripts of the ledger share. KEYS[1] is the root of one shard; every other name begins with it and so
  * lies in its slot:
  *
- *   :event:<tenant>:<id>          hash, see `fields`; stays until it is trimmed, for it knows its bytes
+ *   :event:<tenant>:<id>          hash: `x` gone from, `s` see `facts`, `t` type, `f` JSON of the fan-out; stays until it
+ *                                 is trimmed, for it knows its bytes
  *   :body:<tenant>:<id>           the packed envelope
  *   :deliveries:<tenant>:<id>     hash, <endpoint>|<generation> -> <state> <attempts> <last> <claim> <JSON>
  *   :attempts:<tenant>:<id>       hash, <endpoint>|<generation>|<attempt> -> JSON
@@ -33,11 +34,15 @@ end
 local function list_of(what, tenant, endpoint)
   return root .. ':to:' .. tenant .. ':' .. endpoint .. ':' .. what
 end
--- The chosen fields behind the time from which the event is gone; nil when it is gone already.
+-- The chosen fields of an event, after x; nil when it is gone.
 local function kept(tenant, id, ...)
   local found = redis.call('HMGET', key_of('event', tenant, id), 'x', ...)
   if not found[1] or tonumber(found[1]) <= now then return nil end
   return found
+end
+-- The acceptance, as text, of what lies in s.
+local function accepted_at(packed)
+  return string.match(packed, '^%S+')
 end
 `;
 
@@ -48,23 +53,33 @@ end
 export const LEDGER_EVENTS_LUA = `
 ${LEDGER_NAMES_LUA}
 -- a acceptance, d latest planned time, u last news, g kept until at least, o and h deliveries with that claim,
--- n deliveries of generation 0, m how many the fan-out matched (-1 unknown), b bytes, x gone from
-local fields = {'a', 'd', 'u', 'g', 'o', 'h', 'n', 'm', 'b', 'x'}
-local EVENT_BYTES, EVICTED_MAX, TRIMMED_ROWS_MAX = 512, 10000, 2000
+-- n deliveries of generation 0, r of all, c attempts, m how many the fan-out matched (-1 unknown), b bytes,
+-- e when Redis drops the large values by itself. One field, for each field costs time at every write.
+local facts = {'a', 'd', 'u', 'g', 'o', 'h', 'n', 'r', 'c', 'm', 'b', 'e'}
+local FACTS_FORMAT = string.rep('%.0f ', #facts - 1) .. '%.0f'
+-- What Redis 7.0 takes for an event beside its text, measured: 1 KiB, and as much again for its first delivery.
+local EVENT_BYTES, EVICTED_MAX, TRIMMED_ROWS_MAX = 1024, 10000, 2000
+local LARGE = {'body', 'deliveries', 'attempts', 'times'}
 local events, grown = {}, 0
 
+-- False when the event is not kept; it may still lie there, and is then the second answer.
 local function load(tenant, id)
   local name = tenant .. '|' .. id
   local event = events[name]
-  if event ~= nil then return event end
-  event = false
-  local found = redis.call('HMGET', key_of('event', tenant, id), unpack(fields))
-  if found[1] and tonumber(found[10]) > now then
-    event = {tenant = tenant, id = id, name = name}
-    for index, field in ipairs(fields) do event[field] = tonumber(found[index]) end
+  if event ~= nil then return event, false end
+  local found = redis.call('HMGET', key_of('event', tenant, id), 'x', 's')
+  if not found[1] or tonumber(found[1]) <= now then
+    events[name] = false
+    return false, found[1] ~= false
+  end
+  event = {tenant = tenant, id = id, name = name, x = tonumber(found[1]), fresh = {}}
+  local index = 0
+  for fact in string.gmatch(found[2], '%S+') do
+    index = index + 1
+    event[facts[index]] = tonumber(fact)
   end
   events[name] = event
-  return event
+  return event, false
 end
 
 local function gone_from(event)
@@ -80,19 +95,28 @@ local function weigh(event, bytes)
   grown = grown + bytes
 end
 
+-- Trimming is what takes events out; the expiry in Redis is for shards that nobody writes to, so it is set generously
+-- and seldom: for new values, and when the event outgrows it.
+local function expire(event, large)
+  redis.call('PEXPIRE', key_of(large, event.tenant, event.id), string.format('%.0f', math.max(1, event.e - now)))
+end
+
 local function save(event)
   event.x = gone_from(event)
+  if event.x + ${EXPIRY_SLACK_MS / 2} > event.e then
+    event.e = event.x + ${EXPIRY_SLACK_MS}
+    for _, large in ipairs(LARGE) do expire(event, large) end
+  else
+    for large in pairs(event.fresh) do expire(event, large) end
+  end
   local values = {}
-  for _, field in ipairs(fields) do
-    values[#values + 1] = field
-    values[#values + 1] = string.format('%.0f', event[field])
+  for index, fact in ipairs(facts) do values[index] = event[fact] end
+  local fields = {'x', string.format('%.0f', event.x), 's', string.format(FACTS_FORMAT, unpack(values))}
+  if event.type then
+    fields[5], fields[6] = 't', event.type
   end
-  redis.call('HSET', key_of('event', event.tenant, event.id), unpack(values))
+  redis.call('HSET', key_of('event', event.tenant, event.id), unpack(fields))
   redis.call('ZADD', root .. ':due', event.x, event.name)
-  local left = string.format('%.0f', math.max(1, event.x - now + ${EXPIRY_SLACK_MS}))
-  for _, what in ipairs({'body', 'deliveries', 'attempts', 'times'}) do
-    redis.call('PEXPIRE', key_of(what, event.tenant, event.id), left)
-  end
 end
 
 local function save_all()
@@ -105,20 +129,25 @@ end
 local function forget(name)
   local tenant, id = string.match(name, '^([^|]*)|(.*)$')
   local rows = 1
-  local bytes = events[name] and events[name].b or redis.call('HGET', key_of('event', tenant, id), 'b')
+  local bytes = events[name] and events[name].b
+  if not bytes then
+    local packed = redis.call('HGET', key_of('event', tenant, id), 's')
+    bytes = packed and tonumber(string.match(packed, ' (%d+) %d+$')) or 0
+  end
   for _, what in ipairs({'deliveries', 'attempts'}) do
     for _, field in ipairs(redis.call('HKEYS', key_of(what, tenant, id))) do
       local endpoint, rest = string.match(field, '^([^|]*)|(.*)$')
       redis.call('ZREM', list_of(what, tenant, endpoint), id .. '|' .. rest)
       rows = rows + 1
     end
-    redis.call('DEL', key_of(what, tenant, id))
   end
-  redis.call('DEL', key_of('event', tenant, id), key_of('body', tenant, id), key_of('times', tenant, id))
+  local keys = {key_of('event', tenant, id)}
+  for _, large in ipairs(LARGE) do keys[#keys + 1] = key_of(large, tenant, id) end
+  redis.call('DEL', unpack(keys))
   redis.call('ZREM', root .. ':events', name)
   redis.call('ZREM', root .. ':events:' .. tenant, name)
   redis.call('ZREM', root .. ':due', name)
-  grown = grown - (tonumber(bytes) or 0)
+  grown = grown - bytes
   events[name] = false
   return rows
 end

@@ -64,8 +64,9 @@ local what, tenant, only_id, only_endpoint, wanted = ARGV[8], ARGV[9], ARGV[10],
 
 local function row_of(score, member, id, endpoint, generation, attempt)
   if only_endpoint ~= '' and endpoint ~= only_endpoint then return nil end
-  local event = kept(tenant, id, 'a')
-  if not event or not is_within(event[2]) then return nil end
+  local event = kept(tenant, id, 's')
+  local accepted = event and accepted_at(event[2])
+  if not event or not is_within(accepted) then return nil end
   local value
   if wanted ~= '' or what == 'deliveries' then
     value = redis.call('HGET', key_of('deliveries', tenant, id), endpoint .. '|' .. generation)
@@ -75,7 +76,7 @@ local function row_of(score, member, id, endpoint, generation, attempt)
     value = redis.call('HGET', key_of('attempts', tenant, id), endpoint .. '|' .. generation .. '|' .. attempt)
     if not value then return nil end
   end
-  return {score, member, id, endpoint, generation, event[2], value, attempt}, #value
+  return {score, member, id, endpoint, generation, accepted, value, attempt}, #value
 end
 
 -- Members are <id>|<rest> in an endpoint's list and <endpoint>|<rest> in an event's.
@@ -95,11 +96,12 @@ if only_id == '' then
 elseif what == 'attempts' then
   walk(key_of('times', tenant, only_id), '+inf', '-inf', of_event)
 else
-  local event = kept(tenant, only_id, 'a')
+  local event = kept(tenant, only_id, 's')
+  local accepted = event and accepted_at(event[2])
   local members = redis.call('HKEYS', key_of('deliveries', tenant, only_id))
   table.sort(members, function(left, right) return left > right end)
   for _, member in ipairs(event and members or {}) do
-    if not is_behind(event[2], member) and not look(event[2], member, of_event) then break end
+    if not is_behind(accepted, member) and not look(accepted, member, of_event) then break end
   end
 end
 return reply()

@@ -18,26 +18,34 @@ export const REMEMBER: RedisScript = {
   returns: "text",
   lua: `${LEDGER_EVENTS_LUA}
 local events_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
-local count = 0
+local count, added = 0, {}
 trim((#ARGV - 2) / 6 + 20)
 
 for at = 3, #ARGV, 6 do
   local tenant, id, accepted = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
-  local event = load(tenant, id)
+  local event, is_over = load(tenant, id)
   if not event or accepted >= event.a + ${EVENTS_KEPT_MS} then
     local name = tenant .. '|' .. id
-    if redis.call('EXISTS', key_of('event', tenant, id)) == 1 then forget(name) end
-    event = {tenant = tenant, id = id, name = name, changed = true, a = accepted, d = tonumber(ARGV[at + 4]),
-      u = accepted, g = 0, o = 0, h = 0, n = 0, m = -1, b = 0, x = 0}
+    if event or is_over then forget(name) end
+    local planned = tonumber(ARGV[at + 4])
+    event = {tenant = tenant, id = id, name = name, type = ARGV[at + 2], changed = true, fresh = {}, a = accepted,
+      d = planned, u = accepted, g = 0, o = 0, h = 0, n = 0, r = 0, c = 0, m = -1, b = 0, x = 0,
+      e = math.max(accepted, planned) + ${OPEN_KEPT_MS + EXPIRY_SLACK_MS}}
     events[name] = event
     weigh(event, EVENT_BYTES + #ARGV[at + 5])
-    redis.call('HSET', key_of('event', tenant, id), 't', ARGV[at + 2])
-    redis.call('SET', key_of('body', tenant, id), ARGV[at + 5])
+    redis.call('SET', key_of('body', tenant, id), ARGV[at + 5],
+      'PX', string.format('%.0f', math.max(1, event.e - now)))
     redis.call('ZADD', root .. ':events', accepted, name)
-    local of_tenant = root .. ':events:' .. tenant
-    redis.call('ZADD', of_tenant, accepted, name)
-    if redis.call('ZCARD', of_tenant) > events_max then forget(redis.call('ZRANGE', of_tenant, 0, 0)[1]) end
+    redis.call('ZADD', root .. ':events:' .. tenant, accepted, name)
+    added[tenant] = true
     count = count + 1
+  end
+end
+for tenant in pairs(added) do
+  local of_tenant = root .. ':events:' .. tenant
+  local above = math.min(redis.call('ZCARD', of_tenant) - events_max, count + 100)
+  if above > 0 then
+    for _, name in ipairs(redis.call('ZRANGE', of_tenant, 0, above - 1)) do forget(name) end
   end
 end
 finish(bytes_max)
@@ -49,7 +57,8 @@ return count
  * Records fan-outs, deliveries and attempts, in order. An entry about an event that is not kept changes nothing.
  * KEYS: root. ARGV: bytes per shard, deliveries per event, deliveries per endpoint, attempts per endpoint, then for each
  * entry `f`, tenant, id, time, matched count, JSON, or `d`, tenant, id, endpoint, generation, state, attempt, time, next
- * time or 0, JSON of the delivery, JSON of the attempt or nothing. Returns how many entries met their event.
+ * time or 0, JSON of the delivery, JSON of the attempt or nothing. Returns the ordinals, from 1, of those that found no
+ * event.
  */
 export const RECORD: RedisScript = {
   name: "ledger-record",
@@ -57,16 +66,8 @@ export const RECORD: RedisScript = {
   lua: `${LEDGER_EVENTS_LUA}
 local bytes_max, of_event_max = tonumber(ARGV[1]), tonumber(ARGV[2])
 local of_endpoint_max = {deliveries = tonumber(ARGV[3]), attempts = tonumber(ARGV[4])}
-local DELIVERY_BYTES, ATTEMPT_BYTES = 256, 256
+local DELIVERY_BYTES, ATTEMPT_BYTES = 640, 640
 local lists = {}
-
-local function replace(event, what, field, value, weight)
-  local key = key_of(what, event.tenant, event.id)
-  local before = redis.call('HSTRLEN', key, field)
-  redis.call('HSET', key, field, value)
-  if before > 0 then weight = -before end
-  weigh(event, weight + #value)
-end
 
 local function list(what, event, endpoint, score, rest)
   local key = list_of(what, event.tenant, endpoint)
@@ -94,34 +95,46 @@ local function record_fan_out(event, at)
   event.changed = true
 end
 
+local function record_attempt(event, endpoint, rest, time, json, is_new)
+  local key, field = key_of('attempts', event.tenant, event.id), endpoint .. '|' .. rest
+  local before = is_new and 0 or redis.call('HSTRLEN', key, field)
+  if before == 0 then
+    before = -ATTEMPT_BYTES
+    if event.c == 0 then event.fresh.attempts, event.fresh.times = true, true end
+    event.c = event.c + 1
+  end
+  weigh(event, #json - before)
+  redis.call('HSET', key, field, json)
+  redis.call('ZADD', key_of('times', event.tenant, event.id), time, field)
+  list('attempts', event, endpoint, time, rest)
+end
+
 local function record_delivery(event, at)
   local endpoint, generation, state, json = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 9]
   local attempt, time, attempt_json = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), ARGV[at + 10]
   local field = endpoint .. '|' .. generation
   local deliveries = key_of('deliveries', event.tenant, event.id)
-  local has_result = attempt_json ~= '' and attempt >= 1 and attempt <= ${ATTEMPTS_MAX}
-  local last, claim = 0, '-'
+  local number = attempt
+  local last, claim, before = 0, '-', -DELIVERY_BYTES
   local is_taken = true
   local old = redis.call('HGET', deliveries, field)
   if old then
     local old_state, old_attempts, old_last, old_claim, old_json = string.match(old, '^(%S+) (%d+) (%d+) (%S) (.*)$')
-    last, claim = tonumber(old_last), old_claim
+    last, claim, before = tonumber(old_last), old_claim, #old
     is_taken = attempt >= tonumber(old_attempts)
       and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
       and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
     if not is_taken then state, attempt, json = old_state, tonumber(old_attempts), old_json end
   else
-    if redis.call('HLEN', deliveries) >= of_event_max then return end
+    if event.r >= of_event_max then return end
+    if event.r == 0 then event.fresh.deliveries = true end
+    event.r = event.r + 1
     if generation == '0' then event.n = event.n + 1 end
     list('deliveries', event, endpoint, event.a, generation)
   end
-  if has_result then
-    local number = tonumber(ARGV[at + 6])
+  if attempt_json ~= '' and number >= 1 and number <= ${ATTEMPTS_MAX} then
+    record_attempt(event, endpoint, generation .. '|' .. number, time, attempt_json, number > last)
     last = math.max(last, number)
-    local rest = generation .. '|' .. number
-    replace(event, 'attempts', endpoint .. '|' .. rest, attempt_json, ATTEMPT_BYTES)
-    redis.call('ZADD', key_of('times', event.tenant, event.id), time, endpoint .. '|' .. rest)
-    list('attempts', event, endpoint, time, rest)
   end
   if is_taken then
     count(event, claim, -1)
@@ -130,16 +143,18 @@ local function record_delivery(event, at)
     event.u = math.max(event.u, time)
     event.d = math.max(event.d, tonumber(ARGV[at + 8]))
   end
-  local head = table.concat({state, attempt, last, claim}, ' ')
-  replace(event, 'deliveries', field, head .. ' ' .. json, DELIVERY_BYTES)
+  local value = table.concat({state, attempt, last, claim, json}, ' ')
+  weigh(event, #value - before)
+  redis.call('HSET', deliveries, field, value)
   event.changed = true
 end
 
-local at, met = 5, 0
+local at, ordinal, unmet = 5, 0, {}
 trim(math.ceil(#ARGV / 6) + 20)
 while at <= #ARGV do
+  ordinal = ordinal + 1
   local event = load(ARGV[at + 1], ARGV[at + 2])
-  if event then met = met + 1 end
+  if not event then unmet[#unmet + 1] = ordinal end
   if ARGV[at] == 'f' then
     if event then record_fan_out(event, at) end
     at = at + 6
@@ -153,7 +168,7 @@ for key, most in pairs(lists) do
   redis.call('PEXPIRE', key, '${LIST_KEPT_MS}')
 end
 finish(bytes_max)
-return met
+return unmet
 `,
 };
 

@@ -17,13 +17,14 @@ import type { Place } from "./ledger-pages.ts";
 import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "./ledger-pages.ts";
 import { LIST_DELIVERIES, LIST_EVENTS, READ_COMPLETED, READ_EVENT } from "./ledger-read-scripts.ts";
 import { attemptOf, deliveryOf, eventOf } from "./ledger-record.ts";
+import { createLedgerRecorder } from "./ledger-recorder.ts";
 import { createLedgerWriter } from "./ledger-writer.ts";
 import type { RedisArgument, RedisCommands, RedisReply } from "./redis-commands.ts";
 
 export interface RedisLedger extends Ledger {
   /**
    * Makes events known, bodies included; for the lanes, before or with the append. Twice does nothing. Rejects with
-   * `store-unavailable` or `overloaded`; what to do then is the lanes' choice, for the ledger is a projection.
+   * `store-unavailable`, after 2 s at the latest, or `overloaded`; what to do then is the lanes' choice, for the ledger is a projection.
    */
   remember(envelopes: readonly Envelope[]): Promise<void>;
   /**
@@ -31,14 +32,14 @@ export interface RedisLedger extends Ledger {
    * stays an hour at least, so that a delivery that is taken up again can be recorded as such.
    */
   release(keys: readonly DeliveryKey[]): Promise<void>;
-  /** Resolves when all that was recorded so far is visible, or counted as lost. */
+  /** Resolves when all that was recorded so far is visible, or counted as lost: some seconds at most without Redis. */
   flush(): Promise<void>;
 }
 
 export interface RedisLedgerOptions {
   readonly commands: Pick<RedisCommands, "run">;
   readonly keys: KeySpace;
-  readonly clock: Pick<Clock, "soon" | "sleep">;
+  readonly clock: Pick<Clock, "monotonic" | "soon" | "sleep" | "timer">;
   /** `LEDGER_BOUNDS` for what is left out. */
   readonly bounds?: Partial<LedgerBounds>;
   /** Gets the number of entries that a full buffer or an absent Redis cost. Must not throw. */
@@ -55,33 +56,32 @@ function rootIn(keys: KeySpace, shard: number): string {
 }
 
 export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
-  const { commands, keys } = options;
+  const { commands, keys, clock, onLost } = options;
   const rootAt = (shard: number): string => rootIn(keys, shard);
-  const writer = createLedgerWriter({
-    commands,
-    clock: options.clock,
-    bounds: { ...LEDGER_BOUNDS, ...options.bounds },
-    rootOf: rootAt,
-    shardOf: keys.shardOf,
-    onLost: options.onLost,
-  });
+  const bounds = { ...LEDGER_BOUNDS, ...options.bounds };
+  const shared = { commands, clock, bounds, rootOf: rootAt, shardOf: keys.shardOf };
+  const writer = createLedgerWriter(shared);
+  const recorder = createLedgerRecorder({ ...shared, onLost });
   const shardsAll = Array.from({ length: keys.shards }, (_, shard) => shard);
   const rootOfTenant = (tenant: string): string[] => [rootAt(keys.shardOf(tenant))];
 
-  const lists: DeliveryLists = { commands, keys, rootOf: rootAt, written: writer.written };
+  const lists: DeliveryLists = { commands, keys, rootOf: rootAt, written: recorder.written };
 
   return {
-    record: writer.record,
+    record: recorder.record,
+    flush: recorder.flush,
     remember: writer.remember,
-    release: writer.release,
-    flush: writer.written,
+    async release(deliveries) {
+      await recorder.written();
+      await writer.release(deliveries);
+    },
     async isCompleted({ tenant, eventId, endpointId, generation }, attempt) {
-      await writer.written();
+      await recorder.written();
       const args = [tenant, eventId, endpointId, generation, attempt];
       return (await commands.run(READ_COMPLETED, rootOfTenant(tenant), args)) === 1;
     },
     async event(tenant, eventId) {
-      await writer.written();
+      await recorder.written();
       const reply = await commands.run(READ_EVENT, rootOfTenant(tenant), [tenant, eventId]);
       return Array.isArray(reply) ? eventOf(...(reply as [RedisReply, RedisReply])) : null;
     },
@@ -93,7 +93,7 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
         shards: filter.tenant === null ? shardsAll : [keys.shardOf(filter.tenant)],
         async read(shard, left, after) {
           const head = listArguments(left, after, filter);
-          await writer.written();
+          await recorder.written();
           const args = [...head, filter.tenant ?? "", filter.type ?? ""];
           const reply = await commands.run(LIST_EVENTS, [rootAt(shard)], args);
           return parsePart(reply, ([packed, fanOut]) => eventOf(packed, fanOut));
