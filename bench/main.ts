@@ -1,10 +1,15 @@
 /**
  * `npm run bench [-- accept|deliver|islands] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
- * asserted; a figure that depends on the machine is no test.
+ * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
+ * they are named: priority, partition, retries, idle.
  */
 import { benchAccept } from "./accept.ts";
 import { benchDeliver } from "./deliver.ts";
+import { benchIdle } from "./idle.ts";
 import { benchIslands } from "./islands.ts";
+import { benchPartition } from "./partition.ts";
+import { benchPriority } from "./priority.ts";
+import { benchRetries } from "./retries.ts";
 
 const isQuick = process.argv.includes("--quick");
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
@@ -15,12 +20,19 @@ const benches = {
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
   islands: () => benchIslands({ rounds, seconds: isQuick ? 5 : 20 }),
 };
+const distributed = {
+  priority: () => benchPriority({ rounds, events: isQuick ? 200 : 300, backlog: isQuick ? 50_000 : 200_000 }),
+  partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
+  retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
+  idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
+};
+const all = { ...benches, ...distributed };
 
 const chosen = names.length === 0 ? Object.keys(benches) : names;
 for (const name of chosen) {
-  const bench = Object.entries(benches).find(([known]) => known === name);
+  const bench = Object.entries(all).find(([known]) => known === name);
   if (bench === undefined) {
-    process.stderr.write(`no bench named ${name}; there are ${Object.keys(benches).join(", ")}\n`);
+    process.stderr.write(`no bench named ${name}; there are ${Object.keys(all).join(", ")}\n`);
     process.exit(2);
   }
   await bench[1]();
