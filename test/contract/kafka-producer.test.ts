@@ -79,7 +79,7 @@ test("records of a partition that a send left out are sent again, the others are
   assert.deepEqual(
     broker.written.toSorted(),
     records(90)
-      .map(({ key }) => key)
+      .map(({ key }) => String(key))
       .toSorted(),
   );
   await producer[Symbol.asyncDispose]();

@@ -1,0 +1,112 @@
+/** A processor's set-up: in order, repeated until it succeeds, and red on /readyz until then. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { STEP_WAIT_MS, STEP_WAIT_MS_MAX, createInitializer } from "@posthaste/processor/initializer.ts";
+import { createStatus } from "@posthaste/processor/status.ts";
+import type { StartStep } from "@posthaste/shared/ports/drivers.ts";
+import { seededEntropy } from "../support/ambient.ts";
+import { createManualClock } from "../support/manual-clock.ts";
+
+const running = new AbortController().signal;
+
+/** Steps that fail so often before they succeed, and what was done. */
+function openWorld(failures: readonly number[]) {
+  const clock = createManualClock(0);
+  const done: string[] = [];
+  const waits: number[] = [];
+  const steps: StartStep[] = failures.map((count, index) => {
+    let left = count;
+    return {
+      name: `Step ${index}`,
+      run() {
+        done.push(`${index}`);
+        return left-- > 0 ? Promise.reject(new Error(`broker ${index} is away`)) : Promise.resolve();
+      },
+    };
+  });
+  const initializer = createInitializer({
+    steps,
+    clock,
+    entropy: seededEntropy(1),
+    onFailure: (_step, _error, waitMs) => void waits.push(waitMs),
+  });
+  return { clock, done, waits, initializer };
+}
+
+test("steps run in order, and nothing is missing when all succeeded", async () => {
+  const { initializer, done } = openWorld([0, 0, 0]);
+  assert.equal(initializer.missing(), "Step 0 is being set up.");
+  await initializer.run(running);
+  assert.deepEqual([done, initializer.missing()], [["0", "1", "2"], null]);
+});
+
+test("a step that fails is repeated with growing waits, and the next one waits for it", async () => {
+  const { clock, initializer, done, waits } = openWorld([0, 12, 0]);
+  const ran = initializer.run(running);
+  await clock.settle();
+  assert.deepEqual(done, ["0", "1"]);
+  assert.equal(initializer.missing(), "Step 1 could not be set up yet: broker 1 is away");
+  await clock.advance(20 * STEP_WAIT_MS_MAX);
+  await ran;
+  assert.deepEqual(done, ["0", ...Array.from({ length: 13 }, () => "1"), "2"]);
+  assert.equal(waits.length, 12);
+  for (const [turn, waitMs] of waits.entries()) {
+    const planned = Math.min(STEP_WAIT_MS * 2 ** turn, STEP_WAIT_MS_MAX);
+    assert.ok(waitMs >= planned / 2 && waitMs < planned * 1.5, `wait ${turn}: ${waitMs} ms`);
+  }
+});
+
+test("an abort ends the set-up in the middle of a wait", async () => {
+  const { clock, initializer, done } = openWorld([1000]);
+  const controller = new AbortController();
+  const ran = initializer.run(controller.signal);
+  await clock.settle();
+  controller.abort();
+  await ran;
+  assert.deepEqual(done, ["0"]);
+});
+
+function openStatus(parts: { missing?: string; health?: () => Promise<string | null>; isStopping?: boolean }) {
+  const clock = createManualClock(0);
+  const status = createStatus({
+    clock,
+    health: parts.health ?? (() => Promise.resolve(null)),
+    missing: () => parts.missing ?? null,
+    isStopping: () => parts.isStopping === true,
+    collectMetrics: () => Promise.resolve("posthaste_x 1\n"),
+  });
+  const ask = (path: string) => status(new Request(`http://127.0.0.1:1${path}`));
+  return { clock, ask };
+}
+
+async function detailOf(response: Response): Promise<unknown> {
+  return ((await response.json()) as { readonly detail?: unknown }).detail;
+}
+
+test("/livez answers whatever the stores do, /metrics gives the text, and other paths are told where to go", async () => {
+  const { ask } = openStatus({ health: () => Promise.reject(new Error("away")) });
+  assert.deepEqual([(await ask("/livez")).status, (await ask("/healthz")).status], [200, 200]);
+  assert.equal(await (await ask("/metrics")).text(), "posthaste_x 1\n");
+  const lost = await ask("/");
+  assert.equal(lost.status, 404);
+  assert.match(String(await detailOf(lost)), /\/readyz/);
+});
+
+test("/readyz is 200 only when all is set up, healthy and not stopping, and says what is wrong otherwise", async () => {
+  assert.equal((await openStatus({}).ask("/readyz")).status, 200);
+  const missing = await openStatus({ missing: "The retry mechanism is being set up." }).ask("/readyz");
+  assert.equal(missing.status, 503);
+  assert.equal(await detailOf(missing), "The retry mechanism is being set up.");
+  const sick = await openStatus({ health: () => Promise.resolve("Redis does not answer.") }).ask("/readyz");
+  assert.equal(await detailOf(sick), "Redis does not answer.");
+  const broken = await openStatus({ health: () => Promise.reject(new Error("x")) }).ask("/readyz");
+  assert.equal(broken.status, 503);
+  assert.equal((await openStatus({ isStopping: true }).ask("/readyz")).status, 503);
+});
+
+test("/readyz does not wait for a store that hangs", async () => {
+  const { clock, ask } = openStatus({ health: () => new Promise(() => undefined) });
+  const asked = ask("/readyz");
+  await clock.advance(3000);
+  assert.match(String(await detailOf(await asked)), /did not answer within 3000 ms/);
+});
