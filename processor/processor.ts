@@ -9,6 +9,7 @@ import type { Outstanding } from "./outstanding.ts";
 import type { Pipeline, ProcessorDeps } from "./pipeline.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
+import { createDeference } from "./deference.ts";
 import { createOutstanding } from "./outstanding.ts";
 import { createPipeline } from "./pipeline.ts";
 import { observeQueues } from "./queue-samples.ts";
@@ -74,11 +75,12 @@ function forgetIfRemoved({ lookup, gates }: Pipeline, tenant: string, endpointId
 }
 
 /** The four readers: one per lane, and one of the retry queue. */
-function loopsOf({ drivers, limits }: ProcessorDeps, pipeline: Pipeline, outstanding: Outstanding) {
+function loopsOf({ drivers, limits, clock }: ProcessorDeps, pipeline: Pipeline, outstanding: Outstanding) {
   const { dispatcher, persist, settlements } = pipeline;
   const shared = { dispatcher, persist, settlements, outstanding };
   const windowOf = (queue: keyof ProcessorLimits["windowItems"]) =>
     createWindow({ itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes });
+  const deference = createDeference(clock);
   const lanes = LANES.map((lane) => ({
     name: `lane ${lane}`,
     run: createLaneLoop({
@@ -87,6 +89,7 @@ function loopsOf({ drivers, limits }: ProcessorDeps, pipeline: Pipeline, outstan
       lanes: drivers.lanes,
       window: windowOf(lane),
       groups: lane === "low" ? pipeline.groups : null,
+      deference,
     }),
   }));
   const { gates, lookup, settle } = pipeline;

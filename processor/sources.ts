@@ -5,6 +5,7 @@
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { RetryItem, RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { Deference } from "./deference.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { EndpointGates } from "./endpoint-gate.ts";
 import type { EndpointLookup } from "./endpoint-lookup.ts";
@@ -69,14 +70,18 @@ function letGo<Item>(
 }
 
 export function createLaneLoop(
-  deps: SourceDeps & { lane: Lane; lanes: Lanes; window: Window; groups: LowGroups | null },
+  deps: SourceDeps & { lane: Lane; lanes: Lanes; window: Window; groups: LowGroups | null; deference: Deference },
 ): (signal: AbortSignal) => Promise<void> {
+  const { deference, lane } = deps;
   return async (signal) => {
     while (!isAborted(signal)) {
       closeGroups(deps);
       const room = await deps.window.room(signal);
       if (room === 0) return;
-      const items = await deps.lanes.take(deps.lane, Math.min(room, TAKE_MAX), signal);
+      const most = Math.min(room, TAKE_MAX);
+      const items = await deps.lanes.take(lane, lane === "low" ? await deference.turn(most, signal) : most, signal);
+      if (lane === "high" && items.length > 0) deference.highTaken();
+      if (lane === "low") deference.lowTaken(items.length);
       for (const item of items) {
         closeGroups(deps);
         const roomy = isStillRoomy(deps.window, signal);

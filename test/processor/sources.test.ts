@@ -1,3 +1,4 @@
+import { createDeference } from "@posthaste/processor/deference.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
@@ -184,6 +185,7 @@ function openLane(count: number, spread: number) {
     lanes,
     window: createWindow({ itemsMax: 100, bytesMax: 1_000_000 }),
     groups: null,
+    deference: createDeference(createManualClock(START_MS)),
   });
   const ended = loop(stop.signal);
   return { sources, released, stop, ended, clock: createManualClock(START_MS) };

@@ -53,6 +53,13 @@ export interface DistributedQueues extends AsyncDisposable {
 /** An event whose deliveries hold up its partition is tried again elsewhere after a whole attempt and a little. */
 const RELIEF_MS = 20_000;
 
+/** LOW is read less far ahead: what is decoded for it keeps HIGH waiting, and nothing waits for LOW. */
+const WINDOW_BOUNDS = {
+  high: OFFSET_WINDOW_BOUNDS,
+  medium: OFFSET_WINDOW_BOUNDS,
+  low: { ...OFFSET_WINDOW_BOUNDS, recordsMax: 2000 },
+};
+
 /** Reads nothing until the steps are run. Dispose it when nobody takes any more. */
 export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
   const { log, stores, clock, producers, onFault } = options;
@@ -77,7 +84,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       topics: LANE_TOPICS,
       group: "lanes",
       producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
-      windowBounds: options.windowBounds ?? OFFSET_WINDOW_BOUNDS,
+      windowBounds: options.windowBounds ?? WINDOW_BOUNDS,
       onPoison,
       relieve: (envelopes) => wheel.schedule(envelopes.map((envelope) => relieved(envelope, clock.now()))),
     }),

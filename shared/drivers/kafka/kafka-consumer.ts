@@ -18,8 +18,9 @@ const HEARTBEAT_MS = 500;
 const REBALANCE_MS = 20_000;
 /** How long a fetch waits for records, and how late `resume` may take effect when all is paused. */
 const FETCH_WAIT_MS = 500;
-const PARTITION_BYTES_MAX = 1024 * 1024;
-const FETCH_BYTES_MAX = 8 * 1024 * 1024;
+/** One answer is decoded in one go, while which nothing else happens in the process: some milliseconds. */
+const PARTITION_BYTES_MAX = 128 * 1024;
+const FETCH_BYTES_MAX = 256 * 1024;
 const HANDLERS = 8;
 
 /** Names are those of the broker, prefix included. Called synchronously; none may throw or wait. */

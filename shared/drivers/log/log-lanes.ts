@@ -33,8 +33,8 @@ export interface LogLanesOptions {
   readonly group: string;
   /** One producer may serve several lanes; they stay the caller's to dispose, after the lanes. */
   readonly producers: Readonly<Record<Lane, LogProducer>>;
-  /** For each partition. */
-  readonly windowBounds: OffsetWindowBounds;
+  /** For each partition; the same for all lanes, or for each its own. */
+  readonly windowBounds: OffsetWindowBounds | Readonly<Record<Lane, OffsetWindowBounds>>;
   readonly onPoison: OnPoison;
   readonly relieve: Relieve;
 }
@@ -56,7 +56,8 @@ export function createLogLanes(options: LogLanesOptions): LogLanes {
   const handles = new WeakSet<object>();
   const openLane = (lane: Lane): LogLane => {
     const group = `${options.group}.${lane}`;
-    return createLogLane({ lane, topic: topics[lane], group, log, clock, windowBounds, onPoison, relieve });
+    const bounds = "low" in windowBounds ? windowBounds[lane] : windowBounds;
+    return createLogLane({ lane, topic: topics[lane], group, log, clock, windowBounds: bounds, onPoison, relieve });
   };
   const byLane: Readonly<Record<Lane, LogLane>> = {
     high: openLane("high"),
