@@ -14,6 +14,7 @@ import type { Relieve } from "./log-lane-relief.ts";
 import { createLaneRelief } from "./log-lane-relief.ts";
 import type { OffsetWindow, OffsetWindowBounds } from "./offset-window.ts";
 import { createOffsetWindow } from "./offset-window.ts";
+import type { EndSeeker } from "./partition-ends.ts";
 import type { OnPoison } from "./poison.ts";
 import { createPoisonDesk } from "./poison.ts";
 
@@ -27,11 +28,8 @@ export interface LanePartitionOptions {
   readonly relieve: Relieve;
 }
 
-export interface LanePartition {
-  readonly number: number;
+export interface LanePartition extends EndSeeker {
   read(records: readonly LogRecord[]): void;
-  /** The end of the partition after it became ours: what lies below may have been worked on by another reader. */
-  learnEnd(end: number): void;
   /** In order of offsets, what was handed back first. */
   pull(max: number): LaneItem[];
   /** Settles the offsets; `committed` says when that is durable. */
@@ -111,7 +109,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
   }
 
   const owner: LanePartition = {
-    number: partition.partition,
+    position: { topic: partition.topic, partition: partition.partition },
     read(records) {
       if (signal.aborted) return;
       records.forEach(read);

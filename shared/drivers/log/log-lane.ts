@@ -3,7 +3,7 @@
  * that are ours in turn, so that a partition with much to do does not hold up the others.
  */
 import type { Lane } from "../../domain/event.ts";
-import type { Cancel, Clock } from "../../lib/ambient.ts";
+import type { Clock } from "../../lib/ambient.ts";
 import type { Depth, LaneItem } from "../../ports/lanes.ts";
 import type {
   AssignedPartition,
@@ -18,10 +18,8 @@ import { createLanePartition } from "./log-lane-partition.ts";
 import type { Relieve } from "./log-lane-relief.ts";
 import { createLaneTakers } from "./log-lane-takers.ts";
 import type { OffsetWindowBounds } from "./offset-window.ts";
+import { createPartitionEnds } from "./partition-ends.ts";
 import type { OnPoison } from "./poison.ts";
-
-/** Before the ends of new partitions are asked for again; until they are known their items count as repeats. */
-export const ENDS_AGAIN_MS = 1000;
 
 export interface LogLaneOptions {
   readonly lane: Lane;
@@ -108,18 +106,22 @@ export function createLogLane(options: LogLaneOptions): LogLane {
 function createOwnPartitions(options: LogLaneOptions) {
   const byNumber = new Map<number, LanePartition>();
   const known = createKnownEvents(options.clock);
-  const ends = createEndFinder(options, byNumber);
+  const { log, group, clock } = options;
+  const ends = createPartitionEnds({ log, group, clock, onFault: () => undefined });
   let turn = 0;
 
   function lost({ partition }: { readonly partition: number }): void {
-    byNumber.get(partition)?.drop();
+    const own = byNumber.get(partition);
+    if (own === undefined) return;
     byNumber.delete(partition);
+    ends.forget(own);
+    own.drop();
   }
 
   return {
     assigned(partition: AssignedPartition): void {
       lost(partition);
-      const { lane, clock, windowBounds: bounds, onPoison, relieve } = options;
+      const { lane, windowBounds: bounds, onPoison, relieve } = options;
       const own = createLanePartition({ lane, clock, partition, bounds, known, onPoison, relieve });
       byNumber.set(partition.partition, own);
       ends.find(own);
@@ -151,56 +153,6 @@ function createOwnPartitions(options: LogLaneOptions) {
     async close(): Promise<void> {
       ends.stop();
       await Promise.all([...byNumber.values()].map((partition) => partition.close()));
-    },
-  };
-}
-
-/**
- * Asks for the ends of partitions that became ours, for all of one moment together. It is asked after the assignment,
- * so an item at or above the answer was written when no other reader had the partition any more.
- */
-function createEndFinder(
-  { log, group, topic, clock }: LogLaneOptions,
-  byNumber: ReadonlyMap<number, LanePartition>,
-): { find(partition: LanePartition): void; stop(): void } {
-  let wanted: LanePartition[] = [];
-  let cancel: Cancel | null = null;
-  let isAsking = false;
-  let isStopped = false;
-
-  async function ask(): Promise<void> {
-    // One tick, in which the other partitions of the same assignment come in.
-    await Promise.resolve();
-    const asked = wanted.filter((partition) => byNumber.get(partition.number) === partition);
-    wanted = [];
-    try {
-      const depths = asked.length === 0 ? [] : await log.depth(group, topic);
-      for (const partition of asked) {
-        const end = depths.find((depth) => depth.partition === partition.number)?.end;
-        if (end !== undefined) partition.learnEnd(end);
-      }
-    } catch {
-      wanted.push(...asked);
-      if (!isStopped) cancel = clock.timer(ENDS_AGAIN_MS, begin);
-      return;
-    }
-    isAsking = false;
-    if (wanted.length > 0) begin();
-  }
-
-  function begin(): void {
-    isAsking = true;
-    void ask();
-  }
-
-  return {
-    find(partition) {
-      wanted.push(partition);
-      if (!isAsking && !isStopped) begin();
-    },
-    stop() {
-      isStopped = true;
-      cancel?.();
     },
   };
 }

@@ -50,6 +50,8 @@ export interface OffsetWindow<Item> {
   bytes(): number;
   /** Offsets from head to end that are settled or were never written. */
   settledCount(): number;
+  /** How near the nearest bound of records, bytes or span is: 0 when empty, 1 at it, above 1 beyond it. */
+  fill(): number;
   /** Whether reading is to pause: true from a bound on until all is at half of the bounds or below. */
   isFull(): boolean;
   /** When the head blocks: a time of `begin`'s clock, `-Infinity` when it does already, null when nobody works on it. */
@@ -106,6 +108,7 @@ export function createOffsetWindow<Item>(options: {
     count: () => unsettled.size,
     bytes: () => state.bytes,
     settledCount: () => state.end - state.head - unsettled.size,
+    fill: () => fillOf(state),
     isFull: () => judgeFull(state),
     blocksAtMs: () => blocksAtMs(state),
     blocking: (nowMs, max) => blocking(state, nowMs, max),
@@ -137,9 +140,12 @@ function* itemsOf<Item>(unsettled: ReadonlyMap<number, Entry<Item>>): IterableIt
   for (const { item } of unsettled.values()) yield item;
 }
 
+function fillOf<Item>({ unsettled, bytes, head, end, bounds }: State<Item>): number {
+  return Math.max(unsettled.size / bounds.recordsMax, bytes / bounds.bytesMax, (end - head) / bounds.spanMax);
+}
+
 function judgeFull<Item>(state: State<Item>): boolean {
-  const { recordsMax, bytesMax, spanMax } = state.bounds;
-  const fill = Math.max(state.unsettled.size / recordsMax, state.bytes / bytesMax, (state.end - state.head) / spanMax);
+  const fill = fillOf(state);
   state.isFull = state.isFull ? fill > 0.5 : fill >= 1;
   return state.isFull;
 }

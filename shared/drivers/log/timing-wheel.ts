@@ -4,13 +4,14 @@
  *
  * An item is appended to the next topic before its old offset is settled: a crash in between leaves it twice, never not
  * at all. An acknowledged item that lies behind an unsettled one comes again after a crash, as a repeat.
- * Needs a log whose clock differs from ours by less than the lead (`wheel-plan.ts`); beyond it items are late, never early.
+ * Needs a log whose clock differs from ours by less than 2 s; beyond it items are late, never early.
  */
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { LogReader, PartitionLog } from "../../ports/partition-log.ts";
 import type { RetryItem, RetryQueue } from "../../ports/retry-queue.ts";
 import type { OffsetWindowBounds } from "./offset-window.ts";
+import { createPartitionEnds } from "./partition-ends.ts";
 import type { OnPoison } from "./poison.ts";
 import { retryRecord } from "./retry-record.ts";
 import { createWheelAdmission } from "./wheel-admission.ts";
@@ -30,7 +31,10 @@ export interface TimingWheelBounds {
   readonly window: OffsetWindowBounds;
 }
 
-/** Up to 10,000 items and 8 MiB for each partition: 2,000 a second that all wait out the smallest delay in memory. */
+/**
+ * Up to 10,000 items and 8 MiB for each partition of each topic. The last minute of a wait ends in memory, so that about
+ * 300 items may fall due in a second for each partition of the smallest delay; beyond it they are read late.
+ */
 export const TIMING_WHEEL_BOUNDS: TimingWheelBounds = {
   itemsMax: 20_000_000,
   window: { recordsMax: 10_000, bytesMax: 8 * 1024 * 1024, spanMax: 100_000, ageMsMax: 60_000 },
@@ -89,7 +93,9 @@ export function createTimingWheel(options: TimingWheelOptions): TimingWheel {
     release(items) {
       for (const item of items) {
         const entry = entryOfItem(item);
-        if (!entry.home.isLost && entry.item !== null) due.add(entry);
+        if (!entry.isOut || entry.home.isLost || entry.item === null) continue;
+        entry.isOut = false;
+        due.add(entry);
       }
       turn();
       return Promise.resolve();
@@ -116,16 +122,18 @@ function assemble({ log, clock, group, topicOf, bounds, onFault, delaysMs }: Tim
   const hopProducer = log.openProducer("retry-hops");
   const due = createWheelDue({ clock, known: createKnownItems(), wakeAt: (atMs) => alarm.setFor(atMs) });
   const alarm = createWheelAlarm(clock, turn);
+  const ends = createPartitionEnds({ log, group, clock, onFault: (error) => onFault("ask for the ends", error) });
   const hopDeps = { plan, clock, topicOf, producer: hopProducer, due, onFault, turn };
 
   /** Does all that is due now, and sets the alarm for what comes next. */
   function turn(): void {
     if (closing.signal.aborted) return;
+    let nextAtMs = Infinity;
     for (const partition of partitions.values()) {
       hopAll(hopDeps, partition);
-      alarm.setFor(partition.nextHopAtMs());
-      alarm.setFor(partition.regulate(clock.now()));
+      nextAtMs = Math.min(nextAtMs, partition.nextHopAtMs() ?? Infinity, partition.regulate(clock.now()) ?? Infinity);
     }
+    if (nextAtMs !== Infinity) alarm.setFor(nextAtMs);
     due.serve();
   }
 
@@ -142,6 +150,7 @@ function assemble({ log, clock, group, topicOf, bounds, onFault, delaysMs }: Tim
     topics,
     signal: closing.signal,
     due,
+    ends,
     partitions,
     producer: log.openProducer("retry"),
     admission: createWheelAdmission({ itemsMax: bounds.itemsMax, clock, measure: countUnsettled, onFault }),
@@ -151,6 +160,7 @@ function assemble({ log, clock, group, topicOf, bounds, onFault, delaysMs }: Tim
     async stop() {
       closing.abort(new PosthasteError("stopping", "The retry queue is closing."));
       alarm.stop();
+      ends.stop();
       due.takers.close();
       await hopProducer[Symbol.asyncDispose]();
       await Promise.all([...partitions.values()].map(({ commits }) => commits.flush()));

@@ -12,7 +12,7 @@ const FULL_MEASURED_MS = 500;
 const RETRY_AFTER_S = 10;
 
 export interface WheelAdmission {
-  /** Throws `overloaded` past the bound. Waits for a measurement only when the bound seems reached. */
+  /** Throws `overloaded` past the bound. Waits for a measurement only when there was none yet or the bound seems reached. */
   reserve(count: number): Promise<void>;
   /** Settled, or not written. */
   free(count: number): void;
@@ -54,9 +54,10 @@ export function createWheelAdmission(options: {
 
   return {
     async reserve(added) {
-      if (isOlderThan(MEASURED_MS) || (count() + added > itemsMax && isOlderThan(FULL_MEASURED_MS)))
-        await measureOnce();
-      if (count() + added > itemsMax) {
+      const isFull = (): boolean => count() + added > itemsMax;
+      if (measuredAtMs === -Infinity || (isFull() && isOlderThan(FULL_MEASURED_MS))) await measureOnce();
+      else if (isOlderThan(MEASURED_MS)) void measureOnce();
+      if (isFull()) {
         throw new PosthasteError("overloaded", {
           detail: `The retry queue holds ${count()} items of at most ${itemsMax}. Try again later.`,
           retryAfterS: RETRY_AFTER_S,

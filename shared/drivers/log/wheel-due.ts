@@ -1,7 +1,6 @@
 /** What waits in memory for its own time: handed out at that time, in its order, to whoever takes. */
 import type { Clock } from "../../lib/ambient.ts";
-import { assert } from "../../lib/assert.ts";
-import type { RetryItem } from "../../ports/retry-queue.ts";
+import type { RetryItem, Scheduled } from "../../ports/retry-queue.ts";
 import type { LaneTakers } from "./log-lane-takers.ts";
 import { createLaneTakers } from "./log-lane-takers.ts";
 import { createHeap } from "./wheel-heap.ts";
@@ -33,12 +32,17 @@ export function createWheelDue(options: {
     const nowMs = clock.now();
     const items: RetryItem[] = [];
     for (let first = heap.peek(); items.length < max && first !== undefined; first = heap.peek()) {
+      // Settled since it was handed back.
+      if (first.item === null) {
+        heap.pop();
+        continue;
+      }
       if (first.notBeforeMs > nowMs) {
         wakeAt(first.notBeforeMs);
         break;
       }
       heap.pop();
-      items.push(handOut(first, known));
+      items.push(handOut(first, first.item, known));
     }
     return items;
   }
@@ -61,10 +65,10 @@ export function createWheelDue(options: {
  * False is a promise: nobody had the item in hand before. An item that hopped may have been appended twice by a process
  * that crashed in between, and the copies may come in any order, so that each of them counts as a repeat.
  */
-function handOut(entry: WheelEntry, known: KnownItems): RetryItem {
-  const { item, home, offset, hops } = entry;
-  assert(item !== null, "what waits is not settled");
+function handOut(entry: WheelEntry, item: Scheduled, known: KnownItems): RetryItem {
+  const { home, offset, hops } = entry;
   const wasKnown = entry.isRepeat === null && known.enter(item);
+  entry.isOut = true;
   entry.isRepeat ??= wasKnown || hops > 0 || offset < home.repeatBelow;
   return { ...item, isRepeat: entry.isRepeat, handle: entry };
 }

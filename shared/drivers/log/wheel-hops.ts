@@ -44,7 +44,7 @@ async function hop(deps: HopDeps, partition: WheelPartition, entries: readonly W
   const going: WheelEntry[] = [];
   for (const entry of entries) {
     // Read late (after a stop of all processes), it may have less than a hop left.
-    if (deps.plan.isLast(nowMs, entry.notBeforeMs)) deps.due.add(entry);
+    if (deps.plan.isLast(nowMs, entry.notBeforeMs, true)) deps.due.add(entry);
     else going.push(entry);
   }
   try {

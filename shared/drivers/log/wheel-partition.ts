@@ -7,10 +7,14 @@ import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import type { AssignedPartition, LogRecord } from "../../ports/partition-log.ts";
 import type { RetryItem, Scheduled } from "../../ports/retry-queue.ts";
+import { onAbort } from "../../lib/on-abort.ts";
 import type { LaneCommits } from "./log-lane-commits.ts";
 import { createLaneCommits } from "./log-lane-commits.ts";
 import type { OffsetWindow, OffsetWindowBounds } from "./offset-window.ts";
 import { createOffsetWindow } from "./offset-window.ts";
+import type { EndSeeker } from "./partition-ends.ts";
+import type { OnPoison } from "./poison.ts";
+import { createPoisonDesk } from "./poison.ts";
 import { parseRetryRecord } from "./retry-record.ts";
 import type { WheelPlan } from "./wheel-plan.ts";
 
@@ -25,17 +29,18 @@ export interface WheelEntry {
   readonly hops: number;
   /** Null once settled or lost, so that a handle that lives on holds no bodies. */
   item: Scheduled | null;
+  /** Handed out and not handed back. */
+  isOut: boolean;
   /** Decided when it is handed out for the first time. */
   isRepeat: boolean | null;
 }
 
-export interface WheelPartition {
-  readonly assigned: AssignedPartition;
+export interface WheelPartition extends EndSeeker {
   /** Offsets below it may have been worked on before; all are until the end of the partition is known. */
   repeatBelow: number;
   isLost: boolean;
   /** Takes in what is new; the items that wait for their own time and not for a hop. */
-  admit(records: readonly LogRecord[], onPoison: (record: LogRecord, reason: string) => void): readonly WheelEntry[];
+  admit(records: readonly LogRecord[]): readonly WheelEntry[];
   /** The first items whose hop time has come, at most `max`; they are in the caller's hands. */
   takeHops(nowMs: number, max: number): readonly WheelEntry[];
   /** After hops that failed; they are offered again from `againAtMs` on. */
@@ -60,11 +65,16 @@ export interface WheelPartitionOptions {
   readonly plan: WheelPlan;
   readonly bounds: OffsetWindowBounds;
   readonly clock: Clock;
+  readonly onPoison: OnPoison;
+  /** The end of the wheel. */
+  readonly signal: AbortSignal;
   readonly nextSequence: () => number;
 }
 
 /** What a record costs beside its value, about. */
 const ENTRY_BYTES = 500;
+/** From this fill on, the window is kept for what comes: only the shortest waits end in it, others in the smallest topic. */
+const CROWDED_FILL = 0.25;
 
 export function createWheelPartition(options: WheelPartitionOptions): WheelPartition {
   const { assigned, plan, clock } = options;
@@ -72,21 +82,25 @@ export function createWheelPartition(options: WheelPartitionOptions): WheelParti
   const commits = createLaneCommits({ clock, partition: assigned, head: window.head });
   const hops = createHops();
   const reading = createReading(assigned, window, options);
+  const gone = new AbortController();
+  const stopListening = onAbort(options.signal, () => gone.abort());
+  const poison = createPoisonDesk({ clock, onPoison: options.onPoison, signal: gone.signal });
 
   const partition: WheelPartition = {
-    assigned,
+    position: { topic: assigned.topic, partition: assigned.partition },
     repeatBelow: Infinity,
     isLost: false,
-    admit(records, onPoison) {
+    learnEnd: (end) => void (partition.repeatBelow = end),
+    admit(records) {
       const last: WheelEntry[] = [];
       for (const record of records) {
         const parsed = parseRetryRecord(record);
         const entry = parsed.kind === "item" ? entryOf(partition, record, parsed, options) : null;
         if (!window.add(record.offset, entry, ENTRY_BYTES + (record.value?.length ?? 0))) continue;
         reading.seen(record.timestampMs);
-        if (parsed.kind === "poison") onPoison(record, parsed.reason);
+        if (parsed.kind === "poison") poison.give(record, parsed.reason, () => settlePoison(record.offset));
         if (entry === null) continue;
-        if (plan.isLast(entry.hopAtMs, entry.notBeforeMs)) last.push(entry);
+        if (plan.isLast(entry.hopAtMs, entry.notBeforeMs, isCrowded())) last.push(entry);
         else hops.push(entry);
       }
       return last;
@@ -106,11 +120,24 @@ export function createWheelPartition(options: WheelPartitionOptions): WheelParti
     unsettledCount: (end) => Math.max(0, end - window.end()) + window.count(),
     lose() {
       partition.isLost = true;
+      gone.abort();
+      stopListening();
       commits.drop();
       hops.clear();
       for (const entry of window.items()) if (entry !== null) entry.item = null;
     },
   };
+
+  /** The smallest topic takes in what the others have no room for: nothing would be won by writing to it once more. */
+  function isCrowded(): boolean {
+    return options.delayMs !== plan.delaysMs[0] && window.fill() >= CROWDED_FILL;
+  }
+
+  function settlePoison(offset: number): void {
+    partition.settle(offset);
+    commits.request();
+  }
+
   return partition;
 }
 
@@ -128,6 +155,7 @@ function entryOf(
     sequence: options.nextSequence(),
     hops: parsed.hops,
     item: parsed.item,
+    isOut: false,
     isRepeat: null,
   };
 }

@@ -4,32 +4,44 @@
  */
 import { assert } from "../../lib/assert.ts";
 
-/** Delays of the topics; a wait of thirty days takes at most 64 hops, one of ten hours at most 33. */
+/** Delays of the topics; a wait of half an hour takes at most 11 appends, one of fourteen hours 20, of thirty days 52. */
 export const WHEEL_DELAYS_MS: readonly number[] = [5000, 60_000, 10 * 60_000, 3600_000, 6 * 3600_000, 24 * 3600_000];
 
 /** A log may answer up to half a second late when all that is read was paused; twice that is the least lead. */
 const LEAD_MS_MIN = 1000;
+
+/** Last waits up to this long end in memory, while the window has room; what is written once more costs an append. */
+const HELD_MS_MAX = 60_000;
 
 export interface WheelPlan {
   /** Rising. */
   readonly delaysMs: readonly number[];
   /** How long before its time a record is read; at least the smallest delay, so its topic is never paused for time. */
   readonly leadMs: number;
-  /** The largest delay that still fits into the wait, or the smallest one. */
+  /**
+   * The largest delay that fits into the wait, or the smallest one. A delay that is longer than the wait by up to half
+   * the lead fits, too: its record is read in time all the same, and a wait of ten minutes that lost a millisecond on
+   * its way here takes one topic of ten minutes, not nine of one and eleven of five seconds.
+   */
   delayFor(waitMs: number): number;
-  /** After the hop time less than the smallest delay is left: the item waits in memory until it is due. */
-  isLast(hopAtMs: number, notBeforeMs: number): boolean;
+  /**
+   * Less than a minute is left after the hop time: the item waits in memory until it is due. In a crowd only what has
+   * less than the smallest delay left does.
+   */
+  isLast(hopAtMs: number, notBeforeMs: number, isCrowded: boolean): boolean;
 }
 
 export function createWheelPlan(delaysMs: readonly number[]): WheelPlan {
   const rising = delaysMs.toSorted((left, right) => left - right);
   const smallest = rising[0];
   assert(smallest !== undefined && smallest > 0, "a wheel has at least one delay above zero");
+  const leadMs = Math.max(LEAD_MS_MIN, smallest);
+  const heldMs = Math.max(HELD_MS_MAX, smallest);
   return {
     delaysMs: rising,
-    leadMs: Math.max(LEAD_MS_MIN, smallest),
-    delayFor: (waitMs) => rising.findLast((delayMs) => delayMs <= waitMs) ?? smallest,
-    isLast: (hopAtMs, notBeforeMs) => notBeforeMs < hopAtMs + smallest,
+    leadMs,
+    delayFor: (waitMs) => rising.findLast((delayMs) => delayMs <= waitMs + leadMs / 2) ?? smallest,
+    isLast: (hopAtMs, notBeforeMs, isCrowded) => notBeforeMs < hopAtMs + (isCrowded ? smallest : heldMs),
   };
 }
 
