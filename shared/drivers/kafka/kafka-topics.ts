@@ -13,7 +13,11 @@ import { describeError, errorType } from "./kafka-client.ts";
 const CREATE_MS = 15_000;
 const ASK_AGAIN_MS = 200;
 /** What brokers say of a topic that they have yet to hear of. */
-const YOUNG: ReadonlySet<string> = new Set(["UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE"]);
+const YOUNG: ReadonlySet<string> = new Set([
+  "UNKNOWN_TOPIC_OR_PARTITION",
+  "LEADER_NOT_AVAILABLE",
+  "NOT_LEADER_FOR_PARTITION",
+]);
 /** Kafka 4 refuses a writer's time more than an hour ahead unless told; a virtual clock may be anywhere. */
 const ANY_TIME_MS = "9223372036854775807";
 
@@ -26,7 +30,9 @@ export async function ensureKafkaTopics(
   await createTopics(admin, missing, prefix);
   const names = specs.map(({ topic }) => prefix + topic);
   if (names.length === 0) return;
-  const topics = await fetchTopics(admin, clock, names);
+  const topics = await untilKnown(clock, () => fetchTopics(admin, clock, names));
+  // A leader that others have heard of may not have heard of it itself: it refuses records for a moment.
+  for (const { topic } of missing) await untilKnown(clock, () => admin.fetchTopicOffsets(prefix + topic));
   const configs = await fetchConfigs(admin, names);
   const problems = specs.flatMap((spec) => {
     const name = prefix + spec.topic;
@@ -38,16 +44,25 @@ export async function ensureKafkaTopics(
 }
 
 /** A topic that was just created, here or by another process, is not known to every broker at once. */
-async function fetchTopics(admin: Admin, clock: Clock, names: string[]): Promise<readonly ITopicMetadata[]> {
+async function untilKnown<Answer>(clock: Clock, ask: () => Promise<Answer>): Promise<Answer> {
   const endAt = clock.monotonic() + CREATE_MS;
   for (;;) {
     try {
-      const { topics } = await admin.fetchTopicMetadata({ topics: names });
-      const isWhole = topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
-      if (isWhole || clock.monotonic() >= endAt) return topics;
+      return await ask();
     } catch (error) {
       if (!YOUNG.has(errorType(error) ?? "") || clock.monotonic() >= endAt) throw error;
     }
+    await clock.sleep(ASK_AGAIN_MS, new AbortController().signal);
+  }
+}
+
+/** With a leader for each partition, unless that takes too long. */
+async function fetchTopics(admin: Admin, clock: Clock, names: string[]): Promise<readonly ITopicMetadata[]> {
+  const endAt = clock.monotonic() + CREATE_MS;
+  for (;;) {
+    const { topics } = await admin.fetchTopicMetadata({ topics: names });
+    const isWhole = topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
+    if (isWhole || clock.monotonic() >= endAt) return topics;
     await clock.sleep(ASK_AGAIN_MS, new AbortController().signal);
   }
 }
