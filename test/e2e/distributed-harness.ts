@@ -1,6 +1,7 @@
 /** Gateways and processors as real processes on the run's Redis and Kafka, apart from all others by a prefix. */
 import { randomBytes } from "node:crypto";
 import { Redis } from "ioredis";
+import { repairRequestQueue } from "@posthaste/shared/drivers/kafka/request-queue.ts";
 import kafkajs from "kafkajs";
 import type { Constellation } from "posthaste/constellation.ts";
 import { openConstellation } from "posthaste/constellation.ts";
@@ -22,6 +23,8 @@ export interface DistributedHarnessOptions {
 }
 
 const GRACE_MS = 15_000;
+// As the driver does, for the tests' own use of kafkajs.
+repairRequestQueue();
 
 /** Disposing ends the programs in order, then removes their topics and keys. */
 export async function openDistributedHarness(options: DistributedHarnessOptions): Promise<DistributedHarness> {

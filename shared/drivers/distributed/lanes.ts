@@ -50,7 +50,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
   return {
     async append(envelopes) {
       if (envelopes.length === 0) return;
-      // Sent first on the same connection as HIGH, so that the event is known before anyone can settle it.
+      // At the same time; who settles an event before it is known is heard a second time (`ledger-recorder.ts`).
       const known = options.remember(envelopes).catch(onFault);
       const ofHigh = envelopes.filter((envelope) => laneOf(envelope) === "high");
       const others = envelopes.filter((envelope) => laneOf(envelope) !== "high");

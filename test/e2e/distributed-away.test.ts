@@ -1,0 +1,50 @@
+/** Without Redis: what is known already goes on, and HIGH goes through Kafka. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startRedis } from "../support/services/redis.ts";
+import { waitFor } from "../support/services/wait-for.ts";
+import { openDistributedHarness } from "./distributed-harness.ts";
+import { openCounter } from "./load-under-kills.ts";
+
+const WITHIN_MS = 60_000;
+
+test("events of every priority are accepted and delivered while Redis is down, and after it is back", async () => {
+  await using redis = await startRedis();
+  await using counter = await openCounter();
+  await using harness = await openDistributedHarness({
+    gateways: 1,
+    processors: 1,
+    env: { REDIS_URL: redis.url },
+  });
+  assert.equal((await harness.ask(0, "/v1/endpoints", { url: counter.url })).status, 201);
+  const accepted = new Set<string>();
+  /** Refusals are allowed, silence and errors of ours are not. */
+  const publishUntilAccepted = async (priority: string): Promise<void> => {
+    await waitFor({
+      fact: `a ${priority} event to be accepted`,
+      withinMs: WITHIN_MS,
+      async holds() {
+        const { status, body } = await harness.ask(0, "/v1/events", { type: "a.b", priority, data: {} });
+        assert.ok(status === 202 || status === 503, `${status} ${JSON.stringify(body)}`);
+        if (status === 202) accepted.add(String(body["id"]));
+        return status === 202;
+      },
+    });
+  };
+  const allArrived = (): Promise<void> =>
+    waitFor({
+      fact: "all accepted events to come",
+      withinMs: WITHIN_MS,
+      holds: () => [...accepted].every((id) => counter.timesById.has(id)),
+    });
+  const priorities = ["HIGH", "MEDIUM", "LOW"];
+  for (const priority of priorities) await publishUntilAccepted(priority);
+  await allArrived();
+  await redis.kill();
+  for (const priority of priorities) await publishUntilAccepted(priority);
+  await allArrived();
+  await redis.restart();
+  for (const priority of priorities) await publishUntilAccepted(priority);
+  await allArrived();
+  assert.equal(accepted.size, 3 * priorities.length);
+});
