@@ -6,6 +6,7 @@ import type { DistributedBench } from "./distributed.ts";
 import { openDistributedBench } from "./distributed.ts";
 import { percentile, table } from "./figures.ts";
 
+/** Each to an endpoint of its own: one that fails several times in a row is left alone for a while. */
 const EVENTS = 50;
 const PLANNED_ASK_MS = 100;
 
@@ -57,10 +58,13 @@ export async function benchRetries({ delaysS }: { delaysS: readonly number[] }):
 async function runRound(delayS: number, change: Change): Promise<number[]> {
   await using receiver = openFailing();
   await using bench = await openDistributedBench({ gateways: 1, processors: 1 });
-  await bench.post("/v1/endpoints", { url: receiver.url, retry: { delays_s: [0, delayS] } });
+  for (let event = 0; event < EVENTS; event += 1) {
+    const retry = { delays_s: [0, delayS] };
+    await bench.post("/v1/endpoints", { url: receiver.url, event_types: [`to.n${event}`], retry });
+  }
   const ids: string[] = [];
   for (let event = 0; event < EVENTS; event += 1) {
-    const accepted = await bench.post("/v1/events", { type: "to.fail", data: { event } });
+    const accepted = await bench.post("/v1/events", { type: `to.n${event}`, data: { event } });
     ids.push(String(accepted["id"]));
   }
   const planned = new Map<string, number>();
