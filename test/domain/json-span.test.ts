@@ -138,10 +138,15 @@ test("scanDepth() answers on any text at all", () => {
   );
 });
 
-/** A JSON text built by hand with chance white space and escapes, beside the value it stands for. */
+/**
+ * A JSON text built by hand with chance white space and escapes, beside what it holds. The generator is the oracle,
+ * not JSON.parse: that of Node 24 reads the key `"\""` as `\` in an object like one whose key `"\\"` it read before.
+ */
 interface Written {
   readonly text: string;
   readonly depth: number;
+  /** Of an object: each decoded key with the text of its last value. */
+  readonly members?: ReadonlyMap<string, string>;
 }
 
 const space = fc.string({ unit: fc.constantFrom(" ", "\n", "\r", "\t"), maxLength: 2 });
@@ -151,10 +156,10 @@ const anyString = fc.oneof(
 );
 const writtenString = fc
   .tuple(anyString, fc.boolean())
-  .map(([value, isEscaped]) => (isEscaped ? escapeAll(value) : JSON.stringify(value)));
+  .map(([value, isEscaped]) => ({ value, text: isEscaped ? escapeAll(value) : JSON.stringify(value) }));
 const scalar = fc
   .oneof(
-    writtenString,
+    writtenString.map(({ text }) => text),
     fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
     fc.constantFrom("null", "true", "1e400"),
   )
@@ -164,13 +169,17 @@ const { value: written } = fc.letrec<{ value: Written }>((tie) => ({
     { maxDepth: 5, withCrossShrink: true },
     scalar,
     fc.array(fc.tuple(space, tie("value"), space), { maxLength: 4 }).map((items): Written => join("[", items, "]")),
-    fc.array(fc.tuple(space, writtenString, space, space, tie("value"), space), { maxLength: 4 }).map((items) =>
-      join(
-        "{",
-        items.map(([a, key, b, c, { text, depth }, d]) => [a, { text: `${key}${b}:${c}${text}`, depth }, d] as const),
-        "}",
-      ),
-    ),
+    fc
+      .array(fc.tuple(space, writtenString, space, space, tie("value"), space), { maxLength: 4 })
+      .map((items): Written => {
+        const members = items.map(
+          ([a, key, b, c, { text, depth }, d]) => [a, { text: `${key.text}${b}:${c}${text}`, depth }, d] as const,
+        );
+        return {
+          ...join("{", members, "}"),
+          members: new Map(items.map(([, key, , , { text }]) => [key.value, text])),
+        };
+      }),
   ),
 }));
 
@@ -184,41 +193,34 @@ function escapeAll(value: string): string {
   return `"${units.map((unit) => `\\u${unit}`).join("")}"`;
 }
 
-test("objectSpans() agrees with JSON.parse on the members of any object", () => {
+test("objectSpans() finds the members of any object", () => {
   fc.assert(
-    fc.property(space, written, space, (before, { text: inner }, behind) => {
+    fc.property(space, written, space, (before, { text: inner, members: expected }, behind) => {
+      fc.pre(expected !== undefined);
       const text = before + inner + behind;
-      const value: unknown = JSON.parse(text);
-      fc.pre(typeof value === "object" && value !== null && !Array.isArray(value));
       const { members, duplicate } = objectSpans(text, 0);
-      assert.deepEqual(new Set(members.keys()), new Set(Object.keys(value)));
-      for (const [key, span] of members) {
-        const piece = cut(text, span);
-        assert.equal(piece, piece.trim());
-        assert.deepEqual(JSON.parse(piece), Object.getOwnPropertyDescriptor(value, key)?.value);
-      }
+      assert.deepEqual(new Map([...members].map(([key, span]) => [key, cut(text, span)])), expected);
       if (duplicate !== null) assert.ok(members.has(duplicate));
     }),
     { numRuns: 2000 },
   );
 });
 
-test("elementSpans() agrees with JSON.parse on the elements of any array", () => {
+test("elementSpans() finds the elements of any array", () => {
   fc.assert(
     fc.property(space, fc.array(fc.tuple(space, written, space), { maxLength: 6 }), (before, items) => {
       const text = before + join("[", items, "]").text;
-      const spans = elementSpans(text, 0);
       assert.deepEqual(
-        spans.map((span) => cut(text, span)),
+        elementSpans(text, 0).map((span) => cut(text, span)),
         items.map(([, item]) => item.text),
-      );
-      assert.deepEqual(
-        spans.map((span) => JSON.parse(cut(text, span)) as unknown),
-        JSON.parse(text),
       );
     }),
     { numRuns: 1000 },
   );
+});
+
+test("what the generator writes is JSON", () => {
+  fc.assert(fc.property(written, ({ text }) => void JSON.parse(text)));
 });
 
 test("objectSpans() reports a repeated key exactly when there are more members than distinct keys", () => {
