@@ -1,4 +1,4 @@
-/** The whole distributed set on a real Redis and a log in memory, both under a clock set by hand. */
+/** The whole distributed set on Redis, a real one or the model, and a log in memory, all under a clock set by hand. */
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
@@ -12,7 +12,7 @@ import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { MASTER_KEY } from "./embedded-harness.ts";
 import type { Harness, HarnessBounds } from "./harness.ts";
 import { START_MS, sampleRecord } from "./harness.ts";
-import type { RedisProcess } from "./redis-harness.ts";
+import type { RedisProcess, RedisServer } from "./redis-harness.ts";
 import { openRedisHarness } from "./redis-harness.ts";
 
 const KAFKA = {
@@ -29,16 +29,23 @@ const KAFKA = {
 const JOIN_MS = 2000;
 const CRASH_MS = LEASE_MS + 12_000;
 
+export const openDistributedHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("real", bounds);
+export const openModelHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("model", bounds);
+
 /** One partition for each topic, because the suites look at the order of all. */
-export async function openDistributedHarness(bounds: HarnessBounds = {}): Promise<Harness> {
+async function openHarness(server: RedisServer, bounds: HarnessBounds = {}): Promise<Harness> {
   let broker: MemoryLog | null = null;
   let log: MemoryLog | null = null;
-  const inner = await openRedisHarness(async (process) => {
-    broker ??= await openBroker(process);
-    log?.crash();
-    log = broker.forProcess(process.clock);
-    return await openSet(process, log, bounds);
-  })(bounds);
+  const open = openRedisHarness(
+    async (process) => {
+      broker ??= await openBroker(process);
+      log?.crash();
+      log = broker.forProcess(process.clock);
+      return await openSet(process, log, bounds);
+    },
+    { server },
+  );
+  const inner = await open(bounds);
   const { clock } = inner;
   await clock.advance(JOIN_MS);
   clock.stepWall(START_MS - clock.now());

@@ -1,5 +1,5 @@
 /**
- * Drivers on a real Redis under a clock set by hand. Time stands still while a command is under way: `advance` and
+ * Drivers on a real Redis, or on the model of it, under a clock set by hand. Time stands still while a command is under way: `advance` and
  * `settle` wait until every command has been answered, every published message heard, and every wait for a list that
  * holds something has ended. What lies in Redis is kept apart by a random prefix and deleted at the end.
  */
@@ -14,6 +14,8 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { ManualClock } from "../support/manual-clock.ts";
 import { createManualClock } from "../support/manual-clock.ts";
+import { createModelCommands, directLink } from "../support/redis-model/model-commands.ts";
+import { createRedisModel } from "../support/redis-model/redis-model.ts";
 import { MASTER_KEY } from "./embedded-harness.ts";
 import type { Harness, HarnessBounds, HarnessClock } from "./harness.ts";
 import { START_MS } from "./harness.ts";
@@ -45,10 +47,12 @@ export interface RedisHarness extends Harness {
   readonly faults: readonly unknown[];
 }
 
-/** REDIS_URL of the environment names the server; without it the test fails. */
+/** `real`: REDIS_URL of the environment names it; without that the test fails. */
+export type RedisServer = "real" | "model";
+
 export function openRedisHarness(
   createDrivers: (process: RedisProcess) => RedisDrivers | Promise<RedisDrivers>,
-  options: { readonly shards?: number } = {},
+  options: { readonly shards?: number; readonly server?: RedisServer } = {},
 ): (bounds?: HarnessBounds) => Promise<RedisHarness> {
   return async (bounds = {}) => {
     const prefix = `test-${Buffer.from(systemEntropy.bytes(8)).toString("hex")}:`;
@@ -56,7 +60,8 @@ export function openRedisHarness(
     const manual = createManualClock(START_MS);
     const faults: unknown[] = [];
     const onFault = (error: unknown): void => void faults.push(error);
-    const watch = createCommandWatch({ channel: keys.channel("barrier"), admin: openConnection(manual, onFault) });
+    const openConnection = options.server === "model" ? modelConnections(manual) : realConnections(manual, onFault);
+    const watch = createCommandWatch({ channel: keys.channel("barrier"), admin: openConnection() });
     const clock = createPatientClock(manual, () => watch.quiet());
     const database = new DatabaseSync(":memory:");
     const embedded = openEmbedded({
@@ -69,7 +74,7 @@ export function openRedisHarness(
     let current = await start();
 
     async function start() {
-      const connection = openConnection(manual, onFault);
+      const connection = openConnection();
       const watched = watch.watch(connection);
       const processClock = manual.forProcess();
       const own = await createDrivers({
@@ -113,12 +118,17 @@ export function openRedisHarness(
   };
 }
 
+function modelConnections(manual: ManualClock): () => RedisCommands {
+  const model = createRedisModel(() => manual.now());
+  return () => createModelCommands({ model, link: directLink, clock: manual });
+}
+
 /** Deadlines and reconnections run in real time; scripts see the time that was set by hand. */
-function openConnection(manual: ManualClock, onFault: (error: unknown) => void): RedisCommands {
+function realConnections(manual: ManualClock, onFault: (error: unknown) => void): () => RedisCommands {
   const url = process.env["REDIS_URL"];
   if (url === undefined) throw new Error("REDIS_URL is not set: this test needs a real Redis");
   const clock: Clock = { ...systemClock, now: () => manual.now() };
-  return openRedis({ url, clock, entropy: systemEntropy, time: "clock", onFault });
+  return () => openRedis({ url, clock, entropy: systemEntropy, time: "clock", onFault });
 }
 
 function gather(embedded: Drivers, own: RedisDrivers): Drivers {

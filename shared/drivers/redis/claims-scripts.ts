@@ -5,8 +5,15 @@
 import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "../../ports/claims.ts";
 import type { RedisScript } from "./redis-commands.ts";
 
+/** A claim lies at `<this><tenant>:<key>`; the key of an event's own id begins with the other. */
+export const CLAIM_NAME = "claim:";
+export const OWN_ID = "id:";
+
 const HOUR_MS = 3600 * 1000;
-/** A delivered event is kept for as long as its claim, but from its delivery on: this is how much later that may be. */
+/**
+ * A delivered event is kept for as long as its claim, but from its delivery on: this is how much later that may be. The
+ * ledger makes the claim of an event that takes longer last as long as the event.
+ */
 const RECORD_SLACK_MS = 2 * HOUR_MS;
 
 /**

@@ -4,11 +4,9 @@
  */
 import { assert, unreachable } from "../../lib/assert.ts";
 import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
-import { ABANDON_CLAIM, ANSWER_CLAIM, TAKE_CLAIM } from "./claims-scripts.ts";
+import { ABANDON_CLAIM, ANSWER_CLAIM, CLAIM_NAME, OWN_ID, TAKE_CLAIM } from "./claims-scripts.ts";
 import type { KeySpace } from "./key-space.ts";
 import type { RedisCommands, RedisReply } from "./redis-commands.ts";
-
-const OWN_ID = "id:";
 
 /** Rejects with `store-unavailable`; the step may have been carried out all the same, and the lease ends by itself. */
 export function createRedisClaims(options: {
@@ -21,7 +19,8 @@ export function createRedisClaims(options: {
   readonly eventKey?: (tenant: string, eventId: string) => string;
 }): Claims {
   const { commands, keys, eventKey } = options;
-  const keyOf = (tenant: string, key: string): string => keys.key(keys.shardOf(tenant), `claim:${tenant}:${key}`);
+  const keyOf = (tenant: string, key: string): string =>
+    keys.key(keys.shardOf(tenant), `${CLAIM_NAME}${tenant}:${key}`);
 
   function keysOf({ tenant, key }: ClaimRequest): string[] {
     const claim = keyOf(tenant, key);

@@ -54,5 +54,8 @@ export const HELD_KEPT_MS = 30 * 24 * 3600 * 1000;
 /** After `release`, so that what takes the delivery up again can say so. */
 export const RELEASED_KEPT_MS = 3600 * 1000;
 
+/** The claim of an event's own id ends by itself some 24 h after its acceptance, unless the event takes longer than this. */
+export const CLAIM_EXTENDED_MS = 3600 * 1000;
+
 /** How much later than trimming Redis itself drops the large values of a shard that nobody writes to. */
 export const EXPIRY_SLACK_MS = 7 * 24 * 3600 * 1000;

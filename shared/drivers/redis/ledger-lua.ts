@@ -14,11 +14,14 @@
  *   :due                          sorted set, <tenant>|<id> by the time from which the event is gone
  *   :bytes                        what all events of the shard weigh
  *
+ * One name of another store is touched: the claim of an event's own id, to last as long as an event that takes long.
+ *
  * Tenants, event ids and endpoint ids hold neither `|` nor `:`. `last` is the highest attempt that has a result;
  * `claim` is what the delivery asks of its event: `o` an attempt to come, `h` held back, `-` nothing more.
  */
 import { DELIVERY_STATES, HELD_STATES, isFinal } from "../../domain/delivery.ts";
-import { EVENTS_KEPT_MS, EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "./ledger-bounds.ts";
+import { CLAIM_NAME, OWN_ID } from "./claims-scripts.ts";
+import { CLAIM_EXTENDED_MS, EVENTS_KEPT_MS, EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "./ledger-bounds.ts";
 
 const luaSet = (states: readonly string[]): string => `{${states.map((state) => `${state} = true`).join(", ")}}`;
 
@@ -101,6 +104,11 @@ local function expire(event, large)
   redis.call('PEXPIRE', key_of(large, event.tenant, event.id), string.format('%.0f', math.max(1, event.e - now)))
 end
 
+local function expire_claim(event)
+  local claim = string.gsub(root, 'ledger$', '') .. '${CLAIM_NAME}' .. event.tenant .. ':${OWN_ID}' .. event.id
+  redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, event.e - now)))
+end
+
 local function save(event)
   event.x = gone_from(event)
   if event.x + ${EXPIRY_SLACK_MS / 2} > event.e then
@@ -109,6 +117,7 @@ local function save(event)
   else
     for large in pairs(event.fresh) do expire(event, large) end
   end
+  if event.h > 0 or math.max(event.u, event.d) > event.a + ${CLAIM_EXTENDED_MS} then expire_claim(event) end
   local values = {}
   for index, fact in ipairs(facts) do values[index] = event[fact] end
   local fields = {'x', string.format('%.0f', event.x), 's', string.format(FACTS_FORMAT, unpack(values))}
