@@ -9,14 +9,12 @@ import type { Gate, ParkReason } from "./gate-state.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
-import { dropIfRemoved, gateOf, hasRoom, learn, parkUntilMs } from "./gate-state.ts";
+import { dropIfRemoved, gateOf, hasRoom, learn, parkUntilMs, roomAtMs } from "./gate-state.ts";
 import { createSlots } from "./slots.ts";
 import { createStarved } from "./starved.ts";
 
 export interface EndpointGates {
   submit(outgoing: Outgoing, endpoint: Endpoint): void;
-  /** A parked message came back from the retry queue. */
-  unparked(endpointId: string): void;
   /** The endpoint was deleted: nothing of it is remembered, as soon as nothing of it is under way. */
   removed(endpointId: string): void;
   /** An overflow was recorded. False when it may come back at once; when true, `recovered` will tell. */
@@ -33,6 +31,8 @@ export interface EndpointGates {
  * (10,000 events at once for one quick endpoint: 510 a second delivered with parking by the guess, 8,000 without).
  */
 const SLOW_MS = 10_000;
+/** Room for what overflowed is asked for no more often. */
+const ROOM_MS = 1000;
 
 export function createEndpointGates(deps: GateDeps): EndpointGates {
   const { clock, limits } = deps;
@@ -55,6 +55,8 @@ export function createEndpointGates(deps: GateDeps): EndpointGates {
       if (yard.isClosed) return outgoing.handBack();
       const nowMs = clock.now();
       const gate = gateOf(yard.gates, outgoing, limits, nowMs);
+      const { rateLimit } = endpoint;
+      gate.perSecondMax = rateLimit === null ? null : (1000 * rateLimit.limit) / rateLimit.windowMs;
       if (gate.quietUntilMs - nowMs > limits.holdUpMsMax) return park(yard, gate, outgoing, "throttled");
       if (!gate.breaker.isPassable(nowMs)) return park(yard, gate, outgoing, "breaker-open");
       if (nowMs < gate.slowUntilMs) {
@@ -65,12 +67,6 @@ export function createEndpointGates(deps: GateDeps): EndpointGates {
       yard.waiting += 1;
       pump(yard, gate);
     },
-    unparked(endpointId) {
-      const gate = yard.gates.get(endpointId);
-      if (gate === undefined || gate.parked === 0) return;
-      gate.parked -= 1;
-      if (gate.hasOverflowed) recoverIfRoomy(yard, gate);
-    },
     removed(endpointId) {
       const gate = yard.gates.get(endpointId);
       if (gate === undefined) return;
@@ -79,7 +75,9 @@ export function createEndpointGates(deps: GateDeps): EndpointGates {
     },
     keepsBack(endpointId) {
       const gate = yard.gates.get(endpointId);
-      return gate !== undefined && !hasRoom(gate, limits);
+      if (gate === undefined || hasRoom(gate, limits, clock.now())) return false;
+      askForRoom(yard, gate);
+      return true;
     },
     inFlight: () => slots.count(),
     waiting: () => yard.waiting,
@@ -88,6 +86,8 @@ export function createEndpointGates(deps: GateDeps): EndpointGates {
       for (const gate of yard.gates.values()) {
         gate.timer?.();
         gate.timer = null;
+        gate.overflow?.();
+        gate.overflow = null;
         for (const { outgoing } of gate.room.takeOlder(Infinity)) outgoing.handBack();
       }
       yard.waiting = 0;
@@ -96,20 +96,39 @@ export function createEndpointGates(deps: GateDeps): EndpointGates {
 }
 
 function park({ deps }: Yard, gate: Gate, outgoing: Outgoing, why: ParkReason): void {
-  if (gate.parked >= deps.limits.backlogMax) {
+  const nowMs = deps.clock.now();
+  if (gate.parked.count(nowMs) >= deps.limits.backlogMax) {
     deps.overflow(outgoing);
     return;
   }
-  gate.parked += 1;
+  const untilMs = parkUntilMs(gate, outgoing.parks, why, nowMs, deps.limits);
+  gate.parked.add(untilMs);
   const handBack = () => {
-    gate.parked = Math.max(0, gate.parked - 1);
+    gate.parked.remove(untilMs);
     outgoing.handBack();
   };
-  deps.park({ ...outgoing, handBack }, why, parkUntilMs(gate, outgoing.parks, why, deps.clock.now(), deps.limits));
+  deps.park({ ...outgoing, handBack }, why, untilMs);
 }
 
-function recoverIfRoomy({ deps }: Yard, gate: Gate): void {
-  if (hasRoom(gate, deps.limits)) deps.recovered(gate.tenant, gate.endpointId);
+/** Calls what overflowed back once there is room. */
+function askForRoom(yard: Yard, gate: Gate): void {
+  const { clock, limits } = yard.deps;
+  if (yard.isClosed || gate.overflow !== null) return;
+  const nowMs = clock.now();
+  const waitMs = Math.max(ROOM_MS, roomAtMs(gate, limits, nowMs) - nowMs);
+  gate.overflow = clock.timer(waitMs, () => {
+    gate.overflow = null;
+    if (hasRoom(gate, limits, clock.now())) yard.deps.recovered(gate.tenant, gate.endpointId);
+    else askForRoom(yard, gate);
+  });
+}
+
+/** The breaker has closed: what overflowed need not wait for its hour. */
+function recoverIfRoomy(yard: Yard, gate: Gate): void {
+  gate.overflow?.();
+  gate.overflow = null;
+  if (hasRoom(gate, yard.deps.limits, yard.deps.clock.now())) yard.deps.recovered(gate.tenant, gate.endpointId);
+  else askForRoom(yard, gate);
 }
 
 function parkOlder(yard: Yard, gate: Gate, sinceMs: number, why: ParkReason): void {

@@ -61,7 +61,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
     clock,
     deadLetters,
     retryQueue,
-    lookup,
+    directory,
     persist,
     perS,
     signal: signals.writing,

@@ -34,7 +34,9 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const outstanding = createOutstanding();
   const pipeline = createPipeline(deps, { sending: sending.signal, writing: writing.signal });
   const { recovery, persist } = pipeline;
+  const recoverAll = (): void => void persist("recover held", () => recovery.recoverAll(taking.signal));
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
+    if (announcement.kind === "some-were-lost") return recoverAll();
     void recovery.recover(announcement.tenant, announcement.endpointId);
     forgetIfRemoved(pipeline, announcement.tenant, announcement.endpointId);
   });
@@ -44,7 +46,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const loops = loopsOf(deps, pipeline, outstanding).map(({ name, run }) =>
     supervise(name, run, supervision, taking.signal),
   );
-  void persist("recover held", () => recovery.recoverAll(taking.signal));
+  recoverAll();
 
   return {
     outstanding: () => outstanding.count(),
@@ -92,9 +94,9 @@ function loopsOf({ drivers, limits, clock }: ProcessorDeps, pipeline: Pipeline, 
       deference,
     }),
   }));
-  const { gates, lookup, settle } = pipeline;
+  const { lookup, settle } = pipeline;
   const retryQueue = drivers.retryQueue;
-  const run = createRetryLoop({ ...shared, retryQueue, window: windowOf("retry"), gates, lookup, settle });
+  const run = createRetryLoop({ ...shared, retryQueue, window: windowOf("retry"), lookup, settle });
   return [...lanes, { name: "retries", run }];
 }
 

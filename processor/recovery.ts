@@ -4,10 +4,10 @@
  * delivery that the ledger recognises, and loses none.
  */
 import type { DeadLetter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
+import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
-import type { EndpointLookup } from "./endpoint-lookup.ts";
 import type { Persist } from "./persistence.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
@@ -20,7 +20,7 @@ const PAGE_BYTES = 4 * 1024 * 1024;
 export interface Recovery {
   /** Looks whether the endpoint is active and, if so, brings back what is held for it. Runs once at a time for each. */
   recover(tenant: string, endpointId: string): Promise<void>;
-  /** Does so for every endpoint that has something held; for a start after a crash. */
+  /** Does so for every endpoint that has something held: at the start, and after announcements may have been lost. */
   recoverAll(signal: AbortSignal): Promise<void>;
   /**
    * Resolves when none of these letters is between its return to the retry queue and its removal from the record. Wait
@@ -33,7 +33,7 @@ export interface RecoveryDeps {
   readonly clock: Clock;
   readonly deadLetters: DeadLetters;
   readonly retryQueue: RetryQueue;
-  readonly lookup: EndpointLookup;
+  readonly directory: Pick<Directory, "find">;
   readonly persist: Persist;
   readonly perS: number;
   /** Aborted at the end of a stop: no further page. */
@@ -132,8 +132,9 @@ async function move(
   }
 }
 
-async function isActive({ lookup }: RecoveryDeps, tenant: string, endpointId: string): Promise<boolean> {
-  const endpoint = await lookup.find(tenant, endpointId);
+/** By the directory itself: a memory that is behind would leave letters lying that nobody looks for again. */
+async function isActive({ directory }: RecoveryDeps, tenant: string, endpointId: string): Promise<boolean> {
+  const endpoint = await directory.find(tenant, endpointId);
   return endpoint?.status === "active";
 }
 

@@ -7,7 +7,6 @@ import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { RetryItem, RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Deference } from "./deference.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { EndpointGates } from "./endpoint-gate.ts";
 import type { EndpointLookup } from "./endpoint-lookup.ts";
 import type { LowGroups, Source } from "./low-groups.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -112,7 +111,6 @@ export function createRetryLoop(
   deps: SourceDeps & {
     retryQueue: RetryQueue;
     window: Window;
-    gates: Pick<EndpointGates, "unparked">;
     lookup: EndpointLookup;
     settle: Pick<Settle, "missed">;
   },
@@ -145,7 +143,6 @@ async function resume(deps: Parameters<typeof createRetryLoop>[0], item: RetryIt
   const { endpointId, generation, attempt, parks, members, group, cause } = item;
   assert(endpointId !== null, "only deliver-at items have no endpoint yet");
   const first = firstMember(item);
-  if (parks > 0) deps.gates.unparked(endpointId);
   const outgoing: Outgoing = {
     tenant: first.tenant,
     endpointId,

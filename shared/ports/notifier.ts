@@ -1,8 +1,10 @@
-/** At-most-once announcements between gateway and processor; a lost one costs time, never truth. */
+/** Announcements between gateway and processor. One that is lost costs time, never truth: whoever listens is told of it. */
 
 export type Announcement =
   /** An endpoint was created, changed or removed. */
-  { readonly kind: "directory-changed"; readonly tenant: string; readonly endpointId: string };
+  | { readonly kind: "directory-changed"; readonly tenant: string; readonly endpointId: string }
+  /** This process was cut off for a while: any endpoint may have changed meanwhile. Never published. */
+  | { readonly kind: "some-were-lost" };
 
 export interface Notifier {
   publish(announcement: Announcement): void;

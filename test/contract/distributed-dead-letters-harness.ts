@@ -37,6 +37,8 @@ export interface LettersHarness extends RedisHarness {
   /** Of all processes, in order. */
   readonly removed: readonly DeliveryKey[];
   readonly poisoned: readonly string[];
+  /** Whose held letters came late, `tenant endpoint`. */
+  readonly late: readonly string[];
   /** While it is set, the index takes nothing. */
   isIndexAway: boolean;
 }
@@ -46,6 +48,7 @@ interface World {
   isIndexAway: boolean;
   readonly removed: DeliveryKey[];
   readonly poisoned: string[];
+  readonly late: string[];
 }
 
 interface Living {
@@ -58,7 +61,7 @@ interface Living {
 /** The projector reads unless told: what it does must never show where the index was right already. */
 export function lettersOpener(options: { readonly shards?: number; readonly isProjected?: boolean } = {}) {
   return async (bounds: HarnessBounds = {}): Promise<LettersHarness> => {
-    const world: World = { broker: null, isIndexAway: false, removed: [], poisoned: [] };
+    const world: World = { broker: null, isIndexAway: false, removed: [], poisoned: [], late: [] };
     let living: Living | null = null;
     const open = openRedisHarness(
       async (process) => {
@@ -85,6 +88,7 @@ export function lettersOpener(options: { readonly shards?: number; readonly isPr
       processClock: { get: () => current().clock },
       removed: { value: world.removed },
       poisoned: { value: world.poisoned },
+      late: { value: world.late },
       isIndexAway: {
         get: () => world.isIndexAway,
         set(isAway: boolean) {
@@ -113,6 +117,7 @@ async function start(process: RedisProcess, world: World): Promise<Living> {
     clock,
     onPoison: ({ reason }) => Promise.resolve(void world.poisoned.push(reason)),
     onFault,
+    onLate: (tenant, endpointId) => void world.late.push(`${tenant} ${endpointId}`),
     onRemoved: (gone) => void world.removed.push(...gone),
     onExpired: recordExpired(ledger, clock),
   });

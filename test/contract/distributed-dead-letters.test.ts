@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { createLogDeadLetters } from "@posthaste/shared/drivers/log/dead-letters.ts";
 import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letter-index.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/redis-commands.ts";
+import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { LogRecord } from "@posthaste/shared/ports/partition-log.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleLetter, withCode } from "./harness.ts";
@@ -16,6 +17,13 @@ deadLettersContract("log and redis with 3 shards", async (bounds = {}) => {
   // The suite counts over all; each shard has its part.
   return lettersOpener({ shards: bytesMax === undefined ? 3 : 1 })(bounds);
 });
+
+/** Letters whose way into the index is tried for a while in vain. */
+async function appendInVain(harness: LettersHarness, letters: readonly DeadLetter[]): Promise<void> {
+  const appended = harness.letters.append(letters);
+  await harness.clock.advance(1000);
+  await appended;
+}
 
 /** Everything that the topic holds, read by a group of its own. */
 async function readRecord(harness: LettersHarness): Promise<LogRecord[]> {
@@ -33,7 +41,7 @@ async function readRecord(harness: LettersHarness): Promise<LogRecord[]> {
 test("a letter whose process died between record and index is projected by another", async () => {
   await using harness = await lettersOpener()();
   harness.isIndexAway = true;
-  await harness.letters.append([sampleLetter("dlv_a")]);
+  await appendInVain(harness, [sampleLetter("dlv_a")]);
   assert.equal(await harness.letters.find("dlv_a"), null);
   await harness.reopen();
   harness.isIndexAway = false;
@@ -44,7 +52,7 @@ test("a letter whose process died between record and index is projected by anoth
 test("while the index is away append() resolves, the fault is told, and the projector makes up for it", async () => {
   await using harness = await lettersOpener()();
   harness.isIndexAway = true;
-  await harness.letters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
+  await appendInVain(harness, [sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
   assert.ok(harness.faults.length > 0);
   await harness.clock.advance(5000);
   harness.isIndexAway = false;
@@ -174,6 +182,20 @@ test("what made room for a process that died at once is taken out of the record 
   );
 });
 
+test("a held letter that came into the index late has its endpoint looked at again", async () => {
+  await using harness = await lettersOpener()();
+  harness.isIndexAway = true;
+  await appendInVain(harness, [sampleLetter("dlv_held", { state: "paused" }), sampleLetter("dlv_dead")]);
+  await harness.clock.advance(5000);
+  assert.deepEqual(harness.late, []);
+  harness.isIndexAway = false;
+  await harness.clock.advance(60_000);
+  const inTime = { state: "paused", endpointId: "ep_other", atMs: harness.clock.now() } as const;
+  await harness.letters.append([sampleLetter("dlv_in_time", inTime)]);
+  await harness.clock.advance(60_000);
+  assert.deepEqual([...new Set(harness.late)], [`${TENANT} ${ENDPOINT_ID}`]);
+});
+
 test("two processes share the reading of one record, and a letter that either takes out is gone for both", async () => {
   await using harness = await lettersOpener()();
   const { commands, keys, clock } = harness;
@@ -185,6 +207,7 @@ test("two processes share the reading of one record, and a letter that either ta
     clock: harness.processClock,
     onPoison: () => Promise.reject(new Error("nothing is poison here")),
     onFault: assert.ifError,
+    onLate: () => undefined,
     onRemoved: () => undefined,
     onExpired: () => undefined,
   });
@@ -193,7 +216,7 @@ test("two processes share the reading of one record, and a letter that either ta
   await joined;
   const letters = Array.from({ length: 20 }, (_, index) => sampleLetter(`dlv_${index}`, { atMs: START_MS + index }));
   harness.isIndexAway = true;
-  await harness.letters.append(letters.slice(0, 10));
+  await appendInVain(harness, letters.slice(0, 10));
   harness.isIndexAway = false;
   await second.append(letters.slice(10));
   await clock.advance(60_000);
@@ -218,7 +241,7 @@ test("nothing is committed while the index is away, and all of it afterwards", a
     return depths.reduce((sum, { committed, end }) => sum + end - committed, 0);
   };
   harness.isIndexAway = true;
-  await harness.letters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b"), sampleLetter("dlv_c")]);
+  await appendInVain(harness, [sampleLetter("dlv_a"), sampleLetter("dlv_b"), sampleLetter("dlv_c")]);
   await harness.clock.advance(60_000);
   assert.equal(await lag(), 3);
   harness.isIndexAway = false;

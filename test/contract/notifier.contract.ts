@@ -7,12 +7,14 @@ import { TENANT } from "./harness.ts";
 
 const announcement = (endpointId: string): Announcement => ({ kind: "directory-changed", tenant: TENANT, endpointId });
 
+const nameOf = (heard: Announcement): string => (heard.kind === "directory-changed" ? heard.endpointId : heard.kind);
+
 export function notifierContract(name: string, open: OpenHarness): void {
   test(`${name} notifier: every listener hears every announcement once, in order`, async () => {
     await using harness = await open();
     const heard: string[] = [];
-    harness.drivers.notifier.subscribe(({ endpointId }) => void heard.push(`first ${endpointId}`));
-    harness.drivers.notifier.subscribe(({ endpointId }) => void heard.push(`second ${endpointId}`));
+    harness.drivers.notifier.subscribe((one) => void heard.push(`first ${nameOf(one)}`));
+    harness.drivers.notifier.subscribe((one) => void heard.push(`second ${nameOf(one)}`));
     harness.drivers.notifier.publish(announcement("ep_a"));
     harness.drivers.notifier.publish(announcement("ep_b"));
     await harness.clock.settle();
@@ -51,7 +53,7 @@ export function notifierContract(name: string, open: OpenHarness): void {
       thrown++;
       throw new Error("a listener's own fault");
     });
-    harness.drivers.notifier.subscribe(({ endpointId }) => void heard.push(endpointId));
+    harness.drivers.notifier.subscribe((one) => void heard.push(nameOf(one)));
     harness.drivers.notifier.publish(announcement("ep_a"));
     harness.drivers.notifier.publish(announcement("ep_b"));
     await harness.clock.settle();

@@ -1,5 +1,8 @@
 /** The contracts of the ports that Redis serves by itself, over a real one (REDIS_URL). */
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { createRedisClaims } from "@posthaste/shared/drivers/redis/claims.ts";
+import { createKeySpace } from "@posthaste/shared/drivers/redis/key-space.ts";
 import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
 import { createRedisRateLimiter } from "@posthaste/shared/drivers/redis/rate-limiter.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/redis-commands.ts";
@@ -68,3 +71,26 @@ function createClaimsBesideEmbeddedLedger({ commands, keys, others }: RedisProce
     },
   };
 }
+
+test("redis notifier: after each reconnection listeners hear that some announcements may have been lost", async () => {
+  let connected = (): void => undefined;
+  await using notifier = createRedisNotifier({
+    commands: {
+      publish: () => Promise.resolve(),
+      subscribe(_channel, _listener, told) {
+        connected = told;
+        return Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });
+      },
+    },
+    keys: createKeySpace({ shards: 1 }),
+    entropy: systemEntropy,
+    onFault: assert.ifError,
+  });
+  const heard: string[] = [];
+  notifier.subscribe(({ kind }) => void heard.push(kind));
+  connected();
+  assert.deepEqual(heard, []);
+  connected();
+  connected();
+  assert.deepEqual(heard, ["some-were-lost", "some-were-lost"]);
+});

@@ -4,6 +4,7 @@ import type { RedisDirectory } from "@posthaste/shared/drivers/redis/directory.t
 import { openRedisDirectory } from "@posthaste/shared/drivers/redis/directory.ts";
 import type { MemoryBounds } from "@posthaste/shared/drivers/redis/directory-memory.ts";
 import { MEMORY_BOUNDS } from "@posthaste/shared/drivers/redis/directory-memory.ts";
+import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
 import type { RedisCommands, RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/redis-commands.ts";
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Notifier } from "@posthaste/shared/ports/notifier.ts";
@@ -18,7 +19,7 @@ import { openRedisHarness } from "./redis-harness.ts";
 const sealer = createSealer(MASTER_KEY);
 
 async function openDrivers({ commands, keys, clock, bounds, onFault }: RedisProcess): Promise<RedisDrivers> {
-  const notifier = createNotifier({ onFault });
+  const notifier = createRedisNotifier({ commands, keys, entropy: systemEntropy, onFault });
   const directory = await openRedisDirectory({
     commands,
     keys,
@@ -29,7 +30,10 @@ async function openDrivers({ commands, keys, clock, bounds, onFault }: RedisProc
     endpointsMax: bounds.endpointsMax ?? 1000,
     onFault,
   });
-  const dispose = async (): Promise<void> => await directory[Symbol.asyncDispose]();
+  const dispose = async (): Promise<void> => {
+    await directory[Symbol.asyncDispose]();
+    await notifier[Symbol.asyncDispose]();
+  };
   return { directory, notifier, dispose };
 }
 
@@ -58,6 +62,7 @@ export interface DirectoryProcess extends AsyncDisposable {
 export async function openProcess(
   harness: RedisHarness,
   options: {
+    /** None of its own hears announcements over Redis. */
     readonly notifier?: Notifier;
     readonly memory?: MemoryBounds;
     readonly isSentTwice?: boolean;

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory-answers.ts";
 import { createNotifier } from "@posthaste/shared/drivers/memory/notifier.ts";
+import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
+import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { createTurns } from "@posthaste/shared/drivers/redis/directory-turns.ts";
 import { directoryContract } from "./directory.contract.ts";
 import { readAll, sampleEndpoint, START_MS, TENANT, withCode } from "./harness.ts";
@@ -41,12 +43,14 @@ test("endpoints() answers from memory without Redis while memory has the version
 
 test("an announced change is read in the background; its endpoints that stayed the same keep their object", async () => {
   await using harness = await openDirectoryHarness();
-  const notifier = createNotifier({ onFault: (error) => assert.ifError(error) });
-  await using first = await openProcess(harness, { notifier });
+  const { commands, keys } = harness;
+  await using notifier = createRedisNotifier({ commands, keys, entropy: systemEntropy, onFault: assert.ifError });
+  await using first = await openProcess(harness);
   await using second = await openProcess(harness, { notifier });
   await first.directory.create(sampleEndpoint("ep_a"));
   const before = await second.directory.endpoints(TENANT, 0);
   await first.directory.create(sampleEndpoint("ep_b"));
+  await harness.clock.settle();
   await second.quiet();
   const known = second.directory.endpoints(TENANT, 0);
   assert.ok(!(known instanceof Promise));

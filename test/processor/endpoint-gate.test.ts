@@ -311,12 +311,13 @@ test("past the backlog bound messages overflow instead of being parked", async (
   assert.deepEqual([yard.parked.length, yard.overflowed], [2, ["m2", "m3"]]);
 });
 
-test("a parked message that came back makes room in the backlog", async () => {
+test("a parked message makes room in the backlog when it is due, whichever process it comes back to", async () => {
   const yard = openYard({ limits: { backlogMax: 1 } });
   await openBreaker(yard);
   yard.submit(["m0"]);
-  yard.gates.unparked("ep1");
-  yard.gates.unparked("ep1");
+  await yard.clock.advance(11_000);
+  yard.submit(["probe"]);
+  await yard.end(answered(500));
   yard.submit(["m1", "m2"]);
   assert.deepEqual([yard.parked.length, yard.overflowed], [2, ["m2"]]);
 });
@@ -324,14 +325,38 @@ test("a parked message that came back makes room in the backlog", async () => {
 test("what overflowed is kept back while the breaker is open, and called for when half of the bound is free", async () => {
   const yard = openYard({ limits: { backlogMax: 4 } });
   await openBreaker(yard);
-  yard.submit(ids("m", 5));
+  yard.submit(ids("m", 5), "medium", endpointOf("ep1"), { parks: 1 });
   assert.equal(yard.gates.keepsBack("ep1"), true);
   await yard.clock.advance(10_000);
   yard.submit(["probe"]);
   await yard.end(answered(200));
   assert.deepEqual(yard.recovered, []);
-  for (let back = 0; back < 2; back++) yard.gates.unparked("ep1");
+  await yard.clock.advance(11_000);
   assert.deepEqual([yard.recovered, yard.gates.keepsBack("ep1")], [["ep1"], false]);
+});
+
+test("some of what overflowed is called for when nothing else of this process asks an endpoint that was down", async () => {
+  const yard = openYard({ limits: { backlogMax: 2 } });
+  await openBreaker(yard);
+  yard.submit(ids("m", 3));
+  assert.equal(yard.gates.keepsBack("ep1"), true);
+  await yard.clock.advance(9_000);
+  assert.deepEqual(yard.recovered, []);
+  await yard.clock.advance(3_000);
+  assert.deepEqual(yard.recovered, ["ep1"]);
+});
+
+test("whoever waits for the endpoint's own rate limit comes back at the rate of that limit, and no later each time", async () => {
+  const limited = { ...endpointOf("ep1"), rateLimit: { limit: 2, windowMs: 1000 } };
+  const yard = openYard();
+  yard.submit(ids("m", 42), "medium", limited, { parks: 9 });
+  await yard.clock.advance(1500);
+  const delays = yard.parked.map(({ afterMs }) => afterMs);
+  assert.ok(delays.length >= 36 && Math.max(...delays) <= 24_000, String(delays));
+  assert.ok(
+    delays.every((ms, index) => index === 0 || ms - (delays[index - 1] ?? 0) >= 499),
+    String(delays),
+  );
 });
 
 test("what overflowed for an endpoint that is well, or unknown, need not be kept back", () => {

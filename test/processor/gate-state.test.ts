@@ -39,8 +39,8 @@ test("an open breaker is kept until its probe is due, and forgotten then", () =>
 
 const busy: readonly (readonly [string, (gate: Gate) => void])[] = [
   ["an attempt in flight", (gate) => gate.pace.begin(0)],
-  ["something parked", (gate) => void (gate.parked = 1)],
-  ["an overflow to call back", (gate) => void (gate.hasOverflowed = true)],
+  ["something parked", (gate) => gate.parked.add(100_000)],
+  ["an overflow to call back", (gate) => void (gate.overflow = () => undefined)],
   ["a quiet time", (gate) => void (gate.quietUntilMs = 100_000)],
 ];
 for (const [what, prepare] of busy) {
@@ -55,7 +55,7 @@ test("behind many gates that must stay, idle ones are found, a few looked at for
   let count = 0;
   const gates = fill((gate) => {
     count += 1;
-    if (count <= GATES_MAX / 2) gate.parked = 1;
+    if (count <= GATES_MAX / 2) gate.parked.add(100_000);
   });
   gateFor(gates, "first");
   assert.equal(gates.size, GATES_MAX + 1);

@@ -136,7 +136,7 @@ test("between two pages others get their turn, in a recovery and in the look at 
       remove: async (removed: readonly string[]) => void letters.splice(0, removed.length),
     },
     retryQueue: { schedule: async () => void log.push("write") },
-    lookup: { find: () => endpointOf("ep1", { status: log.length < 3 ? "paused" : "active" }) },
+    directory: { find: async () => endpointOf("ep1", { status: log.length < 3 ? "paused" : "active" }) },
     persist: async (_what: string, write: () => Promise<void>) => (await write(), true),
     perS: 100,
     signal: new AbortController().signal,

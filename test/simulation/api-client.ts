@@ -1,8 +1,14 @@
 /** The way of publishers and owners to whichever process answers now; an answer may never come. */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Chance } from "./chance.ts";
-import type { SimulatedProcess } from "./simulated-process.ts";
 import type { Trace } from "./trace.ts";
+
+/** A process that answers requests. */
+export interface Door {
+  fetch(request: Request): Promise<Response>;
+  readonly isAlive: () => boolean;
+  onEnd(listener: () => void): void;
+}
 
 export interface ApiRequest {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
@@ -35,7 +41,7 @@ export function createApiClient(options: {
   readonly chance: Chance;
   readonly trace: Trace;
   readonly apiKey: string;
-  readonly door: () => SimulatedProcess | null;
+  readonly door: () => Door | null;
   readonly isReplyLost: () => boolean;
 }): ApiClient {
   const { clock, chance, trace, door } = options;

@@ -37,7 +37,12 @@ export function wasQuiet(history: History, fromMs: number, toMs: number): boolea
   return !history.downs.some(isBad) && !hadDiskTrouble(history, fromMs, toMs);
 }
 
-export function noteMoved({ movedAtMs }: History, endpointId: string, eventId: string, atMs: number): void {
+export function noteMoved(
+  { movedAtMs }: Pick<History, "movedAtMs">,
+  endpointId: string,
+  eventId: string,
+  atMs: number,
+): void {
   const name = `${endpointId} ${eventId}`;
   movedAtMs.set(name, [...(movedAtMs.get(name) ?? []), atMs]);
 }

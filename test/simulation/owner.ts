@@ -3,7 +3,7 @@ import type { Done, Model, Slot } from "./model.ts";
 import type { Actor } from "./publisher.ts";
 import type { OwnerOp, Scenario } from "./scenario.ts";
 
-export function startOwners(actor: Actor, scenario: Scenario): void {
+export function startOwners(actor: Actor, scenario: Pick<Scenario, "replaysAtMs">): void {
   for (const slot of actor.model.slots) {
     actor.clock.timer(slot.createAtMs, () => void own(actor, slot));
   }

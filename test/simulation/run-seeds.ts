@@ -1,6 +1,10 @@
-/** `bun test/simulation/run-seeds.ts --seeds 1000 [--from N]`: many worlds; `SEED=n` alone replays one with its whole trace. */
+/**
+ * `bun test/simulation/run-seeds.ts --seeds 1000 [--from N] [--fleet]`: many worlds, of one process on its disk or of a
+ * fleet on Redis and a log; `SEED=n` alone replays one with its whole trace.
+ */
 import { parseArgs } from "node:util";
 import type { WorldResult } from "./world.ts";
+import { runFleet } from "./fleet/fleet-world.ts";
 import { runWorld } from "./world.ts";
 
 const { values } = parseArgs({
@@ -8,8 +12,11 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     keep: { type: "string", default: "1" },
+    fleet: { type: "boolean", default: false },
   },
 });
+
+const run = values.fleet ? runFleet : runWorld;
 
 function report({ seed, breaches, tail }: WorldResult): void {
   console.log(tail.join("\n"));
@@ -18,7 +25,7 @@ function report({ seed, breaches, tail }: WorldResult): void {
 }
 
 async function replay(seed: number): Promise<boolean> {
-  const result = await runWorld(seed, { linesKept: 1_000_000 });
+  const result = await run(seed, { linesKept: 1_000_000 });
   report(result);
   console.log(
     `${result.steps} steps, ${result.events} events, ${result.attempts} attempts, ${result.processes} processes, ${result.hash}`,
@@ -31,7 +38,7 @@ async function runMany(from: number, count: number, failuresKept: number): Promi
   const failures: WorldResult[] = [];
   const sum = { steps: 0, events: 0, attempts: 0, processes: 0 };
   for (let seed = from; seed < from + count && failures.length < failuresKept; seed++) {
-    const result = await runWorld(seed);
+    const result = await run(seed);
     for (const name of ["steps", "events", "attempts", "processes"] as const) sum[name] += result[name];
     if (result.breaches.length > 0) {
       failures.push(result);

@@ -35,6 +35,9 @@ const TIMEOUT_MS = 15_000;
 /** From the 410 until the endpoint is disabled, durably. */
 const DISABLED_WITHIN_MS = 100;
 
+/** What is known of a world whatever its processes are made of. */
+export type Scene = Pick<Witness, "trace" | "model" | "chains" | "limits" | "network">;
+
 export function createSendInvariants(witness: Witness): (send: Send, slot: Slot | null) => void {
   const bodyById = new Map<string, string>();
   return (send, slot) => {
@@ -56,7 +59,7 @@ export function createSendInvariants(witness: Witness): (send: Send, slot: Slot 
 }
 
 /** (2) Only what was asked for, for this tenant and subscription, under one id for one wish. */
-function publishedOf({ trace, model }: Witness, send: Send, slot: Slot, member: Member): Published | null {
+export function publishedOf({ trace, model }: Scene, send: Send, slot: Slot, member: Member): Published | null {
   const { eventId, n, type } = member;
   const published = model.published.find((each) => each.n === n);
   const breach = (detail: string): null => {
@@ -75,8 +78,8 @@ function publishedOf({ trace, model }: Witness, send: Send, slot: Slot, member: 
 }
 
 /** (2) One id, one body, wherever and however often it goes; the attempt's own time. */
-function checkBytes(
-  { trace }: Witness,
+export function checkBytes(
+  { trace }: Scene,
   send: Send,
   slot: Slot,
   members: readonly Member[],
@@ -101,30 +104,31 @@ function checkBytes(
 
 /** (2) By each secret in force: whoever holds only the old one, or only the new one, can verify. */
 function checkSignature(witness: Witness, send: Send, slot: Slot): void {
-  const isSignedBy = (secret: string): boolean => {
-    const parsed = parseSecret(secret);
-    const verified = verifyMessage({
-      id: headerOf(send, "webhook-id"),
-      timestamp: headerOf(send, "webhook-timestamp"),
-      signature: headerOf(send, "webhook-signature"),
-      body: send.body,
-      keys: parsed.kind === "ok" ? [parsed.key] : [],
-      hasher: testHasher,
-      nowS: Math.floor(send.sentAtMs / 1000),
-      toleranceS: 5,
-    });
-    return verified.kind === "verified";
-  };
   const secrets = storedEndpoint(witness, send, slot)?.secrets ?? [];
   const inForce = secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > send.sentAtMs);
-  if (inForce.length === 0 || !inForce.every(({ secret }) => isSignedBy(secret))) {
+  if (inForce.length === 0 || !inForce.every(({ secret }) => isSignedBy(send, secret))) {
     witness.trace.breach("signature", `#${send.index}: not by each of ${inForce.length} secrets in force`);
   }
   // The newest that the owner has, unless one was made that it never heard of.
   const newest = slot.secrets.at(-1);
-  if (!slot.hasUnknownSecret && newest !== undefined && !isSignedBy(newest)) {
+  if (!slot.hasUnknownSecret && newest !== undefined && !isSignedBy(send, newest)) {
     witness.trace.breach("signature", `#${send.index}: not by the newest secret its owner has`);
   }
+}
+
+export function isSignedBy(send: Send, secret: string): boolean {
+  const parsed = parseSecret(secret);
+  const verified = verifyMessage({
+    id: headerOf(send, "webhook-id"),
+    timestamp: headerOf(send, "webhook-timestamp"),
+    signature: headerOf(send, "webhook-signature"),
+    body: send.body,
+    keys: parsed.kind === "ok" ? [parsed.key] : [],
+    hasher: testHasher,
+    nowS: Math.floor(send.sentAtMs / 1000),
+    toleranceS: 5,
+  });
+  return verified.kind === "verified";
 }
 
 /** (3) Not to an endpoint that is deleted, paused or disabled: by its owner's word, and by our own record. */
@@ -153,7 +157,7 @@ function storedEndpoint({ processOf }: Witness, send: Send, slot: Slot): Endpoin
 }
 
 /** (9) Attempts in flight: in all, by lane, by endpoint. */
-function checkBounds(witness: Witness, send: Send, slot: Slot, members: readonly Member[]): void {
+export function checkBounds(witness: Scene, send: Send, slot: Slot, members: readonly Member[]): void {
   const { limits, trace } = witness;
   const own = [...witness.network().inFlight()].filter(({ processIndex }) => processIndex === send.processIndex);
   const laneOf = (each: Send): Lane => {
@@ -208,7 +212,7 @@ function wasBrokenOff({ heard }: Send): boolean {
 }
 
 /** Epoch ms of the first moment this attempt may be made; null when nothing led to it. */
-function earliestOf({ slot, published }: Chain, prior: readonly Send[], attempt: number): number | null {
+export function earliestOf({ slot, published }: Chain, prior: readonly Send[], attempt: number): number | null {
   const policy = slot.retry ?? DEFAULT_RETRY_POLICY;
   if (attempt === 1) return published.issuedAtMs + (waitBeforeMs(policy, 1, 0) ?? 0);
   const waitMs = waitBeforeMs(policy, attempt, 0);

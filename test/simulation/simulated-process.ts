@@ -55,6 +55,8 @@ export interface ProcessParts {
   readonly fateOfCommit: () => CommitFate;
 }
 
+type TracedParts = Pick<ProcessParts, "trace" | "index" | "clock"> & { readonly history: Pick<History, "movedAtMs"> };
+
 export function startProcess(parts: ProcessParts): SimulatedProcess {
   const { index, clock, trace } = parts;
   const listeners: (() => void)[] = [];
@@ -140,7 +142,7 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
 }
 
 /** Writes the product's own events into the trace; what speaks of a bug is a breach. */
-function tracingTelemetry({ trace, index, history, clock }: ProcessParts, isAlive: () => boolean): Telemetry {
+export function tracingTelemetry({ trace, index, history, clock }: TracedParts, isAlive: () => boolean): Telemetry {
   const mark = `p${index}`;
   return {
     ...silentTelemetry,
@@ -181,7 +183,7 @@ function tracingTelemetry({ trace, index, history, clock }: ProcessParts, isAliv
 }
 
 /** The store may be out of order for a while; everything else that ends a loop is a bug. */
-function isExpected(error: unknown): boolean {
+export function isExpected(error: unknown): boolean {
   if (error instanceof DeadProcess) return true;
   return (
     error instanceof Error && "code" in error && (error.code === "store-unavailable" || error.code === "overloaded")

@@ -4,11 +4,9 @@
  * order of things depends on the seed alone.
  */
 import { DatabaseSync } from "node:sqlite";
-import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
-import { testHasher } from "../support/ambient.ts";
 import type { Chance } from "./chance.ts";
 import type { Model } from "./model.ts";
 import type { Scenario } from "./scenario.ts";
@@ -17,8 +15,10 @@ import type { SimulatedProcess } from "./simulated-process.ts";
 import type { Trace } from "./trace.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 import type { CommitFate } from "./virtual-database.ts";
-import type { Send, VirtualNetwork } from "./virtual-network.ts";
+import type { VirtualNetwork } from "./virtual-network.ts";
+import type { Stepper } from "./stepper.ts";
 import { createApiClient } from "./api-client.ts";
+import { addSlots, API_KEY, noteGone, operatorKey } from "./cast.ts";
 import { createChains } from "./chains.ts";
 import { createChance } from "./chance.ts";
 import { checkEnd, RETENTION_MS_MIN } from "./end-invariants.ts";
@@ -26,13 +26,13 @@ import { createHistory } from "./history.ts";
 import { slotOf } from "./model.ts";
 import { heal, startOwners } from "./owner.ts";
 import { startPublisher } from "./publisher.ts";
-import { createReceiver } from "./receivers.ts";
 import { drawScenario } from "./scenario.ts";
 import { createSendInvariants } from "./send-invariants.ts";
 import { startProcess } from "./simulated-process.ts";
+import { createStepper, watchRejections } from "./stepper.ts";
 import { createTrace } from "./trace.ts";
 import { createVirtualClock } from "./virtual-clock.ts";
-import { createDisk, DeadProcess } from "./virtual-database.ts";
+import { createDisk } from "./virtual-database.ts";
 import { createVirtualNetwork } from "./virtual-network.ts";
 
 export interface WorldResult {
@@ -52,7 +52,6 @@ const STEPS_MAX = 300_000;
 const CALM_MS_MAX = 30 * 24 * 3600 * 1000;
 /** No timer within this: the moment to look whether anything is left to do. */
 const LULL_MS = 1000;
-const API_KEY = "simulated-operator-key-000000";
 const TAIL_LINES = 80;
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 
@@ -66,8 +65,9 @@ interface World {
   readonly network: VirtualNetwork;
   readonly processes: SimulatedProcess[];
   readonly disk: ReturnType<typeof createDisk>;
+  readonly startMs: number;
   isCalm: boolean;
-  stepCount: number;
+  readonly stepper: Stepper;
   commitCount: number;
 }
 
@@ -90,7 +90,7 @@ export async function runWorld(seed: number, options: { readonly linesKept?: num
     breaches: trace.breaches(),
     tail: trace.tail(),
     hash: trace.hash(),
-    steps: world.stepCount,
+    steps: world.stepper.count(),
     events: model.published.length,
     attempts: network.sends().length,
     processes: processes.length,
@@ -146,49 +146,18 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     processes,
     disk,
     isCalm: false,
-    stepCount: 0,
+    stepper: createStepper(clock, STEPS_MAX),
+    startMs: START_MS,
     commitCount: 0,
   };
   addSlots(world);
   return world;
 }
 
-function addSlots(world: World): void {
-  const { scenario, model, chance, trace } = world;
-  scenario.slots.forEach((plan, index) => {
-    const receiver = createReceiver({
-      host: `r${index}.example`,
-      chance: chance.fork(),
-      kinds: scenario.faultKinds,
-      isHealthy: plan.isHealthy,
-      startMs: START_MS,
-      stormMs: scenario.stormMs,
-      isCalm: () => world.isCalm,
-    });
-    const url = `https://${receiver.host}/hooks`;
-    const empty = {
-      id: null,
-      storedId: null,
-      createdAtMs: null,
-      secrets: [],
-      hasUnknownSecret: false,
-      done: [],
-      goneAtMs: null,
-    };
-    model.slots.push({ ...plan, index, url, receiver, ...empty });
-    trace.note(`receiver ${receiver.describe()}; ${JSON.stringify(plan)}`);
-  });
-}
-
-function noteGone(model: Model, { url, heard }: Send): void {
-  const slot = slotOf(model, url);
-  if (slot !== null && heard?.result.kind === "answered" && heard.result.status === 410) slot.goneAtMs = heard.atMs;
-}
-
 async function live(world: World): Promise<void> {
   const { clock, chance, trace, scenario, model } = world;
   const first = startNext(world);
-  await settled(world, first.drivers.keyRing.save(operatorKey()));
+  await world.stepper.settled(first.drivers.keyRing.save(operatorKey(START_MS)));
   const door = (): SimulatedProcess | null =>
     world.processes.findLast((each) => each.isAlive() && each.isAccepting()) ?? null;
   const isReplyLost = (): boolean => !world.isCalm && chance.isTrue(scenario.lostReplyRate);
@@ -198,17 +167,17 @@ async function live(world: World): Promise<void> {
   startOwners(actor, scenario);
   planEnds(world);
   const untilMs = START_MS + scenario.stormMs;
-  await runUntil(world, () => (clock.nextDueAtMs() ?? Infinity) > untilMs);
+  await world.stepper.runUntil(() => (clock.nextDueAtMs() ?? Infinity) > untilMs);
   world.isCalm = true;
   trace.note("calm");
-  await runUntil(world, () => client.openCount() === 0 && door() !== null);
-  if (scenario.isHealing) await settled(world, heal(actor));
+  await world.stepper.runUntil(() => client.openCount() === 0 && door() !== null);
+  if (scenario.isHealing) await world.stepper.settled(heal(actor));
   await runUntilQuiet(world, door);
   assert(world.commitCount > 0, "the virtual disk sees the commits");
   const last = door();
   if (last === null) return trace.breach("idle", "no process lives at the end");
-  await settled(world, checkEnd(world.witness, last, clock.now()));
-  await settled(world, last.stop());
+  await world.stepper.settled(checkEnd(world.witness, last, clock.now()));
+  await world.stepper.settled(last.stop());
   if (last.end() === null) trace.breach("idle", "the last process did not stop");
 }
 
@@ -220,13 +189,13 @@ async function runUntilQuiet(world: World, door: () => SimulatedProcess | null):
     const nextMs = clock.nextDueAtMs();
     const isLull = nextMs === null || nextMs - clock.now() >= LULL_MS;
     if (isLull && (await isQuiet(world, door()))) return;
-    if (nextMs === null || nextMs > endMs || world.stepCount >= STEPS_MAX) {
+    if (nextMs === null || nextMs > endMs || world.stepper.count() >= STEPS_MAX) {
       return trace.breach(
         "idle",
-        `not quiet after ${world.stepCount} steps and ${Math.round((clock.now() - endMs + CALM_MS_MAX) / 1000)} s of calm`,
+        `not quiet after ${world.stepper.count()} steps and ${Math.round((clock.now() - endMs + CALM_MS_MAX) / 1000)} s of calm`,
       );
     }
-    await step(world);
+    await world.stepper.step();
   }
 }
 
@@ -238,39 +207,6 @@ async function isQuiet(world: World, last: SimulatedProcess | null): Promise<boo
   const { lanes, retryQueue } = last.drivers;
   const depths = [...(await Promise.all(LANES.map((lane) => lanes.depth(lane)))), await retryQueue.depth()];
   return depths.every(({ count }) => count === 0);
-}
-
-async function runUntil(world: World, isReached: () => boolean): Promise<void> {
-  while (!isReached()) {
-    if (world.stepCount >= STEPS_MAX) throw new Error("too many steps");
-    if (!(await step(world))) throw new Error("nothing waits, and the world is not where it should be");
-  }
-}
-
-/** The promise's outcome, with the world going on while it waits. */
-async function settled<Value>(world: World, work: Promise<Value>): Promise<Value> {
-  let isOver = false;
-  const watched = work.finally(() => void (isOver = true));
-  watched.catch(() => undefined);
-  await yieldOnce();
-  await runUntil(world, () => isOver);
-  return await watched;
-}
-
-async function step(world: World): Promise<boolean> {
-  world.stepCount++;
-  try {
-    if (!world.clock.step()) return false;
-  } catch (error) {
-    if (!(error instanceof DeadProcess)) throw error;
-  }
-  await yieldOnce();
-  return true;
-}
-
-/** One turn of the real event loop: every promise at hand is settled before it comes. */
-function yieldOnce(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 function startNext(world: World): SimulatedProcess {
@@ -329,37 +265,4 @@ function planEnds({ clock, scenario, processes, witness, isCalm }: World): void 
       void process.stop();
     });
   }
-}
-
-function operatorKey() {
-  return {
-    id: "key_00000000000000000000000000",
-    hash: hashApiKey(API_KEY, testHasher),
-    hint: "simulate…",
-    name: "simulation",
-    tenant: null,
-    scopes: ["publish", "manage", "read"],
-    rateLimit: null,
-    createdAtMs: START_MS,
-    expiresAtMs: null,
-    revokedAtMs: null,
-  } as const;
-}
-
-/** A rejection nobody hears is a bug, unless it comes from the dead. */
-function watchRejections(trace: Trace): () => void {
-  const hear = (reason: unknown): void => {
-    if (!isOfTheDead(reason))
-      trace.breach(
-        "no crash inside",
-        `unhandled: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`,
-      );
-  };
-  process.on("unhandledRejection", hear);
-  return () => void process.off("unhandledRejection", hear);
-}
-
-function isOfTheDead(reason: unknown): boolean {
-  if (reason instanceof DeadProcess) return true;
-  return reason instanceof Error && reason.cause !== undefined && isOfTheDead(reason.cause);
 }

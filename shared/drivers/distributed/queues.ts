@@ -103,6 +103,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       clock,
       onPoison,
       onFault,
+      onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),
       onRemoved: (keys) => void stores.ledger.release(keys).catch(onFault),
       onExpired: (letters, reason) =>
         stores.ledger.record(letters.map((letter) => expired(letter, reason, clock.now()))),

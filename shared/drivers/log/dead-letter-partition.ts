@@ -26,8 +26,8 @@ export interface LetterPartition {
 export interface LetterPartitionDeps {
   readonly assigned: AssignedPartition;
   readonly clock: Clock;
-  /** Takes records into the index; may be called again with the same. */
-  readonly apply: (batch: readonly LogRecord[]) => Promise<void>;
+  /** Takes records into the index; called again, as a repeat, with the same ones or more after it failed. */
+  readonly apply: (batch: readonly LogRecord[], isRepeat: boolean) => Promise<void>;
   /** Must not throw. */
   readonly onFault: (error: unknown) => void;
   /** Aborted: nothing new is begun. */
@@ -56,11 +56,11 @@ export function createLetterPartition(deps: LetterPartitionDeps): LetterPartitio
     }
   }
 
-  async function step(): Promise<void> {
+  async function step(isRepeat: boolean): Promise<void> {
     const batch = waiting.slice(0, BATCH_MAX);
     const last = batch.at(-1);
     if (last !== undefined) {
-      await deps.apply(batch);
+      await deps.apply(batch, isRepeat);
       if (isOver()) return;
       waiting.splice(0, batch.length);
       bytes -= bytesOf(batch);
@@ -76,7 +76,7 @@ export function createLetterPartition(deps: LetterPartitionDeps): LetterPartitio
     let waitMs = AGAIN_MS;
     while (!isOver() && (waiting.length > 0 || uncommitted !== null)) {
       try {
-        await step();
+        await step(waitMs > AGAIN_MS);
         waitMs = AGAIN_MS;
       } catch (error) {
         onFault(error);

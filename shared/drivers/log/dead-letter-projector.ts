@@ -3,7 +3,9 @@
  * records are put again.
  */
 import type { DeliveryKey } from "../../domain/delivery.ts";
+import { HELD_STATES } from "../../domain/delivery.ts";
 import type { Clock } from "../../lib/ambient.ts";
+import type { DeadLetter } from "../../ports/dead-letters.ts";
 import type { DeadLetterIndex, DroppedLetter, IndexedLetter, LetterDrop } from "../../ports/dead-letter-index.ts";
 import type { LogListener, LogPosition, LogRecord } from "../../ports/partition-log.ts";
 import type { LetterPartition } from "./dead-letter-partition.ts";
@@ -27,14 +29,27 @@ export interface LetterProjectorDeps {
   readonly onRemoved: (keys: readonly DeliveryKey[]) => void;
   /** Letters that had to make room. */
   readonly bury: (dropped: readonly DroppedLetter[]) => Promise<void>;
+  /**
+   * Letters that are held for their endpoint came into the index late: whoever looked for them when the endpoint was
+   * active again may not have found them. Must not throw.
+   */
+  readonly onLate: (held: readonly DeadLetter[]) => void;
 }
+
+/** Who buries a letter puts it into the index himself, and gives up after less than this (`dead-letters.ts`). */
+const LATE_MS = 1000;
 
 export function createLetterProjector(deps: LetterProjectorDeps): LetterProjector {
   const { clock, onFault } = deps;
   const closing = new AbortController();
   const { signal } = closing;
   const partitions = new Map<string, LetterPartition>();
-  const apply = (batch: readonly LogRecord[]): Promise<void> => applyBatch(deps, batch);
+  const apply = async (batch: readonly LogRecord[], isRepeat: boolean): Promise<void> => {
+    const letters = await applyBatch(deps, batch);
+    const late = letters.filter(({ atMs }) => isRepeat || clock.now() - atMs > LATE_MS);
+    const held = late.filter(({ state }) => HELD_STATES.some((each) => each === state));
+    if (held.length > 0) deps.onLate(held);
+  };
 
   return {
     listener: {
@@ -60,11 +75,15 @@ function placeOf({ topic, partition }: LogPosition): string {
   return `${topic}/${partition}`;
 }
 
-/** In order, as a tombstone takes out what stands before it: runs of letters and runs of tombstones go together. */
+/**
+ * In order, as a tombstone takes out what stands before it: runs of letters and runs of tombstones go together. Returns
+ * the letters.
+ */
 async function applyBatch(
   { index, onPoison, onRemoved, bury }: LetterProjectorDeps,
   batch: readonly LogRecord[],
-): Promise<void> {
+): Promise<readonly DeadLetter[]> {
+  const all: DeadLetter[] = [];
   let letters: IndexedLetter[] = [];
   let drops: LetterDrop[] = [];
   const putAll = async (): Promise<void> => {
@@ -82,6 +101,7 @@ async function applyBatch(
     if (parsed.kind === "letter") {
       await dropAll();
       letters.push(parsed.indexed);
+      all.push(parsed.indexed.letter);
     } else if (parsed.kind === "tombstone") {
       await putAll();
       drops.push(parsed.drop);
@@ -91,4 +111,5 @@ async function applyBatch(
   }
   await putAll();
   await dropAll();
+  return all;
 }

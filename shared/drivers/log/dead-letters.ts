@@ -5,7 +5,7 @@
  */
 import type { DeliveryKey } from "../../domain/delivery.ts";
 import type { Clock } from "../../lib/ambient.ts";
-import type { DeadLetters } from "../../ports/dead-letters.ts";
+import type { DeadLetter, DeadLetters } from "../../ports/dead-letters.ts";
 import type { DeadLetterIndex, DroppedLetter, LetterDrop } from "../../ports/dead-letter-index.ts";
 import type { LogReader, PartitionLog } from "../../ports/partition-log.ts";
 import { letterRecord, revisionOf, tombstoneRecord } from "./dead-letter-record.ts";
@@ -26,7 +26,12 @@ export interface LogDeadLettersOptions {
   readonly onRemoved: (keys: readonly DeliveryKey[]) => void;
   /** Letters that had to make room, with the reason. Must not throw. */
   readonly onExpired: (letters: readonly DroppedLetter[], reason: string) => void;
+  /** An endpoint for which something held came into the index late: look again whether it is active. Must not throw. */
+  readonly onLate: (tenant: string, endpointId: string) => void;
 }
+
+/** Between the tries of an append to put its letters into the index. Without a Redis they cost less than a second. */
+const PUT_AGAIN_MS = [50, 250, 500] as const;
 
 export interface LogDeadLetters extends DeadLetters, AsyncDisposable {
   /** Joins the group; before it nothing is projected. May be called again after it failed. Throws what the log throws. */
@@ -46,7 +51,12 @@ export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLet
     // Until this, the index names them again: a crash before it repeats the lines above.
     await index.drop(dropped.map(({ id, revision }) => ({ id, revision, place: null })));
   };
-  const projector = createLetterProjector({ ...options, bury });
+  const onLate = (held: readonly DeadLetter[]): void => {
+    const owners = new Map(held.map(({ tenant, endpointId }) => [`${tenant} ${endpointId}`, { tenant, endpointId }]));
+    for (const { tenant, endpointId } of owners.values()) options.onLate(tenant, endpointId);
+  };
+  const projector = createLetterProjector({ ...options, bury, onLate });
+  const closing = new AbortController();
   let joining: Promise<LogReader> | null = null;
   let reader: LogReader | null = null;
 
@@ -54,11 +64,15 @@ export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLet
     async append(letters) {
       if (letters.length === 0) return;
       await producer.append(letters.map((letter) => letterRecord(letter, topic, clock.now())));
-      try {
-        await bury(await index.put(letters.map((letter) => ({ letter, revision: revisionOf(letter), place: null }))));
-      } catch (error) {
-        // It is in the record: the projector makes up for it.
-        onFault(error);
+      const indexed = letters.map((letter) => ({ letter, revision: revisionOf(letter), place: null }));
+      for (const waitMs of [...PUT_AGAIN_MS, null]) {
+        try {
+          return await bury(await index.put(indexed));
+        } catch (error) {
+          // It is in the record: in the end the projector makes up for it.
+          if (waitMs === null || closing.signal.aborted) return onFault(error);
+          await clock.sleep(waitMs, closing.signal).catch(() => undefined);
+        }
       }
     },
     find: (id) => index.find(id),
@@ -78,6 +92,7 @@ export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLet
     },
     health: () => (reader === null ? "The record of dead letters is not read yet." : reader.health()),
     async [Symbol.asyncDispose]() {
+      closing.abort();
       await projector.close();
       await (reader ?? (await joining?.catch(() => null)))?.[Symbol.asyncDispose]();
       await producer[Symbol.asyncDispose]();

@@ -8,6 +8,7 @@ import { directoryRepair } from "./directory-repair-script.ts";
 import { listOf, numberOf, pairsOf, textOf, textOrNull } from "./directory-reply.ts";
 import * as scripts from "./directory-scripts.ts";
 import type { KeySpace } from "./key-space.ts";
+import { announcementChannel, announcementMessage } from "./notifier.ts";
 import type { RedisCommands } from "./redis-commands.ts";
 
 /** Marker and version that a process goes by: a write is refused as `lost` when Redis shows others, or older. */
@@ -56,6 +57,10 @@ const ENDPOINTS: OrderedList = {
 export function createDirectoryStore(options: { readonly commands: RedisCommands; readonly keys: KeySpace }) {
   const { commands, keys } = options;
   const keysOf = createDirectoryKeys(keys);
+  const news = (tenant: string, endpointId: string): string[] => [
+    announcementChannel(keys),
+    announcementMessage({ kind: "directory-changed", tenant, endpointId }),
+  ];
   return {
     async open(shard: number, fresh: string): Promise<string> {
       return textOf(await commands.run(scripts.directoryOpen, [keysOf.marker(shard)], [fresh]));
@@ -82,16 +87,16 @@ export function createDirectoryStore(options: { readonly commands: RedisCommands
     async create(seen: Seen, endpoint: Endpoint, text: string, endpointsMax: number): Promise<string> {
       const { id, tenant, createdAtMs } = endpoint;
       const args = [seen.marker, seen.version, id, sortableTime(createdAtMs), text, tenant, endpointsMax];
-      return textOf(await commands.run(scripts.directoryCreate, keysOf.all(tenant), args));
+      return textOf(await commands.run(scripts.directoryCreate, keysOf.all(tenant), [...args, ...news(tenant, id)]));
     },
     /** `stored` as it was read; `text` takes the place of what follows its place. */
     async update(seen: Seen, tenant: string, id: string, stored: string, text: string): Promise<string> {
       const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
       const args = [seen.marker, seen.version, id, stored, placeOf(stored) + text];
-      return textOf(await commands.run(scripts.directoryUpdate, touched, args));
+      return textOf(await commands.run(scripts.directoryUpdate, touched, [...args, ...news(tenant, id)]));
     },
     async remove(seen: Seen, tenant: string, id: string): Promise<string> {
-      const args = [seen.marker, seen.version, id, tenant];
+      const args = [seen.marker, seen.version, id, tenant, ...news(tenant, id)];
       return textOf(await commands.run(scripts.directoryRemove, keysOf.all(tenant), args));
     },
     /** Writes memory back unless that was done already; the marker that holds afterwards. */

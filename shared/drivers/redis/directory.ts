@@ -33,8 +33,8 @@ export interface RedisDirectoryOptions {
   readonly commands: RedisCommands;
   readonly keys: KeySpace;
   readonly sealer: Sealer;
-  /** Its announcements are listened to until the directory is disposed. */
-  readonly notifier: Notifier;
+  /** Each write is announced over Redis; this is where all processes hear of it, until the directory is disposed. */
+  readonly notifier: Pick<Notifier, "subscribe">;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly endpointsMax?: number;
@@ -54,7 +54,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
   const reader = await openDirectoryReader({ ...options, store, memory, onMarkerMade: losses.tellMarker });
   const answers = createDirectoryAnswers({ reader, memory, clock, onFault, onMissing: losses.tellTenant });
   const versions = createVersions({ store, reader, onNewer: (tenant) => answers.hold(tenant, true) });
-  const write = createWrite(reader, answers, notifier);
+  const write = createWrite(reader, answers);
   const listening = await losses.listen({
     marker(marker) {
       if (!reader.isKnownMarker(marker)) reader.loadAll();
@@ -62,10 +62,10 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     tenant: answers.refresh,
     connected: reader.loadAll,
   });
-  const unsubscribe = notifier.subscribe(({ kind, tenant }) => {
-    if (kind !== "directory-changed") return;
-    reader.markStale(tenant);
-    answers.refresh(tenant);
+  const unsubscribe = notifier.subscribe((announcement) => {
+    if (announcement.kind !== "directory-changed") return;
+    reader.markStale(announcement.tenant);
+    answers.refresh(announcement.tenant);
   });
 
   return {
@@ -81,8 +81,8 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     },
     async create(endpoint) {
       const text = endpointText(endpoint, sealer);
-      const { tenant, id } = endpoint;
-      const answer = await write(tenant, id, (seen) => store.create(seen, endpoint, text, endpointsMax));
+      const { tenant } = endpoint;
+      const answer = await write(tenant, (seen) => store.create(seen, endpoint, text, endpointsMax));
       if (answer === "limit") {
         throw new PosthasteError("limit-reached", `A tenant has at most ${endpointsMax} endpoints. Remove one first.`);
       }
@@ -90,7 +90,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     },
     update: createUpdate({ store, reader, write, sealer }),
     async remove(tenant, endpointId) {
-      return (await write(tenant, endpointId, (seen) => store.remove(seen, tenant, endpointId))) === "ok";
+      return (await write(tenant, (seen) => store.remove(seen, tenant, endpointId))) === "ok";
     },
     async [Symbol.asyncDispose]() {
       unsubscribe();
@@ -116,7 +116,7 @@ function createUpdate(deps: {
       const isSame = endpoint.id === endpointId && endpoint.tenant === tenant;
       assert(isSame && endpoint.createdAtMs === old.createdAtMs, "a change keeps the endpoint's name and age");
       const text = endpointText(endpoint, sealer);
-      const answer = await write(tenant, endpointId, (seen) => store.update(seen, tenant, endpointId, stored, text));
+      const answer = await write(tenant, (seen) => store.update(seen, tenant, endpointId, stored, text));
       if (answer === "ok") return endpoint;
       if (answer === "none") return null;
     }
@@ -140,14 +140,13 @@ async function findStored(
   throw underRepair();
 }
 
-/** Makes a write, again after a loss was repaired, and announces it when it changed something. */
-function createWrite(reader: DirectoryReader, answers: DirectoryAnswers, notifier: Notifier) {
-  return async (tenant: string, endpointId: string, attempt: (seen: Seen) => Promise<string>): Promise<string> => {
+/** Makes a write, again after a loss was repaired. */
+function createWrite(reader: DirectoryReader, answers: DirectoryAnswers) {
+  return async (tenant: string, attempt: (seen: Seen) => Promise<string>): Promise<string> => {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const answer = await attempt(reader.seen(tenant));
       if (answer === "ok") {
         reader.markStale(tenant);
-        notifier.publish({ kind: "directory-changed", tenant, endpointId });
         // Whoever acknowledged a change can write it back, should Redis lose it in a failover.
         if (!reader.isHeld(tenant)) answers.hold(tenant, false);
       }

@@ -1,7 +1,8 @@
 /**
  * Announcements over Redis pub/sub. Listeners of this process are called before `publish` returns, whether Redis is
  * there or not; those of other processes when the message arrives. What comes back from Redis to its own sender is
- * passed over, so that each listener hears each announcement once.
+ * passed over, so that each listener hears each announcement once. A script announces what it did itself, as nobody's
+ * message: no death between the two can part them. After each reconnection listeners hear that some may have been lost.
  */
 import type { Entropy } from "../../lib/ambient.ts";
 import type { Announcement, Notifier } from "../../ports/notifier.ts";
@@ -10,8 +11,17 @@ import type { RedisCommands } from "./redis-commands.ts";
 
 /** Announcements on their way to Redis; further ones reach this process alone, and are counted. */
 export const PUBLISHES_MAX = 1000;
-const CHANNEL = "announcements";
 const SENDER_BYTES = 8;
+const NOBODY = "";
+
+export function announcementChannel(keys: KeySpace): string {
+  return keys.channel("announcements");
+}
+
+/** For a script to publish: all processes hear it, also the one whose script it is. */
+export function announcementMessage(announcement: Announcement): string {
+  return JSON.stringify({ sender: NOBODY, announcement });
+}
 
 export interface RedisNotifier extends Notifier, AsyncDisposable {
   /** Announcements that did not reach Redis since the start. */
@@ -26,24 +36,14 @@ export function createRedisNotifier(options: {
   readonly onFault: (error: unknown) => void;
 }): RedisNotifier {
   const { commands, onFault } = options;
-  const channel = options.keys.channel(CHANNEL);
+  const channel = announcementChannel(options.keys);
   const sender = Buffer.from(options.entropy.bytes(SENDER_BYTES)).toString("hex");
-  const listeners = new Set<{ readonly hear: (announcement: Announcement) => void }>();
+  const listeners: Listeners = new Set();
+  const tell = (announcement: Announcement): void => tellAll(listeners, announcement, onFault);
   let subscription: Promise<AsyncDisposable | null> | null = null;
+  let wasConnected = false;
   let underWay = 0;
   let lost = 0;
-
-  function tell(announcement: Announcement): void {
-    // As they are now: who subscribes or leaves meanwhile is heard from the next announcement on.
-    const now = Array.from(listeners);
-    for (const { hear } of now) {
-      try {
-        hear(announcement);
-      } catch (error) {
-        onFault(error);
-      }
-    }
-  }
 
   function hearMessage(message: string): void {
     const parsed = parseMessage(message);
@@ -53,7 +53,10 @@ export function createRedisNotifier(options: {
 
   async function open(): Promise<AsyncDisposable | null> {
     try {
-      return await commands.subscribe(channel, hearMessage, () => undefined);
+      return await commands.subscribe(channel, hearMessage, () => {
+        if (wasConnected) tell({ kind: "some-were-lost" });
+        wasConnected = true;
+      });
     } catch (error) {
       // The next listener tries again.
       subscription = null;
@@ -92,6 +95,19 @@ export function createRedisNotifier(options: {
       await (await subscription)?.[Symbol.asyncDispose]();
     },
   };
+}
+
+type Listeners = Set<{ readonly hear: (announcement: Announcement) => void }>;
+
+/** Those of now: who subscribes or leaves meanwhile is heard from the next announcement on. */
+function tellAll(listeners: Listeners, announcement: Announcement, onFault: (error: unknown) => void): void {
+  for (const { hear } of Array.from(listeners)) {
+    try {
+      hear(announcement);
+    } catch (error) {
+      onFault(error);
+    }
+  }
 }
 
 /** Null for what no release of ours has sent. */

@@ -1,0 +1,66 @@
+/**
+ * How many messages of one endpoint this process has parked that are not due yet. Counted by time and not by their
+ * return, for another process may be the one that they come back to.
+ */
+export interface Parked {
+  add(dueAtMs: number): void;
+  /** One that was added with that time could not be parked. */
+  remove(dueAtMs: number): void;
+  count(nowMs: number): number;
+  /** When no more than `most` of them will be left; at once when there are no more now. */
+  whenAtMostMs(most: number, nowMs: number): number;
+}
+
+/** Times are rounded up to it, which bounds what is remembered: a message is parked for two hours at most. */
+const BUCKET_MS = 1000;
+
+export function createParked(): Parked {
+  const countByDueMs = new Map<number, number>();
+  let total = 0;
+  let soonestMs = Infinity;
+  const bucketOf = (dueAtMs: number): number => Math.ceil(dueAtMs / BUCKET_MS) * BUCKET_MS;
+
+  function forgetDue(nowMs: number): void {
+    if (nowMs < soonestMs) return;
+    soonestMs = Infinity;
+    for (const [dueMs, count] of countByDueMs) {
+      if (dueMs > nowMs) {
+        soonestMs = Math.min(soonestMs, dueMs);
+      } else {
+        countByDueMs.delete(dueMs);
+        total -= count;
+      }
+    }
+  }
+
+  return {
+    add(dueAtMs) {
+      const dueMs = bucketOf(dueAtMs);
+      countByDueMs.set(dueMs, (countByDueMs.get(dueMs) ?? 0) + 1);
+      total += 1;
+      soonestMs = Math.min(soonestMs, dueMs);
+    },
+    remove(dueAtMs) {
+      const dueMs = bucketOf(dueAtMs);
+      const count = countByDueMs.get(dueMs);
+      if (count === undefined) return;
+      total -= 1;
+      if (count === 1) countByDueMs.delete(dueMs);
+      else countByDueMs.set(dueMs, count - 1);
+    },
+    count(nowMs) {
+      forgetDue(nowMs);
+      return total;
+    },
+    whenAtMostMs(most, nowMs) {
+      forgetDue(nowMs);
+      let left = total;
+      for (const [dueMs, count] of Array.from(countByDueMs).toSorted(([one], [other]) => one - other)) {
+        if (left <= most) break;
+        left -= count;
+        if (left <= most) return dueMs;
+      }
+      return nowMs;
+    },
+  };
+}

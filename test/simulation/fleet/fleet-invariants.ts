@@ -1,0 +1,199 @@
+/**
+ * The promises that a fleet must keep. Each attempt is held against them as it leaves; what became of each event when all
+ * is quiet. Without a disruption there are no duplicates and nothing is late; with one, duplicates are allowed, losses never.
+ */
+import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { matches } from "@posthaste/shared/domain/endpoint.ts";
+import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
+import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory-answers.ts";
+import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
+import type { Chain } from "../chains.ts";
+import { attemptOf, bodyText, isAnsweredDelivered, isHeardDelivered, membersOf } from "../chains.ts";
+import type { Acceptance, Published, Slot } from "../model.ts";
+import { idsOf, knownStateAt, wasAsked } from "../model.ts";
+import type { Scene } from "../send-invariants.ts";
+import { checkBounds, checkBytes, earliestOf, isSignedBy, publishedOf } from "../send-invariants.ts";
+import type { Send } from "../virtual-network.ts";
+import type { Disruptions } from "./disruptions.ts";
+
+export interface FleetWitness extends Scene {
+  readonly disruptions: Disruptions;
+}
+
+/** Between an owner's answer and the last attempt that does not know of it yet: what memory may be old, and a look at it. */
+const STALE_MS = DIRECTORY_AGE_MS_MAX + 1000;
+const HIGH_MS_MAX = 2500;
+
+export function createFleetSendInvariants(witness: FleetWitness): (send: Send, slot: Slot | null) => void {
+  const bodyById = new Map<string, string>();
+  return (send, slot) => {
+    const { trace, chains } = witness;
+    const members = membersOf(send);
+    if (slot === null || members === null || members.length === 0) {
+      return trace.breach("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);
+    }
+    checkBytes(witness, send, slot, members, bodyById);
+    checkSignature(witness, send, slot);
+    checkOpen(witness, send, slot);
+    checkBounds(witness, send, slot, members);
+    for (const member of members) {
+      const published = publishedOf(witness, send, slot, member);
+      if (published !== null) checkAttempt(witness, send, chains.add(send, slot, member, published));
+    }
+  };
+}
+
+/** By one that the owner has, and by the newest once all processes must know of it. */
+function checkSignature({ trace, disruptions }: FleetWitness, send: Send, slot: Slot): void {
+  if (slot.hasUnknownSecret) return;
+  if (!slot.secrets.some((secret) => isSignedBy(send, secret))) {
+    trace.breach("signature", `#${send.index}: not by any secret of its owner`);
+  }
+  const newest = slot.secrets.at(-1);
+  const rotatedAtMs = slot.done.findLast(({ op, ackedAtMs }) => op === "rotate" && ackedAtMs !== null)?.ackedAtMs ?? 0;
+  const isKnown = send.sentAtMs > rotatedAtMs + STALE_MS && disruptions.wasQuiet(rotatedAtMs, send.sentAtMs);
+  if (isKnown && newest !== undefined && !isSignedBy(send, newest)) {
+    trace.breach("signature", `#${send.index}: not by the newest secret its owner has`);
+  }
+}
+
+function checkOpen({ trace, disruptions }: FleetWitness, send: Send, slot: Slot): void {
+  const sinceMs = send.sentAtMs - STALE_MS;
+  const [before, now] = [knownStateAt(slot, sinceMs), knownStateAt(slot, send.sentAtMs)];
+  const isChanging = slot.done.some(({ issuedAtMs }) => issuedAtMs >= sinceMs);
+  if (before !== "open" && before === now && !isChanging && disruptions.wasQuiet(sinceMs, send.sentAtMs)) {
+    trace.breach("closed endpoint", `#${send.index} to one that is ${now}`);
+  }
+}
+
+function checkAttempt(witness: FleetWitness, send: Send, chain: Chain): void {
+  const { trace, model, disruptions } = witness;
+  const attempt = attemptOf(send);
+  const { slot, published, eventId } = chain;
+  const where = `#${send.index} ${eventId} to ${slot.url} attempt ${attempt}`;
+  const prior = chain.sends.slice(0, -1);
+  const replays = model.replays.filter((each) => each.eventId === eventId && each.endpointId === slot.id).length;
+  const earliestMs = earliestOf(chain, prior, attempt);
+  if (earliestMs === null) trace.breach("attempt numbers", `${where}: no attempt ${attempt - 1} failed before it`);
+  else if (send.sentAtMs < earliestMs) trace.breach("not before", `${where}: ${earliestMs - send.sentAtMs} ms early`);
+  if (published.deliverAtMs !== null && send.sentAtMs < published.deliverAtMs) {
+    trace.breach("not before", `${where}: ${published.deliverAtMs - send.sentAtMs} ms before its deliver_at`);
+  }
+  if (replays > 0 || !disruptions.wasQuiet(published.issuedAtMs, send.sentAtMs)) return;
+  if (prior.some((each) => attemptOf(each) === attempt)) trace.breach("duplicates", `${where}: made before`);
+  if (prior.some(isHeardDelivered)) trace.breach("duplicates", `${where}: heard 2xx before`);
+}
+
+export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedDrivers, nowMs: number): Promise<void> {
+  const letters = await allLetters(drivers);
+  const directories = new Map<string, Awaited<ReturnType<DistributedDrivers["directory"]["endpoints"]>>>();
+  for (const { tenant } of witness.model.slots) {
+    directories.set(tenant, await drivers.directory.endpoints(tenant, await drivers.directory.version(tenant)));
+  }
+  for (const letter of letters) {
+    const endpoint = directories.get(letter.tenant)?.endpoints.find(({ id }) => id === letter.endpointId);
+    checkLetter(witness, letter, endpoint?.status === "active");
+  }
+  for (const published of witness.model.published) {
+    const ids = idsOf(published);
+    if (published.isOnce && ids.length > 1) {
+      witness.trace.breach("idempotency", `event ${published.n} is ${ids.join(" and ")}`);
+    }
+    checkPriority(witness, published);
+    for (const id of ids) await checkEvent(witness, drivers, published, id, letters, nowMs);
+  }
+}
+
+async function allLetters({ deadLetters }: DistributedDrivers): Promise<readonly DeadLetter[]> {
+  const letters: DeadLetter[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = await deadLetters.list({ tenant: null }, 100, cursor);
+    letters.push(...page.rows);
+    cursor = page.next;
+  } while (cursor !== null);
+  return letters;
+}
+
+function checkLetter({ trace }: FleetWitness, letter: DeadLetter, isActive: boolean): void {
+  const name = `${letter.id} (${letter.eventId} to ${letter.endpointId})`;
+  if (letter.reason.trim() === "") trace.breach("readable reason", `dead letter ${name} has none`);
+  if (isActive && HELD_STATES.some((state) => state === letter.state)) {
+    trace.breach("nothing forgotten", `${name} is ${letter.state}, but its endpoint is active`);
+  }
+}
+
+function isOwed(slot: Slot, published: Published, { issuedAtMs }: Acceptance): boolean {
+  if (slot.tenant !== published.tenant || slot.createdAtMs === null || slot.createdAtMs > issuedAtMs) return false;
+  return !wasAsked(slot, "delete") && matches(slot.eventTypes, published.type);
+}
+
+async function checkEvent(
+  witness: FleetWitness,
+  { ledger }: DistributedDrivers,
+  published: Published,
+  id: string,
+  letters: readonly DeadLetter[],
+  nowMs: number,
+): Promise<void> {
+  const { trace, model, chains, disruptions } = witness;
+  const acceptance = published.acceptances.find((each) => each.id === id);
+  if (acceptance === undefined) return;
+  const isKnown = (await ledger.event(published.tenant, id)) !== null;
+  const deliveries = isKnown
+    ? (await ledger.deliveries({ tenant: published.tenant, eventId: id }, 1000, null)).rows
+    : [];
+  const isExact = disruptions.wasQuiet(published.issuedAtMs, nowMs);
+  if (!isKnown && isExact) trace.breach("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
+  for (const slot of model.slots.filter((each) => isOwed(each, published, acceptance))) {
+    const isDelivered = chains.find(slot, id)?.sends.some(isAnsweredDelivered) === true;
+    const hasLetter = letters.some(({ eventId, endpointId }) => eventId === id && endpointId === slot.id);
+    if (isDelivered || hasLetter) continue;
+    const own = deliveries.filter(({ endpointId }) => endpointId === slot.id);
+    if (own.some(isExplained)) continue;
+    const seen = own.map(({ state, reason }) => `${state} (${reason})`).join(", ");
+    trace.breach(
+      "202 means durable",
+      `${id} (event ${published.n}) never reached ${slot.url}; ledger: ${seen || "nothing"}`,
+    );
+  }
+  for (const delivery of deliveries) checkLedger(witness, delivery, isExact);
+}
+
+function isExplained({ state, reason }: DeliveryView): boolean {
+  if (state === "delivered" || state === "pending" || state === "retrying") return false;
+  return reason !== null && reason !== "";
+}
+
+function checkLedger({ trace, model, chains }: FleetWitness, delivery: DeliveryView, isExact: boolean): void {
+  const { state, reason, endpointId, eventId } = delivery;
+  const name = `${eventId} to ${endpointId} is ${state}`;
+  const slot = model.slots.find((each) => each.id === endpointId);
+  const sends = slot === undefined ? [] : (chains.find(slot, eventId)?.sends ?? []);
+  if (slot !== undefined && state === "delivered" && !sends.some(isAnsweredDelivered)) {
+    trace.breach("ledger agrees", `${name}, but no 2xx came`);
+  }
+  if (!isExact) return;
+  if (state !== "delivered" && (reason === null || reason.trim() === "")) {
+    trace.breach("readable reason", `${name} and says not why`);
+  }
+  if (state === "pending" || state === "retrying")
+    trace.breach("ledger agrees", `${name}, although nothing waits any more`);
+}
+
+function checkPriority({ trace, model, chains, disruptions }: FleetWitness, published: Published): void {
+  const slot = model.slots.find(({ receiver }) => receiver.isHealthy);
+  const acceptance = published.acceptances[0];
+  if (slot === undefined || acceptance === undefined) return;
+  if (published.priority !== "HIGH" || published.deliverAtMs !== null || !isOwed(slot, published, acceptance)) return;
+  const untilMs = acceptance.atMs + HIGH_MS_MAX;
+  if (!disruptions.wasQuiet(published.issuedAtMs, untilMs)) return;
+  const atMs = chains.find(slot, acceptance.id)?.sends.find(isAnsweredDelivered)?.answered?.atMs ?? Infinity;
+  if (atMs > untilMs) {
+    trace.breach(
+      "priorities and islands",
+      `HIGH ${acceptance.id} (event ${published.n}) took ${atMs - acceptance.atMs} ms`,
+    );
+  }
+}

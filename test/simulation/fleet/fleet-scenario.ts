@@ -1,0 +1,47 @@
+/** What will be done to a simulated fleet: a scenario as for a single process, and what only a fleet can meet. */
+import type { RetryPolicy } from "@posthaste/shared/domain/retry-policy.ts";
+import type { Chance } from "../chance.ts";
+import type { Scenario } from "../scenario.ts";
+import { drawScenario } from "../scenario.ts";
+
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface FleetScenario extends Omit<Scenario, "bounds" | "commitDeaths" | "diskTroubles"> {
+  readonly gateways: number;
+  readonly processors: number;
+  readonly partitions: number;
+  readonly shards: number;
+  readonly redisAway: readonly Span[];
+  readonly logAway: readonly Span[];
+  /** Share of the calls to Redis that are lost on the way there or back. */
+  readonly lostCallRate: number;
+  /** A further processor comes, and goes at the end of the span. */
+  readonly visits: readonly Span[];
+}
+
+/** So that a world is over within minutes of its own time. */
+const SHORT_RETRIES: RetryPolicy = { delays_s: [0, 5, 10, 30, 60] };
+
+export function drawFleetScenario(chance: Chance): FleetScenario {
+  const { bounds: _bounds, commitDeaths: _deaths, diskTroubles: _troubles, ...scenario } = drawScenario(chance.fork());
+  const spans = (rate: number, most: number, longestMs: number): Span[] =>
+    Array.from({ length: chance.isTrue(rate) ? chance.whole(1, most) : 0 }, () => {
+      const fromMs = chance.whole(0, scenario.stormMs);
+      return { fromMs, toMs: fromMs + chance.magnitude(10, longestMs) };
+    }).toSorted((left, right) => left.fromMs - right.fromMs);
+  return {
+    ...scenario,
+    slots: scenario.slots.map((slot) => (slot.isHealthy ? slot : { ...slot, retry: slot.retry ?? SHORT_RETRIES })),
+    gateways: chance.whole(1, 2),
+    processors: chance.whole(1, 3),
+    partitions: chance.whole(1, 3),
+    shards: chance.pick([1, 1, 2]),
+    redisAway: spans(0.3, 2, 20_000),
+    logAway: spans(0.25, 2, 15_000),
+    lostCallRate: chance.pick([0, 0, 0.002, 0.02]),
+    visits: spans(0.4, 2, 30_000),
+  };
+}

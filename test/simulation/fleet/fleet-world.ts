@@ -1,0 +1,296 @@
+/**
+ * One simulated fleet from its seed: gateways and processors on one Redis and one log, a storm in which everything of the
+ * scenario happens, then calm until nothing is left to do, then the promises.
+ */
+import { LANES } from "@posthaste/shared/domain/event.ts";
+import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
+import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
+import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
+import { createSealer } from "@posthaste/shared/drivers/system.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
+import { createApiClient } from "../api-client.ts";
+import { addSlots, API_KEY, noteGone, operatorKey } from "../cast.ts";
+import { createChains } from "../chains.ts";
+import type { Chance } from "../chance.ts";
+import { createChance } from "../chance.ts";
+import type { Model } from "../model.ts";
+import { slotOf } from "../model.ts";
+import { heal, startOwners } from "../owner.ts";
+import { startPublisher } from "../publisher.ts";
+import type { Stepper } from "../stepper.ts";
+import { createStepper, watchRejections } from "../stepper.ts";
+import type { Trace } from "../trace.ts";
+import { createTrace } from "../trace.ts";
+import type { VirtualClock } from "../virtual-clock.ts";
+import { createVirtualClock } from "../virtual-clock.ts";
+import type { VirtualNetwork } from "../virtual-network.ts";
+import { createVirtualNetwork } from "../virtual-network.ts";
+import type { WorldResult } from "../world.ts";
+import { createDisruptions } from "./disruptions.ts";
+import type { FleetWitness } from "./fleet-invariants.ts";
+import { checkFleetEnd, createFleetSendInvariants } from "./fleet-invariants.ts";
+import type { FleetKind, FleetProcess } from "./fleet-process.ts";
+import { startFleetProcess } from "./fleet-process.ts";
+import type { FleetScenario } from "./fleet-scenario.ts";
+import { drawFleetScenario } from "./fleet-scenario.ts";
+import type { VirtualRedis } from "./virtual-redis.ts";
+import { createVirtualRedis } from "./virtual-redis.ts";
+
+const START_MS = Date.UTC(2026, 0, 31, 12);
+const STEPS_MAX = 2_000_000;
+/** Virtual time after the storm within which all is done. */
+const CALM_MS_MAX = 3600 * 1000;
+/** Looks a second apart that must find nothing to do, so that no rebalance and no lease can bring anything back. */
+const QUIET_LOOKS = 45;
+const TAIL_LINES = 80;
+const SEALER = createSealer(new Uint8Array(32).fill(7));
+const KAFKA = {
+  brokers: [],
+  isTls: false,
+  sasl: null,
+  prefix: "",
+  partitions: 1,
+  replication: 1,
+  minInSync: 1,
+  retentionMs: 8 * 24 * 3600_000,
+};
+
+interface Fleet {
+  readonly clock: VirtualClock;
+  readonly trace: Trace;
+  readonly chance: Chance;
+  readonly scenario: FleetScenario;
+  readonly model: Model;
+  readonly witness: FleetWitness;
+  readonly network: VirtualNetwork;
+  readonly redis: VirtualRedis;
+  readonly log: MemoryLog;
+  readonly processes: FleetProcess[];
+  readonly movedAtMs: Map<string, number[]>;
+  readonly stepper: Stepper;
+  readonly startMs: number;
+  /** Before the storm, and after it. */
+  isCalm: boolean;
+}
+
+export async function runFleet(seed: number, options: { readonly linesKept?: number } = {}): Promise<WorldResult> {
+  const fleet = createFleet(seed, options.linesKept ?? TAIL_LINES);
+  const { trace, processes, model, network } = fleet;
+  const endWatch = watchRejections(trace);
+  try {
+    await live(fleet);
+  } catch (error) {
+    trace.breach("no crash inside", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  } finally {
+    endWatch();
+    fleet.isCalm = true;
+    for (const process of processes) process.kill("the world ends");
+  }
+  return {
+    seed,
+    breaches: trace.breaches(),
+    tail: trace.tail(),
+    hash: trace.hash(),
+    steps: fleet.stepper.count(),
+    events: model.published.length,
+    attempts: network.sends().length,
+    processes: processes.length,
+  };
+}
+
+function createFleet(seed: number, linesKept: number): Fleet {
+  const chance = createChance(seed);
+  const scenario = drawFleetScenario(chance.fork());
+  const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
+  const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
+  const model: Model = { published: [], slots: [], replays: [] };
+  const disruptions = createDisruptions();
+  const network: VirtualNetwork = createVirtualNetwork({
+    clock,
+    chance: chance.fork(),
+    trace,
+    receiverOf: (url) => slotOf(model, url)?.receiver ?? null,
+    onSend: (send) => checkSend(send, slotOf(model, send.url)),
+    onHeard: (send) => noteGone(model, send),
+  });
+  const chains = createChains();
+  const { limits } = scenario;
+  const witness: FleetWitness = { trace, model, chains, limits, disruptions, network: () => network };
+  const checkSend = createFleetSendInvariants(witness);
+  const lossChance = chance.fork();
+  const redis = createVirtualRedis({
+    clock,
+    chance: chance.fork(),
+    isLost() {
+      const isLost = !fleet.isCalm && lossChance.isTrue(scenario.lostCallRate);
+      if (isLost) disruptions.note(clock.now());
+      return isLost;
+    },
+  });
+  const fleet: Fleet = {
+    clock,
+    trace,
+    chance,
+    scenario,
+    model,
+    witness,
+    network,
+    redis,
+    log: openMemoryLog({ clock, partitions: scenario.partitions }),
+    processes: [],
+    movedAtMs: new Map(),
+    stepper: createStepper(clock, STEPS_MAX),
+    startMs: START_MS,
+    isCalm: true,
+  };
+  addSlots(fleet);
+  return fleet;
+}
+
+async function live(fleet: Fleet): Promise<void> {
+  const { clock, chance, trace, scenario, model, stepper } = fleet;
+  const { gateways, processors, partitions, shards, lostCallRate } = scenario;
+  trace.note(`fleet ${JSON.stringify({ gateways, processors, partitions, shards, lostCallRate })}`);
+  await stepper.settled(fleet.log.ensureTopics(topicSpecs(KAFKA)));
+  for (let index = 0; index < gateways; index++) keepRunning(fleet, "gateway");
+  for (let index = 0; index < processors; index++) keepRunning(fleet, "processor");
+  const first = await stepper.settled(untilReady(fleet, "gateway"));
+  await stepper.settled(first.keyRing.save(operatorKey(START_MS)));
+  fleet.isCalm = false;
+  const doorChance = chance.fork();
+  const door = (): FleetProcess | null => {
+    const open = fleet.processes.filter((each) => isOpen(each, "gateway"));
+    return open.length === 0 ? null : doorChance.pick(open);
+  };
+  const isReplyLost = (): boolean => !fleet.isCalm && chance.isTrue(scenario.lostReplyRate);
+  const client = createApiClient({ clock, chance: chance.fork(), trace, apiKey: API_KEY, door, isReplyLost });
+  const actor = { clock, chance: chance.fork(), client, trace, model };
+  startPublisher(actor, scenario.publishes);
+  startOwners(actor, scenario);
+  planTroubles(fleet);
+  const untilMs = START_MS + scenario.stormMs;
+  await stepper.runUntil(() => (clock.nextDueAtMs() ?? Infinity) > untilMs);
+  calm(fleet);
+  await stepper.runUntil(() => client.openCount() === 0 && door() !== null);
+  if (scenario.isHealing) await stepper.settled(heal(actor));
+  await runUntilQuiet(fleet);
+  const drivers = door()?.drivers() ?? null;
+  if (drivers === null) return trace.breach("idle", "no gateway lives at the end");
+  await stepper.settled(checkFleetEnd(fleet.witness, drivers, clock.now()));
+  const last = fleet.processes.filter((each) => each.isAlive());
+  await stepper.settled(Promise.all(last.map((each) => each.stop())));
+  if (last.some((each) => each.isAlive())) trace.breach("idle", "a process did not stop");
+}
+
+function calm(fleet: Fleet): void {
+  fleet.isCalm = true;
+  fleet.redis.setAway(false);
+  fleet.log.setReachable(true);
+  fleet.trace.note("calm");
+}
+
+const isOpen = (each: FleetProcess, kind: FleetKind): boolean =>
+  each.kind === kind && each.isReady() && !each.isStopping();
+
+async function untilReady({ clock, processes }: Fleet, kind: FleetKind) {
+  const never = new AbortController().signal;
+  for (;;) {
+    const drivers = processes.find((each) => isOpen(each, kind))?.drivers();
+    if (drivers != null) return drivers;
+    await clock.sleep(5, never);
+  }
+}
+
+/** Runs until nothing is left to do, or time runs out, which is a breach. */
+async function runUntilQuiet(fleet: Fleet): Promise<void> {
+  const { clock, trace, stepper } = fleet;
+  const endMs = clock.now() + CALM_MS_MAX;
+  let quietLooks = 0;
+  let last = "";
+  while (quietLooks < QUIET_LOOKS) {
+    if (clock.now() > endMs) return trace.breach("idle", `not quiet: ${last}`);
+    await stepper.settled(clock.sleep(1000, new AbortController().signal));
+    last = await stepper.settled(whatWaits(fleet));
+    quietLooks = last === "" ? quietLooks + 1 : 0;
+  }
+}
+
+async function whatWaits({ processes, network }: Fleet): Promise<string> {
+  const alive = processes.filter((each) => each.isAlive());
+  const busy = alive.filter((each) => !each.isReady() || each.outstanding() > 0);
+  if (busy.length > 0) return `${busy.map(({ index }) => `p${index}`).join(", ")} at work`;
+  if (Array.from(network.inFlight()).some((send) => processes[send.processIndex]?.isAlive() === true))
+    return "attempts";
+  const drivers = alive.find(({ kind }) => kind === "processor")?.drivers();
+  if (drivers == null) return "no processor";
+  for (const lane of LANES) {
+    const { count } = await drivers.lanes.depth(lane);
+    if (count > 0) return `lane ${lane} holds ${count}`;
+  }
+  const { count } = await drivers.retryQueue.depth();
+  return count > 0 ? `the retry queue holds ${count}` : "";
+}
+
+/** A process that ends is followed by another. */
+function keepRunning(fleet: Fleet, kind: FleetKind): void {
+  const started = startNext(fleet, kind);
+  started.onEnd(() => {
+    const downMs = fleet.chance.magnitude(1, fleet.isCalm ? 100 : 5000);
+    fleet.clock.timer(downMs, () => keepRunning(fleet, kind));
+  });
+}
+
+function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
+  const { clock, chance, scenario, network, processes, witness } = fleet;
+  const note = (): void => witness.disruptions.note(clock.now());
+  const started = startFleetProcess({
+    ...fleet,
+    index: processes.length,
+    kind,
+    clock: clock.forProcess(),
+    chance: chance.fork(),
+    shards: scenario.shards,
+    limits: scenario.limits,
+    sealer: SEALER,
+    transportFor: network.forProcess,
+  });
+  processes.push(started);
+  if (processes.length > scenario.gateways + scenario.processors) note();
+  started.onEnd(note);
+  return started;
+}
+
+function planTroubles(fleet: Fleet): void {
+  const { clock, scenario, chance, redis, log, processes, witness, trace } = fleet;
+  const at = (atMs: number, what: () => void): void =>
+    void clock.timer(atMs, () => {
+      if (fleet.isCalm) return;
+      witness.disruptions.note(clock.now());
+      what();
+    });
+  const someone = (): FleetProcess | null => {
+    const alive = processes.filter((each) => each.isAlive() && !each.isStopping());
+    return alive.length === 0 ? null : chance.pick(alive);
+  };
+  for (const atMs of scenario.crashesAtMs) at(atMs, () => someone()?.kill("at its hour"));
+  for (const atMs of scenario.stopsAtMs) at(atMs, () => void someone()?.stop());
+  const plan = (name: string, spans: FleetScenario["redisAway"], set: (isAway: boolean) => void): void => {
+    for (const { fromMs, toMs } of spans) {
+      for (const isAway of [true, false]) {
+        at(isAway ? fromMs : toMs, () => {
+          trace.note(`${name} is ${isAway ? "away" : "back"}`);
+          set(isAway);
+        });
+      }
+    }
+  };
+  plan("Redis", scenario.redisAway, redis.setAway);
+  plan("the log", scenario.logAway, (isAway) => log.setReachable(!isAway));
+  for (const { fromMs, toMs } of scenario.visits) {
+    at(fromMs, () => {
+      const visitor = startNext(fleet, "processor");
+      clock.timer(toMs - fromMs, () => void visitor.stop());
+    });
+  }
+  assert(processes.length > 0, "the fleet was started");
+}
