@@ -24,6 +24,7 @@ export interface BatchAcceptance {
   readonly items: readonly BatchItem[];
   /** One for each item; an item's own id, or the one it gets. */
   readonly ids: readonly string[];
+  readonly acceptedAtMs: number;
   readonly traceparent: string | null;
   readonly suffixOf: (tenant: string) => string;
   readonly flight: Flight;
@@ -36,6 +37,7 @@ interface Entry {
   readonly id: string;
   /** Null: not claimed. */
   readonly claimKey: string | null;
+  readonly acceptedAtMs: number;
 }
 
 /** Results in the order of the items. Throws when nothing could be made durable; then nothing was. */
@@ -99,7 +101,7 @@ function sortOut(
         continue;
       }
     }
-    entries.push({ index, draft, tenant, id, claimKey });
+    entries.push({ index, draft, tenant, id, claimKey, acceptedAtMs: batch.acceptedAtMs });
   }
   return entries;
 }
@@ -114,15 +116,15 @@ async function claimEntries(
   const open: Entry[] = [];
   const failures: unknown[] = [];
   const claimOne = async (entry: Entry): Promise<void> => {
-    const { index, claimKey, tenant, draft, id } = entry;
+    const { index, claimKey, tenant, draft, id, acceptedAtMs } = entry;
     if (claimKey === null) return void open.push(entry);
     const fingerprint = draftFingerprint(draft, deps.hasher);
-    const request = { tenant, key: claimKey, fingerprint, eventIds: [id] };
+    const request = { tenant, key: claimKey, fingerprint, eventIds: [id], acceptedAtMs };
     const claim = await claimDeps.claims.claim(request).catch((failure: unknown) => void failures.push(failure));
     if (claim === undefined) return;
     const taken = takenOf(claim, claimKey);
     if (taken instanceof PosthasteError) results[index] = { kind: "refused", error: atItem(taken, index) };
-    else if (taken.kind === "claimed") open.push(entry);
+    else if (taken.kind === "claimed") open.push({ ...entry, acceptedAtMs: taken.acceptedAtMs });
     else results[index] = { kind: "accepted", answerText: taken.answer.body, isReplay: true };
   };
   await Promise.all(entries.map(claimOne));
@@ -146,9 +148,8 @@ async function envelopesOf(deps: GatewayDeps, batch: BatchAcceptance, entries: r
   const versions = new Map(
     await Promise.all(tenants.map(async (tenant) => [tenant, await deps.drivers.directory.version(tenant)] as const)),
   );
-  const nowMs = Math.floor(deps.clock.now());
   const { traceparent } = batch;
-  return entries.map(({ draft, tenant, id }) =>
+  return entries.map(({ draft, tenant, id, acceptedAtMs: nowMs }) =>
     envelopeOf(draft, { id, tenant, nowMs, traceparent, directoryVersion: versions.get(tenant) ?? 0 }),
   );
 }

@@ -31,23 +31,25 @@ export interface Acceptance {
 export function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Promise<Claimed> {
   const { draft, tenant, idempotency } = acceptance;
   const own = draft.id;
-  if (idempotency === null && own === null) return appendOne(deps, acceptance, freshId(deps));
+  const nowMs = Math.floor(deps.clock.now());
+  if (idempotency === null && own === null) return appendOne(deps, acceptance, freshId(deps), nowMs);
   const claimDeps = { claims: deps.drivers.claims, log: deps.telemetry.log };
-  const withOwnId = (id: string): Promise<Claimed> => {
+  const withOwnId = (id: string, acceptedAtMs: number): Promise<Claimed> => {
     const fingerprint = draftFingerprint(draft, deps.hasher);
-    const request = { tenant, key: `id:${id}`, fingerprint, eventIds: [id] };
-    return withClaim(claimDeps, request, () => appendOne(deps, acceptance, id));
+    const request = { tenant, key: `id:${id}`, fingerprint, eventIds: [id], acceptedAtMs };
+    return withClaim(claimDeps, request, (identity) => appendOne(deps, acceptance, id, identity.acceptedAtMs));
   };
-  if (idempotency === null) return withOwnId(own ?? freshId(deps));
+  if (idempotency === null) return withOwnId(own ?? freshId(deps), nowMs);
   const request = {
     tenant,
     key: `key:${idempotency.key}`,
     fingerprint: idempotency.fingerprint,
     eventIds: [own ?? freshId(deps)],
+    acceptedAtMs: nowMs,
   };
-  return withClaim(claimDeps, request, ([id]) => {
+  return withClaim(claimDeps, request, ({ eventIds: [id], acceptedAtMs }) => {
     assert(id !== undefined, "a claim keeps the ids it was given");
-    return own === null ? appendOne(deps, acceptance, id) : withOwnId(id);
+    return own === null ? appendOne(deps, acceptance, id, acceptedAtMs) : withOwnId(id, acceptedAtMs);
   });
 }
 
@@ -101,11 +103,10 @@ export function acceptedText(envelope: Envelope, tenantSuffix: string): string {
   return `{"id":"${id}","lane":"${laneOf(envelope)}","status_url":"/v1/events/${id}${tenantSuffix}"}`;
 }
 
-async function appendOne(deps: GatewayDeps, acceptance: Acceptance, id: string): Promise<Claimed> {
+async function appendOne(deps: GatewayDeps, acceptance: Acceptance, id: string, nowMs: number): Promise<Claimed> {
   const { draft, tenant, traceparent, tenantSuffix, flight } = acceptance;
   const version = deps.drivers.directory.version(tenant);
   const directoryVersion = version instanceof Promise ? await version : version;
-  const nowMs = Math.floor(deps.clock.now());
   const envelope = envelopeOf(draft, { id, tenant, nowMs, traceparent, directoryVersion });
   await appendEnvelopes(deps, [envelope], flight);
   const answer: StoredAnswer = { status: 202, body: acceptedText(envelope, tenantSuffix) };

@@ -19,17 +19,23 @@ export interface ClaimDeps {
   readonly log: Log;
 }
 
-/** `work` gets the ids to use; what it throws is thrown on, after the lease is given up. */
+/** What an event that may be appended twice must have the same both times. */
+export interface Identity {
+  readonly eventIds: readonly string[];
+  readonly acceptedAtMs: number;
+}
+
+/** `work` gets the ids and the time to use; what it throws is thrown on, after the lease is given up. */
 export async function withClaim(
   deps: ClaimDeps,
   request: ClaimRequest,
-  work: (eventIds: readonly string[]) => Promise<Claimed>,
+  work: (identity: Identity) => Promise<Claimed>,
 ): Promise<Claimed> {
   const taken = takenOf(await deps.claims.claim(request), request.key);
   if (taken instanceof PosthasteError) throw taken;
   if (taken.kind === "answered") return { answer: taken.answer, isReplay: true };
   try {
-    const done = await work(taken.eventIds);
+    const done = await work(taken);
     await completeClaim(deps, request.tenant, request.key, done.answer);
     return done;
   } catch (failure) {

@@ -7,6 +7,7 @@ import type { Call, Route } from "../route.ts";
 import { freshId } from "../accept.ts";
 import { acceptBatch } from "../accept-batch.ts";
 import { batchTexts, readItem } from "../batch-items.ts";
+import type { Identity } from "../claim.ts";
 import { withClaim } from "../claim.ts";
 import { idempotencyKeyOf } from "../idempotency-key.ts";
 import { charge, requireGrantable } from "../limit.ts";
@@ -42,17 +43,18 @@ async function publishBatch(deps: GatewayDeps, call: Call): Promise<Response> {
   const items = texts.map((item, index) => readItem(item, index, { caller, queryTenant, nowMs }));
   const ids = items.map((item) => (item.kind === "readable" ? item.draft.id : null) ?? freshId(deps));
   const suffixOf = (tenant: string): string => tenantSuffix(caller, tenant);
-  const run = async (eventIds: readonly string[]): Promise<string> => {
-    const batch = { items, ids: eventIds, traceparent: traceparentOf(headers), suffixOf, flight };
+  const run = async ({ eventIds, acceptedAtMs }: Identity): Promise<string> => {
+    const batch = { items, ids: eventIds, acceptedAtMs, traceparent: traceparentOf(headers), suffixOf, flight };
     return `{"data":[${(await acceptBatch(deps, batch)).map(resultText).join(",")}]}`;
   };
-  if (key === null) return answer(call, 200, await run(ids));
+  const identity: Identity = { eventIds: ids, acceptedAtMs: Math.floor(nowMs) };
+  if (key === null) return answer(call, 200, await run(identity));
   // The claim of a whole batch belongs to the caller's tenant; its events may belong to several.
   const fingerprint = encodeHex(deps.hasher.sha256(`POST ${PATH}\n${text}`));
-  const request = { tenant: ownTenant, key: `key:${key}`, fingerprint, eventIds: ids };
+  const request = { tenant: ownTenant, key: `key:${key}`, fingerprint, ...identity };
   const claimDeps = { claims: deps.drivers.claims, log: deps.telemetry.log };
-  const { answer: stored, isReplay } = await withClaim(claimDeps, request, async (eventIds) => {
-    return { answer: { status: 200, body: await run(eventIds) }, isReplay: false };
+  const { answer: stored, isReplay } = await withClaim(claimDeps, request, async (kept) => {
+    return { answer: { status: 200, body: await run(kept) }, isReplay: false };
   });
   return answer(call, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
 }

@@ -1,7 +1,7 @@
 /**
  * Idempotency: a claim is a lease on a publisher's key (an Idempotency-Key, or the event's own id), taken before the
  * append and turned into the stored answer after it. A crash in between leaves a lease that runs out; whoever retakes
- * it is given the *same* event ids, so that the append repeated is the same event.
+ * it is given the *same* event ids and time, so that the append repeated is the same event, to the byte.
  * ietf-wg-httpapi Idempotency-Key draft (2025-02-26).
  */
 
@@ -13,6 +13,8 @@ export interface ClaimRequest {
   readonly fingerprint: string;
   /** Given to the claim when it is new; ignored when it is a repeat. At most `BATCH_EVENTS_MAX`. */
   readonly eventIds: readonly string[];
+  /** Epoch ms of the acceptance; as `eventIds`. */
+  readonly acceptedAtMs: number;
 }
 
 export interface StoredAnswer {
@@ -22,8 +24,16 @@ export interface StoredAnswer {
 }
 
 export type Claim =
-  /** Yours until the lease ends; use these ids. `isRetake`: an earlier holder may already have appended. */
-  | { readonly kind: "claimed"; readonly eventIds: readonly string[]; readonly isRetake: boolean }
+  /**
+   * Yours until the lease ends; use these ids and this time. `isRetake`: an earlier holder may already have appended, and
+   * an event has one body, its time included.
+   */
+  | {
+      readonly kind: "claimed";
+      readonly eventIds: readonly string[];
+      readonly acceptedAtMs: number;
+      readonly isRetake: boolean;
+    }
   | { readonly kind: "answered"; readonly answer: StoredAnswer }
   | { readonly kind: "in-flight"; readonly retryAfterMs: number }
   /** The key was used with another fingerprint. */

@@ -11,14 +11,14 @@ const KEY = "key:order-17";
 const ANSWER = { status: 202, body: '{"id":"evt_first"}' };
 
 function request(parts: Partial<ClaimRequest> = {}): ClaimRequest {
-  return { tenant: TENANT, key: KEY, fingerprint: "aa11", eventIds: ["evt_first"], ...parts };
+  return { tenant: TENANT, key: KEY, fingerprint: "aa11", eventIds: ["evt_first"], acceptedAtMs: START_MS, ...parts };
 }
 
 export function claimsContract(name: string, open: OpenHarness): void {
   test(`${name} claims: a new key is claimed with the ids of the request`, async () => {
     await using harness = await open();
     const claim = await harness.drivers.claims.claim(request({ eventIds: ["evt_1", "evt_2"] }));
-    assert.deepEqual(claim, { kind: "claimed", eventIds: ["evt_1", "evt_2"], isRetake: false });
+    assert.deepEqual(claim, { kind: "claimed", eventIds: ["evt_1", "evt_2"], acceptedAtMs: START_MS, isRetake: false });
   });
 
   test(`${name} claims: of calls at the same time one is claimed and the others are in flight`, async () => {
@@ -61,8 +61,10 @@ export function claimsContract(name: string, open: OpenHarness): void {
     await using harness = await open();
     await harness.drivers.claims.claim(request());
     await harness.clock.advance(CLAIM_LEASE_MS);
-    const retaken = await harness.drivers.claims.claim(request({ eventIds: ["evt_other"] }));
-    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
+    const retaken = await harness.drivers.claims.claim(
+      request({ eventIds: ["evt_other"], acceptedAtMs: START_MS + 9 }),
+    );
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: true });
   });
 
   test(`${name} claims: a retaken lease runs its full time`, async () => {
@@ -79,16 +81,20 @@ export function claimsContract(name: string, open: OpenHarness): void {
     await harness.drivers.claims.claim(request());
     await harness.reopen();
     await harness.clock.advance(CLAIM_LEASE_MS);
-    const retaken = await harness.drivers.claims.claim(request({ eventIds: ["evt_other"] }));
-    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
+    const retaken = await harness.drivers.claims.claim(
+      request({ eventIds: ["evt_other"], acceptedAtMs: START_MS + 9 }),
+    );
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: true });
   });
 
   test(`${name} claims: an abandoned claim can be retaken at once, with the same ids`, async () => {
     await using harness = await open();
     await harness.drivers.claims.claim(request());
     await harness.drivers.claims.abandon(TENANT, KEY);
-    const retaken = await harness.drivers.claims.claim(request({ eventIds: ["evt_other"] }));
-    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
+    const retaken = await harness.drivers.claims.claim(
+      request({ eventIds: ["evt_other"], acceptedAtMs: START_MS + 9 }),
+    );
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: true });
   });
 
   test(`${name} claims: abandon() after complete() leaves the answer`, async () => {
@@ -122,7 +128,7 @@ export function claimsContract(name: string, open: OpenHarness): void {
     assert.equal((await harness.drivers.claims.claim(request())).kind, "answered");
     await harness.clock.advance(1);
     const fresh = await harness.drivers.claims.claim(request({ fingerprint: "bb22", eventIds: ["evt_new"] }));
-    assert.deepEqual(fresh, { kind: "claimed", eventIds: ["evt_new"], isRetake: false });
+    assert.deepEqual(fresh, { kind: "claimed", eventIds: ["evt_new"], acceptedAtMs: START_MS, isRetake: false });
   });
 
   test(`${name} claims: a batch keeps its thousand ids and a long answer`, async () => {
@@ -132,7 +138,7 @@ export function claimsContract(name: string, open: OpenHarness): void {
     await harness.drivers.claims.claim(request({ eventIds }));
     await harness.clock.advance(CLAIM_LEASE_MS);
     const retaken = await harness.drivers.claims.claim(request({ eventIds: [] }));
-    assert.deepEqual(retaken, { kind: "claimed", eventIds, isRetake: true });
+    assert.deepEqual(retaken, { kind: "claimed", eventIds, acceptedAtMs: START_MS, isRetake: true });
     await harness.drivers.claims.complete(TENANT, KEY, answer);
     assert.deepEqual(await harness.drivers.claims.claim(request()), { kind: "answered", answer });
   });
@@ -168,6 +174,6 @@ export function claimsContract(name: string, open: OpenHarness): void {
     await harness.drivers.lanes.append([sampleEnvelope("evt_first")]);
     await harness.clock.advance(CLAIM_KEPT_MS - 5000);
     const retaken = await harness.drivers.claims.claim(own);
-    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], isRetake: true });
+    assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: true });
   });
 }

@@ -37,7 +37,7 @@ export function driversContract(name: string, open: OpenHarness): void {
     await using harness = await open();
     const { lanes, directory, keyRing, retryQueue, claims } = harness.drivers;
     const claimed = await Promise.all([
-      claims.claim({ tenant: TENANT, key: "key:a", fingerprint: "aa", eventIds: ["evt_a"] }),
+      claims.claim({ tenant: TENANT, key: "key:a", fingerprint: "aa", eventIds: ["evt_a"], acceptedAtMs: 0 }),
       lanes.append([sampleEnvelope("evt_a")]),
       directory.create(sampleEndpoint("ep_a")),
       directory.update(TENANT, "ep_a", (endpoint) => ({ ...endpoint, status: "paused" })),

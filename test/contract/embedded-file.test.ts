@@ -135,9 +135,9 @@ test("a database of a newer version is refused and left as it is", () => {
   const first = openDatabaseFile(folder.path);
   first.exec(`PRAGMA user_version = ${SCHEMA_STEPS.length + 6}`);
   first.close();
-  assert.throws(() => openDatabaseFile(folder.path), /newer Posthaste \(schema 7; this one knows up to 1\)/);
+  assert.throws(() => openDatabaseFile(folder.path), /newer Posthaste \(schema 8; this one knows up to 2\)/);
   const raw = new DatabaseSync(join(folder.path, DATABASE_FILE));
-  assert.equal(raw.prepare("PRAGMA user_version").get()?.["user_version"], 7);
+  assert.equal(raw.prepare("PRAGMA user_version").get()?.["user_version"], 8);
   raw.close();
 });
 

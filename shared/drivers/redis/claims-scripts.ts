@@ -1,5 +1,5 @@
 /**
- * Scripts of the idempotency claims. KEYS[1] is the claim: a hash of `fingerprint`, `ids` (JSON), `lease` (epoch ms),
+ * Scripts of the idempotency claims. KEYS[1] is the claim: a hash of `fingerprint`, `ids` (JSON), `at` (epoch ms), `lease` (epoch ms),
  * `expires` (epoch ms) and, once it is answered, `status` and `body`. PEXPIRE cleans up; what counts is `expires`.
  */
 import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "../../ports/claims.ts";
@@ -18,8 +18,8 @@ const RECORD_SLACK_MS = 2 * HOUR_MS;
 
 /**
  * KEYS[2] only for an event's own id: the event's record, a hash whose field `x` is the time from which it is gone
- * ARGV    fingerprint, ids as JSON
- * Returns {"claimed", ids as JSON, retake 0 or 1} | {"answered", status, body} | {"in-flight", ms} | {"mismatch"}
+ * ARGV    fingerprint, ids as JSON, time of the acceptance
+ * Returns {"claimed", ids as JSON, time of the acceptance, retake 0 or 1} | {"answered", status, body} | {"in-flight", ms} | {"mismatch"}
  * Atomic: of calls at the same time one holds the lease. An id whose event is kept is never free: where its claim is
  * cleaned away, nobody knows the event's body any more, and the call is a mismatch.
  */
@@ -28,7 +28,7 @@ export const TAKE_CLAIM: RedisScript = {
   returns: "text",
   lua: `
 local claim = KEYS[1]
-local found = redis.call("HMGET", claim, "fingerprint", "ids", "lease", "status", "body", "expires")
+local found = redis.call("HMGET", claim, "fingerprint", "ids", "lease", "status", "body", "expires", "at")
 local is_kept = KEYS[2] ~= nil and tonumber(redis.call("HGET", KEYS[2], "x") or 0) > now
 
 local function hold()
@@ -39,16 +39,16 @@ end
 if not found[1] and is_kept then return {"mismatch"} end
 if not found[1] or (tonumber(found[6]) <= now and not is_kept) then
   redis.call("DEL", claim)
-  redis.call("HSET", claim, "fingerprint", ARGV[1], "ids", ARGV[2])
+  redis.call("HSET", claim, "fingerprint", ARGV[1], "ids", ARGV[2], "at", ARGV[3])
   hold()
-  return {"claimed", ARGV[2], 0}
+  return {"claimed", ARGV[2], ARGV[3], 0}
 end
 if found[1] ~= ARGV[1] then return {"mismatch"} end
 if found[4] then return {"answered", tonumber(found[4]), found[5]} end
 local lease = tonumber(found[3])
 if lease > now then return {"in-flight", lease - now} end
 hold()
-return {"claimed", found[2], 1}`,
+return {"claimed", found[2], found[7] or ARGV[3], 1}`,
 };
 
 /**

@@ -30,7 +30,7 @@ export function createRedisClaims(options: {
 
   return {
     async claim(request) {
-      const args = [request.fingerprint, JSON.stringify(request.eventIds)];
+      const args = [request.fingerprint, JSON.stringify(request.eventIds), request.acceptedAtMs];
       return toClaim(await commands.run(TAKE_CLAIM, keysOf(request), args));
     },
     async complete(tenant, key, answer) {
@@ -44,10 +44,15 @@ export function createRedisClaims(options: {
 
 function toClaim(reply: RedisReply): Claim {
   assert(Array.isArray(reply), "the answer to a claim is a list");
-  const [kind, first, second] = reply as readonly RedisReply[];
+  const [kind, first, second, third] = reply as readonly RedisReply[];
   switch (kind as Claim["kind"]) {
     case "claimed":
-      return { kind: "claimed", eventIds: JSON.parse(String(first)) as readonly string[], isRetake: second === 1 };
+      return {
+        kind: "claimed",
+        eventIds: JSON.parse(String(first)) as readonly string[],
+        acceptedAtMs: Number(second),
+        isRetake: third === 1,
+      };
     case "answered":
       return { kind: "answered", answer: { status: Number(first), body: String(second) } };
     case "in-flight":

@@ -16,6 +16,8 @@ interface ClaimRow {
   readonly status: number | null;
   readonly body: string | null;
   readonly expires_at: number;
+  /** Null in rows of releases that did not keep it. */
+  readonly accepted_at: number | null;
 }
 
 const ROW_BYTES = 256;
@@ -28,7 +30,7 @@ export function createClaims(options: {
 }): Claims {
   const { database, writer, clock } = options;
   const find = database.prepare<ClaimRow>("SELECT * FROM claims WHERE tenant = ? AND key = ?");
-  const insert = database.prepare("INSERT OR REPLACE INTO claims VALUES (NULL, ?, ?, ?, ?, ?, NULL, NULL, ?)");
+  const insert = database.prepare("INSERT OR REPLACE INTO claims VALUES (NULL, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)");
   const retake = database.prepare("UPDATE claims SET lease_until = ?, expires_at = ? WHERE id = ?");
   const complete = database.prepare(
     "UPDATE claims SET status = ?, body = ?, lease_until = 0, expires_at = ? WHERE tenant = ? AND key = ? AND status IS NULL",
@@ -48,16 +50,17 @@ export function createClaims(options: {
     const nowMs = clock.now();
     const row = find.get(request.tenant, request.key);
     if (row === undefined || isOver(row, request, nowMs)) {
-      const { tenant, key, fingerprint, eventIds } = request;
+      const { tenant, key, fingerprint, eventIds, acceptedAtMs } = request;
       const ids = JSON.stringify(eventIds);
-      insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS);
-      return { kind: "claimed", eventIds, isRetake: false };
+      insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, acceptedAtMs);
+      return { kind: "claimed", eventIds, acceptedAtMs, isRetake: false };
     }
     if (row.fingerprint !== request.fingerprint) return { kind: "mismatch" };
     if (row.status !== null) return { kind: "answered", answer: { status: row.status, body: row.body ?? "" } };
     if (row.lease_until > nowMs) return { kind: "in-flight", retryAfterMs: row.lease_until - nowMs };
     retake.run(nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, row.id);
-    return { kind: "claimed", eventIds: JSON.parse(row.event_ids) as readonly string[], isRetake: true };
+    const eventIds = JSON.parse(row.event_ids) as readonly string[];
+    return { kind: "claimed", eventIds, acceptedAtMs: row.accepted_at ?? request.acceptedAtMs, isRetake: true };
   }
 
   return {

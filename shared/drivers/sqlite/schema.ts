@@ -212,4 +212,8 @@ export const SCHEMA_STEPS: readonly string[] = [
 
   CREATE TABLE health_probes (id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
   `,
+  `
+  -- Of the event that the claim stands for: repeated, it is the same to the byte.
+  ALTER TABLE claims ADD COLUMN accepted_at INTEGER;
+  `,
 ];

@@ -3,18 +3,15 @@ export interface Disruptions {
   note(atMs: number): void;
   /** None in that time, nor shortly before it, when its consequences may still have been felt. */
   wasQuiet(fromMs: number, toMs: number): boolean;
-  /** From then on. */
-  countSince(fromMs: number): number;
 }
 
 /** A session of the log that ends, the rebalance after it, and a lease of the HIGH lane that runs out. */
-const FELT_MS = 60_000;
+export const FELT_MS = 60_000;
 
-export function createDisruptions(): Disruptions {
+export function createDisruptions(feltMs: number): Disruptions {
   const timesMs: number[] = [];
   return {
     note: (atMs) => void timesMs.push(atMs),
-    wasQuiet: (fromMs, toMs) => !timesMs.some((atMs) => atMs >= fromMs - FELT_MS && atMs <= toMs),
-    countSince: (fromMs) => timesMs.filter((atMs) => atMs >= fromMs - FELT_MS).length,
+    wasQuiet: (fromMs, toMs) => !timesMs.some((atMs) => atMs >= fromMs - feltMs && atMs <= toMs),
   };
 }

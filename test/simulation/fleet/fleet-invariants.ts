@@ -19,11 +19,15 @@ import type { Disruptions } from "./disruptions.ts";
 
 export interface FleetWitness extends Scene {
   readonly disruptions: Disruptions;
+  /** Redis away, or a call to it lost. */
+  readonly redisTroubles: Disruptions;
 }
 
 /** Between an owner's answer and the last attempt that does not know of it yet: what memory may be old, and a look at it. */
 const STALE_MS = DIRECTORY_AGE_MS_MAX + 1000;
 const HIGH_MS_MAX = 2500;
+/** After its creation an endpoint may be unknown to a process that is cut off from Redis. */
+const UNKNOWN_MS = 30_000;
 
 export function createFleetSendInvariants(witness: FleetWitness): (send: Send, slot: Slot | null) => void {
   const bodyById = new Map<string, string>();
@@ -148,6 +152,10 @@ async function checkEvent(
   if (!isKnown && isExact) trace.breach("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
   for (const slot of model.slots.filter((each) => isOwed(each, published, acceptance))) {
     const isDelivered = chains.find(slot, id)?.sends.some(isAnsweredDelivered) === true;
+    // Without Redis nobody can know what another process has just written: the endpoints known last are delivered to.
+    const createdMs = slot.createdAtMs ?? 0;
+    if (acceptance.atMs - createdMs < UNKNOWN_MS && !witness.redisTroubles.wasQuiet(createdMs, acceptance.atMs))
+      continue;
     const hasLetter = letters.some(({ eventId, endpointId }) => eventId === id && endpointId === slot.id);
     if (isDelivered || hasLetter) continue;
     const own = deliveries.filter(({ endpointId }) => endpointId === slot.id);

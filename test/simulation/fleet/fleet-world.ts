@@ -26,7 +26,7 @@ import { createVirtualClock } from "../virtual-clock.ts";
 import type { VirtualNetwork } from "../virtual-network.ts";
 import { createVirtualNetwork } from "../virtual-network.ts";
 import type { WorldResult } from "../world.ts";
-import { createDisruptions } from "./disruptions.ts";
+import { createDisruptions, FELT_MS } from "./disruptions.ts";
 import type { FleetWitness } from "./fleet-invariants.ts";
 import { checkFleetEnd, createFleetSendInvariants } from "./fleet-invariants.ts";
 import type { FleetKind, FleetProcess } from "./fleet-process.ts";
@@ -42,6 +42,8 @@ const STEPS_MAX = 2_000_000;
 const CALM_MS_MAX = 3600 * 1000;
 /** Looks a second apart that must find nothing to do, so that no rebalance and no lease can bring anything back. */
 const QUIET_LOOKS = 45;
+/** From a write until its owner has the answer. */
+const ROUND_TRIP_MS = 100;
 const TAIL_LINES = 80;
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 const KAFKA = {
@@ -104,7 +106,8 @@ function createFleet(seed: number, linesKept: number): Fleet {
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
   const model: Model = { published: [], slots: [], replays: [] };
-  const disruptions = createDisruptions();
+  const disruptions = createDisruptions(FELT_MS);
+  const redisTroubles = createDisruptions(ROUND_TRIP_MS);
   const network: VirtualNetwork = createVirtualNetwork({
     clock,
     chance: chance.fork(),
@@ -115,7 +118,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
   });
   const chains = createChains();
   const { limits } = scenario;
-  const witness: FleetWitness = { trace, model, chains, limits, disruptions, network: () => network };
+  const witness: FleetWitness = { trace, model, chains, limits, disruptions, redisTroubles, network: () => network };
   const checkSend = createFleetSendInvariants(witness);
   const lossChance = chance.fork();
   const redis = createVirtualRedis({
@@ -124,6 +127,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     isLost() {
       const isLost = !fleet.isCalm && lossChance.isTrue(scenario.lostCallRate);
       if (isLost) disruptions.note(clock.now());
+      if (isLost) redisTroubles.note(clock.now());
       return isLost;
     },
   });
@@ -284,7 +288,10 @@ function planTroubles(fleet: Fleet): void {
       }
     }
   };
-  plan("Redis", scenario.redisAway, redis.setAway);
+  plan("Redis", scenario.redisAway, (isAway) => {
+    witness.redisTroubles.note(clock.now());
+    redis.setAway(isAway);
+  });
   plan("the log", scenario.logAway, (isAway) => log.setReachable(!isAway));
   for (const { fromMs, toMs } of scenario.visits) {
     at(fromMs, () => {
