@@ -111,7 +111,7 @@ export async function replayLetters(
     total.skipped += meant.length - living.length;
     if (wish.isDryRun) continue;
     await planReplays(deps, ramp, living);
-    if (living.length > 0) await deadLetters.remove(living.map(({ id }) => id));
+    if (living.length > 0) await deadLetters.remove(living);
     total.replayed += living.length;
   } while (cursor !== null && total.matched < REPLAY_MAX && hasTime(deps, ramp));
   return { ...total, isCut: cursor !== null };

@@ -61,6 +61,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
     clock,
     deadLetters,
     retryQueue,
+    claims: drivers.claims,
     directory,
     persist,
     perS,

@@ -3,6 +3,7 @@
  * record to the retry queue, spread at a bounded rate. Scheduled first, removed second: a crash in between repeats a
  * delivery that the ledger recognises, and loses none.
  */
+import type { Claims } from "@posthaste/shared/ports/claims.ts";
 import type { DeadLetter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
@@ -10,12 +11,15 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { Persist } from "./persistence.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
 /** Letters read at once, with their bodies; between two pages everybody else gets a turn (a store may be synchronous). */
 const PAGE = 50;
 /** Bodies that go to the retry queue in one write; one letter goes, however large. */
 const PAGE_BYTES = 4 * 1024 * 1024;
+/** How often it is looked whether another process is done with an endpoint's letters. */
+const LEASE_AGAIN_MS = 1000;
 
 export interface Recovery {
   /** Looks whether the endpoint is active and, if so, brings back what is held for it. Runs once at a time for each. */
@@ -33,6 +37,8 @@ export interface RecoveryDeps {
   readonly clock: Clock;
   readonly deadLetters: DeadLetters;
   readonly retryQueue: RetryQueue;
+  /** A lease on the letters of one endpoint: all processes hear at once that it is active again. */
+  readonly claims: Pick<Claims, "claim" | "abandon">;
   readonly directory: Pick<Directory, "find">;
   readonly persist: Persist;
   readonly perS: number;
@@ -98,18 +104,42 @@ async function bringBack(deps: RecoveryDeps, leaving: Leaving, tenant: string, e
   const startMs = deps.clock.now();
   const spacingMs = 1000 / deps.perS;
   for (const state of HELD_STATES) {
+    const first = (limit: number) => deps.deadLetters.list({ tenant, endpointId, state }, limit, null);
     while (!isAborted(deps.signal) && (await isActive(deps, tenant, endpointId))) {
-      const { rows } = await deps.deadLetters.list({ tenant, endpointId, state }, PAGE, null);
-      const letters = upToBytes(rows, PAGE_BYTES);
-      if (letters.length === 0) break;
+      if ((await first(1)).rows.length === 0) break;
+      await using lease = await takeLease(deps, tenant, endpointId);
+      if (lease === null) break;
+      const letters = upToBytes((await first(PAGE)).rows, PAGE_BYTES);
       const firstMs = startMs + count * spacingMs;
       const items = letters.toReversed().map((letter, index) => again(letter, Math.floor(firstMs + index * spacingMs)));
-      if (!(await move(deps, leaving, letters, items))) return;
+      if (letters.length > 0 && !(await move(deps, leaving, letters, items))) return;
       count += letters.length;
       await yieldTurn(deps.clock, deps.signal);
     }
   }
   if (count > 0) deps.telemetry.recovered(endpointId, tenant, count);
+}
+
+/**
+ * Waits while another process brings letters of this endpoint back: two that did would schedule each twice. Null when we
+ * stopped. A holder that died is waited for until its lease ends.
+ */
+async function takeLease(
+  { claims, clock, signal }: RecoveryDeps,
+  tenant: string,
+  endpointId: string,
+): Promise<AsyncDisposable | null> {
+  const key = `recover:${endpointId}`;
+  while (!isAborted(signal)) {
+    const request = { tenant, key, fingerprint: "recover", eventIds: [], acceptedAtMs: Math.floor(clock.now()) };
+    const claim = await claims.claim(request);
+    // Of no consequence but a wait: the lease runs out by itself.
+    const abandon = (): Promise<void> => claims.abandon(tenant, key).catch(() => undefined);
+    if (claim.kind === "claimed") return { [Symbol.asyncDispose]: abandon };
+    assert(claim.kind === "in-flight", "a lease on letters is never answered");
+    await clock.sleep(Math.min(claim.retryAfterMs, LEASE_AGAIN_MS), signal).catch(() => undefined);
+  }
+  return null;
 }
 
 /** False when we stopped before the letters were out. */
@@ -125,7 +155,7 @@ async function move(
   try {
     await deps.retryQueue.schedule(items);
     // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
-    return await deps.persist("remove held", () => deps.deadLetters.remove(ids));
+    return await deps.persist("remove held", () => deps.deadLetters.remove(letters));
   } finally {
     for (const id of ids) leaving.delete(id);
     resolve();

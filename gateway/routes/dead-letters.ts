@@ -76,8 +76,7 @@ async function show(deps: GatewayDeps, call: Call): Promise<Response> {
 }
 
 async function remove(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { id } = await findLetter(deps, call);
-  await deps.drivers.deadLetters.remove([id]);
+  await deps.drivers.deadLetters.remove([await findLetter(deps, call)]);
   return answerEmpty(call);
 }
 
@@ -89,7 +88,7 @@ async function replayOne(deps: GatewayDeps, call: Call): Promise<Response> {
   }
   const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, call.flight);
   const [deliveryId] = await planReplays(deps, ramp, [letter]);
-  await deps.drivers.deadLetters.remove([letter.id]);
+  await deps.drivers.deadLetters.remove([letter]);
   const { eventId, endpointId } = letter;
   return answerJson(call, 202, { delivery_id: deliveryId, event_id: eventId, endpoint_id: endpointId });
 }

@@ -22,7 +22,7 @@ export interface LetterDrop {
   readonly id: string;
   /** Null: not known; then the place alone tells, and without one whatever is there is dropped. */
   readonly revision: string | null;
-  /** Of the tombstone: what the record has before it is dropped, too. */
+  /** Of a tombstone without a revision: what the record has before it is dropped. */
   readonly place: LetterPlace | null;
 }
 
@@ -42,8 +42,6 @@ export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "co
   put(letters: readonly IndexedLetter[]): Promise<readonly DroppedLetter[]>;
   /** Returns what was there. */
   drop(drops: readonly LetterDrop[]): Promise<readonly DroppedLetter[]>;
-  /** Those of the ids that are there. */
-  look(ids: readonly string[]): Promise<readonly DroppedLetter[]>;
   /** Bytes of bodies that are kept at most. */
   readonly bytesMax: number;
   /** Letters that are kept at most. */

@@ -40,7 +40,10 @@ export interface DeadLetters {
   find(id: string): Promise<DeadLetter | null>;
   /** Newest first by `atMs`, at most `limit` (1 to 1,000). Throws `invalid-cursor`. */
   list(filter: DeadLetterFilter, limit: number, cursor: string | null): Promise<Page<DeadLetter>>;
-  /** Takes letters out of the record (replayed or deleted); ids that are not there are passed over. */
-  remove(ids: readonly string[]): Promise<void>;
+  /**
+   * Takes letters out of the record (replayed or deleted), as they were found: those that are not there any more are
+   * passed over, and later news of the same delivery stay.
+   */
+  remove(letters: readonly DeadLetter[]): Promise<void>;
   count(filter: DeadLetterFilter): Promise<number>;
 }

@@ -169,11 +169,27 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
 
   test(`${name} dead letters: remove() takes letters out for good and passes over others`, async () => {
     await using harness = await open();
-    await harness.drivers.deadLetters.append(lettersAt(3, 1));
-    await harness.drivers.deadLetters.remove(["dlv_1", "dlv_none", "dlv_1"]);
+    const letters = lettersAt(3, 1);
+    await harness.drivers.deadLetters.append(letters);
+    const second = letters.filter(({ id }) => id === "dlv_1");
+    await harness.drivers.deadLetters.remove([...second, sampleLetter("dlv_none"), ...second]);
     await harness.reopen();
     assert.deepEqual(await idsOf(harness, EVERYTHING), ["dlv_2", "dlv_0"]);
     assert.equal(await harness.drivers.deadLetters.find("dlv_1"), null);
+  });
+
+  test(`${name} dead letters: remove() leaves later news of the same delivery`, async () => {
+    await using harness = await open();
+    const { deadLetters } = harness.drivers;
+    const held = sampleLetter("dlv_a", { state: "paused", attempts: 1 });
+    const later = sampleLetter("dlv_a", { state: "dead", attempts: 2, atMs: held.atMs + 1 });
+    await deadLetters.append([held]);
+    await deadLetters.append([later]);
+    await deadLetters.remove([held]);
+    await harness.reopen();
+    assert.deepEqual(await harness.drivers.deadLetters.find("dlv_a"), later);
+    await harness.drivers.deadLetters.remove([later]);
+    assert.equal(await harness.drivers.deadLetters.find("dlv_a"), null);
   });
 
   test(`${name} dead letters: past the bound the oldest of the tenant that keeps most make room, also after a crash`, async () => {

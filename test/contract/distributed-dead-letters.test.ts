@@ -63,7 +63,7 @@ test("while the index is away append() resolves, the fault is told, and the proj
 test("a letter that was taken out does not come back when its record is read late", async () => {
   await using harness = await lettersOpener({ isProjected: false })();
   await harness.letters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
-  await harness.letters.remove(["dlv_a"]);
+  await harness.letters.remove([sampleLetter("dlv_a")]);
   const joined = harness.letters.startReading();
   await harness.clock.advance(TAKEOVER_MS);
   await joined;
@@ -83,7 +83,8 @@ test("a whole record read again into an empty index holds what was not taken out
   const held = sampleLetter("dlv_held", { state: "paused", attempts: 1 });
   await harness.letters.append([held, sampleLetter("dlv_b"), sampleLetter("dlv_c")]);
   await harness.letters.append([{ ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 }]);
-  await harness.letters.remove(["dlv_held", "dlv_b"]);
+  const dead = { ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 } as const;
+  await harness.letters.remove([dead, sampleLetter("dlv_b")]);
   // The same news may come again by another way after they were taken out: they are other news of the delivery.
   await harness.letters.append([{ ...held, atMs: held.atMs + 5 }]);
   await harness.commands.run(WIPE, [harness.keys.key(0, "dead")], []);
@@ -104,7 +105,7 @@ test("a whole record read again into an empty index holds what was not taken out
 test("remove() writes the tombstone before it answers, and tells whose letters went", async () => {
   await using harness = await lettersOpener()();
   await harness.letters.append([sampleLetter("dlv_a")]);
-  await harness.letters.remove(["dlv_a", "dlv_none"]);
+  await harness.letters.remove([sampleLetter("dlv_a")]);
   assert.deepEqual(
     harness.removed.map(({ tenant, eventId, endpointId }) => [tenant, eventId, endpointId]),
     [[TENANT, "evt_of_dlv_a", ENDPOINT_ID]],
@@ -150,7 +151,7 @@ test("letters of a process that died between tombstone and index are taken out b
   await harness.letters.append([sampleLetter("dlv_a")]);
   await harness.clock.advance(5000);
   harness.isIndexAway = true;
-  await assert.rejects(harness.letters.remove(["dlv_a"]), withCode("store-unavailable"));
+  await assert.rejects(harness.letters.remove([sampleLetter("dlv_a")]), withCode("store-unavailable"));
   await harness.reopen();
   harness.isIndexAway = false;
   await harness.clock.advance(2 * TAKEOVER_MS);
@@ -221,8 +222,8 @@ test("two processes share the reading of one record, and a letter that either ta
   await second.append(letters.slice(10));
   await clock.advance(60_000);
   assert.deepEqual((await harness.letters.list({ tenant: null }, 100, null)).rows, letters.toReversed());
-  await second.remove(["dlv_3"]);
-  await harness.letters.remove(["dlv_15"]);
+  await second.remove(letters.slice(3, 4));
+  await harness.letters.remove(letters.slice(15, 16));
   await clock.advance(60_000);
   assert.equal(await second.count({ tenant: null }), 18);
   assert.equal(await harness.letters.find("dlv_3"), null);

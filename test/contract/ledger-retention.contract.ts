@@ -81,10 +81,11 @@ export function ledgerRetentionContract(name: string, open: OpenHarness): void {
     await using harness = await open();
     const envelope = await passThrough(harness, "evt_a");
     harness.drivers.ledger.record([delivery(sampleRecord(envelope, { state: "paused", attempt: 0, result: null }))]);
-    await harness.drivers.deadLetters.append([sampleLetter("dlv_a", { state: "paused", envelope })]);
+    const letter = sampleLetter("dlv_a", { state: "paused", envelope });
+    await harness.drivers.deadLetters.append([letter]);
     await harness.clock.advance(5 * DAY_MS);
     assert.ok(await harness.drivers.ledger.event(TENANT, "evt_a"));
-    await harness.drivers.deadLetters.remove(["dlv_a"]);
+    await harness.drivers.deadLetters.remove([letter]);
     await harness.clock.advance(2 * 3600_000);
     assert.equal(await harness.drivers.ledger.event(TENANT, "evt_a"), null);
   });

@@ -81,10 +81,9 @@ function withLedger(drivers: Drivers, ledger: RedisLedger): Drivers {
 function withRelease(deadLetters: DeadLetters, ledger: RedisLedger): DeadLetters {
   return {
     ...deadLetters,
-    async remove(ids) {
-      const letters = await Promise.all(ids.map((id) => deadLetters.find(id)));
-      await deadLetters.remove(ids);
-      await ledger.release(letters.flatMap((letter) => (letter === null ? [] : [letter])));
+    async remove(letters) {
+      await deadLetters.remove(letters);
+      await ledger.release(letters);
     },
   };
 }

@@ -12,9 +12,9 @@ function withSlowRemoval(): { wrap: (drivers: Drivers) => Drivers; go: () => voi
       ...drivers,
       deadLetters: {
         ...drivers.deadLetters,
-        async remove(letterIds) {
+        async remove(letters) {
           await promise;
-          await drivers.deadLetters.remove(letterIds);
+          await drivers.deadLetters.remove(letters);
         },
       },
     }),

@@ -12,6 +12,8 @@ const KEPT_SEEDS = [
   74, // a processor that is cut off from Redis misses that an endpoint was resumed, and leaves what it held for it
   94, // so it does when a held letter comes into the index after the endpoint was resumed
   43, // what one processor parked and another took up counts as parked for ever, and what overflowed is never called
+  27, // a processor buries what another brought back, by a memory from before it was cut off
+  873, // all processors bring the letters of a resumed endpoint back, each its own copy
   1743, // an event whose first append was refused and yet written is appended again with another time in its body
   15, // messages that wait for their endpoint's rate limit are put off for twice as long each time
 ] as const;

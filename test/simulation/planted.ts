@@ -46,8 +46,10 @@ function plant(patch: string): Verdict {
     const applied = spawnSync("git", ["apply", "--whitespace=nowarn", "-C1", patch], { cwd: copy, encoding: "utf8" });
     if (applied.status !== 0) return { isCaught: false, words: `does not apply: ${applied.stderr.trim()}` };
     // A patch may say where to begin, when what it breaks shows in a rare moment only.
-    const from = /^Needs .* Seeds from (\d+)\.$/m.exec(readFileSync(patch, "utf8"))?.[1] ?? "1";
+    const words = readFileSync(patch, "utf8");
+    const from = /^Needs .* Seeds from (\d+)\.$/m.exec(words)?.[1] ?? "1";
     const args = ["test/simulation/run-seeds.ts", "--seeds", values.seeds, "--from", from];
+    if (words.startsWith("In fleets.")) args.push("--fleet");
     const run = spawnSync(process.execPath, args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28 });
     const seed = /^SEED=(\d+)$/m.exec(run.stdout)?.[1];
     if (seed === undefined)

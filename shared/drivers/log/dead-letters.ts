@@ -78,10 +78,13 @@ export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLet
     find: (id) => index.find(id),
     list: (filter, limit, cursor) => index.list(filter, limit, cursor),
     count: (filter) => index.count(filter),
-    async remove(ids) {
-      const known = await index.look([...new Set(ids)]);
-      if (known.length === 0) return;
-      const drops: readonly LetterDrop[] = known.map(({ id, revision }) => ({ id, revision, place: null }));
+    async remove(found) {
+      if (found.length === 0) return;
+      const drops: readonly LetterDrop[] = found.map((letter) => ({
+        id: letter.id,
+        revision: revisionOf(letter),
+        place: null,
+      }));
       await producer.append(drops.map((drop) => tombstoneRecord(drop, topic, clock.now())));
       options.onRemoved(await index.drop(drops));
     },

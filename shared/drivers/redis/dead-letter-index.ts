@@ -6,7 +6,7 @@ import { assert } from "../../lib/assert.ts";
 import type { DeadLetterIndex, DroppedLetter, IndexedLetter, LetterPlace } from "../../ports/dead-letter-index.ts";
 import { createLetterLists } from "./dead-letter-lists.ts";
 import { envelopeArgument, letterOf, metaOf, metaText } from "./dead-letter-meta.ts";
-import { DROP_LETTERS, LOOK_LETTERS, PUT_LETTERS, READ_LETTER } from "./dead-letter-scripts.ts";
+import { DROP_LETTERS, PUT_LETTERS, READ_LETTER } from "./dead-letter-scripts.ts";
 import type { KeySpace } from "./key-space.ts";
 import { replyText } from "./ledger-record.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./redis-commands.ts";
@@ -71,11 +71,6 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
       everywhere(
         DROP_LETTERS,
         drops.map(({ id, revision, place }) => [id, revision ?? "", placeText(place)]),
-      ),
-    look: (ids) =>
-      everywhere(
-        LOOK_LETTERS,
-        ids.map((id) => [id]),
       ),
     async find(id) {
       const replies = await Promise.all(shards.map((shard) => run(shard, READ_LETTER, [id])));

@@ -107,7 +107,7 @@ return redis.call('HRANDFIELD', root .. ':buried', ${ROOM_MADE_MAX}, 'WITHVALUES
 
 /**
  * KEYS: root. ARGV: for each letter: id, revision or nothing, place of its tombstone or nothing. What is dropped is that
- * revision, what the record has before the tombstone, or anything when neither is given. All or nothing. Returns id and
+ * revision; without one what the record has before the tombstone, and anything when neither is given. All or nothing. Returns id and
  * JSON of each.
  */
 export const DROP_LETTERS: RedisScript = {
@@ -125,7 +125,7 @@ for index = 1, #ARGV, 3 do
   local id, revision, tombstone = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   local letter, text = read(id)
   if letter and ((revision == '' and tombstone == '') or letter.revision == revision
-      or is_before(redis.call('HGET', root .. ':places', id), tombstone)) then
+      or (revision == '' and is_before(redis.call('HGET', root .. ':places', id), tombstone))) then
     take_out(id, letter)
     dropped[#dropped + 1] = id
     dropped[#dropped + 1] = text
@@ -136,23 +136,6 @@ for index = 1, #ARGV, 3 do
 end
 trim_marks()
 return dropped
-`,
-};
-
-/** KEYS: root. ARGV: ids. Returns id and JSON of each that is there. */
-export const LOOK_LETTERS: RedisScript = {
-  name: "dead-letters-look",
-  returns: "text",
-  lua: `
-local found = {}
-for _, id in ipairs(ARGV) do
-  local text = redis.call('HGET', KEYS[1] .. ':meta', id)
-  if text then
-    found[#found + 1] = id
-    found[#found + 1] = text
-  end
-end
-return found
 `,
 };
 

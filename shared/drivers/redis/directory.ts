@@ -63,7 +63,8 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     connected: reader.loadAll,
   });
   const unsubscribe = notifier.subscribe((announcement) => {
-    if (announcement.kind !== "directory-changed") return;
+    // Listeners after this one must not take what is in memory for the present state; `connected` reads it anew.
+    if (announcement.kind === "some-were-lost") return memory.tenants().forEach(reader.markStale);
     reader.markStale(announcement.tenant);
     answers.refresh(announcement.tenant);
   });

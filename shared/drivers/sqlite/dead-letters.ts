@@ -66,9 +66,9 @@ export function createDeadLetters(options: {
       const found = database.prepare<LetterRow>(sql).all(...conditions.values, limit + 1);
       return createPage({ kind: "d", limit, rows: found, keysOf: ({ at, id }) => [at, id], show: letterOf });
     },
-    async remove(ids) {
-      if (ids.length === 0) return;
-      await writer.write(() => rows.removeAll(ids), 0);
+    async remove(letters) {
+      if (letters.length === 0) return;
+      await writer.write(() => rows.removeAll(letters), 0);
     },
     async count(filter) {
       // Asked at each collection of metrics, and answered without reading the letters.
@@ -85,14 +85,16 @@ export function createDeadLetters(options: {
 
 function createLetterRows(database: Database) {
   const upsert = database.prepare(UPSERT);
-  const remove = database.prepare("DELETE FROM dead_letters WHERE delivery_id = ?");
+  const remove = database.prepare(
+    "DELETE FROM dead_letters WHERE delivery_id = ? AND at = ? AND state = ? AND attempts = ?",
+  );
   let idLast = database.prepare<{ id: number | null }>("SELECT max(id) AS id FROM dead_letters").get()?.id ?? 0;
   return {
     insertAll(letters: readonly DeadLetter[]): void {
       for (const letter of letters) upsert.run(...valuesOf(++idLast, letter));
     },
-    removeAll(ids: readonly string[]): void {
-      for (const id of ids) remove.run(id);
+    removeAll(letters: readonly DeadLetter[]): void {
+      for (const { id, atMs, state, attempts } of letters) remove.run(id, atMs, state, attempts);
     },
   };
 }
