@@ -120,7 +120,7 @@ test("retention that cannot read the store when it is woken does not throw, and 
   const { clock, database, writer } = openWriter();
   const broken = createBreakable(database);
   const retention = createRetention({ database: broken.database, writer, clock });
-  database.exec("INSERT INTO claims VALUES (NULL, 'acme', 'key:a', 'aa', '[]', 0, NULL, NULL, 5)");
+  database.exec("INSERT INTO claims VALUES (NULL, 'acme', 'key:a', 'aa', '[]', 0, NULL, NULL, 5, NULL)");
   broken.breaks = () => true;
   retention.wake();
   assert.equal(clock.timerCount(), 0);

@@ -3,33 +3,10 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import kafkajs from "kafkajs";
-import type { ProgramKind } from "posthaste/program.ts";
-import { startProgram } from "posthaste/program.ts";
 import { startRedis } from "../support/services/redis.ts";
 import { freePort } from "../support/services/free-ports.ts";
+import { complaintOf } from "./complaint.ts";
 import { openDistributedHarness, prefixEnv, storesEnv } from "./distributed-harness.ts";
-
-const kinds: readonly ProgramKind[] = ["gateway", "processor"];
-
-/** What both programs say before they end by themselves; they must say the same. */
-async function complaintOf(env: Readonly<Record<string, string>>): Promise<string> {
-  const complaints = await Promise.all(
-    kinds.map(async (kind) => {
-      const started = startProgram(kind, { POSTHASTE_MASTER_KEY: randomBytes(32).toString("base64"), ...env });
-      const error: unknown = await started.then(
-        (program) => program[Symbol.asyncDispose]().then(() => new Error(`the ${kind} started`)),
-        (reason: unknown) => reason,
-      );
-      assert.ok(error instanceof Error);
-      const lines = error.message.split("\n").filter((line) => line.startsWith(`${kind}: `));
-      assert.ok(lines.length > 0, error.message);
-      return lines.map((line) => line.slice(kind.length + 2)).join("\n");
-    }),
-  );
-  const [first = "", second = ""] = complaints;
-  assert.equal(first.replace("the gateway", "the program"), second.replace("the processor", "the program"));
-  return first;
-}
 
 function stores(): Record<string, string> {
   return { ...storesEnv(), ...prefixEnv(`t${randomBytes(6).toString("hex")}`) };

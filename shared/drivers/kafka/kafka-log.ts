@@ -92,6 +92,9 @@ function openProblem(brokers: readonly string[], hasSasl: boolean, cause: unknow
   if (names.includes("KafkaJSSASLAuthenticationError") || names.includes("KafkaJSUnsupportedSaslMechanismError")) {
     return `${where} refuses the credentials: ${why}. Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.`;
   }
+  if (/certificate/iu.test(why)) {
+    return `${where} is not trusted: ${why}. Name a file with its authority in NODE_EXTRA_CA_CERTS.`;
+  }
   if (names.includes("KafkaJSConnectionClosedError") || hasSasl) {
     return `${where} closed the connection: ${why}. Check KAFKA_BROKERS, and KAFKA_TLS and KAFKA_SASL_* against what the listener wants.`;
   }

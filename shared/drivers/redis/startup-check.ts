@@ -74,6 +74,10 @@ function toRefusal(error: unknown, address: RedisAddress): Error {
     return new Error(`${name} says redis+cluster://, but this Redis is not a Cluster. Write redis://.`, { cause });
   }
   const where = address.nodes.map(({ host, port }) => `${host}:${port}`).join(", ");
+  if (/certificate/iu.test(text)) {
+    const remedy = "Name a file with its authority in NODE_EXTRA_CA_CERTS.";
+    return new Error(`Redis at ${where} (${name}) is not trusted: ${text}. ${remedy}`, { cause });
+  }
   const why = cause instanceof DeadlineExceeded ? `no answer within ${CHECK_MS_MAX} ms` : text || "connection closed";
   const master = address.kind === "sentinel" ? ` for the master ${address.masterName}` : "";
   return new Error(`Redis is not reachable at ${where}${master} (${why}). Start it, or mend ${name}.`, { cause });

@@ -1,5 +1,7 @@
 /** What a Kafka broker of the tests is told: small, quick to react, and no topic that nobody asked for. */
 
+import type { SecureListener } from "./kafka.ts";
+
 export interface BrokerPlace {
   /** From 1. */
   readonly id: number;
@@ -8,6 +10,7 @@ export interface BrokerPlace {
   readonly controllerPorts: readonly number[];
   /** Holds the data, in `data/`. */
   readonly folder: string;
+  readonly secure?: SecureListener | undefined;
 }
 
 /** A broker that is silent for so long is fenced and its partitions get another leader; Kafka's own default is 9 s. */
@@ -17,7 +20,9 @@ const HEARTBEAT_MS = 500;
 const INTERNAL_PARTITIONS = 5;
 
 /** Lines of server.properties. */
-export function brokerProperties({ id, port, controllerPorts, folder }: BrokerPlace): readonly string[] {
+export function brokerProperties(place: BrokerPlace): readonly string[] {
+  const { id, port, controllerPorts, folder, secure } = place;
+  const secureDoor = secure === undefined ? "" : `,SECURE://127.0.0.1:${secure.port}`;
   const controllerPort = controllerPorts[id - 1];
   const replicas = controllerPorts.length;
   const inSyncMin = replicas > 1 ? 2 : 1;
@@ -26,11 +31,12 @@ export function brokerProperties({ id, port, controllerPorts, folder }: BrokerPl
     "process.roles=broker,controller",
     `node.id=${id}`,
     `controller.quorum.voters=${voters.join(",")}`,
-    `listeners=CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    `advertised.listeners=CLIENTS://127.0.0.1:${port}`,
+    `listeners=CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${secureDoor}`,
+    `advertised.listeners=CLIENTS://127.0.0.1:${port}${secureDoor}`,
     "controller.listener.names=CONTROLLER",
     "inter.broker.listener.name=CLIENTS",
-    "listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL",
+    ...(secure === undefined ? [] : secureProperties(secure)),
     `log.dirs=${folder}/data`,
     "auto.create.topics.enable=false",
     "group.initial.rebalance.delay.ms=0",
@@ -62,3 +68,14 @@ appender.out.layout.pattern=%d %p %c{1}: %m%n
 logger.server.name=kafka.server.KafkaRaftServer
 logger.server.level=info
 `;
+
+function secureProperties({ username, password, keyFile }: SecureListener): readonly string[] {
+  const modules = "org.apache.kafka.common.security";
+  return [
+    "listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512",
+    `listener.name.secure.plain.sasl.jaas.config=${modules}.plain.PlainLoginModule required user_${username}="${password}";`,
+    `listener.name.secure.scram-sha-512.sasl.jaas.config=${modules}.scram.ScramLoginModule required;`,
+    "listener.name.secure.ssl.keystore.type=PEM",
+    `listener.name.secure.ssl.keystore.location=${keyFile}`,
+  ];
+}

@@ -16,8 +16,19 @@ export interface KafkaOptions {
   readonly brokers: 1 | 3;
   /** Where clients find the first broker; a free port unless given. */
   readonly port?: number;
+  /** A second door for clients of the first broker, beside the plain one. */
+  readonly secure?: SecureListener;
   /** Lines of server.properties after the usual ones, which they override. */
   readonly properties?: readonly string[];
+}
+
+/** TLS, and a login by PLAIN or SCRAM-SHA-512. */
+export interface SecureListener {
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  /** A file with the private key and its certificate, PEM. */
+  readonly keyFile: string;
 }
 
 /** `restart` resolves once the broker serves clients again. */
@@ -55,7 +66,9 @@ export async function startKafka(options: KafkaOptions): Promise<Kafka> {
   const starts = await Promise.allSettled(
     clientPorts.map(async (port, index): Promise<KafkaBroker> => {
       const id = index + 1;
-      const layout = { id, port, controllerPorts, folder: join(folder, String(id)), properties: options.properties };
+      const { properties } = options;
+      const secure = id === 1 ? options.secure : undefined;
+      const layout = { id, port, controllerPorts, folder: join(folder, String(id)), properties, secure };
       return { id, port, ...(await startBroker(layout, classpath, HEAP[options.brokers])) };
     }),
   );
@@ -88,14 +101,16 @@ interface BrokerLayout {
   readonly controllerPorts: readonly number[];
   readonly folder: string;
   readonly properties: readonly string[] | undefined;
+  readonly secure: SecureListener | undefined;
 }
 
 async function startBroker(layout: BrokerLayout, classpath: string, heap: string): Promise<ServiceProcess> {
-  const { folder, properties = [] } = layout;
+  const { folder, properties = [], secure } = layout;
   mkdirSync(folder);
   writeFileSync(join(folder, "server.properties"), [...brokerProperties(layout), ...properties].join("\n"));
   writeFileSync(join(folder, "log4j2.properties"), logProperties);
-  await formatFolder(folder, classpath);
+  const login = secure === undefined ? [] : ["--add-scram", scramLogin(secure)];
+  await formatFolder(folder, classpath, login);
   return startService({
     name: `kafka-${layout.id}`,
     command: ["java", ...jvmFlags(heap, folder), "-cp", classpath, "kafka.Kafka", "server.properties"],
@@ -111,10 +126,14 @@ function jvmFlags(heap: string, folder: string): readonly string[] {
   return [`-Xms${heap}`, `-Xmx${heap}`, "-XX:+UseSerialGC", "-XX:-UsePerfData", logging];
 }
 
+function scramLogin({ username, password }: SecureListener): string {
+  return `SCRAM-SHA-512=[name=${username},password=${password}]`;
+}
+
 /** A broker of KRaft refuses a folder that was not prepared for its cluster. */
-function formatFolder(folder: string, classpath: string): Promise<void> {
+function formatFolder(folder: string, classpath: string, options: readonly string[]): Promise<void> {
   const flags = [...jvmFlags("128m", folder), "-XX:TieredStopAtLevel=1", "-cp", classpath];
-  const args = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"];
+  const args = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties", ...options];
   return new Promise((resolve, reject) => {
     const output: Buffer[] = [];
     const child = spawn("java", [...flags, ...args], {
