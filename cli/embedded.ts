@@ -58,7 +58,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
   const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
   const metrics = opening.use(openMetrics());
-  const telemetry = createTelemetry({ meter: metrics.meter, log });
+  const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
   // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.

@@ -19,7 +19,7 @@ export function openBenchDrivers() {
   const drivers = openEmbedded({ ...ambient, sealer: createSealer(systemEntropy.bytes(32)), database: { folder } });
   const metrics = openMetrics();
   const log = createJsonLog({ clock: systemClock, level: "warn", write: (text) => process.stderr.write(text) });
-  return { drivers, metrics, telemetry: createTelemetry({ meter: metrics.meter, log }) };
+  return { drivers, metrics, telemetry: createTelemetry({ meter: metrics.meter, log, clock: systemClock }) };
 }
 
 type BenchDrivers = ReturnType<typeof openBenchDrivers>["drivers"];

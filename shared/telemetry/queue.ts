@@ -1,5 +1,6 @@
 /** Queues seen from outside: depth and lag, what a full buffer dropped, loops that had to restart. */
 import type { Meter } from "@opentelemetry/api";
+import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 
 export interface QueueSample {
@@ -16,7 +17,20 @@ export interface QueueTelemetry {
   loopFailed(loop: string, error: unknown, delayMs: number): void;
 }
 
-export function createQueueTelemetry({ meter, log }: { meter: Meter; log: Log }): QueueTelemetry {
+/** A loop that fails again and again is logged no more often, and then says how often it failed. */
+const LOOP_LOG_MS = 1000;
+
+export function createQueueTelemetry({
+  meter,
+  log,
+  clock,
+}: {
+  readonly meter: Meter;
+  readonly log: Log;
+  readonly clock: Pick<Clock, "monotonic">;
+}): QueueTelemetry {
+  /** Names are constants of the code. */
+  const failuresByLoop = new Map<string, { loggedAtMs: number; unlogged: number }>();
   const depth = meter.createObservableGauge("posthaste.queue.depth", {
     unit: "{item}",
     description: "Items not yet settled",
@@ -51,10 +65,15 @@ export function createQueueTelemetry({ meter, log }: { meter: Meter; log: Log })
     },
     loopFailed(loop, error, delayMs) {
       restarts.add(1, { loop });
+      const nowMs = clock.monotonic();
+      const before = failuresByLoop.get(loop);
+      if (before !== undefined && nowMs - before.loggedAtMs < LOOP_LOG_MS) return void before.unlogged++;
+      failuresByLoop.set(loop, { loggedAtMs: nowMs, unlogged: 0 });
       log.write("error", "loop.failed", {
         loop,
         error: error instanceof Error ? error.message : "unknown",
         retry_in_ms: Math.round(delayMs),
+        ...(before === undefined || before.unlogged === 0 ? {} : { unlogged: before.unlogged }),
       });
     },
   };

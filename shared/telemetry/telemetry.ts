@@ -4,6 +4,7 @@
  * conventions 1.44 (HTTP stable, messaging in development); ours begin with `posthaste.`.
  */
 import type { Meter } from "@opentelemetry/api";
+import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 import type { AcceptTelemetry } from "./accept.ts";
 import type { DeliveryTelemetry } from "./delivery.ts";
@@ -23,7 +24,7 @@ export interface Telemetry {
   readonly log: Log;
 }
 
-export function createTelemetry(deps: { meter: Meter; log: Log }): Telemetry {
+export function createTelemetry(deps: { meter: Meter; log: Log; clock: Pick<Clock, "monotonic"> }): Telemetry {
   return {
     accept: createAcceptTelemetry(deps),
     delivery: createDeliveryTelemetry(deps),

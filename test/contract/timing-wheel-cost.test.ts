@@ -16,6 +16,7 @@ const PARK_MS = 10_000;
 const PARK_MS_MAX = 30 * MINUTE_MS;
 const SLOT_MS = 1000;
 const SLOT_EVENTS = 100;
+const PUBLISHED_AT_ONCE = 5000;
 
 /** Parks whatever it takes, again and again; tells how late and how often. */
 function parkForEver(life: Life, clock: ManualClock): { parks: number; lateMs: number } {
@@ -44,23 +45,33 @@ function parkForEver(life: Life, clock: ManualClock): { parks: number; lateMs: n
   return seen;
 }
 
-for (const { events, hours, parksMin } of [
-  { events: 10_000, hours: 3, parksMin: 12 },
-  { events: 2000, hours: 24, parksMin: 50 },
+/** 100,000 slots reach a thousand seconds beyond each park's own wait, which is then no round number of hops. */
+const LARGE = { events: 100_000, hours: 3, parksMin: 10, appendsMax: 6 };
+const isFull = process.env["POSTHASTE_FULL"] === "1";
+
+for (const { events, hours, parksMin, appendsMax } of [
+  { events: 10_000, hours: 3, parksMin: 12, appendsMax: 3 },
+  { events: 2000, hours: 24, parksMin: 50, appendsMax: 3 },
+  ...(isFull ? [LARGE] : []),
 ]) {
-  test(`wheel: ${events} events of an endpoint that is down for ${hours} h cost three appends for each park`, async () => {
+  const name = `wheel: ${events} events of an endpoint that is down for ${hours} h cost ${appendsMax} appends for each park`;
+  test(name, { timeout: 600_000 }, async () => {
     const clock = createManualClock(START_MS);
     const broker = await openBroker(clock, 6, HOUR_MS);
     const life = await openLife(broker, clock);
     const seen = parkForEver(life, clock);
     const parked = { cause: "parked", notBeforeMs: clock.now(), parks: 0 } as const;
-    await life.wheel.schedule(sampleEnvelopes(events).map((envelope) => sampleScheduled([envelope], parked)));
+    const all = sampleEnvelopes(events).map((envelope) => sampleScheduled([envelope], parked));
+    for (let at = 0; at < events; at += PUBLISHED_AT_ONCE) {
+      await life.wheel.schedule(all.slice(at, at + PUBLISHED_AT_ONCE));
+      await clock.advance(10);
+    }
     await clock.advance(hours * HOUR_MS);
     const parks = seen.parks / events;
     const appends = life.counts.appends / events;
     process.stdout.write(`${events} events, ${hours} h down: ${parks} parks and ${appends} appends each\n`);
     assert.ok(parks >= parksMin, `${parks} parks`);
-    assert.ok(appends <= 3 * parks, `${appends} appends in ${parks} parks`);
+    assert.ok(appends <= appendsMax * parks, `${appends} appends in ${parks} parks`);
     assert.ok(seen.lateMs <= 100, `late by up to ${seen.lateMs} ms`);
     assert.equal((await life.wheel.depth()).count, events);
   });

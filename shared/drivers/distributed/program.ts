@@ -49,7 +49,7 @@ export async function openDistributedProgram(
     write: (text) => void process.stdout.write(text),
   });
   const metrics = opening.use(openMetrics());
-  const telemetry = createTelemetry({ meter: metrics.meter, log });
+  const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
   const allow = config.allowCidrs ?? parseCidrs("");
   const transport = opening.use(openHttpTransport({ clock: systemClock, allow, connectionsMax: CONNECTIONS_MAX }));
   const drivers = opening.use(

@@ -15,7 +15,8 @@ import { CLOSE_MS, within } from "./kafka-client.ts";
 const SESSION_MS = 6000;
 /** At the end of each fetch; bounds how late a member learns of a rebalance. */
 const HEARTBEAT_MS = 500;
-const REBALANCE_MS = 20_000;
+/** Members hear of a rebalance within a fetch and a heartbeat: who takes longer is gone, and all others wait for it. */
+const REBALANCE_MS = 10_000;
 /** How long a fetch waits for records, and how late `resume` may take effect when all is paused. */
 const FETCH_WAIT_MS = 500;
 /** One answer is decoded in one go, while which nothing else happens in the process: some milliseconds. */

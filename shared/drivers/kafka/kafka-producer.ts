@@ -9,6 +9,7 @@
 import type { Message, TopicMessages } from "kafkajs";
 
 import { PosthasteError } from "../../domain/errors.ts";
+import type { Clock } from "../../lib/ambient.ts";
 import type { Settled } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
 import type { LogProducer, NewRecord } from "../../ports/partition-log.ts";
@@ -23,6 +24,8 @@ const SEND_BYTES_MAX = 900 * 1024;
 export const WAITING_RECORDS_MAX = 20_000;
 /** A record with less time left than this is not sent any more. */
 const SEND_MS_MIN = 250;
+/** What was not written in full is sent again after this: the partition's new leader may not be known yet. */
+const AGAIN_MS = 100;
 /** Offset, length and checksum fields around one record, roughly. */
 const RECORD_OVERHEAD_BYTES = 64;
 
@@ -67,7 +70,7 @@ export function openKafkaProducer(context: KafkaContext, name: string): LogProdu
     try {
       const isWritten = await connection.send(toTopicMessages(items, messages, prefix), timeLeft(first));
       const missing = items.filter(({ record }, index) => !isWritten(prefix + record.topic, messages[index]));
-      const again = missing.length > 0 && timeLeft(first) >= SEND_MS_MIN ? await flush(missing) : missing.map(late);
+      const again = (await afterPause(clock, missing, timeLeft(first), flush)) ?? missing.map(late);
       let next = 0;
       return items.map((item) => (item === missing[next] ? (again[next++] ?? late()) : DONE));
     } catch (error) {
@@ -103,6 +106,19 @@ export function openKafkaProducer(context: KafkaContext, name: string): LogProdu
       await connection.close();
     },
   };
+}
+
+/** Null when there is no time left for another try. */
+async function afterPause(
+  clock: Pick<Clock, "timer">,
+  items: readonly Pending[],
+  leftMs: number,
+  flush: (items: readonly Pending[]) => Promise<readonly Outcome[]>,
+): Promise<readonly Outcome[] | null> {
+  if (items.length === 0) return [];
+  if (leftMs < AGAIN_MS + SEND_MS_MIN) return null;
+  await new Promise<void>((resolve) => void clock.timer(AGAIN_MS, resolve));
+  return await flush(items);
 }
 
 function toTopicMessages(items: readonly Pending[], messages: readonly Message[], prefix: string): TopicMessages[] {

@@ -17,9 +17,9 @@ import type { PartitionOffsets } from "./kafka-offsets.ts";
 /** The first join; a member that crashed is waited for by the group for its session time. */
 const JOIN_MS = 30_000;
 /** Longer than a rebalance may take. */
-const REJOIN_MS = 45_000;
+const REJOIN_MS = 25_000;
 /** Something to read, and nothing read for this long: the consumer is replaced. */
-const STALL_MS = 30_000;
+const STALL_MS = 20_000;
 /** No fetch was answered for this long: the connection is dead, though nothing has closed it. */
 const SILENT_MS = 10_000;
 const WATCH_MS = 5000;
