@@ -65,7 +65,7 @@ async function probeHigh(bench: DistributedBench, probe: Probe, events: number):
 
 /** What no sender on Redis can do without: a push, a blocking take on another connection, a POST. */
 async function handOver(url: string, list: string, probe: Probe, events: number): Promise<number[]> {
-  const [pusher, taker] = [new Redis(url), new Redis(url)];
+  const [pusher, waiter] = [new Redis(url), new Redis(url)];
   const latencies: number[] = [];
   const run = crypto.randomUUID();
   try {
@@ -74,7 +74,7 @@ async function handOver(url: string, list: string, probe: Probe, events: number)
       const startedAt = performance.now();
       const [, taken] = await Promise.all([
         pusher.lpush(list, JSON.stringify({ id, type: "probe", data: { event } })),
-        taker.blmove(list, `${list}:taken`, "RIGHT", "LEFT", 5),
+        waiter.blmove(list, `${list}:taken`, "RIGHT", "LEFT", 5),
       ]);
       const body = taken ?? "";
       await fetch(probe.url, { method: "POST", headers: { "webhook-id": id }, body });
@@ -84,7 +84,7 @@ async function handOver(url: string, list: string, probe: Probe, events: number)
     await pusher.del(list, `${list}:taken`);
   } finally {
     pusher.disconnect();
-    taker.disconnect();
+    waiter.disconnect();
   }
   return latencies;
 }

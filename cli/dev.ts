@@ -10,7 +10,7 @@ import { createKeysFor } from "./endpoint-keys.ts";
 import { openLocalReceiver } from "./local-receiver.ts";
 import { terminalPalette } from "./palette.ts";
 import { startScreen } from "./start-screen.ts";
-import { untilSignal } from "@posthaste/shared/drivers/entry.ts";
+import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { VERSION } from "./version.ts";
 
 export async function runDev(config: Config, isLogLevelSet: boolean): Promise<void> {

@@ -3,7 +3,7 @@
  * the opposite order, and also when a later step of the opening fails.
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
@@ -75,7 +75,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   );
   const operatorKey = await ensureEmbeddedKey({
     ...ambient,
-    keyRing: drivers.keyRing,
+    apiKeys: drivers.apiKeys,
     folder: config.dataFolder,
     setting: config.operatorKey,
     isDev,

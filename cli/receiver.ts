@@ -5,7 +5,7 @@ import { deliveryLine } from "./delivery-line.ts";
 import { openLocalReceiver } from "./local-receiver.ts";
 import { terminalPalette } from "./palette.ts";
 import { BEHAVIOUR_PATHS } from "./receiver-behaviour.ts";
-import { untilSignal } from "@posthaste/shared/drivers/entry.ts";
+import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 
 export async function runReceiver(secrets: readonly string[], port: number): Promise<void> {
   const stopped = untilSignal();

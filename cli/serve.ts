@@ -1,7 +1,7 @@
 /** `posthaste serve`: everything in one process with production defaults. Logs are JSON lines on stdout. */
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { openPosthaste } from "./embedded.ts";
-import { untilSignal } from "@posthaste/shared/drivers/entry.ts";
+import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 
 export async function runServe(config: Config): Promise<void> {
   const stopped = untilSignal();

@@ -4,24 +4,24 @@
  */
 import { Hono } from "hono";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import type { GatewayDeps, GatewayLimits } from "./deps.ts";
-import type { Flight } from "./flight.ts";
-import type { Route } from "./route.ts";
-import type { OpenRoute } from "./routes/health.ts";
-import { createAllowedMethods } from "./allowed-methods.ts";
-import { createFlight, endFlight } from "./flight.ts";
-import { problemResponse, publicError } from "./problem.ts";
-import { walk } from "./route.ts";
-import { apiKeyRoutes } from "./routes/api-keys.ts";
-import { batchRoute } from "./routes/batch.ts";
-import { deadLetterRoutes } from "./routes/dead-letters.ts";
-import { endpointActionRoutes } from "./routes/endpoint-actions.ts";
-import { endpointReadRoutes } from "./routes/endpoint-reads.ts";
-import { endpointReplayRoute } from "./routes/endpoint-replay.ts";
-import { endpointRoutes } from "./routes/endpoints.ts";
-import { eventReadRoutes } from "./routes/event-reads.ts";
-import { publishRoute } from "./routes/events.ts";
-import { healthRoutes } from "./routes/health.ts";
+import type { GatewayDeps, GatewayLimits } from "./request/deps.ts";
+import type { RequestContext } from "./request/context.ts";
+import type { Route } from "./request/handle.ts";
+import type { OpenRoute } from "./resources/health.ts";
+import { createAllowedMethods } from "./request/allowed-methods.ts";
+import { createRequestContext, endRequest } from "./request/context.ts";
+import { problemResponse, publicError } from "./request/problem.ts";
+import { walk } from "./request/handle.ts";
+import { apiKeyRoutes } from "./resources/api-keys.ts";
+import { batchRoute } from "./publish/batch.ts";
+import { deadLetterRoutes } from "./resources/dead-letters.ts";
+import { endpointActionRoutes } from "./resources/endpoint-actions.ts";
+import { endpointReadRoutes } from "./resources/endpoint-reads.ts";
+import { endpointReplayRoute } from "./resources/endpoint-replay.ts";
+import { endpointRoutes } from "./resources/endpoints.ts";
+import { eventReadRoutes } from "./resources/event-reads.ts";
+import { publishRoute } from "./publish/events.ts";
+import { healthRoutes } from "./resources/health.ts";
 
 export interface Gateway {
   /** Answers every request, also the malformed; never rejects. */
@@ -30,7 +30,7 @@ export interface Gateway {
   stop(): void;
 }
 
-type App = Hono<{ Bindings: Flight }>;
+type App = Hono<{ Bindings: RequestContext }>;
 
 export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimits }): Gateway {
   const { clock, limits } = deps;
@@ -42,23 +42,23 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
 
   const answerRequest = (request: Request): Promise<Response> => {
     const isOpen = openPaths.has(pathOf(request.url));
-    const flight = createFlight();
-    if (!isOpen && inFlight >= limits.inFlightMax) return Promise.resolve(refuseOverload(flight));
+    const context = createRequestContext();
+    if (!isOpen && inFlight >= limits.inFlightMax) return Promise.resolve(refuseOverload(context));
     const startedMs = clock.monotonic();
     if (!isOpen) inFlight += 1;
     return new Promise((resolve) => {
       const finish = (response: Response): void => {
-        report(deps, request, flight, response, clock.monotonic() - startedMs);
+        report(deps, request, context, response, clock.monotonic() - startedMs);
         resolve(response);
       };
       const cancel = clock.timer(limits.requestBudgetMs, () => {
-        finish(problemResponse(endFlight(flight, limits.requestBudgetMs), flight.headers));
+        finish(problemResponse(endRequest(context, limits.requestBudgetMs), context.headers));
       });
       // The slot is held until the work itself ends, for it is the work that costs memory.
-      void respond(app, request, flight, deps, (response) => {
+      void respond(app, request, context, deps, (response) => {
         cancel();
         if (!isOpen) inFlight -= 1;
-        if (!flight.isOver) finish(response);
+        if (!context.isOver) finish(response);
       });
     });
   };
@@ -84,10 +84,10 @@ function createRoutes(deps: GatewayDeps): readonly Route[] {
 
 /** One handler for each route and none around it: Hono then calls it without composing a chain. */
 function createApp(deps: GatewayDeps, routes: readonly Route[], open: readonly OpenRoute[]): App {
-  const app: App = new Hono<{ Bindings: Flight }>();
+  const app: App = new Hono<{ Bindings: RequestContext }>();
   for (const route of routes) {
     app.on(route.method, route.path, (c) => {
-      return walk(route, { request: c.req.raw, flight: c.env, param: (name) => c.req.param(name) ?? "" }, deps);
+      return walk(route, { request: c.req.raw, context: c.env, param: (name) => c.req.param(name) ?? "" }, deps);
     });
   }
   for (const { path, handle } of open) {
@@ -111,37 +111,43 @@ function createApp(deps: GatewayDeps, routes: readonly Route[], open: readonly O
 async function respond(
   app: App,
   request: Request,
-  flight: Flight,
+  context: RequestContext,
   deps: GatewayDeps,
   done: (response: Response) => void,
 ): Promise<void> {
   let response: Response;
   try {
-    response = await app.fetch(request, flight);
+    response = await app.fetch(request, context);
   } catch (thrown) {
-    response = crashed(thrown, flight, deps);
+    response = crashed(thrown, context, deps);
   }
   done(response);
 }
 
-function crashed(thrown: unknown, flight: Flight, deps: GatewayDeps): Response {
-  const error = publicError(thrown, deps.telemetry.log, flight.route);
-  flight.code = error.code;
+function crashed(thrown: unknown, context: RequestContext, deps: GatewayDeps): Response {
+  const error = publicError(thrown, deps.telemetry.log, context.route);
+  context.code = error.code;
   return problemResponse(error, {});
 }
 
-function refuseOverload(flight: Flight): Response {
-  flight.code = "overloaded";
+function refuseOverload(context: RequestContext): Response {
+  context.code = "overloaded";
   const detail = "Too many requests are being worked on; send this one again as Retry-After says.";
   return problemResponse(new PosthasteError("overloaded", { detail, retryAfterS: 1 }), {});
 }
 
 const methods = new Set(["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"]);
 
-function report(deps: GatewayDeps, request: Request, flight: Flight, response: Response, durationMs: number): void {
+function report(
+  deps: GatewayDeps,
+  request: Request,
+  context: RequestContext,
+  response: Response,
+  durationMs: number,
+): void {
   // A method of someone's own making must not become a label of its own.
   const method = methods.has(request.method) ? request.method : "_OTHER";
-  const { route, code } = flight;
+  const { route, code } = context;
   deps.telemetry.accept.answered({ method, route, status: response.status, durationMs, code });
 }
 

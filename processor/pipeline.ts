@@ -7,26 +7,26 @@ import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
-import type { Dispatcher } from "./dispatcher.ts";
-import type { EndpointGates } from "./endpoint-gate.ts";
-import type { EndpointLookup } from "./endpoint-lookup.ts";
+import type { Dispatcher } from "./delivery/dispatcher.ts";
+import type { EndpointLimiters } from "./endpoint/limiter.ts";
+import type { EndpointLookup } from "./endpoint/lookup.ts";
 import type { ProcessorLimits } from "./limits.ts";
-import type { LowGroups } from "./low-groups.ts";
-import type { Outgoing } from "./outgoing.ts";
-import type { Persist } from "./persistence.ts";
-import type { Recovery } from "./recovery.ts";
-import type { Settle } from "./settle.ts";
-import type { Settlements } from "./settlements.ts";
-import { createDeliver } from "./deliver.ts";
-import { createDispatcher } from "./dispatcher.ts";
-import { createEndpointGates } from "./endpoint-gate.ts";
-import { createEndpointLookup } from "./endpoint-lookup.ts";
-import { createBegin } from "./first-wait.ts";
-import { createLowGroups } from "./low-groups.ts";
-import { createPersist } from "./persistence.ts";
-import { createRecovery } from "./recovery.ts";
-import { createSettle } from "./settle.ts";
-import { createSettlements } from "./settlements.ts";
+import type { BatchGroups } from "./intake/batch-groups.ts";
+import type { PendingDelivery } from "./delivery/pending-delivery.ts";
+import type { Persist } from "./delivery/persistence.ts";
+import type { Recovery } from "./recovery/recovery.ts";
+import type { Settle } from "./delivery/settle.ts";
+import type { Settlements } from "./delivery/settlements.ts";
+import { createDeliver } from "./delivery/send.ts";
+import { createDispatcher } from "./delivery/dispatcher.ts";
+import { createEndpointLimiters } from "./endpoint/limiter.ts";
+import { createEndpointLookup } from "./endpoint/lookup.ts";
+import { createBegin } from "./delivery/first-wait.ts";
+import { createBatchGroups } from "./intake/batch-groups.ts";
+import { createPersist } from "./delivery/persistence.ts";
+import { createRecovery } from "./recovery/recovery.ts";
+import { createSettle } from "./delivery/settle.ts";
+import { createSettlements } from "./delivery/settlements.ts";
 
 export interface ProcessorDeps {
   readonly drivers: Drivers;
@@ -40,8 +40,8 @@ export interface ProcessorDeps {
 
 export interface Pipeline {
   readonly dispatcher: Dispatcher;
-  readonly gates: EndpointGates;
-  readonly groups: LowGroups;
+  readonly gates: EndpointLimiters;
+  readonly groups: BatchGroups;
   readonly lookup: EndpointLookup;
   readonly persist: Persist;
   readonly recovery: Recovery;
@@ -79,7 +79,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
       if (state !== "backlog" || !gates.keepsBack(endpointId)) lookAgain(tenant, endpointId);
     },
   });
-  const gates = createEndpointGates({
+  const gates = createEndpointLimiters({
     clock,
     limits,
     rateLimiter: drivers.rateLimiter,
@@ -100,7 +100,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
     recovered: (tenant, endpointId) => void recovery.recover(tenant, endpointId),
   });
   const begin = createBegin({ clock, entropy, gates, settle });
-  const groups = createLowGroups({ clock, hasher, submit: begin });
+  const groups = createBatchGroups({ clock, hasher, submit: begin });
   const telling = { clock, directory, ledger, settlements, retryQueue, telemetry: telemetry.delivery };
   const dispatcher = createDispatcher({ ...telling, gates, groups, begin, missed: settle.missed, persist });
   return { dispatcher, gates, groups, lookup, persist, recovery, settle, settlements };
@@ -124,7 +124,7 @@ function backlogReason(backlogMax: number): string {
 function admit(
   settle: Settle,
   found: Endpoint | null | Promise<Endpoint | null>,
-  outgoing: Outgoing,
+  outgoing: PendingDelivery,
   before: Endpoint,
 ): Endpoint | null {
   // The gate does not wait: while the directory answers later, or not at all, the endpoint is as it was.

@@ -5,16 +5,16 @@
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { ProcessorLimits } from "./limits.ts";
-import type { Outstanding } from "./outstanding.ts";
+import type { Outstanding } from "./intake/outstanding.ts";
 import type { Pipeline, ProcessorDeps } from "./pipeline.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
-import { createDeference } from "./deference.ts";
-import { createOutstanding } from "./outstanding.ts";
+import { createLowThrottle } from "./intake/low-throttle.ts";
+import { createOutstanding } from "./intake/outstanding.ts";
 import { createPipeline } from "./pipeline.ts";
-import { observeQueues } from "./queue-samples.ts";
-import { createLaneLoop, createRetryLoop } from "./sources.ts";
-import { createWindow } from "./window.ts";
+import { observeQueues } from "./intake/queue-samples.ts";
+import { createLaneLoop, createRetryLoop } from "./intake/queue-loops.ts";
+import { createWindow } from "./intake/window.ts";
 
 export interface Processor {
   /**
@@ -82,7 +82,7 @@ function loopsOf({ drivers, limits, clock }: ProcessorDeps, pipeline: Pipeline, 
   const shared = { dispatcher, persist, settlements, outstanding };
   const windowOf = (queue: keyof ProcessorLimits["windowItems"]) =>
     createWindow({ itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes });
-  const deference = createDeference(clock);
+  const lowThrottle = createLowThrottle(clock);
   const lanes = LANES.map((lane) => ({
     name: `lane ${lane}`,
     run: createLaneLoop({
@@ -91,7 +91,7 @@ function loopsOf({ drivers, limits, clock }: ProcessorDeps, pipeline: Pipeline, 
       lanes: drivers.lanes,
       window: windowOf(lane),
       groups: lane === "low" ? pipeline.groups : null,
-      deference,
+      lowThrottle,
     }),
   }));
   const { lookup, settle } = pipeline;

@@ -1,6 +1,6 @@
 /** The real gateway on embedded drivers: each 202 after its fsync. With PROCESSOR=1 the processor drains beside it. */
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";

@@ -47,7 +47,7 @@ export async function addEndpoint(drivers: BenchDrivers, url: string): Promise<v
 
 export async function addKey(drivers: BenchDrivers): Promise<void> {
   const nowMs = systemClock.now();
-  await drivers.keyRing.save({
+  await drivers.apiKeys.save({
     id: newId("key", nowMs, systemEntropy),
     hash: hashApiKey(BENCH_KEY, systemHasher),
     hint: "bench",

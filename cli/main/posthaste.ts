@@ -1,6 +1,6 @@
 /** The command line. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
-import { runProgram } from "@posthaste/shared/drivers/entry.ts";
+import { runProgram } from "@posthaste/shared/runtime/entry.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Command } from "../command-line.ts";
 import { parseCommandLine, USAGE } from "../command-line.ts";

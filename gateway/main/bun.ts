@@ -1,11 +1,11 @@
 /** `bun run gateway`: a gateway on Redis and Kafka. Any number of them, on any number of machines. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
-import { openDistributedProgram } from "@posthaste/shared/drivers/distributed/program.ts";
-import { runProgram, untilSignal } from "@posthaste/shared/drivers/entry.ts";
+import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
+import { runProgram, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { createGateway } from "../app.ts";
-import { DEFAULT_LIMITS } from "../deps.ts";
-import { ensureOperatorKey } from "../operator-key.ts";
+import { DEFAULT_LIMITS } from "../request/deps.ts";
+import { ensureOperatorKey } from "../request/operator-key.ts";
 
 /** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
 const REQUESTS_END_MS = 11_000;
@@ -15,7 +15,7 @@ await runProgram("gateway", async () => {
   const stopped = untilSignal();
   await using program = await openDistributedProgram("gateway", env);
   const config = parseConfig(env);
-  await ensureOperatorKey({ ...program, keyRing: program.drivers.keyRing }, config.operatorKey, (key) =>
+  await ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
     // On stderr, so that the key is no part of the logs.
     process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
   );

@@ -1,7 +1,7 @@
 /** `bun run processor`: a stream processor on Redis and Kafka. Any number of them, on any number of machines. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
-import { openDistributedProgram } from "@posthaste/shared/drivers/distributed/program.ts";
-import { runProgram, untilSignal } from "@posthaste/shared/drivers/entry.ts";
+import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
+import { runProgram, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { createInitializer } from "../initializer.ts";
 import { PROCESSOR_LIMITS } from "../limits.ts";

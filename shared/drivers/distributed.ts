@@ -11,8 +11,8 @@ import { createDistributedQueues } from "./distributed/queues.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
 import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
-import type { OffsetWindowBounds } from "./log/offset-window.ts";
-import { openKafkaLog } from "./kafka/kafka-log.ts";
+import type { OffsetWindowBounds } from "./partitioned/window/offset-window.ts";
+import { openKafkaLog } from "./kafka/partition-log.ts";
 
 /** A gateway appends and reads nothing from Kafka; a processor does both. */
 export type DistributedRole = "gateway" | "processor";
@@ -79,7 +79,7 @@ export function composeDistributed(parts: {
     ledger: withAttemptStream(stores.ledger, { producer: producers.low, topic: ATTEMPTS_TOPIC, onLost }),
     stats: stores.stats,
     directory: stores.directory,
-    keyRing: stores.keyRing,
+    apiKeys: stores.apiKeys,
     claims: stores.claims,
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,

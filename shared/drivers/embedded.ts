@@ -15,7 +15,7 @@ import { createDeadLetters } from "./sqlite/dead-letters.ts";
 import { openDirectory } from "./sqlite/directory.ts";
 import { createEventStore } from "./sqlite/event-store.ts";
 import { createGroupCommit } from "./sqlite/group-commit.ts";
-import { openKeyRing } from "./sqlite/key-ring.ts";
+import { openApiKeyStore } from "./sqlite/api-keys.ts";
 import { createLanes } from "./sqlite/lanes.ts";
 import { createLedger } from "./sqlite/ledger.ts";
 import { createRetention } from "./sqlite/retention.ts";
@@ -94,7 +94,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
       notifier,
       ...given("endpointsMax", bounds.endpointsPerTenantMax),
     }),
-    keyRing: openKeyRing({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
+    apiKeys: openApiKeyStore({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
     claims: createClaims({ database, writer, clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,

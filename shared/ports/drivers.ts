@@ -2,7 +2,7 @@
 import type { Claims } from "./claims.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Directory } from "./directory.ts";
-import type { KeyRing } from "./key-ring.ts";
+import type { ApiKeyStore } from "./api-keys.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Notifier } from "./notifier.ts";
@@ -24,7 +24,7 @@ export interface Drivers extends AsyncDisposable {
   readonly ledger: Ledger;
   readonly stats: Stats;
   readonly directory: Directory;
-  readonly keyRing: KeyRing;
+  readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;

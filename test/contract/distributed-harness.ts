@@ -4,7 +4,7 @@ import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
-import { LEASE_MS } from "@posthaste/shared/drivers/redis/lease-keeper.ts";
+import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
@@ -12,8 +12,8 @@ import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { MASTER_KEY } from "./embedded-harness.ts";
 import type { Harness, HarnessBounds } from "./harness.ts";
 import { START_MS, sampleRecord } from "./harness.ts";
-import type { RedisProcess, RedisServer } from "./redis-harness.ts";
-import { openRedisHarness } from "./redis-harness.ts";
+import type { RedisProcess, RedisServer } from "../drivers/redis/harness.ts";
+import { openRedisHarness } from "../drivers/redis/harness.ts";
 
 const KAFKA = {
   brokers: [],

@@ -35,14 +35,14 @@ export function driversContract(name: string, open: OpenHarness): void {
 
   test(`${name} drivers: calls of one turn on several stores are all kept, in their order`, async () => {
     await using harness = await open();
-    const { lanes, directory, keyRing, retryQueue, claims } = harness.drivers;
+    const { lanes, directory, apiKeys, retryQueue, claims } = harness.drivers;
     const claimed = await Promise.all([
       claims.claim({ tenant: TENANT, key: "key:a", fingerprint: "aa", eventIds: ["evt_a"], acceptedAtMs: 0 }),
       lanes.append([sampleEnvelope("evt_a")]),
       directory.create(sampleEndpoint("ep_a")),
       directory.update(TENANT, "ep_a", (endpoint) => ({ ...endpoint, status: "paused" })),
-      keyRing.save(sampleKey("key_a")),
-      keyRing.revoke(TENANT, "key_a", 5),
+      apiKeys.save(sampleKey("key_a")),
+      apiKeys.revoke(TENANT, "key_a", 5),
       retryQueue.schedule([sampleScheduled([sampleEnvelope("evt_b")])]),
     ]);
     assert.deepEqual([claimed[3]?.status, claimed[5]?.revokedAtMs], ["paused", 5]);
@@ -50,7 +50,7 @@ export function driversContract(name: string, open: OpenHarness): void {
     assert.equal((await harness.drivers.lanes.depth("medium")).count, 1);
     assert.equal((await harness.drivers.retryQueue.depth()).count, 1);
     assert.equal((await harness.drivers.directory.find(TENANT, "ep_a"))?.status, "paused");
-    assert.equal((await harness.drivers.keyRing.find(sampleKey("key_a").hash))?.revokedAtMs, 5);
+    assert.equal((await harness.drivers.apiKeys.find(sampleKey("key_a").hash))?.revokedAtMs, 5);
   });
 
   test(`${name} drivers: a refused call of a turn takes none of the others with it`, async () => {

@@ -99,7 +99,7 @@ export function lanesContract(name: string, open: OpenHarness): void {
     assert.deepEqual(idsOf(await takeSome(harness, "medium")), ["evt_a"]);
   });
 
-  test(`${name} lanes: a taker that gave up does not swallow what comes after`, async () => {
+  test(`${name} lanes: a waiter that gave up does not swallow what comes after`, async () => {
     await using harness = await open();
     await assertLaneIdle(harness, "medium");
     const other = takeSome(harness, "medium");
@@ -107,11 +107,11 @@ export function lanesContract(name: string, open: OpenHarness): void {
     assert.deepEqual(idsOf(await other), ["evt_a"]);
   });
 
-  test(`${name} lanes: two takers never get the same item, and together they get all`, async () => {
+  test(`${name} lanes: two waiters never get the same item, and together they get all`, async () => {
     await using harness = await open();
-    const takers = [takeSome(harness, "medium", 2), takeSome(harness, "medium", 2)];
+    const waiters = [takeSome(harness, "medium", 2), takeSome(harness, "medium", 2)];
     await harness.drivers.lanes.append(sampleEnvelopes(4));
-    const taken = await Promise.all(takers);
+    const taken = await Promise.all(waiters);
     assert.deepEqual(taken.flatMap(idsOf).toSorted(), ["evt_0", "evt_1", "evt_2", "evt_3"]);
   });
 
@@ -168,7 +168,7 @@ export function lanesContract(name: string, open: OpenHarness): void {
     );
   });
 
-  test(`${name} lanes: release() wakes a waiting taker`, async () => {
+  test(`${name} lanes: release() wakes a waiting waiter`, async () => {
     await using harness = await open();
     await harness.drivers.lanes.append([sampleEnvelope("evt_a")]);
     const items = await takeSome(harness, "medium");

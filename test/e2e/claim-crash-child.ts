@@ -3,7 +3,7 @@
  * argument it kills itself, as SIGKILL does, at that line: `claimed` before the append, `appended` right after it.
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
@@ -22,7 +22,7 @@ const lanes: Lanes = {
   },
 };
 const key = "claim_crash_key_0123456789abcdef";
-await drivers.keyRing.save({
+await drivers.apiKeys.save({
   id: "key_test",
   hash: hashApiKey(key, systemHasher),
   hint: "test",

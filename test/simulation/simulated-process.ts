@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";

@@ -18,7 +18,7 @@ import type { CommitFate } from "./virtual-database.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 import type { Stepper } from "./stepper.ts";
 import { createApiClient } from "./api-client.ts";
-import { addSlots, API_KEY, noteGone, operatorKey } from "./cast.ts";
+import { addSlots, API_KEY, noteGone, operatorKey } from "./fixtures.ts";
 import { createChains } from "./chains.ts";
 import { createChance } from "./chance.ts";
 import { checkEnd, RETENTION_MS_MIN } from "./end-invariants.ts";
@@ -157,7 +157,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
 async function live(world: World): Promise<void> {
   const { clock, chance, trace, scenario, model } = world;
   const first = startNext(world);
-  await world.stepper.settled(first.drivers.keyRing.save(operatorKey(START_MS)));
+  await world.stepper.settled(first.drivers.apiKeys.save(operatorKey(START_MS)));
   const door = (): SimulatedProcess | null =>
     world.processes.findLast((each) => each.isAlive() && each.isAccepting()) ?? null;
   const isReplyLost = (): boolean => !world.isCalm && chance.isTrue(scenario.lostReplyRate);

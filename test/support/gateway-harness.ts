@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createGateway } from "@posthaste/gateway/app.ts";
 import type { Gateway } from "@posthaste/gateway/app.ts";
-import type { GatewayLimits } from "@posthaste/gateway/deps.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import type { GatewayLimits } from "@posthaste/gateway/request/deps.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { hashApiKey, keyHint, newApiKeySecret } from "@posthaste/shared/domain/api-key.ts";
 import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
@@ -101,7 +101,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
   });
   const createKey = async (parts: Partial<ApiKey>): Promise<string> => {
     const secret = newApiKeySecret(entropy);
-    await drivers.keyRing.save({
+    await drivers.apiKeys.save({
       id: newId("key", clock.now(), entropy),
       hash: hashApiKey(secret, testHasher),
       hint: keyHint(secret),

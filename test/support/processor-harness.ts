@@ -19,11 +19,11 @@ import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { DeliveryRequest, Transport } from "@posthaste/shared/ports/transport.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
-import type { EndpointGates } from "@posthaste/processor/endpoint-gate.ts";
-import { createEndpointGates } from "@posthaste/processor/endpoint-gate.ts";
+import type { EndpointLimiters } from "@posthaste/processor/endpoint/limiter.ts";
+import { createEndpointLimiters } from "@posthaste/processor/endpoint/limiter.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
-import type { Outgoing } from "@posthaste/processor/outgoing.ts";
+import type { PendingDelivery } from "@posthaste/processor/delivery/pending-delivery.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
@@ -82,8 +82,8 @@ export function outgoingOf(
   envelope: Envelope,
   endpointId: string,
   told: string[],
-  parts: Partial<Outgoing> = {},
-): Outgoing {
+  parts: Partial<PendingDelivery> = {},
+): PendingDelivery {
   return {
     tenant: TENANT,
     endpointId,
@@ -287,15 +287,15 @@ export interface Launched {
 
 /** The gates alone, with attempts that end when the test says so. */
 export interface Yard {
-  readonly gates: EndpointGates;
+  readonly gates: EndpointLimiters;
   readonly clock: ManualClock;
   readonly launched: Launched[];
-  readonly parked: { readonly outgoing: Outgoing; readonly why: string; readonly afterMs: number }[];
+  readonly parked: { readonly outgoing: PendingDelivery; readonly why: string; readonly afterMs: number }[];
   readonly overflowed: string[];
   readonly recovered: string[];
   /** What the sources were told. */
   readonly told: string[];
-  submit(eventIds: readonly string[], lane?: Lane, endpoint?: Endpoint, parts?: Partial<Outgoing>): void;
+  submit(eventIds: readonly string[], lane?: Lane, endpoint?: Endpoint, parts?: Partial<PendingDelivery>): void;
   /** Ends the oldest `count` attempts that have not ended, and lets the gate act on it. */
   end(result: AttemptResult, count?: number): Promise<void>;
   inFlight(): readonly Launched[];
@@ -318,7 +318,7 @@ export function openYard(
     recovered: [] as string[],
     told: [] as string[],
   };
-  const gates = createEndpointGates({
+  const gates = createEndpointLimiters({
     clock,
     limits: { ...PROCESSOR_LIMITS, ...parts.limits },
     rateLimiter: parts.rateLimiter ?? createRateLimiter({ clock }),
@@ -360,6 +360,6 @@ export function ids(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 }
 
-function idOf(outgoing: Outgoing): string {
+function idOf(outgoing: PendingDelivery): string {
   return outgoing.members[0]?.id ?? "";
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
@@ -63,7 +63,7 @@ export async function openWholeSystem(
   const shared = { ...ambient, drivers, transport, telemetry: silentTelemetry };
   const gateway = createGateway({ ...shared, collectMetrics: () => Promise.resolve(""), limits: DEFAULT_LIMITS });
   const processor = startProcessor({ ...shared, limits: { ...PROCESSOR_LIMITS, stopMs: 100, ...options.limits } });
-  await drivers.keyRing.save({
+  await drivers.apiKeys.save({
     id: "key_test",
     hash: hashApiKey(KEY, systemHasher),
     hint: "test",

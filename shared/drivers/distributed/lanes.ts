@@ -8,8 +8,8 @@ import { PosthasteError } from "../../domain/errors.ts";
 import { laneOf } from "../../domain/envelope.ts";
 import { isAborted } from "../../lib/lifecycle.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
-import type { LogLanes } from "../log/log-lanes.ts";
-import type { HighLane } from "../redis/high-lane.ts";
+import type { LogLanes } from "../partitioned/lanes/lanes.ts";
+import type { HighLane } from "../redis/high-lane/high-lane.ts";
 
 export interface DistributedLanesOptions {
   readonly high: HighLane;

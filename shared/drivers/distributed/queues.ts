@@ -8,13 +8,13 @@ import type { Lanes } from "../../ports/lanes.ts";
 import type { LedgerEntry } from "../../ports/ledger.ts";
 import type { LogProducer, PartitionLog } from "../../ports/partition-log.ts";
 import type { RetryQueue, Scheduled } from "../../ports/retry-queue.ts";
-import { createLogDeadLetters } from "../log/dead-letters.ts";
-import { createLogLanes } from "../log/log-lanes.ts";
-import type { OffsetWindowBounds } from "../log/offset-window.ts";
-import { OFFSET_WINDOW_BOUNDS } from "../log/offset-window.ts";
-import type { OnPoison } from "../log/poison.ts";
-import { TIMING_WHEEL_BOUNDS, createTimingWheel } from "../log/timing-wheel.ts";
-import { WHEEL_DELAYS_MS } from "../log/wheel-plan.ts";
+import { createLogDeadLetters } from "../partitioned/dead-letters/dead-letters.ts";
+import { createLogLanes } from "../partitioned/lanes/lanes.ts";
+import type { OffsetWindowBounds } from "../partitioned/window/offset-window.ts";
+import { OFFSET_WINDOW_BOUNDS } from "../partitioned/window/offset-window.ts";
+import type { OnPoison } from "../partitioned/window/quarantine.ts";
+import { TIMING_WHEEL_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
+import { WHEEL_DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
 import { createDistributedLanes } from "./lanes.ts";
 import { withKnownReplays } from "./retries.ts";
 import type { DistributedStores } from "./stores.ts";
@@ -66,7 +66,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   const opened = new AsyncDisposableStack();
   const onPoison = createPoisonBin(producers.retry, clock);
   const wheel = opened.use(
-    createTimingWheel({
+    createDelayTopics({
       log,
       clock,
       delaysMs: WHEEL_DELAYS_MS,

@@ -3,27 +3,27 @@ import type { Clock, Entropy, Sealer } from "../../lib/ambient.ts";
 import type { DistributedConfig } from "../../domain/distributed-config.ts";
 import type { DeadLetterIndex } from "../../ports/dead-letter-index.ts";
 import type { Claims } from "../../ports/claims.ts";
-import type { KeyRing } from "../../ports/key-ring.ts";
+import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
 import { createRedisClaims } from "../redis/claims.ts";
-import { createRedisDeadLetterIndex } from "../redis/dead-letter-index.ts";
-import type { RedisDirectory } from "../redis/directory.ts";
-import { openRedisDirectory } from "../redis/directory.ts";
-import type { HighLane, HighLaneOptions } from "../redis/high-lane.ts";
-import { HIGH_LANE_BOUNDS, createRedisHighLane } from "../redis/high-lane.ts";
-import { openRedis } from "../redis/ioredis-commands.ts";
-import type { KeySpace } from "../redis/key-space.ts";
-import { createKeySpace } from "../redis/key-space.ts";
-import type { LeaseBounds } from "../redis/lease-store.ts";
-import type { RedisCommands } from "../redis/redis-commands.ts";
-import { openRedisKeyRing } from "../redis/key-ring.ts";
-import type { RedisLedger } from "../redis/ledger.ts";
-import { createRedisLedger, ledgerEventKey } from "../redis/ledger.ts";
+import { createRedisDeadLetterIndex } from "../redis/dead-letters/index-store.ts";
+import type { RedisDirectory } from "../redis/directory/directory.ts";
+import { openRedisDirectory } from "../redis/directory/directory.ts";
+import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts";
+import { HIGH_LANE_BOUNDS, createRedisHighLane } from "../redis/high-lane/high-lane.ts";
+import { openRedis } from "../redis/client/ioredis-commands.ts";
+import type { KeySpace } from "../redis/client/key-space.ts";
+import { createKeySpace } from "../redis/client/key-space.ts";
+import type { LeaseBounds } from "../redis/high-lane/lease-store.ts";
+import type { RedisCommands } from "../redis/client/redis-commands.ts";
+import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
+import type { RedisLedger } from "../redis/ledger/ledger.ts";
+import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
-import { parseRedisUrl } from "../redis/redis-url.ts";
-import { checkRedis } from "../redis/startup-check.ts";
+import { parseRedisUrl } from "../redis/client/redis-url.ts";
+import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
 import { createRedisStats } from "../redis/stats.ts";
 
@@ -41,7 +41,7 @@ export interface DistributedStoresOptions {
 export interface DistributedStores extends AsyncDisposable {
   readonly notifier: Notifier;
   readonly directory: RedisDirectory;
-  readonly keyRing: KeyRing;
+  readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
@@ -132,8 +132,8 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   return {
     notifier,
     directory,
-    keyRing: inOrder(
-      openRedisKeyRing({
+    apiKeys: inOrder(
+      openRedisApiKeyStore({
         ...main,
         clock,
         onCache: options.onCache,
@@ -162,7 +162,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
 }
 
 /** A change of a key is several steps: those of one process are made one after another, in the order of the calls. */
-function inOrder(keyRing: KeyRing): KeyRing {
+function inOrder(apiKeys: ApiKeyStore): ApiKeyStore {
   let last: Promise<unknown> = Promise.resolve();
   const next = <Result>(change: () => Promise<Result>): Promise<Result> => {
     const changed = last.then(change);
@@ -170,9 +170,9 @@ function inOrder(keyRing: KeyRing): KeyRing {
     return changed;
   };
   return {
-    ...keyRing,
-    save: (key) => next(() => keyRing.save(key)),
-    revoke: (tenant, keyId, atMs) => next(() => keyRing.revoke(tenant, keyId, atMs)),
+    ...apiKeys,
+    save: (key) => next(() => apiKeys.save(key)),
+    revoke: (tenant, keyId, atMs) => next(() => apiKeys.revoke(tenant, keyId, atMs)),
   };
 }
 

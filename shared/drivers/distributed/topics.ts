@@ -2,7 +2,7 @@
 import type { KafkaConfig } from "../../domain/distributed-config.ts";
 import type { Lane } from "../../domain/event.ts";
 import type { TopicSpec } from "../../ports/partition-log.ts";
-import { WHEEL_DELAYS_MS, delayName } from "../log/wheel-plan.ts";
+import { WHEEL_DELAYS_MS, delayName } from "../partitioned/delay-topics/plan.ts";
 
 export const LANE_TOPICS = { high: "high", medium: "medium", low: "low" } as const satisfies Record<Lane, string>;
 export const DEAD_LETTER_TOPIC = "dead-letter";

@@ -138,9 +138,9 @@ function deal(group: State): void {
   const topics = new Set(seats.flatMap((seat) => seat.topics));
   let turn = round;
   for (const log of Array.from(topics).flatMap((topic) => logsOf(topic))) {
-    const takers = seats.filter((seat) => seat.topics.includes(log.topic));
-    const member = takers[turn++ % takers.length]?.member;
-    assert(member !== undefined, "a topic of the group has a taker");
+    const waiters = seats.filter((seat) => seat.topics.includes(log.topic));
+    const member = waiters[turn++ % waiters.length]?.member;
+    assert(member !== undefined, "a topic of the group has a waiter");
     owners.set(log, member);
     shares.get(member)?.push(log);
   }

@@ -3,7 +3,7 @@
  * `expires` (epoch ms) and, once it is answered, `status` and `body`. PEXPIRE cleans up; what counts is `expires`.
  */
 import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "../../ports/claims.ts";
-import type { RedisScript } from "./redis-commands.ts";
+import type { RedisScript } from "./client/redis-commands.ts";
 
 /** A claim lies at `<this><tenant>:<key>`; the key of an event's own id begins with the other. */
 export const CLAIM_NAME = "claim:";

@@ -5,8 +5,8 @@
 import { assert, unreachable } from "../../lib/assert.ts";
 import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
 import { ABANDON_CLAIM, ANSWER_CLAIM, CLAIM_NAME, OWN_ID, TAKE_CLAIM } from "./claims-scripts.ts";
-import type { KeySpace } from "./key-space.ts";
-import type { RedisCommands, RedisReply } from "./redis-commands.ts";
+import type { KeySpace } from "./client/key-space.ts";
+import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
 
 /** Rejects with `store-unavailable`; the step may have been carried out all the same, and the lease ends by itself. */
 export function createRedisClaims(options: {

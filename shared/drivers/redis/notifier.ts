@@ -6,8 +6,8 @@
  */
 import type { Entropy } from "../../lib/ambient.ts";
 import type { Announcement, Notifier } from "../../ports/notifier.ts";
-import type { KeySpace } from "./key-space.ts";
-import type { RedisCommands } from "./redis-commands.ts";
+import type { KeySpace } from "./client/key-space.ts";
+import type { RedisCommands } from "./client/redis-commands.ts";
 
 /** Announcements on their way to Redis; further ones reach this process alone, and are counted. */
 export const PUBLISHES_MAX = 1000;

@@ -1,5 +1,5 @@
 /** The sliding-window log as a script: see `rate-limiter.ts` for what it promises. */
-import type { RedisScript } from "./redis-commands.ts";
+import type { RedisScript } from "./client/redis-commands.ts";
 
 /** A log outlives its window by this much, so that only what counts for nothing is ever cleaned away. */
 const LOG_SLACK_MS = 60_000;

@@ -5,9 +5,9 @@
 import { assert } from "../../lib/assert.ts";
 import type { LimitVerdict, RateLimiter } from "../../ports/rate-limiter.ts";
 import { LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
-import type { KeySpace } from "./key-space.ts";
+import type { KeySpace } from "./client/key-space.ts";
 import { TAKE_UNITS } from "./rate-limiter-script.ts";
-import type { RedisCommands, RedisReply } from "./redis-commands.ts";
+import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
 
 /** Rejects with `store-unavailable`; the units may have been taken all the same. */
 export function createRedisRateLimiter(options: {

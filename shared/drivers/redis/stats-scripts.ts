@@ -4,7 +4,7 @@
  * two hours more; what counts is the hour itself. A timeline holds at most the hours of a day and two.
  */
 import { STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
-import type { RedisScript } from "./redis-commands.ts";
+import type { RedisScript } from "./client/redis-commands.ts";
 
 const HOUR_MS = 3600 * 1000;
 const HOURS_MAX = STATS_KEPT_MS / HOUR_MS + 2;

@@ -1,5 +1,5 @@
 /**
- * What one lane can hand out, without a write and mostly without a read. While takers keep up, items go from the
+ * What one lane can hand out, without a write and mostly without a read. While waiters keep up, items go from the
  * append to them in memory; when they fall behind, memory is given up and rows are read from the cursor on. Everything
  * is synchronous, and appends arrive after their COMMIT, so there is no moment at which an item could be missed.
  */
@@ -11,11 +11,11 @@ import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
 
-/** Freshly appended items that one lane keeps in memory for its takers. */
+/** Freshly appended items that one lane keeps in memory for its waiters. */
 export const FRESH_ITEMS_MAX = 10_000;
 export const FRESH_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Rows read at once when takers are behind: at most 64 bodies of 256 KiB in memory. */
+/** Rows read at once when waiters are behind: at most 64 bodies of 256 KiB in memory. */
 const READ_AHEAD = 64;
 
 /** `is_laned` of an event that the retry queue had before the lane, and that may have been worked on. */
@@ -50,7 +50,7 @@ export function createLaneTail(options: {
     return { lane, envelope, isRepeat: isLate || id <= foundIdMax, handle: id };
   }
 
-  /** Reads on into memory, more than was asked for: a busy taker asks for one item at a time. */
+  /** Reads on into memory, more than was asked for: a busy waiter asks for one item at a time. */
   function readAhead(): void {
     const rows = select.all(cursor, READ_AHEAD);
     for (const row of rows) {

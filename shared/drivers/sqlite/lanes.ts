@@ -15,7 +15,7 @@ import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { createLaneTail } from "./lane-tail.ts";
-import { createTakers } from "./takers.ts";
+import { createLaneWaiters } from "./lane-waiters.ts";
 
 /** Across the three lanes; LOW is refused at 80 %, MEDIUM at 90 % of them. */
 export const LANE_BOUNDS: QueueBounds = { itemsMax: 5_000_000, bytesMax: 10 * 1024 ** 3 };
@@ -54,7 +54,7 @@ export function createLanes(options: {
       const lane = laneByName[laneOf(envelope)];
       lane.count++;
       lane.tail.appended(id, envelope, isLate);
-      lane.takers.wake();
+      lane.waiters.wake();
     }
   }
 
@@ -79,7 +79,7 @@ export function createLanes(options: {
         admission.free(envelopes.length - addedCount, bytes - addedBytes);
       }
     },
-    take: (lane, max, signal) => laneByName[lane].takers.take(max, signal),
+    take: (lane, max, signal) => laneByName[lane].waiters.take(max, signal),
     async ack(items) {
       await writer.write(
         () => rows.removeAll(items),
@@ -95,7 +95,7 @@ export function createLanes(options: {
         const own = items.filter((item) => item.lane === lane);
         if (own.length === 0) continue;
         laneByName[lane].tail.released(own);
-        laneByName[lane].takers.wake();
+        laneByName[lane].waiters.wake();
       }
       return Promise.resolve();
     },
@@ -142,7 +142,7 @@ function openLane(database: Database, lane: Lane) {
     count: found.count,
     foundBytes: found.bytes ?? 0,
     tail,
-    takers: createTakers<LaneItem>({ pull: (max) => tail.pull(max) }),
+    waiters: createLaneWaiters<LaneItem>({ pull: (max) => tail.pull(max) }),
   };
 }
 

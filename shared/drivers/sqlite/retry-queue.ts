@@ -1,5 +1,5 @@
 /**
- * What is due later, ordered by time in one table. Takers wait with one timer for the earliest item; there is no
+ * What is due later, ordered by time in one table. Waiters wait with one timer for the earliest item; there is no
  * polling. A take writes nothing: items in someone's hands are remembered here and passed over.
  */
 import type { Cancel, Clock } from "../../lib/ambient.ts";
@@ -14,7 +14,7 @@ import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { RetryPlace, RetryRows } from "./retry-rows.ts";
 import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
-import { createTakers } from "./takers.ts";
+import { createLaneWaiters } from "./lane-waiters.ts";
 
 export const RETRY_BOUNDS: QueueBounds = { itemsMax: 5_000_000, bytesMax: 10 * 1024 ** 3 };
 
@@ -34,10 +34,10 @@ export function createRetryQueue(options: {
   const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, name: "retry queue", ...found });
   let count = found.count;
   const hands = createHands(rows, clock, found.idLast);
-  const alarm = createAlarm(clock, () => takers.wake());
-  const takers = createTakers<RetryItem>({
+  const alarm = createAlarm(clock, () => waiters.wake());
+  const waiters = createLaneWaiters<RetryItem>({
     pull: (max) => hands.pull(max),
-    starved: () => alarm.setFor(hands.nextDueAtMs()),
+    fairSlots: () => alarm.setFor(hands.nextDueAtMs()),
   });
 
   return {
@@ -51,14 +51,14 @@ export function createRetryQueue(options: {
         await writer.write(insert, bytes, (places) => {
           count += places.length;
           places.forEach(hands.scheduled);
-          takers.wake();
+          waiters.wake();
         });
       } catch (error) {
         admission.free(items.length, bytes);
         throw error;
       }
     },
-    take: (max, signal) => takers.take(max, signal),
+    take: (max, signal) => waiters.take(max, signal),
     async ack(items) {
       if (items.length === 0) return;
       await writer.write(
@@ -76,7 +76,7 @@ export function createRetryQueue(options: {
     },
     release(items) {
       for (const item of items) hands.released(placeOf(item));
-      takers.wake();
+      waiters.wake();
       return Promise.resolve();
     },
     async depth(): Promise<Depth> {

@@ -5,7 +5,7 @@
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
-import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory-answers.ts";
+import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { Chain } from "../chains.ts";

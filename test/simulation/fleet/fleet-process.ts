@@ -3,7 +3,7 @@
  * in memory, the virtual clock and network. A kill takes everything but what those two hold and what is on the wire.
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/deps.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import { createInitializer } from "@posthaste/processor/initializer.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
@@ -12,7 +12,7 @@ import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.t
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
-import { createKeySpace } from "@posthaste/shared/drivers/redis/key-space.ts";
+import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import { testHasher } from "../../support/ambient.ts";

@@ -9,7 +9,7 @@ import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { createApiClient } from "../api-client.ts";
-import { addSlots, API_KEY, noteGone, operatorKey } from "../cast.ts";
+import { addSlots, API_KEY, noteGone, operatorKey } from "../fixtures.ts";
 import { createChains } from "../chains.ts";
 import type { Chance } from "../chance.ts";
 import { createChance } from "../chance.ts";
@@ -159,7 +159,7 @@ async function live(fleet: Fleet): Promise<void> {
   for (let index = 0; index < gateways; index++) keepRunning(fleet, "gateway");
   for (let index = 0; index < processors; index++) keepRunning(fleet, "processor");
   const first = await stepper.settled(untilReady(fleet, "gateway"));
-  await stepper.settled(first.keyRing.save(operatorKey(START_MS)));
+  await stepper.settled(first.apiKeys.save(operatorKey(START_MS)));
   fleet.isCalm = false;
   const doorChance = chance.fork();
   const door = (): FleetProcess | null => {

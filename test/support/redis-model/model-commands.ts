@@ -1,5 +1,5 @@
 /** The seam `redis-commands` over the model of Redis. What becomes of calls and messages on their way is the link's affair. */
-import type { RedisCommands } from "@posthaste/shared/drivers/redis/redis-commands.ts";
+import type { RedisCommands } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { RedisModel } from "./redis-model.ts";

@@ -2,7 +2,7 @@
  * Redis in memory: the scripts of the product on a Lua virtual machine, over the commands that they use. One script runs
  * at a time, whole, as in Redis. What it promises is held against the same contract suites as a real server.
  */
-import type { RedisArgument, RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/redis-commands.ts";
+import type { RedisArgument, RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { byteText, bytesOf, byteTextOfUtf8, utf8Of } from "./byte-text.ts";
 import { runCommand } from "./commands.ts";
 import { createKeyspace } from "./keyspace.ts";

@@ -1,0 +1,79 @@
+/** Takes a batch apart: `{"events":[...]}` into items that each stand, or fall, alone. */
+import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
+import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { BATCH_EVENTS_MAX, EVENT_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
+import { elementSpans, JSON_DEPTH_MAX, objectSpans } from "@posthaste/shared/domain/json-span.ts";
+import type { Draft } from "./draft.ts";
+import { parseJson } from "../request/body.ts";
+import { itemDraft } from "./draft.ts";
+import { resolveTenant } from "../request/tenancy.ts";
+import { failed, pointerTo } from "../request/validation.ts";
+
+export type BatchItem =
+  | { readonly kind: "refused"; readonly error: PosthasteError }
+  | { readonly kind: "readable"; readonly draft: Draft; readonly tenant: string };
+
+/** An item's own nesting may reach the bound of a single event; the list and the object around it add two. */
+const BATCH_DEPTH_MAX = JSON_DEPTH_MAX + 2;
+
+/** The items' texts, 1 to `BATCH_EVENTS_MAX`. Throws what is wrong with the batch as a whole. */
+export function batchTexts(text: string): readonly string[] {
+  const value = parseJson(text, BATCH_DEPTH_MAX);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw failed([{ pointer: "#", detail: 'must be an object: {"events":[...]}' }]);
+  }
+  const { members, duplicate } = objectSpans(text, 0);
+  if (duplicate !== null) {
+    throw new PosthasteError("invalid-json", `The member ${JSON.stringify(duplicate)} is given more than once.`);
+  }
+  const unknown = [...members.keys()].filter((name) => name !== "events");
+  if (unknown.length > 0) {
+    throw failed(
+      unknown.map((name) => ({ pointer: pointerTo([name]), detail: "is not a field here; the one field is events" })),
+    );
+  }
+  const span = members.get("events");
+  if (span === undefined || text[span.start] !== "[") {
+    throw failed([{ pointer: "#/events", detail: `must be a list of 1 to ${BATCH_EVENTS_MAX} events` }]);
+  }
+  const items = elementSpans(text, span.start);
+  if (items.length === 0) throw failed([{ pointer: "#/events", detail: "must have at least one event" }]);
+  if (items.length > BATCH_EVENTS_MAX) {
+    throw failed([{ pointer: "#/events", detail: `must have at most ${BATCH_EVENTS_MAX} events` }]);
+  }
+  return items.map(({ start, end }) => text.slice(start, end));
+}
+
+export function readItem(
+  text: string,
+  index: number,
+  context: { caller: ApiKey; queryTenant: string | null; nowMs: number },
+): BatchItem {
+  try {
+    requireSmall(text);
+    const draft = itemDraft(parseJson(text, JSON_DEPTH_MAX), text, context.nowMs);
+    return { kind: "readable", draft, tenant: resolveTenant(context.caller, draft.tenant, context.queryTenant) };
+  } catch (thrown) {
+    if (!(thrown instanceof PosthasteError)) throw thrown;
+    return { kind: "refused", error: atItem(thrown, index) };
+  }
+}
+
+/** Pointers of an item's problems, seen from the whole body. */
+export function atItem(error: PosthasteError, index: number): PosthasteError {
+  const errors = error.details.errors?.map((problem): FieldProblem => {
+    const { pointer } = problem;
+    return pointer === undefined ? problem : { ...problem, pointer: `#/events/${index}${pointer.slice(1)}` };
+  });
+  return new PosthasteError(error.code, { ...error.details, ...(errors === undefined ? {} : { errors }) });
+}
+
+const encoder = new TextEncoder();
+
+function requireSmall(text: string): void {
+  // A UTF-16 unit is one to three bytes of UTF-8, so most items need no count.
+  if (text.length * 3 <= EVENT_BYTES_MAX) return;
+  if (text.length <= EVENT_BYTES_MAX && encoder.encode(text).length <= EVENT_BYTES_MAX) return;
+  throw new PosthasteError("body-too-large", `Each event may have at most ${EVENT_BYTES_MAX} bytes.`);
+}

@@ -1,0 +1,141 @@
+/**
+ * What a publisher wants published, whatever form it came in: a JSON event, a batch's item, or a CloudEvent. `data` is
+ * cut out of the request as the text it was, so that nothing of it is rounded, reordered or lost.
+ */
+import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
+import type { Priority } from "@posthaste/shared/domain/event.ts";
+import type { ObjectSpans } from "@posthaste/shared/domain/json-span.ts";
+import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
+import type { CloudEventAttributes } from "@posthaste/shared/domain/cloud-event.ts";
+import { decodeBinaryAttributes, isBinaryCloudEvent, parseCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { DELIVER_AHEAD_MS_MAX, NewEvent } from "@posthaste/shared/domain/event.ts";
+import { encodeHex } from "@posthaste/shared/domain/hex.ts";
+import { JSON_DEPTH_MAX, objectSpans } from "@posthaste/shared/domain/json-span.ts";
+import type { BodyForm } from "../request/content-type.ts";
+import { parseJson } from "../request/body.ts";
+import { failed, pointerTo, validate } from "../request/validation.ts";
+
+export interface Draft {
+  readonly type: string;
+  readonly priority: Priority;
+  /** The publisher's own id, or the one derived from a CloudEvent; null: we give one. */
+  readonly id: string | null;
+  readonly tenant: string | null;
+  readonly timestampMs: number | null;
+  readonly deliverAtMs: number | null;
+  readonly dataText: string;
+}
+
+/** The draft and all that makes two requests the same one. */
+export interface ReadDraft {
+  readonly draft: Draft;
+  /** Attributes that came as headers; empty otherwise. */
+  readonly headerText: string;
+}
+
+export function readDraft(input: {
+  text: string;
+  form: BodyForm;
+  headers: Headers;
+  nowMs: number;
+  hasher: Hasher;
+}): ReadDraft {
+  const { text, form, headers, nowMs, hasher } = input;
+  if (form === "cloudevent") return { draft: structuredDraft(text, nowMs, hasher), headerText: "" };
+  if (isBinaryCloudEvent((name) => headers.get(name))) return binaryDraft(text, headers, nowMs, hasher);
+  const value = parseJson(text, JSON_DEPTH_MAX);
+  return { draft: itemDraft(value, text, nowMs), headerText: "" };
+}
+
+/** From a value and the text it was parsed from. Throws `invalid-json` for a repeated member, `validation-failed`. */
+export function itemDraft(value: unknown, text: string, nowMs: number): Draft {
+  const spans = isPlainObject(value) ? uniqueSpans(text) : null;
+  const event = validate(NewEvent, value);
+  return draftOf(event, spans === null ? "null" : textOf(spans, "data", text), nowMs, "#/deliver_at");
+}
+
+/** Same event, same fingerprint, in whatever form it is published. */
+export function draftFingerprint(draft: Draft, hasher: Hasher): string {
+  const facts = JSON.stringify([draft.type, draft.priority, draft.timestampMs, draft.deliverAtMs]);
+  return encodeHex(hasher.sha256(`${facts}\n${draft.dataText}`));
+}
+
+function draftOf(event: NewEvent | Omit<NewEvent, "data">, dataText: string, nowMs: number, pointer: string): Draft {
+  const deliverAtMs = event.deliver_at ?? null;
+  if (deliverAtMs !== null && deliverAtMs > nowMs + DELIVER_AHEAD_MS_MAX) {
+    const days = DELIVER_AHEAD_MS_MAX / 86_400_000;
+    throw failed([problemAt(pointer, `must lie at most ${days} days ahead`)]);
+  }
+  return {
+    type: event.type,
+    priority: event.priority,
+    id: event.id ?? null,
+    tenant: event.tenant ?? null,
+    timestampMs: event.timestamp ?? null,
+    deliverAtMs,
+    dataText,
+  };
+}
+
+function problemAt(place: string, detail: string): FieldProblem {
+  return place.startsWith("#") ? { pointer: place, detail } : { header: place, detail };
+}
+
+/** CloudEvents HTTP binding section 3.1: attributes in headers, the body is the data. */
+function binaryDraft(text: string, headers: Headers, nowMs: number, hasher: Hasher): ReadDraft {
+  const decoded = decodeBinaryAttributes(headers.entries());
+  if (decoded.kind === "invalid") {
+    const { header, detail } = decoded;
+    throw new PosthasteError("invalid-header", { detail, errors: [{ header, detail }] });
+  }
+  // One less: delivered, the data stands inside the event's own object.
+  parseJson(text, JSON_DEPTH_MAX - 1);
+  const event = cloudEventOf(decoded.attributes, hasher, (attribute) => ({ header: `ce-${attribute}` }));
+  const sorted = [...decoded.attributes].toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return { draft: draftOf(event, text.trim(), nowMs, "ce-deliverat"), headerText: JSON.stringify(sorted) };
+}
+
+/** CloudEvents JSON format: one object of attributes and `data`. */
+function structuredDraft(text: string, nowMs: number, hasher: Hasher): Draft {
+  const value = parseJson(text, JSON_DEPTH_MAX);
+  if (!isPlainObject(value)) throw failed([{ pointer: "#", detail: "must be a JSON object" }]);
+  const spans = uniqueSpans(text);
+  if (spans.members.has("data_base64")) {
+    throw failed([{ pointer: "#/data_base64", detail: "is not taken, for events are delivered as JSON; send data" }]);
+  }
+  if (!spans.members.has("data")) throw failed([{ pointer: "#/data", detail: "is required; null will do" }]);
+  const attributes = new Map(Object.entries(value));
+  const event = cloudEventOf(attributes, hasher, (attribute) => ({ pointer: pointerTo([attribute]) }));
+  return draftOf(event, textOf(spans, "data", text), nowMs, "#/deliverat");
+}
+
+function cloudEventOf(
+  attributes: CloudEventAttributes,
+  hasher: Hasher,
+  place: (attribute: string) => Omit<FieldProblem, "detail">,
+): Omit<NewEvent, "data"> {
+  const parsed = parseCloudEvent(attributes, hasher);
+  if (parsed.kind === "parsed") return parsed.event;
+  throw failed(parsed.problems.map(({ attribute, detail }) => ({ ...place(attribute), detail })));
+}
+
+/** A member given twice would be read one way by us and another way by someone else. */
+function uniqueSpans(text: string): ObjectSpans {
+  const spans = objectSpans(text, 0);
+  if (spans.duplicate === null) return spans;
+  const pointer = pointerTo([spans.duplicate]);
+  throw new PosthasteError("invalid-json", {
+    detail: `The member ${JSON.stringify(spans.duplicate)} is given more than once.`,
+    errors: [{ pointer, detail: "is given more than once" }],
+  });
+}
+
+function textOf(spans: ObjectSpans, member: string, text: string): string {
+  const span = spans.members.get(member);
+  return span === undefined ? "null" : text.slice(span.start, span.end);
+}
+
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

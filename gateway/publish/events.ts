@@ -1,0 +1,47 @@
+/** `POST /v1/events`: one event, as JSON or as a CloudEvent; 202 once it is durable. */
+import { EVENT_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
+import { encodeHex } from "@posthaste/shared/domain/hex.ts";
+import type { GatewayDeps } from "../request/deps.ts";
+import type { Call, Route } from "../request/handle.ts";
+import { acceptEvent } from "./accept.ts";
+import { readDraft } from "./draft.ts";
+import { idempotencyKeyOf } from "../request/idempotency-key.ts";
+import { answer, readBody } from "../request/handle.ts";
+import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
+import { traceparentOf } from "../request/trace-context.ts";
+
+const PATH = "/v1/events";
+
+export function publishRoute(deps: GatewayDeps): Route {
+  return {
+    method: "POST",
+    path: PATH,
+    scope: "publish",
+    query: ["tenant"],
+    body: { bytesMax: EVENT_BYTES_MAX, isOptional: false, takesCloudEvents: true },
+    handle: (call) => publish(deps, call),
+  };
+}
+
+async function publish(deps: GatewayDeps, call: Call): Promise<Response> {
+  const { request, caller, form } = call;
+  const { headers } = request;
+  const text = await readBody(call);
+  const { draft, headerText } = readDraft({ text, form, headers, nowMs: deps.clock.now(), hasher: deps.hasher });
+  const tenant = resolveTenant(caller, draft.tenant, call.query.get("tenant") ?? null);
+  const key = idempotencyKeyOf(headers);
+  const { answer: stored, isReplay } = await acceptEvent(deps, {
+    draft,
+    tenant,
+    traceparent: traceparentOf(headers),
+    tenantSuffix: tenantSuffix(caller, tenant),
+    idempotency: key === null ? null : { key, fingerprint: fingerprintOf(deps, form, headerText, text) },
+    context: call.context,
+  });
+  return answer(call, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
+}
+
+/** Method, path, form, attributes that came as headers, and the body as it came. */
+function fingerprintOf(deps: GatewayDeps, form: string, headerText: string, text: string): string {
+  return encodeHex(deps.hasher.sha256(`POST ${PATH}\n${form}\n${headerText}\n${text}`));
+}

@@ -1,0 +1,69 @@
+/**
+ * Who calls: the API key of `Authorization: Bearer` or `x-api-key`, looked up by its hash. Refusals are 401 and 403; they
+ * are never charged to a rate limit, so that guessing at a key costs its owner nothing.
+ */
+import type { ApiKey, KeyStatus, Scope } from "@posthaste/shared/domain/api-key.ts";
+import { hashApiKey, isPresentableKey, keyStatus } from "@posthaste/shared/domain/api-key.ts";
+import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { GatewayDeps } from "./deps.ts";
+
+interface Refusal {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+/** Every state a known key can be in, and what its caller is told; null: come in. */
+const refusalByStatus = {
+  usable: null,
+  revoked: { code: "key-revoked", detail: "This API key was revoked; use another one." },
+  expired: { code: "key-expired", detail: "This API key has expired; create a new one." },
+} as const satisfies Record<KeyStatus, Refusal | null>;
+
+type Deps = Pick<GatewayDeps, "clock" | "hasher" | "telemetry"> & {
+  readonly drivers: Pick<GatewayDeps["drivers"], "apiKeys">;
+};
+
+/** The caller's key; a promise only when the key ring has to ask its store. Throws 401. */
+export function authenticate(request: Request, deps: Deps): ApiKey | Promise<ApiKey> {
+  const key = presentedKey(request.headers);
+  if (!isPresentableKey(key)) throw unknownKey();
+  const found = deps.drivers.apiKeys.find(hashApiKey(key, deps.hasher));
+  const isHit = !(found instanceof Promise);
+  deps.telemetry.accept.cache("auth", isHit);
+  return isHit ? admit(found, deps) : found.then((record) => admit(record, deps));
+}
+
+/** Throws 403 `missing-scope`. */
+export function requireScope(caller: ApiKey, scope: Scope): void {
+  if (caller.scopes.includes(scope)) return;
+  throw new PosthasteError("missing-scope", `This API key lacks the scope ${scope}.`);
+}
+
+function admit(record: ApiKey | null, deps: Deps): ApiKey {
+  if (record === null) throw unknownKey();
+  const refusal = refusalByStatus[keyStatus(record, deps.clock.now())];
+  if (refusal === null) return record;
+  throw new PosthasteError(refusal.code, refusal.detail);
+}
+
+/** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
+function presentedKey(headers: Headers): string {
+  const authorization = headers.get("authorization");
+  const apiKey = headers.get("x-api-key");
+  if (authorization === null) {
+    if (apiKey !== null) return apiKey;
+    throw new PosthasteError("unauthenticated", "Send an API key as Authorization: Bearer <key>, or as x-api-key.");
+  }
+  const space = authorization.indexOf(" ");
+  if (space === -1 || authorization.slice(0, space).toLowerCase() !== "bearer") {
+    throw new PosthasteError("unauthenticated", "The Authorization scheme is Bearer: Authorization: Bearer <key>.");
+  }
+  const bearer = authorization.slice(space + 1).trim();
+  if (apiKey === null || apiKey === bearer) return bearer;
+  throw new PosthasteError("unauthenticated", "Authorization and x-api-key name different keys; send one of them.");
+}
+
+function unknownKey(): PosthasteError {
+  return new PosthasteError("unauthenticated", "This API key is not known.");
+}

@@ -1,0 +1,46 @@
+/**
+ * What a caller may put into a new API key: never more than it has itself. Operator keys are made by naming the tenant
+ * `operator`, so that nobody makes one by leaving something out.
+ */
+import type { ApiKey, NewApiKey } from "@posthaste/shared/domain/api-key.ts";
+import { OPERATOR_TENANT, TENANT_KEY_RATE_LIMIT } from "@posthaste/shared/domain/api-key.ts";
+import type { RateLimit } from "@posthaste/shared/domain/endpoint.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
+import { failed } from "../request/validation.ts";
+
+export type Grant = Pick<ApiKey, "tenant" | "scopes" | "rateLimit" | "expiresAtMs">;
+
+/** `tenant` is resolved already. Throws 403 for a scope the caller lacks, 422 for limits and times past its own. */
+export function grantOf(caller: ApiKey, wish: NewApiKey, tenant: string, nowMs: number): Grant {
+  const lacking = wish.scopes.filter((scope) => !caller.scopes.includes(scope));
+  if (lacking.length > 0) {
+    throw new PosthasteError("missing-scope", `This API key lacks ${lacking.join(", ")} and so cannot grant it.`);
+  }
+  const keyTenant = tenant === OPERATOR_TENANT ? null : tenant;
+  const rateLimit = wish.rate_limit ?? defaultLimit(caller, keyTenant);
+  const expiresAtMs = wish.expires_at ?? caller.expiresAtMs;
+  const problems = [...limitProblems(caller, rateLimit), ...expiryProblems(caller, expiresAtMs, nowMs)];
+  if (problems.length > 0) throw failed(problems);
+  return { tenant: keyTenant, scopes: [...new Set(wish.scopes)], rateLimit, expiresAtMs };
+}
+
+function defaultLimit(caller: ApiKey, keyTenant: string | null): RateLimit | null {
+  if (caller.rateLimit !== null) return caller.rateLimit;
+  return keyTenant === null ? null : TENANT_KEY_RATE_LIMIT;
+}
+
+function limitProblems({ rateLimit: own }: ApiKey, given: RateLimit | null): readonly FieldProblem[] {
+  if (own === null || given === null) return [];
+  if (given.limit <= own.limit && given.windowMs >= own.windowMs) return [];
+  const detail = `must grant no more than this API key's own ${own.limit} per ${own.windowMs} ms`;
+  return [{ pointer: "#/rate_limit", detail }];
+}
+
+function expiryProblems({ expiresAtMs: own }: ApiKey, given: number | null, nowMs: number): readonly FieldProblem[] {
+  if (given === null) return [];
+  if (given <= nowMs) return [{ pointer: "#/expires_at", detail: "must lie in the future" }];
+  return own !== null && given > own
+    ? [{ pointer: "#/expires_at", detail: "must not be later than this API key's own" }]
+    : [];
+}

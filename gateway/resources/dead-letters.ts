@@ -1,0 +1,140 @@
+/** `/v1/dead-letters`: deliveries that need someone's doing: list, show, replay one or by filter, delete. */
+import * as v from "valibot";
+import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
+import { MISSED_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { EventType, Instant, PublishedId, TenantName } from "@posthaste/shared/domain/event.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { isId } from "@posthaste/shared/domain/id.ts";
+import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { GatewayDeps } from "../request/deps.ts";
+import type { BodyRule, Call, Route } from "../request/handle.ts";
+import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
+import { requireInTime } from "../request/context.ts";
+import { deadLetterView } from "./present-dead-letter.ts";
+import { dataTextOf } from "./present-event.ts";
+import { listView, withRawMember } from "./present.ts";
+import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { createRamp, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayLetters } from "./replay.ts";
+import { answer, answerEmpty, answerJson, readJson } from "../request/handle.ts";
+import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
+import { validate } from "../request/validation.ts";
+
+const State = v.picklist(MISSED_STATES, `must be one of ${MISSED_STATES.join(", ")}`);
+const EndpointId = v.pipe(
+  v.string("must be a string"),
+  v.check((text) => isId("ep", text), "must be an endpoint's id"),
+);
+
+const ReplayWish = v.strictObject({
+  tenant: v.optional(TenantName),
+  endpoint_id: v.optional(EndpointId),
+  event_id: v.optional(PublishedId),
+  type: v.optional(EventType),
+  state: v.optional(State),
+  since: v.optional(Instant),
+  until: v.optional(Instant),
+  dry_run: v.optional(v.boolean("must be true or false"), false),
+  rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
+});
+const Nothing = v.strictObject({});
+
+const ALL = "/v1/dead-letters";
+const filters = ["endpoint_id", "event_id", "type", "state", "since", "until", "tenant", "limit", "cursor"];
+const needed: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
+const optional: BodyRule = { ...needed, isOptional: true };
+
+export function deadLetterRoutes(deps: GatewayDeps): readonly Route[] {
+  const one = { path: `${ALL}/:id`, query: ["tenant"], body: null };
+  const post = { method: "POST", scope: "manage", query: ["tenant"] } as const;
+  return [
+    { method: "GET", path: ALL, scope: "read", query: filters, body: null, handle: (call) => list(deps, call) },
+    { ...post, path: `${ALL}/replay`, body: needed, handle: (call) => replayByFilter(deps, call) },
+    { ...one, method: "GET", scope: "read", handle: (call) => show(deps, call) },
+    { ...one, method: "DELETE", scope: "manage", handle: (call) => remove(deps, call) },
+    { ...post, path: `${ALL}/:id/replay`, body: optional, handle: (call) => replayOne(deps, call) },
+  ];
+}
+
+async function list(deps: GatewayDeps, call: Call): Promise<Response> {
+  const { query } = call;
+  const filter = filterOf(resolveTenants(call.caller, query.get("tenant") ?? null), {
+    endpoint_id: parsedOf(query, "endpoint_id", EndpointId),
+    event_id: parsedOf(query, "event_id", PublishedId),
+    type: parsedOf(query, "type", EventType),
+    state: parsedOf(query, "state", State),
+    since: instantOf(query, "since"),
+    until: instantOf(query, "until"),
+  });
+  const page = await deps.drivers.deadLetters.list(filter, limitOf(query), cursorOf(query));
+  return answerJson(call, 200, listView(page, deadLetterView));
+}
+
+async function show(deps: GatewayDeps, call: Call): Promise<Response> {
+  const letter = await findLetter(deps, call);
+  const text = withRawMember(deadLetterView(letter), "data", dataTextOf(letter.envelope));
+  return answer(call, 200, text, { "cache-control": "no-store" });
+}
+
+async function remove(deps: GatewayDeps, call: Call): Promise<Response> {
+  await deps.drivers.deadLetters.remove([await findLetter(deps, call)]);
+  return answerEmpty(call);
+}
+
+async function replayOne(deps: GatewayDeps, call: Call): Promise<Response> {
+  validate(Nothing, await readJson(call));
+  const letter = await findLetter(deps, call);
+  if ((await deps.drivers.directory.find(letter.tenant, letter.endpointId)) === null) {
+    throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
+  }
+  const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, call.context);
+  const [deliveryId] = await planReplays(deps, ramp, [letter]);
+  await deps.drivers.deadLetters.remove([letter]);
+  const { eventId, endpointId } = letter;
+  return answerJson(call, 202, { delivery_id: deliveryId, event_id: eventId, endpoint_id: endpointId });
+}
+
+async function replayByFilter(deps: GatewayDeps, call: Call): Promise<Response> {
+  const wish = validate(ReplayWish, await readJson(call));
+  const tenant = resolveTenant(call.caller, wish.tenant ?? null, call.query.get("tenant") ?? null);
+  const ramp = createRamp(deps.clock.now(), wish.rate_per_s, call.context);
+  const done = await replayLetters(deps, ramp, {
+    filter: filterOf(tenant, wish),
+    isMeant: () => true,
+    isDryRun: wish.dry_run,
+  });
+  const { matched, replayed, skipped, isCut } = done;
+  return answerJson(call, 200, { matched, replayed, skipped, dry_run: wish.dry_run, has_more: isCut });
+}
+
+interface Wish {
+  readonly endpoint_id?: string | undefined;
+  readonly event_id?: string | undefined;
+  readonly type?: string | undefined;
+  readonly state?: MissedState | undefined;
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+function filterOf(tenant: string | null, wish: Wish): DeadLetterFilter {
+  return {
+    tenant,
+    ...(wish.endpoint_id === undefined ? {} : { endpointId: wish.endpoint_id }),
+    ...(wish.event_id === undefined ? {} : { eventId: wish.event_id }),
+    ...(wish.type === undefined ? {} : { eventType: wish.type }),
+    ...(wish.state === undefined ? {} : { state: wish.state }),
+    ...(wish.since === undefined ? {} : { sinceMs: wish.since }),
+    ...(wish.until === undefined ? {} : { untilMs: wish.until }),
+  };
+}
+
+/** Another tenant's letter is as absent as one that never was. */
+async function findLetter(deps: GatewayDeps, call: Call): Promise<DeadLetter> {
+  const tenant = tenantScope(call.caller, call.query.get("tenant") ?? null);
+  const id = call.param("id");
+  const letter = isId("dlv", id) ? await deps.drivers.deadLetters.find(id) : null;
+  if (letter !== null && (tenant === null || letter.tenant === tenant)) {
+    requireInTime(call.context);
+    return letter;
+  }
+  throw new PosthasteError("not-found", "There is no dead letter of this id; it may have been replayed or deleted.");
+}

@@ -1,0 +1,100 @@
+/** What can be done to one endpoint: rotate its secret, send it a test event. */
+import * as v from "valibot";
+import { EndpointSecretText, rotateSecrets } from "@posthaste/shared/domain/endpoint.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { newSecret } from "@posthaste/shared/domain/signature.ts";
+import type { GatewayDeps } from "../request/deps.ts";
+import type { BodyRule, Call, Route } from "../request/handle.ts";
+import { envelopeOf, freshId } from "../publish/accept.ts";
+import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
+import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
+import { requireInTime } from "../request/context.ts";
+import { instantText } from "./present.ts";
+import { answerJson, readJson } from "../request/handle.ts";
+import { tenantSuffix } from "../request/tenancy.ts";
+import { traceparentOf } from "../request/trace-context.ts";
+import { failed, validate } from "../request/validation.ts";
+
+const TEST_EVENT_TYPE = "posthaste.test";
+
+const NewSecret = v.strictObject({ secret: v.optional(EndpointSecretText) });
+const Nothing = v.strictObject({});
+const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false };
+
+export function endpointActionRoutes(deps: GatewayDeps): readonly Route[] {
+  const shared = { method: "POST", scope: "manage", query: ["tenant"], body } as const;
+  return [
+    { ...shared, path: "/v1/endpoints/:id/rotate-secret", handle: (call) => rotate(deps, call) },
+    { ...shared, path: "/v1/endpoints/:id/test", handle: (call) => sendTest(deps, call) },
+  ];
+}
+
+async function rotate(deps: GatewayDeps, call: Call): Promise<Response> {
+  const { tenant, id } = namedEndpoint(call);
+  const wish = validate(NewSecret, await readJson(call));
+  const { secrets } = await findEndpoint(deps, call);
+  if (secrets.some(({ secret }) => secret === wish.secret)) {
+    throw failed([{ pointer: "#/secret", detail: "is in use here already; give another, or none and one is made" }]);
+  }
+  requireInTime(call.context);
+  const nowMs = Math.floor(deps.clock.now());
+  const secret = wish.secret ?? newSecret(deps.entropy);
+  const changed = await deps.drivers.directory.update(tenant, id, (endpoint) => ({
+    ...endpoint,
+    secrets: rotateSecrets(endpoint, secret, nowMs),
+    updatedAtMs: nowMs,
+  }));
+  if (changed === null) throw noEndpoint();
+  return answerJson(call, 200, { secret, previous_expires_at: instantText(changed.secrets[1]?.expiresAtMs ?? null) });
+}
+
+/**
+ * The test goes to this endpoint alone, whatever others subscribe to: as a planned delivery instead of through a lane, so
+ * that no fan-out happens. The ledger is told of the fan-out that would have led here.
+ */
+async function sendTest(deps: GatewayDeps, call: Call): Promise<Response> {
+  validate(Nothing, await readJson(call));
+  const endpoint = await findEndpoint(deps, call);
+  if (endpoint.status !== "active") throw notActive(endpoint);
+  requireInTime(call.context);
+  const { tenant } = endpoint;
+  const nowMs = Math.floor(deps.clock.now());
+  const id = freshId(deps);
+  const dataText = JSON.stringify({ endpoint_id: endpoint.id, message: "A test event from Posthaste." });
+  const draft = {
+    type: TEST_EVENT_TYPE,
+    priority: "HIGH",
+    id,
+    tenant,
+    timestampMs: null,
+    deliverAtMs: null,
+    dataText,
+  } as const;
+  const traceparent = traceparentOf(call.request.headers);
+  const directoryVersion = await deps.drivers.directory.version(tenant);
+  const envelope = envelopeOf(draft, { id, tenant, nowMs, traceparent, directoryVersion });
+  await deps.drivers.retryQueue.schedule([
+    {
+      cause: "replay",
+      notBeforeMs: nowMs,
+      endpointId: endpoint.id,
+      generation: 0,
+      attempt: 1,
+      parks: 0,
+      members: [envelope],
+      group: null,
+    },
+  ]);
+  const matched = [endpoint.id];
+  const fanOut = { tenant, eventId: id, atMs: nowMs, matched, matchedCount: 1, filtered: [], filteredCount: 0 };
+  deps.drivers.ledger.record([{ kind: "fan-out", fanOut }]);
+  const statusUrl = `/v1/events/${id}${tenantSuffix(call.caller, tenant)}`;
+  return answerJson(call, 202, { id, lane: "high", status_url: statusUrl });
+}
+
+function notActive({ status, statusReason }: Endpoint): PosthasteError {
+  const remedy = status === "paused" ? '{"paused":false}' : '{"disabled":false}';
+  const why = statusReason === null ? "" : ` (${statusReason})`;
+  return new PosthasteError("conflict", `The endpoint is ${status}${why}; PATCH it with ${remedy} first.`);
+}

@@ -1,0 +1,105 @@
+/** `GET /v1/events` and `GET /v1/events/:id`: what was accepted, and what became of it. */
+import { isEventId } from "@posthaste/shared/domain/id.ts";
+import { EventType } from "@posthaste/shared/domain/event.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
+import * as v from "valibot";
+import type { GatewayDeps } from "../request/deps.ts";
+import type { Call, Route } from "../request/handle.ts";
+import { eventStatus } from "./event-status.ts";
+import { dataTextOf, eventStatusView, eventView } from "./present-event.ts";
+import { listView, withRawMember } from "./present.ts";
+import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { answer, answerJson } from "../request/handle.ts";
+import { resolveTenant, resolveTenants } from "../request/tenancy.ts";
+
+/** Rows read at once for one event. */
+const ROWS_MAX = 1000;
+/** Deliveries looked at for one event, all endpoints and replays together. */
+const DELIVERIES_MAX = 5 * ROWS_MAX;
+
+const Include = v.picklist(["data"], "must be data");
+
+export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/v1/events",
+      scope: "read",
+      query: ["type", "since", "until", "limit", "cursor", "tenant"],
+      body: null,
+      handle: (call) => list(deps, call),
+    },
+    {
+      method: "GET",
+      path: "/v1/events/:id",
+      scope: "read",
+      query: ["tenant", "include"],
+      body: null,
+      handle: (call) => show(deps, call),
+    },
+  ];
+}
+
+async function list(deps: GatewayDeps, call: Call): Promise<Response> {
+  const { query } = call;
+  const tenant = resolveTenants(call.caller, query.get("tenant") ?? null);
+  const type = parsedOf(query, "type", EventType);
+  const sinceMs = instantOf(query, "since");
+  const untilMs = instantOf(query, "until");
+  const filter = {
+    tenant,
+    ...(type === undefined ? {} : { type }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+  };
+  const page = await deps.drivers.ledger.events(filter, limitOf(query), cursorOf(query));
+  return answerJson(
+    call,
+    200,
+    listView(page, ({ envelope }) => eventView(envelope)),
+  );
+}
+
+async function show(deps: GatewayDeps, call: Call): Promise<Response> {
+  const tenant = resolveTenant(call.caller, null, call.query.get("tenant") ?? null);
+  const include = parsedOf(call.query, "include", Include);
+  const record = await findEvent(deps, tenant, call.param("id"));
+  const { ledger, directory } = deps.drivers;
+  const { id } = record.envelope;
+  const [deliveries, attempts, { endpoints }] = await Promise.all([
+    deliveriesOf(deps, tenant, id),
+    ledger.attempts({ tenant, eventId: id }, ROWS_MAX, null),
+    directory.endpoints(tenant, 0),
+  ]);
+  const status = eventStatus({
+    record,
+    deliveries,
+    attempts: attempts.rows,
+    endpoints,
+    nowMs: deps.clock.now(),
+    hasher: deps.hasher,
+  });
+  const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
+  const view = eventStatusView(record.envelope, status, byId);
+  if (include === undefined) return answerJson(call, 200, view);
+  const text = withRawMember(view, "data", dataTextOf(record.envelope));
+  return answer(call, 200, text, { "cache-control": "no-store" });
+}
+
+async function findEvent(deps: GatewayDeps, tenant: string, id: string): Promise<EventRecord> {
+  const record = isEventId(id) ? await deps.drivers.ledger.event(tenant, id) : null;
+  if (record !== null) return record;
+  throw new PosthasteError("not-found", "The tenant has no event of this id, or it is no longer kept.");
+}
+
+async function deliveriesOf(deps: GatewayDeps, tenant: string, eventId: string): Promise<readonly DeliveryView[]> {
+  const found: DeliveryView[] = [];
+  let cursor: string | null = null;
+  do {
+    const page = await deps.drivers.ledger.deliveries({ tenant, eventId }, ROWS_MAX, cursor);
+    found.push(...page.rows);
+    cursor = page.next;
+  } while (cursor !== null && found.length < DELIVERIES_MAX);
+  return found;
+}

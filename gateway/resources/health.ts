@@ -1,0 +1,49 @@
+/**
+ * `/livez` (also `/healthz`), `/readyz` and `/metrics`: open, without a key, and without a secret in them. Liveness is
+ * the process alone; readiness is every store, and no longer ready from the moment the server stops.
+ */
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { GatewayDeps } from "../request/deps.ts";
+
+/** A store that has not answered by then counts as down. */
+const HEALTH_MS = 3000;
+
+export interface OpenRoute {
+  readonly path: string;
+  readonly handle: () => Promise<Response>;
+}
+
+export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): readonly OpenRoute[] {
+  const live = async (): Promise<Response> => plain('{"status":"ok"}', "application/json");
+  return [
+    { path: "/livez", handle: live },
+    { path: "/healthz", handle: live },
+    { path: "/readyz", handle: () => readiness(deps, isStopping) },
+    {
+      path: "/metrics",
+      handle: async () => plain(await deps.collectMetrics(), "text/plain; version=0.0.4; charset=utf-8"),
+    },
+  ];
+}
+
+async function readiness(deps: GatewayDeps, isStopping: () => boolean): Promise<Response> {
+  if (isStopping()) throw new PosthasteError("stopping", "This process finishes its requests and takes no new ones.");
+  const fault = await healthInTime(deps);
+  if (fault !== null) throw new PosthasteError("store-unavailable", fault);
+  return plain('{"status":"ready"}', "application/json");
+}
+
+function healthInTime({ drivers, clock }: GatewayDeps): Promise<string | null> {
+  return new Promise((resolve) => {
+    const cancel = clock.timer(HEALTH_MS, () => resolve(`The stores did not answer within ${HEALTH_MS} ms.`));
+    const settle = (fault: string | null): void => {
+      cancel();
+      resolve(fault);
+    };
+    drivers.health().then(settle, () => settle("A store cannot be asked for its health."));
+  });
+}
+
+function plain(text: string, contentType: string): Response {
+  return new Response(text, { headers: { "content-type": contentType, "cache-control": "no-store" } });
+}

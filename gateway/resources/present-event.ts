@@ -1,0 +1,87 @@
+/** Events as the API shows them. */
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import { laneOf } from "@posthaste/shared/domain/envelope.ts";
+import type { AttemptView } from "@posthaste/shared/ports/ledger.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import type { EventState, ShownDelivery } from "./event-status.ts";
+import { instantText } from "./present.ts";
+import { traceIdOf } from "../request/trace-context.ts";
+
+const decoder = new TextDecoder();
+
+export function eventView(envelope: Envelope): object {
+  return {
+    id: envelope.id,
+    tenant: envelope.tenant,
+    type: envelope.type,
+    priority: envelope.priority,
+    lane: laneOf(envelope),
+    timestamp: timestampOf(envelope),
+    accepted_at: instantText(envelope.acceptedAtMs),
+    deliver_at: instantText(envelope.deliverAtMs),
+    trace_id: traceIdOf(envelope.traceparent),
+    body_bytes: envelope.body.length,
+  };
+}
+
+export function eventStatusView(
+  envelope: Envelope,
+  status: { state: EventState; reason: string | null; deliveries: readonly ShownDelivery[] },
+  endpoints: ReadonlyMap<string, Endpoint>,
+): object {
+  const deliveries = status.deliveries.map((delivery) => ({
+    id: delivery.id,
+    endpoint_id: delivery.endpointId,
+    url: endpoints.get(delivery.endpointId)?.url ?? null,
+    state: delivery.state,
+    reason: delivery.reason,
+    replayed_at: delivery.generation === 0 ? null : instantText(delivery.generation),
+    attempt_count: delivery.attemptCount,
+    next_attempt_at: instantText(delivery.nextAttemptAtMs),
+    attempts: delivery.attempts.map(attemptView),
+  }));
+  return { ...eventView(envelope), state: status.state, reason: status.reason, deliveries };
+}
+
+export function attemptView(view: AttemptView): object {
+  const facts = { attempt: view.attempt, at: instantText(view.atMs), duration_ms: Math.round(view.result.durationMs) };
+  const group = view.groupId === null ? {} : { group_id: view.groupId };
+  const { result } = view;
+  switch (result.kind) {
+    case "answered":
+      return {
+        ...facts,
+        status: result.status,
+        fault: null,
+        detail: view.reason,
+        response: { excerpt: result.bodyExcerpt, is_cut: result.isBodyCut },
+        ...group,
+      };
+    case "fault":
+      return { ...facts, status: null, fault: result.fault, detail: result.detail, response: null, ...group };
+    default:
+      return unreachable(result);
+  }
+}
+
+/** `data` as it was published: the body is `{"type","timestamp","data"}` with the data last (`domain/envelope.ts`). */
+export function dataTextOf(envelope: Envelope): string {
+  const head = headOf(envelope);
+  return decoder.decode(envelope.body.subarray(head.length + '","data":'.length, -1));
+}
+
+function timestampOf(envelope: Envelope): string {
+  return headOf(envelope).slice(timestampStart(envelope));
+}
+
+/** The body up to the end of the timestamp's text, all of it ASCII. */
+function headOf(envelope: Envelope): string {
+  const start = timestampStart(envelope);
+  const end = envelope.body.indexOf(0x22, start);
+  return decoder.decode(envelope.body.subarray(0, end));
+}
+
+function timestampStart({ type }: Envelope): number {
+  return '{"type":"'.length + type.length + '","timestamp":"'.length;
+}

@@ -1,0 +1,135 @@
+/**
+ * Replays: new attempts of old deliveries, because a person asked. Each opens a new generation. The order protects from
+ * loss: planned durably first, taken out of the dead-letter record after; a crash in between delivers twice.
+ * Planned at a rate, so that an endpoint that just recovered is not knocked over again.
+ */
+import * as v from "valibot";
+import type { DeliveryKey } from "@posthaste/shared/domain/delivery.ts";
+import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { GatewayDeps } from "../request/deps.ts";
+import type { RequestContext } from "../request/context.ts";
+import { requireInTime } from "../request/context.ts";
+
+/** Deliveries replayed by one call, at most. */
+export const REPLAY_MAX = 10_000;
+export const REPLAY_RATE_DEFAULT = 100;
+/** Bodies held at once; and how long a call goes on, well within a request's budget. */
+export const REPLAY_PAGE = 100;
+const REPLAY_TIME_MS = 5000;
+
+export const ReplayRate = v.pipe(
+  v.number("must be a whole number of deliveries per second"),
+  v.integer("must be a whole number of deliveries per second"),
+  v.minValue(1, "must be at least 1"),
+  v.maxValue(1000, "must be at most 1000"),
+);
+
+/** One call's plan: its generation, its pace, and how far it has come. */
+export interface Ramp {
+  readonly startMs: number;
+  readonly ratePerS: number;
+  readonly context: RequestContext;
+  planned: number;
+}
+
+export interface Replayed {
+  readonly matched: number;
+  readonly replayed: number;
+  /** Left alone because their endpoint was deleted. */
+  readonly skipped: number;
+  /** A bound of the call was reached before the end. */
+  readonly isCut: boolean;
+}
+
+export function createRamp(nowMs: number, ratePerS: number, context: RequestContext): Ramp {
+  return { startMs: Math.floor(nowMs), ratePerS, context, planned: 0 };
+}
+
+/** Plans one attempt for each, durably, and tells the ledger. */
+export async function planReplays(
+  deps: GatewayDeps,
+  ramp: Ramp,
+  deliveries: readonly { readonly endpointId: string; readonly envelope: Envelope }[],
+): Promise<readonly string[]> {
+  if (deliveries.length === 0) return [];
+  requireInTime(ramp.context);
+  const items = deliveries.map(({ endpointId, envelope }, index) => ({
+    cause: "replay" as const,
+    notBeforeMs: ramp.startMs + Math.floor(((ramp.planned + index) * 1000) / ramp.ratePerS),
+    endpointId,
+    generation: ramp.startMs,
+    attempt: 1,
+    parks: 0,
+    members: [envelope],
+    group: null,
+  }));
+  await deps.drivers.retryQueue.schedule(items);
+  ramp.planned += items.length;
+  const ids = deliveries.map(({ endpointId, envelope }) => {
+    const key: DeliveryKey = { tenant: envelope.tenant, eventId: envelope.id, endpointId, generation: ramp.startMs };
+    return { key, id: deliveryId(key, envelope.acceptedAtMs, deps.hasher), type: envelope.type };
+  });
+  deps.drivers.ledger.record(
+    ids.map(({ key, id, type }, index) => ({
+      kind: "delivery",
+      delivery: {
+        ...key,
+        deliveryId: id,
+        eventType: type,
+        atMs: ramp.startMs,
+        state: "pending",
+        attempt: 0,
+        result: null,
+        groupId: null,
+        nextAttemptAtMs: items[index]?.notBeforeMs ?? ramp.startMs,
+        reason: "replayed by hand",
+      },
+    })),
+  );
+  return ids.map(({ id }) => id);
+}
+
+/** Replays the letters of a filter that `isMeant` takes, newest first, page by page. A dry run only counts. */
+export async function replayLetters(
+  deps: GatewayDeps,
+  ramp: Ramp,
+  wish: { filter: DeadLetterFilter; isMeant: (letter: DeadLetter) => boolean; isDryRun: boolean },
+): Promise<Replayed> {
+  const { deadLetters } = deps.drivers;
+  const isAlive = createLivingCheck(deps);
+  const total = { matched: 0, replayed: 0, skipped: 0 };
+  let cursor: string | null = null;
+  do {
+    const page = await deadLetters.list(wish.filter, REPLAY_PAGE, cursor);
+    cursor = page.next;
+    const meant = page.rows.filter(wish.isMeant);
+    const alive = await Promise.all(meant.map(isAlive));
+    const living = meant.filter((_, index) => alive[index] === true);
+    total.matched += meant.length;
+    total.skipped += meant.length - living.length;
+    if (wish.isDryRun) continue;
+    await planReplays(deps, ramp, living);
+    if (living.length > 0) await deadLetters.remove(living);
+    total.replayed += living.length;
+  } while (cursor !== null && total.matched < REPLAY_MAX && hasTime(deps, ramp));
+  return { ...total, isCut: cursor !== null };
+}
+
+export function hasTime(deps: Pick<GatewayDeps, "clock">, ramp: Ramp): boolean {
+  return deps.clock.now() - ramp.startMs < REPLAY_TIME_MS;
+}
+
+/** Whether a letter's endpoint still exists; each endpoint is looked up once. */
+function createLivingCheck({ drivers }: GatewayDeps): (letter: DeadLetter) => Promise<boolean> {
+  const known = new Map<string, Promise<boolean>>();
+  return ({ tenant, endpointId }) => {
+    const name = `${tenant}\n${endpointId}`;
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const found = drivers.directory.find(tenant, endpointId).then((endpoint) => endpoint !== null);
+    known.set(name, found);
+    return found;
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * Step 1 of settling: what must be durable before a message may be let go. When the retry queue has no room, the
+ * message goes to the dead-letter record as `backlog` instead and comes back from there when there is: a full queue
+ * costs a detour, and never keeps others from being delivered.
+ */
+import type { DeliveryKey, MissedState } from "@posthaste/shared/domain/delivery.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Outcome } from "@posthaste/shared/domain/outcome.ts";
+import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
+import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
+import type { Directory } from "@posthaste/shared/ports/directory.ts";
+import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
+import type { RetryQueue, ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
+import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { PendingDelivery } from "./pending-delivery.ts";
+import type { Persist } from "./persistence.ts";
+import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import { toScheduled } from "./pending-delivery.ts";
+
+export interface HandOverDeps {
+  readonly clock: Clock;
+  readonly hasher: Hasher;
+  readonly retryQueue: Pick<RetryQueue, "schedule">;
+  readonly deadLetters: Pick<DeadLetters, "append">;
+  readonly directory: Pick<Directory, "update">;
+  readonly telemetry: { readonly endpoint: EndpointTelemetry };
+  readonly persist: Persist;
+  /** `Recovery.whenOut`. */
+  readonly whenOut: (letterIds: readonly string[]) => Promise<void>;
+}
+
+/** Where the delivery stands once the hand-over is durable. */
+export type Standing = Pick<DeliveryRecord, "state" | "reason" | "attempt" | "nextAttemptAtMs">;
+
+/** After attempt `outgoing.attempt`. Null when it could not be made durable before we stopped. */
+export async function handOver(
+  deps: HandOverDeps,
+  outgoing: PendingDelivery,
+  attempted: Endpoint,
+  outcome: Outcome,
+): Promise<Standing | null> {
+  const { attempt } = outgoing;
+  switch (outcome.kind) {
+    case "delivered":
+      return { state: "delivered", reason: null, attempt, nextAttemptAtMs: null };
+    case "retry": {
+      const { attempt: next, notBeforeMs, reason } = outcome;
+      const plan = { cause: "retry", notBeforeMs, attempt: next, parks: 0 } as const;
+      return schedule(deps, outgoing, plan, { state: "retrying", reason, attempt, nextAttemptAtMs: notBeforeMs });
+    }
+    case "dead":
+      return bury(deps, outgoing, { state: "dead", reason: outcome.reason, attempt });
+    case "endpoint-gone": {
+      const end = await disable(deps, outgoing, attempted);
+      return end === null
+        ? null
+        : bury(deps, outgoing, { state: "dead", reason: `${outcome.reason}; ${end}`, attempt });
+    }
+    case "unfinished":
+      return null;
+    default:
+      return unreachable(outcome);
+  }
+}
+
+/** Into the retry queue, or the dead-letter record when that is full; null when we stopped before either. */
+export async function schedule(
+  deps: HandOverDeps,
+  outgoing: PendingDelivery,
+  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; parks: number },
+  standing: Standing,
+): Promise<Standing | null> {
+  let isFull = false;
+  const isDone = await deps.persist(plan.cause, async () => {
+    try {
+      await deps.retryQueue.schedule([toScheduled(outgoing, plan)]);
+    } catch (error) {
+      if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
+      isFull = true;
+    }
+  });
+  if (!isDone) return null;
+  if (!isFull) return standing;
+  const reason = `the retry queue is full, it goes out when there is room${standing.reason === null ? "" : `; ${standing.reason}`}`;
+  return bury(deps, outgoing, { state: "backlog", reason, attempt: standing.attempt });
+}
+
+/** Into the dead-letter record; `attempt` is the number of attempts made. Null when we stopped before. */
+export async function bury(
+  deps: HandOverDeps,
+  outgoing: PendingDelivery,
+  grave: { state: MissedState; reason: string; attempt: number },
+): Promise<Standing | null> {
+  const { state, reason, attempt } = grave;
+  const atMs = deps.clock.now();
+  const letters = outgoing.members.map((envelope) => {
+    const key = keyOf(outgoing, envelope);
+    const id = deliveryId(key, envelope.acceptedAtMs, deps.hasher);
+    return { ...key, id, state, reason, attempts: attempt, atMs, envelope };
+  });
+  await deps.whenOut(letters.map(({ id }) => id));
+  const isDone = await deps.persist("dead-letter", () => deps.deadLetters.append(letters));
+  return isDone ? { state, reason, attempt, nextAttemptAtMs: null } : null;
+}
+
+/**
+ * 410 speaks for the URL that was called: an endpoint that has another one by now stays as it is. Says in words what
+ * became of the endpoint; null when we stopped before.
+ */
+async function disable(
+  deps: HandOverDeps,
+  { tenant, endpointId }: PendingDelivery,
+  attempted: Endpoint,
+): Promise<string | null> {
+  const reason = "the receiver answered 410 Gone";
+  const nowMs = deps.clock.now();
+  let isDisabled = false;
+  let hasMoved = false;
+  const isStored = await deps.persist("disable", async () => {
+    await deps.directory.update(tenant, endpointId, (endpoint) => {
+      hasMoved = endpoint.url !== attempted.url;
+      isDisabled = !hasMoved && endpoint.status !== "disabled";
+      if (!isDisabled) return endpoint;
+      return { ...endpoint, status: "disabled", statusReason: reason, statusSinceMs: nowMs, updatedAtMs: nowMs };
+    });
+  });
+  if (isStored && isDisabled) deps.telemetry.endpoint.disabled(endpointId, tenant, reason);
+  if (!isStored) return null;
+  return hasMoved ? "the endpoint has another URL by now" : "the endpoint was disabled";
+}
+
+export function keyOf(outgoing: PendingDelivery, { id }: Envelope): DeliveryKey {
+  const { tenant, endpointId, generation } = outgoing;
+  return { tenant, eventId: id, endpointId, generation };
+}

@@ -1,0 +1,49 @@
+/** Signs a message for its endpoint and makes one attempt. Never rejects: whatever happens is an `AttemptResult`. */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
+import type { Transport } from "@posthaste/shared/ports/transport.ts";
+import type { DeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
+import type { PendingDelivery } from "./pending-delivery.ts";
+import { attemptHeaders, messageBody, webhookId } from "@posthaste/shared/domain/message.ts";
+import { firstMember, subjectOf } from "./pending-delivery.ts";
+
+export interface DeliverDeps {
+  readonly transport: Pick<Transport, "send">;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
+  readonly attemptMs: number;
+  readonly telemetry: DeliveryTelemetry;
+  /** Aborted when a stop has waited long enough. */
+  readonly signal: AbortSignal;
+}
+
+export type Deliver = (outgoing: PendingDelivery, endpoint: Endpoint) => Promise<AttemptResult>;
+
+export function createDeliver(deps: DeliverDeps): Deliver {
+  return async (outgoing, endpoint) => {
+    const { members, group, attempt } = outgoing;
+    const body = messageBody(members, group);
+    const headers = attemptHeaders({
+      endpoint,
+      id: webhookId(members, group),
+      body,
+      attempt,
+      nowMs: deps.clock.now(),
+      traceparent: childTraceparent(firstMember(outgoing).traceparent, deps.entropy),
+      hasher: deps.hasher,
+    });
+    const request = { url: endpoint.url, headers, body, timeoutMs: deps.attemptMs };
+    const result = await deps.transport.send(request, deps.signal);
+    deps.telemetry.attempted(subjectOf(outgoing), result);
+    return result;
+  };
+}
+
+/** The publisher's trace goes on with a span of our own (W3C Trace Context, section 3.2.2.4). */
+function childTraceparent(parent: string | null, entropy: Entropy): string | null {
+  if (parent === null) return null;
+  const span = Array.from(entropy.bytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${parent.slice(0, 36)}${span}${parent.slice(52)}`;
+}

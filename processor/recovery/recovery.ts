@@ -1,0 +1,193 @@
+/**
+ * Brings back what was held for an endpoint (paused, disabled, backlog) when it is active again: from the dead-letter
+ * record to the retry queue, spread at a bounded rate. Scheduled first, removed second: a crash in between repeats a
+ * delivery that the ledger recognises, and loses none.
+ */
+import type { Claims } from "@posthaste/shared/ports/claims.ts";
+import type { DeadLetter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
+import type { Directory } from "@posthaste/shared/ports/directory.ts";
+import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { Persist } from "../delivery/persistence.ts";
+import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
+import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+
+/** Letters read at once, with their bodies; between two pages everybody else gets a turn (a store may be synchronous). */
+const PAGE = 50;
+/** Bodies that go to the retry queue in one write; one letter goes, however large. */
+const PAGE_BYTES = 4 * 1024 * 1024;
+/** How often it is looked whether another process is done with an endpoint's letters. */
+const LEASE_AGAIN_MS = 1000;
+
+export interface Recovery {
+  /** Looks whether the endpoint is active and, if so, brings back what is held for it. Runs once at a time for each. */
+  recover(tenant: string, endpointId: string): Promise<void>;
+  /** Does so for every endpoint that has something held: at the start, and after announcements may have been lost. */
+  recoverAll(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when none of these letters is between its return to the retry queue and its removal from the record. Wait
+   * for it before the same delivery is buried again: the removal would take the new letter for the old one.
+   */
+  whenOut(letterIds: readonly string[]): Promise<void>;
+}
+
+export interface RecoveryDeps {
+  readonly clock: Clock;
+  readonly deadLetters: DeadLetters;
+  readonly retryQueue: RetryQueue;
+  /** A lease on the letters of one endpoint: all processes hear at once that it is active again. */
+  readonly claims: Pick<Claims, "claim" | "abandon">;
+  readonly directory: Pick<Directory, "find">;
+  readonly persist: Persist;
+  readonly perS: number;
+  /** Aborted at the end of a stop: no further page. */
+  readonly signal: AbortSignal;
+  readonly telemetry: EndpointTelemetry;
+}
+
+export function createRecovery(deps: RecoveryDeps): Recovery {
+  /** Endpoints being recovered; true: look again afterwards. */
+  const running = new Map<string, boolean>();
+  const leaving: Leaving = new Map();
+
+  const recover = async (tenant: string, endpointId: string) => {
+    if (running.has(endpointId)) {
+      running.set(endpointId, true);
+      return;
+    }
+    try {
+      do {
+        running.set(endpointId, false);
+        await bringBack(deps, leaving, tenant, endpointId);
+      } while (running.get(endpointId) === true);
+    } finally {
+      running.delete(endpointId);
+    }
+  };
+
+  return {
+    whenOut: async (letterIds) => {
+      for (const id of letterIds) await leaving.get(id);
+    },
+    recover: async (tenant, endpointId) => {
+      await deps.persist("recover", () => recover(tenant, endpointId));
+    },
+    recoverAll: async (signal) => {
+      for (const state of HELD_STATES) {
+        let cursor: string | null = null;
+        do {
+          const page = await deps.deadLetters.list({ tenant: null, state }, PAGE, cursor);
+          const owners = new Map(page.rows.map(({ tenant, endpointId }) => [endpointId, tenant]));
+          for (const [endpointId, tenant] of owners) await recover(tenant, endpointId);
+          cursor = page.next;
+          if (cursor !== null) await yieldTurn(deps.clock, signal);
+        } while (cursor !== null && !isAborted(signal));
+        if (isAborted(signal)) return;
+      }
+    },
+  };
+}
+
+/** Lets everybody else go first; returns at once after a stop. */
+async function yieldTurn(clock: Clock, signal: AbortSignal): Promise<void> {
+  await clock.sleep(0, signal).catch(() => undefined);
+}
+
+/** Letters on their way out of the record, each with what ends when it is out, or when that was given up. */
+type Leaving = Map<string, Promise<void>>;
+
+/** Page by page, while the endpoint is active: its owner may pause it again meanwhile. */
+async function bringBack(deps: RecoveryDeps, leaving: Leaving, tenant: string, endpointId: string): Promise<void> {
+  let count = 0;
+  const startMs = deps.clock.now();
+  const spacingMs = 1000 / deps.perS;
+  for (const state of HELD_STATES) {
+    const first = (limit: number) => deps.deadLetters.list({ tenant, endpointId, state }, limit, null);
+    while (!isAborted(deps.signal) && (await isActive(deps, tenant, endpointId))) {
+      if ((await first(1)).rows.length === 0) break;
+      await using lease = await takeLease(deps, tenant, endpointId);
+      if (lease === null) break;
+      const letters = upToBytes((await first(PAGE)).rows, PAGE_BYTES);
+      const firstMs = startMs + count * spacingMs;
+      const items = letters.toReversed().map((letter, index) => again(letter, Math.floor(firstMs + index * spacingMs)));
+      if (letters.length > 0 && !(await move(deps, leaving, letters, items))) return;
+      count += letters.length;
+      await yieldTurn(deps.clock, deps.signal);
+    }
+  }
+  if (count > 0) deps.telemetry.recovered(endpointId, tenant, count);
+}
+
+/**
+ * Waits while another process brings letters of this endpoint back: two that did would schedule each twice. Null when we
+ * stopped. A holder that died is waited for until its lease ends.
+ */
+async function takeLease(
+  { claims, clock, signal }: RecoveryDeps,
+  tenant: string,
+  endpointId: string,
+): Promise<AsyncDisposable | null> {
+  const key = `recover:${endpointId}`;
+  while (!isAborted(signal)) {
+    const request = { tenant, key, fingerprint: "recover", eventIds: [], acceptedAtMs: Math.floor(clock.now()) };
+    const claim = await claims.claim(request);
+    // Of no consequence but a wait: the lease runs out by itself.
+    const abandon = (): Promise<void> => claims.abandon(tenant, key).catch(() => undefined);
+    if (claim.kind === "claimed") return { [Symbol.asyncDispose]: abandon };
+    assert(claim.kind === "in-flight", "a lease on letters is never answered");
+    await clock.sleep(Math.min(claim.retryAfterMs, LEASE_AGAIN_MS), signal).catch(() => undefined);
+  }
+  return null;
+}
+
+/** False when we stopped before the letters were out. */
+async function move(
+  deps: RecoveryDeps,
+  leaving: Leaving,
+  letters: readonly DeadLetter[],
+  items: readonly Scheduled[],
+): Promise<boolean> {
+  const ids = letters.map(({ id }) => id);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const id of ids) leaving.set(id, promise);
+  try {
+    await deps.retryQueue.schedule(items);
+    // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
+    return await deps.persist("remove held", () => deps.deadLetters.remove(letters));
+  } finally {
+    for (const id of ids) leaving.delete(id);
+    resolve();
+  }
+}
+
+/** By the directory itself: a memory that is behind would leave letters lying that nobody looks for again. */
+async function isActive({ directory }: RecoveryDeps, tenant: string, endpointId: string): Promise<boolean> {
+  const endpoint = await directory.find(tenant, endpointId);
+  return endpoint?.status === "active";
+}
+
+/** The first letters whose bodies together stay within `bytesMax`, and one at least. */
+function upToBytes(letters: readonly DeadLetter[], bytesMax: number): readonly DeadLetter[] {
+  let bytes = 0;
+  const end = letters.findIndex(({ envelope }, index) => {
+    bytes += envelope.body.length;
+    return index > 0 && bytes > bytesMax;
+  });
+  return end === -1 ? letters : letters.slice(0, end);
+}
+
+/** The delivery goes on where it stood: the same generation, the attempt that was to be made, never before its time. */
+function again(letter: DeadLetter, earliestMs: number): Scheduled {
+  return {
+    cause: "replay",
+    notBeforeMs: Math.max(earliestMs, letter.envelope.deliverAtMs ?? 0),
+    endpointId: letter.endpointId,
+    generation: letter.generation,
+    attempt: letter.attempts + 1,
+    parks: 0,
+    members: [letter.envelope],
+    group: null,
+  };
+}

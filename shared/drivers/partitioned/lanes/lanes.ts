@@ -1,0 +1,132 @@
+/**
+ * The port `lanes` on a log: one topic for each lane, read by one group for each, so that a backlog of one lane is
+ * fetched on connections of its own. Whoever only appends joins no group.
+ *
+ * What a log cannot do: the events of one `append` go to several partitions, so a call that fails may have written some
+ * of them; an event appended twice is recognised only while the process that reads it remembers the first
+ * (`log-lane-known.ts`); order holds within a partition; there is no bound but what waits for the producers, and
+ * the log's disk. `ack` resolves when all that is done up to the first unfinished item of the partition is
+ * committed: what lies behind that item comes again after a crash, as a repeat.
+ */
+import type { Envelope } from "../../../domain/envelope.ts";
+import { laneOf } from "../../../domain/envelope.ts";
+import { envelopeHeaders } from "../../../domain/envelope-record.ts";
+import type { Lane } from "../../../domain/event.ts";
+import { LANES } from "../../../domain/event.ts";
+import type { Clock } from "../../../lib/ambient.ts";
+import { assert } from "../../../lib/assert.ts";
+import type { LaneItem, Lanes } from "../../../ports/lanes.ts";
+import type { LogProducer, NewRecord, PartitionLog } from "../../../ports/partition-log.ts";
+import type { LogLane, LogLaneFill } from "./lane.ts";
+import { createLogLane } from "./lane.ts";
+import { keyOf } from "./recent-events.ts";
+import type { LogHandle } from "./partition.ts";
+import type { Relieve } from "./head-of-line-offload.ts";
+import type { OffsetWindowBounds } from "../window/offset-window.ts";
+import type { OnPoison } from "../window/quarantine.ts";
+
+export interface LogLanesOptions {
+  readonly log: Pick<PartitionLog, "openReader" | "depth">;
+  readonly clock: Clock;
+  readonly topics: Readonly<Record<Lane, string>>;
+  /** The lane's name is put behind it: `posthaste.lanes` reads LOW as `posthaste.lanes.low`. */
+  readonly group: string;
+  /** One producer may serve several lanes; they stay the caller's to dispose, after the lanes. */
+  readonly producers: Readonly<Record<Lane, LogProducer>>;
+  /** For each partition; the same for all lanes, or for each its own. */
+  readonly windowBounds: OffsetWindowBounds | Readonly<Record<Lane, OffsetWindowBounds>>;
+  readonly onPoison: OnPoison;
+  readonly relieve: Relieve;
+}
+
+export interface LogLanes extends Lanes, AsyncDisposable {
+  /** Hands out nothing more, commits what is settled, then leaves the groups. */
+  [Symbol.asyncDispose](): Promise<void>;
+  /** Joins the groups of all lanes; `take` does so for its own lane when nobody did. Throws what the log throws. */
+  startReading(): Promise<void>;
+  /** Whether an item was taken here, for a set that gathers a lane from several sources. */
+  owns(item: LaneItem): boolean;
+  fill(lane: Lane): LogLaneFill;
+  /** Null while all that was started reads; else one sentence, for /readyz. */
+  health(): string | null;
+}
+
+export function createLogLanes(options: LogLanesOptions): LogLanes {
+  const { clock, topics, producers, log, windowBounds, onPoison, relieve } = options;
+  const handles = new WeakSet<object>();
+  const openLane = (lane: Lane): LogLane => {
+    const group = `${options.group}.${lane}`;
+    const bounds = "low" in windowBounds ? windowBounds[lane] : windowBounds;
+    return createLogLane({ lane, topic: topics[lane], group, log, clock, windowBounds: bounds, onPoison, relieve });
+  };
+  const byLane: Readonly<Record<Lane, LogLane>> = {
+    high: openLane("high"),
+    medium: openLane("medium"),
+    low: openLane("low"),
+  };
+  const isHandle = (handle: unknown): handle is LogHandle =>
+    typeof handle === "object" && handle !== null && handles.has(handle);
+  const handleOf = ({ handle }: LaneItem): LogHandle => {
+    assert(isHandle(handle), "a lane item carries our handle");
+    return handle;
+  };
+
+  return {
+    async append(envelopes) {
+      const records = recordsOf(envelopes, topics, clock.now());
+      await Promise.all(
+        LANES.filter((lane) => records[lane].length > 0).map((lane) => producers[lane].append(records[lane])),
+      );
+    },
+    async take(lane, max, signal) {
+      const items = await byLane[lane].take(max, signal);
+      for (const { handle } of items) if (typeof handle === "object" && handle !== null) handles.add(handle);
+      return items;
+    },
+    async ack(items) {
+      const offsetsOf = Map.groupBy(items.map(handleOf), ({ owner }) => owner);
+      for (const [owner, own] of offsetsOf) owner.settle(own.map(({ offset }) => offset));
+      await Promise.all([...offsetsOf.keys()].map((owner) => owner.committed()));
+    },
+    release(items) {
+      for (const { owner, offset } of items.map(handleOf)) owner.release(offset);
+      for (const lane of new Set(items.map((item) => item.lane))) byLane[lane].wake();
+      return Promise.resolve();
+    },
+    depth: (lane) => byLane[lane].depth(),
+    async startReading() {
+      await Promise.all(LANES.map((lane) => byLane[lane].startReading()));
+    },
+    owns: ({ handle }) => isHandle(handle),
+    fill: (lane) => byLane[lane].fill(),
+    health: () => LANES.map((lane) => byLane[lane].health()).find((sentence) => sentence !== null) ?? null,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(LANES.map((lane) => byLane[lane].close()));
+    },
+  };
+}
+
+/** By lane, each event once. The key is the event's id, so that events spread and copies of one meet in one partition. */
+function recordsOf(
+  envelopes: readonly Envelope[],
+  topics: Readonly<Record<Lane, string>>,
+  timestampMs: number,
+): Record<Lane, NewRecord[]> {
+  const records: Record<Lane, NewRecord[]> = { high: [], medium: [], low: [] };
+  const seen = new Set<string>();
+  for (const envelope of envelopes) {
+    const eventKey = keyOf(envelope);
+    if (seen.has(eventKey)) continue;
+    seen.add(eventKey);
+    const lane = laneOf(envelope);
+    records[lane].push({
+      topic: topics[lane],
+      partition: null,
+      key: envelope.id,
+      value: envelope.body,
+      headers: envelopeHeaders(envelope),
+      timestampMs,
+    });
+  }
+  return records;
+}

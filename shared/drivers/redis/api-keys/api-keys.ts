@@ -1,0 +1,126 @@
+/**
+ * API keys in Redis, by hash, with those in use in the process: synchronous for 1 s after a question to Redis, so that a
+ * revocation holds on every gateway within 1 s. While Redis is away a key that is known here is used for up to 10 min
+ * more; any other is refused with `store-unavailable`.
+ */
+import type { ApiKey } from "../../../domain/api-key.ts";
+import { API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
+import { PosthasteError } from "../../../domain/errors.ts";
+import type { Clock } from "../../../lib/ambient.ts";
+import type { ApiKeyStore } from "../../../ports/api-keys.ts";
+import { createKeyRingCache, KEY_TRUSTED_MS } from "./cache.ts";
+import type { KeyRingStore } from "./store.ts";
+import { createKeyRingStore } from "./store.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import type { RedisCommands } from "../client/redis-commands.ts";
+
+/** Keys that are being asked for at one time; past it a look-up is refused with `overloaded`. */
+export const LOOKUPS_MAX = 10_000;
+
+export interface RedisKeyRingOptions {
+  readonly commands: RedisCommands;
+  readonly keys: KeySpace;
+  readonly clock: Clock;
+  /** Usable keys of one tenant, and as many revoked ones, of which the longest revoked fall. */
+  readonly keysMax?: number;
+  /** Called on each `find`: true when it was answered from the process. Must not throw. */
+  readonly onCache?: (isHit: boolean) => void;
+}
+
+export function openRedisApiKeyStore(options: RedisKeyRingOptions): ApiKeyStore {
+  const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
+  const store = createKeyRingStore(options);
+  const cache = createKeyRingCache(clock);
+  /**
+   * One question for each hash, shared by whoever comes while its answer would be trusted. A later question, or a change
+   * of the key, takes its place: its answer is not kept.
+   */
+  const flights = new Map<string, RequestContext>();
+
+  function lookUp(hash: string): Promise<ApiKey | null> {
+    if (flights.size >= LOOKUPS_MAX) {
+      return Promise.reject(new PosthasteError("overloaded", "Too many API keys are being looked up. Try again."));
+    }
+    const askedAt = clock.monotonic();
+    const isCurrent = (): boolean => flights.get(hash) === flight;
+    const answer: Promise<ApiKey | null> = store
+      .read(hash)
+      .then(
+        (key) => {
+          if (isCurrent()) cache.keep(hash, key, askedAt);
+          return key;
+        },
+        (error: unknown) => useStale(hash, error),
+      )
+      .finally(() => {
+        if (isCurrent()) flights.delete(hash);
+      });
+    const flight: RequestContext = { answer, askedAt };
+    flights.set(hash, flight);
+    return answer;
+  }
+
+  function useStale(hash: string, error: unknown): ApiKey {
+    const isAway = error instanceof PosthasteError && error.code === "store-unavailable";
+    const key = isAway ? cache.stale(hash) : null;
+    if (key === null) throw error;
+    return key;
+  }
+
+  function replace(hash: string, key: ApiKey, askedAt: number): void {
+    flights.delete(hash);
+    cache.keep(hash, key, askedAt);
+  }
+
+  return {
+    find(hash) {
+      const cached = cache.trusted(hash);
+      onCache(cached !== null);
+      if (cached !== null) return cached.key;
+      const flight = flights.get(hash);
+      const isRecent = flight !== undefined && clock.monotonic() - flight.askedAt < KEY_TRUSTED_MS;
+      return isRecent ? flight.answer : lookUp(hash);
+    },
+    async save(key) {
+      const askedAt = clock.monotonic();
+      await save(store, key, keysMax);
+      replace(key.hash, key, askedAt);
+    },
+    list: (tenant, limit, cursor) => store.list(tenant, limit, cursor),
+    async revoke(tenant, keyId, atMs) {
+      const askedAt = clock.monotonic();
+      const key = await revoke(store, tenant, keyId, atMs);
+      if (key === null) return null;
+      replace(key.hash, key, askedAt);
+      for (const hash of await store.enlistRevoked(key, keysMax)) cache.drop(hash);
+      return key;
+    },
+  };
+}
+
+interface RequestContext {
+  readonly answer: Promise<ApiKey | null>;
+  /** By `Clock.monotonic`. */
+  readonly askedAt: number;
+}
+
+/** The record is last: what can be used is listed, and can be revoked. A crash before leaves a key that nobody was told. */
+async function save(store: KeyRingStore, key: ApiKey, keysMax: number): Promise<void> {
+  const old = await store.read(key.hash);
+  if (!(await store.enlist(key, old, keysMax))) {
+    throw new PosthasteError("limit-reached", `There are ${keysMax} usable API keys already. Revoke one first.`);
+  }
+  await store.writeName(key);
+  await store.write(key);
+  if (old !== null && old.tenant !== key.tenant) await store.unlist(old);
+  if (old !== null && old.id !== key.id) await store.dropName(old.id);
+}
+
+/** The record is first: the key must not be usable for a moment longer than its list says. */
+async function revoke(store: KeyRingStore, tenant: string | null, keyId: string, atMs: number): Promise<ApiKey | null> {
+  const hash = await store.hashOf(keyId);
+  if (hash === null) return null;
+  const found = await store.read(hash);
+  if (found === null || found.id !== keyId || (tenant !== null && found.tenant !== tenant)) return null;
+  return await store.revoke(hash, atMs);
+}

@@ -1,0 +1,117 @@
+/** The key ring's scripts as typed calls: which keys they take, and what their answers mean. */
+import type { ApiKey } from "../../../domain/api-key.ts";
+import type { OrderedList } from "../directory/page.ts";
+import { readPage } from "../directory/page.ts";
+import { sortableTime } from "../directory/record.ts";
+import { listOf, textOf, textOrNull } from "../directory/reply.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import * as scripts from "./scripts.ts";
+import type { RedisCommands, RedisReply } from "../client/redis-commands.ts";
+
+/** What is kept as JSON; the revocation is a field beside it, so that it can be set without reading. */
+type KeyText = Omit<ApiKey, "revokedAtMs">;
+
+export type KeyRingStore = ReturnType<typeof createKeyRingStore>;
+
+const API_KEYS: OrderedList = { letter: "k", member: /^\d{16}:[^:\s]{1,80}:[^:\s]{1,100}$/, isNewestFirst: true };
+
+/** Every call rejects with `store-unavailable` when Redis does not answer. */
+export function createKeyRingStore(options: { readonly commands: RedisCommands; readonly keys: KeySpace }) {
+  const { commands, keys } = options;
+  const recordKey = (hash: string): string => keys.key(keys.shardOf(hash), `apiKey:${hash}`);
+  const nameKey = (id: string): string => keys.key(keys.shardOf(id), `apiKeyName:${id}`);
+  const lists = createListKeys(keys);
+
+  async function pick(hashes: readonly string[]): Promise<readonly ApiKey[]> {
+    const byShard = Map.groupBy(hashes, (hash) => keys.shardOf(hash));
+    const found = new Map<string, ApiKey>();
+    await Promise.all(
+      Array.from(byShard.values(), async (group) => {
+        const replies = listOf(await commands.run(scripts.keyPick, group.map(recordKey), []));
+        for (const [index, hash] of group.entries()) {
+          const key = keyOf(replies[index]);
+          if (key !== null) found.set(hash, key);
+        }
+      }),
+    );
+    return hashes.flatMap((hash) => found.get(hash) ?? []);
+  }
+
+  return {
+    async read(hash: string): Promise<ApiKey | null> {
+      return keyOf(await commands.run(scripts.keyRead, [recordKey(hash)], []));
+    },
+    async write(key: ApiKey): Promise<void> {
+      const { revokedAtMs, ...text } = key;
+      const args = [JSON.stringify(text satisfies KeyText), revokedAtMs ?? ""];
+      await commands.run(scripts.keyWrite, [recordKey(key.hash)], args);
+    },
+    /** Keeps the time of an earlier revocation; null when there is no such key. */
+    async revoke(hash: string, atMs: number): Promise<ApiKey | null> {
+      return keyOf(await commands.run(scripts.keyRevoke, [recordKey(hash)], [atMs]));
+    },
+    async writeName({ id, hash }: ApiKey): Promise<void> {
+      await commands.run(scripts.keyNameWrite, [nameKey(id)], [hash]);
+    },
+    async hashOf(id: string): Promise<string | null> {
+      return textOrNull(await commands.run(scripts.keyNameRead, [nameKey(id)], []));
+    },
+    /** False when the tenant has `keysMax` other usable keys. `old` is the same key as it is listed now. */
+    async enlist(key: ApiKey, old: ApiKey | null, keysMax: number): Promise<boolean> {
+      const replaced = old === null || old.tenant !== key.tenant ? "" : memberOf(old);
+      const args = [memberOf(key), replaced, key.revokedAtMs ?? "", keysMax];
+      return textOf(await commands.run(scripts.keyList, lists.ofTenant(key.tenant), args)) === "ok";
+    },
+    async unlist(key: ApiKey): Promise<void> {
+      await commands.run(scripts.keyUnlist, lists.ofTenant(key.tenant), [memberOf(key)]);
+    },
+    /** Notes the revocation in the lists; keys beyond `revokedMax` fall, and are deleted. Their hashes. */
+    async enlistRevoked(key: ApiKey, revokedMax: number): Promise<readonly string[]> {
+      const args = [memberOf(key), key.revokedAtMs ?? 0, revokedMax];
+      const fallen = listOf(await commands.run(scripts.keyListRevoked, lists.ofTenant(key.tenant), args)).map(textOf);
+      for (const { id, hash } of fallen.map(partsOf)) {
+        await commands.run(scripts.keyDrop, [recordKey(hash)], []);
+        await commands.run(scripts.keyDrop, [nameKey(id)], []);
+      }
+      return fallen.map((member) => partsOf(member).hash);
+    },
+    async dropName(id: string): Promise<void> {
+      await commands.run(scripts.keyDrop, [nameKey(id)], []);
+    },
+    async list(tenant: string | null, limit: number, cursor: string | null) {
+      const orders = tenant === null ? lists.ofShards() : lists.ofTenant(tenant).slice(0, 1);
+      const { members, next } = await readPage(commands, API_KEYS, orders, limit, cursor);
+      return { rows: await pick(members.map((member) => partsOf(member).hash)), next };
+    },
+  };
+}
+
+function createListKeys(keys: KeySpace) {
+  const ofShard = (shard: number): string => keys.key(shard, "apiKeys:order");
+  return {
+    /** Order, revoked ones, order of the shard. Keys of operators lie under the empty name, which no tenant has. */
+    ofTenant(tenant: string | null): string[] {
+      const name = tenant ?? "";
+      const shard = keys.shardOf(name);
+      return [keys.key(shard, `apiKeys:of:${name}`), keys.key(shard, `apiKeys:revoked:${name}`), ofShard(shard)];
+    },
+    ofShards: (): string[] => Array.from({ length: keys.shards }, (_, shard) => ofShard(shard)),
+  };
+}
+
+function memberOf({ createdAtMs, id, hash }: ApiKey): string {
+  return `${sortableTime(createdAtMs)}:${id}:${hash}`;
+}
+
+function partsOf(member: string): { readonly id: string; readonly hash: string } {
+  const [, id = "", hash = ""] = member.split(":");
+  return { id, hash };
+}
+
+function keyOf(reply: RedisReply | undefined): ApiKey | null {
+  if (reply === null || reply === undefined) return null;
+  const [record, revokedAtMs] = listOf(reply).map(textOrNull);
+  if (record === null || record === undefined) return null;
+  const key = JSON.parse(record) as KeyText;
+  return { ...key, revokedAtMs: revokedAtMs === null || revokedAtMs === undefined ? null : Number(revokedAtMs) };
+}

@@ -1,0 +1,157 @@
+/**
+ * Every call to Redis ends: with the answer, or as `store-unavailable` after `COMMAND_MS_MAX` at the latest, the wait
+ * for a connection included. After some failures in a row calls fail at once for a moment, so that nobody waits for a
+ * dead Redis. Nothing is sent twice here: a call that failed may have been carried out.
+ */
+import { PosthasteError } from "../../../domain/errors.ts";
+import type { Cancel, Clock } from "../../../lib/ambient.ts";
+import { createCircuitBreaker } from "../../../lib/circuit-breaker.ts";
+import type { RedisClient } from "./connect.ts";
+
+export const COMMAND_MS_MAX = 2000;
+/** Calls that wait for a connection or an answer; past it they are refused at once. */
+export const CALLS_MAX = 50_000;
+
+const BREAKER = { failuresToOpen: 5, probeAfterMs: 250, probeAfterMsMax: 2000 } as const;
+
+/**
+ * Answers that are about the server and not about what was asked: try again later. As the first word of the text.
+ */
+const SERVER_TROUBLE = new Set([
+  ..."OOM MISCONF READONLY LOADING BUSY MASTERDOWN NOREPLICAS CLUSTERDOWN TRYAGAIN MOVED ASK UNBLOCKED".split(" "),
+  ..."NOAUTH NOPERM WRONGPASS".split(" "),
+]);
+
+export interface RedisCalls {
+  /** `send` is called once, when there is a connection. */
+  call<Answer>(send: () => Promise<Answer>): Promise<Answer>;
+  /** False while calls fail at once. */
+  isReachable(): boolean;
+  /** What waits is refused. */
+  stop(): void;
+}
+
+export function createRedisCalls(options: { readonly client: RedisClient; readonly clock: Clock }): RedisCalls {
+  const { client, clock } = options;
+  const breaker = createCircuitBreaker(BREAKER);
+  const deadlines = createDeadlines(clock, COMMAND_MS_MAX);
+  let waiting: (() => void)[] = [];
+  let isStopped = false;
+
+  client.on("ready", () => {
+    const now = waiting;
+    waiting = [];
+    for (const send of now) send();
+  });
+
+  function refusal(): PosthasteError | null {
+    if (isStopped) return storeUnavailable("The connection to Redis is closed");
+    if (deadlines.count() >= CALLS_MAX) return storeUnavailable("Too many calls wait for Redis");
+    // Without a connection there is nothing to probe with: the one call that is let through would only wait.
+    const isHopeless = breaker.state() !== "closed" && client.status !== "ready";
+    return isHopeless || !breaker.permits(clock.monotonic()) ? storeUnavailable("Redis does not answer") : null;
+  }
+
+  function call<Answer>(send: () => Promise<Answer>): Promise<Answer> {
+    const refused = refusal();
+    if (refused !== null) return Promise.reject(refused);
+    return new Promise<Answer>((resolve, reject) => {
+      let isOver = false;
+      const fail = (error: PosthasteError): void => {
+        isOver = true;
+        breaker.fail(clock.monotonic());
+        reject(error);
+      };
+      const release = deadlines.add(() => fail(storeUnavailable(`Redis did not answer within ${COMMAND_MS_MAX} ms`)));
+      const succeeded = (answer: Answer): void => {
+        if (isOver) return;
+        release();
+        breaker.succeed();
+        resolve(answer);
+      };
+      const failed = (cause: unknown): void => {
+        if (isOver) return;
+        release();
+        const error = toError(cause);
+        if (error instanceof PosthasteError) return fail(error);
+        breaker.succeed();
+        reject(error);
+      };
+      const start = (): void => {
+        if (!isOver) send().then(succeeded, failed);
+      };
+      if (client.status === "ready") start();
+      else waiting.push(start);
+    });
+  }
+
+  return {
+    call,
+    isReachable: () => breaker.state() === "closed" && !isStopped,
+    stop() {
+      isStopped = true;
+      deadlines.expireAll();
+      waiting = [];
+    },
+  };
+}
+
+/** `detail` is a sentence without its full stop; the cause goes to logs alone. */
+export function storeUnavailable(detail: string, cause?: unknown): PosthasteError {
+  return new PosthasteError("store-unavailable", { detail: `${detail}; try again.`, retryAfterS: 1 }, cause);
+}
+
+/** What a script raised or a caller did wrong keeps its text; all else is `store-unavailable`. Arguments are left behind. */
+export function toError(cause: unknown): Error {
+  if (cause instanceof PosthasteError) return cause;
+  if (!(cause instanceof Error)) return storeUnavailable("Redis failed", cause);
+  const firstWord = cause.message.split(" ", 1)[0] ?? "";
+  const plain = new Error(cause.message);
+  if (cause.name !== "ReplyError") return storeUnavailable("The connection to Redis failed", plain);
+  return SERVER_TROUBLE.has(firstWord) ? storeUnavailable(`Redis refused with ${firstWord}`, plain) : plain;
+}
+
+interface Deadlines {
+  /** Calls `expire` when the time is over, unless what is returned is called before. */
+  add(expire: () => void): Cancel;
+  count(): number;
+  expireAll(): void;
+}
+
+/** One timer for all, because each has the same time to run and the first that came is the first due. */
+function createDeadlines(clock: Clock, afterMs: number): Deadlines {
+  const entries = new Set<{ readonly dueAtMs: number; readonly expire: () => void }>();
+  let timer: Cancel | null = null;
+
+  function arm(): void {
+    const first = entries.values().next();
+    timer = first.done === true ? null : clock.timer(Math.max(1, first.value.dueAtMs - clock.monotonic()), fire);
+  }
+
+  function fire(): void {
+    const nowMs = clock.monotonic();
+    for (const entry of entries) {
+      if (entry.dueAtMs > nowMs) break;
+      entries.delete(entry);
+      entry.expire();
+    }
+    arm();
+  }
+
+  return {
+    add(expire) {
+      const entry = { dueAtMs: clock.monotonic() + afterMs, expire };
+      entries.add(entry);
+      if (timer === null) arm();
+      return () => void entries.delete(entry);
+    },
+    count: () => entries.size,
+    expireAll() {
+      timer?.();
+      timer = null;
+      const all = [...entries];
+      entries.clear();
+      for (const { expire } of all) expire();
+    },
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * The index of dead letters in Redis, bodies included, bounded in bytes. A tenant's letters lie in its shard; an id does
+ * not say which that is, so that questions by id go to every shard.
+ */
+import { assert } from "../../../lib/assert.ts";
+import type { DeadLetterIndex, DroppedLetter, IndexedLetter, LetterPlace } from "../../../ports/dead-letter-index.ts";
+import { createLetterLists } from "./lists.ts";
+import { envelopeArgument, letterOf, metaOf, metaText } from "./meta.ts";
+import { DROP_LETTERS, PUT_LETTERS, READ_LETTER } from "./scripts.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import { replyText } from "../ledger/record.ts";
+import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
+
+/** Bodies of all shards together. */
+export const DEAD_LETTER_INDEX_BYTES_MAX = 512 * 1024 ** 2;
+/** Letters of all shards together: what Redis keeps of each beside its body is about 1.3 KB (Redis 7.0). */
+export const DEAD_LETTER_INDEX_LETTERS_MAX = 500_000;
+/** Letters, and bytes of their bodies, in one script; one letter goes whatever it weighs. */
+const PUT_LETTERS_MAX = 100;
+const PUT_BYTES_MAX = 4 * 1024 ** 2;
+/** Ids in one script. */
+const IDS_MAX = 500;
+
+export interface RedisDeadLetterIndexOptions {
+  readonly commands: Pick<RedisCommands, "run">;
+  readonly keys: KeySpace;
+  /** `DEAD_LETTER_INDEX_BYTES_MAX`; each shard has its equal part. */
+  readonly bytesMax?: number;
+  /** `DEAD_LETTER_INDEX_LETTERS_MAX`; likewise. */
+  readonly lettersMax?: number;
+}
+
+/** Everything rejects with `store-unavailable` when Redis does not answer. */
+export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions): DeadLetterIndex {
+  const { commands, keys } = options;
+  const { bytesMax = DEAD_LETTER_INDEX_BYTES_MAX, lettersMax = DEAD_LETTER_INDEX_LETTERS_MAX } = options;
+  const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
+  const run = (shard: number, script: RedisScript, args: readonly RedisArgument[]): Promise<RedisReply> =>
+    commands.run(script, [keys.key(shard, "dead")], args);
+  const lists = createLetterLists({ commands, keys });
+
+  /** The same arguments, three or one for each id, to every shard; what all of them answer. */
+  async function everywhere(script: RedisScript, perId: readonly (readonly RedisArgument[])[]) {
+    const found: DroppedLetter[] = [];
+    for (let from = 0; from < perId.length; from += IDS_MAX) {
+      const args = perId.slice(from, from + IDS_MAX).flat();
+      const replies = await Promise.all(shards.map((shard) => run(shard, script, args)));
+      found.push(...replies.flatMap(droppedOf));
+    }
+    return found;
+  }
+
+  /** Part after part, so that a letter's own news stay in order. The last reply names what made room for any. */
+  async function putShard(shard: number, letters: readonly IndexedLetter[]): Promise<readonly DroppedLetter[]> {
+    const bounds = [Math.floor(bytesMax / keys.shards), Math.ceil(lettersMax / keys.shards)];
+    let dropped: readonly DroppedLetter[] = [];
+    for (const part of partsOf(letters)) {
+      dropped = droppedOf(await run(shard, PUT_LETTERS, [...bounds, ...part.flatMap(putArguments)]));
+    }
+    return dropped;
+  }
+
+  return {
+    bytesMax,
+    lettersMax,
+    async put(letters) {
+      const byShard = Map.groupBy(letters, ({ letter }) => keys.shardOf(letter.tenant));
+      return (await Promise.all(Array.from(byShard, ([shard, own]) => putShard(shard, own)))).flat();
+    },
+    drop: (drops) =>
+      everywhere(
+        DROP_LETTERS,
+        drops.map(({ id, revision, place }) => [id, revision ?? "", placeText(place)]),
+      ),
+    async find(id) {
+      const replies = await Promise.all(shards.map((shard) => run(shard, READ_LETTER, [id])));
+      const columns = replies.find((reply) => Array.isArray(reply));
+      return columns === undefined ? null : letterOf([id, ...(columns as readonly RedisReply[])]);
+    },
+    list: lists.list,
+    count: lists.count,
+  };
+}
+
+function* partsOf(letters: readonly IndexedLetter[]): Generator<readonly IndexedLetter[]> {
+  let part: IndexedLetter[] = [];
+  let bytes = 0;
+  for (const indexed of letters) {
+    const weight = indexed.letter.envelope.body.length;
+    if (part.length > 0 && (part.length >= PUT_LETTERS_MAX || bytes + weight > PUT_BYTES_MAX)) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(indexed);
+    bytes += weight;
+  }
+  if (part.length > 0) yield part;
+}
+
+function putArguments({ letter, revision, place }: IndexedLetter): readonly RedisArgument[] {
+  return [letter.id, metaText(letter, revision), envelopeArgument(letter), placeText(place)];
+}
+
+function placeText(place: LetterPlace | null): string {
+  return place === null ? "" : `${place.partition}:${place.offset}`;
+}
+
+function droppedOf(reply: RedisReply): readonly DroppedLetter[] {
+  assert(Array.isArray(reply), "letters come as a list");
+  const flat = reply as readonly RedisReply[];
+  const dropped: DroppedLetter[] = [];
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    const meta = metaOf(flat[index + 1] ?? null);
+    dropped.push({
+      id: replyText(flat[index] ?? null),
+      revision: meta.revision,
+      tenant: meta.tenant,
+      eventId: meta.event,
+      endpointId: meta.endpoint,
+      generation: meta.generation,
+      eventType: meta.type,
+      attempts: meta.attempts,
+    });
+  }
+  return dropped;
+}

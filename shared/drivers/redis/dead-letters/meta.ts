@@ -1,0 +1,71 @@
+/** What the index keeps of a dead letter beside its packed envelope, as JSON that scripts read, too. */
+import * as v from "valibot";
+import { MISSED_STATES } from "../../../domain/delivery.ts";
+import { packEnvelope, unpackEnvelope } from "../../../domain/envelope-record.ts";
+import { assert } from "../../../lib/assert.ts";
+import type { DeadLetter } from "../../../ports/dead-letters.ts";
+import { replyText } from "../ledger/record.ts";
+import type { RedisReply } from "../client/redis-commands.ts";
+
+const Meta = v.object({
+  revision: v.string(),
+  tenant: v.string(),
+  endpoint: v.string(),
+  event: v.string(),
+  generation: v.number(),
+  type: v.string(),
+  state: v.picklist(MISSED_STATES),
+  attempts: v.number(),
+  at: v.number(),
+  reason: v.string(),
+  bytes: v.number(),
+});
+
+export type LetterMeta = v.InferOutput<typeof Meta>;
+
+export function metaText(letter: DeadLetter, revision: string): string {
+  const meta: LetterMeta = {
+    revision,
+    tenant: letter.tenant,
+    endpoint: letter.endpointId,
+    event: letter.eventId,
+    generation: letter.generation,
+    type: letter.envelope.type,
+    state: letter.state,
+    attempts: letter.attempts,
+    at: letter.atMs,
+    reason: letter.reason,
+    bytes: letter.envelope.body.length,
+  };
+  return JSON.stringify(meta);
+}
+
+export function metaOf(reply: RedisReply): LetterMeta {
+  return v.parse(Meta, JSON.parse(replyText(reply)));
+}
+
+export function envelopeArgument(letter: DeadLetter): Uint8Array {
+  return packEnvelope(letter.envelope);
+}
+
+/** From id, JSON and packed envelope. */
+export function letterOf(columns: readonly RedisReply[]): DeadLetter {
+  const [id = null, text = null, packed = null] = columns;
+  assert(packed instanceof Uint8Array, "a letter has its envelope");
+  // Not Redis's own kind of bytes.
+  const envelope = unpackEnvelope(new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength));
+  assert(envelope !== null, "what was packed here unpacks");
+  const meta = metaOf(text);
+  return {
+    id: replyText(id),
+    tenant: meta.tenant,
+    eventId: meta.event,
+    endpointId: meta.endpoint,
+    generation: meta.generation,
+    state: meta.state,
+    reason: meta.reason,
+    attempts: meta.attempts,
+    atMs: meta.at,
+    envelope,
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * Whether a question for a tenant's endpoints is answered from memory, by Redis, or not at all; and what is read although
+ * nobody waits for it. Nothing here runs by the clock alone: a process that is asked nothing asks Redis nothing.
+ */
+import { PosthasteError } from "../../../domain/errors.ts";
+import type { Clock } from "../../../lib/ambient.ts";
+import type { TenantEndpoints } from "../../../ports/directory.ts";
+import type { DirectoryMemory, Held } from "./memory.ts";
+import type { DirectoryReader } from "./reader.ts";
+
+/** Memory of this age is read again when it is used: a lost announcement costs no more. */
+export const DIRECTORY_AGE_MS_MAX = 3000;
+/** Tenants of which it is remembered when they were told of, or read without being asked for. */
+const TIMES_MAX = 1000;
+
+export interface DirectoryAnswers {
+  endpoints(tenant: string, atLeast: number): TenantEndpoints | Promise<TenantEndpoints>;
+  /** Reads the tenant again in the background when it is in memory. */
+  refresh(tenant: string): void;
+  /**
+   * Takes the tenant into memory in the background while there is room, or reads it again: a process that saw a version
+   * can then tell that Redis lost it, and write it back. `isOften`: at most once in `DIRECTORY_AGE_MS_MAX`.
+   */
+  hold(tenant: string, isOften: boolean): void;
+}
+
+export function createDirectoryAnswers(options: {
+  readonly reader: DirectoryReader;
+  readonly memory: DirectoryMemory;
+  readonly clock: Clock;
+  readonly onFault: (error: unknown) => void;
+  /** Told of a tenant whose endpoints are refused as too old. */
+  readonly onMissing: (tenant: string) => void;
+}): DirectoryAnswers {
+  const { reader, memory, clock, onFault, onMissing } = options;
+  const isTimeToHold = createIntervals(clock);
+  const isTimeToTell = createIntervals(clock);
+
+  function load(tenant: string): void {
+    reader.load(tenant).catch((error: unknown) => {
+      if (!isUnavailable(error)) onFault(error);
+    });
+  }
+
+  async function loadAtLeast(tenant: string, atLeast: number): Promise<TenantEndpoints> {
+    const { known } = await reader.load(tenant);
+    if (known.version >= atLeast) return known;
+    const error = tooOld(tenant, known.version, atLeast);
+    // Each event of the tenant comes by here, again and again.
+    if (isTimeToTell(tenant)) {
+      onFault(error);
+      onMissing(tenant);
+    }
+    throw error;
+  }
+
+  return {
+    endpoints(tenant, atLeast) {
+      const held = memory.use(tenant);
+      if (held === null || held.known.version < atLeast) return loadAtLeast(tenant, atLeast);
+      if (!held.isStale && clock.monotonic() - held.checkedAt < DIRECTORY_AGE_MS_MAX) return held.known;
+      // Whoever names no version gets the present one; for all others what they name is enough.
+      if (atLeast === 0) return loadOr(reader, held);
+      load(tenant);
+      return held.known;
+    },
+    refresh(tenant) {
+      if (memory.look(tenant) !== null) load(tenant);
+    },
+    hold(tenant, isOften) {
+      const isWanted = memory.look(tenant) !== null || memory.hasRoom();
+      if (isWanted && (!isOften || isTimeToHold(tenant))) load(tenant);
+    },
+  };
+}
+
+/** The present state, or what is in memory while Redis is away. */
+async function loadOr(reader: DirectoryReader, held: Held): Promise<TenantEndpoints> {
+  try {
+    return (await reader.load(held.tenant)).known;
+  } catch (error) {
+    if (isUnavailable(error)) return held.known;
+    throw error;
+  }
+}
+
+/** True at most once in `DIRECTORY_AGE_MS_MAX` for each tenant; those of long ago are forgotten, and may come too early. */
+function createIntervals(clock: Clock): (tenant: string) => boolean {
+  const lastByTenant = new Map<string, number>();
+  return (tenant) => {
+    const now = clock.monotonic();
+    const last = lastByTenant.get(tenant);
+    if (last !== undefined && now - last < DIRECTORY_AGE_MS_MAX) return false;
+    lastByTenant.delete(tenant);
+    lastByTenant.set(tenant, now);
+    const oldest = lastByTenant.keys().next();
+    if (lastByTenant.size > TIMES_MAX && oldest.done !== true) lastByTenant.delete(oldest.value);
+    return true;
+  };
+}
+
+function tooOld(tenant: string, version: number, atLeast: number): PosthasteError {
+  return new PosthasteError(
+    "store-unavailable",
+    `The directory in Redis holds version ${version} of the tenant ${tenant}, older than ${atLeast}, which was seen before. ` +
+      "Its events wait until a process that holds it writes it back, Redis is restored, or an endpoint of the tenant is changed or created.",
+  );
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof PosthasteError && error.code === "store-unavailable";
+}

@@ -1,0 +1,78 @@
+/**
+ * Pages of lists whose order is a ZSET of equal scores, sorted by its members' bytes: one order, or those of all shards
+ * merged. A cursor is the last member that was given out.
+ */
+import { Buffer } from "node:buffer";
+
+import { PosthasteError } from "../../../domain/errors.ts";
+import { assert } from "../../../lib/assert.ts";
+import { listOf, textOf } from "./reply.ts";
+import type { RedisCommands, RedisScript } from "../client/redis-commands.ts";
+
+export const PAGE_ROWS_MAX = 1000;
+const CURSOR_LENGTH_MAX = 400;
+
+/** KEYS: 1 order. ARGV: 1 bound to begin behind, 2 how many. Returns the members, ascending. */
+const pageUp: RedisScript = {
+  name: "page-up",
+  returns: "text",
+  lua: `
+return redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])`,
+};
+
+/** KEYS: 1 order. ARGV: 1 bound to begin below, 2 how many. Returns the members, descending. */
+const pageDown: RedisScript = {
+  name: "page-down",
+  returns: "text",
+  lua: `
+return redis.call('ZREVRANGEBYLEX', KEYS[1], ARGV[1], '-', 'LIMIT', 0, ARGV[2])`,
+};
+
+export interface OrderedList {
+  /** One letter for each list, so that a cursor of one is refused by another. */
+  readonly letter: string;
+  /** What a member looks like; a cursor that holds anything else is refused. */
+  readonly member: RegExp;
+  readonly isNewestFirst: boolean;
+}
+
+export interface MemberPage {
+  readonly members: readonly string[];
+  readonly next: string | null;
+}
+
+/** At most `limit` members behind `cursor` out of all `orders`. Throws `invalid-cursor`, `store-unavailable`. */
+export async function readPage(
+  commands: RedisCommands,
+  list: OrderedList,
+  orders: readonly string[],
+  limit: number,
+  cursor: string | null,
+): Promise<MemberPage> {
+  assert(Number.isInteger(limit) && limit >= 1 && limit <= PAGE_ROWS_MAX, `a page has 1 to ${PAGE_ROWS_MAX} rows`);
+  const first = list.isNewestFirst ? "+" : "-";
+  const bound = cursor === null ? first : `(${decodeCursor(list, cursor)}`;
+  const script = list.isNewestFirst ? pageDown : pageUp;
+  // One more than asked for tells whether more follows, so that the last page says so by itself.
+  const replies = await Promise.all(orders.map((order) => commands.run(script, [order], [bound, limit + 1])));
+  const found = replies.flatMap((reply) => listOf(reply).map(textOf));
+  const ascending = found.toSorted();
+  const sorted = list.isNewestFirst ? ascending.toReversed() : ascending;
+  const members = sorted.slice(0, limit);
+  const last = members.at(-1);
+  return { members, next: sorted.length > limit && last !== undefined ? encodeCursor(list, last) : null };
+}
+
+function encodeCursor(list: OrderedList, member: string): string {
+  return Buffer.from(list.letter + member, "utf8").toString("base64url");
+}
+
+function decodeCursor(list: OrderedList, cursor: string): string {
+  const text = cursor.length > CURSOR_LENGTH_MAX ? "" : Buffer.from(cursor, "base64url").toString("utf8");
+  const member = text.slice(1);
+  if (encodeCursor(list, member) === cursor && list.member.test(member)) return member;
+  throw new PosthasteError(
+    "invalid-cursor",
+    "This cursor was not given out by this list. Begin again without a cursor.",
+  );
+}

@@ -1,0 +1,183 @@
+/**
+ * Keeps memory in step with Redis, and Redis with memory. A re-read that shows another marker, none, or a lower version
+ * than memory holds is refused: memory is kept, the fault is told, and memory is written back before anything else.
+ */
+import type { Endpoint } from "../../../domain/endpoint.ts";
+import { PosthasteError } from "../../../domain/errors.ts";
+import { encodeHex } from "../../../domain/hex.ts";
+import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
+import type { DirectoryMemory, Held, StoredEndpoint } from "./memory.ts";
+import { endpointOf } from "./record.ts";
+import type { DirectoryStore, ReadReply, Seen } from "./store.ts";
+import { isAsSeen } from "./store.ts";
+import { createTurns } from "./change-queue.ts";
+import type { DirectoryWalk } from "./walk.ts";
+import { createDirectoryWalk } from "./walk.ts";
+import type { KeySpace } from "../client/key-space.ts";
+
+export interface DirectoryReader {
+  /** What a write or a read of the tenant goes by. */
+  seen(tenant: string): Seen;
+  /** Redis's state of a moment after the call, in memory. Repairs what Redis lost. Rejects with `store-unavailable`. */
+  load(tenant: string): Promise<Held>;
+  isHeld(tenant: string): boolean;
+  isKnownMarker(marker: string): boolean;
+  /**
+   * Compares every tenant in memory with Redis in the background, one after the other, and repairs what Redis lost. When
+   * Redis goes away meanwhile it begins anew with the next answer.
+   */
+  loadAll(): void;
+  /** The tenant was changed: what is in memory, or on its way there, is old. */
+  markStale(tenant: string): void;
+}
+
+export interface DirectoryReaderDeps {
+  readonly store: DirectoryStore;
+  readonly memory: DirectoryMemory;
+  readonly keys: KeySpace;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** Told of each marker that this process made for a shard without one. */
+  readonly onMarkerMade: (marker: string) => void;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Reads of one `load`; each but the last may meet a loss and repair it. */
+const ROUNDS_MAX = 4;
+const MARKER_BYTES = 16;
+/** What an endpoint and a tenant cost in memory beside their texts, about. */
+const ROW_BYTES = 512;
+
+/** Makes the markers of all shards where there are none. Throws `store-unavailable`. */
+export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<DirectoryReader> {
+  const { store, memory, keys, clock, onFault } = deps;
+  const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
+  const markers = await Promise.all(shards.map((shard) => makeMarker(deps, (fresh) => store.open(shard, fresh))));
+  const flights = new Map<string, { isChanged: boolean }>();
+  const turns = createTurns(loadOnce);
+  const walk = createDirectoryWalk({ tenants: memory.tenants, load: (tenant) => turns.ask(tenant), onFault });
+  const recover = createRecovery(deps, markers, walk);
+
+  function seen(tenant: string): Seen {
+    const held = memory.look(tenant);
+    return {
+      marker: held?.marker ?? markers[keys.shardOf(tenant)] ?? "",
+      version: held?.known.version ?? 0,
+    };
+  }
+
+  async function loadOnce(tenant: string): Promise<Held> {
+    const flight = { isChanged: false };
+    flights.set(tenant, flight);
+    try {
+      for (let round = 0; round < ROUNDS_MAX; round++) {
+        const held = memory.look(tenant);
+        const expected = seen(tenant);
+        const checkedAt = clock.monotonic();
+        const read = await store.read(tenant, held === null ? null : expected);
+        if (isAsSeen(read, expected)) {
+          const next = heldFrom(deps, tenant, expected.marker, read, held, checkedAt);
+          memory.keep({ ...next, isStale: flight.isChanged });
+          walk.goOn();
+          return next;
+        }
+        await recover(tenant, held, read.marker);
+      }
+      throw new PosthasteError("store-unavailable", "The directory in Redis keeps changing under repair. Try again.");
+    } catch (error) {
+      deferNextLoad(tenant);
+      throw error;
+    } finally {
+      if (flights.get(tenant) === flight) flights.delete(tenant);
+    }
+  }
+
+  /** While Redis is away it is asked again by age, and not for every event. */
+  function deferNextLoad(tenant: string): void {
+    const held = memory.look(tenant);
+    if (held !== null) memory.keep({ ...held, checkedAt: clock.monotonic(), isStale: false });
+  }
+
+  return {
+    seen,
+    load: (tenant) => turns.ask(tenant),
+    isHeld: (tenant) => memory.look(tenant) !== null,
+    isKnownMarker: (marker) => markers.includes(marker),
+    loadAll: () => walk.begin(),
+    markStale(tenant) {
+      const flight = flights.get(tenant);
+      if (flight !== undefined) flight.isChanged = true;
+      const held = memory.look(tenant);
+      if (held !== null) memory.keep({ ...held, isStale: true });
+    },
+  };
+}
+
+/** Follows the markers of the shards, and writes back from memory what a Redis that lost data no longer has. */
+function createRecovery(deps: DirectoryReaderDeps, markers: string[], walk: DirectoryWalk) {
+  const { store, memory, keys, onFault } = deps;
+
+  /** The shard began anew: all that memory has is compared, and written back where it is missing. */
+  function adopt(shard: number, marker: string): void {
+    if (markers[shard] === marker) return;
+    markers[shard] = marker;
+    onFault(new PosthasteError("store-unavailable", "The directory in Redis lost its marker: it was emptied."));
+    walk.begin();
+  }
+
+  return async (tenant: string, held: Held | null, seenMarker: string | null): Promise<void> => {
+    const shard = keys.shardOf(tenant);
+    if (held === null || held.known.version === 0) {
+      const marker = seenMarker ?? (await makeMarker(deps, (fresh) => store.open(shard, fresh)));
+      if (held !== null) memory.keep({ ...held, marker });
+      return adopt(shard, marker);
+    }
+    onFault(lossOf(tenant));
+    const marker = await makeMarker(deps, (fresh) => store.repair(held, fresh));
+    memory.keep({ ...held, marker });
+    adopt(shard, marker);
+  };
+}
+
+/** The marker that holds after `step`, which takes the fresh one where there is none. */
+async function makeMarker(
+  { entropy, onMarkerMade }: DirectoryReaderDeps,
+  step: (fresh: string) => Promise<string>,
+): Promise<string> {
+  const fresh = encodeHex(entropy.bytes(MARKER_BYTES));
+  const marker = await step(fresh);
+  if (marker === fresh) onMarkerMade(marker);
+  return marker;
+}
+
+/** Endpoints whose text is the same keep their object, so that a re-read unseals only what changed. */
+function heldFrom(
+  deps: DirectoryReaderDeps,
+  tenant: string,
+  marker: string,
+  read: ReadReply,
+  old: Held | null,
+  checkedAt: number,
+): Held {
+  if (read.stored === null && old !== null) return { ...old, marker, checkedAt };
+  const stored = new Map<string, StoredEndpoint>();
+  const endpoints: Endpoint[] = [];
+  let bytes = ROW_BYTES;
+  const sorted = (read.stored ?? []).toSorted(([, left], [, right]) => (left < right ? -1 : 1));
+  for (const [id, text] of sorted) {
+    const known = old?.stored.get(id);
+    const endpoint = known?.stored === text ? known.endpoint : endpointOf(tenant, id, text, deps.sealer);
+    stored.set(id, { stored: text, endpoint });
+    endpoints.push(endpoint);
+    bytes += 2 * text.length + ROW_BYTES;
+  }
+  return { tenant, marker, known: { version: read.version, endpoints }, stored, bytes, checkedAt, isStale: false };
+}
+
+function lossOf(tenant: string): PosthasteError {
+  return new PosthasteError(
+    "store-unavailable",
+    `Redis lost endpoints of the tenant ${tenant} (emptied, or failed over to an older state); writing them back from memory.`,
+  );
+}

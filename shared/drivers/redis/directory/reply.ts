@@ -1,0 +1,31 @@
+/** What a script returned, as the type that it promises; anything else is a bug of ours. */
+import { assert } from "../../../lib/assert.ts";
+import type { RedisReply } from "../client/redis-commands.ts";
+
+export function textOf(reply: RedisReply | undefined): string {
+  assert(typeof reply === "string", "the script returns text");
+  return reply;
+}
+
+export function textOrNull(reply: RedisReply | undefined): string | null {
+  return reply === null || reply === undefined ? null : textOf(reply);
+}
+
+export function listOf(reply: RedisReply | undefined): readonly RedisReply[] {
+  assert(Array.isArray(reply), "the script returns a list");
+  return reply as readonly RedisReply[];
+}
+
+/** A list in which two and two belong together. */
+export function pairsOf(reply: RedisReply | undefined): readonly (readonly [string, string])[] {
+  const parts = listOf(reply).map(textOf);
+  assert(parts.length % 2 === 0, "the script returns pairs");
+  return Array.from({ length: parts.length / 2 }, (_, index) => [parts[2 * index] ?? "", parts[2 * index + 1] ?? ""]);
+}
+
+/** A version or a time that Redis keeps as digits. */
+export function numberOf(reply: RedisReply | undefined): number {
+  const number = Number(textOf(reply));
+  assert(Number.isSafeInteger(number), "the script returns a whole number");
+  return number;
+}

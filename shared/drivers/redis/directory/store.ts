@@ -1,0 +1,169 @@
+/** The directory's scripts as typed calls: which keys they take, and what their answers mean. */
+import type { Endpoint } from "../../../domain/endpoint.ts";
+import type { Held } from "./memory.ts";
+import type { OrderedList } from "./page.ts";
+import { readPage } from "./page.ts";
+import { placeOf, sortableTime } from "./record.ts";
+import { directoryRepair } from "./repair-script.ts";
+import { listOf, numberOf, pairsOf, textOf, textOrNull } from "./reply.ts";
+import * as scripts from "./scripts.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import { announcementChannel, announcementMessage } from "../notifier.ts";
+import type { RedisCommands } from "../client/redis-commands.ts";
+
+/** Marker and version that a process goes by: a write is refused as `lost` when Redis shows others, or older. */
+export interface Seen {
+  readonly marker: string;
+  readonly version: number;
+}
+
+export interface VersionReply {
+  /** Null: Redis has lost it. */
+  readonly marker: string | null;
+  readonly version: number;
+}
+
+/** False: Redis lost what this process has seen. */
+export function isAsSeen(reply: VersionReply, seen: Seen): reply is VersionReply & { readonly marker: string } {
+  return reply.marker === seen.marker && reply.version >= seen.version;
+}
+
+export interface ReadReply extends VersionReply {
+  /** Endpoint id, place and text, unsorted; null when nothing changed since what was `seen`. */
+  readonly stored: readonly (readonly [string, string])[] | null;
+}
+
+export interface FindReply extends VersionReply {
+  /** Place and text; null when there is no such endpoint. */
+  readonly stored: string | null;
+}
+
+/** An endpoint of a list, as it is kept. */
+export interface ListedEndpoint {
+  readonly tenant: string;
+  readonly id: string;
+  readonly stored: string;
+}
+
+export type DirectoryStore = ReturnType<typeof createDirectoryStore>;
+
+const ENDPOINTS: OrderedList = {
+  letter: "n",
+  member: /^\d{16}:\d{16}:[^:\s]{1,80}(?::[A-Za-z0-9_-]{1,64})?$/,
+  isNewestFirst: false,
+};
+
+/** Every call rejects with `store-unavailable` when Redis does not answer. */
+export function createDirectoryStore(options: { readonly commands: RedisCommands; readonly keys: KeySpace }) {
+  const { commands, keys } = options;
+  const keysOf = createDirectoryKeys(keys);
+  const news = (tenant: string, endpointId: string): string[] => [
+    announcementChannel(keys),
+    announcementMessage({ kind: "directory-changed", tenant, endpointId }),
+  ];
+  return {
+    async open(shard: number, fresh: string): Promise<string> {
+      return textOf(await commands.run(scripts.directoryOpen, [keysOf.marker(shard)], [fresh]));
+    },
+    async version(tenant: string): Promise<VersionReply> {
+      const reply = listOf(await commands.run(scripts.directoryVersion, keysOf.state(tenant), []));
+      return { marker: textOrNull(reply[0]), version: numberOf(reply[1]) };
+    },
+    async read(tenant: string, seen: Seen | null): Promise<ReadReply> {
+      const args = seen === null ? ["", ""] : [seen.marker, seen.version];
+      const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
+      const [marker, version, stored] = listOf(await commands.run(scripts.directoryRead, touched, args));
+      return {
+        marker: textOrNull(marker),
+        version: numberOf(version),
+        stored: stored === undefined ? null : pairsOf(stored),
+      };
+    },
+    async find(tenant: string, id: string): Promise<FindReply> {
+      const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
+      const [marker, version, stored] = listOf(await commands.run(scripts.directoryFind, touched, [id]));
+      return { marker: textOrNull(marker), version: numberOf(version), stored: textOrNull(stored) };
+    },
+    async create(seen: Seen, endpoint: Endpoint, text: string, endpointsMax: number): Promise<string> {
+      const { id, tenant, createdAtMs } = endpoint;
+      const args = [seen.marker, seen.version, id, sortableTime(createdAtMs), text, tenant, endpointsMax];
+      return textOf(await commands.run(scripts.directoryCreate, keysOf.all(tenant), [...args, ...news(tenant, id)]));
+    },
+    /** `stored` as it was read; `text` takes the place of what follows its place. */
+    async update(seen: Seen, tenant: string, id: string, stored: string, text: string): Promise<string> {
+      const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
+      const args = [seen.marker, seen.version, id, stored, placeOf(stored) + text];
+      return textOf(await commands.run(scripts.directoryUpdate, touched, [...args, ...news(tenant, id)]));
+    },
+    async remove(seen: Seen, tenant: string, id: string): Promise<string> {
+      const args = [seen.marker, seen.version, id, tenant, ...news(tenant, id)];
+      return textOf(await commands.run(scripts.directoryRemove, keysOf.all(tenant), args));
+    },
+    /** Writes memory back unless that was done already; the marker that holds afterwards. */
+    async repair({ tenant, marker, known, stored }: Held, fresh: string): Promise<string> {
+      const endpoints = Array.from(stored, ([id, kept]) => [id, kept.stored]).flat();
+      const touched = [...keysOf.all(tenant), keysOf.note(tenant)];
+      const args = [marker, known.version, fresh, tenant, ...endpoints];
+      return textOf(listOf(await commands.run(directoryRepair, touched, args))[0]);
+    },
+    async list(tenant: string | null, limit: number, cursor: string | null) {
+      const orders = tenant === null ? keysOf.shardOrders() : [keysOf.order(tenant)];
+      const { members, next } = await readPage(commands, ENDPOINTS, orders, limit, cursor);
+      const named = members.map((member) => nameOf(member, tenant));
+      return { rows: await pick(commands, keys, keysOf.endpoints, named), next };
+    },
+  };
+}
+
+/** An endpoint that was removed since its order was read is left out. */
+async function pick(
+  commands: RedisCommands,
+  keys: KeySpace,
+  endpointsKey: (tenant: string) => string,
+  named: readonly { readonly tenant: string; readonly id: string }[],
+): Promise<readonly ListedEndpoint[]> {
+  const places = named.map(({ tenant }, index) => ({ index, shard: keys.shardOf(tenant) }));
+  const byShard = Map.groupBy(places, ({ shard }) => shard);
+  const found: ListedEndpoint[] = [];
+  await Promise.all(
+    Array.from(byShard.values(), async (group) => {
+      const wanted = group.flatMap(({ index }) => named[index] ?? []);
+      const touched = wanted.map(({ tenant }) => endpointsKey(tenant));
+      const ids = wanted.map(({ id }) => id);
+      const replies = listOf(await commands.run(scripts.directoryPick, touched, ids));
+      for (const [at, { index }] of group.entries()) {
+        const stored = textOrNull(replies[at]);
+        const name = named[index];
+        if (stored !== null && name !== undefined) found[index] = { ...name, stored };
+      }
+    }),
+  );
+  return found.filter((row) => row !== undefined);
+}
+
+function createDirectoryKeys(keys: KeySpace) {
+  const marker = (shard: number): string => keys.key(shard, "directory:marker");
+  const shardOrder = (shard: number): string => keys.key(shard, "directory:order");
+  const ofTenant = (name: string) => (tenant: string) => keys.key(keys.shardOf(tenant), `directory:${name}:${tenant}`);
+  const [version, endpoints, order] = [ofTenant("version"), ofTenant("endpoints"), ofTenant("order")];
+  const state = (tenant: string): string[] => [marker(keys.shardOf(tenant)), version(tenant)];
+  return {
+    marker,
+    endpoints,
+    order,
+    note: ofTenant("repaired"),
+    shardOrders: () => Array.from({ length: keys.shards }, (_, shard) => shardOrder(shard)),
+    state,
+    all: (tenant: string): string[] => [
+      ...state(tenant),
+      endpoints(tenant),
+      order(tenant),
+      shardOrder(keys.shardOf(tenant)),
+    ],
+  };
+}
+
+function nameOf(member: string, ofTenant: string | null): { readonly tenant: string; readonly id: string } {
+  const [, , id = "", tenant = ""] = member.split(":");
+  return { id, tenant: ofTenant ?? tenant };
+}

@@ -1,0 +1,188 @@
+/** The scripts of a lane as calls for one shard each, with their bounds and in the types of the domain. */
+import { assert } from "../../../lib/assert.ts";
+import type { Envelope } from "../../../domain/envelope.ts";
+import { packEnvelope } from "../../../domain/envelope-record.ts";
+import { PosthasteError } from "../../../domain/errors.ts";
+import type { Depth } from "../../../ports/lanes.ts";
+import {
+  CALL_ITEMS_MAX,
+  REPEAT_MARK,
+  ackScript,
+  appendScript,
+  beatScript,
+  depthScript,
+  laneKeys,
+  noteScript,
+  releaseScript,
+  takeScript,
+} from "./scripts.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import type { RedisArgument, RedisCommands } from "../client/redis-commands.ts";
+
+/** How long the doorbell's connection blocks in one call. */
+export const BLOCK_MS = 5000;
+/** How long an event that was acknowledged is known; older ones are for the ledger to know. */
+export const KNOWN_MS = 3600 * 1000;
+/** Known ones of a shard that were acknowledged; past it those of the earliest ack are forgotten. */
+export const KNOWN_MAX = 200_000;
+/** Items and bytes of one take. */
+const TAKE_ITEMS_MAX = 1000;
+const TAKE_BYTES_MAX = 4 * 1024 * 1024;
+/** Items that one beat reaps on a shard. */
+const REAP_MAX = 1000;
+/** What a refused caller is told to wait, in seconds. */
+const RETRY_AFTER_S = 5;
+/** As `takeScript` writes them. */
+const TICKET_DIGITS = 12;
+
+export interface LeaseBounds {
+  readonly itemsMax: number;
+  readonly bytesMax: number;
+}
+
+/** An element of the list, held under its ticket. */
+export interface Leased {
+  readonly ticket: string;
+  /** As `append` packed it. */
+  readonly packed: Uint8Array;
+  readonly isRepeat: boolean;
+}
+
+export interface Acknowledged {
+  readonly ticket: string;
+  /** Null for poison, which has no name. */
+  readonly envelope: Envelope | null;
+  /** Of the packed envelope. */
+  readonly bytes: number;
+}
+
+export interface LeaseStore {
+  /** All or nothing; events that are kept or known are passed over. Rejects with `overloaded`. */
+  append(shard: number, envelopes: readonly Envelope[]): Promise<void>;
+  /** Oldest first; none when there is none. */
+  take(shard: number, max: number): Promise<readonly Leased[]>;
+  /** Thousand by thousand; what is not held any more is passed over. */
+  ack(shard: number, items: readonly Acknowledged[]): Promise<void>;
+  release(shard: number, tickets: readonly string[]): Promise<void>;
+  /** Renews the leases of at most `CALL_ITEMS_MAX` tickets, and reaps. */
+  beat(shard: number, tickets: readonly string[]): Promise<void>;
+  /** True when the list holds something; false after `BLOCK_MS`, or when `signal` was aborted. */
+  listen(shard: number, signal: AbortSignal): Promise<boolean>;
+  depth(shard: number): Promise<Depth>;
+  note(shard: number, envelopes: readonly Envelope[]): Promise<void>;
+}
+
+export function createLeaseStore(options: {
+  readonly commands: RedisCommands;
+  readonly keys: KeySpace;
+  /** Part of the keys' names. */
+  readonly name: string;
+  /** Unique among all processes that ever held something. */
+  readonly holder: string;
+  readonly leaseMs: number;
+  /** Of one shard; read at each append. */
+  readonly bounds: () => LeaseBounds;
+}): LeaseStore {
+  const { commands, name, holder, leaseMs } = options;
+  const channel = options.keys.channel(`lane:${name}`);
+  const keysByShard = Array.from({ length: options.keys.shards }, (_, shard) => laneKeys(options.keys, shard, name));
+  let ticketCount = 0;
+
+  function keysOf(shard: number) {
+    const keys = keysByShard[shard];
+    assert(keys !== undefined, "a shard is one of the key space");
+    return keys;
+  }
+
+  return {
+    async append(shard, envelopes) {
+      const { list, kept, known, tally } = keysOf(shard);
+      const bounds = options.bounds();
+      const args: RedisArgument[] = [name, channel, bounds.itemsMax, bounds.bytesMax];
+      for (const envelope of envelopes) args.push(eventName(envelope), envelope.acceptedAtMs, packEnvelope(envelope));
+      const [isKept, items, bytes] = numbersOf(await commands.run(appendScript, [list, kept, known, tally], args));
+      if (isKept !== 1) throw overloaded(name, items ?? 0, bytes ?? 0, bounds);
+    },
+    async take(shard, max) {
+      const { list, held, leases } = keysOf(shard);
+      const count = Math.min(max, TAKE_ITEMS_MAX);
+      const first = ticketCount;
+      // Given away before the call: a number is never used again, not even when the answer is lost.
+      ticketCount += count;
+      const reply = await commands.run(
+        takeScript,
+        [list, held, leases],
+        [holder, first, count, TAKE_BYTES_MAX, leaseMs],
+      );
+      assert(Array.isArray(reply), "a take answers with a list");
+      return reply.map((element: unknown, index) => leasedOf(element, ticketOf(holder, first + index)));
+    },
+    async ack(shard, items) {
+      const { list, held, leases, kept, known, tally } = keysOf(shard);
+      for (const part of partsOf(items)) {
+        const args: RedisArgument[] = [name, KNOWN_MS, KNOWN_MAX];
+        for (const { ticket, envelope, bytes } of part) {
+          args.push(ticket, envelope === null ? "" : eventName(envelope), bytes);
+        }
+        await commands.run(ackScript, [list, held, leases, kept, known, tally], args);
+      }
+    },
+    async release(shard, tickets) {
+      const { list, held, leases } = keysOf(shard);
+      // Those taken last go first, so that the whole is at the head in its old order.
+      const parts = [...partsOf(tickets.toSorted())].toReversed();
+      for (const part of parts) await commands.run(releaseScript, [list, held, leases], part);
+    },
+    async beat(shard, tickets) {
+      const { list, held, leases } = keysOf(shard);
+      await commands.run(beatScript, [list, held, leases], [leaseMs, REAP_MAX, ...tickets]);
+    },
+    listen: (shard, signal) => commands.waitForList(keysOf(shard).list, BLOCK_MS, signal),
+    async depth(shard) {
+      const { list, held, kept } = keysOf(shard);
+      const [count, oldestAtMs] = numbersOf(await commands.run(depthScript, [list, held, kept], []));
+      return { count: count ?? 0, oldestAtMs: oldestAtMs ?? null };
+    },
+    async note(shard, envelopes) {
+      const { kept, known } = keysOf(shard);
+      for (const part of partsOf(envelopes)) {
+        await commands.run(noteScript, [kept, known], [KNOWN_MS, ...part.map(eventName)]);
+      }
+    },
+  };
+}
+
+/** Unique over tenants; neither part can hold a slash. */
+function eventName(envelope: Envelope): string {
+  return `${envelope.tenant}/${envelope.id}`;
+}
+
+function ticketOf(holder: string, number: number): string {
+  return `${holder}:${String(number).padStart(TICKET_DIGITS, "0")}`;
+}
+
+function leasedOf(element: unknown, ticket: string): Leased {
+  assert(element instanceof Uint8Array, "an element of a lane is bytes");
+  const isRepeat = element[0] === REPEAT_MARK;
+  // A copy, because a reply's memory is shared by all that arrived with it and would stay until the last of it is done.
+  return { ticket, packed: new Uint8Array(isRepeat ? element.subarray(1) : element), isRepeat };
+}
+
+function overloaded(name: string, items: number, bytes: number, bounds: LeaseBounds): PosthasteError {
+  return new PosthasteError("overloaded", {
+    detail:
+      `The ${name} lane holds ${items} items of at most ${bounds.itemsMax} and ${bytes} bytes of at most ` +
+      `${bounds.bytesMax}. Try again later.`,
+    retryAfterS: RETRY_AFTER_S,
+  });
+}
+
+/** A reply that is a list of numbers, some as text; nil is left out at the end. */
+function numbersOf(reply: unknown): readonly (number | undefined)[] {
+  assert(Array.isArray(reply), "the script answers with a list");
+  return reply.map((value: unknown) => (value === null || value === undefined ? undefined : Number(value)));
+}
+
+function* partsOf<Item>(items: readonly Item[]): Generator<readonly Item[]> {
+  for (let from = 0; from < items.length; from += CALL_ITEMS_MAX) yield items.slice(from, from + CALL_ITEMS_MAX);
+}

@@ -1,0 +1,145 @@
+/**
+ * What became of each event, on Redis: the port `ledger` with what the other drivers of the set tell it besides.
+ * A delivered event is kept 24 h after its last news, one that owes an attempt 10 days, one that is held back 30 days
+ * or until `release`; within the bounds of `ledger-bounds.ts`. All of a tenant lies in one shard.
+ *
+ * Unlike the embedded ledger it does not ask the queues: an event that waits in a lane for more than 10 days is gone.
+ */
+import type { DeliveryKey } from "../../../domain/delivery.ts";
+import type { Envelope } from "../../../domain/envelope.ts";
+import type { Clock } from "../../../lib/ambient.ts";
+import type { Page } from "../../../ports/dead-letters.ts";
+import type { DeliveryFilter, EventFilter, EventRecord, Ledger } from "../../../ports/ledger.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import type { LedgerBounds } from "./bounds.ts";
+import { LEDGER_BOUNDS } from "./bounds.ts";
+import type { Place } from "./pages.ts";
+import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "./pages.ts";
+import { LIST_DELIVERIES, LIST_EVENTS, READ_COMPLETED, READ_EVENT } from "./read-scripts.ts";
+import { attemptOf, deliveryOf, eventOf } from "./record.ts";
+import { createLedgerRecorder } from "./recorder.ts";
+import { createLedgerWriter } from "./writer.ts";
+import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-commands.ts";
+
+export interface RedisLedger extends Ledger {
+  /**
+   * Makes events known, bodies included; for the lanes, before or with the append. Twice does nothing. Rejects with
+   * `store-unavailable`, after 2 s at the latest, or `overloaded`; what to do then is the lanes' choice, for the ledger is a projection.
+   */
+  remember(envelopes: readonly Envelope[]): Promise<void>;
+  /**
+   * The letters of these held-back deliveries were taken out: their events need not wait for them any more. An event
+   * stays an hour at least, so that a delivery that is taken up again can be recorded as such.
+   */
+  release(keys: readonly DeliveryKey[]): Promise<void>;
+  /** Resolves when all that was recorded so far is visible, or counted as lost: some seconds at most without Redis. */
+  flush(): Promise<void>;
+}
+
+export interface RedisLedgerOptions {
+  readonly commands: Pick<RedisCommands, "run">;
+  readonly keys: KeySpace;
+  readonly clock: Pick<Clock, "monotonic" | "soon" | "sleep" | "timer">;
+  /** `LEDGER_BOUNDS` for what is left out. */
+  readonly bounds?: Partial<LedgerBounds>;
+  /** Gets the number of entries that a full buffer or an absent Redis cost. Must not throw. */
+  readonly onLost: (count: number) => void;
+}
+
+/** A hash whose field `x` is the epoch ms from which the event is not kept any more (`ledger-lua.ts`). */
+export function ledgerEventKey(keys: KeySpace, tenant: string, eventId: string): string {
+  return `${rootIn(keys, keys.shardOf(tenant))}:event:${tenant}:${eventId}`;
+}
+
+function rootIn(keys: KeySpace, shard: number): string {
+  return keys.key(shard, "ledger");
+}
+
+export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
+  const { commands, keys, clock, onLost } = options;
+  const rootAt = (shard: number): string => rootIn(keys, shard);
+  const bounds = { ...LEDGER_BOUNDS, ...options.bounds };
+  const shared = { commands, clock, bounds, rootOf: rootAt, shardOf: keys.shardOf };
+  const writer = createLedgerWriter(shared);
+  const recorder = createLedgerRecorder({ ...shared, onLost });
+  const shardsAll = Array.from({ length: keys.shards }, (_, shard) => shard);
+  const rootOfTenant = (tenant: string): string[] => [rootAt(keys.shardOf(tenant))];
+
+  const lists: DeliveryLists = { commands, keys, rootOf: rootAt, written: recorder.written };
+
+  return {
+    record: recorder.record,
+    flush: recorder.flush,
+    remember: writer.remember,
+    async release(deliveries) {
+      await recorder.written();
+      await writer.release(deliveries);
+    },
+    async isCompleted({ tenant, eventId, endpointId, generation }, attempt) {
+      await recorder.written();
+      const args = [tenant, eventId, endpointId, generation, attempt];
+      return (await commands.run(READ_COMPLETED, rootOfTenant(tenant), args)) === 1;
+    },
+    async event(tenant, eventId) {
+      await recorder.written();
+      const reply = await commands.run(READ_EVENT, rootOfTenant(tenant), [tenant, eventId]);
+      return Array.isArray(reply) ? eventOf(...(reply as [RedisReply, RedisReply])) : null;
+    },
+    events(filter, limit, cursor) {
+      return readPage<EventRecord>({
+        list: "events",
+        limit,
+        cursor,
+        shards: filter.tenant === null ? shardsAll : [keys.shardOf(filter.tenant)],
+        async read(shard, left, after) {
+          const head = listArguments(left, after, filter);
+          await recorder.written();
+          const args = [...head, filter.tenant ?? "", filter.type ?? ""];
+          const reply = await commands.run(LIST_EVENTS, [rootAt(shard)], args);
+          return parsePart(reply, ([packed, fanOut]) => eventOf(packed, fanOut));
+        },
+      });
+    },
+    deliveries: (filter, limit, cursor) => listDeliveries(lists, "deliveries", { filter, limit, cursor }, deliveryOf),
+    attempts: (filter, limit, cursor) => listDeliveries(lists, "attempts", { filter, limit, cursor }, attemptOf),
+  };
+}
+
+interface DeliveryLists extends Pick<RedisLedgerOptions, "commands" | "keys"> {
+  readonly rootOf: (shard: number) => string;
+  readonly written: () => Promise<void>;
+}
+
+/** Deliveries or attempts: the same walk over other rows. */
+function listDeliveries<Row>(
+  { commands, keys, rootOf, written }: DeliveryLists,
+  list: "deliveries" | "attempts",
+  request: { readonly filter: DeliveryFilter; readonly limit: number; readonly cursor: string | null },
+  show: (tenant: string, columns: readonly RedisReply[]) => Row,
+): Promise<Page<Row>> {
+  const { filter, limit, cursor } = request;
+  const { tenant, eventId = "", endpointId = "", state = "" } = filter;
+  return readPage({
+    list,
+    limit,
+    cursor,
+    shards: [keys.shardOf(tenant)],
+    async read(shard, left, after) {
+      const head = listArguments(left, after, filter);
+      await written();
+      const args = [...head, list, tenant, eventId, endpointId, state];
+      const reply = await commands.run(LIST_DELIVERIES, [rootOf(shard)], args);
+      return parsePart(reply, (columns) => show(tenant, columns));
+    },
+  });
+}
+
+/** The arguments that all lists begin with. */
+function listArguments(
+  limit: number,
+  after: Place | null,
+  filter: Pick<EventFilter, "sinceMs" | "untilMs">,
+): RedisArgument[] {
+  const { sinceMs = "", untilMs = "" } = filter;
+  return [limit, LOOKED_MAX, PART_BYTES_MAX, after?.score ?? "", after?.member ?? "", sinceMs, untilMs];
+}

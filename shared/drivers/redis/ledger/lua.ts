@@ -1,0 +1,185 @@
+/**
+ * Lua that the scripts of the ledger share. KEYS[1] is the root of one shard; every other name begins with it and so
+ * lies in its slot:
+ *
+ *   :event:<tenant>:<id>          hash: `x` gone from, `s` see `facts`, `t` type, `f` JSON of the fan-out; stays until it
+ *                                 is trimmed, for it knows its bytes
+ *   :body:<tenant>:<id>           the packed envelope
+ *   :deliveries:<tenant>:<id>     hash, <endpoint>|<generation> -> <state> <attempts> <last> <claim> <JSON>
+ *   :attempts:<tenant>:<id>       hash, <endpoint>|<generation>|<attempt> -> JSON
+ *   :times:<tenant>:<id>          sorted set, the fields of the attempts by their time
+ *   :to:<tenant>:<endpoint>:deliveries   sorted set, <id>|<generation> by the event's acceptance
+ *   :to:<tenant>:<endpoint>:attempts     sorted set, <id>|<generation>|<attempt> by time
+ *   :events, :events:<tenant>     sorted sets, <tenant>|<id> by acceptance
+ *   :due                          sorted set, <tenant>|<id> by the time from which the event is gone
+ *   :bytes                        what all events of the shard weigh
+ *
+ * One name of another store is touched: the claim of an event's own id, to last as long as an event that takes long.
+ *
+ * Tenants, event ids and endpoint ids hold neither `|` nor `:`. `last` is the highest attempt that has a result;
+ * `claim` is what the delivery asks of its event: `o` an attempt to come, `h` held back, `-` nothing more.
+ */
+import { DELIVERY_STATES, HELD_STATES, isFinal } from "../../../domain/delivery.ts";
+import { CLAIM_NAME, OWN_ID } from "../claims-scripts.ts";
+import { CLAIM_EXTENDED_MS, EVENTS_KEPT_MS, EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "./bounds.ts";
+
+const luaSet = (states: readonly string[]): string => `{${states.map((state) => `${state} = true`).join(", ")}}`;
+
+/** Names, and the facts of one event that is kept. */
+export const LEDGER_NAMES_LUA = `
+local root = KEYS[1]
+local FINAL = ${luaSet(DELIVERY_STATES.filter(isFinal))}
+local HELD = ${luaSet(HELD_STATES)}
+
+local function key_of(what, tenant, id)
+  return root .. ':' .. what .. ':' .. tenant .. ':' .. id
+end
+local function list_of(what, tenant, endpoint)
+  return root .. ':to:' .. tenant .. ':' .. endpoint .. ':' .. what
+end
+-- The chosen fields of an event, after x; nil when it is gone.
+local function kept(tenant, id, ...)
+  local found = redis.call('HMGET', key_of('event', tenant, id), 'x', ...)
+  if not found[1] or tonumber(found[1]) <= now then return nil end
+  return found
+end
+-- The acceptance, as text, of what lies in s.
+local function accepted_at(packed)
+  return string.match(packed, '^%S+')
+end
+`;
+
+/**
+ * Events in hand: `load` reads one, `save_all` writes those that changed, `forget` takes one out with all that belongs
+ * to it. A script ends with `finish`, which keeps the shard within its bytes.
+ */
+export const LEDGER_EVENTS_LUA = `
+${LEDGER_NAMES_LUA}
+-- a acceptance, d latest planned time, u last news, g kept until at least, o and h deliveries with that claim,
+-- n deliveries of generation 0, r of all, c attempts, m how many the fan-out matched (-1 unknown), b bytes,
+-- e when Redis drops the large values by itself. One field, for each field costs time at every write.
+local facts = {'a', 'd', 'u', 'g', 'o', 'h', 'n', 'r', 'c', 'm', 'b', 'e'}
+local FACTS_FORMAT = string.rep('%.0f ', #facts - 1) .. '%.0f'
+-- What Redis 7.0 takes for an event beside its text, measured: 1 KiB, and as much again for its first delivery.
+local EVENT_BYTES, EVICTED_MAX, TRIMMED_ROWS_MAX = 1024, 10000, 2000
+local LARGE = {'body', 'deliveries', 'attempts', 'times'}
+local events, grown = {}, 0
+
+-- False when the event is not kept; it may still lie there, and is then the second answer.
+local function load(tenant, id)
+  local name = tenant .. '|' .. id
+  local event = events[name]
+  if event ~= nil then return event, false end
+  local found = redis.call('HMGET', key_of('event', tenant, id), 'x', 's')
+  if not found[1] or tonumber(found[1]) <= now then
+    events[name] = false
+    return false, found[1] ~= false
+  end
+  event = {tenant = tenant, id = id, name = name, x = tonumber(found[1]), fresh = {}}
+  local index = 0
+  for fact in string.gmatch(found[2], '%S+') do
+    index = index + 1
+    event[facts[index]] = tonumber(fact)
+  end
+  events[name] = event
+  return event, false
+end
+
+local function gone_from(event)
+  if event.h > 0 then return math.max(event.u, event.d) + ${HELD_KEPT_MS} end
+  local owed = event.m
+  if owed < 0 then owed = 1 end
+  if event.o > 0 or event.n < owed then return math.max(event.u, event.d) + ${OPEN_KEPT_MS} end
+  return math.max(event.u + ${EVENTS_KEPT_MS}, event.g)
+end
+
+local function weigh(event, bytes)
+  event.b = event.b + bytes
+  grown = grown + bytes
+end
+
+-- Trimming is what takes events out; the expiry in Redis is for shards that nobody writes to, so it is set generously
+-- and seldom: for new values, and when the event outgrows it.
+local function expire(event, large)
+  redis.call('PEXPIRE', key_of(large, event.tenant, event.id), string.format('%.0f', math.max(1, event.e - now)))
+end
+
+local function expire_claim(event)
+  local claim = string.gsub(root, 'ledger$', '') .. '${CLAIM_NAME}' .. event.tenant .. ':${OWN_ID}' .. event.id
+  redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, event.e - now)))
+end
+
+local function save(event)
+  event.x = gone_from(event)
+  if event.x + ${EXPIRY_SLACK_MS / 2} > event.e then
+    event.e = event.x + ${EXPIRY_SLACK_MS}
+    for _, large in ipairs(LARGE) do expire(event, large) end
+  else
+    for large in pairs(event.fresh) do expire(event, large) end
+  end
+  if event.h > 0 or math.max(event.u, event.d) > event.a + ${CLAIM_EXTENDED_MS} then expire_claim(event) end
+  local values = {}
+  for index, fact in ipairs(facts) do values[index] = event[fact] end
+  local fields = {'x', string.format('%.0f', event.x), 's', string.format(FACTS_FORMAT, unpack(values))}
+  if event.type then
+    fields[5], fields[6] = 't', event.type
+  end
+  redis.call('HSET', key_of('event', event.tenant, event.id), unpack(fields))
+  redis.call('ZADD', root .. ':due', event.x, event.name)
+end
+
+local function save_all()
+  for _, event in pairs(events) do
+    if event and event.changed then save(event) end
+  end
+end
+
+-- Returns how many rows went, the event's own included.
+local function forget(name)
+  local tenant, id = string.match(name, '^([^|]*)|(.*)$')
+  local rows = 1
+  local bytes = events[name] and events[name].b
+  if not bytes then
+    local packed = redis.call('HGET', key_of('event', tenant, id), 's')
+    bytes = packed and tonumber(string.match(packed, ' (%d+) %d+$')) or 0
+  end
+  for _, what in ipairs({'deliveries', 'attempts'}) do
+    for _, field in ipairs(redis.call('HKEYS', key_of(what, tenant, id))) do
+      local endpoint, rest = string.match(field, '^([^|]*)|(.*)$')
+      redis.call('ZREM', list_of(what, tenant, endpoint), id .. '|' .. rest)
+      rows = rows + 1
+    end
+  end
+  local keys = {key_of('event', tenant, id)}
+  for _, large in ipairs(LARGE) do keys[#keys + 1] = key_of(large, tenant, id) end
+  redis.call('DEL', unpack(keys))
+  redis.call('ZREM', root .. ':events', name)
+  redis.call('ZREM', root .. ':events:' .. tenant, name)
+  redis.call('ZREM', root .. ':due', name)
+  grown = grown - bytes
+  events[name] = false
+  return rows
+end
+
+-- Takes out up to count events whose time has come; one event at least goes whole.
+local function trim(count)
+  local rows = 0
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', root .. ':due', '-inf', now, 'LIMIT', 0, count)) do
+    if rows >= TRIMMED_ROWS_MAX then return end
+    rows = rows + forget(name)
+  end
+end
+
+local function finish(bytes_max)
+  save_all()
+  local bytes = redis.call('INCRBY', root .. ':bytes', string.format('%.0f', grown))
+  local before = grown
+  for _ = 1, EVICTED_MAX do
+    if bytes + grown - before <= bytes_max then break end
+    local first = redis.call('ZRANGE', root .. ':due', 0, 0)[1]
+    if not first then break end
+    forget(first)
+  end
+  if grown ~= before then redis.call('INCRBY', root .. ':bytes', string.format('%.0f', grown - before)) end
+end
+`;

@@ -1,0 +1,121 @@
+/**
+ * Pages of the ledger's lists, put together from the parts that scripts return, of one shard or of all. A place in a
+ * list is score and member, newest first; it is the same on each shard, so that one cursor serves them all.
+ */
+import { Buffer } from "node:buffer";
+
+import { PosthasteError } from "../../../domain/errors.ts";
+import { assert } from "../../../lib/assert.ts";
+import type { Page } from "../../../ports/dead-letters.ts";
+import type { RedisReply } from "../client/redis-commands.ts";
+import { replyText } from "./record.ts";
+
+export interface Place {
+  readonly score: number;
+  readonly member: string;
+}
+
+export type LedgerList = "events" | "deliveries" | "attempts" | "letters";
+
+export interface ListPart<Row> {
+  /** `more`: a further row exists; `cut`: a bound was met before that is known. */
+  readonly ended: "end" | "more" | "cut";
+  /** The last place that was looked at; null when none was and the list was read from its beginning. */
+  readonly at: Place | null;
+  readonly rows: readonly (Place & { readonly row: Row })[];
+}
+
+/** Rows of one page. */
+export const PAGE_ROWS_MAX = 1000;
+/** Places that one script looks at: some milliseconds. */
+export const LOOKED_MAX = 2000;
+/** Past it a script adds no further row to its reply. */
+export const PART_BYTES_MAX = 4 * 1024 * 1024;
+/** Scripts for one page and shard; a page that is not full by then is given out short, with a cursor. */
+export const PARTS_MAX = 8;
+
+const CURSOR_LENGTH_MAX = 400;
+
+/** Reads a page; `read` is called for each shard, one after the other part by part, and the shards beside each other. */
+export async function readPage<Row>(options: {
+  readonly list: LedgerList;
+  readonly limit: number;
+  readonly cursor: string | null;
+  readonly shards: readonly number[];
+  readonly read: (shard: number, limit: number, after: Place | null) => Promise<ListPart<Row>>;
+}): Promise<Page<Row>> {
+  const { list, limit, cursor, shards, read } = options;
+  assert(Number.isInteger(limit) && limit >= 1 && limit <= PAGE_ROWS_MAX, `a page has 1 to ${PAGE_ROWS_MAX} rows`);
+  const after = cursor === null ? null : decodePlace(list, cursor);
+  const parts = await Promise.all(
+    shards.map((shard) => readShard((left, from) => read(shard, left, from), limit, after)),
+  );
+  // A shard knows its rows down to its own last place only; what the others have below that comes with the next page.
+  const known = parts.flatMap(({ horizon }) => (horizon === null ? [] : [horizon]));
+  const barrier = known.toSorted(newestFirst)[0] ?? null;
+  const rows = parts
+    .flatMap((part) => part.rows)
+    .filter((row) => barrier === null || newestFirst(row, barrier) <= 0)
+    .toSorted(newestFirst);
+  const shown = rows.slice(0, limit);
+  const next = rows.length > limit ? (shown.at(-1) ?? null) : barrier;
+  return { rows: shown.map(({ row }) => row), next: next === null ? null : encodePlace(list, next) };
+}
+
+async function readShard<Row>(
+  read: (limit: number, after: Place | null) => Promise<ListPart<Row>>,
+  limit: number,
+  after: Place | null,
+): Promise<{ readonly rows: ListPart<Row>["rows"]; readonly horizon: Place | null }> {
+  const rows: ListPart<Row>["rows"][number][] = [];
+  let from = after;
+  for (let count = 0; count < PARTS_MAX; count++) {
+    const part = await read(limit - rows.length, from);
+    rows.push(...part.rows);
+    from = part.at;
+    if (part.ended === "end") return { rows, horizon: null };
+    if (part.ended === "more") break;
+  }
+  return { rows, horizon: from };
+}
+
+/** What `LIST_LUA` replied; `show` turns the columns of a row into what it stands for, null when it does not read. */
+export function parsePart<Row>(reply: RedisReply, show: (columns: readonly RedisReply[]) => Row | null): ListPart<Row> {
+  assert(Array.isArray(reply), "a list replies with a list");
+  const [ended, score, member, , ...found] = reply as readonly RedisReply[];
+  const how = replyText(ended ?? null);
+  assert(how === "end" || how === "more" || how === "cut", "a list says how it ended");
+  const atScore = replyText(score ?? null);
+  const at = atScore === "" ? null : { score: Number(atScore), member: replyText(member ?? null) };
+  const rows = found.flatMap((columns) => {
+    assert(Array.isArray(columns), "a row is a list of columns");
+    const [rowScore = null, rowMember = null, ...rest] = columns as readonly RedisReply[];
+    const row = show(rest);
+    return row === null ? [] : [{ score: Number(replyText(rowScore)), member: replyText(rowMember), row }];
+  });
+  return { ended: how, at, rows };
+}
+
+function newestFirst(left: Place, right: Place): number {
+  if (left.score !== right.score) return right.score - left.score;
+  if (left.member === right.member) return 0;
+  return left.member > right.member ? -1 : 1;
+}
+
+function encodePlace(list: LedgerList, place: Place): string {
+  return Buffer.from(`${list} ${place.score} ${place.member}`, "utf8").toString("base64url");
+}
+
+/** Throws `invalid-cursor` for what `encodePlace` of this list did not give out. */
+function decodePlace(list: LedgerList, cursor: string): Place {
+  const text = cursor.length > CURSOR_LENGTH_MAX ? "" : Buffer.from(cursor, "base64url").toString("utf8");
+  const [, score, member = ""] = /^[a-z]+ (\d{1,16}) ([A-Za-z0-9_|-]+)$/.exec(text) ?? [];
+  const place = { score: Number(score), member };
+  if (!Number.isSafeInteger(place.score) || encodePlace(list, place) !== cursor) {
+    throw new PosthasteError(
+      "invalid-cursor",
+      "This cursor was not given out by this list. Begin again without a cursor.",
+    );
+  }
+  return place;
+}

@@ -1,0 +1,214 @@
+/**
+ * The way into the ledger that nobody waits for: entries are batched by shard, one script for a batch, in order. While
+ * Redis is away they wait, bounded by count and bytes; what finds no place, or is given up, is lost and counted.
+ *
+ * An event is told to the ledger beside the append to its lane and not before it, so a quick consumer may record what
+ * the ledger cannot place yet. Such entries get one more try after `LATE_MS`; by then the event is known or gone.
+ */
+import type { Cancel, Clock } from "../../../lib/ambient.ts";
+import { assert } from "../../../lib/assert.ts";
+import type { Batcher, Settled } from "../../../lib/batcher.ts";
+import { createBatcher } from "../../../lib/batcher.ts";
+import type { LedgerEntry } from "../../../ports/ledger.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES } from "./bounds.ts";
+import type { LedgerBounds } from "./bounds.ts";
+import { createPatience, inTime } from "./read-budget.ts";
+import { entryArguments, tenantOf } from "./record.ts";
+import { RECORD } from "./write-scripts.ts";
+import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-commands.ts";
+
+export interface LedgerRecorder {
+  /** Never waits and never throws. Entries of one call and shard become visible together. */
+  record(entries: readonly LedgerEntry[]): void;
+  /** Resolves when what was recorded before is visible or lost; rejects with `store-unavailable` after 2 s. */
+  written(): Promise<void>;
+  /** Resolves when nothing waits any more; what Redis does not take within `FLUSH_MS_MAX` is lost and counted. */
+  flush(): Promise<void>;
+}
+
+export interface RecorderOptions {
+  readonly commands: Pick<RedisCommands, "run">;
+  readonly clock: Pick<Clock, "monotonic" | "soon" | "sleep" | "timer">;
+  readonly bounds: LedgerBounds;
+  readonly rootOf: (shard: number) => string;
+  readonly shardOf: KeySpace["shardOf"];
+  readonly onLost: (count: number) => void;
+}
+
+/** Until the second try of an entry whose event was not known. */
+const LATE_MS = 1000;
+/** A flush is an end: the process does not wait a minute for a Redis that is away. */
+const FLUSH_MS_MAX = 5000;
+
+interface Entry {
+  readonly args: readonly RedisArgument[];
+  readonly bytes: number;
+  readonly isLate: boolean;
+}
+
+type Group = readonly [shard: number, entries: readonly Entry[]];
+
+export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
+  const { clock, bounds, shardOf, onLost } = options;
+  /** At most one for each shard. */
+  const batchers = new Map<number, Batcher<readonly Entry[], void>>();
+  const room = createRoom(bounds);
+  const late = createLateGroups(clock, put);
+  let underWay = 0;
+  let lastWritten: Promise<unknown> = Promise.resolve();
+  let flushEndsAtMs = Infinity;
+
+  function batcherOf(shard: number): Batcher<readonly Entry[], void> {
+    const known =
+      batchers.get(shard) ??
+      createShardBatcher(options, shard, {
+        endsAtMs: () => flushEndsAtMs,
+        onUnmet(entries) {
+          if (room.take(entries)) late.add([shard, entries]);
+          else onLost(entries.length);
+        },
+      });
+    batchers.set(shard, known);
+    return known;
+  }
+
+  async function write(shard: number, entries: readonly Entry[]): Promise<void> {
+    underWay += 1;
+    try {
+      await batcherOf(shard).add(entries, bytesOf(entries) + entries.length * ITEM_BYTES);
+    } catch {
+      onLost(entries.length);
+    } finally {
+      underWay -= 1;
+      room.give(entries);
+    }
+  }
+
+  function put(groups: readonly Group[]): void {
+    const writes = groups.map(([shard, entries]) => write(shard, entries));
+    // Batches of a shard are written in order, but shards are not: the chain covers what any of them still has.
+    lastWritten = Promise.all([lastWritten, ...writes]);
+  }
+
+  return {
+    record(given) {
+      if (given.length === 0) return;
+      // Asked before anything is made of the entries: without room this costs next to nothing.
+      if (!room.hasPlaces(given.length)) return onLost(given.length);
+      const groups = Map.groupBy(given, (entry) => shardOf(tenantOf(entry)));
+      const made = [...groups].map(([shard, ofShard]): Group => [shard, ofShard.map(toEntry)]);
+      if (room.take(made.flatMap(([, entries]) => entries))) put(made);
+      else onLost(given.length);
+    },
+    async written() {
+      if (underWay > 0) await inTime(clock, lastWritten);
+    },
+    async flush() {
+      flushEndsAtMs = clock.monotonic() + FLUSH_MS_MAX;
+      await lastWritten;
+      late.putNow();
+      await lastWritten;
+      flushEndsAtMs = Infinity;
+    },
+  };
+}
+
+/** How much waits, and how much may. */
+function createRoom({ entriesWaitingMax, bytesWaitingMax }: LedgerBounds) {
+  let count = 0;
+  let bytes = 0;
+  const hasPlaces = (more: number): boolean => count + more <= entriesWaitingMax;
+  return {
+    hasPlaces,
+    /** False when there is none for all of them. */
+    take(entries: readonly Entry[]): boolean {
+      const more = bytesOf(entries);
+      if (!hasPlaces(entries.length) || bytes + more > bytesWaitingMax) return false;
+      count += entries.length;
+      bytes += more;
+      return true;
+    },
+    give(entries: readonly Entry[]): void {
+      count -= entries.length;
+      bytes -= bytesOf(entries);
+    },
+  };
+}
+
+/** Entries that found no event, until their second try. The room bounds them. */
+function createLateGroups(clock: Pick<Clock, "timer">, put: (groups: readonly Group[]) => void) {
+  let groups: Group[] = [];
+  let timer: Cancel | null = null;
+
+  function putNow(): void {
+    timer?.();
+    timer = null;
+    const due = groups;
+    groups = [];
+    put(due);
+  }
+
+  return {
+    putNow,
+    add([shard, entries]: Group): void {
+      groups.push([shard, entries.map((entry) => ({ ...entry, isLate: true }))]);
+      timer ??= clock.timer(LATE_MS, putNow);
+    },
+  };
+}
+
+function createShardBatcher(
+  options: RecorderOptions,
+  shard: number,
+  parent: { readonly endsAtMs: () => number; readonly onUnmet: (entries: readonly Entry[]) => void },
+): Batcher<readonly Entry[], void> {
+  const { commands, clock, bounds } = options;
+  const patience = createPatience({ clock, endsAtMs: parent.endsAtMs });
+  const keys = [options.rootOf(shard)];
+  const head = [
+    bounds.bytesPerShardMax,
+    bounds.deliveriesPerEventMax,
+    bounds.deliveriesPerEndpointMax,
+    bounds.attemptsPerEndpointMax,
+  ];
+  return createBatcher({
+    clock,
+    itemsMax: BATCH_ITEMS_MAX,
+    bytesMax: BATCH_BYTES_MAX,
+    waitingMax: bounds.entriesWaitingMax,
+    overflow: () => new Error("more calls wait than entries may"),
+    async flush(calls) {
+      const entries = calls.flat();
+      const args = [...head, ...entries.flatMap((entry) => entry.args)];
+      const unmet = unmetOf(entries, await patience.tryAgain(() => commands.run(RECORD, keys, args)));
+      if (unmet.length > 0) parent.onUnmet(unmet);
+      return calls.map(() => DONE);
+    },
+  });
+}
+
+/** Those that found no event at their first try. */
+function unmetOf(entries: readonly Entry[], reply: RedisReply): Entry[] {
+  assert(Array.isArray(reply), "the script replies with the ordinals of entries");
+  return (reply as readonly RedisReply[]).flatMap((ordinal) => {
+    const entry = entries[Number(ordinal) - 1];
+    assert(entry !== undefined, "an ordinal is that of an entry");
+    return entry.isLate ? [] : [entry];
+  });
+}
+
+function toEntry(given: LedgerEntry): Entry {
+  const args = entryArguments(given);
+  return {
+    args,
+    bytes: args.reduce<number>((sum, arg) => sum + (typeof arg === "number" ? 8 : arg.length), 0),
+    isLate: false,
+  };
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+const DONE: Settled<void> = { kind: "done", value: undefined };

@@ -1,0 +1,143 @@
+/** API keys, all in memory by hash, written through; a revocation holds from the turn after its commit. */
+import type { ApiKey, Scope } from "../../domain/api-key.ts";
+import { API_KEYS_PER_TENANT_MAX } from "../../domain/api-key.ts";
+import { PosthasteError } from "../../domain/errors.ts";
+import type { ApiKeyStore } from "../../ports/api-keys.ts";
+import { createConditions } from "./conditions.ts";
+import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
+import type { Database, SqlValue } from "./database.ts";
+import type { GroupCommit } from "./group-commit.ts";
+
+interface KeyRow {
+  readonly id: number;
+  readonly hash: string;
+  readonly key_id: string;
+  readonly hint: string;
+  readonly name: string;
+  readonly tenant: string | null;
+  readonly scopes: string;
+  readonly rate_limit: number | null;
+  readonly rate_window_ms: number | null;
+  readonly created_at: number;
+  readonly expires_at: number | null;
+  readonly revoked_at: number | null;
+}
+
+const ROW_BYTES = 512;
+
+export function openApiKeyStore(options: {
+  readonly database: Database;
+  readonly writer: GroupCommit;
+  /** Usable keys of one tenant, and as many revoked ones, of which the oldest fall. */
+  readonly keysMax?: number;
+}): ApiKeyStore {
+  const { database, writer, keysMax = API_KEYS_PER_TENANT_MAX } = options;
+  const rows = createKeyRows(database);
+  const keyByHash = new Map(rows.all().map((row) => [row.hash, keyOf(row)]));
+
+  function save(key: ApiKey): readonly string[] {
+    if (!rows.isThere(key.hash) && rows.usableCount(key.tenant) >= keysMax) {
+      throw new PosthasteError("limit-reached", `There are ${keysMax} usable API keys already. Revoke one first.`);
+    }
+    rows.upsert(valuesOf(key));
+    return rows.dropRevoked(key.tenant, keysMax);
+  }
+
+  return {
+    find: (hash) => keyByHash.get(hash) ?? null,
+    async save(key) {
+      await writer.write(
+        () => save(key),
+        ROW_BYTES,
+        (dropped) => {
+          keyByHash.set(key.hash, key);
+          for (const hash of dropped) keyByHash.delete(hash);
+        },
+      );
+    },
+    async list(tenant, limit, cursor) {
+      assertLimit(limit);
+      const conditions = createConditions().and("tenant = ?", tenant ?? undefined);
+      if (cursor !== null) conditions.and("(created_at, id) < (?, ?)", ...decodeCursor("k", 2, cursor));
+      const sql = `SELECT * FROM api_keys ${conditions.where} ORDER BY created_at DESC, id DESC LIMIT ?`;
+      const found = database.prepare<KeyRow>(sql).all(...conditions.values, limit + 1);
+      return createPage({ kind: "k", limit, rows: found, keysOf: (row) => [row.created_at, row.id], show: keyOf });
+    },
+    async revoke(tenant, keyId, atMs) {
+      return await writer.write(
+        () => {
+          const row = rows.revoke(tenant, keyId, atMs);
+          return row === null ? null : keyOf(row);
+        },
+        ROW_BYTES,
+        (key) => {
+          if (key !== null) keyByHash.set(key.hash, key);
+        },
+      );
+    },
+  };
+}
+
+function createKeyRows(database: Database) {
+  const all = database.prepare<KeyRow>("SELECT * FROM api_keys");
+  const upsert = database.prepare(
+    `INSERT INTO api_keys VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET
+       key_id = excluded.key_id, hint = excluded.hint, name = excluded.name, tenant = excluded.tenant,
+       scopes = excluded.scopes, rate_limit = excluded.rate_limit, rate_window_ms = excluded.rate_window_ms,
+       created_at = excluded.created_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at`,
+  );
+  const isThere = database.prepare("SELECT id FROM api_keys WHERE hash = ?");
+  const usableCount = database.prepare<{ count: number }>(
+    "SELECT count(*) AS count FROM api_keys WHERE tenant IS ? AND revoked_at IS NULL",
+  );
+  const dropRevoked = database.prepare<{ hash: string }>(
+    `DELETE FROM api_keys WHERE id IN (
+       SELECT id FROM api_keys WHERE tenant IS ? AND revoked_at IS NOT NULL ORDER BY revoked_at DESC, id DESC LIMIT -1 OFFSET ?)
+     RETURNING hash`,
+  );
+  const revoke = database.prepare<KeyRow>(
+    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ? AND (? IS NULL OR tenant = ?) RETURNING *",
+  );
+  return {
+    all: () => all.all(),
+    upsert: (values: SqlValue[]) => void upsert.run(...values),
+    isThere: (hash: string) => isThere.get(hash) !== undefined,
+    usableCount: (tenant: string | null) => usableCount.get(tenant)?.count ?? 0,
+    dropRevoked: (tenant: string | null, kept: number) => dropRevoked.all(tenant, kept).map(({ hash }) => hash),
+    revoke: (tenant: string | null, keyId: string, atMs: number) => revoke.get(atMs, keyId, tenant, tenant) ?? null,
+  };
+}
+
+function valuesOf(key: ApiKey): SqlValue[] {
+  return [
+    key.hash,
+    key.id,
+    key.hint,
+    key.name,
+    key.tenant,
+    key.scopes.join(" "),
+    key.rateLimit?.limit ?? null,
+    key.rateLimit?.windowMs ?? null,
+    key.createdAtMs,
+    key.expiresAtMs,
+    key.revokedAtMs,
+  ];
+}
+
+function keyOf(row: KeyRow): ApiKey {
+  return {
+    id: row.key_id,
+    hash: row.hash,
+    hint: row.hint,
+    name: row.name,
+    tenant: row.tenant,
+    scopes: row.scopes.split(" ").filter((scope) => scope !== "") as Scope[],
+    rateLimit:
+      row.rate_limit === null || row.rate_window_ms === null
+        ? null
+        : { limit: row.rate_limit, windowMs: row.rate_window_ms },
+    createdAtMs: row.created_at,
+    expiresAtMs: row.expires_at,
+    revokedAtMs: row.revoked_at,
+  };
+}

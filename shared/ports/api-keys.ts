@@ -1,0 +1,17 @@
+/**
+ * API keys by hash. A revocation is effective on every gateway within 1 s. Keys that were never seen are not cached
+ * as absent for longer than 1 s.
+ */
+import type { ApiKey } from "../domain/api-key.ts";
+import type { Page } from "./dead-letters.ts";
+
+export interface ApiKeyStore {
+  /** By lower-case hex SHA-256; synchronous from cache. Expiry and revocation are the caller's to judge. */
+  find(hash: string): ApiKey | null | Promise<ApiKey | null>;
+  /** Durable when it resolves; the same hash again replaces the record. Throws `limit-reached`. */
+  save(key: ApiKey): Promise<void>;
+  /** `tenant` null: all keys. Newest first; revoked ones included. */
+  list(tenant: string | null, limit: number, cursor: string | null): Promise<Page<ApiKey>>;
+  /** `tenant` null: any tenant's key. The revoked key, or null when there is none; revoking twice keeps the first time. */
+  revoke(tenant: string | null, keyId: string, atMs: number): Promise<ApiKey | null>;
+}

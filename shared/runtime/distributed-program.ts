@@ -1,0 +1,83 @@
+/** What a gateway and a processor of the distributed set have in common: settings, ambient things, drivers, telemetry. */
+import { parseCidrs } from "../domain/address-guard.ts";
+import type { Environment } from "../domain/config.ts";
+import { ConfigError, parseConfig } from "../domain/config.ts";
+import { parseDistributed } from "../domain/distributed-config.ts";
+import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
+import type { Transport } from "../ports/transport.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { createTelemetry } from "../telemetry/telemetry.ts";
+import type { DistributedDrivers, DistributedRole } from "../drivers/distributed.ts";
+import { openDistributed } from "../drivers/distributed.ts";
+import { openHttpTransport } from "../drivers/http/transport.ts";
+import { createJsonLog } from "../drivers/json-log.ts";
+import { openMetrics } from "../drivers/metrics.ts";
+import { createSealer, systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
+
+export interface DistributedProgram extends AsyncDisposable {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
+  readonly drivers: DistributedDrivers;
+  readonly transport: Transport;
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+  readonly collectMetrics: () => Promise<string>;
+}
+
+/** All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets. */
+const CONNECTIONS_MAX = 512;
+
+/** Throws `ConfigError` for wrong settings, a plain Error that names the setting for a store that cannot be used. */
+export async function openDistributedProgram(
+  role: DistributedRole,
+  environment: Environment,
+): Promise<DistributedProgram> {
+  const config = parseConfig(environment);
+  const distributed = parseDistributed(environment);
+  if (distributed === null || config.masterKey === null) {
+    throw new ConfigError([
+      `REDIS_URL and KAFKA_BROKERS are not set, and the ${role} needs both. \`npm run services\` starts a Redis and a Kafka and prints them; \`npm start\` needs neither and does everything in one process.`,
+    ]);
+  }
+  await using opening = new AsyncDisposableStack();
+  const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
+  const log = createJsonLog({
+    clock: systemClock,
+    level: config.logLevel,
+    write: (text) => void process.stdout.write(text),
+  });
+  const metrics = opening.use(openMetrics());
+  const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
+  const allow = config.allowCidrs ?? parseCidrs("");
+  const transport = opening.use(openHttpTransport({ clock: systemClock, allow, connectionsMax: CONNECTIONS_MAX }));
+  const drivers = opening.use(
+    await openDistributed({
+      ...ambient,
+      role,
+      config: distributed,
+      sealer: createSealer(config.masterKey),
+      onWarning: (warning) => log.write("warn", "store.warning", { warning }),
+      onFault: (error) =>
+        log.write("error", "store.fault", { error: error instanceof Error ? error.message : String(error) }),
+      onCache: (isHit) => telemetry.accept.cache("auth", isHit),
+    }),
+  );
+  let told = 0;
+  const opened = opening.move();
+  return {
+    ...ambient,
+    drivers,
+    transport,
+    telemetry,
+    log,
+    collectMetrics() {
+      const lost = drivers.lostCount();
+      if (lost > told) telemetry.queue.dropped("ledger", lost - told);
+      told = lost;
+      return metrics.collect();
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}

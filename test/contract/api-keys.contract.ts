@@ -1,0 +1,118 @@
+/** What every implementation of the port `key-ring` promises. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { OpenHarness } from "./harness.ts";
+import { START_MS, TENANT, readAll, sampleKey, withCode } from "./harness.ts";
+
+export function apiKeysContract(name: string, open: OpenHarness): void {
+  test(`${name} key ring: find() gives back every field, also after a crash`, async () => {
+    await using harness = await open();
+    const key = sampleKey("key_a", { expiresAtMs: START_MS + 1000 });
+    const operator = sampleKey("key_op", { tenant: null, rateLimit: null, scopes: ["publish", "manage", "read"] });
+    await harness.drivers.apiKeys.save(key);
+    await harness.drivers.apiKeys.save(operator);
+    assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), key);
+    await harness.reopen();
+    assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), key);
+    assert.deepEqual(await harness.drivers.apiKeys.find(operator.hash), operator);
+  });
+
+  test(`${name} key ring: find() is null for a hash that was never saved`, async () => {
+    await using harness = await open();
+    assert.equal(await harness.drivers.apiKeys.find("unknown"), null);
+  });
+
+  test(`${name} key ring: a key that was looked for before it was saved is found after`, async () => {
+    await using harness = await open();
+    const key = sampleKey("key_a");
+    await harness.drivers.apiKeys.find(key.hash);
+    await harness.drivers.apiKeys.save(key);
+    await harness.clock.advance(1000);
+    assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), key);
+  });
+
+  test(`${name} key ring: saving the same hash again replaces the record`, async () => {
+    await using harness = await open();
+    await harness.drivers.apiKeys.save(sampleKey("key_a"));
+    const changed = sampleKey("key_a", { name: "billing", scopes: ["read"] });
+    await harness.drivers.apiKeys.save(changed);
+    assert.deepEqual(await harness.drivers.apiKeys.find(changed.hash), changed);
+    assert.deepEqual((await harness.drivers.apiKeys.list(TENANT, 10, null)).rows, [changed]);
+  });
+
+  test(`${name} key ring: a revocation is seen at once, durable, and returned`, async () => {
+    await using harness = await open();
+    const key = sampleKey("key_a");
+    await harness.drivers.apiKeys.save(key);
+    const revoked = { ...key, revokedAtMs: START_MS + 5 };
+    assert.deepEqual(await harness.drivers.apiKeys.revoke(TENANT, "key_a", START_MS + 5), revoked);
+    await harness.clock.advance(1000);
+    assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), revoked);
+    await harness.reopen();
+    assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), revoked);
+  });
+
+  test(`${name} key ring: revoking twice keeps the first time`, async () => {
+    await using harness = await open();
+    await harness.drivers.apiKeys.save(sampleKey("key_a"));
+    await harness.drivers.apiKeys.revoke(TENANT, "key_a", START_MS + 5);
+    const again = await harness.drivers.apiKeys.revoke(TENANT, "key_a", START_MS + 900);
+    assert.equal(again?.revokedAtMs, START_MS + 5);
+  });
+
+  test(`${name} key ring: a tenant revokes its own keys alone, the operator any`, async () => {
+    await using harness = await open();
+    const { apiKeys } = harness.drivers;
+    await apiKeys.save(sampleKey("key_a"));
+    await apiKeys.save(sampleKey("key_op", { tenant: null }));
+    assert.equal(await apiKeys.revoke("globex", "key_a", START_MS), null);
+    assert.equal(await apiKeys.revoke(TENANT, "key_op", START_MS), null);
+    assert.equal(await apiKeys.revoke(TENANT, "key_none", START_MS), null);
+    assert.equal((await apiKeys.find(sampleKey("key_a").hash))?.revokedAtMs, null);
+    assert.equal((await apiKeys.revoke(null, "key_a", START_MS))?.revokedAtMs, START_MS);
+  });
+
+  test(`${name} key ring: list() is newest first, with revoked keys, in pages without gap or repeat`, async () => {
+    await using harness = await open();
+    const waits = [10, 30, 20, 20, 20];
+    for (const [index, wait] of waits.entries()) {
+      await harness.drivers.apiKeys.save(sampleKey(`key_${index}`, { createdAtMs: START_MS + wait }));
+    }
+    await harness.drivers.apiKeys.revoke(TENANT, "key_1", START_MS + 50);
+    const pages = await readAll((cursor) => harness.drivers.apiKeys.list(TENANT, 2, cursor));
+    assert.deepEqual(
+      pages.map((page) => page.length),
+      [2, 2, 1],
+    );
+    assert.deepEqual(
+      pages.flat().map(({ createdAtMs }) => createdAtMs - START_MS),
+      [30, 20, 20, 20, 10],
+    );
+    assert.equal(new Set(pages.flat().map(({ id }) => id)).size, 5);
+    assert.equal(pages[0]?.[0]?.revokedAtMs, START_MS + 50);
+  });
+
+  test(`${name} key ring: list() of a tenant shows its own keys, list() of all those of operators too`, async () => {
+    await using harness = await open();
+    await harness.drivers.apiKeys.save(sampleKey("key_a"));
+    await harness.drivers.apiKeys.save(sampleKey("key_b", { tenant: "globex" }));
+    await harness.drivers.apiKeys.save(sampleKey("key_op", { tenant: null }));
+    const ids = async (tenant: string | null) =>
+      (await harness.drivers.apiKeys.list(tenant, 10, null)).rows.map(({ id }) => id).toSorted();
+    assert.deepEqual([await ids(TENANT), await ids(null)], [["key_a"], ["key_a", "key_b", "key_op"]]);
+    await assert.rejects(harness.drivers.apiKeys.list(null, 10, "nonsense"), withCode("invalid-cursor"));
+  });
+
+  test(`${name} key ring: past the bound save() throws limit-reached, and a revocation makes room`, async () => {
+    await using harness = await open({ apiKeysMax: 2 });
+    const { apiKeys } = harness.drivers;
+    await apiKeys.save(sampleKey("key_a"));
+    await apiKeys.save(sampleKey("key_b"));
+    await assert.rejects(apiKeys.save(sampleKey("key_c")), withCode("limit-reached"));
+    await apiKeys.save(sampleKey("key_b", { name: "renamed at the bound" }));
+    await apiKeys.save(sampleKey("key_d", { tenant: "globex" }));
+    await apiKeys.revoke(TENANT, "key_a", START_MS);
+    await apiKeys.save(sampleKey("key_c"));
+    assert.ok(await apiKeys.find(sampleKey("key_c").hash));
+  });
+}

@@ -1,0 +1,251 @@
+/** Dead letters on a log with their index in Redis: the contract, and what makes up for a crash between the two. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createLogDeadLetters } from "@posthaste/shared/drivers/partitioned/dead-letters/dead-letters.ts";
+import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letters/index-store.ts";
+import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { LogRecord } from "@posthaste/shared/ports/partition-log.ts";
+import { deadLettersContract } from "../../contract/dead-letters.contract.ts";
+import { ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleLetter, withCode } from "../../contract/harness.ts";
+import type { LettersHarness } from "./dead-letters-harness.ts";
+import { GROUP, TAKEOVER_MS, TOPIC, lettersOpener } from "./dead-letters-harness.ts";
+
+deadLettersContract("log and redis", lettersOpener());
+deadLettersContract("log and redis with 3 shards", async (bounds = {}) => {
+  const { deadLetterBytesMax: bytesMax } = bounds;
+  // The suite counts over all; each shard has its part.
+  return lettersOpener({ shards: bytesMax === undefined ? 3 : 1 })(bounds);
+});
+
+/** Letters whose way into the index is tried for a while in vain. */
+async function appendInVain(harness: LettersHarness, letters: readonly DeadLetter[]): Promise<void> {
+  const appended = harness.letters.append(letters);
+  await harness.clock.advance(1000);
+  await appended;
+}
+
+/** Everything that the topic holds, read by a group of its own. */
+async function readRecord(harness: LettersHarness): Promise<LogRecord[]> {
+  const found: LogRecord[] = [];
+  const joined = harness.log.openReader("look", [TOPIC], {
+    assigned: () => undefined,
+    lost: () => undefined,
+    records: (_, records) => void found.push(...records),
+  });
+  await harness.clock.advance(5000);
+  await joined;
+  return found;
+}
+
+test("a letter whose process died between record and index is projected by another", async () => {
+  await using harness = await lettersOpener()();
+  harness.isIndexAway = true;
+  await appendInVain(harness, [sampleLetter("dlv_a")]);
+  assert.equal(await harness.letters.find("dlv_a"), null);
+  await harness.reopen();
+  harness.isIndexAway = false;
+  await harness.clock.advance(TAKEOVER_MS);
+  assert.deepEqual(await harness.letters.find("dlv_a"), sampleLetter("dlv_a"));
+});
+
+test("while the index is away append() resolves, the fault is told, and the projector makes up for it", async () => {
+  await using harness = await lettersOpener()();
+  harness.isIndexAway = true;
+  await appendInVain(harness, [sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
+  assert.ok(harness.faults.length > 0);
+  await harness.clock.advance(5000);
+  harness.isIndexAway = false;
+  await harness.clock.advance(60_000);
+  assert.equal(await harness.letters.count({ tenant: null }), 2);
+});
+
+test("a letter that was taken out does not come back when its record is read late", async () => {
+  await using harness = await lettersOpener({ isProjected: false })();
+  await harness.letters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
+  await harness.letters.remove([sampleLetter("dlv_a")]);
+  const joined = harness.letters.startReading();
+  await harness.clock.advance(TAKEOVER_MS);
+  await joined;
+  assert.equal(await harness.letters.find("dlv_a"), null);
+  assert.notEqual(await harness.letters.find("dlv_b"), null);
+});
+
+/** As a flushed Redis. */
+const WIPE: RedisScript = {
+  name: "test-wipe",
+  returns: "text",
+  lua: "for _, key in ipairs(redis.call('KEYS', KEYS[1] .. ':*')) do redis.call('DEL', key) end return 1",
+};
+
+test("a whole record read again into an empty index holds what was not taken out", async () => {
+  await using harness = await lettersOpener({ isProjected: false })();
+  const held = sampleLetter("dlv_held", { state: "paused", attempts: 1 });
+  await harness.letters.append([held, sampleLetter("dlv_b"), sampleLetter("dlv_c")]);
+  await harness.letters.append([{ ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 }]);
+  const dead = { ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 } as const;
+  await harness.letters.remove([dead, sampleLetter("dlv_b")]);
+  // The same news may come again by another way after they were taken out: they are other news of the delivery.
+  await harness.letters.append([{ ...held, atMs: held.atMs + 5 }]);
+  await harness.commands.run(WIPE, [harness.keys.key(0, "dead")], []);
+  assert.equal(await harness.letters.count({ tenant: null }), 0);
+  const joined = harness.letters.startReading();
+  await harness.clock.advance(TAKEOVER_MS);
+  await joined;
+  const { rows } = await harness.letters.list({ tenant: null }, 10, null);
+  assert.deepEqual(
+    rows.map(({ id, atMs }) => [id, atMs]),
+    [
+      ["dlv_held", START_MS + 5],
+      ["dlv_c", START_MS],
+    ],
+  );
+});
+
+test("remove() writes the tombstone before it answers, and tells whose letters went", async () => {
+  await using harness = await lettersOpener()();
+  await harness.letters.append([sampleLetter("dlv_a")]);
+  await harness.letters.remove([sampleLetter("dlv_a")]);
+  assert.deepEqual(
+    harness.removed.map(({ tenant, eventId, endpointId }) => [tenant, eventId, endpointId]),
+    [[TENANT, "evt_of_dlv_a", ENDPOINT_ID]],
+  );
+  const record = await readRecord(harness);
+  assert.deepEqual(
+    record.map(({ key, value }) => [key, value === null]),
+    [
+      ["dlv_a", false],
+      ["dlv_a", true],
+    ],
+  );
+});
+
+test("what made room is taken out of the record, too", async () => {
+  await using harness = await lettersOpener()({ deadLetterBytesMax: 500 });
+  const big = (id: string, atMs: number) =>
+    sampleLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
+  await harness.letters.append([big("dlv_a", 1)]);
+  await harness.letters.append([big("dlv_b", 2)]);
+  const record = await readRecord(harness);
+  assert.deepEqual(
+    record.filter(({ value }) => value === null).map(({ key }) => key),
+    ["dlv_a"],
+  );
+});
+
+test("a record that does not read is poison: kept elsewhere with the reason, and passed", async () => {
+  await using harness = await lettersOpener()();
+  const producer = harness.log.openProducer("stranger");
+  await producer.append([
+    { topic: TOPIC, partition: 0, key: "dlv_x", value: new Uint8Array([1]), headers: {}, timestampMs: 0 },
+  ]);
+  await harness.letters.append([sampleLetter("dlv_a")]);
+  await harness.clock.advance(1000);
+  assert.equal(harness.poisoned.length, 1);
+  assert.match(harness.poisoned[0] ?? "", /letter-state/);
+  assert.notEqual(await harness.letters.find("dlv_a"), null);
+});
+
+test("letters of a process that died between tombstone and index are taken out by another, which tells whose", async () => {
+  await using harness = await lettersOpener()();
+  await harness.letters.append([sampleLetter("dlv_a")]);
+  await harness.clock.advance(5000);
+  harness.isIndexAway = true;
+  await assert.rejects(harness.letters.remove([sampleLetter("dlv_a")]), withCode("store-unavailable"));
+  await harness.reopen();
+  harness.isIndexAway = false;
+  await harness.clock.advance(2 * TAKEOVER_MS);
+  assert.equal(await harness.letters.find("dlv_a"), null);
+  assert.deepEqual(
+    harness.removed.map(({ eventId }) => eventId),
+    ["evt_of_dlv_a"],
+  );
+});
+
+test("what made room for a process that died at once is taken out of the record by the next", async () => {
+  await using harness = await lettersOpener({ isProjected: false })({ deadLetterBytesMax: 500 });
+  const big = (id: string, atMs: number) =>
+    sampleLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
+  await harness.letters.append([big("dlv_a", 1)]);
+  // Another process, which dies after its put.
+  const { commands, keys } = harness;
+  const other = createRedisDeadLetterIndex({ commands, keys, bytesMax: 500 });
+  const told = await other.put([{ letter: big("dlv_b", 2), revision: "1", place: null }]);
+  assert.deepEqual(
+    told.map(({ id }) => id),
+    ["dlv_a"],
+  );
+  await harness.letters.append([big("dlv_small", 3)].map((letter) => ({ ...letter, envelope: sampleEnvelope("evt") })));
+  const record = await readRecord(harness);
+  assert.deepEqual(
+    record.filter(({ value }) => value === null).map(({ key }) => key),
+    ["dlv_a"],
+  );
+});
+
+test("a held letter that came into the index late has its endpoint looked at again", async () => {
+  await using harness = await lettersOpener()();
+  harness.isIndexAway = true;
+  await appendInVain(harness, [sampleLetter("dlv_held", { state: "paused" }), sampleLetter("dlv_dead")]);
+  await harness.clock.advance(5000);
+  assert.deepEqual(harness.late, []);
+  harness.isIndexAway = false;
+  await harness.clock.advance(60_000);
+  const inTime = { state: "paused", endpointId: "ep_other", atMs: harness.clock.now() } as const;
+  await harness.letters.append([sampleLetter("dlv_in_time", inTime)]);
+  await harness.clock.advance(60_000);
+  assert.deepEqual([...new Set(harness.late)], [`${TENANT} ${ENDPOINT_ID}`]);
+});
+
+test("two processes share the reading of one record, and a letter that either takes out is gone for both", async () => {
+  await using harness = await lettersOpener()();
+  const { commands, keys, clock } = harness;
+  const second = createLogDeadLetters({
+    log: harness.log,
+    topic: TOPIC,
+    group: GROUP,
+    index: createRedisDeadLetterIndex({ commands, keys }),
+    clock: harness.processClock,
+    onPoison: () => Promise.reject(new Error("nothing is poison here")),
+    onFault: assert.ifError,
+    onLate: () => undefined,
+    onRemoved: () => undefined,
+    onExpired: () => undefined,
+  });
+  const joined = second.startReading();
+  await clock.advance(TAKEOVER_MS);
+  await joined;
+  const letters = Array.from({ length: 20 }, (_, index) => sampleLetter(`dlv_${index}`, { atMs: START_MS + index }));
+  harness.isIndexAway = true;
+  await appendInVain(harness, letters.slice(0, 10));
+  harness.isIndexAway = false;
+  await second.append(letters.slice(10));
+  await clock.advance(60_000);
+  assert.deepEqual((await harness.letters.list({ tenant: null }, 100, null)).rows, letters.toReversed());
+  await second.remove(letters.slice(3, 4));
+  await harness.letters.remove(letters.slice(15, 16));
+  await clock.advance(60_000);
+  assert.equal(await second.count({ tenant: null }), 18);
+  assert.equal(await harness.letters.find("dlv_3"), null);
+  const depths = await harness.log.depth(GROUP, TOPIC);
+  assert.deepEqual(
+    depths.map(({ committed, end }) => end - committed),
+    [0, 0],
+  );
+  await second[Symbol.asyncDispose]();
+});
+
+test("nothing is committed while the index is away, and all of it afterwards", async () => {
+  await using harness = await lettersOpener()();
+  const lag = async (): Promise<number> => {
+    const depths = await harness.log.depth(GROUP, TOPIC);
+    return depths.reduce((sum, { committed, end }) => sum + end - committed, 0);
+  };
+  harness.isIndexAway = true;
+  await appendInVain(harness, [sampleLetter("dlv_a"), sampleLetter("dlv_b"), sampleLetter("dlv_c")]);
+  await harness.clock.advance(60_000);
+  assert.equal(await lag(), 3);
+  harness.isIndexAway = false;
+  await harness.clock.advance(60_000);
+  assert.equal(await lag(), 0);
+});

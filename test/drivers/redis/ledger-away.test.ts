@@ -1,0 +1,156 @@
+/** The ledger without its Redis, and records that come before their event. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
+import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";
+import type { LedgerBounds } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
+import { LEDGER_WAIT_MS_MAX, RECORD_PATIENCE_MS } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
+import type { RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
+import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../contract/harness.ts";
+import { FAILED, OF_ENDPOINT, delivery, openLedgerHarness } from "./ledger-harness.ts";
+
+const KEY = { ...OF_ENDPOINT, eventId: "evt_a", generation: 0 };
+const entry = delivery(sampleRecord(sampleEnvelope("evt_a")));
+
+/** A ledger whose scripts end as `run` says, on a clock set by hand. */
+function createOffline(run: (script: RedisScript) => Promise<RedisReply>, bounds: Partial<LedgerBounds> = {}) {
+  const clock = createManualClock(START_MS);
+  const lost: number[] = [];
+  const onLost = (count: number): void => void lost.push(count);
+  const ledger = createRedisLedger({ commands: { run }, keys: createKeySpace({ shards: 1 }), clock, bounds, onLost });
+  return { clock, ledger, lost };
+}
+
+const away = (): Promise<never> => Promise.reject(new PosthasteError("store-unavailable", "Redis is away."));
+const silent = (): Promise<never> => new Promise(() => undefined);
+const isUnavailable = (error: unknown): boolean =>
+  error instanceof PosthasteError && error.code === "store-unavailable";
+
+test("redis ledger: what was recorded while Redis was away for almost a minute is written when it is back", async () => {
+  let isAway = true;
+  let written = 0;
+  const { clock, ledger, lost } = createOffline(() => {
+    if (isAway) return away();
+    written += 1;
+    return Promise.resolve([]);
+  });
+  ledger.record([entry]);
+  await clock.advance(RECORD_PATIENCE_MS - 5000);
+  ledger.record([entry, entry]);
+  isAway = false;
+  await clock.advance(3000);
+  await ledger.flush();
+  assert.deepEqual([written, lost], [2, []]);
+});
+
+test("redis ledger: records that Redis does not take for a minute are lost and counted, and so is what comes after", async () => {
+  let isAway = true;
+  const { clock, ledger, lost } = createOffline(() => (isAway ? away() : Promise.resolve([])));
+  ledger.record([entry, entry]);
+  await clock.advance(1000);
+  ledger.record([entry]);
+  await clock.advance(RECORD_PATIENCE_MS + 3000);
+  assert.deepEqual(lost, [2, 1]);
+  ledger.record([entry]);
+  await clock.settle();
+  assert.deepEqual(lost, [2, 1, 1], "one try is enough to know that it is still away");
+  isAway = false;
+  ledger.record([entry]);
+  await clock.settle();
+  isAway = true;
+  ledger.record([entry]);
+  await clock.settle();
+  assert.deepEqual(lost, [2, 1, 1], "after a success there is patience again");
+});
+
+test("redis ledger: records beyond the entries or the bytes that may wait are lost at once and counted", async () => {
+  const { clock, ledger, lost } = createOffline(away, { entriesWaitingMax: 3, bytesWaitingMax: 2000 });
+  ledger.record([entry, entry]);
+  ledger.record([entry, entry]);
+  assert.deepEqual(lost, [2], "the second call found no place");
+  const reason = "x".repeat(2000);
+  ledger.record([delivery(sampleRecord(sampleEnvelope("evt_a"), { state: "retrying", result: FAILED, reason }))]);
+  assert.deepEqual(lost, [2, 1], "the third call is too large");
+  await clock.advance(RECORD_PATIENCE_MS + 3000);
+  assert.deepEqual(lost, [2, 1, 2]);
+  ledger.record([entry, entry, entry]);
+  assert.deepEqual(lost, [2, 1, 2], "there is room again");
+});
+
+test("redis ledger: reads and remember() are unavailable after two seconds of a Redis that is silent", async () => {
+  const { clock, ledger, lost } = createOffline(silent);
+  ledger.record([entry]);
+  const answers = [
+    ledger.isCompleted(KEY, 1),
+    ledger.event(TENANT, "evt_a"),
+    ledger.events({ tenant: TENANT }, 10, null),
+    ledger.deliveries(OF_ENDPOINT, 10, null),
+    ledger.attempts(OF_ENDPOINT, 10, null),
+    ledger.release([KEY]),
+    ...Array.from({ length: 2000 }, (_, at) => ledger.remember([sampleEnvelope(`evt_${at}`)])),
+  ];
+  let rejected = 0;
+  for (const answer of answers) {
+    answer.catch((error: unknown) => {
+      assert.ok(isUnavailable(error));
+      rejected += 1;
+    });
+  }
+  await clock.advance(LEDGER_WAIT_MS_MAX);
+  assert.equal(rejected, answers.length);
+  assert.deepEqual(lost, []);
+});
+
+test("redis ledger: flush() gives up within seconds and counts what it could not write", async () => {
+  const { clock, ledger, lost } = createOffline(away);
+  ledger.record([entry, entry]);
+  await clock.advance(1000);
+  ledger.record([entry]);
+  const startedAtMs = clock.monotonic();
+  let endedAtMs = Infinity;
+  const flushed = ledger.flush().then(() => (endedAtMs = clock.monotonic()));
+  await clock.advance(10_000);
+  await flushed;
+  assert.ok(endedAtMs - startedAtMs <= 8000);
+  assert.deepEqual(lost, [2, 1]);
+});
+
+test("redis ledger: an entry that Redis refuses for good is lost, counted, and holds up no other", async () => {
+  let failures = 1;
+  const { clock, ledger, lost } = createOffline(() =>
+    failures-- > 0 ? Promise.reject(new Error("ERR a script failed")) : Promise.resolve([]),
+  );
+  ledger.record([entry]);
+  await clock.settle();
+  ledger.record([entry]);
+  await ledger.flush();
+  assert.deepEqual(lost, [1]);
+});
+
+test("redis ledger: what was recorded before its event was known is placed a second later", async () => {
+  await using harness = await openLedgerHarness({ shards: 3 })();
+  const { ledger, clock, lost } = harness;
+  const envelope = sampleEnvelope("evt_a");
+  ledger.record([entry]);
+  assert.equal(await ledger.isCompleted(KEY, 0), false);
+  await ledger.remember([envelope]);
+  await clock.advance(1000);
+  assert.equal((await ledger.deliveries(OF_ENDPOINT, 10, null)).rows[0]?.state, "delivered");
+  assert.deepEqual(lost, []);
+});
+
+test("redis ledger: flush() places what came before its event at once, and forgets what has none", async () => {
+  await using harness = await openLedgerHarness()();
+  const { ledger, clock, lost } = harness;
+  ledger.record([entry, delivery(sampleRecord(sampleEnvelope("evt_none")))]);
+  assert.equal(await ledger.isCompleted(KEY, 0), false);
+  await ledger.remember([sampleEnvelope("evt_a")]);
+  await ledger.flush();
+  assert.equal(await ledger.isCompleted(KEY, 0), true);
+  await ledger.remember([sampleEnvelope("evt_none")]);
+  await clock.advance(5000);
+  assert.equal(await ledger.isCompleted({ ...KEY, eventId: "evt_none" }, 0), false, "there is no third try");
+  assert.deepEqual(lost, []);
+});

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fanOut } from "@posthaste/processor/delivery/fan-out.ts";
+import { FAN_OUT_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
+import { endpointOf, envelopeOf, START_MS, TENANT } from "../../support/processor-harness.ts";
+
+const event = envelopeOf("evt_1");
+
+test("an event goes to the endpoints that subscribe to its type, in their order, and the others are named", () => {
+  const endpoints = [
+    endpointOf("ep1", { eventTypes: ["invoice.paid"] }),
+    endpointOf("ep2", { eventTypes: ["order.*"] }),
+    endpointOf("ep3"),
+    endpointOf("ep4", { eventTypes: ["order"] }),
+  ];
+  const { matched, record } = fanOut(event, endpoints, START_MS + 5);
+  assert.deepEqual(matched, [endpoints[1], endpoints[2]]);
+  assert.deepEqual(record, {
+    tenant: TENANT,
+    eventId: "evt_1",
+    atMs: START_MS + 5,
+    matched: ["ep2", "ep3"],
+    matchedCount: 2,
+    filtered: ["ep1", "ep4"],
+    filteredCount: 2,
+  });
+});
+
+test("a paused or disabled endpoint matches too: its delivery is held, not lost", () => {
+  const endpoints = [endpointOf("ep1", { status: "paused" }), endpointOf("ep2", { status: "disabled" })];
+  assert.deepEqual(fanOut(event, endpoints, START_MS).matched, endpoints);
+});
+
+test("a tenant without endpoints gets an empty record", () => {
+  const { matched, record } = fanOut(event, [], START_MS);
+  assert.deepEqual([matched, record.matchedCount, record.filteredCount], [[], 0, 0]);
+});
+
+test("past the bound the record names no more ids, and its counts and the deliveries stay whole", () => {
+  const count = FAN_OUT_IDS_MAX + 7;
+  const endpoints = Array.from({ length: count * 2 }, (_, index) =>
+    endpointOf(`ep${index}`, { eventTypes: [index % 2 === 0 ? "*" : "other"] }),
+  );
+  const { matched, record } = fanOut(event, endpoints, START_MS);
+  assert.deepEqual(
+    [matched.length, record.matched.length, record.matchedCount, record.filtered.length, record.filteredCount],
+    [count, FAN_OUT_IDS_MAX, count, FAN_OUT_IDS_MAX, count],
+  );
+});

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createPersist } from "@posthaste/processor/delivery/persistence.ts";
+import { createSettlements, LINGER_MS, SETTLEMENTS_MAX } from "@posthaste/processor/delivery/settlements.ts";
+import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
+import { seededEntropy } from "../../support/ambient.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
+import { START_MS, TENANT } from "../../support/processor-harness.ts";
+
+/** Notes what is written, in order; acks fail while `isDown`. */
+function open() {
+  const clock = createManualClock(START_MS);
+  const written: string[] = [];
+  const failures: number[] = [];
+  const state = { isDown: false };
+  const stop = new AbortController();
+  const persist = createPersist({
+    clock,
+    entropy: seededEntropy(1),
+    signal: stop.signal,
+    onFailure: (_what, _error, waitMs) => void failures.push(waitMs),
+  });
+  const settlements = createSettlements({
+    clock,
+    ledger: { record: (entries) => void written.push(`ledger ${entries.length}`) },
+    stats: { add: (entries) => void written.push(`stats ${entries.length}`) },
+    persist,
+  });
+  const queue = {
+    ack(items: readonly string[]): Promise<void> {
+      if (state.isDown) return Promise.reject(new Error("no store"));
+      written.push(`ack ${items.join()}`);
+      return Promise.resolve();
+    },
+  };
+  return { clock, written, failures, state, stop, settlements, queue };
+}
+
+const entry: LedgerEntry = {
+  kind: "fan-out",
+  fanOut: {
+    tenant: TENANT,
+    eventId: "evt_1",
+    atMs: START_MS,
+    matched: [],
+    matchedCount: 0,
+    filtered: [],
+    filteredCount: 0,
+  },
+};
+
+const count = { kind: "accepted", tenant: TENANT, type: "order.paid", lane: "high", atMs: START_MS } as const;
+
+test("what comes within the linger is written together: ledger, counts, then acks", async () => {
+  const { clock, settlements, queue, written } = open();
+  settlements.record([entry]);
+  settlements.count([count]);
+  settlements.ack(queue, "a", () => undefined);
+  settlements.record([entry, entry]);
+  settlements.ack(queue, "b", () => undefined);
+  await clock.advance(LINGER_MS - 1);
+  assert.deepEqual(written, []);
+  await clock.advance(1);
+  assert.deepEqual(written, ["ledger 3", "stats 1", "ack a,b"]);
+});
+
+test("a full buffer is written at once", () => {
+  const { settlements, written } = open();
+  for (let index = 0; index < SETTLEMENTS_MAX - 1; index++) settlements.record([entry]);
+  assert.deepEqual(written, []);
+  settlements.record([entry]);
+  assert.deepEqual(written, [`ledger ${SETTLEMENTS_MAX}`]);
+});
+
+test("after a full buffer the linger begins anew", async () => {
+  const { clock, settlements, written } = open();
+  for (let index = 0; index < SETTLEMENTS_MAX; index++) settlements.record([entry]);
+  await clock.advance(3);
+  settlements.record([entry]);
+  await clock.advance(LINGER_MS - 1);
+  assert.equal(written.length, 1);
+  await clock.advance(1);
+  assert.equal(written.length, 2);
+});
+
+test("flush() writes what waits now, and nothing twice", async () => {
+  const { clock, settlements, queue, written } = open();
+  settlements.ack(queue, "a", () => undefined);
+  settlements.flush();
+  settlements.flush();
+  await clock.advance(1000);
+  assert.deepEqual(written, ["ack a"]);
+});
+
+test("each queue gets back only what it gave", async () => {
+  const { clock, settlements, queue, written } = open();
+  const other = { ack: (items: readonly number[]) => Promise.resolve(void written.push(`other ${items.join()}`)) };
+  settlements.ack(queue, "a", () => undefined);
+  settlements.ack(other, 7, () => undefined);
+  settlements.ack(queue, "b", () => undefined);
+  await clock.advance(LINGER_MS);
+  assert.deepEqual(written, ["ack a,b", "other 7"]);
+});
+
+test("the caller is told when the ack is durable and not before; a store that fails is asked again", async () => {
+  const { clock, settlements, queue, written, state, failures } = open();
+  const told: string[] = [];
+  state.isDown = true;
+  settlements.ack(queue, "a", () => void told.push("a"));
+  await clock.advance(10_000);
+  assert.deepEqual([written, told], [[], []]);
+  assert.ok(failures.length >= 5);
+  state.isDown = false;
+  await clock.advance(10_000);
+  assert.deepEqual([written, told], [["ack a"], ["a"]]);
+});
+
+test("a stop ends the asking, and the caller is told that there is nothing more to wait for", async () => {
+  const { clock, settlements, queue, written, state, stop } = open();
+  const told: string[] = [];
+  state.isDown = true;
+  settlements.ack(queue, "a", () => void told.push("a"));
+  await clock.advance(10_000);
+  stop.abort();
+  await clock.settle();
+  assert.deepEqual([written, told], [[], ["a"]]);
+});

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createBatchGroups } from "@posthaste/processor/intake/batch-groups.ts";
+import type { PendingDelivery } from "@posthaste/processor/delivery/pending-delivery.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { GROUP_BYTES_MAX } from "@posthaste/shared/domain/envelope.ts";
+import { messageBody } from "@posthaste/shared/domain/message.ts";
+import { testHasher } from "../../support/ambient.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
+import { endpointOf, envelopeOf, START_MS } from "../../support/processor-harness.ts";
+
+const batched = endpointOf("ep1", { batch: { maxEvents: 3, maxWaitMs: 500 } });
+
+function open() {
+  const clock = createManualClock(START_MS);
+  const submitted: { readonly outgoing: PendingDelivery; readonly atMs: number }[] = [];
+  const told: string[] = [];
+  const groups = createBatchGroups({
+    clock,
+    hasher: testHasher,
+    submit: (outgoing) => void submitted.push({ outgoing, atMs: clock.now() - START_MS }),
+  });
+  const add = (id: string, endpoint: Endpoint = batched, bytes?: number): void => {
+    const envelope = envelopeOf(id, "low", bytes === undefined ? {} : { body: new Uint8Array(bytes).fill(32) });
+    groups.add(envelope, endpoint, {
+      done: () => void told.push(`done ${id}`),
+      handBack: () => void told.push(`back ${id}`),
+    });
+  };
+  const members = () => submitted.map(({ outgoing }) => outgoing.members.map(({ id }) => id));
+  return { clock, groups, submitted, told, add, members };
+}
+
+test("a group is closed by its number of events, at once", () => {
+  const { add, members } = open();
+  for (const id of ["a", "b", "c", "d"]) add(id);
+  assert.deepEqual(members(), [["a", "b", "c"]]);
+});
+
+test("a group is closed by the longest wait of its first member", async () => {
+  const { add, clock, members, submitted } = open();
+  add("a");
+  await clock.advance(400);
+  add("b");
+  await clock.advance(99);
+  assert.deepEqual(members(), []);
+  await clock.advance(1);
+  assert.deepEqual([members(), submitted[0]?.atMs], [[["a", "b"]], 500]);
+});
+
+test("a group that was closed by number is not closed again by time", async () => {
+  const { add, clock, members } = open();
+  for (const id of ["a", "b", "c"]) add(id);
+  await clock.advance(10_000);
+  assert.deepEqual([members(), clock.timerCount()], [[["a", "b", "c"]], 0]);
+});
+
+test("a group is closed before its body would pass the bound", () => {
+  const { add, submitted, members } = open();
+  const roomy = endpointOf("ep1", { batch: { maxEvents: 1000, maxWaitMs: 500 } });
+  for (let index = 0; index < 70; index++) add(`evt_${index}`, roomy, 8000);
+  assert.ok(members().length === 1 && (members()[0]?.length ?? 0) >= 64);
+  const [first] = submitted;
+  assert.ok(first !== undefined && messageBody(first.outgoing.members, first.outgoing.group).length <= GROUP_BYTES_MAX);
+});
+
+test("an event that fills the bound by itself is a group of one", () => {
+  const { add, members } = open();
+  add("a");
+  add("large", batched, GROUP_BYTES_MAX);
+  add("c");
+  assert.deepEqual(members(), [["a"], ["large"]]);
+});
+
+test("each endpoint has a group of its own", () => {
+  const { add, members } = open();
+  const other = endpointOf("ep2", { batch: { maxEvents: 2, maxWaitMs: 500 } });
+  for (const id of ["a", "b"]) add(id);
+  for (const id of ["c", "d"]) add(id, other);
+  assert.deepEqual(members(), [["c", "d"]]);
+});
+
+test("closeFullest() sends the fullest group before its time, one by one until none is open", () => {
+  const { add, groups, members } = open();
+  add("a");
+  const other = endpointOf("ep2", { batch: { maxEvents: 5, maxWaitMs: 500 } });
+  for (const id of ["b", "c"]) add(id, other);
+  assert.deepEqual([groups.closeFullest(), groups.closeFullest(), groups.closeFullest()], [true, true, false]);
+  assert.deepEqual(members(), [["b", "c"], ["a"]]);
+});
+
+test("the members' sources are told together, when the group is settled", () => {
+  const { add, submitted, told } = open();
+  for (const id of ["a", "b", "c"]) add(id);
+  assert.deepEqual(told, []);
+  submitted[0]?.outgoing.done();
+  assert.deepEqual(told, ["done a", "done b", "done c"]);
+});
+
+test("a group is a first attempt on the low lane, with an id made of its members and its time", async () => {
+  const { add, clock, submitted } = open();
+  add("a");
+  await clock.advance(500);
+  const { lane, attempt, generation, parks, group } = submitted[0]?.outgoing ?? {};
+  assert.deepEqual([lane, attempt, generation, parks, group?.closedAtMs], ["low", 1, 0, 0, START_MS + 500]);
+});
+
+test("abandon() hands back all members, now and from now on, and closes nothing more", async () => {
+  const { add, clock, groups, submitted, told } = open();
+  for (const id of ["a", "b"]) add(id);
+  groups.abandon();
+  add("late");
+  await clock.advance(10_000);
+  assert.deepEqual([told, submitted, groups.closeFullest()], [["back a", "back b", "back late"], [], false]);
+});
+
+test("an event for an endpoint that takes no batches any more is handed back", () => {
+  const { add, told } = open();
+  add("a", endpointOf("ep1"));
+  assert.deepEqual(told, ["back a"]);
+});

@@ -1,0 +1,79 @@
+/** LOW gives way while HIGH events come, at a pace that follows how late its own turns are. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  HIGH_ABOUT_MS,
+  LATE_MS,
+  LOW_BURST,
+  LOW_PACE,
+  createLowThrottle,
+} from "@posthaste/processor/intake/low-throttle.ts";
+import type { ManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
+
+const running = new AbortController().signal;
+
+/** LOW events taken in `ms` while HIGH events come; each turn is `lateMs` late. */
+async function takenIn(clock: ManualClock, ms: number, lateMs: number): Promise<number> {
+  const slow = { ...clock, sleep: (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs, signal) };
+  const lowThrottle = createLowThrottle(slow);
+  const endAt = clock.monotonic() + ms;
+  let taken = 0;
+  const reader = (async () => {
+    while (clock.monotonic() < endAt) {
+      const count = await lowThrottle.turn(1000, running);
+      lowThrottle.lowTaken(count);
+      taken += count;
+    }
+  })();
+  for (let at = 0; at < ms; at += HIGH_ABOUT_MS / 2) {
+    lowThrottle.highTaken();
+    await clock.advance(HIGH_ABOUT_MS / 2);
+  }
+  await clock.advance(1000);
+  await reader;
+  return taken;
+}
+
+test("without HIGH events LOW takes all it asks for, at once", async () => {
+  const clock = createManualClock(0);
+  const lowThrottle = createLowThrottle(clock);
+  await clock.advance(HIGH_ABOUT_MS);
+  for (let turn = 0; turn < 10; turn++) {
+    assert.equal(await lowThrottle.turn(256, running), 256);
+    lowThrottle.lowTaken(256);
+  }
+});
+
+test("at the start, and after a HIGH event, LOW takes a few at a time", async () => {
+  const clock = createManualClock(0);
+  const lowThrottle = createLowThrottle(clock);
+  assert.equal(await lowThrottle.turn(256, running), LOW_BURST);
+  await clock.advance(HIGH_ABOUT_MS);
+  assert.equal(await lowThrottle.turn(256, running), 256);
+  lowThrottle.highTaken();
+  assert.equal(await lowThrottle.turn(256, running), LOW_BURST);
+  assert.equal(await lowThrottle.turn(2, running), 2);
+});
+
+test("turns that come late slow LOW down to its least pace, and no further", async () => {
+  const taken = await takenIn(createManualClock(0), 20_000, LATE_MS + 1);
+  assert.ok(taken <= LOW_PACE.first + 20 * LOW_PACE.least * 1.1, `${taken} taken`);
+  assert.ok(taken >= 20 * LOW_PACE.least * 0.8, `${taken} taken`);
+});
+
+test("turns that come in time speed LOW up", async () => {
+  const taken = await takenIn(createManualClock(0), 20_000, 0);
+  assert.ok(taken > 40 * LOW_PACE.first, `${taken} taken`);
+});
+
+test("a stop ends the wait for a turn", async () => {
+  const clock = createManualClock(0);
+  const lowThrottle = createLowThrottle(clock);
+  lowThrottle.lowTaken(1000);
+  const controller = new AbortController();
+  const turn = lowThrottle.turn(10, controller.signal);
+  await clock.settle();
+  controller.abort();
+  assert.equal(await turn, LOW_BURST);
+});

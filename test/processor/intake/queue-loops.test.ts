@@ -1,0 +1,215 @@
+import { createLowThrottle } from "@posthaste/processor/intake/low-throttle.ts";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import { createOutstanding } from "@posthaste/processor/intake/outstanding.ts";
+import { createLaneLoop } from "@posthaste/processor/intake/queue-loops.ts";
+import { createWindow } from "@posthaste/processor/intake/window.ts";
+import type { Source } from "@posthaste/processor/intake/batch-groups.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
+import { createManualClock } from "../../support/manual-clock.ts";
+import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
+import { endpointOf, envelopeOf, ids, openProcessorHarness, START_MS } from "../../support/processor-harness.ts";
+
+function scheduled(id: string, parts: Partial<Scheduled> = {}): Scheduled {
+  return {
+    cause: "retry",
+    notBeforeMs: START_MS + 1000,
+    endpointId: "ep1",
+    generation: 0,
+    attempt: 2,
+    parks: 0,
+    members: [envelopeOf(id)],
+    group: null,
+    ...parts,
+  };
+}
+
+const small = { ...PROCESSOR_LIMITS.windowItems, medium: 4, low: 4 };
+
+test("a lane's window bounds what is taken: the rest stays in the lane, and flows on as items are settled", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.world.script("ep1", () => ({ status: 200, afterMs: 1000 }));
+  const processor = harness.start({ limits: { windowItems: small, holdUpMsMax: 60_000 } });
+  await harness.publish(...ids("evt_", 12).map((id) => envelopeOf(id)));
+  await harness.clock.advance(900);
+  assert.deepEqual([processor.outstanding(), harness.world.sent.length], [4, 4]);
+  await harness.clock.advance(3000);
+  assert.deepEqual([harness.world.sent.length, new Set(harness.world.idsTo("ep1")).size], [12, 12]);
+});
+
+test("a full window of one lane stops no other lane", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1", { eventTypes: ["slow.*"] }), endpointOf("ep2", { eventTypes: ["order.*"] }));
+  harness.world.script("ep1", () => "hang");
+  harness.start({ limits: { windowItems: small, holdUpMsMax: 60_000 } });
+  await harness.publish(
+    ...ids("evt_", 12).map((id) => envelopeOf(id, "medium", { type: "slow.one" })),
+    envelopeOf("quick", "high"),
+  );
+  await harness.clock.advance(100);
+  assert.deepEqual(harness.world.idsTo("ep2"), ["quick"]);
+});
+
+test("a group that waits for more is closed when the lane's window is full, so that others are read", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1", { batch: { maxEvents: 100, maxWaitMs: 60_000 } }));
+  harness.start({ limits: { windowItems: small } });
+  await harness.publish(...ids("evt_", 10).map((id) => envelopeOf(id, "low")));
+  await harness.clock.advance(1000);
+  const sizes = harness.world.sent.map(({ body }) => (JSON.parse(body) as { data: unknown[] }).data.length);
+  assert.deepEqual(sizes, [4, 4]);
+});
+
+test("a due retry goes on with its attempt, on time", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.start();
+  await harness.drivers.retryQueue.schedule([scheduled("evt_1")]);
+  await harness.clock.advance(2000);
+  assert.deepEqual(
+    harness.world.sent.map(({ atMs, headers }) => [atMs - START_MS, headers["posthaste-attempt"]]),
+    [[1000, "2"]],
+  );
+  assert.equal((await harness.depths()).retry, 0);
+});
+
+test("a parked message comes back as the same attempt", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.start();
+  await harness.drivers.retryQueue.schedule([scheduled("evt_1", { cause: "parked", attempt: 1, parks: 3 })]);
+  await harness.clock.advance(2000);
+  assert.deepEqual(
+    harness.world.sent.map(({ headers }) => headers["posthaste-attempt"]),
+    ["1"],
+  );
+});
+
+test("a replay of an attempt that the ledger shows as made is skipped, and acked", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.start();
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(100);
+  await harness.drivers.retryQueue.schedule([scheduled("evt_1", { cause: "replay", attempt: 1 })]);
+  await harness.clock.advance(2000);
+  assert.deepEqual([harness.world.sent.length, (await harness.depths()).retry], [1, 0]);
+});
+
+test("a replay in a new generation is delivered again, under the same webhook-id", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.start();
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(100);
+  await harness.drivers.retryQueue.schedule([
+    scheduled("evt_1", { cause: "replay", attempt: 1, generation: START_MS }),
+  ]);
+  await harness.clock.advance(2000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1", "evt_1"]);
+});
+
+test("two copies of one replay that come due together are one attempt", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.start();
+  const copy = scheduled("evt_1", { cause: "replay", attempt: 1 });
+  await harness.drivers.retryQueue.schedule([copy, copy]);
+  await harness.clock.advance(10_000);
+  assert.deepEqual([harness.world.idsTo("ep1"), (await harness.depths()).retry], [["evt_1"], 0]);
+});
+
+test("of two copies of a replay whose attempt fails both are settled, and one retry is planned", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.world.script("ep1", () => ({ status: 500 }));
+  harness.start();
+  const copy = scheduled("evt_1", { cause: "replay", attempt: 1 });
+  await harness.drivers.retryQueue.schedule([copy, copy]);
+  await harness.clock.advance(3000);
+  assert.deepEqual([harness.world.sent.length, (await harness.depths()).retry], [1, 1]);
+});
+
+test("a take that fails is repeated, and the lane goes on", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  let failures = 0;
+  harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      lanes: {
+        ...drivers.lanes,
+        take(lane, max, signal) {
+          failures += 1;
+          return failures <= 9 ? Promise.reject(new Error("no store")) : drivers.lanes.take(lane, max, signal);
+        },
+      },
+    }),
+  });
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(10_000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
+});
+
+/** A lane of `count` items that were taken at once, and what its loop gave to a dispatcher that fans each out by `spread`. */
+function openLane(count: number, spread: number) {
+  const sources: Source[] = [];
+  const released: LaneItem[] = [];
+  const items = Array.from({ length: count }, (_, index) => ({
+    envelope: envelopeOf(`evt_${index}`),
+    isRepeat: false,
+  }));
+  const lanes = {
+    take: (_lane: Lane, max: number) =>
+      items.length > 0 ? Promise.resolve(items.splice(0, max)) : new Promise(() => undefined),
+    release: async (given: readonly LaneItem[]) => void released.push(...given),
+  } as unknown as Lanes;
+  const dispatch = (_envelope: Envelope, source: Source & { weigh?: (deliveries: number) => void }) => {
+    source.weigh?.(spread);
+    sources.push(source);
+  };
+  const stop = new AbortController();
+  const loop = createLaneLoop({
+    dispatcher: { dispatch, submit: () => undefined },
+    outstanding: createOutstanding(),
+    persist: async (_what, write) => {
+      await write();
+      return true;
+    },
+    settlements: { ack: (_queue, _item, acked) => acked() },
+    lane: "medium",
+    lanes,
+    window: createWindow({ itemsMax: 100, bytesMax: 1_000_000 }),
+    groups: null,
+    lowThrottle: createLowThrottle(createManualClock(START_MS)),
+  });
+  const ended = loop(stop.signal);
+  return { sources, released, stop, ended, clock: createManualClock(START_MS) };
+}
+
+test("a window bounds deliveries, not events: items taken at once start as the deliveries of others end", async () => {
+  const lane = openLane(10, 40);
+  await lane.clock.settle();
+  assert.equal(lane.sources.length, 3);
+  lane.sources[0]?.done();
+  await lane.clock.settle();
+  assert.equal(lane.sources.length, 4);
+  lane.stop.abort();
+  await lane.ended;
+});
+
+test("a stop hands back what was taken and found no room, and only that", async () => {
+  const lane = openLane(10, 40);
+  await lane.clock.settle();
+  lane.stop.abort();
+  await lane.ended;
+  await lane.clock.settle();
+  assert.deepEqual(
+    [lane.sources.length, lane.released.map(({ envelope }) => envelope.id)],
+    [3, ["evt_3", "evt_4", "evt_5", "evt_6", "evt_7", "evt_8", "evt_9"]],
+  );
+});

@@ -1,0 +1,82 @@
+/**
+ * `npm run test:mutations`: shows that the simulation finds what it is there for. Each patch in `mutations/` puts one mistake
+ * into a copy of the source; seeds are run until one breaks a promise. A patch that does not apply, or is not caught, fails.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+const { values } = parseArgs({
+  options: { seeds: { type: "string", default: "3000" }, only: { type: "string", default: "" } },
+});
+
+const root = join(import.meta.dirname, "../..");
+const workspaces = ["shared", "gateway", "processor", "cli"] as const;
+
+/** A copy of all that the simulation runs, which shares nothing of ours with the original but npm's packages. */
+function copyTree(): string {
+  const copy = mkdtempSync(join(tmpdir(), "posthaste-mutations-"));
+  for (const folder of ["shared", "gateway", "processor", "test/simulation", "test/support"]) {
+    cpSync(join(root, folder), join(copy, folder), {
+      recursive: true,
+      filter: (path) => !path.includes("node_modules"),
+    });
+  }
+  cpSync(join(root, "package.json"), join(copy, "package.json"));
+  const modules = join(copy, "node_modules");
+  mkdirSync(join(modules, "@posthaste"), { recursive: true });
+  for (const name of readdirSync(join(root, "node_modules"))) {
+    if (name !== "@posthaste" && name !== "posthaste")
+      symlinkSync(join(root, "node_modules", name), join(modules, name));
+  }
+  for (const name of workspaces) symlinkSync(join(copy, name), join(modules, "@posthaste", name));
+  return copy;
+}
+
+interface Verdict {
+  readonly isCaught: boolean;
+  readonly words: string;
+}
+
+function plant(patch: string): Verdict {
+  const copy = copyTree();
+  try {
+    const applied = spawnSync("git", ["apply", "--whitespace=nowarn", "-C1", patch], { cwd: copy, encoding: "utf8" });
+    if (applied.status !== 0) return { isCaught: false, words: `does not apply: ${applied.stderr.trim()}` };
+    // A patch may say where to begin, when what it breaks shows in a rare moment only.
+    const words = readFileSync(patch, "utf8");
+    const from = /^Needs .* Seeds from (\d+)\.$/m.exec(words)?.[1] ?? "1";
+    const args = ["test/simulation/run-seeds.ts", "--seeds", values.seeds, "--from", from];
+    if (words.startsWith("In fleets.")) args.push("--fleet");
+    const run = spawnSync(process.execPath, args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28 });
+    const seed = /^SEED=(\d+)$/m.exec(run.stdout)?.[1];
+    if (seed === undefined)
+      return {
+        isCaught: false,
+        words: `not caught in ${values.seeds} seeds${run.status === 0 ? "" : `: ${run.stderr}`}`,
+      };
+    const breach = run.stdout
+      .slice(run.stdout.indexOf(`SEED=${seed}`))
+      .split("\n")[1]
+      ?.trim()
+      .slice(0, 160);
+    return { isCaught: true, words: `caught by seed ${seed}: ${breach}` };
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+const folder = join(import.meta.dirname, "mutations");
+const patches = readdirSync(folder)
+  .filter((name) => name.endsWith(".patch") && name.includes(values.only))
+  .toSorted();
+let missed = 0;
+for (const name of patches) {
+  const { isCaught, words } = plant(join(folder, name));
+  console.log(`${isCaught ? "ok    " : "FAILED"}  ${name.replace(".patch", "")}: ${words}`);
+  if (!isCaught) missed++;
+}
+console.log(`${patches.length - missed} of ${patches.length} mutations were caught`);
+process.exitCode = missed === 0 && patches.length > 0 ? 0 : 1;
