@@ -25,13 +25,14 @@ const runtimesFolder = join(root, "test/runtimes");
 const isFull = process.argv.includes("--full");
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
-const portable: ReadonlySet<string> = new Set(["domain", "contract"]);
+const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract"]);
 const needsServices = /^test\/contract\/(?:distributed|kafka|redis)\b/;
 const SERVICES_SUITE = "services";
 
 /** Seconds that a suite may take on one runtime; more is marked in the table. Suites run in this order. */
 const budgetSeconds: Readonly<Record<string, number>> = {
   house: 5,
+  lib: 10,
   domain: 40,
   contract: 60,
   [SERVICES_SUITE]: 120,
