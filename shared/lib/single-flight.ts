@@ -40,9 +40,7 @@ export class SingleFlight<Key, Value> {
   #start(key: Key): Promise<Value> {
     const flight: Flight<Value> = { current: this.#run(key), next: null };
     this.#flights.set(key, flight);
-    const end = (): void => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    };
+    const end = (): void => void this.#flights.delete(key);
     flight.current.then(end, end);
     return flight.current;
   }

@@ -108,6 +108,55 @@ test("an answer of askAfresh() is never older than the asking, and one question 
   );
 });
 
+test("who asks between an answer and the question after it shares that question", async () => {
+  const { questions, flights } = open();
+  // Its continuation runs before that of the one who shares the next question.
+  const twice = flights.askAfresh("a").then(() => flights.askAfresh("a"));
+  const after = flights.askAfresh("a");
+  questions[0]?.answer("old");
+  await turn();
+  assert.equal(questions.length, 2);
+  questions[1]?.answer("new");
+  assert.deepEqual(await Promise.all([twice, after]), ["new", "new"]);
+});
+
+test("OneAtATime: never two of a key at once, and in the order of the calls, whenever they come", async () => {
+  const steps = fc.array(fc.constantFrom("run a", "run b", "end", "turn"), { maxLength: 60 });
+  await fc.assert(
+    fc.asyncProperty(steps, async (given) => {
+      const turns = new OneAtATime<string>();
+      const gates: (() => void)[] = [];
+      const running = new Set<string>();
+      const begun: Record<string, number[]> = { a: [], b: [] };
+      const all: Promise<void>[] = [];
+      const work = (key: string, number: number) => async (): Promise<void> => {
+        assert.ok(!running.has(key), `two of ${key} at once`);
+        running.add(key);
+        begun[key]?.push(number);
+        await new Promise<void>((resolve) => gates.push(resolve));
+        running.delete(key);
+      };
+      for (const [number, step] of given.entries()) {
+        const key = step.at(-1) ?? "";
+        if (step === "end") gates.shift()?.();
+        else if (step === "turn") await turn();
+        else all.push(turns.run(key, work(key, number)));
+      }
+      while (turns.count > 0) {
+        for (const pass of gates.splice(0)) pass();
+        await turn();
+      }
+      await Promise.all(all);
+      for (const numbers of Object.values(begun)) {
+        assert.deepEqual(
+          numbers,
+          numbers.toSorted((left, right) => left - right),
+        );
+      }
+    }),
+  );
+});
+
 test("OneAtATime begins at once when the key is free, and keeps the order of those who wait", async () => {
   const turns = new OneAtATime<string>();
   const told: string[] = [];
