@@ -22,12 +22,12 @@ export interface ProcessorLimits {
   readonly capFirst: number;
   /** Where an endpoint's adaptive cap begins once it has answered. */
   readonly capStart: number;
-  /** A message that would wait longer than this for its endpoint holds up others: it is parked. */
+  /** A delivery that would wait longer than this for its endpoint holds up others: it is deferred. */
   readonly holdUpMsMax: number;
-  /** First delay of a park behind an open breaker, doubled per park up to the maximum. */
-  readonly parkMs: number;
-  readonly parkMsMax: number;
-  /** Messages of one endpoint that may lie parked; past it they go to the dead-letter record as `backlog`. */
+  /** First delay of a deferral behind an open breaker, doubled per deferral up to the maximum. */
+  readonly deferMs: number;
+  readonly deferMsMax: number;
+  /** Deliveries of one endpoint that may be deferred at once; past it they go to the dead-letter record as `backlog`. */
   readonly backlogMax: number;
   /** Held deliveries go out again at this rate per endpoint when it recovers. */
   readonly recoveryPerS: number;
@@ -52,8 +52,8 @@ export const PROCESSOR_LIMITS: ProcessorLimits = {
   capFirst: 4,
   capStart: 16,
   holdUpMsMax: 1000,
-  parkMs: 10_000,
-  parkMsMax: 30 * 60 * 1000,
+  deferMs: 10_000,
+  deferMsMax: 30 * 60 * 1000,
   backlogMax: 100_000,
   recoveryPerS: 100,
   attemptMs: ATTEMPT_DEADLINE_MS,

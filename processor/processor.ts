@@ -1,25 +1,25 @@
 /**
- * The stream processor: drains the lanes and the retry queue, delivers, settles. Rung 4: it knows ports only, and runs
- * the same on every driver set and on a virtual clock.
+ * The stream processor: drains the lanes and the retry queue, delivers, settles. It knows ports only, and runs the same
+ * on every driver set and on a virtual clock.
  */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
-import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Outstanding } from "./intake/outstanding.ts";
 import type { Pipeline, ProcessorDeps } from "./pipeline.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
 import { createLowThrottle } from "./intake/low-throttle.ts";
 import { createOutstanding } from "./intake/outstanding.ts";
 import { createPipeline } from "./pipeline.ts";
 import { observeQueues } from "./intake/queue-samples.ts";
-import { createLaneLoop, createRetryLoop } from "./intake/queue-loops.ts";
+import { createLaneLoop } from "./intake/lane-loop.ts";
+import { createRetryLoop } from "./intake/retry-loop.ts";
 import { createWindow } from "./intake/window.ts";
 
 export interface Processor {
   /**
-   * Stops taking, lets attempts in flight end for up to `stopMs`, breaks off the rest and hands everything unfinished
-   * back. Resolves when done; nothing accepted is lost if the process is killed instead.
+   * Stops taking, lets attempts in flight end for up to `stopMs`, breaks off the rest and releases everything unfinished. Resolves when done; nothing accepted is lost if the process is killed instead.
    */
   stop(): Promise<void>;
   /** Items taken and not yet settled. */
@@ -33,8 +33,8 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const writing = new AbortController();
   const outstanding = createOutstanding();
   const pipeline = createPipeline(deps, { sending: sending.signal, writing: writing.signal });
-  const { recovery, persist } = pipeline;
-  const recoverAll = (): void => void persist("recover held", () => recovery.recoverAll(taking.signal));
+  const { recovery, untilStored } = pipeline;
+  const recoverAll = (): void => void untilStored("recover held", () => recovery.recoverAll(taking.signal));
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
     if (announcement.kind === "some-were-lost") return recoverAll();
     void recovery.recover(announcement.tenant, announcement.endpointId);
@@ -54,11 +54,11 @@ export function startProcessor(deps: ProcessorDeps): Processor {
       unsubscribe();
       taking.abort();
       pipeline.groups.abandon();
-      pipeline.gates.close();
+      pipeline.limiters.close();
       await Promise.all(loops);
-      await within(clock, limits.stopMs, outstanding.whenZero());
+      await inTime(clock, limits.stopMs, outstanding.whenZero());
       sending.abort();
-      await within(clock, BREAK_OFF_MS, outstanding.whenZero());
+      await inTime(clock, BREAK_OFF_MS, outstanding.whenZero());
       pipeline.settlements.flush();
       writing.abort();
       await drivers.flush();
@@ -66,10 +66,10 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   };
 }
 
-/** A directory that cannot tell costs a gate that stays until many others have come. */
-function forgetIfRemoved({ lookup, gates }: Pipeline, tenant: string, endpointId: string): void {
-  const use = (endpoint: Endpoint | null) => {
-    if (endpoint === null) gates.removed(endpointId);
+/** A directory that cannot tell costs a limiter that stays until many others have come. */
+function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, endpointId: string): void {
+  const use = (endpoint: Endpoint | null): void => {
+    if (endpoint === null) limiters.removed(endpointId);
   };
   const found = lookup.find(tenant, endpointId);
   if (found instanceof Promise) found.then(use).catch(() => undefined);
@@ -78,34 +78,23 @@ function forgetIfRemoved({ lookup, gates }: Pipeline, tenant: string, endpointId
 
 /** The four readers: one per lane, and one of the retry queue. */
 function loopsOf({ drivers, limits, clock }: ProcessorDeps, pipeline: Pipeline, outstanding: Outstanding) {
-  const { dispatcher, persist, settlements } = pipeline;
-  const shared = { dispatcher, persist, settlements, outstanding };
-  const windowOf = (queue: keyof ProcessorLimits["windowItems"]) =>
-    createWindow({ itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes });
+  const { deliverEvent, untilStored, settlements } = pipeline;
+  const depsOf = (queue: keyof ProcessorLimits["windowItems"]) => {
+    const window = createWindow({ itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes });
+    return { window, outstanding, untilStored, settlements, deliverEvent };
+  };
+  const { lanes, retryQueue } = drivers;
   const lowThrottle = createLowThrottle(clock);
-  const lanes = LANES.map((lane) => ({
-    name: `lane ${lane}`,
-    run: createLaneLoop({
-      ...shared,
-      lane,
-      lanes: drivers.lanes,
-      window: windowOf(lane),
-      groups: lane === "low" ? pipeline.groups : null,
-      lowThrottle,
-    }),
-  }));
-  const { lookup, settle } = pipeline;
-  const retryQueue = drivers.retryQueue;
-  const run = createRetryLoop({ ...shared, retryQueue, window: windowOf("retry"), lookup, settle });
-  return [...lanes, { name: "retries", run }];
+  const laneLoops = LANES.map((lane) => {
+    const groups = lane === "low" ? pipeline.groups : null;
+    return { name: `lane ${lane}`, run: createLaneLoop({ ...depsOf(lane), lane, lanes, groups, lowThrottle }) };
+  });
+  const { lookup, run, settle } = pipeline;
+  return [
+    ...laneLoops,
+    { name: "retries", run: createRetryLoop({ ...depsOf("retry"), retryQueue, lookup, run, settle }) },
+  ];
 }
 
-/** After attempts were broken off, the time for handing their items back. */
+/** After attempts were broken off, the time for releasing their items. */
 const BREAK_OFF_MS = 5000;
-
-/** Resolves with `work`, or after `ms`. */
-async function within(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
-  const give = new AbortController();
-  await Promise.race([work, clock.sleep(ms, give.signal).catch(() => undefined)]);
-  give.abort();
-}

@@ -1,56 +1,76 @@
 /**
- * One message on its way to one endpoint: which attempt it is, what it consists of, and whom to tell when it is
- * settled. The unit that the gate orders, `deliver` sends and `settle` ends.
+ * One delivery on its way: which attempt it is, and what it consists of. The unit that the endpoint limiter orders,
+ * `send` attempts and `settle` ends.
  */
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Group } from "@posthaste/shared/domain/message.ts";
-import type { Scheduled, ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
+import type { RetryItem, Scheduled, ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
+import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 
 export interface PendingDelivery {
   readonly tenant: string;
   readonly endpointId: string;
   readonly lane: Lane;
+  /** 0, and one more for each replay. */
   readonly generation: number;
   /** The attempt to make, from 1. */
   readonly attempt: number;
-  readonly parks: number;
+  /** How often this attempt was deferred. */
+  readonly deferrals: number;
+  /** One event, or the events of a batch. */
   readonly members: readonly Envelope[];
   readonly group: Group | null;
-  /** Settled for good: delivered, handed over durably, or recorded as dead. */
-  readonly done: () => void;
-  /** Not attempted, or not finished, because we are stopping: the source hands it out again. */
-  readonly handBack: () => void;
 }
 
-export function firstMember(outgoing: Pick<PendingDelivery, "members">): Envelope {
-  const first = outgoing.members[0];
-  assert(first !== undefined, "a message has at least one event");
+/**
+ * How a delivery, or a queue item with all its deliveries, left the processor. `settled`: delivered, handed over durably
+ * or recorded as missed. `released`: not finished, because we are stopping; its queue hands it out again.
+ */
+export type Ending = "settled" | "released";
+
+/** The first attempt of an event at an endpoint. */
+export function firstDelivery(envelope: Envelope, endpoint: Endpoint): PendingDelivery {
+  return {
+    tenant: envelope.tenant,
+    endpointId: endpoint.id,
+    lane: laneOf(envelope),
+    generation: 0,
+    attempt: 1,
+    deferrals: 0,
+    members: [envelope],
+    group: null,
+  };
+}
+
+/** The delivery that a retry item goes on with. */
+export function dueDelivery(item: RetryItem & { readonly endpointId: string }): PendingDelivery {
+  const { endpointId, generation, attempt, members, group } = item;
+  const first = firstMember(item);
+  const { tenant } = first;
+  return { tenant, endpointId, lane: laneOf(first), generation, attempt, deferrals: item.parks, members, group };
+}
+
+export function firstMember(delivery: Pick<PendingDelivery, "members">): Envelope {
+  const first = delivery.members[0];
+  assert(first !== undefined, "a delivery has at least one event");
   return first;
 }
 
-export function subjectOf(outgoing: PendingDelivery): DeliverySubject {
-  return {
-    tenant: outgoing.tenant,
-    eventId: firstMember(outgoing).id,
-    endpointId: outgoing.endpointId,
-    lane: outgoing.lane,
-    attempt: outgoing.attempt,
-  };
+export function subjectOf(delivery: PendingDelivery): DeliverySubject {
+  const { tenant, endpointId, lane, attempt } = delivery;
+  return { tenant, eventId: firstMember(delivery).id, endpointId, lane, attempt };
 }
 
-/** The same message as an entry of the retry queue. */
+/** The same delivery as an entry of the retry queue. */
 export function toScheduled(
-  outgoing: PendingDelivery,
-  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; parks: number },
+  delivery: PendingDelivery,
+  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; deferrals: number },
 ): Scheduled {
-  return {
-    ...plan,
-    endpointId: outgoing.endpointId,
-    generation: outgoing.generation,
-    members: outgoing.members,
-    group: outgoing.group,
-  };
+  const { endpointId, generation, members, group } = delivery;
+  const { cause, notBeforeMs, attempt, deferrals } = plan;
+  return { cause, notBeforeMs, endpointId, generation, attempt, parks: deferrals, members, group };
 }

@@ -1,6 +1,6 @@
 /**
- * Step 1 of settling: what must be durable before a message may be let go. When the retry queue has no room, the
- * message goes to the dead-letter record as `backlog` instead and comes back from there when there is: a full queue
+ * Step 1 of settling: what must be durable before a delivery may be let go. When the retry queue has no room, it
+ * goes to the dead-letter record as `backlog` instead and comes back from there when there is: a full queue
  * costs a detour, and never keeps others from being delivered.
  */
 import type { DeliveryKey, MissedState } from "@posthaste/shared/domain/delivery.ts";
@@ -13,51 +13,51 @@ import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
 import type { RetryQueue, ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { Recovery } from "../recovery/recovery.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
-import type { Persist } from "./persistence.ts";
+import type { UntilStored } from "./until-stored.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { toScheduled } from "./pending-delivery.ts";
 
-export interface HandOverDeps {
+export interface RecordOutcomeDeps {
   readonly clock: Clock;
   readonly hasher: Hasher;
   readonly retryQueue: Pick<RetryQueue, "schedule">;
   readonly deadLetters: Pick<DeadLetters, "append">;
   readonly directory: Pick<Directory, "update">;
   readonly telemetry: { readonly endpoint: EndpointTelemetry };
-  readonly persist: Persist;
-  /** `Recovery.whenOut`. */
-  readonly whenOut: (letterIds: readonly string[]) => Promise<void>;
+  readonly untilStored: UntilStored;
+  readonly recovery: Pick<Recovery, "whenOut">;
 }
 
-/** Where the delivery stands once the hand-over is durable. */
+/** Where the delivery stands once that is durable. */
 export type Standing = Pick<DeliveryRecord, "state" | "reason" | "attempt" | "nextAttemptAtMs">;
 
-/** After attempt `outgoing.attempt`. Null when it could not be made durable before we stopped. */
-export async function handOver(
-  deps: HandOverDeps,
-  outgoing: PendingDelivery,
+/** After attempt `delivery.attempt`. Null when it could not be made durable before we stopped. */
+export async function recordOutcome(
+  deps: RecordOutcomeDeps,
+  delivery: PendingDelivery,
   attempted: Endpoint,
   outcome: Outcome,
 ): Promise<Standing | null> {
-  const { attempt } = outgoing;
+  const { attempt } = delivery;
   switch (outcome.kind) {
     case "delivered":
       return { state: "delivered", reason: null, attempt, nextAttemptAtMs: null };
     case "retry": {
       const { attempt: next, notBeforeMs, reason } = outcome;
-      const plan = { cause: "retry", notBeforeMs, attempt: next, parks: 0 } as const;
-      return schedule(deps, outgoing, plan, { state: "retrying", reason, attempt, nextAttemptAtMs: notBeforeMs });
+      const plan = { cause: "retry", notBeforeMs, attempt: next, deferrals: 0 } as const;
+      return schedule(deps, delivery, plan, { state: "retrying", reason, attempt, nextAttemptAtMs: notBeforeMs });
     }
     case "dead":
-      return bury(deps, outgoing, { state: "dead", reason: outcome.reason, attempt });
+      return recordDeadLetter(deps, delivery, { state: "dead", reason: outcome.reason, attempt });
     case "endpoint-gone": {
-      const end = await disable(deps, outgoing, attempted);
+      const end = await disable(deps, delivery, attempted);
       return end === null
         ? null
-        : bury(deps, outgoing, { state: "dead", reason: `${outcome.reason}; ${end}`, attempt });
+        : recordDeadLetter(deps, delivery, { state: "dead", reason: `${outcome.reason}; ${end}`, attempt });
     }
     case "unfinished":
       return null;
@@ -68,15 +68,15 @@ export async function handOver(
 
 /** Into the retry queue, or the dead-letter record when that is full; null when we stopped before either. */
 export async function schedule(
-  deps: HandOverDeps,
-  outgoing: PendingDelivery,
-  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; parks: number },
+  deps: RecordOutcomeDeps,
+  delivery: PendingDelivery,
+  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; deferrals: number },
   standing: Standing,
 ): Promise<Standing | null> {
   let isFull = false;
-  const isDone = await deps.persist(plan.cause, async () => {
+  const isDone = await deps.untilStored(plan.cause, async () => {
     try {
-      await deps.retryQueue.schedule([toScheduled(outgoing, plan)]);
+      await deps.retryQueue.schedule([toScheduled(delivery, plan)]);
     } catch (error) {
       if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
       isFull = true;
@@ -85,24 +85,24 @@ export async function schedule(
   if (!isDone) return null;
   if (!isFull) return standing;
   const reason = `the retry queue is full, it goes out when there is room${standing.reason === null ? "" : `; ${standing.reason}`}`;
-  return bury(deps, outgoing, { state: "backlog", reason, attempt: standing.attempt });
+  return recordDeadLetter(deps, delivery, { state: "backlog", reason, attempt: standing.attempt });
 }
 
 /** Into the dead-letter record; `attempt` is the number of attempts made. Null when we stopped before. */
-export async function bury(
-  deps: HandOverDeps,
-  outgoing: PendingDelivery,
-  grave: { state: MissedState; reason: string; attempt: number },
+export async function recordDeadLetter(
+  deps: RecordOutcomeDeps,
+  delivery: PendingDelivery,
+  missed: { state: MissedState; reason: string; attempt: number },
 ): Promise<Standing | null> {
-  const { state, reason, attempt } = grave;
+  const { state, reason, attempt } = missed;
   const atMs = deps.clock.now();
-  const letters = outgoing.members.map((envelope) => {
-    const key = keyOf(outgoing, envelope);
+  const deadLetters = delivery.members.map((envelope) => {
+    const key = keyOf(delivery, envelope);
     const id = deliveryId(key, envelope.acceptedAtMs, deps.hasher);
     return { ...key, id, state, reason, attempts: attempt, atMs, envelope };
   });
-  await deps.whenOut(letters.map(({ id }) => id));
-  const isDone = await deps.persist("dead-letter", () => deps.deadLetters.append(letters));
+  await deps.recovery.whenOut(deadLetters.map(({ id }) => id));
+  const isDone = await deps.untilStored("dead-letter", () => deps.deadLetters.append(deadLetters));
   return isDone ? { state, reason, attempt, nextAttemptAtMs: null } : null;
 }
 
@@ -111,7 +111,7 @@ export async function bury(
  * became of the endpoint; null when we stopped before.
  */
 async function disable(
-  deps: HandOverDeps,
+  deps: RecordOutcomeDeps,
   { tenant, endpointId }: PendingDelivery,
   attempted: Endpoint,
 ): Promise<string | null> {
@@ -119,7 +119,7 @@ async function disable(
   const nowMs = deps.clock.now();
   let isDisabled = false;
   let hasMoved = false;
-  const isStored = await deps.persist("disable", async () => {
+  const isStored = await deps.untilStored("disable", async () => {
     await deps.directory.update(tenant, endpointId, (endpoint) => {
       hasMoved = endpoint.url !== attempted.url;
       isDisabled = !hasMoved && endpoint.status !== "disabled";
@@ -132,7 +132,7 @@ async function disable(
   return hasMoved ? "the endpoint has another URL by now" : "the endpoint was disabled";
 }
 
-export function keyOf(outgoing: PendingDelivery, { id }: Envelope): DeliveryKey {
-  const { tenant, endpointId, generation } = outgoing;
+export function keyOf(delivery: PendingDelivery, { id }: Envelope): DeliveryKey {
+  const { tenant, endpointId, generation } = delivery;
   return { tenant, eventId: id, endpointId, generation };
 }

@@ -1,4 +1,4 @@
-/** Signs a message for its endpoint and makes one attempt. Never rejects: whatever happens is an `AttemptResult`. */
+/** Signs the message of a delivery and makes one attempt. Never rejects: whatever happens is an `AttemptResult`. */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
@@ -8,7 +8,7 @@ import type { PendingDelivery } from "./pending-delivery.ts";
 import { attemptHeaders, messageBody, webhookId } from "@posthaste/shared/domain/message.ts";
 import { firstMember, subjectOf } from "./pending-delivery.ts";
 
-export interface DeliverDeps {
+export interface SendDeps {
   readonly transport: Pick<Transport, "send">;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -19,11 +19,11 @@ export interface DeliverDeps {
   readonly signal: AbortSignal;
 }
 
-export type Deliver = (outgoing: PendingDelivery, endpoint: Endpoint) => Promise<AttemptResult>;
+export type Send = (delivery: PendingDelivery, endpoint: Endpoint) => Promise<AttemptResult>;
 
-export function createDeliver(deps: DeliverDeps): Deliver {
-  return async (outgoing, endpoint) => {
-    const { members, group, attempt } = outgoing;
+export function createSend(deps: SendDeps): Send {
+  return async (delivery, endpoint) => {
+    const { members, group, attempt } = delivery;
     const body = messageBody(members, group);
     const headers = attemptHeaders({
       endpoint,
@@ -31,12 +31,12 @@ export function createDeliver(deps: DeliverDeps): Deliver {
       body,
       attempt,
       nowMs: deps.clock.now(),
-      traceparent: childTraceparent(firstMember(outgoing).traceparent, deps.entropy),
+      traceparent: childTraceparent(firstMember(delivery).traceparent, deps.entropy),
       hasher: deps.hasher,
     });
     const request = { url: endpoint.url, headers, body, timeoutMs: deps.attemptMs };
     const result = await deps.transport.send(request, deps.signal);
-    deps.telemetry.attempted(subjectOf(outgoing), result);
+    deps.telemetry.attempted(subjectOf(delivery), result);
     return result;
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Ends an attempt: (1) if not delivered, the durable hand-over to retry queue or dead letters, acknowledged; (2) ledger
- * and stats; (3) the source's ack. The order is promise 1: a crash between any two steps repeats work, never loses it.
- * A delivered message waits for nothing but its 2xx.
+ * and stats. Then the item may be acknowledged. The order is promise 1: a crash between any two steps repeats work, never
+ * loses it. What was delivered waits for nothing but its 2xx.
  */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
@@ -9,84 +9,95 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
-import type { ParkReason } from "../endpoint/limiter-state.ts";
-import type { HandOverDeps, Standing } from "./record-outcome.ts";
-import type { PendingDelivery } from "./pending-delivery.ts";
+import type { DeferReason } from "../endpoint/entry.ts";
+import type { LookAgain } from "../recovery/look-again.ts";
+import type { RecordOutcomeDeps, Standing } from "./record-outcome.ts";
+import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Settlements } from "./settlements.ts";
 import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
-import { bury, handOver, keyOf, schedule } from "./record-outcome.ts";
+import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
 import { subjectOf } from "./pending-delivery.ts";
 
-export interface SettleDeps extends HandOverDeps {
+export interface SettleDeps extends RecordOutcomeDeps {
   readonly entropy: Entropy;
   readonly settlements: Pick<Settlements, "record" | "count">;
   readonly telemetry: Pick<Telemetry, "delivery" | "endpoint">;
-  /** A held letter was written for an endpoint that may have recovered meanwhile. */
-  onHeld(tenant: string, endpointId: string, state: MissedState): void;
+  /** A dead letter was written as held for an endpoint that may have recovered meanwhile. */
+  readonly lookAgain: LookAgain;
 }
 
 export interface Settle {
   /** The attempt ended with `result`. */
-  attempted(outgoing: PendingDelivery, endpoint: Endpoint, result: AttemptResult): Promise<void>;
+  attempted(delivery: PendingDelivery, endpoint: Endpoint, result: AttemptResult): Promise<Ending>;
   /** No attempt is to be made: recorded as missed, with the reason a person will read. */
-  missed(outgoing: PendingDelivery, state: MissedState, reason: string): Promise<void>;
+  missed(delivery: PendingDelivery, state: MissedState, reason: string): Promise<Ending>;
   /** No attempt is made now; the same attempt comes back at `notBeforeMs`. */
-  parked(outgoing: PendingDelivery, why: ParkReason, notBeforeMs: number): Promise<void>;
+  deferred(delivery: PendingDelivery, why: DeferReason, notBeforeMs: number): Promise<Ending>;
   /** Its first attempt is not due before `notBeforeMs`. */
-  postponed(outgoing: PendingDelivery, notBeforeMs: number): Promise<void>;
+  postponed(delivery: PendingDelivery, notBeforeMs: number): Promise<Ending>;
 }
 
 export function createSettle(deps: SettleDeps): Settle {
   return {
-    attempted: async (outgoing, endpoint, result) => {
+    attempted: async (delivery, endpoint, result) => {
       const policy = endpoint.retry ?? DEFAULT_RETRY_POLICY;
       const nowMs = deps.clock.now();
-      const outcome = decide({ result, attempt: outgoing.attempt, policy, nowMs, fraction: deps.entropy.fraction() });
-      const standing = await handOver(deps, outgoing, endpoint, outcome);
-      if (standing === null) return outgoing.handBack();
-      finish(deps, outgoing, standing, result);
+      const outcome = decide({ result, attempt: delivery.attempt, policy, nowMs, fraction: deps.entropy.fraction() });
+      const standing = await recordOutcome(deps, delivery, endpoint, outcome);
+      if (standing === null) return "released";
+      return finish(deps, delivery, standing, result);
     },
-    missed: async (outgoing, state, reason) => {
-      const standing = await bury(deps, outgoing, { state, reason, attempt: outgoing.attempt - 1 });
-      if (standing === null) return outgoing.handBack();
-      finish(deps, outgoing, standing, null);
+    missed: async (delivery, state, reason) => {
+      const standing = await recordDeadLetter(deps, delivery, { state, reason, attempt: delivery.attempt - 1 });
+      if (standing === null) return "released";
+      return finish(deps, delivery, standing, null);
     },
-    parked: async (outgoing, why, notBeforeMs) => {
-      const plan = { cause: "parked", notBeforeMs, attempt: outgoing.attempt, parks: outgoing.parks + 1 } as const;
-      const standing = await schedule(deps, outgoing, plan, waiting(outgoing, notBeforeMs, `waits: ${parkWords[why]}`));
-      if (standing === null) return outgoing.handBack();
+    deferred: async (delivery, why, notBeforeMs) => {
+      const plan = {
+        cause: "parked",
+        notBeforeMs,
+        attempt: delivery.attempt,
+        deferrals: delivery.deferrals + 1,
+      } as const;
+      const standing = await schedule(
+        deps,
+        delivery,
+        plan,
+        waiting(delivery, notBeforeMs, `waits: ${deferWords[why]}`),
+      );
+      if (standing === null) return "released";
       const waitMs = notBeforeMs - deps.clock.now();
-      for (const subject of subjectsOf(outgoing)) deps.telemetry.delivery.parked(subject, why, waitMs);
-      finish(deps, outgoing, standing, null);
+      for (const subject of subjectsOf(delivery)) deps.telemetry.delivery.parked(subject, why, waitMs);
+      return finish(deps, delivery, standing, null);
     },
-    postponed: async (outgoing, notBeforeMs) => {
-      const plan = { cause: "retry", notBeforeMs, attempt: outgoing.attempt, parks: outgoing.parks } as const;
+    postponed: async (delivery, notBeforeMs) => {
+      const plan = { cause: "retry", notBeforeMs, attempt: delivery.attempt, deferrals: delivery.deferrals } as const;
       const reason = "waits: the retry policy begins with a wait";
-      const standing = await schedule(deps, outgoing, plan, waiting(outgoing, notBeforeMs, reason));
-      if (standing === null) return outgoing.handBack();
-      finish(deps, outgoing, standing, null);
+      const standing = await schedule(deps, delivery, plan, waiting(delivery, notBeforeMs, reason));
+      if (standing === null) return "released";
+      return finish(deps, delivery, standing, null);
     },
   };
 }
 
-const parkWords = {
+const deferWords = {
   "breaker-open": "the endpoint has failed several times in a row",
   throttled: "the endpoint asked for fewer requests, or its rate limit is reached",
   busy: "the endpoint answers slowly",
-} as const satisfies Record<ParkReason, string>;
+} as const satisfies Record<DeferReason, string>;
 
 /** The same attempt is still to be made, later. */
 function waiting({ attempt }: PendingDelivery, notBeforeMs: number, reason: string): Standing {
   return { state: attempt === 1 ? "pending" : "retrying", reason, attempt: attempt - 1, nextAttemptAtMs: notBeforeMs };
 }
 
-/** Steps 2 and 3, once the standing is durable; `result` is null when no attempt was made. */
-function finish(deps: SettleDeps, outgoing: PendingDelivery, standing: Standing, result: AttemptResult | null): void {
+/** Step 2, once the standing is durable; `result` is null when no attempt was made. */
+function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Standing, result: AttemptResult | null): Ending {
   const nowMs = deps.clock.now();
-  const { tenant, endpointId } = outgoing;
+  const { tenant, endpointId } = delivery;
   const { state, reason } = standing;
-  deps.settlements.record(entriesOf(deps, outgoing, standing, result));
+  deps.settlements.record(entriesOf(deps, delivery, standing, result));
   if (result !== null) {
     const outcome = state === "delivered" ? "delivered" : state === "dead" ? "dead" : "retry";
     deps.settlements.count([
@@ -94,20 +105,20 @@ function finish(deps: SettleDeps, outgoing: PendingDelivery, standing: Standing,
     ]);
   }
   if (result !== null || standing.nextAttemptAtMs === null) {
-    for (const member of outgoing.members) {
-      const subject = { ...subjectOf(outgoing), eventId: member.id };
+    for (const member of delivery.members) {
+      const subject = { ...subjectOf(delivery), eventId: member.id };
       deps.telemetry.delivery.settled(subject, state, reason, nowMs - member.acceptedAtMs);
     }
   }
-  outgoing.done();
-  if (state === "paused" || state === "disabled" || state === "backlog") deps.onHeld(tenant, endpointId, state);
+  if (state === "paused" || state === "disabled" || state === "backlog") deps.lookAgain(tenant, endpointId, state);
+  return "settled";
 }
 
-function entriesOf(deps: SettleDeps, outgoing: PendingDelivery, standing: Standing, result: AttemptResult | null) {
+function entriesOf(deps: SettleDeps, delivery: PendingDelivery, standing: Standing, result: AttemptResult | null) {
   const atMs = deps.clock.now();
-  return outgoing.members.map((envelope) => {
-    const key = keyOf(outgoing, envelope);
-    const groupId = outgoing.group?.id ?? null;
+  return delivery.members.map((envelope) => {
+    const key = keyOf(delivery, envelope);
+    const groupId = delivery.group?.id ?? null;
     return {
       kind: "delivery",
       delivery: { ...key, eventType: envelope.type, atMs, result, groupId, ...standing },
@@ -116,6 +127,6 @@ function entriesOf(deps: SettleDeps, outgoing: PendingDelivery, standing: Standi
 }
 
 /** One for each event of a group. */
-function subjectsOf(outgoing: PendingDelivery): readonly DeliverySubject[] {
-  return outgoing.members.map(({ id }) => ({ ...subjectOf(outgoing), eventId: id }));
+function subjectsOf(delivery: PendingDelivery): readonly DeliverySubject[] {
+  return delivery.members.map(({ id }) => ({ ...subjectOf(delivery), eventId: id }));
 }

@@ -7,7 +7,7 @@
 import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Ledger, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { StatEntry, Stats } from "@posthaste/shared/ports/stats.ts";
-import type { Persist } from "./persistence.ts";
+import type { UntilStored } from "./until-stored.ts";
 
 export const LINGER_MS = 20;
 export const SETTLEMENTS_MAX = 512;
@@ -34,7 +34,7 @@ export function createSettlements(deps: {
   clock: Clock;
   ledger: Pick<Ledger, "record">;
   stats: Pick<Stats, "add">;
-  persist: Persist;
+  untilStored: UntilStored;
 }): Settlements {
   let entries: LedgerEntry[] = [];
   let counts: StatEntry[] = [];
@@ -43,7 +43,7 @@ export function createSettlements(deps: {
   let timer: Cancel | null = null;
 
   const write = async (queue: Acknowledges<unknown>, { items, thens }: Acks) => {
-    await deps.persist("ack", () => queue.ack(items));
+    await deps.untilStored("ack", () => queue.ack(items));
     for (const then of thens) then();
   };
 

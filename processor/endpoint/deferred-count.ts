@@ -1,20 +1,18 @@
 /**
- * How many messages of one endpoint this process has parked that are not due yet. Counted by time and not by their
+ * How many deliveries of one endpoint this process has deferred that are not due yet. Counted by time and not by their
  * return, for another process may be the one that they come back to.
  */
-export interface Parked {
+export interface DeferredCount {
   add(dueAtMs: number): void;
-  /** One that was added with that time could not be parked. */
-  remove(dueAtMs: number): void;
   count(nowMs: number): number;
   /** When no more than `most` of them will be left; at once when there are no more now. */
   whenAtMostMs(most: number, nowMs: number): number;
 }
 
-/** Times are rounded up to it, which bounds what is remembered: a message is parked for two hours at most. */
+/** Times are rounded up to it, which bounds what is remembered: a delivery is deferred for two hours at most. */
 const BUCKET_MS = 1000;
 
-export function createParked(): Parked {
+export function createDeferredCount(): DeferredCount {
   const countByDueMs = new Map<number, number>();
   let total = 0;
   let soonestMs = Infinity;
@@ -39,14 +37,6 @@ export function createParked(): Parked {
       countByDueMs.set(dueMs, (countByDueMs.get(dueMs) ?? 0) + 1);
       total += 1;
       soonestMs = Math.min(soonestMs, dueMs);
-    },
-    remove(dueAtMs) {
-      const dueMs = bucketOf(dueAtMs);
-      const count = countByDueMs.get(dueMs);
-      if (count === undefined) return;
-      total -= 1;
-      if (count === 1) countByDueMs.delete(dueMs);
-      else countByDueMs.set(dueMs, count - 1);
     },
     count(nowMs) {
       forgetDue(nowMs);

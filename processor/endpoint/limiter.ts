@@ -1,250 +1,249 @@
 /**
- * The gate before each endpoint. Decides for every message: go now, wait a moment, or be parked on the retry queue
- * because its endpoint is down, throttled, or so slow that waiting would hold up others. Keeps endpoints islands
- * (promise 3): each has its own adaptive in-flight cap, breaker and waiting room; LOW holds at most half of a cap.
+ * The limiter of one endpoint. It decides for every delivery: go now, wait a moment, or be deferred, because the endpoint
+ * is down, throttled, or so slow that waiting would hold up others. Each endpoint has its own adaptive in-flight cap,
+ * breaker and waiting room, and LOW holds at most half of a cap (promise 3).
  */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
-import type { GateDeps, Yard } from "./limiter-registry.ts";
-import type { Gate, ParkReason } from "./limiter-state.ts";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
+import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
+import type { ProcessorLimits } from "../limits.ts";
+import type { DeferReason, Entry, Slot } from "./entry.ts";
+import type { FairSlots } from "./fair-slots.ts";
+import type { EndpointLookup } from "./lookup.ts";
+import type { Held, Holder, Slots } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
-import { dropIfRemoved, gateOf, hasRoom, learn, parkUntilMs, roomAtMs } from "./limiter-state.ts";
-import { createSlots } from "./slots.ts";
-import { createFairSlots } from "./fair-slots.ts";
+import { EndpointCondition } from "./condition.ts";
+import { OVERFLOW, STOPPING } from "./entry.ts";
+import { currentEndpoint } from "./lookup.ts";
+import { noneHeld } from "./slots.ts";
+import { createWaitingRoom } from "./waiting-room.ts";
 
-export interface EndpointLimiters {
-  submit(outgoing: PendingDelivery, endpoint: Endpoint): void;
-  /** The endpoint was deleted: nothing of it is remembered, as soon as nothing of it is under way. */
-  removed(endpointId: string): void;
-  /** An overflow was recorded. False when it may come back at once; when true, `recovered` will tell. */
-  keepsBack(endpointId: string): boolean;
-  inFlight(): number;
-  waiting(): number;
-  /** Hands back all that waits, now and from now on. */
-  close(): void;
-}
-
-/**
- * How long an endpoint counts as slow after a message waited too long for it. Before that an expected wait parks
- * nobody: while an endpoint's pace is being learnt the guess is poor, and parked messages come back at the guessed pace
- * (10,000 events at once for one quick endpoint: 510 a second delivered with parking by the guess, 8,000 without).
- */
-const SLOW_MS = 10_000;
 /** Room for what overflowed is asked for no more often. */
 const ROOM_MS = 1000;
 
-export function createEndpointLimiters(deps: GateDeps): EndpointLimiters {
-  const { clock, limits } = deps;
-  const slots = createSlots({
-    all: limits.inFlightMax,
-    mediumAndLow: limits.inFlightMediumMax,
-    low: limits.inFlightLowMax,
-    tenantPerFree: limits.tenantPerFree,
-  });
-  const yard: Yard = {
-    deps,
-    gates: new Map(),
-    slots,
-    fairSlots: createFairSlots(slots),
-    waiting: 0,
-    isClosed: false,
-  };
-  return {
-    submit(outgoing, endpoint) {
-      if (yard.isClosed) return outgoing.handBack();
-      const nowMs = clock.now();
-      const gate = gateOf(yard.gates, outgoing, limits, nowMs);
-      const { rateLimit } = endpoint;
-      gate.perSecondMax = rateLimit === null ? null : (1000 * rateLimit.limit) / rateLimit.windowMs;
-      if (gate.quietUntilMs - nowMs > limits.holdUpMsMax) return park(yard, gate, outgoing, "throttled");
-      if (!gate.breaker.isPassable(nowMs)) return park(yard, gate, outgoing, "breaker-open");
-      if (nowMs < gate.slowUntilMs) {
-        const waitMs = gate.pace.waitMs(gate.room.ahead(outgoing.lane), nowMs);
-        if (waitMs > limits.holdUpMsMax) return park(yard, gate, outgoing, "busy");
-      }
-      gate.room.push({ outgoing, endpoint, sinceMs: nowMs });
-      yard.waiting += 1;
-      pump(yard, gate);
-    },
-    removed(endpointId) {
-      const gate = yard.gates.get(endpointId);
-      if (gate === undefined) return;
-      gate.isRemoved = true;
-      dropIfRemoved(yard.gates, gate);
-    },
-    keepsBack(endpointId) {
-      const gate = yard.gates.get(endpointId);
-      if (gate === undefined || hasRoom(gate, limits, clock.now())) return false;
-      askForRoom(yard, gate);
-      return true;
-    },
-    inFlight: () => slots.count(),
-    waiting: () => yard.waiting,
-    close() {
-      yard.isClosed = true;
-      for (const gate of yard.gates.values()) {
-        gate.timer?.();
-        gate.timer = null;
-        gate.overflow?.();
-        gate.overflow = null;
-        for (const { outgoing } of gate.room.takeOlder(Infinity)) outgoing.handBack();
-      }
-      yard.waiting = 0;
-    },
-  };
+/** What the limiters of a process share. */
+export interface LimiterDeps {
+  readonly clock: Clock;
+  readonly limits: ProcessorLimits;
+  readonly rateLimiter: RateLimiter;
+  readonly telemetry: EndpointTelemetry;
+  readonly lookup: EndpointLookup;
+  readonly slots: Slots;
+  readonly fairSlots: FairSlots<EndpointLimiter>;
+  /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */
+  readonly recovered: (tenant: string, endpointId: string) => void;
 }
 
-function park({ deps }: Yard, gate: Gate, outgoing: PendingDelivery, why: ParkReason): void {
-  const nowMs = deps.clock.now();
-  if (gate.parked.count(nowMs) >= deps.limits.backlogMax) {
-    deps.overflow(outgoing);
-    return;
+export class EndpointLimiter implements Holder {
+  readonly tenant: string;
+  readonly endpointId: string;
+  /** Slots held, by lane. */
+  readonly held: Held = noneHeld();
+  readonly condition: EndpointCondition;
+  /** Its endpoint was deleted: the limiter goes when its last attempt ends. */
+  isRemoved = false;
+  readonly #deps: LimiterDeps;
+  readonly #room = createWaitingRoom();
+  #isClosed = false;
+  /** Grants of the endpoint's own rate limit not used yet, and whether one is being asked for. */
+  #grants = 0;
+  #isAsking = false;
+  /** Looks at what waits, at `#timerAtMs`. */
+  #timer: Cancel | null = null;
+  #timerAtMs = 0;
+  /** Deliveries lie in the dead-letter record as `backlog`: this asks for room again. */
+  #overflowTimer: Cancel | null = null;
+
+  constructor(deps: LimiterDeps, { tenant, endpointId }: Pick<PendingDelivery, "tenant" | "endpointId">) {
+    this.#deps = deps;
+    this.tenant = tenant;
+    this.endpointId = endpointId;
+    this.condition = new EndpointCondition(deps.limits);
   }
-  const untilMs = parkUntilMs(gate, outgoing.parks, why, nowMs, deps.limits);
-  gate.parked.add(untilMs);
-  const handBack = () => {
-    gate.parked.remove(untilMs);
-    outgoing.handBack();
-  };
-  deps.park({ ...outgoing, handBack }, why, untilMs);
-}
 
-/** Calls what overflowed back once there is room. */
-function askForRoom(yard: Yard, gate: Gate): void {
-  const { clock, limits } = yard.deps;
-  if (yard.isClosed || gate.overflow !== null) return;
-  const nowMs = clock.now();
-  const waitMs = Math.max(ROOM_MS, roomAtMs(gate, limits, nowMs) - nowMs);
-  gate.overflow = clock.timer(waitMs, () => {
-    gate.overflow = null;
-    if (hasRoom(gate, limits, clock.now())) yard.deps.recovered(gate.tenant, gate.endpointId);
-    else askForRoom(yard, gate);
-  });
-}
+  enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry> {
+    const nowMs = this.#deps.clock.now();
+    this.condition.noteRateLimit(endpoint.rateLimit);
+    const refusal = this.condition.refusal(this.#room.ahead(delivery.lane), nowMs);
+    if (refusal !== null) return Promise.resolve(this.#defer(delivery, refusal));
+    return new Promise((resolve) => {
+      this.#room.push({ delivery, endpoint, sinceMs: nowMs, resolve });
+      this.pump();
+    });
+  }
 
-/** The breaker has closed: what overflowed need not wait for its hour. */
-function recoverIfRoomy(yard: Yard, gate: Gate): void {
-  gate.overflow?.();
-  gate.overflow = null;
-  if (hasRoom(gate, yard.deps.limits, yard.deps.clock.now())) yard.deps.recovered(gate.tenant, gate.endpointId);
-  else askForRoom(yard, gate);
-}
-
-function parkOlder(yard: Yard, gate: Gate, sinceMs: number, why: ParkReason): void {
-  const taken = gate.room.takeOlder(sinceMs);
-  yard.waiting -= taken.length;
-  for (const { outgoing } of taken) park(yard, gate, outgoing, why);
-}
-
-/** Launches all that may go now, then sees to it that what stays is looked at again in time. */
-function pump(yard: Yard, gate: Gate): void {
-  while (!yard.isClosed && step(yard, gate));
-  arm(yard, gate);
-}
-
-/** Launches one message; true while it is worth asking again. */
-function step(yard: Yard, gate: Gate): boolean {
-  const nowMs = yard.deps.clock.now();
-  const cap = gate.pace.cap();
-  if (gate.quietUntilMs > nowMs || gate.pace.inFlight() >= cap) return false;
-  for (const lane of LANES) {
-    const next = gate.room.peek(lane);
-    if (next === null) continue;
-    if (lane === "low" && gate.held.low >= Math.max(1, cap >> 1)) continue;
-    if (!yard.slots.isFree(lane, gate)) {
-      yard.fairSlots.add(lane, gate);
-      continue;
+  /** The attempt of a slot has ended. */
+  leave({ lane, token }: Slot, result: AttemptResult): void {
+    const { slots, clock, telemetry } = this.#deps;
+    slots.free(lane, this);
+    const turned = this.condition.record(token, result, clock.now());
+    if (turned === "opened") {
+      telemetry.breaker(this.endpointId, "open");
+      this.#deferOlder(Infinity, "breaker-open");
+    } else if (turned === "closed") {
+      telemetry.breaker(this.endpointId, "closed");
+      this.#recoverIfRoomy();
     }
-    const endpoint = yard.deps.admit(next.outgoing, next.endpoint);
-    if (endpoint === null) {
-      gate.room.shift(lane);
-      yard.waiting -= 1;
-      return true;
-    }
-    if (!gate.breaker.isPassable(nowMs) || !hasGrant(yard, gate, endpoint)) return false;
-    if (!gate.breaker.permits(nowMs)) return false;
-    launch(yard, gate, next, endpoint);
+    this.pump();
+  }
+
+  /** Lets all go that may go now, then sees to it that what stays is looked at again in time. */
+  pump(): void {
+    while (!this.#isClosed && this.#letOneGo());
+    this.#arm();
+  }
+
+  waiting(): number {
+    return this.#room.count();
+  }
+
+  /** Is nothing under way in it? */
+  isUnused(): boolean {
+    return this.condition.pace.inFlight() === 0 && this.#room.count() === 0 && !this.#isAsking;
+  }
+
+  /** Would nothing be lost if it were forgotten? What overflowed has to be called back first. */
+  isForgettable(nowMs: number): boolean {
+    return this.isUnused() && this.#overflowTimer === null && this.condition.isBlank(nowMs);
+  }
+
+  /** An overflow was recorded. False when it may come back at once; when true, `recovered` will be emitted. */
+  keepsBack(): boolean {
+    if (this.condition.hasRoom(this.#deps.clock.now())) return false;
+    this.#askForRoom();
     return true;
   }
-  return false;
-}
 
-function launch(yard: Yard, gate: Gate, { outgoing }: Waiting, endpoint: Endpoint): void {
-  const { deps, slots } = yard;
-  const { lane } = outgoing;
-  gate.room.shift(lane);
-  yard.waiting -= 1;
-  if (endpoint.rateLimit !== null) gate.grants -= 1;
-  slots.take(lane, gate);
-  const token = gate.pace.begin(deps.clock.now());
-  if (gate.breaker.state() === "half-open") gate.probe = token;
-  const attempt = async () => {
-    const result = await deps.attempt(outgoing, endpoint);
-    slots.free(lane, gate);
-    const turned = learn(gate, token, result, deps.clock.now());
-    deps.settle(outgoing, endpoint, result);
-    if (turned === "opened") {
-      deps.telemetry.breaker(gate.endpointId, "open");
-      parkOlder(yard, gate, Infinity, "breaker-open");
-    } else if (turned === "closed") {
-      deps.telemetry.breaker(gate.endpointId, "closed");
-      recoverIfRoomy(yard, gate);
-    }
-    pump(yard, gate);
-    dropIfRemoved(yard.gates, gate);
-    yard.fairSlots.feed((each) => pump(yard, each));
-  };
-  void attempt();
-}
-
-/** Has the endpoint's own rate limit room for one more attempt? Asks once, and remembers a refusal as quiet time. */
-function hasGrant(yard: Yard, gate: Gate, { id, rateLimit }: Endpoint): boolean {
-  if (rateLimit === null || gate.grants > 0) return true;
-  if (gate.isAsking) return false;
-  const { clock, rateLimiter } = yard.deps;
-  const use = (verdict: { isGranted: boolean; resetMs: number }) => {
-    if (verdict.isGranted) gate.grants += 1;
-    else gate.quietUntilMs = Math.max(gate.quietUntilMs, clock.now() + Math.max(1, verdict.resetMs));
-  };
-  const answer = rateLimiter.take(`endpoint:${id}`, rateLimit, 1);
-  if (!(answer instanceof Promise)) {
-    use(answer);
-    return gate.grants > 0;
+  /** Answers all that waits with `stopping`, and ends all timers. */
+  close(): void {
+    this.#isClosed = true;
+    for (const cancel of [this.#timer, this.#overflowTimer]) cancel?.();
+    for (const { resolve } of this.#room.takeOlder(Infinity)) resolve(STOPPING);
   }
-  gate.isAsking = true;
-  const ask = async () => {
-    try {
-      use(await answer);
-    } catch {
-      gate.grants += 1; // A limiter that is out of order must not stop deliveries.
-    }
-    gate.isAsking = false;
-    pump(yard, gate);
-  };
-  void ask();
-  return false;
-}
 
-/** One timer a gate, for the earlier of: somebody waited long enough, or the endpoint may be asked again. */
-function arm(yard: Yard, gate: Gate): void {
-  const { clock, limits } = yard.deps;
-  const sinceMs = gate.room.oldestSinceMs();
-  if (sinceMs === null || yard.isClosed) return;
-  const nowMs = clock.now();
-  const overMs = sinceMs + limits.holdUpMsMax + 1 - nowMs;
-  const quietMs = gate.quietUntilMs > nowMs ? gate.quietUntilMs - nowMs : Infinity;
-  const waitMs = Math.max(1, Math.min(overMs, quietMs));
-  if (gate.timer !== null && gate.timerAtMs <= nowMs + waitMs) return;
-  gate.timer?.();
-  gate.timerAtMs = nowMs + waitMs;
-  gate.timer = clock.timer(waitMs, () => {
-    gate.timer = null;
-    const isQuiet = gate.quietUntilMs > clock.now();
-    while (!yard.isClosed && step(yard, gate));
-    const before = yard.waiting;
-    parkOlder(yard, gate, clock.now() - limits.holdUpMsMax, isQuiet ? "throttled" : "busy");
-    if (yard.waiting < before) gate.slowUntilMs = clock.now() + SLOW_MS;
-    arm(yard, gate);
-  });
+  /** Answers one of those that wait; true while it is worth asking again. */
+  #letOneGo(): boolean {
+    const { clock, slots, fairSlots, lookup } = this.#deps;
+    const { condition } = this;
+    const nowMs = clock.now();
+    if (condition.quietUntilMs > nowMs || condition.pace.inFlight() >= condition.pace.cap()) return false;
+    for (const lane of LANES) {
+      const next = this.#room.peek(lane);
+      if (next === null || !condition.isOpenTo(lane, this.held.low)) continue;
+      if (!slots.isFree(lane, this)) {
+        fairSlots.add(lane, this);
+        continue;
+      }
+      const current = currentEndpoint(lookup, next.delivery, next.endpoint);
+      if (current.kind === "inactive") {
+        this.#room.shift(lane);
+        next.resolve(current);
+        return true;
+      }
+      if (!condition.breaker.isPassable(nowMs) || !this.#hasGrant(current.endpoint)) return false;
+      if (!condition.breaker.permits(nowMs)) return false;
+      this.#grantSlot(lane, next, current.endpoint);
+      return true;
+    }
+    return false;
+  }
+
+  #grantSlot(lane: Lane, { resolve }: Waiting, endpoint: Endpoint): void {
+    this.#room.shift(lane);
+    if (endpoint.rateLimit !== null) this.#grants -= 1;
+    this.#deps.slots.take(lane, this);
+    const token = this.condition.begin(this.#deps.clock.now());
+    resolve({ kind: "go", slot: { endpointId: this.endpointId, lane, token }, endpoint });
+  }
+
+  #defer(delivery: PendingDelivery, why: DeferReason): Entry {
+    const nowMs = this.#deps.clock.now();
+    if (this.condition.isBacklogFull(nowMs)) return OVERFLOW;
+    const untilMs = this.condition.deferUntilMs(delivery.deferrals, why, nowMs);
+    this.condition.deferred.add(untilMs);
+    return { kind: "defer", why, untilMs };
+  }
+
+  /** Gives how many were deferred. */
+  #deferOlder(sinceMs: number, why: DeferReason): number {
+    const taken = this.#room.takeOlder(sinceMs);
+    for (const { delivery, resolve } of taken) resolve(this.#defer(delivery, why));
+    return taken.length;
+  }
+
+  /** The breaker has closed: what overflowed need not wait for its hour. */
+  #recoverIfRoomy(): void {
+    this.#overflowTimer?.();
+    this.#overflowTimer = null;
+    if (this.condition.hasRoom(this.#deps.clock.now())) this.#deps.recovered(this.tenant, this.endpointId);
+    else this.#askForRoom();
+  }
+
+  /** Calls what overflowed back once there is room. */
+  #askForRoom(): void {
+    const { clock } = this.#deps;
+    if (this.#isClosed || this.#overflowTimer !== null) return;
+    const nowMs = clock.now();
+    const waitMs = Math.max(ROOM_MS, this.condition.roomAtMs(nowMs) - nowMs);
+    this.#overflowTimer = clock.timer(waitMs, () => this.#recoverIfRoomy());
+  }
+
+  /** Has the endpoint's own rate limit room for one more attempt? Asks once, and takes a refusal as quiet time. */
+  #hasGrant({ id, rateLimit }: Endpoint): boolean {
+    if (rateLimit === null || this.#grants > 0) return true;
+    if (this.#isAsking) return false;
+    const { clock, rateLimiter } = this.#deps;
+    const use = (verdict: { isGranted: boolean; resetMs: number }): void => {
+      if (verdict.isGranted) this.#grants += 1;
+      else this.condition.quietUntil(clock.now() + Math.max(1, verdict.resetMs));
+    };
+    const answer = rateLimiter.take(`endpoint:${id}`, rateLimit, 1);
+    if (!(answer instanceof Promise)) {
+      use(answer);
+      return this.#grants > 0;
+    }
+    this.#isAsking = true;
+    const ask = async (): Promise<void> => {
+      try {
+        use(await answer);
+      } catch {
+        this.#grants += 1; // A limiter that is out of order must not stop deliveries.
+      }
+      this.#isAsking = false;
+      this.pump();
+    };
+    void ask();
+    return false;
+  }
+
+  /** One timer, for the earlier of: somebody waited long enough, or the endpoint may be asked again. */
+  #arm(): void {
+    const sinceMs = this.#room.oldestSinceMs();
+    if (sinceMs === null || this.#isClosed) return;
+    const { clock, limits } = this.#deps;
+    const nowMs = clock.now();
+    const overMs = sinceMs + limits.holdUpMsMax + 1 - nowMs;
+    const quietMs = this.condition.quietUntilMs > nowMs ? this.condition.quietUntilMs - nowMs : Infinity;
+    const waitMs = Math.max(1, Math.min(overMs, quietMs));
+    if (this.#timer !== null && this.#timerAtMs <= nowMs + waitMs) return;
+    this.#timer?.();
+    this.#timerAtMs = nowMs + waitMs;
+    this.#timer = clock.timer(waitMs, () => this.#look());
+  }
+
+  /** Lets go what may go, and defers what has waited too long. */
+  #look(): void {
+    const { clock, limits } = this.#deps;
+    this.#timer = null;
+    const isQuiet = this.condition.quietUntilMs > clock.now();
+    while (!this.#isClosed && this.#letOneGo());
+    const deferred = this.#deferOlder(clock.now() - limits.holdUpMsMax, isQuiet ? "throttled" : "busy");
+    if (deferred > 0) this.condition.foundSlow(clock.now());
+    this.#arm();
+  }
 }

@@ -1,6 +1,8 @@
 /** Finds one endpoint in a tenant's list in constant time; the index lives as long as the list it was made from. */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
+import type { PendingDelivery } from "../delivery/pending-delivery.ts";
+import type { Entry } from "./entry.ts";
 
 export interface EndpointLookup {
   /** Null when there is no such endpoint (any more). Synchronous while the directory answers from memory. */
@@ -23,4 +25,26 @@ export function createEndpointLookup(directory: Pick<Directory, "endpoints">): E
       return list instanceof Promise ? list.then((known) => pick(known, endpointId)) : pick(list, endpointId);
     },
   };
+}
+
+export const ENDPOINT_DELETED: Inactive = { kind: "inactive", state: "dead", reason: "the endpoint was deleted" };
+
+type Inactive = Extract<Entry, { kind: "inactive" }>;
+
+/**
+ * The endpoint as it is now, or why it takes no deliveries. Nobody waits here: while the directory answers later, or not
+ * at all, the endpoint is as it was `before`.
+ */
+export function currentEndpoint(
+  lookup: EndpointLookup,
+  { tenant, endpointId }: Pick<PendingDelivery, "tenant" | "endpointId">,
+  before: Endpoint,
+): Inactive | { readonly kind: "active"; readonly endpoint: Endpoint } {
+  const found = lookup.find(tenant, endpointId);
+  if (found instanceof Promise) found.catch(() => undefined);
+  const endpoint = found instanceof Promise ? before : found;
+  if (endpoint === null) return ENDPOINT_DELETED;
+  if (endpoint.status === "active") return { kind: "active", endpoint };
+  const reason = endpoint.status === "paused" ? "the endpoint is paused" : "the endpoint is disabled";
+  return { kind: "inactive", state: endpoint.status, reason: endpoint.statusReason ?? reason };
 }

@@ -1,14 +1,17 @@
-/** Messages of one endpoint that wait for a slot, first in first out within a lane, HIGH before MEDIUM before LOW. */
+/** Deliveries of one endpoint that wait for a slot, first in first out within a lane, HIGH before MEDIUM before LOW. */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
+import type { Entry } from "./entry.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import { Fifo } from "@posthaste/shared/lib/fifo.ts";
 
 export interface Waiting {
-  readonly outgoing: PendingDelivery;
-  /** As it was when the message came; looked up again at launch. */
+  readonly delivery: PendingDelivery;
+  /** As it was when the delivery came; looked up again when it may go. */
   readonly endpoint: Endpoint;
   readonly sinceMs: number;
+  readonly resolve: (entry: Entry) => void;
 }
 
 export interface WaitingRoom {
@@ -24,40 +27,19 @@ export interface WaitingRoom {
   takeOlder(sinceMs: number): readonly Waiting[];
 }
 
-/** A queue that moves its head instead of its items; compacted when half of it is behind the head. */
-interface Fifo {
-  items: Waiting[];
-  head: number;
-}
-
 export function createWaitingRoom(): WaitingRoom {
-  const queues: Record<Lane, Fifo> = {
-    high: { items: [], head: 0 },
-    medium: { items: [], head: 0 },
-    low: { items: [], head: 0 },
-  };
-  const size = (lane: Lane) => queues[lane].items.length - queues[lane].head;
-  const peek = (lane: Lane) => queues[lane].items[queues[lane].head] ?? null;
-  const shift = (lane: Lane) => {
-    const queue = queues[lane];
-    queue.head += 1;
-    if (queue.head >= queue.items.length) {
-      queue.items = [];
-      queue.head = 0;
-    } else if (queue.head >= 64 && queue.head * 2 >= queue.items.length) {
-      queue.items = queue.items.slice(queue.head);
-      queue.head = 0;
-    }
-  };
+  const queues: Record<Lane, Fifo<Waiting>> = { high: new Fifo(), medium: new Fifo(), low: new Fifo() };
+  const peek = (lane: Lane): Waiting | null => queues[lane].peek() ?? null;
+  const shift = (lane: Lane): void => void queues[lane].shift();
 
   return {
     peek,
     shift,
     push: (waiting) => {
-      queues[waiting.outgoing.lane].items.push(waiting);
+      queues[waiting.delivery.lane].push(waiting);
     },
-    ahead: (lane) => LANES.slice(0, LANES.indexOf(lane) + 1).reduce((sum, each) => sum + size(each), 0),
-    count: () => LANES.reduce((sum, lane) => sum + size(lane), 0),
+    ahead: (lane) => LANES.slice(0, LANES.indexOf(lane) + 1).reduce((sum, each) => sum + queues[each].length, 0),
+    count: () => LANES.reduce((sum, lane) => sum + queues[lane].length, 0),
     oldestSinceMs: () => {
       let oldest = Infinity;
       for (const lane of LANES) oldest = Math.min(oldest, peek(lane)?.sinceMs ?? Infinity);

@@ -1,32 +1,30 @@
 /**
  * LOW events for an endpoint that takes batches, collected into one grouped POST: closed at the endpoint's number of
  * events, its longest wait, `GROUP_BYTES_MAX`, or early when the lane's window is full and others wait behind it.
- * Members stay unacknowledged until the whole group is settled.
+ * Members stay unacknowledged until the whole group is settled: each gets the group's own promise.
  */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Cancel, Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
-import type { PendingDelivery } from "../delivery/pending-delivery.ts";
+import type { Ending, PendingDelivery } from "../delivery/pending-delivery.ts";
+import type { RunDelivery } from "../delivery/run-delivery.ts";
 import { GROUP_BYTES_MAX, GROUP_FRAME_BYTES, groupMemberBytes } from "@posthaste/shared/domain/envelope.ts";
 import { createGroup } from "@posthaste/shared/domain/message.ts";
 
-export interface Source {
-  readonly done: () => void;
-  readonly handBack: () => void;
-}
-
 export interface BatchGroups {
-  add(envelope: Envelope, endpoint: Endpoint, source: Source): void;
+  /** Resolves with the ending of the group that the event came into. */
+  add(envelope: Envelope, endpoint: Endpoint): Promise<Ending>;
   /** Sends the fullest group on before its time. False when none is open. */
   closeFullest(): boolean;
-  /** Hands all members back, now and from now on. */
+  /** Releases all members, now and from now on. */
   abandon(): void;
 }
 
 interface OpenGroup {
   readonly endpoint: Endpoint;
   readonly members: Envelope[];
-  readonly sources: Source[];
+  readonly ended: Promise<Ending>;
+  readonly end: (ending: Ending | Promise<Ending>) => void;
   bytes: number;
   timer: Cancel;
 }
@@ -34,44 +32,40 @@ interface OpenGroup {
 export function createBatchGroups(deps: {
   clock: Clock;
   hasher: Hasher;
-  submit(outgoing: PendingDelivery, endpoint: Endpoint): void;
+  run: Pick<RunDelivery, "first">;
 }): BatchGroups {
-  const open = new Map<string, OpenGroup>();
+  const groups = new Map<string, OpenGroup>();
   let isAbandoned = false;
 
-  const close = (group: OpenGroup) => {
-    open.delete(group.endpoint.id);
+  const close = (group: OpenGroup): void => {
+    groups.delete(group.endpoint.id);
     group.timer();
-    deps.submit(toOutgoing(group, deps.clock.now(), deps.hasher), group.endpoint);
+    group.end(deps.run.first(groupDelivery(group, deps.clock.now(), deps.hasher), group.endpoint));
+  };
+
+  const open = (endpoint: Endpoint, maxWaitMs: number): OpenGroup => {
+    const { promise: ended, resolve: end } = Promise.withResolvers<Ending>();
+    const group: OpenGroup = { endpoint, members: [], ended, end, bytes: GROUP_FRAME_BYTES, timer: () => undefined };
+    group.timer = deps.clock.timer(maxWaitMs, () => close(group));
+    groups.set(endpoint.id, group);
+    return group;
   };
 
   return {
-    add(envelope, endpoint, source) {
-      if (isAbandoned || endpoint.batch === null) return source.handBack();
+    add(envelope, endpoint) {
+      if (isAbandoned || endpoint.batch === null) return Promise.resolve("released");
       const bytes = groupMemberBytes(envelope);
-      const before = open.get(endpoint.id);
+      const before = groups.get(endpoint.id);
       if (before !== undefined && before.bytes + bytes > GROUP_BYTES_MAX) close(before);
-      let group = open.get(endpoint.id);
-      if (group === undefined) {
-        const opened: OpenGroup = {
-          endpoint,
-          members: [],
-          sources: [],
-          bytes: GROUP_FRAME_BYTES,
-          timer: () => undefined,
-        };
-        opened.timer = deps.clock.timer(endpoint.batch.maxWaitMs, () => close(opened));
-        open.set(endpoint.id, opened);
-        group = opened;
-      }
+      const group = groups.get(endpoint.id) ?? open(endpoint, endpoint.batch.maxWaitMs);
       group.members.push(envelope);
-      group.sources.push(source);
       group.bytes += bytes;
       if (group.members.length >= endpoint.batch.maxEvents) close(group);
+      return group.ended;
     },
     closeFullest() {
       let fullest: OpenGroup | null = null;
-      for (const group of open.values()) {
+      for (const group of groups.values()) {
         if (fullest === null || group.members.length > fullest.members.length) fullest = group;
       }
       if (fullest !== null) close(fullest);
@@ -79,31 +73,25 @@ export function createBatchGroups(deps: {
     },
     abandon() {
       isAbandoned = true;
-      for (const group of open.values()) {
+      for (const group of groups.values()) {
         group.timer();
-        for (const source of group.sources) source.handBack();
+        group.end("released");
       }
-      open.clear();
+      groups.clear();
     },
   };
 }
 
 /** A group of one is still a group: its receiver asked for batches and always gets the same form. */
-function toOutgoing({ endpoint, members, sources }: OpenGroup, nowMs: number, hasher: Hasher): PendingDelivery {
+function groupDelivery({ endpoint, members }: OpenGroup, nowMs: number, hasher: Hasher): PendingDelivery {
   return {
     tenant: endpoint.tenant,
     endpointId: endpoint.id,
     lane: "low",
     generation: 0,
     attempt: 1,
-    parks: 0,
+    deferrals: 0,
     members,
     group: createGroup(members, nowMs, hasher),
-    done: () => {
-      for (const source of sources) source.done();
-    },
-    handBack: () => {
-      for (const source of sources) source.handBack();
-    },
   };
 }

@@ -9,7 +9,7 @@ import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
-import type { Persist } from "../delivery/persistence.ts";
+import type { UntilStored } from "../delivery/until-stored.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
@@ -40,7 +40,7 @@ export interface RecoveryDeps {
   /** A lease on the letters of one endpoint: all processes hear at once that it is active again. */
   readonly claims: Pick<Claims, "claim" | "abandon">;
   readonly directory: Pick<Directory, "find">;
-  readonly persist: Persist;
+  readonly untilStored: UntilStored;
   readonly perS: number;
   /** Aborted at the end of a stop: no further page. */
   readonly signal: AbortSignal;
@@ -72,7 +72,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       for (const id of letterIds) await leaving.get(id);
     },
     recover: async (tenant, endpointId) => {
-      await deps.persist("recover", () => recover(tenant, endpointId));
+      await deps.untilStored("recover", () => recover(tenant, endpointId));
     },
     recoverAll: async (signal) => {
       for (const state of HELD_STATES) {
@@ -155,7 +155,7 @@ async function move(
   try {
     await deps.retryQueue.schedule(items);
     // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
-    return await deps.persist("remove held", () => deps.deadLetters.remove(letters));
+    return await deps.untilStored("remove held", () => deps.deadLetters.remove(letters));
   } finally {
     for (const id of ids) leaving.delete(id);
     resolve();

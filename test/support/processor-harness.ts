@@ -13,14 +13,15 @@ import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createRateLimiter } from "@posthaste/shared/drivers/memory/rate-limiter.ts";
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
-import { assert } from "@posthaste/shared/lib/assert.ts";
+import { assert, unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { DeliveryRequest, Transport } from "@posthaste/shared/ports/transport.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
-import type { EndpointLimiters } from "@posthaste/processor/endpoint/limiter.ts";
-import { createEndpointLimiters } from "@posthaste/processor/endpoint/limiter.ts";
+import type { EndpointLimiters } from "@posthaste/processor/endpoint/limiters.ts";
+import { createEndpointLimiters } from "@posthaste/processor/endpoint/limiters.ts";
+import type { EndpointLookup } from "@posthaste/processor/endpoint/lookup.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { PendingDelivery } from "@posthaste/processor/delivery/pending-delivery.ts";
@@ -77,11 +78,10 @@ export function endpointOf(id: string, parts: Partial<Endpoint> = {}): Endpoint 
   };
 }
 
-/** A message that notes under its event's id what its source was told. */
-export function outgoingOf(
+/** A first attempt of the event at the endpoint. */
+export function deliveryOf(
   envelope: Envelope,
   endpointId: string,
-  told: string[],
   parts: Partial<PendingDelivery> = {},
 ): PendingDelivery {
   return {
@@ -90,11 +90,9 @@ export function outgoingOf(
     lane: laneByPriority[envelope.priority],
     generation: 0,
     attempt: 1,
-    parks: 0,
+    deferrals: 0,
     members: [envelope],
     group: null,
-    done: () => void told.push(`done ${envelope.id}`),
-    handBack: () => void told.push(`back ${envelope.id}`),
     ...parts,
   };
 }
@@ -276,7 +274,7 @@ export async function elapsedMs(clock: ManualClock, promise: Promise<void>): Pro
   return clock.monotonic() - startedAtMs;
 }
 
-/** An attempt that a gate made, and the way to end it. */
+/** A slot that was granted, and the way to leave it. */
 export interface Launched {
   readonly id: string;
   readonly endpointId: string;
@@ -285,68 +283,86 @@ export interface Launched {
   end(result: AttemptResult): void;
 }
 
-/** The gates alone, with attempts that end when the test says so. */
-export interface Yard {
-  readonly gates: EndpointLimiters;
+/** The endpoint limiters alone, with attempts that end when the test says so. */
+export interface LimiterHarness {
+  readonly limiters: EndpointLimiters;
   readonly clock: ManualClock;
   readonly launched: Launched[];
-  readonly parked: { readonly outgoing: PendingDelivery; readonly why: string; readonly afterMs: number }[];
+  readonly deferred: { readonly delivery: PendingDelivery; readonly why: string; readonly afterMs: number }[];
   readonly overflowed: string[];
   readonly recovered: string[];
-  /** What the sources were told. */
+  /** How deliveries ended that were not deferred: `settled <id>`, `inactive <id>`, `back <id>`. */
   readonly told: string[];
-  submit(eventIds: readonly string[], lane?: Lane, endpoint?: Endpoint, parts?: Partial<PendingDelivery>): void;
-  /** Ends the oldest `count` attempts that have not ended, and lets the gate act on it. */
+  /** Resolves when all that goes at once has gone. */
+  submit(
+    eventIds: readonly string[],
+    lane?: Lane,
+    endpoint?: Endpoint,
+    parts?: Partial<PendingDelivery>,
+  ): Promise<void>;
+  /** Ends the oldest `count` attempts that have not ended, and lets the limiter act on it. */
   end(result: AttemptResult, count?: number): Promise<void>;
   inFlight(): readonly Launched[];
 }
 
-export function openYard(
-  parts: {
-    limits?: Partial<ProcessorLimits>;
-    admit?: (endpoint: Endpoint) => Endpoint | null;
-    rateLimiter?: RateLimiter;
-  } = {},
-): Yard {
+/** The directory does not answer, so that an endpoint is as it was when its delivery came. */
+const noDirectory: EndpointLookup = { find: () => new Promise(() => undefined) };
+
+export function openLimiters(
+  parts: { limits?: Partial<ProcessorLimits>; lookup?: EndpointLookup; rateLimiter?: RateLimiter } = {},
+): LimiterHarness {
   const clock = createManualClock(START_MS);
   const flying: Launched[] = [];
-  const yard = {
-    clock,
+  const seen = {
     launched: [] as Launched[],
-    parked: [] as Yard["parked"],
+    deferred: [] as LimiterHarness["deferred"],
     overflowed: [] as string[],
     recovered: [] as string[],
     told: [] as string[],
   };
-  const gates = createEndpointLimiters({
+  const limiters = createEndpointLimiters({
     clock,
     limits: { ...PROCESSOR_LIMITS, ...parts.limits },
     rateLimiter: parts.rateLimiter ?? createRateLimiter({ clock }),
     telemetry: silentTelemetry.endpoint,
-    admit: (_outgoing, endpoint) => (parts.admit === undefined ? endpoint : parts.admit(endpoint)),
-    attempt: (outgoing) =>
-      new Promise((resolve) => {
-        const launch = {
-          id: idOf(outgoing),
-          endpointId: outgoing.endpointId,
-          lane: outgoing.lane,
-          atMs: clock.now() - START_MS,
-          end: resolve,
-        };
-        yard.launched.push(launch);
-        flying.push(launch);
-      }),
-    settle: (outgoing) => void yard.told.push(`settled ${idOf(outgoing)}`),
-    park: (outgoing, why, notBeforeMs) => void yard.parked.push({ outgoing, why, afterMs: notBeforeMs - clock.now() }),
-    overflow: (outgoing) => void yard.overflowed.push(idOf(outgoing)),
-    recovered: (_tenant, endpointId) => void yard.recovered.push(endpointId),
+    lookup: parts.lookup ?? noDirectory,
   });
+  limiters.onRecovered((_tenant, endpointId) => void seen.recovered.push(endpointId));
+
+  const enter = async (delivery: PendingDelivery, endpoint: Endpoint): Promise<void> => {
+    const id = idOf(delivery);
+    const entry = await limiters.enter(delivery, endpoint);
+    switch (entry.kind) {
+      case "go": {
+        const end = (result: AttemptResult): void => {
+          limiters.leave(entry.slot, result);
+          seen.told.push(`settled ${id}`);
+        };
+        const launch = { id, endpointId: delivery.endpointId, lane: delivery.lane, atMs: clock.now() - START_MS, end };
+        seen.launched.push(launch);
+        flying.push(launch);
+        return;
+      }
+      case "defer":
+        return void seen.deferred.push({ delivery, why: entry.why, afterMs: entry.untilMs - clock.now() });
+      case "overflow":
+        return void seen.overflowed.push(id);
+      case "inactive":
+        return void seen.told.push(`inactive ${id}`);
+      case "stopping":
+        return void seen.told.push(`back ${id}`);
+      default:
+        return unreachable(entry);
+    }
+  };
+
   return {
-    ...yard,
-    gates,
+    ...seen,
+    clock,
+    limiters,
     submit(eventIds, lane = "medium", endpoint = endpointOf("ep1"), given = {}) {
-      for (const id of eventIds)
-        gates.submit(outgoingOf(envelopeOf(id, lane), endpoint.id, yard.told, given), endpoint);
+      for (const id of eventIds) void enter(deliveryOf(envelopeOf(id, lane), endpoint.id, given), endpoint);
+      return clock.settle();
     },
     async end(result, count = 1) {
       for (const launch of flying.splice(0, count)) launch.end(result);
@@ -360,6 +376,6 @@ export function ids(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 }
 
-function idOf(outgoing: PendingDelivery): string {
-  return outgoing.members[0]?.id ?? "";
+function idOf(delivery: PendingDelivery): string {
+  return delivery.members[0]?.id ?? "";
 }

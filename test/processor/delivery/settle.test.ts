@@ -23,7 +23,7 @@ function recording(calls: string[], isFailing: (call: string) => boolean = () =>
     },
     deadLetters: {
       ...drivers.deadLetters,
-      append: (letters) => watch("bury", () => drivers.deadLetters.append(letters)),
+      append: (deadLetters) => watch("dead-letter", () => drivers.deadLetters.append(deadLetters)),
     },
     ledger: {
       ...drivers.ledger,
@@ -67,19 +67,19 @@ test("a failed attempt is handed to the retry queue, durably, before it is recor
   assert.deepEqual(await harness.depths(), { high: 0, medium: 0, low: 0, retry: 1, dead: 0 });
 });
 
-test("the last failure is buried, durably, before it is recorded and before the ack", async () => {
+test("the last failure goes to the dead-letter record, durably, before it is recorded and before the ack", async () => {
   const calls: string[] = [];
   await using harness = await deliverOne({ reply: { status: 500 }, endpoint: { retry: { delays_s: [0] } }, calls });
-  assert.deepEqual(calls, ["bury?", "bury!", "record dead", "ack?", "ack!"]);
+  assert.deepEqual(calls, ["dead-letter?", "dead-letter!", "record dead", "ack?", "ack!"]);
   assert.equal((await harness.delivery("evt_1", "ep1"))?.reason, "answered 500; attempt 1 of 1 was the last");
 });
 
-const handOvers: readonly (readonly [what: string, endpoint: Partial<Endpoint>])[] = [
+const writes: readonly (readonly [what: string, endpoint: Partial<Endpoint>])[] = [
   ["schedule", {}],
-  ["bury", { retry: { delays_s: [0] } }],
+  ["dead-letter", { retry: { delays_s: [0] } }],
 ];
 
-for (const [what, endpoint] of handOvers) {
+for (const [what, endpoint] of writes) {
   test(`a store that fails to ${what} keeps the item unacked, and is asked until it can`, async () => {
     const calls: string[] = [];
     let isDown = true;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createPersist } from "@posthaste/processor/delivery/persistence.ts";
+import { createUntilStored } from "@posthaste/processor/delivery/until-stored.ts";
 import { createSettlements, LINGER_MS, SETTLEMENTS_MAX } from "@posthaste/processor/delivery/settlements.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import { seededEntropy } from "../../support/ambient.ts";
@@ -14,7 +14,7 @@ function open() {
   const failures: number[] = [];
   const state = { isDown: false };
   const stop = new AbortController();
-  const persist = createPersist({
+  const untilStored = createUntilStored({
     clock,
     entropy: seededEntropy(1),
     signal: stop.signal,
@@ -24,7 +24,7 @@ function open() {
     clock,
     ledger: { record: (entries) => void written.push(`ledger ${entries.length}`) },
     stats: { add: (entries) => void written.push(`stats ${entries.length}`) },
-    persist,
+    untilStored,
   });
   const queue = {
     ack(items: readonly string[]): Promise<void> {

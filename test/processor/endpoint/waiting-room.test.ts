@@ -5,16 +5,16 @@ import { createWaitingRoom } from "@posthaste/processor/endpoint/waiting-room.ts
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import fc from "fast-check";
-import { endpointOf, envelopeOf, outgoingOf } from "../../support/processor-harness.ts";
+import { endpointOf, envelopeOf, deliveryOf } from "../../support/processor-harness.ts";
 
 const endpoint = endpointOf("ep1");
 
 function push(room: WaitingRoom, lane: Lane, id: string, sinceMs = 0): void {
-  room.push({ outgoing: outgoingOf(envelopeOf(id, lane), "ep1", []), endpoint, sinceMs });
+  room.push({ delivery: deliveryOf(envelopeOf(id, lane), "ep1"), endpoint, sinceMs, resolve: () => undefined });
 }
 
 function frontOf(room: WaitingRoom, lane: Lane): string | null {
-  return room.peek(lane)?.outgoing.members[0]?.id ?? null;
+  return room.peek(lane)?.delivery.members[0]?.id ?? null;
 }
 
 test("an empty room has nobody, in no lane and since never", () => {
@@ -60,7 +60,7 @@ test("takeOlder() takes those from before a time and leaves the rest, HIGH first
   push(room, "high", "c", 15);
   push(room, "high", "d", 25);
   assert.deepEqual(
-    room.takeOlder(20).map(({ outgoing }) => outgoing.members[0]?.id),
+    room.takeOlder(20).map(({ delivery }) => delivery.members[0]?.id),
     ["c", "a"],
   );
   assert.deepEqual([room.count(), frontOf(room, "low"), frontOf(room, "high")], [2, "b", "d"]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createBatchGroups } from "@posthaste/processor/intake/batch-groups.ts";
-import type { PendingDelivery } from "@posthaste/processor/delivery/pending-delivery.ts";
+import type { Ending, PendingDelivery } from "@posthaste/processor/delivery/pending-delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { GROUP_BYTES_MAX } from "@posthaste/shared/domain/envelope.ts";
 import { messageBody } from "@posthaste/shared/domain/message.ts";
@@ -13,21 +13,23 @@ const batched = endpointOf("ep1", { batch: { maxEvents: 3, maxWaitMs: 500 } });
 
 function open() {
   const clock = createManualClock(START_MS);
-  const submitted: { readonly outgoing: PendingDelivery; readonly atMs: number }[] = [];
+  const submitted: { readonly delivery: PendingDelivery; readonly atMs: number; end(ending: Ending): void }[] = [];
   const told: string[] = [];
   const groups = createBatchGroups({
     clock,
     hasher: testHasher,
-    submit: (outgoing) => void submitted.push({ outgoing, atMs: clock.now() - START_MS }),
+    run: {
+      first: (delivery) =>
+        new Promise((end) => {
+          submitted.push({ delivery, atMs: clock.now() - START_MS, end });
+        }),
+    },
   });
   const add = (id: string, endpoint: Endpoint = batched, bytes?: number): void => {
     const envelope = envelopeOf(id, "low", bytes === undefined ? {} : { body: new Uint8Array(bytes).fill(32) });
-    groups.add(envelope, endpoint, {
-      done: () => void told.push(`done ${id}`),
-      handBack: () => void told.push(`back ${id}`),
-    });
+    void groups.add(envelope, endpoint).then((ending) => told.push(`${ending} ${id}`));
   };
-  const members = () => submitted.map(({ outgoing }) => outgoing.members.map(({ id }) => id));
+  const members = () => submitted.map(({ delivery }) => delivery.members.map(({ id }) => id));
   return { clock, groups, submitted, told, add, members };
 }
 
@@ -61,7 +63,7 @@ test("a group is closed before its body would pass the bound", () => {
   for (let index = 0; index < 70; index++) add(`evt_${index}`, roomy, 8000);
   assert.ok(members().length === 1 && (members()[0]?.length ?? 0) >= 64);
   const [first] = submitted;
-  assert.ok(first !== undefined && messageBody(first.outgoing.members, first.outgoing.group).length <= GROUP_BYTES_MAX);
+  assert.ok(first !== undefined && messageBody(first.delivery.members, first.delivery.group).length <= GROUP_BYTES_MAX);
 });
 
 test("an event that fills the bound by itself is a group of one", () => {
@@ -89,33 +91,38 @@ test("closeFullest() sends the fullest group before its time, one by one until n
   assert.deepEqual(members(), [["b", "c"], ["a"]]);
 });
 
-test("the members' sources are told together, when the group is settled", () => {
-  const { add, submitted, told } = open();
+test("all members end together, when the group is settled", async () => {
+  const { add, clock, submitted, told } = open();
   for (const id of ["a", "b", "c"]) add(id);
   assert.deepEqual(told, []);
-  submitted[0]?.outgoing.done();
-  assert.deepEqual(told, ["done a", "done b", "done c"]);
+  submitted[0]?.end("settled");
+  await clock.settle();
+  assert.deepEqual(told, ["settled a", "settled b", "settled c"]);
 });
 
 test("a group is a first attempt on the low lane, with an id made of its members and its time", async () => {
   const { add, clock, submitted } = open();
   add("a");
   await clock.advance(500);
-  const { lane, attempt, generation, parks, group } = submitted[0]?.outgoing ?? {};
-  assert.deepEqual([lane, attempt, generation, parks, group?.closedAtMs], ["low", 1, 0, 0, START_MS + 500]);
+  const { lane, attempt, generation, deferrals, group } = submitted[0]?.delivery ?? {};
+  assert.deepEqual([lane, attempt, generation, deferrals, group?.closedAtMs], ["low", 1, 0, 0, START_MS + 500]);
 });
 
-test("abandon() hands back all members, now and from now on, and closes nothing more", async () => {
+test("abandon() releases all members, now and from now on, and closes nothing more", async () => {
   const { add, clock, groups, submitted, told } = open();
   for (const id of ["a", "b"]) add(id);
   groups.abandon();
   add("late");
   await clock.advance(10_000);
-  assert.deepEqual([told, submitted, groups.closeFullest()], [["back a", "back b", "back late"], [], false]);
+  assert.deepEqual(
+    [told, submitted, groups.closeFullest()],
+    [["released a", "released b", "released late"], [], false],
+  );
 });
 
-test("an event for an endpoint that takes no batches any more is handed back", () => {
-  const { add, told } = open();
+test("an event for an endpoint that takes no batches any more is released", async () => {
+  const { add, clock, told } = open();
   add("a", endpointOf("ep1"));
-  assert.deepEqual(told, ["back a"]);
+  await clock.settle();
+  assert.deepEqual(told, ["released a"]);
 });

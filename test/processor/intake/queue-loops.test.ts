@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { createOutstanding } from "@posthaste/processor/intake/outstanding.ts";
-import { createLaneLoop } from "@posthaste/processor/intake/queue-loops.ts";
+import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
 import { createWindow } from "@posthaste/processor/intake/window.ts";
-import type { Source } from "@posthaste/processor/intake/batch-groups.ts";
-import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
@@ -77,7 +76,7 @@ test("a due retry goes on with its attempt, on time", async () => {
   assert.equal((await harness.depths()).retry, 0);
 });
 
-test("a parked message comes back as the same attempt", async () => {
+test("a deferred delivery comes back as the same attempt", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"));
   harness.start();
@@ -155,9 +154,9 @@ test("a take that fails is repeated, and the lane goes on", async () => {
   assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
 });
 
-/** A lane of `count` items that were taken at once, and what its loop gave to a dispatcher that fans each out by `spread`. */
-function openLane(count: number, spread: number) {
-  const sources: Source[] = [];
+/** A lane of `count` items that were taken at once, each fanned out into `deliveries`; what its loop did with them. */
+function openLane(count: number, deliveries: number) {
+  const started: ((ending: Ending) => void)[] = [];
   const released: LaneItem[] = [];
   const items = Array.from({ length: count }, (_, index) => ({
     envelope: envelopeOf(`evt_${index}`),
@@ -168,15 +167,16 @@ function openLane(count: number, spread: number) {
       items.length > 0 ? Promise.resolve(items.splice(0, max)) : new Promise(() => undefined),
     release: async (given: readonly LaneItem[]) => void released.push(...given),
   } as unknown as Lanes;
-  const dispatch = (_envelope: Envelope, source: Source & { weigh?: (deliveries: number) => void }) => {
-    source.weigh?.(spread);
-    sources.push(source);
-  };
   const stop = new AbortController();
   const loop = createLaneLoop({
-    dispatcher: { dispatch, submit: () => undefined },
+    deliverEvent: (_envelope, { weigh }) => {
+      weigh(deliveries);
+      return new Promise((end) => {
+        started.push(end);
+      });
+    },
     outstanding: createOutstanding(),
-    persist: async (_what, write) => {
+    untilStored: async (_what, write) => {
       await write();
       return true;
     },
@@ -188,28 +188,28 @@ function openLane(count: number, spread: number) {
     lowThrottle: createLowThrottle(createManualClock(START_MS)),
   });
   const ended = loop(stop.signal);
-  return { sources, released, stop, ended, clock: createManualClock(START_MS) };
+  return { started, released, stop, ended, clock: createManualClock(START_MS) };
 }
 
 test("a window bounds deliveries, not events: items taken at once start as the deliveries of others end", async () => {
   const lane = openLane(10, 40);
   await lane.clock.settle();
-  assert.equal(lane.sources.length, 3);
-  lane.sources[0]?.done();
+  assert.equal(lane.started.length, 3);
+  lane.started[0]?.("settled");
   await lane.clock.settle();
-  assert.equal(lane.sources.length, 4);
+  assert.equal(lane.started.length, 4);
   lane.stop.abort();
   await lane.ended;
 });
 
-test("a stop hands back what was taken and found no room, and only that", async () => {
+test("a stop releases what was taken and found no room, and only that", async () => {
   const lane = openLane(10, 40);
   await lane.clock.settle();
   lane.stop.abort();
   await lane.ended;
   await lane.clock.settle();
   assert.deepEqual(
-    [lane.sources.length, lane.released.map(({ envelope }) => envelope.id)],
+    [lane.started.length, lane.released.map(({ envelope }) => envelope.id)],
     [3, ["evt_3", "evt_4", "evt_5", "evt_6", "evt_7", "evt_8", "evt_9"]],
   );
 });

@@ -145,7 +145,7 @@ test("between two pages others get their turn, in a recovery and in the look at 
     retryQueue: { schedule: async () => void log.push("write") },
     claims: { claim: async () => ({ kind: "claimed" }), abandon: async () => undefined },
     directory: { find: async () => endpointOf("ep1", { status: log.length < 3 ? "paused" : "active" }) },
-    persist: async (_what: string, write: () => Promise<void>) => (await write(), true),
+    untilStored: async (_what: string, write: () => Promise<void>) => (await write(), true),
     perS: 100,
     signal: new AbortController().signal,
     telemetry: silentTelemetry.endpoint,

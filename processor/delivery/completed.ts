@@ -1,0 +1,57 @@
+/** Keeps what a queue hands out again from being delivered again, as far as the ledger shows that it was done. */
+import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
+import type { DeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
+import type { Ending, PendingDelivery } from "./pending-delivery.ts";
+import type { Settlements } from "./settlements.ts";
+import { OneAtATime } from "@posthaste/shared/lib/single-flight.ts";
+import { firstMember, subjectOf } from "./pending-delivery.ts";
+
+/**
+ * An event handed out again from its lane is asked about as a whole: a delivery that was deferred, postponed or held
+ * lives on elsewhere already, and only the event's other endpoints kept it in its lane.
+ */
+export const ANYTHING = 0;
+
+export interface Completed {
+  /** Runs `work` unless the ledger shows the attempt as completed; `ANYTHING` asks for any news of the delivery. */
+  unless(delivery: PendingDelivery, attempt: number, work: () => Promise<Ending>): Promise<Ending>;
+}
+
+export function createCompleted(deps: {
+  ledger: Pick<Ledger, "isCompleted">;
+  settlements: Pick<Settlements, "flush">;
+  telemetry: Pick<DeliveryTelemetry, "repeatSkipped">;
+}): Completed {
+  const repeats = new OneAtATime<string>();
+  return {
+    unless(delivery, attempt, work) {
+      const { tenant, endpointId, generation } = delivery;
+      const key = [tenant, firstMember(delivery).id, endpointId, generation, delivery.attempt].join("\n");
+      // A second copy (a crash between two steps of a recovery leaves one) waits for the first, and then asks the ledger.
+      return repeats.run(key, async () => ((await isCompleted(deps, delivery, attempt)) ? "settled" : work()));
+    },
+  };
+}
+
+/**
+ * A group is over when each of its members is: after a crash members regroup, and the first may have been delivered in
+ * other company. When one is not, the whole group goes out again. A ledger that fails costs a repeat.
+ */
+async function isCompleted(
+  { ledger, settlements, telemetry }: Parameters<typeof createCompleted>[0],
+  delivery: PendingDelivery,
+  attempt: number,
+): Promise<boolean> {
+  const { tenant, endpointId, generation, members } = delivery;
+  // What was settled a moment ago is not in the ledger before it is written.
+  settlements.flush();
+  try {
+    for (const { id: eventId } of members) {
+      if (!(await ledger.isCompleted({ tenant, eventId, endpointId, generation }, attempt))) return false;
+    }
+  } catch {
+    return false;
+  }
+  telemetry.repeatSkipped(subjectOf(delivery));
+  return true;
+}

@@ -1,0 +1,140 @@
+/**
+ * One event from its queue item to the end of all its deliveries: wait for `deliver_at` on the retry queue, read the
+ * tenant's endpoints, fan out, run each delivery.
+ */
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
+import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { BatchGroups } from "../intake/batch-groups.ts";
+import type { Completed } from "./completed.ts";
+import type { Ending, PendingDelivery } from "./pending-delivery.ts";
+import type { RunDelivery } from "./run-delivery.ts";
+import type { Settle } from "./settle.ts";
+import type { Settlements } from "./settlements.ts";
+import type { UntilStored } from "./until-stored.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { ANYTHING } from "./completed.ts";
+import { fanOut } from "./fan-out.ts";
+import { firstDelivery } from "./pending-delivery.ts";
+
+export interface DeliverEventDeps {
+  readonly clock: Clock;
+  readonly directory: Pick<Directory, "endpoints">;
+  readonly retryQueue: Pick<RetryQueue, "schedule">;
+  readonly settlements: Pick<Settlements, "record">;
+  readonly completed: Completed;
+  readonly groups: Pick<BatchGroups, "add">;
+  readonly run: RunDelivery;
+  readonly settle: Pick<Settle, "missed">;
+  readonly untilStored: UntilStored;
+}
+
+export interface Handed {
+  /** The queue may have handed it out before. */
+  readonly isRepeat: boolean;
+  /** Its `deliver_at` has come, whatever the clock says. */
+  readonly isDue: boolean;
+  /** Told how many deliveries the item still stands for: all after the fan-out, fewer as they end. */
+  readonly weigh: (deliveries: number) => void;
+}
+
+export type DeliverEvent = (envelope: Envelope, handed: Handed) => Promise<Ending>;
+
+export function createDeliverEvent(deps: DeliverEventDeps): DeliverEvent {
+  return (envelope, handed) => {
+    const { deliverAtMs } = envelope;
+    return !handed.isDue && deliverAtMs !== null && deliverAtMs > deps.clock.now()
+      ? postpone(deps, envelope, deliverAtMs, handed)
+      : fanOutEach(deps, envelope, handed, (endpoint) => deliverFirst(deps, envelope, endpoint, handed.isRepeat));
+  };
+}
+
+/**
+ * Back at its `deliver_at`, from the retry queue. When that is full the event is fanned out now, and kept in the
+ * dead-letter record until there is room and it is due.
+ */
+async function postpone(
+  deps: DeliverEventDeps,
+  envelope: Envelope,
+  notBeforeMs: number,
+  handed: Handed,
+): Promise<Ending> {
+  const plan = { cause: "deliver-at", notBeforeMs, generation: 0, attempt: 1, parks: 0 } as const;
+  let isFull = false;
+  const isStored = await deps.untilStored("deliver-at", async () => {
+    try {
+      await deps.retryQueue.schedule([{ ...plan, endpointId: null, members: [envelope], group: null }]);
+    } catch (error) {
+      if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
+      isFull = true;
+    }
+  });
+  if (!isStored) return "released";
+  if (!isFull) return "settled";
+  return fanOutEach(deps, envelope, handed, (endpoint) =>
+    deps.settle.missed(firstDelivery(envelope, endpoint), "backlog", "the retry queue is full"),
+  );
+}
+
+/**
+ * Runs `each` for every endpoint that subscribes to the event; settled when all deliveries are. Up to the fan-out it
+ * does not wait while the directory answers from memory: the window must know the item's weight before the next is let in.
+ */
+async function fanOutEach(
+  deps: DeliverEventDeps,
+  envelope: Envelope,
+  { weigh }: Handed,
+  each: (endpoint: Endpoint) => Promise<Ending>,
+): Promise<Ending> {
+  const answer = deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
+  const known = answer instanceof Promise ? await readEndpoints(deps, envelope, answer) : answer;
+  if (known === null) return "released";
+  const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
+  // One endpoint matched and none was filtered: the delivery's own record will say as much.
+  if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
+  const [first] = matched;
+  if (first === undefined) return "settled";
+  weigh(matched.length);
+  if (matched.length === 1) return each(first);
+  let left = matched.length;
+  const endings = matched.map(async (endpoint) => {
+    const ending = await each(endpoint);
+    left -= 1;
+    if (left > 0) weigh(left);
+    return ending;
+  });
+  return (await Promise.all(endings)).every((ending) => ending === "settled") ? "settled" : "released";
+}
+
+/** Null when we stopped before the directory could be read. */
+async function readEndpoints(
+  deps: DeliverEventDeps,
+  { tenant, directoryVersion }: Envelope,
+  asked: Promise<TenantEndpoints>,
+): Promise<TenantEndpoints | null> {
+  let asking: Promise<TenantEndpoints> | null = asked;
+  let known: TenantEndpoints | null = null;
+  await deps.untilStored("read directory", async () => {
+    const answer = asking ?? deps.directory.endpoints(tenant, directoryVersion);
+    asking = null;
+    known = await answer;
+  });
+  return known;
+}
+
+/** The first attempt at one endpoint, alone or in a batch of LOW events where the endpoint takes batches. */
+function deliverFirst(
+  deps: DeliverEventDeps,
+  envelope: Envelope,
+  endpoint: Endpoint,
+  isRepeat: boolean,
+): Promise<Ending> {
+  const delivery: PendingDelivery = firstDelivery(envelope, endpoint);
+  const run = (): Promise<Ending> =>
+    delivery.lane === "low" && endpoint.batch !== null
+      ? deps.groups.add(envelope, endpoint)
+      : deps.run.first(delivery, endpoint);
+  return isRepeat ? deps.completed.unless(delivery, ANYTHING, run) : run();
+}

@@ -1,0 +1,76 @@
+/** One delivery from its queue to its end: enter the endpoint limiter, attempt, leave the slot, settle. */
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { EndpointLimiters } from "../endpoint/limiters.ts";
+import type { Completed } from "./completed.ts";
+import type { Ending, PendingDelivery } from "./pending-delivery.ts";
+import type { Send } from "./send.ts";
+import type { Settle } from "./settle.ts";
+import { waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
+
+export interface RunDeliveryDeps {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly limiters: Pick<EndpointLimiters, "enter" | "leave">;
+  readonly completed: Completed;
+  readonly send: Send;
+  readonly settle: Settle;
+  /** `ProcessorLimits.backlogMax`, for the words of an overflow. */
+  readonly backlogMax: number;
+}
+
+export interface RunDelivery {
+  /** Fresh from its fan-out: the endpoint's retry policy may begin with a wait (`delays_s` beginning with more than 0). */
+  first(delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending>;
+  /** Due. A repeat is run only when the ledger does not show its attempt as completed. */
+  due(delivery: PendingDelivery, endpoint: Endpoint, isRepeat: boolean): Promise<Ending>;
+}
+
+export function createRunDelivery(deps: RunDeliveryDeps): RunDelivery {
+  return {
+    first(delivery, endpoint) {
+      const notBeforeMs = firstAttemptAtMs(deps, delivery, endpoint);
+      return notBeforeMs > deps.clock.now()
+        ? deps.settle.postponed(delivery, notBeforeMs)
+        : runDelivery(deps, delivery, endpoint);
+    },
+    due(delivery, endpoint, isRepeat) {
+      const run = (): Promise<Ending> => runDelivery(deps, delivery, endpoint);
+      return isRepeat ? deps.completed.unless(delivery, delivery.attempt, run) : run();
+    },
+  };
+}
+
+async function runDelivery(deps: RunDeliveryDeps, delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending> {
+  const { limiters, send, settle } = deps;
+  const entry = await limiters.enter(delivery, endpoint);
+  switch (entry.kind) {
+    case "go": {
+      const result = await send(delivery, entry.endpoint);
+      limiters.leave(entry.slot, result);
+      return settle.attempted(delivery, entry.endpoint, result);
+    }
+    case "defer":
+      return settle.deferred(delivery, entry.why, entry.untilMs);
+    case "overflow":
+      return settle.missed(delivery, "backlog", backlogReason(deps.backlogMax));
+    case "inactive":
+      return settle.missed(delivery, entry.state, entry.reason);
+    case "stopping":
+      return "released";
+    default:
+      return unreachable(entry);
+  }
+}
+
+/** 0 when it may go at once, as the default schedule does. The members of a group wait for its youngest. */
+function firstAttemptAtMs({ entropy }: RunDeliveryDeps, { members }: PendingDelivery, { retry }: Endpoint): number {
+  const waitMs = retry === null ? 0 : (waitBeforeMs(retry, 1, entropy.fraction()) ?? 0);
+  if (waitMs === 0) return 0;
+  return waitMs + Math.max(...members.map(({ acceptedAtMs, deliverAtMs }) => deliverAtMs ?? acceptedAtMs));
+}
+
+function backlogReason(backlogMax: number): string {
+  return `more than ${backlogMax} deliveries already waited for this endpoint; it goes out when the endpoint recovers`;
+}

@@ -1,0 +1,113 @@
+/** The endpoint limiters of a process: one for each endpoint that is in use, and the slots that they share. */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { PendingDelivery } from "../delivery/pending-delivery.ts";
+import type { Entry, Slot } from "./entry.ts";
+import type { LimiterDeps } from "./limiter.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
+import { STOPPING } from "./entry.ts";
+import { createFairSlots } from "./fair-slots.ts";
+import { EndpointLimiter } from "./limiter.ts";
+import { createSlots } from "./slots.ts";
+
+/** Limiters kept; past it idle ones are forgotten, and learn their endpoint's pace again. */
+const LIMITERS_MAX = 10_000;
+/** Limiters looked at for each new one past that; those that are not idle are looked at again after all others. */
+const FORGET_SCAN = 64;
+
+export interface EndpointLimiters {
+  /** Resolves when it is known what becomes of the delivery: at once, or within `holdUpMsMax`. Never rejects. */
+  enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry>;
+  /** The attempt that `slot` was for has ended with `result`. */
+  leave(slot: Slot, result: AttemptResult): void;
+  /** The endpoint was deleted: nothing of it is remembered, as soon as nothing of it is under way. */
+  removed(endpointId: string): void;
+  /** An overflow was recorded. False when it may come back at once; when true, `onRecovered` will tell. */
+  keepsBack(endpointId: string): boolean;
+  /** Calls `listener` when an endpoint answers again, or has room again for what overflowed. One listener. */
+  onRecovered(listener: LimiterDeps["recovered"]): void;
+  inFlight(): number;
+  waiting(): number;
+  size(): number;
+  /** Answers `stopping` to all that wait, now and from now on. */
+  close(): void;
+}
+
+export function createEndpointLimiters(
+  deps: Omit<LimiterDeps, "slots" | "fairSlots" | "recovered"> & { readonly clock: Clock },
+): EndpointLimiters {
+  const { limits, clock } = deps;
+  const slots = createSlots({
+    all: limits.inFlightMax,
+    mediumAndLow: limits.inFlightMediumMax,
+    low: limits.inFlightLowMax,
+    tenantPerFree: limits.tenantPerFree,
+  });
+  const fairSlots = createFairSlots<EndpointLimiter>(slots);
+  const limiters = new Map<string, EndpointLimiter>();
+  let isClosed = false;
+  let emit: LimiterDeps["recovered"] = () => undefined;
+  const shared: LimiterDeps = {
+    ...deps,
+    slots,
+    fairSlots,
+    recovered: (tenant, endpointId) => emit(tenant, endpointId),
+  };
+
+  const limiterOf = (delivery: PendingDelivery): EndpointLimiter => {
+    let limiter = limiters.get(delivery.endpointId);
+    if (limiter !== undefined) return limiter;
+    if (limiters.size >= LIMITERS_MAX) forgetIdle(limiters, clock.now());
+    limiter = new EndpointLimiter(shared, delivery);
+    limiters.set(delivery.endpointId, limiter);
+    return limiter;
+  };
+
+  /** Lets go of the limiter of a deleted endpoint once nothing is under way in it; what is deferred needs none to end. */
+  const dropIfRemoved = (limiter: EndpointLimiter): void => {
+    if (!limiter.isRemoved || !limiter.isUnused()) return;
+    limiter.close();
+    limiters.delete(limiter.endpointId);
+  };
+
+  return {
+    enter: (delivery, endpoint) =>
+      isClosed ? Promise.resolve(STOPPING) : limiterOf(delivery).enter(delivery, endpoint),
+    leave(slot, result) {
+      const limiter = limiters.get(slot.endpointId);
+      assert(limiter !== undefined, "a limiter stays while an attempt is in flight");
+      limiter.leave(slot, result);
+      dropIfRemoved(limiter);
+      fairSlots.serve((waiting) => waiting.pump());
+    },
+    removed(endpointId) {
+      const limiter = limiters.get(endpointId);
+      if (limiter === undefined) return;
+      limiter.isRemoved = true;
+      dropIfRemoved(limiter);
+    },
+    keepsBack: (endpointId) => limiters.get(endpointId)?.keepsBack() ?? false,
+    onRecovered(listener) {
+      emit = listener;
+    },
+    inFlight: () => slots.count(),
+    waiting: () => limiters.values().reduce((sum, limiter) => sum + limiter.waiting(), 0),
+    size: () => limiters.size,
+    close() {
+      isClosed = true;
+      for (const limiter of limiters.values()) limiter.close();
+    },
+  };
+}
+
+/** Looks at some limiters, the oldest first, and forgets those that know nothing worth keeping. */
+function forgetIdle(limiters: Map<string, EndpointLimiter>, nowMs: number): void {
+  let left = FORGET_SCAN;
+  for (const [id, limiter] of limiters) {
+    if (left === 0) return;
+    left -= 1;
+    limiters.delete(id);
+    if (!limiter.isForgettable(nowMs)) limiters.set(id, limiter);
+  }
+}

@@ -1,0 +1,57 @@
+/** The loop that reads the retry queue: events whose `deliver_at` has come, and deliveries whose attempt is due. */
+import type { RetryItem, RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { DeliverEvent } from "../delivery/deliver-event.ts";
+import type { Ending } from "../delivery/pending-delivery.ts";
+import type { RunDelivery } from "../delivery/run-delivery.ts";
+import type { Settle } from "../delivery/settle.ts";
+import type { EndpointLookup } from "../endpoint/lookup.ts";
+import type { QueueItemDeps, Weigh } from "./queue-items.ts";
+import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+import { dueDelivery, firstMember } from "../delivery/pending-delivery.ts";
+import { ENDPOINT_DELETED } from "../endpoint/lookup.ts";
+import { runItem } from "./queue-items.ts";
+import { TAKE_MAX } from "./window.ts";
+
+export interface RetryLoopDeps extends QueueItemDeps {
+  readonly retryQueue: RetryQueue;
+  readonly lookup: EndpointLookup;
+  readonly deliverEvent: DeliverEvent;
+  readonly run: Pick<RunDelivery, "due">;
+  readonly settle: Pick<Settle, "missed">;
+}
+
+export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => Promise<void> {
+  const { retryQueue, window } = deps;
+  return async (signal) => {
+    while (!isAborted(signal)) {
+      const room = await window.room(signal);
+      if (room === 0) return;
+      const items = await retryQueue.take(Math.min(room, TAKE_MAX), signal);
+      for (const item of items) {
+        const bytes = item.members.reduce((sum, member) => sum + member.body.length, 0);
+        // Items taken before may have become many deliveries. One that found no room before a stop goes back.
+        const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
+        void runItem(deps, retryQueue, item, bytes, async (weigh) =>
+          isRoomy ? runRetryItem(deps, item, weigh) : "released",
+        );
+      }
+    }
+  };
+}
+
+function runRetryItem(deps: RetryLoopDeps, item: RetryItem, weigh: Weigh): Promise<Ending> {
+  const { endpointId } = item;
+  if (endpointId !== null) return resume(deps, { ...item, endpointId });
+  const isRepeat = item.isRepeat || item.cause === "relieved";
+  return deps.deliverEvent(firstMember(item), { isRepeat, isDue: true, weigh });
+}
+
+/** Goes on with a delivery that is due. One whose tenant cannot be read goes back to the queue. */
+async function resume(deps: RetryLoopDeps, item: RetryItem & { readonly endpointId: string }): Promise<Ending> {
+  const delivery = dueDelivery(item);
+  const found = deps.lookup.find(delivery.tenant, delivery.endpointId);
+  const endpoint = found instanceof Promise ? await found.catch(() => undefined) : found;
+  if (endpoint === undefined) return "released";
+  if (endpoint === null) return deps.settle.missed(delivery, ENDPOINT_DELETED.state, ENDPOINT_DELETED.reason);
+  return deps.run.due(delivery, endpoint, item.isRepeat || item.cause === "replay");
+}

@@ -1,0 +1,23 @@
+/** A dead letter that is written as held while its owner resumes the endpoint would lie there unseen: look again. */
+import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
+import type { EndpointLimiters } from "../endpoint/limiters.ts";
+import type { EndpointLookup } from "../endpoint/lookup.ts";
+import type { Recovery } from "./recovery.ts";
+
+/** Call it after a dead letter of a held state was written. */
+export type LookAgain = (tenant: string, endpointId: string, state: MissedState) => void;
+
+export function createLookAgain(deps: {
+  lookup: EndpointLookup;
+  limiters: Pick<EndpointLimiters, "keepsBack">;
+  recovery: Pick<Recovery, "recover">;
+}): LookAgain {
+  const { lookup, limiters, recovery } = deps;
+  return (tenant, endpointId, state) => {
+    if (state === "backlog" && limiters.keepsBack(endpointId)) return;
+    const endpoint = lookup.find(tenant, endpointId);
+    // `recover` looks for itself when the directory does not answer from memory.
+    if (endpoint instanceof Promise) endpoint.catch(() => undefined);
+    if (endpoint instanceof Promise || endpoint?.status === "active") void recovery.recover(tenant, endpointId);
+  };
+}

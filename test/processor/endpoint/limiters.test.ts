@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import type { LimiterHarness } from "../../support/processor-harness.ts";
+import {
+  answered,
+  endpointOf,
+  envelopeOf,
+  ids,
+  openLimiters,
+  openProcessorHarness,
+} from "../../support/processor-harness.ts";
+
+const LIMITERS_MAX = 10_000;
+const oneFailure = { breaker: { ...PROCESSOR_LIMITS.breaker, failuresToOpen: 1 } };
+
+/** One delivery to each of so many endpoints, whose attempt ends with `result`, or goes on when that is null. */
+async function use(
+  harness: LimiterHarness,
+  endpointIds: readonly string[],
+  result: ReturnType<typeof answered> | null,
+): Promise<void> {
+  // A few at a time, as there are so many slots.
+  for (let from = 0; from < endpointIds.length; from += 50) {
+    const before = harness.launched.length;
+    for (const id of endpointIds.slice(from, from + 50)) void harness.submit([`to ${id}`], "high", endpointOf(id));
+    await harness.clock.settle();
+    if (result !== null) for (const launch of harness.launched.slice(before)) launch.end(result);
+  }
+}
+
+/** As many limiters as are kept, all in use once. */
+async function fill(result: ReturnType<typeof answered>, limits = {}): Promise<LimiterHarness> {
+  const harness = openLimiters({ limits });
+  await use(harness, ids("old", LIMITERS_MAX), result);
+  assert.equal(harness.limiters.size(), LIMITERS_MAX);
+  return harness;
+}
+
+test("past the bound idle limiters are forgotten", async () => {
+  const harness = await fill(answered(200));
+  await use(harness, ["new"], answered(200));
+  assert.ok(harness.limiters.size() < LIMITERS_MAX);
+});
+
+test("an open breaker is kept until its probe is due, and forgotten then", async () => {
+  const harness = await fill(answered(500), oneFailure);
+  await harness.clock.advance(9_999);
+  await use(harness, ["early"], answered(200));
+  assert.equal(harness.limiters.size(), LIMITERS_MAX + 1);
+  await harness.clock.advance(1);
+  await use(harness, ["late"], answered(200));
+  assert.ok(harness.limiters.size() < LIMITERS_MAX, String(harness.limiters.size()));
+});
+
+test("a limiter with a quiet time is never forgotten", async () => {
+  const harness = await fill(answered(429, { retryAfter: "100" }));
+  await harness.clock.advance(50_000);
+  await use(harness, ids("new", 200), answered(429, { retryAfter: "100" }));
+  assert.equal(harness.limiters.size(), LIMITERS_MAX + 200);
+});
+
+const busy: readonly (readonly [string, (harness: LimiterHarness) => Promise<void>])[] = [
+  ["an attempt in flight", (harness) => use(harness, ["kept"], null)],
+  [
+    "something deferred",
+    async (harness) => {
+      await use(harness, ["kept"], answered(500));
+      await harness.submit(["later"], "high", endpointOf("kept"), { deferrals: 3 });
+    },
+  ],
+  [
+    "an overflow to call back",
+    async (harness) => {
+      await use(harness, ["kept"], answered(500));
+      assert.equal(harness.limiters.keepsBack("kept"), true);
+    },
+  ],
+];
+for (const [what, prepare] of busy) {
+  test(`a limiter with ${what} is never forgotten, and idle ones behind it are found`, async () => {
+    const harness = openLimiters({ limits: oneFailure });
+    await prepare(harness);
+    await use(harness, ids("old", LIMITERS_MAX), answered(200));
+    const [launched] = harness.launched;
+    await use(harness, ids("new", 20), answered(200));
+    assert.ok(harness.limiters.size() <= LIMITERS_MAX, String(harness.limiters.size()));
+    // What it knows is still known: the attempt can end, and the endpoint that was down is still kept back.
+    if (what === "an attempt in flight") launched?.end(answered(500));
+    assert.equal(harness.limiters.keepsBack("kept"), true);
+  });
+}
+
+test("the limiter of a deleted endpoint stays while an attempt is under way, and goes after it", async () => {
+  const harness = openLimiters();
+  await harness.submit(["m"]);
+  harness.limiters.removed("ep1");
+  assert.equal(harness.limiters.size(), 1);
+  await harness.end(answered(200));
+  assert.equal(harness.limiters.size(), 0);
+});
+
+test("an endpoint that was removed is forgotten, its open breaker and its deferred deliveries too", async () => {
+  const harness = openLimiters({ limits: oneFailure });
+  await harness.submit(["f"]);
+  await harness.end(answered(500));
+  await harness.submit(["deferred"]);
+  assert.equal(harness.deferred.length, 1);
+  assert.equal(harness.limiters.keepsBack("ep1"), true);
+  harness.limiters.removed("ep1");
+  assert.equal(harness.limiters.keepsBack("ep1"), false);
+});
+
+test("an endpoint removed during an attempt is forgotten at its end", async () => {
+  const harness = openLimiters({ limits: oneFailure });
+  await harness.submit(["m"]);
+  harness.limiters.removed("ep1");
+  await harness.end(answered(500));
+  assert.equal(harness.limiters.keepsBack("ep1"), false);
+});
+
+test("the announcement that an endpoint was deleted makes its limiter forgotten", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.world.script("ep1", () => ({ status: 500 }));
+  harness.start({ limits: { breaker: { failuresToOpen: 1, probeAfterMs: 10_000, probeAfterMsMax: 10_000 } } });
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(1000);
+  await harness.drivers.directory.remove(endpointOf("ep1").tenant, "ep1");
+  await harness.clock.advance(100);
+  await harness.add(endpointOf("ep1"));
+  harness.world.script("ep1", () => ({ status: 200 }));
+  await harness.publish(envelopeOf("evt_2"));
+  await harness.clock.advance(100);
+  assert.equal((await harness.delivery("evt_2", "ep1"))?.state, "delivered");
+});
