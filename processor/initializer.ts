@@ -1,10 +1,12 @@
 /**
  * Sets a processor up: notifications, the consumers of each priority, the retry mechanism, the record of dead letters.
- * Steps run in order, each repeated with a growing wait until it succeeds; every failure is told. Not ready until all run.
+ * Steps run in order, each repeated with a growing wait until it succeeds; every failure is logged. Not ready until all run.
  */
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { StartStep } from "@posthaste/shared/ports/drivers.ts";
+import type { Retried } from "@posthaste/shared/lib/retry.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+import { retry } from "@posthaste/shared/lib/retry.ts";
 
 export interface Initializer {
   /** Resolves when every step has succeeded, or when `signal` was aborted; never rejects. */
@@ -26,28 +28,20 @@ export function createInitializer(deps: {
   let done = 0;
   let reason: string | null = null;
 
-  async function untilDone(step: StartStep, signal: AbortSignal): Promise<void> {
-    let waitMs = STEP_WAIT_MS;
-    while (!isAborted(signal)) {
-      try {
-        await step.run(signal);
-        return;
-      } catch (error) {
-        if (isAborted(signal)) return;
-        reason = error instanceof Error ? error.message : String(error);
-        const jitteredMs = waitMs * (0.5 + entropy.fraction());
-        deps.onFailure(step.name, error, jitteredMs);
-        await clock.sleep(jitteredMs, signal).catch(() => undefined);
-        waitMs = Math.min(2 * waitMs, STEP_WAIT_MS_MAX);
-      }
-    }
-  }
+  const runStep = (step: StartStep, signal: AbortSignal): Promise<Retried<void>> => {
+    const onFailure = (error: unknown, waitMs: number): void => {
+      if (isAborted(signal)) return;
+      reason = error instanceof Error ? error.message : String(error);
+      deps.onFailure(step.name, error, waitMs);
+    };
+    const backoff = { firstMs: STEP_WAIT_MS, maxMs: STEP_WAIT_MS_MAX };
+    return retry(() => step.run(signal), { clock, entropy, signal, ...backoff, onFailure });
+  };
 
   return {
     async run(signal) {
       for (const step of steps.slice(done)) {
-        await untilDone(step, signal);
-        if (isAborted(signal)) return;
+        if ((await runStep(step, signal)).kind === "aborted") return;
         done += 1;
         reason = null;
       }

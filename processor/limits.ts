@@ -6,7 +6,7 @@ export interface ProcessorLimits {
   /** Unsettled deliveries and bytes per lane (an item counts one until it is fanned out); past it the lane is not read on. */
   readonly windowItems: Readonly<Record<"high" | "medium" | "low" | "retry", number>>;
   readonly windowBytes: number;
-  /** Attempts in flight in all; past it messages wait in their endpoint's room. */
+  /** Attempts in flight in all; past it deliveries wait in their endpoint's room. */
   readonly inFlightMax: number;
   /** Of those, what MEDIUM with LOW, and LOW alone, may take: HIGH always finds a slot. */
   readonly inFlightMediumMax: number;

@@ -19,7 +19,8 @@ import { createWindow } from "./intake/window.ts";
 
 export interface Processor {
   /**
-   * Stops taking, lets attempts in flight end for up to `stopMs`, breaks off the rest and releases everything unfinished. Resolves when done; nothing accepted is lost if the process is killed instead.
+   * Stops taking, lets attempts in flight end for up to `stopMs`, breaks off the rest and releases everything
+   * unfinished. Resolves when done. Nothing accepted is lost if the process is killed instead.
    */
   stop(): Promise<void>;
   /** Items taken and not yet settled. */

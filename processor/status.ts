@@ -1,5 +1,6 @@
 /** `/livez` (also `/healthz`), `/readyz` and `/metrics` of a processor: open, without a key, and no secret in them. */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { inTime } from "@posthaste/shared/lib/in-time.ts";
 
 /** A store that has not answered by then counts as down. */
 const HEALTH_MS = 3000;
@@ -38,15 +39,14 @@ async function readiness(deps: StatusDeps): Promise<Response> {
   return fault === null ? answer(200, '{"status":"ready"}', "application/json") : problem(503, fault);
 }
 
-function healthInTime({ health, clock }: StatusDeps): Promise<string | null> {
-  return new Promise((resolve) => {
-    const cancel = clock.timer(HEALTH_MS, () => resolve(`The stores did not answer within ${HEALTH_MS} ms.`));
-    const settle = (fault: string | null): void => {
-      cancel();
-      resolve(fault);
-    };
-    health().then(settle, () => settle("A store cannot be asked for its health."));
-  });
+async function healthInTime({ health, clock }: StatusDeps): Promise<string | null> {
+  const unknown = "A store cannot be asked for its health.";
+  const asked = await inTime(
+    clock,
+    HEALTH_MS,
+    health().catch(() => unknown),
+  );
+  return asked.kind === "done" ? answer.value : `The stores did not answer within ${HEALTH_MS} ms.`;
 }
 
 function problem(status: number, detail: string): Response {

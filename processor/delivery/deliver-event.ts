@@ -36,7 +36,7 @@ export interface Handed {
   readonly isRepeat: boolean;
   /** Its `deliver_at` has come, whatever the clock says. */
   readonly isDue: boolean;
-  /** Told how many deliveries the item still stands for: all after the fan-out, fewer as they end. */
+  /** Takes how many deliveries the item still stands for: all after the fan-out, fewer as they end. */
   readonly weigh: (deliveries: number) => void;
 }
 

@@ -1,6 +1,6 @@
 /**
  * What one endpoint can take, learned from its answers: an in-flight cap (one more per capful of answers, halved on
- * overload, once per round trip), how long an answer takes, and the next free slot for a message that has to wait
+ * overload, once per round trip), how long an answer takes, and the next free slot for a delivery that has to wait
  * outside. Pure but for its own state; time is an argument.
  */
 
@@ -11,9 +11,9 @@ export interface EndpointPace {
   /** `token` is what `begin` gave. */
   end(token: number, nowMs: number, verdict: "healthy" | "overloaded" | "none"): void;
   inFlight(): number;
-  /** Expected wait in ms of a message with `ahead` others before it. */
+  /** Expected wait in ms of a delivery with `ahead` others before it. */
   waitMs(ahead: number, nowMs: number): number;
-  /** Reserves the next slot not before `earliestMs`: parked messages come back spread at the rate they can be served. */
+  /** Reserves the next slot not before `earliestMs`: deferred deliveries come back spread at the rate they can be served. */
   reserve(earliestMs: number, perSecondMax: number | null): number;
 }
 
@@ -21,7 +21,7 @@ export interface EndpointPace {
 const MEAN_WEIGHT = 0.1;
 /** The spacing of reserved slots is never wider: an endpoint that once took 15 s is not paced at 4 a minute. */
 const SPACING_MS_MAX = 1000;
-/** Slots are reserved this much closer than the pace seen: who comes too early is parked again, a gap is lost for ever. */
+/** Slots are reserved this much closer than the pace seen: who comes too early is deferred again, a gap is lost for ever. */
 const OPTIMISM = 2;
 /** Slots are reserved at most this far ahead; what comes later shares the last one. */
 const HORIZON_MS = 30 * 60 * 1000;

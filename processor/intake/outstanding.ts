@@ -1,4 +1,4 @@
-/** Counts items taken from a queue and not yet acknowledged or handed back, for a stop that waits for the last. */
+/** Counts items taken from a queue and not yet acknowledged or released, for a stop that waits for the last. */
 
 export interface Outstanding {
   enter(): void;

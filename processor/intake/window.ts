@@ -34,7 +34,7 @@ export function createWindow(bounds: WindowBounds): Window {
   let bytes = 0;
   let wake: (() => void) | null = null;
   const room = () => (bytes >= bounds.bytesMax && weight > 0 ? 0 : Math.max(0, bounds.itemsMax - weight));
-  const tell = () => {
+  const wakeWaiter = () => {
     if (wake === null || room() === 0) return;
     const waiter = wake;
     wake = null;
@@ -60,12 +60,12 @@ export function createWindow(bounds: WindowBounds): Window {
     },
     weigh(before, after) {
       weight += after - before;
-      tell();
+      wakeWaiter();
     },
     free(size, itemWeight) {
       weight -= itemWeight;
       bytes -= size;
-      tell();
+      wakeWaiter();
     },
     count: () => weight,
     isFull: () => room() === 0,
