@@ -46,7 +46,7 @@ async function healthInTime({ health, clock }: StatusDeps): Promise<string | nul
     HEALTH_MS,
     health().catch(() => unknown),
   );
-  return asked.kind === "done" ? answer.value : `The stores did not answer within ${HEALTH_MS} ms.`;
+  return asked.kind === "done" ? asked.value : `The stores did not answer within ${HEALTH_MS} ms.`;
 }
 
 function problem(status: number, detail: string): Response {
