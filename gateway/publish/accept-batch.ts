@@ -1,155 +1,233 @@
 /**
- * Takes the events of a batch: the valid ones become durable together, in one append, whatever is wrong with the others.
- * Events with ids of their own are claimed one by one, so that a batch repeated in part makes nothing twice.
+ * Accepts the events of a batch with the steps of `accept.ts`. The valid ones become durable together, in one append,
+ * whatever is wrong with the others. Ids of the publisher's own are claimed one by one, so that a batch that is repeated
+ * in part makes nothing twice.
  */
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
-import { assert } from "@posthaste/shared/lib/assert.ts";
+import type { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { assert, unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
-import type { BatchItem } from "./batch-items.ts";
-import type { ClaimDeps } from "./claims.ts";
-import type { GatewayDeps } from "../request/deps.ts";
-import type { Draft } from "./draft.ts";
 import type { RequestContext } from "../request/context.ts";
-import { acceptedText, appendEnvelopes, envelopeOf } from "./accept.ts";
+import type { GatewayDeps } from "../request/deps.ts";
+import type { Idempotency } from "./accept.ts";
+import type { BatchItem } from "./batch-items.ts";
+import type { Accepted, HeldClaim } from "./claims.ts";
+import type { Draft } from "./draft.ts";
+import { problemOf } from "../request/problem.ts";
+import { acceptedText, appendEnvelopes, envelopeOf, freshId } from "./accept.ts";
 import { atItem } from "./batch-items.ts";
-import { abandonClaim, completeClaim, idConflict, takenOf } from "./claims.ts";
+import { abandonClaim, claimOfId, claimOfKey, completeClaim, idConflict, takeClaim, tryClaim } from "./claims.ts";
 import { draftFingerprint } from "./draft.ts";
-
-export type ItemResult =
-  | { readonly kind: "refused"; readonly error: PosthasteError }
-  | { readonly kind: "accepted"; readonly answerText: string; readonly isReplay: boolean };
 
 export interface BatchAcceptance {
   readonly items: readonly BatchItem[];
-  /** One for each item; an item's own id, or the one it gets. */
-  readonly ids: readonly string[];
-  readonly acceptedAtMs: number;
+  /** The caller's, for the claim of the whole batch; its events may belong to several. */
+  readonly tenant: string;
   readonly traceparent: string | null;
   readonly suffixOf: (tenant: string) => string;
+  /** Null without an Idempotency-Key. */
+  readonly idempotency: Idempotency | null;
   readonly context: RequestContext;
 }
 
-interface Entry {
-  readonly index: number;
+type ItemResult =
+  | { readonly kind: "refused"; readonly error: PosthasteError }
+  | { readonly kind: "accepted"; readonly answerText: string; readonly isReplay: boolean };
+
+/** An event that still has to be claimed, if it has an id of its own. */
+interface Wanted {
+  readonly kind: "wanted";
   readonly draft: Draft;
   readonly tenant: string;
   readonly id: string;
-  /** Null: not claimed. */
-  readonly claimKey: string | null;
-  readonly acceptedAtMs: number;
 }
 
-/** Results in the order of the items. Throws when nothing could be made durable; then nothing was. */
-export async function acceptBatch(deps: GatewayDeps, batch: BatchAcceptance): Promise<readonly ItemResult[]> {
-  const results: ItemResult[] = [];
-  const repeats: { index: number; of: number }[] = [];
-  const claimDeps = { claims: deps.drivers.claims, log: deps.telemetry.log };
-  const entries = sortOut(deps, batch, results, repeats);
-  const open = await claimEntries(deps, claimDeps, entries, results);
-  let envelopes: readonly Envelope[] = [];
+/** An event that is ours to append. */
+interface Open extends Omit<Wanted, "kind"> {
+  readonly kind: "open";
+  readonly acceptedAtMs: number;
+  readonly claim: HeldClaim | null;
+}
+
+type Done = { readonly kind: "done"; readonly result: ItemResult };
+/** The same event as one before it in this batch. */
+type Repeat = { readonly kind: "repeat"; readonly of: number };
+type Failed = { readonly kind: "failed"; readonly failure: unknown };
+type Entry = Open | Done | Repeat | Failed;
+
+/** From the parsed batch to its 200. Throws when nothing could be made durable; then nothing was. */
+export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance): Promise<Accepted> {
+  const { items, tenant, idempotency, context } = acceptance;
+  let acceptedAtMs = Math.floor(deps.clock.now());
+  let eventIds: readonly string[] = items.map((item) => ownId(item) ?? freshId(deps));
+  let keyClaim: HeldClaim | null = null;
+  let entries: readonly Entry[] = [];
   try {
-    envelopes = await envelopesOf(deps, batch, open);
-    if (envelopes.length > 0) await appendEnvelopes(deps, envelopes, batch.context);
+    // 1. Claim the Idempotency-Key. A claim that is retaken brings the ids and the time of its first holder.
+    if (idempotency !== null) {
+      const { fingerprint } = idempotency;
+      const request = { tenant, key: claimOfKey(idempotency.key), fingerprint, eventIds, acceptedAtMs };
+      const claim = await takeClaim(deps, request);
+      if (claim.kind === "answered") return { answer: claim.answer, isReplay: true };
+      keyClaim = request;
+      ({ eventIds, acceptedAtMs } = claim);
+    }
+
+    // 2. Claim the publisher's own ids. When one claim cannot be made, nothing is appended.
+    entries = await claimIds(deps, sortOut(deps, items, eventIds), acceptedAtMs);
+    const failed = entries.find((entry) => entry.kind === "failed");
+    if (failed !== undefined) throw failed.failure;
+
+    // 3. Append: from here on the events are accepted.
+    const open = entries.filter((entry) => entry.kind === "open");
+    const envelopes = await envelopesOf(deps, open, acceptance.traceparent);
+    if (envelopes.length > 0) await appendEnvelopes(deps, envelopes, context);
+
+    // 4. Store each event's answer under its id, then the whole under the Idempotency-Key, and give it.
+    const answers = answersOf(open, envelopes, acceptance.suffixOf);
+    await completeIds(deps, answers);
+    const body = `{"data":[${resultsOf(entries, answers).map(resultText).join(",")}]}`;
+    if (keyClaim !== null) await completeClaim(deps, keyClaim, { status: 200, body });
+    return { answer: { status: 200, body }, isReplay: false };
   } catch (failure) {
-    await abandonAll(claimDeps, open);
+    await abandonIds(deps, entries);
+    if (keyClaim !== null) await abandonClaim(deps, keyClaim);
     throw failure;
   }
-  const completions = open.map(async (entry, at) => {
-    const envelope = envelopes[at];
-    assert(envelope !== undefined, "each open entry has its envelope");
-    const answerText = acceptedText(envelope, batch.suffixOf(entry.tenant));
-    results[entry.index] = { kind: "accepted", answerText, isReplay: false };
-    const answer: StoredAnswer = { status: 202, body: answerText };
-    if (entry.claimKey !== null) await completeClaim(claimDeps, entry.tenant, entry.claimKey, answer);
-  });
-  await Promise.all(completions);
-  for (const { index, of } of repeats) {
-    const first = results[of];
-    assert(first !== undefined, "a repeat follows its first");
-    results[index] = first.kind === "accepted" ? { ...first, isReplay: true } : first;
-  }
-  return results;
 }
 
-/** Refused items get their result at once; of one id within the batch the first stands for all that are equal. */
+function ownId(item: BatchItem): string | null {
+  return item.kind === "readable" ? item.draft.id : null;
+}
+
+/** Refused items are done at once. Of one id within the batch, the first stands for all that are equal. */
 function sortOut(
   deps: GatewayDeps,
-  batch: BatchAcceptance,
-  results: ItemResult[],
-  repeats: { index: number; of: number }[],
-): readonly Entry[] {
-  const entries: Entry[] = [];
-  const firstByName = new Map<string, { index: number; fingerprint: string }>();
-  for (const [index, item] of batch.items.entries()) {
-    if (item.kind === "refused") {
-      results[index] = item;
-      continue;
-    }
+  items: readonly BatchItem[],
+  eventIds: readonly string[],
+): readonly (Wanted | Done | Repeat)[] {
+  const firstById = new Map<string, { index: number; fingerprint: string }>();
+  return items.map((item, index) => {
+    if (item.kind === "refused") return { kind: "done", result: item };
     const { draft, tenant } = item;
-    const id = batch.ids[index];
+    const id = eventIds[index];
     assert(id !== undefined, "each item has an id");
-    const claimKey = draft.id === null ? null : `id:${draft.id}`;
-    if (claimKey !== null) {
-      const fingerprint = draftFingerprint(draft, deps.hasher);
-      const first = firstByName.get(`${tenant}\n${claimKey}`);
-      if (first === undefined) {
-        firstByName.set(`${tenant}\n${claimKey}`, { index, fingerprint });
-      } else {
-        if (first.fingerprint === fingerprint) repeats.push({ index, of: first.index });
-        else results[index] = { kind: "refused", error: atItem(idConflict(id), index) };
-        continue;
-      }
-    }
-    entries.push({ index, draft, tenant, id, claimKey, acceptedAtMs: batch.acceptedAtMs });
-  }
-  return entries;
-}
-
-/** What is ours to append. When one claim cannot be made, those made are given up and nothing is appended. */
-async function claimEntries(
-  deps: GatewayDeps,
-  claimDeps: ClaimDeps,
-  entries: readonly Entry[],
-  results: ItemResult[],
-): Promise<readonly Entry[]> {
-  const open: Entry[] = [];
-  const failures: unknown[] = [];
-  const claimOne = async (entry: Entry): Promise<void> => {
-    const { index, claimKey, tenant, draft, id, acceptedAtMs } = entry;
-    if (claimKey === null) return void open.push(entry);
+    if (draft.id === null) return { kind: "wanted", draft, tenant, id };
+    const name = `${tenant}\n${id}`;
     const fingerprint = draftFingerprint(draft, deps.hasher);
-    const request = { tenant, key: claimKey, fingerprint, eventIds: [id], acceptedAtMs };
-    const claim = await claimDeps.claims.claim(request).catch((failure: unknown) => void failures.push(failure));
-    if (claim === undefined) return;
-    const taken = takenOf(claim, claimKey);
-    if (taken instanceof PosthasteError) results[index] = { kind: "refused", error: atItem(taken, index) };
-    else if (taken.kind === "claimed") open.push({ ...entry, acceptedAtMs: taken.acceptedAtMs });
-    else results[index] = { kind: "accepted", answerText: taken.answer.body, isReplay: true };
-  };
-  await Promise.all(entries.map(claimOne));
-  if (failures.length > 0) {
-    await abandonAll(claimDeps, open);
-    throw failures[0];
-  }
-  return open.toSorted((left, right) => left.index - right.index);
+    const first = firstById.get(name);
+    if (first === undefined) {
+      firstById.set(name, { index, fingerprint });
+      return { kind: "wanted", draft, tenant, id };
+    }
+    if (first.fingerprint === fingerprint) return { kind: "repeat", of: first.index };
+    return { kind: "done", result: { kind: "refused", error: atItem(idConflict(id), index) } };
+  });
 }
 
-async function abandonAll(claimDeps: ClaimDeps, entries: readonly Entry[]): Promise<void> {
-  await Promise.all(
-    entries.map(async ({ claimKey, tenant }) => {
-      if (claimKey !== null) await abandonClaim(claimDeps, tenant, claimKey);
+/** Never rejects, so that the claims that were made can be given up. */
+function claimIds(
+  deps: GatewayDeps,
+  entries: readonly (Wanted | Done | Repeat)[],
+  acceptedAtMs: number,
+): Promise<readonly Entry[]> {
+  return Promise.all(
+    entries.map(async (entry, index): Promise<Entry> => {
+      if (entry.kind !== "wanted") return entry;
+      const { draft, tenant, id } = entry;
+      if (draft.id === null) return { ...entry, kind: "open", acceptedAtMs, claim: null };
+      const fingerprint = draftFingerprint(draft, deps.hasher);
+      const request = { tenant, key: claimOfId(id), fingerprint, eventIds: [id], acceptedAtMs };
+      try {
+        const claim = await tryClaim(deps, request);
+        switch (claim.kind) {
+          case "claimed":
+            return { ...entry, kind: "open", acceptedAtMs: claim.acceptedAtMs, claim: request };
+          case "answered":
+            return { kind: "done", result: { kind: "accepted", answerText: claim.answer.body, isReplay: true } };
+          case "refused":
+            return { kind: "done", result: { kind: "refused", error: atItem(claim.error, index) } };
+          default:
+            return unreachable(claim);
+        }
+      } catch (failure) {
+        return { kind: "failed", failure };
+      }
     }),
   );
 }
 
-async function envelopesOf(deps: GatewayDeps, batch: BatchAcceptance, entries: readonly Entry[]): Promise<Envelope[]> {
-  const tenants = [...new Set(entries.map(({ tenant }) => tenant))];
+async function envelopesOf(
+  deps: GatewayDeps,
+  open: readonly Open[],
+  traceparent: string | null,
+): Promise<readonly Envelope[]> {
+  const tenants = [...new Set(open.map(({ tenant }) => tenant))];
   const versions = new Map(
     await Promise.all(tenants.map(async (tenant) => [tenant, await deps.drivers.directory.version(tenant)] as const)),
   );
-  const { traceparent } = batch;
-  return entries.map(({ draft, tenant, id, acceptedAtMs: nowMs }) =>
-    envelopeOf(draft, { id, tenant, nowMs, traceparent, directoryVersion: versions.get(tenant) ?? 0 }),
+  return open.map(({ draft, tenant, id, acceptedAtMs }) =>
+    envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion: versions.get(tenant) ?? 0 }),
   );
+}
+
+function answersOf(
+  open: readonly Open[],
+  envelopes: readonly Envelope[],
+  suffixOf: (tenant: string) => string,
+): ReadonlyMap<Open, StoredAnswer> {
+  return new Map(
+    open.map((entry, index) => {
+      const envelope = envelopes[index];
+      assert(envelope !== undefined, "each open entry has its envelope");
+      return [entry, { status: 202, body: acceptedText(envelope, suffixOf(entry.tenant)) }];
+    }),
+  );
+}
+
+async function completeIds(deps: GatewayDeps, answers: ReadonlyMap<Open, StoredAnswer>): Promise<void> {
+  const held = [...answers].flatMap(([{ claim }, answer]) => (claim === null ? [] : [{ claim, answer }]));
+  await Promise.all(held.map(({ claim, answer }) => completeClaim(deps, claim, answer)));
+}
+
+async function abandonIds(deps: GatewayDeps, entries: readonly Entry[]): Promise<void> {
+  const held = entries.flatMap((entry) => (entry.kind === "open" && entry.claim !== null ? [entry.claim] : []));
+  await Promise.all(held.map((claim) => abandonClaim(deps, claim)));
+}
+
+/** In the order of the items. */
+function resultsOf(entries: readonly Entry[], answers: ReadonlyMap<Open, StoredAnswer>): readonly ItemResult[] {
+  const results: ItemResult[] = [];
+  for (const entry of entries) results.push(resultOf(entry, results, answers));
+  return results;
+}
+
+function resultOf(entry: Entry, before: readonly ItemResult[], answers: ReadonlyMap<Open, StoredAnswer>): ItemResult {
+  switch (entry.kind) {
+    case "done":
+      return entry.result;
+    case "open": {
+      const answer = answers.get(entry);
+      assert(answer !== undefined, "each open entry was answered");
+      return { kind: "accepted", answerText: answer.body, isReplay: false };
+    }
+    case "repeat": {
+      const first = before[entry.of];
+      assert(first !== undefined, "a repeat follows its first");
+      return first.kind === "accepted" ? { ...first, isReplay: true } : first;
+    }
+    case "failed":
+      throw entry.failure;
+    default:
+      return unreachable(entry);
+  }
+}
+
+/** An accepted item's text is the object that a single event would have been answered with. */
+function resultText(result: ItemResult): string {
+  if (result.kind === "refused") {
+    const problem = problemOf(result.error);
+    return JSON.stringify({ status: problem.status, problem });
+  }
+  return `{"status":202,${result.isReplay ? '"idempotent_replayed":true,' : ""}${result.answerText.slice(1)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Takes one event: claims its keys if it has any, makes it durable in its lane, and only then speaks of it. Without an
- * Idempotency-Key and an id of its own it costs one append and nothing else.
+ * Accepts one event: claims its keys if it has any, makes it durable in its lane, and only then answers 202. Without an
+ * Idempotency-Key and an id of its own an event costs one append and nothing else.
  */
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { envelopeBody, laneOf } from "@posthaste/shared/domain/envelope.ts";
@@ -8,13 +8,13 @@ import { newId } from "@posthaste/shared/domain/id.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
-import type { Claimed } from "./claims.ts";
-import type { GatewayDeps } from "../request/deps.ts";
-import type { Draft } from "./draft.ts";
 import type { RequestContext } from "../request/context.ts";
-import { withClaim } from "./claims.ts";
-import { draftFingerprint } from "./draft.ts";
+import type { GatewayDeps } from "../request/deps.ts";
+import type { Accepted, HeldClaim } from "./claims.ts";
+import type { Draft } from "./draft.ts";
 import { requireInTime } from "../request/context.ts";
+import { abandonClaim, claimOfId, claimOfKey, completeClaim, takeClaim } from "./claims.ts";
+import { draftFingerprint } from "./draft.ts";
 
 export interface Acceptance {
   readonly draft: Draft;
@@ -23,34 +23,60 @@ export interface Acceptance {
   /** `?tenant=...` when the caller needs it to find the event again. */
   readonly tenantSuffix: string;
   /** Null without an Idempotency-Key. */
-  readonly idempotency: { readonly key: string; readonly fingerprint: string } | null;
+  readonly idempotency: Idempotency | null;
   readonly context: RequestContext;
 }
 
-/** Key first, then id: the key's answer may be the id's. */
-export function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Promise<Claimed> {
-  const { draft, tenant, idempotency } = acceptance;
-  const own = draft.id;
-  const nowMs = Math.floor(deps.clock.now());
-  if (idempotency === null && own === null) return appendOne(deps, acceptance, freshId(deps), nowMs);
-  const claimDeps = { claims: deps.drivers.claims, log: deps.telemetry.log };
-  const withOwnId = (id: string, acceptedAtMs: number): Promise<Claimed> => {
-    const fingerprint = draftFingerprint(draft, deps.hasher);
-    const request = { tenant, key: `id:${id}`, fingerprint, eventIds: [id], acceptedAtMs };
-    return withClaim(claimDeps, request, (identity) => appendOne(deps, acceptance, id, identity.acceptedAtMs));
-  };
-  if (idempotency === null) return withOwnId(own ?? freshId(deps), nowMs);
-  const request = {
-    tenant,
-    key: `key:${idempotency.key}`,
-    fingerprint: idempotency.fingerprint,
-    eventIds: [own ?? freshId(deps)],
-    acceptedAtMs: nowMs,
-  };
-  return withClaim(claimDeps, request, ({ eventIds: [id], acceptedAtMs }) => {
-    assert(id !== undefined, "a claim keeps the ids it was given");
-    return own === null ? appendOne(deps, acceptance, id, acceptedAtMs) : withOwnId(id, acceptedAtMs);
-  });
+export interface Idempotency {
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+/** From the parsed request to its 202. A step that fails gives up the claims before it, and throws. */
+export async function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Promise<Accepted> {
+  const { draft, tenant, traceparent, tenantSuffix, idempotency, context } = acceptance;
+  let acceptedAtMs = Math.floor(deps.clock.now());
+  let id = draft.id ?? freshId(deps);
+  const held: HeldClaim[] = [];
+  try {
+    // 1. Claim the Idempotency-Key. A claim that is retaken brings the id and the time of its first holder.
+    if (idempotency !== null) {
+      const { fingerprint } = idempotency;
+      const request = { tenant, key: claimOfKey(idempotency.key), fingerprint, eventIds: [id], acceptedAtMs };
+      const claim = await takeClaim(deps, request);
+      if (claim.kind === "answered") return { answer: claim.answer, isReplay: true };
+      held.push(request);
+      id = onlyId(claim.eventIds);
+      acceptedAtMs = claim.acceptedAtMs;
+    }
+
+    // 2. Claim the publisher's own id. If it has an answer, that is the answer of the Idempotency-Key too.
+    if (draft.id !== null) {
+      const fingerprint = draftFingerprint(draft, deps.hasher);
+      const request = { tenant, key: claimOfId(id), fingerprint, eventIds: [id], acceptedAtMs };
+      const claim = await takeClaim(deps, request);
+      if (claim.kind === "answered") {
+        await completeAll(deps, held, claim.answer);
+        return { answer: claim.answer, isReplay: true };
+      }
+      held.push(request);
+      acceptedAtMs = claim.acceptedAtMs;
+    }
+
+    // 3. Append: from here on the event is accepted.
+    const version = deps.drivers.directory.version(tenant);
+    const directoryVersion = version instanceof Promise ? await version : version;
+    const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
+    await appendEnvelopes(deps, [envelope], context);
+
+    // 4. Store the answer under the claims, and give it.
+    const answer: StoredAnswer = { status: 202, body: acceptedText(envelope, tenantSuffix) };
+    if (held.length > 0) await completeAll(deps, held, answer);
+    return { answer, isReplay: false };
+  } catch (failure) {
+    for (const claim of held.toReversed()) await abandonClaim(deps, claim);
+    throw failure;
+  }
 }
 
 export function freshId(deps: Pick<GatewayDeps, "clock" | "entropy">): string {
@@ -59,24 +85,28 @@ export function freshId(deps: Pick<GatewayDeps, "clock" | "entropy">): string {
 
 export function envelopeOf(
   draft: Draft,
-  facts: { id: string; tenant: string; nowMs: number; traceparent: string | null; directoryVersion: number },
+  facts: { id: string; tenant: string; acceptedAtMs: number; traceparent: string | null; directoryVersion: number },
 ): Envelope {
-  const { nowMs } = facts;
-  const isAhead = draft.deliverAtMs !== null && draft.deliverAtMs > nowMs;
+  const { acceptedAtMs } = facts;
+  const isAhead = draft.deliverAtMs !== null && draft.deliverAtMs > acceptedAtMs;
   return {
     id: facts.id,
     tenant: facts.tenant,
     type: draft.type,
     priority: draft.priority,
-    acceptedAtMs: nowMs,
+    acceptedAtMs,
     deliverAtMs: isAhead ? draft.deliverAtMs : null,
     traceparent: facts.traceparent,
     directoryVersion: facts.directoryVersion,
-    body: envelopeBody({ type: draft.type, timestampMs: draft.timestampMs ?? nowMs, dataText: draft.dataText }),
+    body: envelopeBody({
+      type: draft.type,
+      timestampMs: draft.timestampMs ?? acceptedAtMs,
+      dataText: draft.dataText,
+    }),
   };
 }
 
-/** All or nothing; counted and logged once it is durable. Counts that fail change nothing about that. */
+/** Makes all of them durable, or none; then counts them. A count that fails changes nothing about the events. */
 export async function appendEnvelopes(
   deps: GatewayDeps,
   envelopes: readonly Envelope[],
@@ -92,23 +122,24 @@ export async function appendEnvelopes(
   }
 }
 
-function acceptedEntry(envelope: Envelope): StatEntry {
-  const { tenant, type, acceptedAtMs: atMs } = envelope;
-  return { kind: "accepted", tenant, type, lane: laneOf(envelope), atMs };
-}
-
 /** Ids and lanes need no escapes in JSON. */
 export function acceptedText(envelope: Envelope, tenantSuffix: string): string {
   const { id } = envelope;
   return `{"id":"${id}","lane":"${laneOf(envelope)}","status_url":"/v1/events/${id}${tenantSuffix}"}`;
 }
 
-async function appendOne(deps: GatewayDeps, acceptance: Acceptance, id: string, nowMs: number): Promise<Claimed> {
-  const { draft, tenant, traceparent, tenantSuffix, context } = acceptance;
-  const version = deps.drivers.directory.version(tenant);
-  const directoryVersion = version instanceof Promise ? await version : version;
-  const envelope = envelopeOf(draft, { id, tenant, nowMs, traceparent, directoryVersion });
-  await appendEnvelopes(deps, [envelope], context);
-  const answer: StoredAnswer = { status: 202, body: acceptedText(envelope, tenantSuffix) };
-  return { answer, isReplay: false };
+function acceptedEntry(envelope: Envelope): StatEntry {
+  const { tenant, type, acceptedAtMs: atMs } = envelope;
+  return { kind: "accepted", tenant, type, lane: laneOf(envelope), atMs };
+}
+
+function onlyId(eventIds: readonly string[]): string {
+  const [id] = eventIds;
+  assert(id !== undefined, "a claim keeps the ids it was given");
+  return id;
+}
+
+/** The id before the key, as a repeat with the key finds the answer of the id. */
+async function completeAll(deps: GatewayDeps, held: readonly HeldClaim[], answer: StoredAnswer): Promise<void> {
+  for (const claim of held.toReversed()) await completeClaim(deps, claim, answer);
 }

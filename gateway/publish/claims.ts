@@ -1,78 +1,70 @@
 /**
- * Runs work under a claim, so that the same request twice is one event. The order protects from loss and from doubles:
- * claim durable, then append, then the stored answer, then 202. A crash in between leaves a lease that runs out, and
- * whoever comes next works with the same event ids.
+ * The claims of the accept path, so that the same request twice is one event. The order protects from loss and doubles:
+ * claim durably, append, store the answer, answer 202. A crash in between leaves a lease that runs out. Whoever retakes
+ * the claim gets the same event ids and the same time.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
-import type { Claim, ClaimRequest, Claims, StoredAnswer } from "@posthaste/shared/ports/claims.ts";
-import type { Log } from "@posthaste/shared/telemetry/log.ts";
+import type { Claim, ClaimRequest, StoredAnswer } from "@posthaste/shared/ports/claims.ts";
+import type { GatewayDeps } from "../request/deps.ts";
 
-export interface Claimed {
+/** What a request is answered with. */
+export interface Accepted {
   readonly answer: StoredAnswer;
-  /** It was stored by an earlier request. */
+  /** An earlier request stored this answer. */
   readonly isReplay: boolean;
 }
 
-export interface ClaimDeps {
-  readonly claims: Claims;
-  readonly log: Log;
-}
-
-/** What an event that may be appended twice must have the same both times. */
-export interface Identity {
-  readonly eventIds: readonly string[];
-  readonly acceptedAtMs: number;
-}
-
-/** `work` gets the ids and the time to use; what it throws is thrown on, after the lease is given up. */
-export async function withClaim(
-  deps: ClaimDeps,
-  request: ClaimRequest,
-  work: (identity: Identity) => Promise<Claimed>,
-): Promise<Claimed> {
-  const taken = takenOf(await deps.claims.claim(request), request.key);
-  if (taken instanceof PosthasteError) throw taken;
-  if (taken.kind === "answered") return { answer: taken.answer, isReplay: true };
-  try {
-    const done = await work(taken);
-    await completeClaim(deps, request.tenant, request.key, done.answer);
-    return done;
-  } catch (failure) {
-    await abandonClaim(deps, request.tenant, request.key);
-    throw failure;
-  }
-}
-
-/** The event is durable already, so an answer that cannot be stored costs a repeat its short cut and nothing else. */
-export async function completeClaim(deps: ClaimDeps, tenant: string, key: string, answer: StoredAnswer): Promise<void> {
-  await deps.claims.complete(tenant, key, answer).catch(() => {
-    deps.log.write("warn", "claim.not_completed", { tenant });
-  });
-}
-
-/** A lease that cannot be given up runs out by itself. */
-export async function abandonClaim(deps: ClaimDeps, tenant: string, key: string): Promise<void> {
-  await deps.claims.abandon(tenant, key).catch(() => {
-    deps.log.write("warn", "claim.not_abandoned", { tenant });
-  });
-}
+/** A claim that this request holds, and must complete or abandon. */
+export type HeldClaim = Pick<ClaimRequest, "tenant" | "key">;
 
 type Taken = Extract<Claim, { readonly kind: "claimed" | "answered" }>;
+type Refused = { readonly kind: "refused"; readonly error: PosthasteError };
 
-/** What to go on with, or what a claim that is not ours means to the caller. */
-export function takenOf(claim: Claim, key: string): Taken | PosthasteError {
+export function claimOfKey(idempotencyKey: string): string {
+  return `key:${idempotencyKey}`;
+}
+
+export function claimOfId(eventId: string): string {
+  return `id:${eventId}`;
+}
+
+/** Claims, or gets the answer that is stored. Throws 409 and 422 for a claim that somebody else has. */
+export async function takeClaim(deps: GatewayDeps, request: ClaimRequest): Promise<Taken> {
+  const taken = await tryClaim(deps, request);
+  if (taken.kind === "refused") throw taken.error;
+  return taken;
+}
+
+/** As `takeClaim`, but a claim that somebody else has is a value. Throws only when the store fails. */
+export async function tryClaim({ drivers }: GatewayDeps, request: ClaimRequest): Promise<Taken | Refused> {
+  const claim = await drivers.claims.claim(request);
   switch (claim.kind) {
     case "claimed":
     case "answered":
       return claim;
     case "in-flight":
-      return inFlight(claim.retryAfterMs);
+      return { kind: "refused", error: inFlight(claim.retryAfterMs) };
     case "mismatch":
-      return key.startsWith("id:") ? idConflict(key.slice(3)) : keyMismatch();
+      return { kind: "refused", error: mismatch(request) };
     default:
       return unreachable(claim);
   }
+}
+
+/** The event is durable already. If its answer cannot be stored, a repeat loses its short cut and nothing else. */
+export async function completeClaim(deps: GatewayDeps, held: HeldClaim, answer: StoredAnswer): Promise<void> {
+  const { tenant, key } = held;
+  await deps.drivers.claims.complete(tenant, key, answer).catch(() => {
+    deps.telemetry.log.write("warn", "claim.not_completed", { tenant });
+  });
+}
+
+/** If the lease cannot be given up, it runs out by itself. */
+export async function abandonClaim(deps: GatewayDeps, { tenant, key }: HeldClaim): Promise<void> {
+  await deps.drivers.claims.abandon(tenant, key).catch(() => {
+    deps.telemetry.log.write("warn", "claim.not_abandoned", { tenant });
+  });
 }
 
 export function idConflict(id: string): PosthasteError {
@@ -83,7 +75,8 @@ export function idConflict(id: string): PosthasteError {
   });
 }
 
-function keyMismatch(): PosthasteError {
+function mismatch({ key }: ClaimRequest): PosthasteError {
+  if (key.startsWith("id:")) return idConflict(key.slice(3));
   const detail = "This Idempotency-Key was used with another request in the last 24 hours; use a new key.";
   return new PosthasteError("idempotency-mismatch", detail);
 }

@@ -59,7 +59,7 @@ async function sendTest(deps: GatewayDeps, call: Call): Promise<Response> {
   if (endpoint.status !== "active") throw notActive(endpoint);
   requireInTime(call.context);
   const { tenant } = endpoint;
-  const nowMs = Math.floor(deps.clock.now());
+  const acceptedAtMs = Math.floor(deps.clock.now());
   const id = freshId(deps);
   const dataText = JSON.stringify({ endpoint_id: endpoint.id, message: "A test event from Posthaste." });
   const draft = {
@@ -73,11 +73,11 @@ async function sendTest(deps: GatewayDeps, call: Call): Promise<Response> {
   } as const;
   const traceparent = traceparentOf(call.request.headers);
   const directoryVersion = await deps.drivers.directory.version(tenant);
-  const envelope = envelopeOf(draft, { id, tenant, nowMs, traceparent, directoryVersion });
+  const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
   await deps.drivers.retryQueue.schedule([
     {
       cause: "replay",
-      notBeforeMs: nowMs,
+      notBeforeMs: acceptedAtMs,
       endpointId: endpoint.id,
       generation: 0,
       attempt: 1,
@@ -87,7 +87,7 @@ async function sendTest(deps: GatewayDeps, call: Call): Promise<Response> {
     },
   ]);
   const matched = [endpoint.id];
-  const fanOut = { tenant, eventId: id, atMs: nowMs, matched, matchedCount: 1, filtered: [], filteredCount: 0 };
+  const fanOut = { tenant, eventId: id, atMs: acceptedAtMs, matched, matchedCount: 1, filtered: [], filteredCount: 0 };
   deps.drivers.ledger.record([{ kind: "fan-out", fanOut }]);
   const statusUrl = `/v1/events/${id}${tenantSuffix(call.caller, tenant)}`;
   return answerJson(call, 202, { id, lane: "high", status_url: statusUrl });
