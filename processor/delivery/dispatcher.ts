@@ -15,8 +15,8 @@ import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Persist } from "./persistence.ts";
 import type { Settle } from "./settle.ts";
 import type { Settlements } from "./settlements.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { laneOf } from "@posthaste/shared/domain/envelope.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { fanOut } from "./fan-out.ts";
 import { subjectOf } from "./pending-delivery.ts";
 
@@ -76,24 +76,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 }
 
 async function postpone(deps: DispatcherDeps, envelope: Envelope, notBeforeMs: number, source: Source): Promise<void> {
-  const entry = {
-    cause: "deliver-at",
-    notBeforeMs,
-    endpointId: null,
-    generation: 0,
-    attempt: 1,
-    parks: 0,
-    members: [envelope],
-    group: null,
-  } as const;
+  const plan = { cause: "deliver-at", notBeforeMs, endpointId: null, generation: 0, attempt: 1 } as const;
+  const entry = scheduledEvent(envelope, plan);
   let isFull = false;
   const isDone = await deps.persist("deliver-at", async () => {
-    try {
-      await deps.retryQueue.schedule([entry]);
-    } catch (error) {
-      if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
-      isFull = true;
-    }
+    isFull = (await deps.retryQueue.schedule([entry])).kind === "full";
   });
   if (!isDone) source.handBack();
   else if (isFull) await holdBack(deps, envelope, source);

@@ -16,7 +16,6 @@ import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts"
 import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Persist } from "./persistence.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { toScheduled } from "./pending-delivery.ts";
 
@@ -75,12 +74,7 @@ export async function schedule(
 ): Promise<Standing | null> {
   let isFull = false;
   const isDone = await deps.persist(plan.cause, async () => {
-    try {
-      await deps.retryQueue.schedule([toScheduled(outgoing, plan)]);
-    } catch (error) {
-      if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
-      isFull = true;
-    }
+    isFull = (await deps.retryQueue.schedule([toScheduled(outgoing, plan)])).kind === "full";
   });
   if (!isDone) return null;
   if (!isFull) return standing;

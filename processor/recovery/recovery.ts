@@ -11,6 +11,8 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { Persist } from "../delivery/persistence.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
@@ -153,7 +155,9 @@ async function move(
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const id of ids) leaving.set(id, promise);
   try {
-    await deps.retryQueue.schedule(items);
+    const { kind } = await deps.retryQueue.schedule(items);
+    // Who called us waits and tries again; the letters stay where they are.
+    if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
     // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
     return await deps.persist("remove held", () => deps.deadLetters.remove(letters));
   } finally {
@@ -180,14 +184,11 @@ function upToBytes(letters: readonly DeadLetter[], bytesMax: number): readonly D
 
 /** The delivery goes on where it stood: the same generation, the attempt that was to be made, never before its time. */
 function again(letter: DeadLetter, earliestMs: number): Scheduled {
-  return {
+  return scheduledEvent(letter.envelope, {
     cause: "replay",
     notBeforeMs: Math.max(earliestMs, letter.envelope.deliverAtMs ?? 0),
     endpointId: letter.endpointId,
     generation: letter.generation,
     attempt: letter.attempts + 1,
-    parks: 0,
-    members: [letter.envelope],
-    group: null,
-  };
+  });
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRecovery } from "@posthaste/processor/recovery/recovery.ts";
+import { SCHEDULED } from "@posthaste/shared/ports/retry-queue.ts";
 import type { RecoveryDeps } from "@posthaste/processor/recovery/recovery.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
@@ -113,8 +114,9 @@ test("an endpoint paused between two pages gets no further page back", async () 
         ...drivers.retryQueue,
         async schedule(items) {
           pages += 1;
-          await drivers.retryQueue.schedule(items);
+          const result = await drivers.retryQueue.schedule(items);
           if (pages === 1) await harness.change("ep1", { status: "paused" });
+          return result;
         },
         take: () => new Promise(() => undefined),
       },
@@ -142,7 +144,7 @@ test("between two pages others get their turn, in a recovery and in the look at 
       },
       remove: async (removed: readonly unknown[]) => void letters.splice(0, removed.length),
     },
-    retryQueue: { schedule: async () => void log.push("write") },
+    retryQueue: { schedule: async () => (log.push("write"), SCHEDULED) },
     claims: { claim: async () => ({ kind: "claimed" }), abandon: async () => undefined },
     directory: { find: async () => endpointOf("ep1", { status: log.length < 3 ? "paused" : "active" }) },
     persist: async (_what: string, write: () => Promise<void>) => (await write(), true),
@@ -244,6 +246,29 @@ test("a store that fails during a recovery at start is asked again, and the endp
   });
   await harness.clock.advance(10_000);
   assert.deepEqual([failures, harness.world.idsTo("ep1"), await harness.depths()], [4, ["evt_0"], nothing]);
+});
+
+test("letters stay in the record while the retry queue is full, and go out when there is room", async () => {
+  await using harness = await openWithHeld(1);
+  harness.crash();
+  await harness.change("ep1", active);
+  let refusals = 0;
+  harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      retryQueue: {
+        ...drivers.retryQueue,
+        async schedule(items) {
+          if (refusals === 3) return drivers.retryQueue.schedule(items);
+          refusals += 1;
+          assert.equal((await harness.depths()).dead, 1);
+          return { kind: "full", retryAfterS: 1 };
+        },
+      },
+    }),
+  });
+  await harness.clock.advance(10_000);
+  assert.deepEqual([refusals, harness.world.idsTo("ep1"), await harness.depths()], [3, ["evt_0"], nothing]);
 });
 
 test("an endpoint that is paused again before its letters go out holds them again", async () => {
