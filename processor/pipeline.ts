@@ -59,9 +59,10 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   const perS = limits.recoveryPerS;
   const recovery = createRecovery({
     clock,
+    entropy,
     deadLetters,
     retryQueue,
-    claims: drivers.claims,
+    leases: drivers.leases,
     directory,
     persist,
     perS,

@@ -3,10 +3,12 @@ import { test } from "node:test";
 import { createRecovery } from "@posthaste/processor/recovery/recovery.ts";
 import { SCHEDULED } from "@posthaste/shared/ports/retry-queue.ts";
 import type { RecoveryDeps } from "@posthaste/processor/recovery/recovery.ts";
+import { createLeases } from "@posthaste/shared/drivers/memory/leases.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
+import { seededEntropy } from "../../support/ambient.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
 import {
   endpointOf,
@@ -145,7 +147,8 @@ test("between two pages others get their turn, in a recovery and in the look at 
       remove: async (removed: readonly unknown[]) => void letters.splice(0, removed.length),
     },
     retryQueue: { schedule: async () => (log.push("write"), SCHEDULED) },
-    claims: { claim: async () => ({ kind: "claimed" }), abandon: async () => undefined },
+    entropy: seededEntropy(1),
+    leases: createLeases({ clock }),
     directory: { find: async () => endpointOf("ep1", { status: log.length < 3 ? "paused" : "active" }) },
     persist: async (_what: string, write: () => Promise<void>) => (await write(), true),
     perS: 100,
