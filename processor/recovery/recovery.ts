@@ -152,11 +152,7 @@ async function takeLease(
 }
 
 /** False when we stopped before the letters were out. */
-async function move(
-  deps: Bringing,
-  letters: readonly DeadLetter[],
-  items: readonly Scheduled[],
-): Promise<boolean> {
+async function move(deps: Bringing, letters: readonly DeadLetter[], items: readonly Scheduled[]): Promise<boolean> {
   const ids = letters.map(({ id }) => id);
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const id of ids) deps.leaving.set(id, promise);

@@ -161,6 +161,18 @@ test("between two pages others get their turn, in a recovery and in the look at 
   assert.ok(text.startsWith("list turn list list list write turn list list write turn list list write turn"), text);
 });
 
+test("while another process brings the letters of an endpoint back nobody else does, until its lease ends", async () => {
+  await using harness = await openWithHeld(3);
+  harness.crash();
+  await harness.change("ep1", active);
+  await harness.drivers.leases.acquire("recover:ep1", "another process", 15_000);
+  harness.start();
+  await harness.clock.advance(14_999);
+  assert.deepEqual([harness.world.sent.length, (await harness.depths()).dead], [0, 3]);
+  await harness.clock.advance(2000);
+  assert.deepEqual(harness.world.idsTo("ep1").toSorted(), ["evt_0", "evt_1", "evt_2"]);
+});
+
 test("what was held before its deliver_at comes back no sooner", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"));
