@@ -1,6 +1,6 @@
 /**
  * Time, chance and hashing as arguments. The real ones live in `drivers/system.ts` alone; the simulation brings its own.
- * Nothing below rung 3 reads a clock, a random source or a hash in any other way.
+ * Nothing below layer 3 reads a clock, a random source or a hash in any other way.
  */
 
 /** Cancels what it was returned for; calling it twice, or after the callback ran, does nothing. */

@@ -33,7 +33,7 @@ export async function checkEnd(witness: Witness, last: SimulatedProcess, nowMs: 
   for (const published of witness.model.published) {
     const ids = idsOf(published);
     if (published.isOnce && ids.length > 1)
-      witness.trace.breach("idempotency", `event ${published.n} is ${ids.join(" and ")}`);
+      witness.trace.violation("idempotency", `event ${published.n} is ${ids.join(" and ")}`);
     checkPriority(witness, published);
     for (const id of ids) await checkEvent(witness, published, id, remains, nowMs);
   }
@@ -43,17 +43,17 @@ export async function checkEnd(witness: Witness, last: SimulatedProcess, nowMs: 
 function checkIdle({ trace }: Witness, last: SimulatedProcess): void {
   const pending = last.pendingMs();
   if (pending.length > 1 || pending.some((ms) => ms < RETENTION_MS_MIN)) {
-    trace.breach("idle", `timers with nothing to do, due in ${pending.join(", ")} ms`);
+    trace.violation("idle", `timers with nothing to do, due in ${pending.join(", ")} ms`);
   }
 }
 
 async function checkEmpty({ trace }: Witness, { drivers }: SimulatedProcess): Promise<void> {
   for (const lane of LANES) {
     const { count } = await drivers.lanes.depth(lane);
-    if (count !== 0) trace.breach("idle", `lane ${lane} still holds ${count}`);
+    if (count !== 0) trace.violation("idle", `lane ${lane} still holds ${count}`);
   }
   const { count } = await drivers.retryQueue.depth();
-  if (count !== 0) trace.breach("idle", `the retry queue still holds ${count}`);
+  if (count !== 0) trace.violation("idle", `the retry queue still holds ${count}`);
 }
 
 async function allLetters({ drivers }: SimulatedProcess): Promise<readonly DeadLetter[]> {
@@ -78,12 +78,12 @@ function readDeliveries({ drivers }: SimulatedProcess): Remains["deliveriesOf"] 
 /** (1, 7) A letter has a reason; one that is held is held for an endpoint that does not take deliveries now. */
 async function checkLetter({ trace }: Witness, { drivers }: SimulatedProcess, letter: DeadLetter): Promise<void> {
   const name = `${letter.id} (${letter.eventId} to ${letter.endpointId})`;
-  if (letter.reason.trim() === "") trace.breach("readable reason", `dead letter ${name} has none`);
+  if (letter.reason.trim() === "") trace.violation("readable reason", `dead letter ${name} has none`);
   const { endpoints } = await drivers.directory.endpoints(letter.tenant, 0);
   const endpoint = endpoints.find(({ id }) => id === letter.endpointId);
   const isHeld = HELD_STATES.some((state) => state === letter.state);
   if (isHeld && endpoint?.status === "active")
-    trace.breach("nothing forgotten", `${name} is ${letter.state}, but its endpoint is active`);
+    trace.violation("nothing forgotten", `${name} is ${letter.state}, but its endpoint is active`);
 }
 
 /** (1, 5, 7) */
@@ -99,7 +99,7 @@ async function checkEvent(
   assert(acceptance !== undefined, "the ids of an event are those of its acceptances");
   const deliveries = await remains.deliveriesOf(published.tenant, id);
   if (deliveries === null && nowMs < acceptance.atMs + EVENTS_KEPT_MS) {
-    trace.breach("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
+    trace.violation("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
   }
   for (const slot of model.slots) {
     if (!isOwed(slot, published, acceptance)) continue;
@@ -124,7 +124,7 @@ function checkKept(
   if (model.replays.some((replay) => replay.deliveryId === id)) return;
   // Later news may have been lost with the disk.
   if (hadDiskTrouble(history, issuedAtMs, nowMs)) return;
-  trace.breach(
+  trace.violation(
     "nothing forgotten",
     `${eventId} to ${endpointId} is ${state} in the ledger since ${updatedAtMs}, but ${id} is no dead letter`,
   );
@@ -153,7 +153,7 @@ function checkReached(
   );
   if (isDelivered || hasLetter || isExplained) return;
   const seen = own.map(({ state, reason }) => `${state} (${reason})`).join(", ");
-  trace.breach(
+  trace.violation(
     "202 means durable",
     `${id} (event ${published.n}) never reached ${slot.url} ${slot.id}; ledger: ${seen || "nothing"}`,
   );
@@ -166,18 +166,18 @@ function checkLedger(witness: Witness, published: Published, delivery: DeliveryV
   const name = `${eventId} to ${endpointId} is ${state}`;
   const isLossy = hadDiskTrouble(history, published.issuedAtMs, nowMs);
   if (state !== "delivered" && (reason === null || reason.trim() === "") && !(state === "pending" && isLossy)) {
-    trace.breach("readable reason", `${name} and says not why`);
+    trace.violation("readable reason", `${name} and says not why`);
   }
   if ((state === "pending" || state === "retrying") && !isLossy)
-    trace.breach("ledger agrees", `${name}, although nothing waits any more`);
+    trace.violation("ledger agrees", `${name}, although nothing waits any more`);
   const slot = model.slots.find((each) => each.storedId === endpointId || each.id === endpointId);
   const sends = slot === undefined ? [] : (chains.find(slot, eventId)?.sends ?? []);
   const wasHeard = sends.some(isHeardDelivered);
-  if (state === "delivered" && !wasHeard) trace.breach("ledger agrees", `${name}, but no 2xx came`);
+  if (state === "delivered" && !wasHeard) trace.violation("ledger agrees", `${name}, but no 2xx came`);
   if (wasHeard && state !== "delivered" && isFinal(state) && !isLossy && delivery.generation === 0) {
     const isReplayed = model.replays.some((replay) => replay.eventId === eventId && replay.endpointId === endpointId);
     if (crashesSince(history, published.issuedAtMs).length === 0 && !isReplayed)
-      trace.breach("ledger agrees", `${name}, but a 2xx came`);
+      trace.violation("ledger agrees", `${name}, but a 2xx came`);
   }
 }
 
@@ -193,7 +193,7 @@ function checkPriority({ trace, model, chains, history }: Witness, published: Pu
   const delivered = chains.find(slot, acceptance.id)?.sends.find(isAnsweredDelivered);
   const atMs = delivered?.answered?.atMs ?? Infinity;
   if (atMs > untilMs)
-    trace.breach(
+    trace.violation(
       "priorities and islands",
       `HIGH ${acceptance.id} (event ${published.n}) took ${atMs - acceptance.atMs} ms`,
     );

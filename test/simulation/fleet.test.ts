@@ -19,8 +19,8 @@ const KEPT_SEEDS = [
 ] as const;
 
 async function assertKept(seed: number): Promise<void> {
-  const { breaches, tail } = await runFleet(seed);
-  assert.deepEqual(breaches, [], `SEED=${seed} of the fleet\n${tail.join("\n")}`);
+  const { violations, tail } = await runFleet(seed);
+  assert.deepEqual(violations, [], `SEED=${seed} of the fleet\n${tail.join("\n")}`);
 }
 
 for (let index = 0; index < TESTS; index++) {

@@ -57,12 +57,12 @@ function plant(patch: string): Verdict {
         isCaught: false,
         words: `not caught in ${values.seeds} seeds${run.status === 0 ? "" : `: ${run.stderr}`}`,
       };
-    const breach = run.stdout
+    const violation = run.stdout
       .slice(run.stdout.indexOf(`SEED=${seed}`))
       .split("\n")[1]
       ?.trim()
       .slice(0, 160);
-    return { isCaught: true, words: `caught by seed ${seed}: ${breach}` };
+    return { isCaught: true, words: `caught by seed ${seed}: ${violation}` };
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }

@@ -20,7 +20,8 @@ async function own(actor: Actor, slot: Slot): Promise<void> {
   const reply = await client.call({ method: "POST", path: "/v1/endpoints", body });
   // Asked once: a repeat would be another endpoint. Without the answer it is one that nobody waits for.
   if (reply?.status !== 201) {
-    if (reply !== null && reply.status < 500) actor.trace.breach("honest answers", `creation refused: ${reply.text}`);
+    if (reply !== null && reply.status < 500)
+      actor.trace.violation("honest answers", `creation refused: ${reply.text}`);
     return;
   }
   const created = JSON.parse(reply.text) as { id: string; secret: string };
@@ -60,7 +61,7 @@ async function perform(actor: Actor, slot: Slot, op: OwnerOp): Promise<boolean> 
   const isDone = reply.status >= 200 && reply.status <= 299;
   // A repeated DELETE whose first answer was lost finds nothing.
   if (!isDone && !(op === "delete" && reply.status === 404)) {
-    trace.breach("honest answers", `${op} of ${slot.id} refused: ${reply.status} ${reply.text}`);
+    trace.violation("honest answers", `${op} of ${slot.id} refused: ${reply.status} ${reply.text}`);
     return false;
   }
   done.ackedAtMs = clock.now();

@@ -78,7 +78,7 @@ function learn(actor: Actor, wishes: readonly Published[], reply: Reply, isBatch
   // Whoever does not ask again takes "try later" for an answer.
   if (reply.status === 503 || reply.status === 429) return;
   if (reply.status !== (isBatch ? 200 : 202)) {
-    trace.breach("honest answers", `event ${wishes[0]?.n} was refused: ${reply.status} ${reply.text}`);
+    trace.violation("honest answers", `event ${wishes[0]?.n} was refused: ${reply.status} ${reply.text}`);
     return;
   }
   const parsed = JSON.parse(reply.text) as Told & { data?: readonly Told[] };
@@ -86,7 +86,7 @@ function learn(actor: Actor, wishes: readonly Published[], reply: Reply, isBatch
   wishes.forEach((wish, index) => {
     const item = told[index];
     if (item?.status !== undefined && (item.status === 409 || item.status >= 429)) return;
-    if (item?.id === undefined) return trace.breach("honest answers", `event ${wish.n} got no id: ${reply.text}`);
+    if (item?.id === undefined) return trace.violation("honest answers", `event ${wish.n} got no id: ${reply.text}`);
     wish.acceptances.push({ id: item.id, issuedAtMs, atMs: clock.now() });
   });
 }

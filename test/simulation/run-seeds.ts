@@ -18,10 +18,10 @@ const { values } = parseArgs({
 
 const run = values.fleet ? runFleet : runWorld;
 
-function report({ seed, breaches, tail }: WorldResult): void {
+function report({ seed, violations, tail }: WorldResult): void {
   console.log(tail.join("\n"));
   console.log(`\nSEED=${seed}`);
-  for (const breach of breaches) console.log(`  ${breach}`);
+  for (const violation of violations) console.log(`  ${violation}`);
 }
 
 async function replay(seed: number): Promise<boolean> {
@@ -30,7 +30,7 @@ async function replay(seed: number): Promise<boolean> {
   console.log(
     `${result.steps} steps, ${result.events} events, ${result.attempts} attempts, ${result.processes} processes, ${result.hash}`,
   );
-  return result.breaches.length === 0;
+  return result.violations.length === 0;
 }
 
 async function runMany(from: number, count: number, failuresKept: number): Promise<boolean> {
@@ -40,10 +40,10 @@ async function runMany(from: number, count: number, failuresKept: number): Promi
   for (let seed = from; seed < from + count && failures.length < failuresKept; seed++) {
     const result = await run(seed);
     for (const name of ["steps", "events", "attempts", "processes"] as const) sum[name] += result[name];
-    if (result.breaches.length > 0) {
+    if (result.violations.length > 0) {
       failures.push(result);
       if (failures.length === 1) report(result);
-      else console.log(`SEED=${seed}\n  ${result.breaches.join("\n  ")}`);
+      else console.log(`SEED=${seed}\n  ${result.violations.join("\n  ")}`);
     }
     if ((seed - from + 1) % 100 === 0) {
       const seconds = (performance.now() - startedAtMs) / 1000;

@@ -44,7 +44,7 @@ export function createSendInvariants(witness: Witness): (send: Send, slot: Slot 
     const { trace, chains } = witness;
     const members = membersOf(send);
     if (slot === null || members === null || members.length === 0) {
-      return trace.breach("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);
+      return trace.violation("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);
     }
     checkBytes(witness, send, slot, members, bodyById);
     checkSignature(witness, send, slot);
@@ -62,18 +62,19 @@ export function createSendInvariants(witness: Witness): (send: Send, slot: Slot 
 export function publishedOf({ trace, model }: Scene, send: Send, slot: Slot, member: Member): Published | null {
   const { eventId, n, type } = member;
   const published = model.published.find((each) => each.n === n);
-  const breach = (detail: string): null => {
-    trace.breach("nothing uninvited", `#${send.index} ${eventId}: ${detail}`);
+  const violation = (detail: string): null => {
+    trace.violation("nothing uninvited", `#${send.index} ${eventId}: ${detail}`);
     return null;
   };
-  if (published === undefined) return breach(`event ${n} was never published`);
-  if (published.tenant !== slot.tenant) return breach(`event of ${published.tenant} at an endpoint of ${slot.tenant}`);
-  if (published.type !== type || !matches(slot.eventTypes, type)) return breach(`${slot.url} does not take ${type}`);
+  if (published === undefined) return violation(`event ${n} was never published`);
+  if (published.tenant !== slot.tenant)
+    return violation(`event of ${published.tenant} at an endpoint of ${slot.tenant}`);
+  if (published.type !== type || !matches(slot.eventTypes, type)) return violation(`${slot.url} does not take ${type}`);
   if (published.ownId !== null && published.ownId !== eventId)
-    return breach(`the publisher called it ${published.ownId}`);
-  if (!member.expectedText(published).test(bodyText(send))) return breach(`other bytes: ${bodyText(send)}`);
+    return violation(`the publisher called it ${published.ownId}`);
+  if (!member.expectedText(published).test(bodyText(send))) return violation(`other bytes: ${bodyText(send)}`);
   const told = published.acceptances.find(({ id }) => id !== eventId);
-  if (published.isOnce && told !== undefined) trace.breach("idempotency", `event ${n} is ${told.id} and ${eventId}`);
+  if (published.isOnce && told !== undefined) trace.violation("idempotency", `event ${n} is ${told.id} and ${eventId}`);
   return published;
 }
 
@@ -88,18 +89,21 @@ export function checkBytes(
   const id = headerOf(send, "webhook-id") ?? "";
   const isGroup = id.startsWith("grp_");
   if (isGroup === (slot.batch === null) && isGroup)
-    trace.breach("same bytes", `#${send.index}: a group for an endpoint without batches`);
+    trace.violation("same bytes", `#${send.index}: a group for an endpoint without batches`);
   if (slot.batch !== null && members.length > slot.batch.max_events) {
-    trace.breach("bounds", `#${send.index}: ${members.length} events in a group of at most ${slot.batch.max_events}`);
+    trace.violation(
+      "bounds",
+      `#${send.index}: ${members.length} events in a group of at most ${slot.batch.max_events}`,
+    );
   }
   const key = `${slot.tenant} ${id}`;
   const before = bodyById.get(key);
   if (before !== undefined && before !== bodyText(send))
-    trace.breach("same bytes", `#${send.index} ${id}: ${before} then ${bodyText(send)}`);
+    trace.violation("same bytes", `#${send.index} ${id}: ${before} then ${bodyText(send)}`);
   bodyById.set(key, bodyText(send));
   const timestampS = Number(headerOf(send, "webhook-timestamp"));
   if (timestampS !== Math.floor(send.sentAtMs / 1000))
-    trace.breach("fresh timestamp", `#${send.index}: ${timestampS} at ${send.sentAtMs}`);
+    trace.violation("fresh timestamp", `#${send.index}: ${timestampS} at ${send.sentAtMs}`);
 }
 
 /** (2) By each secret in force: whoever holds only the old one, or only the new one, can verify. */
@@ -107,12 +111,12 @@ function checkSignature(witness: Witness, send: Send, slot: Slot): void {
   const secrets = storedEndpoint(witness, send, slot)?.secrets ?? [];
   const inForce = secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > send.sentAtMs);
   if (inForce.length === 0 || !inForce.every(({ secret }) => isSignedBy(send, secret))) {
-    witness.trace.breach("signature", `#${send.index}: not by each of ${inForce.length} secrets in force`);
+    witness.trace.violation("signature", `#${send.index}: not by each of ${inForce.length} secrets in force`);
   }
   // The newest that the owner has, unless one was made that it never heard of.
   const newest = slot.secrets.at(-1);
   if (!slot.hasUnknownSecret && newest !== undefined && !isSignedBy(send, newest)) {
-    witness.trace.breach("signature", `#${send.index}: not by the newest secret its owner has`);
+    witness.trace.violation("signature", `#${send.index}: not by the newest secret its owner has`);
   }
 }
 
@@ -134,12 +138,12 @@ export function isSignedBy(send: Send, secret: string): boolean {
 /** (3) Not to an endpoint that is deleted, paused or disabled: by its owner's word, and by our own record. */
 function checkOpen(witness: Witness, send: Send, slot: Slot): void {
   const known = knownStateAt(slot, send.sentAtMs);
-  if (known !== "open") witness.trace.breach("closed endpoint", `#${send.index} to one that is ${known}`);
+  if (known !== "open") witness.trace.violation("closed endpoint", `#${send.index} to one that is ${known}`);
   checkNotGone(witness, send, slot);
   const stored = storedEndpoint(witness, send, slot);
   slot.storedId ??= stored?.id ?? null;
   if (stored?.status !== "active")
-    witness.trace.breach("closed endpoint", `#${send.index} to one stored as ${stored?.status ?? "missing"}`);
+    witness.trace.violation("closed endpoint", `#${send.index} to one stored as ${stored?.status ?? "missing"}`);
 }
 
 /** (3) 410 disables: beyond what was in flight nothing follows, unless the owner opened it again. */
@@ -147,7 +151,7 @@ function checkNotGone({ trace, history }: Witness, send: Send, slot: Slot): void
   const { goneAtMs } = slot;
   if (goneAtMs === null || send.sentAtMs <= goneAtMs + DISABLED_WITHIN_MS) return;
   if (!wasQuiet(history, goneAtMs, goneAtMs + DISABLED_WITHIN_MS) || mayHaveReopened(slot, goneAtMs)) return;
-  trace.breach("closed endpoint", `#${send.index} to one that answered 410 ${send.sentAtMs - goneAtMs} ms before`);
+  trace.violation("closed endpoint", `#${send.index} to one that answered 410 ${send.sentAtMs - goneAtMs} ms before`);
 }
 
 function storedEndpoint({ processOf }: Witness, send: Send, slot: Slot): Endpoint | null {
@@ -165,7 +169,7 @@ export function checkBounds(witness: Scene, send: Send, slot: Slot, members: rea
     return laneByPriority[witness.model.published.find((published) => published.n === n)?.priority ?? "HIGH"];
   };
   const exceed = (name: string, count: number, most: number): void => {
-    if (count > most) trace.breach("bounds", `#${send.index}: ${count} attempts in flight ${name}, at most ${most}`);
+    if (count > most) trace.violation("bounds", `#${send.index}: ${count} attempts in flight ${name}, at most ${most}`);
   };
   exceed("in all", own.length, limits.inFlightMax);
   exceed(`to ${slot.url}`, own.filter(({ url }) => url === slot.url).length, limits.inFlightPerEndpointMax);
@@ -173,7 +177,7 @@ export function checkBounds(witness: Scene, send: Send, slot: Slot, members: rea
   const lanes = own.map(laneOf);
   exceed("of LOW", lanes.filter((lane) => lane === "low").length, limits.inFlightLowMax);
   exceed("of MEDIUM and LOW", lanes.filter((lane) => lane !== "high").length, limits.inFlightMediumMax);
-  if (members.length === 0) trace.breach("bounds", `#${send.index} carries nothing`);
+  if (members.length === 0) trace.violation("bounds", `#${send.index} carries nothing`);
 }
 
 /** (2, 3, 4) Numbers rise from 1, none comes early, and none again but for a crash. */
@@ -188,17 +192,21 @@ function checkAttempt(witness: Witness, send: Send, chain: Chain): void {
   const copies = (1 + replays) * 2 ** Math.min(crashes, 10);
   const same = prior.filter((each) => attemptOf(each) === attempt && !isUnfinished(witness, each)).length;
   if (same >= copies)
-    trace.breach("attempt numbers", `${where}: made ${same} times before, ${crashes} crashes, ${replays} replays`);
+    trace.violation("attempt numbers", `${where}: made ${same} times before, ${crashes} crashes, ${replays} replays`);
   const delivered = prior.filter(isHeardDelivered).length;
   if (delivered >= copies)
-    trace.breach("duplicates", `${where}: heard 2xx ${delivered} times before, ${crashes} crashes, ${replays} replays`);
+    trace.violation(
+      "duplicates",
+      `${where}: heard 2xx ${delivered} times before, ${crashes} crashes, ${replays} replays`,
+    );
   // What a full retry queue sent through the dead-letter record comes back when there is room: it has no time of its own.
   const isDetoured = witness.hasSmallRetryQueue && history.movedAtMs.has(`${slot.storedId} ${eventId}`);
   const earliestMs = isDetoured ? 0 : earliestOf(chain, prior, attempt);
-  if (earliestMs === null) trace.breach("attempt numbers", `${where}: no attempt ${attempt - 1} failed before it`);
-  else if (send.sentAtMs < earliestMs) trace.breach("not before", `${where}: ${earliestMs - send.sentAtMs} ms early`);
+  if (earliestMs === null) trace.violation("attempt numbers", `${where}: no attempt ${attempt - 1} failed before it`);
+  else if (send.sentAtMs < earliestMs)
+    trace.violation("not before", `${where}: ${earliestMs - send.sentAtMs} ms early`);
   if (published.deliverAtMs !== null && send.sentAtMs < published.deliverAtMs) {
-    trace.breach("not before", `${where}: ${published.deliverAtMs - send.sentAtMs} ms before its deliver_at`);
+    trace.violation("not before", `${where}: ${published.deliverAtMs - send.sentAtMs} ms before its deliver_at`);
   }
 }
 

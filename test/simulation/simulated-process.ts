@@ -119,7 +119,8 @@ export function startProcess(parts: ProcessParts): SimulatedProcess {
       await drivers[Symbol.asyncDispose]();
       if (!isAlive()) return;
       const left = clock.pendingMs();
-      if (left.length > 0) trace.breach("idle", `timers left by a process that stopped, due in ${left.join(", ")} ms`);
+      if (left.length > 0)
+        trace.violation("idle", `timers left by a process that stopped, due in ${left.join(", ")} ms`);
       end("stop", "gracefully");
     },
     pendingMs: () => clock.pendingMs(),
@@ -131,7 +132,7 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
   const { clock, chance, sealer, limits, bounds, trace } = parts;
   const { entropy } = chance;
   const hasher = testHasher;
-  const onFault = (error: unknown): void => trace.breach("no crash inside", `a listener threw ${String(error)}`);
+  const onFault = (error: unknown): void => trace.violation("no crash inside", `a listener threw ${String(error)}`);
   const drivers = openEmbedded({ clock, entropy, hasher, sealer, database, bounds, onFault });
   const telemetry = tracingTelemetry(parts, isAlive);
   const processor = startProcessor({ drivers, transport, clock, entropy, hasher, telemetry, limits });
@@ -141,7 +142,7 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
   return { drivers, processor, gateway };
 }
 
-/** Writes the product's own events into the trace; what speaks of a bug is a breach. */
+/** Writes the product's own events into the trace; what speaks of a bug is a violation. */
 export function tracingTelemetry({ trace, index, history, clock }: TracedParts, isAlive: () => boolean): Telemetry {
   const mark = `p${index}`;
   return {
@@ -170,13 +171,13 @@ export function tracingTelemetry({ trace, index, history, clock }: TracedParts, 
       ...silentTelemetry.queue,
       loopFailed: (loop, error) => {
         trace.note(`${mark} loop failed: ${loop}: ${String(error)}`);
-        if (!isExpected(error)) trace.breach("no crash inside", `${loop}: ${String(error)}`);
+        if (!isExpected(error)) trace.violation("no crash inside", `${loop}: ${String(error)}`);
       },
     },
     log: {
       isEnabled: () => true,
       write: (_level, event, fields) => {
-        if (event === "request.crashed" && isAlive()) trace.breach("no crash inside", JSON.stringify(fields));
+        if (event === "request.crashed" && isAlive()) trace.violation("no crash inside", JSON.stringify(fields));
       },
     },
   };

@@ -20,8 +20,8 @@ const KEPT_SEEDS = [
 ] as const;
 
 async function assertKept(seed: number): Promise<void> {
-  const { breaches, tail } = await runWorld(seed);
-  assert.deepEqual(breaches, [], `SEED=${seed}\n${tail.join("\n")}`);
+  const { violations, tail } = await runWorld(seed);
+  assert.deepEqual(violations, [], `SEED=${seed}\n${tail.join("\n")}`);
 }
 
 for (let index = 0; index < TESTS; index++) {

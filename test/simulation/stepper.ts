@@ -57,7 +57,7 @@ function yieldOnce(): Promise<void> {
 export function watchRejections(trace: Trace): () => void {
   const hear = (reason: unknown): void => {
     if (!isOfTheDead(reason))
-      trace.breach(
+      trace.violation(
         "no crash inside",
         `unhandled: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`,
       );

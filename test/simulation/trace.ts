@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 export interface Trace {
   /** One event of the world; part of the hash. */
   note(line: string): void;
-  /** A breach of a promise; the first ones are kept. */
-  breach(invariant: string, detail: string): void;
-  breaches(): readonly string[];
+  /** A violation of a promise; the first ones are kept. */
+  violation(invariant: string, detail: string): void;
+  violations(): readonly string[];
   /** The lines kept, oldest first. */
   tail(): readonly string[];
   lineCount(): number;
@@ -18,7 +18,7 @@ const BREACHES_KEPT = 10;
 
 export function createTrace(options: { readonly now: () => number; readonly linesKept: number }): Trace {
   const hash = createHash("sha256");
-  const breaches: string[] = [];
+  const violations: string[] = [];
   let lines: string[] = [];
   let count = 0;
 
@@ -32,11 +32,11 @@ export function createTrace(options: { readonly now: () => number; readonly line
 
   return {
     note,
-    breach(invariant, detail) {
+    violation(invariant, detail) {
       note(`BREACH of ${invariant}: ${detail}`);
-      if (breaches.length < BREACHES_KEPT) breaches.push(`${invariant}: ${detail}`);
+      if (violations.length < BREACHES_KEPT) violations.push(`${invariant}: ${detail}`);
     },
-    breaches: () => breaches,
+    violations: () => violations,
     tail: () => lines.slice(-options.linesKept),
     lineCount: () => count,
     hash: () => hash.digest("hex"),

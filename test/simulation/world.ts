@@ -1,5 +1,5 @@
 /**
- * One simulated world from its seed: a storm in which everything of the scenario happens, then calm until nothing is
+ * One simulated world from its seed: a fault phase in which everything of the scenario happens, then calm until nothing is
  * left to do, then the promises. One callback runs at a time; between two all promises at hand settle, so that the
  * order of things depends on the seed alone.
  */
@@ -37,7 +37,7 @@ import { createVirtualNetwork } from "./virtual-network.ts";
 
 export interface WorldResult {
   readonly seed: number;
-  readonly breaches: readonly string[];
+  readonly violations: readonly string[];
   readonly tail: readonly string[];
   readonly hash: string;
   readonly steps: number;
@@ -48,7 +48,7 @@ export interface WorldResult {
 
 const START_MS = Date.UTC(2026, 0, 31, 12);
 const STEPS_MAX = 300_000;
-/** Virtual time after the storm within which all is done: the default schedule takes some three days. */
+/** Virtual time after the fault phase within which all is done: the default schedule takes some three days. */
 const CALM_MS_MAX = 30 * 24 * 3600 * 1000;
 /** No timer within this: the moment to look whether anything is left to do. */
 const LULL_MS = 1000;
@@ -79,7 +79,7 @@ export async function runWorld(seed: number, options: { readonly linesKept?: num
   try {
     await live(world);
   } catch (error) {
-    trace.breach("no crash inside", error instanceof Error ? (error.stack ?? error.message) : String(error));
+    trace.violation("no crash inside", error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
     endWatch();
     processes.at(-1)?.kill("the world ends");
@@ -87,7 +87,7 @@ export async function runWorld(seed: number, options: { readonly linesKept?: num
   }
   return {
     seed,
-    breaches: trace.breaches(),
+    violations: trace.violations(),
     tail: trace.tail(),
     hash: trace.hash(),
     steps: world.stepper.count(),
@@ -175,13 +175,13 @@ async function live(world: World): Promise<void> {
   await runUntilQuiet(world, door);
   assert(world.commitCount > 0, "the virtual disk sees the commits");
   const last = door();
-  if (last === null) return trace.breach("idle", "no process lives at the end");
+  if (last === null) return trace.violation("idle", "no process lives at the end");
   await world.stepper.settled(checkEnd(world.witness, last, clock.now()));
   await world.stepper.settled(last.stop());
-  if (last.end() === null) trace.breach("idle", "the last process did not stop");
+  if (last.end() === null) trace.violation("idle", "the last process did not stop");
 }
 
-/** Runs until nothing waits anywhere but retention's own timer, or time and steps run out, which is a breach. */
+/** Runs until nothing waits anywhere but retention's own timer, or time and steps run out, which is a violation. */
 async function runUntilQuiet(world: World, door: () => SimulatedProcess | null): Promise<void> {
   const { clock, trace } = world;
   const endMs = clock.now() + CALM_MS_MAX;
@@ -190,7 +190,7 @@ async function runUntilQuiet(world: World, door: () => SimulatedProcess | null):
     const isLull = nextMs === null || nextMs - clock.now() >= LULL_MS;
     if (isLull && (await isQuiet(world, door()))) return;
     if (nextMs === null || nextMs > endMs || world.stepper.count() >= STEPS_MAX) {
-      return trace.breach(
+      return trace.violation(
         "idle",
         `not quiet after ${world.stepper.count()} steps and ${Math.round((clock.now() - endMs + CALM_MS_MAX) / 1000)} s of calm`,
       );

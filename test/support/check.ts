@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { FOLDERS } from "./house-rules.ts";
+import { FOLDERS } from "./codebase-rules.ts";
 
 interface Step {
   readonly name: string;
@@ -20,7 +20,7 @@ const steps: readonly Step[] = [
   { name: "lint", command: [bin("oxlint"), "--type-aware", "--deny-warnings", ...FOLDERS] },
   { name: "format", command: [bin("oxfmt"), "--check"] },
   { name: "unused code and dependencies", command: [bin("knip"), "--no-progress"] },
-  { name: "house rules", command: [process.execPath, "test", "--only-failures", "./test/house.test.ts"] },
+  { name: "codebase rules", command: [process.execPath, "test", "--only-failures", "./test/codebase.test.ts"] },
 ];
 
 function seconds(sinceMs: number): string {

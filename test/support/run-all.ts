@@ -31,7 +31,7 @@ const SERVICES_SUITE = "services";
 
 /** Seconds that a suite may take on one runtime; more is marked in the table. Suites run in this order. */
 const budgetSeconds: Readonly<Record<string, number>> = {
-  house: 5,
+  codebase: 5,
   lib: 20,
   domain: 40,
   contract: 60,

@@ -1,5 +1,5 @@
 /**
- * Reads TypeScript just well enough for the house rules: blanks out comments, strings, templates and regular
+ * Reads TypeScript just well enough for the codebase rules: blanks out comments, strings, templates and regular
  * expressions, then finds imports and function bodies by matching brackets. TypeScript 7 has no JS compiler API.
  */
 

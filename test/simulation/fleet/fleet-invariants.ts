@@ -36,7 +36,7 @@ export function createFleetSendInvariants(witness: FleetWitness): (send: Send, s
     const { trace, chains } = witness;
     const members = membersOf(send);
     if (slot === null || members === null || members.length === 0) {
-      return trace.breach("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);
+      return trace.violation("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);
     }
     checkBytes(witness, send, slot, members, bodyById);
     checkSignature(witness, send, slot);
@@ -53,13 +53,13 @@ export function createFleetSendInvariants(witness: FleetWitness): (send: Send, s
 function checkSignature({ trace, disruptions }: FleetWitness, send: Send, slot: Slot): void {
   if (slot.hasUnknownSecret) return;
   if (!slot.secrets.some((secret) => isSignedBy(send, secret))) {
-    trace.breach("signature", `#${send.index}: not by any secret of its owner`);
+    trace.violation("signature", `#${send.index}: not by any secret of its owner`);
   }
   const newest = slot.secrets.at(-1);
   const rotatedAtMs = slot.done.findLast(({ op, ackedAtMs }) => op === "rotate" && ackedAtMs !== null)?.ackedAtMs ?? 0;
   const isKnown = send.sentAtMs > rotatedAtMs + STALE_MS && disruptions.wasQuiet(rotatedAtMs, send.sentAtMs);
   if (isKnown && newest !== undefined && !isSignedBy(send, newest)) {
-    trace.breach("signature", `#${send.index}: not by the newest secret its owner has`);
+    trace.violation("signature", `#${send.index}: not by the newest secret its owner has`);
   }
 }
 
@@ -68,7 +68,7 @@ function checkOpen({ trace, disruptions }: FleetWitness, send: Send, slot: Slot)
   const [before, now] = [knownStateAt(slot, sinceMs), knownStateAt(slot, send.sentAtMs)];
   const isChanging = slot.done.some(({ issuedAtMs }) => issuedAtMs >= sinceMs);
   if (before !== "open" && before === now && !isChanging && disruptions.wasQuiet(sinceMs, send.sentAtMs)) {
-    trace.breach("closed endpoint", `#${send.index} to one that is ${now}`);
+    trace.violation("closed endpoint", `#${send.index} to one that is ${now}`);
   }
 }
 
@@ -80,14 +80,15 @@ function checkAttempt(witness: FleetWitness, send: Send, chain: Chain): void {
   const prior = chain.sends.slice(0, -1);
   const replays = model.replays.filter((each) => each.eventId === eventId).length;
   const earliestMs = earliestOf(chain, prior, attempt);
-  if (earliestMs === null) trace.breach("attempt numbers", `${where}: no attempt ${attempt - 1} failed before it`);
-  else if (send.sentAtMs < earliestMs) trace.breach("not before", `${where}: ${earliestMs - send.sentAtMs} ms early`);
+  if (earliestMs === null) trace.violation("attempt numbers", `${where}: no attempt ${attempt - 1} failed before it`);
+  else if (send.sentAtMs < earliestMs)
+    trace.violation("not before", `${where}: ${earliestMs - send.sentAtMs} ms early`);
   if (published.deliverAtMs !== null && send.sentAtMs < published.deliverAtMs) {
-    trace.breach("not before", `${where}: ${published.deliverAtMs - send.sentAtMs} ms before its deliver_at`);
+    trace.violation("not before", `${where}: ${published.deliverAtMs - send.sentAtMs} ms before its deliver_at`);
   }
   if (replays > 0 || !disruptions.wasQuiet(published.issuedAtMs, send.sentAtMs)) return;
-  if (prior.some((each) => attemptOf(each) === attempt)) trace.breach("duplicates", `${where}: made before`);
-  if (prior.some(isHeardDelivered)) trace.breach("duplicates", `${where}: heard 2xx before`);
+  if (prior.some((each) => attemptOf(each) === attempt)) trace.violation("duplicates", `${where}: made before`);
+  if (prior.some(isHeardDelivered)) trace.violation("duplicates", `${where}: heard 2xx before`);
 }
 
 export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedDrivers, nowMs: number): Promise<void> {
@@ -103,7 +104,7 @@ export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedD
   for (const published of witness.model.published) {
     const ids = idsOf(published);
     if (published.isOnce && ids.length > 1) {
-      witness.trace.breach("idempotency", `event ${published.n} is ${ids.join(" and ")}`);
+      witness.trace.violation("idempotency", `event ${published.n} is ${ids.join(" and ")}`);
     }
     checkPriority(witness, published);
     for (const id of ids) await checkEvent(witness, drivers, published, id, letters, nowMs);
@@ -123,9 +124,9 @@ async function allLetters({ deadLetters }: DistributedDrivers): Promise<readonly
 
 function checkLetter({ trace }: FleetWitness, letter: DeadLetter, isActive: boolean): void {
   const name = `${letter.id} (${letter.eventId} to ${letter.endpointId})`;
-  if (letter.reason.trim() === "") trace.breach("readable reason", `dead letter ${name} has none`);
+  if (letter.reason.trim() === "") trace.violation("readable reason", `dead letter ${name} has none`);
   if (isActive && HELD_STATES.some((state) => state === letter.state)) {
-    trace.breach("nothing forgotten", `${name} is ${letter.state}, but its endpoint is active`);
+    trace.violation("nothing forgotten", `${name} is ${letter.state}, but its endpoint is active`);
   }
 }
 
@@ -150,7 +151,8 @@ async function checkEvent(
     ? (await ledger.deliveries({ tenant: published.tenant, eventId: id }, 1000, null)).rows
     : [];
   const isExact = disruptions.wasQuiet(published.issuedAtMs, nowMs);
-  if (!isKnown && isExact) trace.breach("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
+  if (!isKnown && isExact)
+    trace.violation("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
   for (const slot of model.slots.filter((each) => isOwed(each, published, acceptance))) {
     const isDelivered = chains.find(slot, id)?.sends.some(isAnsweredDelivered) === true;
     // Without Redis nobody can know what another process has just written: the endpoints known last are delivered to.
@@ -162,7 +164,7 @@ async function checkEvent(
     const own = deliveries.filter(({ endpointId }) => endpointId === slot.id);
     if (own.some(isExplained)) continue;
     const seen = own.map(({ state, reason }) => `${state} (${reason})`).join(", ");
-    trace.breach(
+    trace.violation(
       "202 means durable",
       `${id} (event ${published.n}) never reached ${slot.url}; ledger: ${seen || "nothing"}`,
     );
@@ -181,14 +183,14 @@ function checkLedger({ trace, model, chains }: FleetWitness, delivery: DeliveryV
   const slot = model.slots.find((each) => each.id === endpointId);
   const sends = slot === undefined ? [] : (chains.find(slot, eventId)?.sends ?? []);
   if (slot !== undefined && state === "delivered" && !sends.some(isAnsweredDelivered)) {
-    trace.breach("ledger agrees", `${name}, but no 2xx came`);
+    trace.violation("ledger agrees", `${name}, but no 2xx came`);
   }
   if (!isExact) return;
   if (state !== "delivered" && (reason === null || reason.trim() === "")) {
-    trace.breach("readable reason", `${name} and says not why`);
+    trace.violation("readable reason", `${name} and says not why`);
   }
   if (state === "pending" || state === "retrying")
-    trace.breach("ledger agrees", `${name}, although nothing waits any more`);
+    trace.violation("ledger agrees", `${name}, although nothing waits any more`);
 }
 
 function checkPriority({ trace, model, chains, disruptions }: FleetWitness, published: Published): void {
@@ -200,7 +202,7 @@ function checkPriority({ trace, model, chains, disruptions }: FleetWitness, publ
   if (!disruptions.wasQuiet(published.issuedAtMs, untilMs)) return;
   const atMs = chains.find(slot, acceptance.id)?.sends.find(isAnsweredDelivered)?.answered?.atMs ?? Infinity;
   if (atMs > untilMs) {
-    trace.breach(
+    trace.violation(
       "priorities and islands",
       `HIGH ${acceptance.id} (event ${published.n}) took ${atMs - acceptance.atMs} ms`,
     );

@@ -96,7 +96,7 @@ export function startFleetProcess(parts: FleetProcessParts): FleetProcess {
   trace.note(`p${index} ${kind} starts`);
   const started = start();
   started.catch((error: unknown) => {
-    if (!isExpected(error)) trace.breach("no crash inside", `start of p${index}: ${String(error)}`);
+    if (!isExpected(error)) trace.violation("no crash inside", `start of p${index}: ${String(error)}`);
     end(`could not start: ${String(error)}`);
   });
   return {
@@ -164,7 +164,7 @@ async function assemble(parts: FleetProcessParts, log: MemoryLog, sender: Sender
   const opened = new AsyncDisposableStack();
   const onFault = (error: unknown): void => {
     trace.note(`p${index} fault: ${String(error)}`);
-    if (!isExpected(error)) trace.breach("no crash inside", `p${index}: ${String(error)}`);
+    if (!isExpected(error)) trace.violation("no crash inside", `p${index}: ${String(error)}`);
   };
   let lost = 0;
   const onLost = (count: number): void => {

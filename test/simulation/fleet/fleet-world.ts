@@ -1,5 +1,5 @@
 /**
- * One simulated fleet from its seed: gateways and processors on one Redis and one log, a storm in which everything of the
+ * One simulated fleet from its seed: gateways and processors on one Redis and one log, a fault phase in which everything of the
  * scenario happens, then calm until nothing is left to do, then the promises.
  */
 import { LANES } from "@posthaste/shared/domain/event.ts";
@@ -38,7 +38,7 @@ import { createVirtualRedis } from "./virtual-redis.ts";
 
 const START_MS = Date.UTC(2026, 0, 31, 12);
 const STEPS_MAX = 2_000_000;
-/** Virtual time after the storm within which all is done. */
+/** Virtual time after the fault phase within which all is done. */
 const CALM_MS_MAX = 3600 * 1000;
 /** Looks a second apart that must find nothing to do, so that no rebalance and no lease can bring anything back. */
 const QUIET_LOOKS = 45;
@@ -71,7 +71,7 @@ interface Fleet {
   readonly movedAtMs: Map<string, number[]>;
   readonly stepper: Stepper;
   readonly startMs: number;
-  /** Before the storm, and after it. */
+  /** Before the fault phase, and after it. */
   isCalm: boolean;
 }
 
@@ -82,7 +82,7 @@ export async function runFleet(seed: number, options: { readonly linesKept?: num
   try {
     await live(fleet);
   } catch (error) {
-    trace.breach("no crash inside", error instanceof Error ? (error.stack ?? error.message) : String(error));
+    trace.violation("no crash inside", error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
     endWatch();
     fleet.isCalm = true;
@@ -90,7 +90,7 @@ export async function runFleet(seed: number, options: { readonly linesKept?: num
   }
   return {
     seed,
-    breaches: trace.breaches(),
+    violations: trace.violations(),
     tail: trace.tail(),
     hash: trace.hash(),
     steps: fleet.stepper.count(),
@@ -179,11 +179,11 @@ async function live(fleet: Fleet): Promise<void> {
   if (scenario.isHealing) await stepper.settled(heal(actor));
   await runUntilQuiet(fleet);
   const drivers = door()?.drivers() ?? null;
-  if (drivers === null) return trace.breach("idle", "no gateway lives at the end");
+  if (drivers === null) return trace.violation("idle", "no gateway lives at the end");
   await stepper.settled(checkFleetEnd(fleet.witness, drivers, clock.now()));
   const last = fleet.processes.filter((each) => each.isAlive());
   await stepper.settled(Promise.all(last.map((each) => each.stop())));
-  if (last.some((each) => each.isAlive())) trace.breach("idle", "a process did not stop");
+  if (last.some((each) => each.isAlive())) trace.violation("idle", "a process did not stop");
 }
 
 function calm(fleet: Fleet): void {
@@ -205,14 +205,14 @@ async function untilReady({ clock, processes }: Fleet, kind: FleetKind) {
   }
 }
 
-/** Runs until nothing is left to do, or time runs out, which is a breach. */
+/** Runs until nothing is left to do, or time runs out, which is a violation. */
 async function runUntilQuiet(fleet: Fleet): Promise<void> {
   const { clock, trace, stepper } = fleet;
   const endMs = clock.now() + CALM_MS_MAX;
   let quietLooks = 0;
   let last = "";
   while (quietLooks < QUIET_LOOKS) {
-    if (clock.now() > endMs) return trace.breach("idle", `not quiet: ${last}`);
+    if (clock.now() > endMs) return trace.violation("idle", `not quiet: ${last}`);
     await stepper.settled(clock.sleep(1000, new AbortController().signal));
     last = await stepper.settled(whatWaits(fleet));
     quietLooks = last === "" ? quietLooks + 1 : 0;

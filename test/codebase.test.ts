@@ -1,10 +1,10 @@
-/** The rules of the house over the whole tree, and the proof that each rule bites. */
+/** The rules of the codebase over the whole tree, and the proof that each rule bites. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import * as house from "./support/house-rules.ts";
-import type { HouseRule, SourceFile } from "./support/house-rules.ts";
+import * as rules from "./support/codebase-rules.ts";
+import type { CodebaseRule, SourceFile } from "./support/codebase-rules.ts";
 import { functionBodies, maskSource } from "./support/source-scan.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -18,20 +18,20 @@ function filesUnder(folder: string): SourceFile[] {
   });
 }
 
-const files = house.FOLDERS.flatMap(filesUnder);
+const files = rules.FOLDERS.flatMap(filesUnder);
 
-function holds(rule: HouseRule): void {
-  const violations = files.flatMap(rule).map(house.describeViolation);
+function holds(rule: CodebaseRule): void {
+  const violations = files.flatMap(rule).map(rules.describeViolation);
   assert.equal(violations.length, 0, `\n${violations.join("\n")}`);
 }
 
-/** The messages of a rule for a planted file. */
-function bites(rule: HouseRule, path: string, text: string): readonly string[] {
-  return rule({ path, text }).map(house.describeViolation);
+/** The messages of a rule for a made-up file. */
+function bites(rule: CodebaseRule, path: string, text: string): readonly string[] {
+  return rule({ path, text }).map(rules.describeViolation);
 }
 
-/** Each planted import, "importer -> specifier", and whether the rule refuses it. */
-function judgeImports(rule: HouseRule, cases: readonly (readonly [string, string, boolean])[]): void {
+/** Each made-up import, "importer -> specifier", and whether the rule refuses it. */
+function judgeImports(rule: CodebaseRule, cases: readonly (readonly [string, string, boolean])[]): void {
   for (const [path, specifier, isRefused] of cases) {
     const violations = bites(rule, path, `/** Doc. */\nimport { x } from "${specifier}";\nx();\n`);
     assert.equal(violations.length, isRefused ? 1 : 0, `${path} -> ${specifier}: ${violations.join()}`);
@@ -39,8 +39,8 @@ function judgeImports(rule: HouseRule, cases: readonly (readonly [string, string
   }
 }
 
-test("every folder of the house holds source that the rules read", () => {
-  for (const folder of house.FOLDERS) {
+test("every folder of the codebase holds source that the rules read", () => {
+  for (const folder of rules.FOLDERS) {
     assert.ok(
       files.some(({ path }) => path.startsWith(`${folder}/`)),
       `${folder}/ holds no .ts file`,
@@ -48,19 +48,19 @@ test("every folder of the house holds source that the rules read", () => {
   }
 });
 
-test("imports go down the rungs only", () => holds(house.importRungs));
-test("one kind of driver never imports another", () => holds(house.driverKinds));
-test("imports are relative within a workspace and by package name across", () => holds(house.importForm));
-test("each room imports only its npm packages", () => holds(house.packages));
-test("time, chance, hashing, network and environment come in as arguments", () => holds(house.globals));
-test("files stay short", () => holds(house.fileLength));
-test("functions stay short", () => holds(house.functionLength));
-test("files are named after the thing inside, in kebab-case", () => holds(house.fileNames));
-test("exports have names", () => holds(house.namedExports));
-test("nothing is any", () => holds(house.noAny));
+test("imports go down the layers only", () => holds(rules.importLayers));
+test("one kind of driver never imports another", () => holds(rules.driverKinds));
+test("imports are relative within a workspace and by package name across", () => holds(rules.importForm));
+test("each module imports only its npm packages", () => holds(rules.packages));
+test("time, chance, hashing, network and environment come in as arguments", () => holds(rules.globals));
+test("files stay short", () => holds(rules.fileLength));
+test("functions stay short", () => holds(rules.functionLength));
+test("files are named after the thing inside, in kebab-case", () => holds(rules.fileNames));
+test("exports have names", () => holds(rules.namedExports));
+test("nothing is any", () => holds(rules.noAny));
 
-test("importRungs refuses each way up or across, and allows each way down", () => {
-  judgeImports(house.importRungs, [
+test("importLayers refuses each way up or across, and allows each way down", () => {
+  judgeImports(rules.importLayers, [
     ["shared/lib/batcher.ts", "./ambient.ts", false],
     ["shared/lib/batcher.ts", "../domain/event.ts", true],
     ["shared/domain/event.ts", "../lib/assert.ts", false],
@@ -85,7 +85,7 @@ test("importRungs refuses each way up or across, and allows each way down", () =
     ["cli/serve.ts", "@posthaste/gateway/app.ts", false],
     ["cli/serve.ts", "@posthaste/gateway/main/bun.ts", true],
     ["gateway/main/bun.ts", "posthaste/serve.ts", true],
-    ["shared/lib/assert.ts", "../../test/support/house-rules.ts", true],
+    ["shared/lib/assert.ts", "../../test/support/codebase-rules.ts", true],
     ["cli/demo.ts", "../bench/main.ts", true],
     ["shared/lib/assert.ts", "../misplaced.ts", true],
     ["test/e2e/accept.test.ts", "@posthaste/gateway/main/bun.ts", false],
@@ -93,7 +93,7 @@ test("importRungs refuses each way up or across, and allows each way down", () =
   ]);
 });
 
-test("importRungs sees type imports, re-exports, side effects and dynamic imports", () => {
+test("importLayers sees type imports, re-exports, side effects and dynamic imports", () => {
   for (const line of [
     'import type { X } from "../ports/x.ts";',
     'export { x } from "../ports/x.ts";',
@@ -102,16 +102,16 @@ test("importRungs sees type imports, re-exports, side effects and dynamic import
     'const x = await import("../ports/x.ts");',
     'import {\n  x,\n} from "../ports/x.ts";',
   ]) {
-    assert.equal(bites(house.importRungs, "shared/domain/a.ts", line).length, 1, line);
+    assert.equal(bites(rules.importLayers, "shared/domain/a.ts", line).length, 1, line);
   }
   assert.deepEqual(
-    bites(house.importRungs, "shared/domain/a.ts", '// import "../ports/x.ts"\nconst s = `from "../ports/x.ts"`;'),
+    bites(rules.importLayers, "shared/domain/a.ts", '// import "../ports/x.ts"\nconst s = `from "../ports/x.ts"`;'),
     [],
   );
 });
 
 test("driverKinds refuses one kind in another and lets the sets gather", () => {
-  judgeImports(house.driverKinds, [
+  judgeImports(rules.driverKinds, [
     ["shared/drivers/redis/lanes.ts", "./scripts.ts", false],
     ["shared/drivers/redis/lanes.ts", "../kafka/producer.ts", true],
     ["shared/drivers/sqlite/lanes.ts", "../system.ts", true],
@@ -123,7 +123,7 @@ test("driverKinds refuses one kind in another and lets the sets gather", () => {
 });
 
 test("importForm refuses a path out of the workspace, a package name within it and a missing .ts", () => {
-  judgeImports(house.importForm, [
+  judgeImports(rules.importForm, [
     ["gateway/app.ts", "../shared/lib/assert.ts", true],
     ["gateway/app.ts", "@posthaste/gateway/publish/accept.ts", true],
     ["gateway/app.ts", "./accept", true],
@@ -133,11 +133,11 @@ test("importForm refuses a path out of the workspace, a package name within it a
     ["gateway/app.ts", "@posthaste/shared/lib/assert.ts", false],
     ["gateway/app.ts", "hono", false],
   ]);
-  assert.equal(bites(house.importForm, "processor/relay.ts", "await import(name);").length, 1);
+  assert.equal(bites(rules.importForm, "processor/relay.ts", "await import(name);").length, 1);
 });
 
-test("packages refuses what the room's row of the table does not name", () => {
-  judgeImports(house.packages, [
+test("packages refuses what the module's row of the table does not name", () => {
+  judgeImports(rules.packages, [
     ["shared/lib/assert.ts", "valibot", true],
     ["shared/lib/assert.ts", "node:crypto", true],
     ["shared/domain/event.ts", "valibot", false],
@@ -180,12 +180,12 @@ test("globals refuses clocks, chance, timers, hashing, network and environment",
   ];
   for (const code of refused) {
     assert.match(
-      bites(house.globals, "gateway/accept.ts", `f();\nf(${code});`)[0] ?? "",
+      bites(rules.globals, "gateway/accept.ts", `f();\nf(${code});`)[0] ?? "",
       /^gateway\/accept.ts:2 /,
       code,
     );
-    assert.deepEqual(bites(house.globals, "shared/drivers/system.ts", code), []);
-    assert.deepEqual(bites(house.globals, "gateway/main/bun.ts", code), []);
+    assert.deepEqual(bites(rules.globals, "shared/drivers/system.ts", code), []);
+    assert.deepEqual(bites(rules.globals, "gateway/main/bun.ts", code), []);
   }
   const allowed = [
     "new Date(atMs)",
@@ -202,16 +202,16 @@ test("globals refuses clocks, chance, timers, hashing, network and environment",
     "processor.stop()",
   ];
   for (const code of [...allowed, ...words]) {
-    assert.deepEqual(bites(house.globals, "gateway/accept.ts", `f(${code}\n);`), [], code);
+    assert.deepEqual(bites(rules.globals, "gateway/accept.ts", `f(${code}\n);`), [], code);
   }
 });
 
 test("fileLength allows 250 lines of source and 400 of tests, and not one more", () => {
   const lines = (count: number): string => "x;\n".repeat(count);
-  assert.deepEqual(bites(house.fileLength, "gateway/app.ts", lines(250)), []);
-  assert.match(bites(house.fileLength, "gateway/app.ts", lines(251))[0] ?? "", /^gateway\/app.ts:251 251 lines/);
-  assert.deepEqual(bites(house.fileLength, "bench/main.ts", lines(400)), []);
-  assert.equal(bites(house.fileLength, "bench/main.ts", lines(401)).length, 1);
+  assert.deepEqual(bites(rules.fileLength, "gateway/app.ts", lines(250)), []);
+  assert.match(bites(rules.fileLength, "gateway/app.ts", lines(251))[0] ?? "", /^gateway\/app.ts:251 251 lines/);
+  assert.deepEqual(bites(rules.fileLength, "bench/main.ts", lines(400)), []);
+  assert.equal(bites(rules.fileLength, "bench/main.ts", lines(401)).length, 1);
 });
 
 test("functionLength allows 70 lines of any function, and not one more", () => {
@@ -225,9 +225,9 @@ test("functionLength allows 70 lines of any function, and not one more", () => {
   ];
   for (const header of headers) {
     const body = (lines: number): string => `${header}{\n${"  x({ a: `${1}` });\n".repeat(lines - 2)}}\n`;
-    assert.deepEqual(bites(house.functionLength, "gateway/app.ts", body(70)), [], header);
+    assert.deepEqual(bites(rules.functionLength, "gateway/app.ts", body(70)), [], header);
     assert.match(
-      bites(house.functionLength, "gateway/app.ts", body(71))[0] ?? "",
+      bites(rules.functionLength, "gateway/app.ts", body(71))[0] ?? "",
       /^gateway\/app.ts:1 .* 71 lines/,
       header,
     );
@@ -242,13 +242,13 @@ test("functionLength measures a function without the functions nested in it", ()
   assert.deepEqual(linesOf(outer(60, nested(50))), [50, 61]);
   assert.deepEqual(linesOf(outer(60, `  if (a) {\n${nested(50)}  }\n`)), [50, 63]);
   assert.deepEqual(linesOf(outer(10, "  const one = () => { y(); };\n")), [1, 11]);
-  assert.equal(bites(house.functionLength, "gateway/app.ts", outer(71, nested(50))).length, 1);
-  assert.equal(bites(house.functionLength, "gateway/app.ts", outer(20, nested(71))).length, 1);
+  assert.equal(bites(rules.functionLength, "gateway/app.ts", outer(71, nested(50))).length, 1);
+  assert.equal(bites(rules.functionLength, "gateway/app.ts", outer(20, nested(71))).length, 1);
 });
 
 test("functionLength exempts describe bodies and contracts, and nothing else that is long", () => {
   const body = `{\n${"  x();\n".repeat(90)}}`;
-  const isLong = (path: string, text: string): boolean => bites(house.functionLength, path, text).length > 0;
+  const isLong = (path: string, text: string): boolean => bites(rules.functionLength, path, text).length > 0;
   assert.ok(!isLong("test/domain/id.test.ts", `describe("ids", () => ${body});`));
   assert.ok(isLong("test/domain/id.test.ts", `test("ids", () => ${body});`));
   assert.ok(!isLong("test/contract/lanes.contract.ts", `export function lanesContract(name: string): void ${body}`));
@@ -286,18 +286,18 @@ test("fileNames refuses other cases and names that say nothing", () => {
     "index.ts",
     "a-.ts",
   ]) {
-    assert.equal(bites(house.fileNames, `gateway/routes/${name}`, "").length, 1, name);
+    assert.equal(bites(rules.fileNames, `gateway/routes/${name}`, "").length, 1, name);
   }
-  assert.equal(bites(house.fileNames, "gateway/Routes/a.ts", "").length, 1);
+  assert.equal(bites(rules.fileNames, "gateway/Routes/a.ts", "").length, 1);
   for (const name of ["endpoint-gate.ts", "lanes.contract.ts", "json-span.test.ts", "bun.ts"]) {
-    assert.deepEqual(bites(house.fileNames, `test/contract/${name}`, ""), [], name);
+    assert.deepEqual(bites(rules.fileNames, `test/contract/${name}`, ""), [], name);
   }
 });
 
 test("namedExports refuses default exports everywhere but in the worker", () => {
-  assert.equal(bites(house.namedExports, "gateway/app.ts", "export default app;").length, 1);
-  assert.equal(bites(house.namedExports, "gateway/app.ts", "export { app as default };").length, 1);
-  assert.deepEqual(bites(house.namedExports, "gateway/main/worker.ts", "export default app;"), []);
+  assert.equal(bites(rules.namedExports, "gateway/app.ts", "export default app;").length, 1);
+  assert.equal(bites(rules.namedExports, "gateway/app.ts", "export { app as default };").length, 1);
+  assert.deepEqual(bites(rules.namedExports, "gateway/main/worker.ts", "export default app;"), []);
 });
 
 test("noAny refuses any in each place of a type, and silenced compilers", () => {
@@ -310,9 +310,9 @@ test("noAny refuses any in each place of a type, and silenced compilers", () => 
     "// @ts".concat("-ignore"),
     "/* @ts".concat("-nocheck */"),
   ]) {
-    assert.equal(bites(house.noAny, "test/support/a.ts", code).length, 1, code);
+    assert.equal(bites(rules.noAny, "test/support/a.ts", code).length, 1, code);
   }
   for (const code of ["AbortSignal.any([a])", '"as any"', "{ a: 1, any: 2 }", "// any", "let many: Company"]) {
-    assert.deepEqual(bites(house.noAny, "test/support/a.ts", code), [], code);
+    assert.deepEqual(bites(rules.noAny, "test/support/a.ts", code), [], code);
   }
 });

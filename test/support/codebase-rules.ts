@@ -1,6 +1,6 @@
 /**
- * The rules of the house as pure functions over a file's path and text. `test/house.test.ts` runs them over the tree.
- * The rung table is that of the design: a file imports its own rung and those below, never above.
+ * The rules of the codebase as pure functions over a file's path and text. `test/rules.test.ts` runs them over the tree.
+ * The layer table is that of the design: a file imports its own layer and those below, never above.
  */
 import { functionBodies, importsOf, lineAt, maskSource } from "./source-scan.ts";
 
@@ -16,12 +16,12 @@ export interface Violation {
   readonly message: string;
 }
 
-export type HouseRule = (file: SourceFile) => readonly Violation[];
+export type CodebaseRule = (file: SourceFile) => readonly Violation[];
 
-interface Room {
+interface Module {
   readonly folder: string;
-  readonly rung: number;
-  /** npm packages it may import; `any` is for the rooms that touch the world. */
+  readonly layer: number;
+  /** npm packages it may import; `any` is for the modules that touch the world. */
   readonly packages: readonly string[] | "any";
 }
 
@@ -30,25 +30,25 @@ const SOURCE_LINES_MAX = 250;
 const TEST_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
 
-const TESTS_RUNG = 6;
+const TESTS_LAYER = 6;
 
-/** The first room whose folder holds the file is its room, so the inner ones come first. */
-const rooms: readonly Room[] = [
-  { folder: "shared/lib/", rung: 0, packages: [] },
-  { folder: "shared/domain/", rung: 1, packages: ["valibot"] },
-  { folder: "shared/ports/", rung: 2, packages: [] },
-  { folder: "shared/telemetry/", rung: 2, packages: ["@opentelemetry/api"] },
-  { folder: "shared/drivers/", rung: 3, packages: "any" },
-  { folder: "shared/runtime/", rung: 5, packages: "any" },
-  { folder: "gateway/main/", rung: 5, packages: "any" },
-  { folder: "gateway/", rung: 4, packages: ["hono", "valibot"] },
-  { folder: "processor/main/", rung: 5, packages: "any" },
-  { folder: "processor/", rung: 4, packages: [] },
-  { folder: "cli/", rung: 5, packages: "any" },
-  { folder: "test/", rung: TESTS_RUNG, packages: "any" },
-  { folder: "bench/", rung: TESTS_RUNG, packages: "any" },
+/** The first module whose folder holds the file is its module, so the inner ones come first. */
+const modules: readonly Module[] = [
+  { folder: "shared/lib/", layer: 0, packages: [] },
+  { folder: "shared/domain/", layer: 1, packages: ["valibot"] },
+  { folder: "shared/ports/", layer: 2, packages: [] },
+  { folder: "shared/telemetry/", layer: 2, packages: ["@opentelemetry/api"] },
+  { folder: "shared/drivers/", layer: 3, packages: "any" },
+  { folder: "shared/runtime/", layer: 5, packages: "any" },
+  { folder: "gateway/main/", layer: 5, packages: "any" },
+  { folder: "gateway/", layer: 4, packages: ["hono", "valibot"] },
+  { folder: "processor/main/", layer: 5, packages: "any" },
+  { folder: "processor/", layer: 4, packages: [] },
+  { folder: "cli/", layer: 5, packages: "any" },
+  { folder: "test/", layer: TESTS_LAYER, packages: "any" },
+  { folder: "bench/", layer: TESTS_LAYER, packages: "any" },
   // What a reader copies: it needs nothing but the runtime, and none of ours.
-  { folder: "examples/", rung: TESTS_RUNG, packages: ["node:crypto", "node:http", "node:timers"] },
+  { folder: "examples/", layer: TESTS_LAYER, packages: ["node:crypto", "node:http", "node:timers"] },
 ];
 
 /** Packages of the workspaces and the folder each lives in. */
@@ -73,26 +73,26 @@ const forbiddenGlobals: readonly (readonly [RegExp, string])[] = [
   [/(?<![.\w$])(?:globalThis|Bun|Deno)\s*[.[]/g, "a global of one runtime: take it as an argument"],
 ];
 
-/** Imports go down the rungs only, within the table's exceptions. */
-export const importRungs: HouseRule = (file) => {
-  const own = roomOf(file.path);
-  if (own === undefined || own.rung === TESTS_RUNG) return [];
+/** Imports go down the layers only, within the table's exceptions. */
+export const importLayers: CodebaseRule = (file) => {
+  const own = moduleOf(file.path);
+  if (own === undefined || own.layer === TESTS_LAYER) return [];
   return everyImport(file, ({ target }) => {
     if (target === undefined) return undefined;
-    const other = roomOf(target);
-    if (other === undefined) return `imports ${target}, which is in no room of the rung table`;
-    if (other.rung === TESTS_RUNG) return `imports ${target}; test/ and bench/ are imported by nobody`;
-    if (other.rung > own.rung) return `rung ${own.rung} imports upward: ${target} is on rung ${other.rung}`;
-    if (other.rung === 5 && other.folder !== own.folder && other.folder !== "shared/runtime/")
+    const other = moduleOf(target);
+    if (other === undefined) return `imports ${target}, which is in no module of the layer table`;
+    if (other.layer === TESTS_LAYER) return `imports ${target}; test/ and bench/ are imported by nobody`;
+    if (other.layer > own.layer) return `layer ${own.layer} imports upward: ${target} is on layer ${other.layer}`;
+    if (other.layer === 5 && other.folder !== own.folder && other.folder !== "shared/runtime/")
       return `imports ${target}; ${other.folder} is imported by nobody`;
-    if (own.rung === 4 && other.rung === 3) return `imports the driver ${target}; take the port as an argument`;
+    if (own.layer === 4 && other.layer === 3) return `imports the driver ${target}; take the port as an argument`;
     const pair = [workspaceOf(file.path), workspaceOf(target)].toSorted().join(" ");
     return pair === "gateway processor" ? `imports ${target}; gateway and processor never see each other` : undefined;
   });
 };
 
 /** One kind of driver never imports another; only the three sets gather them, and no kind imports a set. */
-export const driverKinds: HouseRule = (file) => {
+export const driverKinds: CodebaseRule = (file) => {
   const own = driverKindOf(file.path);
   if (own === undefined || driverSets.has(own)) return [];
   return everyImport(file, ({ target }) => {
@@ -102,7 +102,7 @@ export const driverKinds: HouseRule = (file) => {
 };
 
 /** Across workspaces by package name, within one by relative path, always with `.ts`, and never computed. */
-export const importForm: HouseRule = (file) => {
+export const importForm: CodebaseRule = (file) => {
   const own = workspaceOf(file.path);
   const violations = everyImport(file, ({ specifier, target }) => {
     if (target === undefined) return undefined;
@@ -113,39 +113,39 @@ export const importForm: HouseRule = (file) => {
       ? `"${specifier}" is in this workspace: import relatively`
       : undefined;
   });
-  if ((roomOf(file.path)?.rung ?? TESTS_RUNG) >= 5) return violations;
+  if ((moduleOf(file.path)?.layer ?? TESTS_LAYER) >= 5) return violations;
   return [...violations, ...matches(file, /(?<![.\w$])import\s*\(\s*[^\s"']/g, "import of a computed name")];
 };
 
-/** Each room imports the npm packages that the table gives it; `node:` and `bun:` belong to drivers, main and tests. */
-export const packages: HouseRule = (file) => {
-  const own = roomOf(file.path);
+/** Each module imports the npm packages that the table gives it; `node:` and `bun:` belong to drivers, main and tests. */
+export const packages: CodebaseRule = (file) => {
+  const own = moduleOf(file.path);
   if (own === undefined) return [];
   return everyImport(file, ({ specifier, target }) => {
     if (target !== undefined) return undefined;
     const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
     if (name === "undici") return `"undici" is a shim on Bun that drops the address guard: import "undici-npm"`;
-    if (/^bun(?:$|:)/.test(name) && own.rung < 5) return `"${specifier}" exists on Bun alone`;
+    if (/^bun(?:$|:)/.test(name) && own.layer < 5) return `"${specifier}" exists on Bun alone`;
     if (own.packages === "any" || own.packages.includes(name)) return undefined;
     return `${own.folder} may not import "${specifier}" (it may import: ${own.packages.join(", ") || "no package"})`;
   });
 };
 
 /** Time, chance, hashing, network and environment are arguments below the drivers and main. */
-export const globals: HouseRule = (file) => {
+export const globals: CodebaseRule = (file) => {
   const { path } = file;
-  if (path.startsWith("shared/drivers/") || (roomOf(path)?.rung ?? TESTS_RUNG) >= 5) return [];
+  if (path.startsWith("shared/drivers/") || (moduleOf(path)?.layer ?? TESTS_LAYER) >= 5) return [];
   return forbiddenGlobals.flatMap(([pattern, message]) => matches(file, pattern, message));
 };
 
-export const fileLength: HouseRule = ({ path, text }) => {
+export const fileLength: CodebaseRule = ({ path, text }) => {
   const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
-  const linesMax = roomOf(path)?.rung === TESTS_RUNG ? TEST_LINES_MAX : SOURCE_LINES_MAX;
+  const linesMax = moduleOf(path)?.layer === TESTS_LAYER ? TEST_LINES_MAX : SOURCE_LINES_MAX;
   return lines <= linesMax ? [] : [{ path, line: linesMax + 1, message: `${lines} lines, more than ${linesMax}` }];
 };
 
 /** Bodies of `describe` and of the contracts in test/contract are exempt: they are lists of tests. */
-export const functionLength: HouseRule = ({ path, text }) => {
+export const functionLength: CodebaseRule = ({ path, text }) => {
   const masked = maskSource(text);
   return functionBodies(masked)
     .filter(({ lines }) => lines > FUNCTION_LINES_MAX)
@@ -156,7 +156,7 @@ export const functionLength: HouseRule = ({ path, text }) => {
     });
 };
 
-export const fileNames: HouseRule = ({ path }) => {
+export const fileNames: CodebaseRule = ({ path }) => {
   const parts = path.split("/");
   const file = parts.pop() ?? "";
   const stem = file.replace(/(?:\.d)?\.ts$/, "");
@@ -172,13 +172,13 @@ export const fileNames: HouseRule = ({ path }) => {
     : at("not in kebab-case");
 };
 
-export const namedExports: HouseRule = (file) => {
+export const namedExports: CodebaseRule = (file) => {
   if (file.path === "gateway/main/worker.ts") return [];
   return matches(file, /\bexport\s+default\b|\bas\s+default\b/g, "default export");
 };
 
 /** No `any`, and no comment that silences the compiler. */
-export const noAny: HouseRule = (file) => {
+export const noAny: CodebaseRule = (file) => {
   const any = matches(file, /(?:\b(?:as|is|extends)|[:<>,|&=])\s*any\b(?!\s*[(:=.])/g, "any: say what it is");
   const comments = [...file.text.matchAll(/(?:\/\/|\/\*)[\s*]*@ts-(?:ignore|nocheck)/g)].map(({ index }) => {
     return { path: file.path, line: lineAt(file.text, index), message: "the compiler is silenced" };
@@ -191,8 +191,8 @@ export function describeViolation({ path, line, message }: Violation): string {
   return `${path}:${line} ${message}`;
 }
 
-function roomOf(path: string): Room | undefined {
-  return rooms.find(({ folder }) => path.startsWith(folder));
+function moduleOf(path: string): Module | undefined {
+  return modules.find(({ folder }) => path.startsWith(folder));
 }
 
 /** The workspace's folder; tests and benches belong to the root package. */
