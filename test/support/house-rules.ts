@@ -47,7 +47,7 @@ const rooms: readonly Room[] = [
   { folder: "test/", rung: TESTS_RUNG, packages: "any" },
   { folder: "bench/", rung: TESTS_RUNG, packages: "any" },
   // What a reader copies: it needs nothing but the runtime, and none of ours.
-  { folder: "examples/", rung: TESTS_RUNG, packages: [] },
+  { folder: "examples/", rung: TESTS_RUNG, packages: ["node:crypto", "node:http", "node:timers"] },
 ];
 
 /** Packages of the workspaces and the folder each lives in. */
@@ -75,12 +75,17 @@ const forbiddenGlobals: readonly (readonly [RegExp, string])[] = [
 /** Imports go down the rungs only, within the table's exceptions. */
 export const importRungs: HouseRule = (file) => {
   const own = roomOf(file.path);
+  if (own?.folder === "examples/") {
+    return everyImport(file, ({ target }) =>
+      target === undefined ? undefined : `imports ${target}: it is to be copied`,
+    );
+  }
   if (own === undefined || own.rung === TESTS_RUNG) return [];
   return everyImport(file, ({ target }) => {
     if (target === undefined) return undefined;
     const other = roomOf(target);
     if (other === undefined) return `imports ${target}, which is in no room of the rung table`;
-    if (other.rung === TESTS_RUNG) return `imports ${target}; test/ and bench/ are imported by nobody`;
+    if (other.rung === TESTS_RUNG) return `imports ${target}; test/, bench/ and examples/ are imported by nobody`;
     if (other.rung > own.rung) return `rung ${own.rung} imports upward: ${target} is on rung ${other.rung}`;
     if (other.rung === 5 && other.folder !== own.folder)
       return `imports ${target}; ${other.folder} is imported by nobody`;
