@@ -90,6 +90,9 @@ test("importLayers refuses each way up or across, and allows each way down", () 
     ["shared/lib/assert.ts", "../misplaced.ts", true],
     ["test/e2e/accept.test.ts", "@posthaste/gateway/main/bun.ts", false],
     ["bench/main.ts", "@posthaste/shared/drivers/redis/lanes.ts", false],
+    ["examples/typescript/receiver.ts", "node:http", false],
+    ["examples/typescript/receiver.ts", "@posthaste/shared/domain/signature.ts", true],
+    ["cli/demo.ts", "../examples/typescript/receiver.ts", true],
   ]);
 });
 

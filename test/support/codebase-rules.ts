@@ -76,12 +76,17 @@ const forbiddenGlobals: readonly (readonly [RegExp, string])[] = [
 /** Imports go down the layers only, within the table's exceptions. */
 export const importLayers: CodebaseRule = (file) => {
   const own = moduleOf(file.path);
+  if (own?.folder === "examples/") {
+    return everyImport(file, ({ target }) =>
+      target === undefined ? undefined : `imports ${target}: it is to be copied`,
+    );
+  }
   if (own === undefined || own.layer === TESTS_LAYER) return [];
   return everyImport(file, ({ target }) => {
     if (target === undefined) return undefined;
     const other = moduleOf(target);
     if (other === undefined) return `imports ${target}, which is in no module of the layer table`;
-    if (other.layer === TESTS_LAYER) return `imports ${target}; test/ and bench/ are imported by nobody`;
+    if (other.layer === TESTS_LAYER) return `imports ${target}; test/, bench/ and examples/ are imported by nobody`;
     if (other.layer > own.layer) return `layer ${own.layer} imports upward: ${target} is on layer ${other.layer}`;
     if (other.layer === 5 && other.folder !== own.folder && other.folder !== "shared/runtime/")
       return `imports ${target}; ${other.folder} is imported by nobody`;
