@@ -11,7 +11,7 @@ import type { OpenRoute } from "./resources/health.ts";
 import { createAllowedMethods } from "./request/allowed-methods.ts";
 import { createRequestContext, endRequest } from "./request/context.ts";
 import { problemResponse, publicError } from "./request/problem.ts";
-import { walk } from "./request/handle.ts";
+import { handleRequest } from "./request/handle.ts";
 import { apiKeyRoutes } from "./resources/api-keys.ts";
 import { batchRoute } from "./publish/batch.ts";
 import { deadLetterRoutes } from "./resources/dead-letters.ts";
@@ -19,7 +19,7 @@ import { endpointActionRoutes } from "./resources/endpoint-actions.ts";
 import { endpointReadRoutes } from "./resources/endpoint-reads.ts";
 import { endpointReplayRoute } from "./resources/endpoint-replay.ts";
 import { endpointRoutes } from "./resources/endpoints.ts";
-import { eventReadRoutes } from "./resources/event-reads.ts";
+import { eventReadRoutes } from "./resources/events.ts";
 import { publishRoute } from "./publish/events.ts";
 import { healthRoutes } from "./resources/health.ts";
 
@@ -87,7 +87,11 @@ function createApp(deps: GatewayDeps, routes: readonly Route[], open: readonly O
   const app: App = new Hono<{ Bindings: RequestContext }>();
   for (const route of routes) {
     app.on(route.method, route.path, (c) => {
-      return walk(route, { request: c.req.raw, context: c.env, param: (name) => c.req.param(name) ?? "" }, deps);
+      return handleRequest(
+        route,
+        { request: c.req.raw, context: c.env, param: (name) => c.req.param(name) ?? "" },
+        deps,
+      );
     });
   }
   for (const { path, handle } of open) {

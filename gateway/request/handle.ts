@@ -33,11 +33,11 @@ export interface Route {
   readonly query: readonly string[];
   /** Null: a body is not looked at. */
   readonly body: BodyRule | null;
-  readonly handle: (call: Call) => Promise<Response>;
+  readonly handle: (admitted: AdmittedRequest) => Promise<Response>;
 }
 
 /** An admitted request, on its way through one route. */
-export interface Call {
+export interface AdmittedRequest {
   readonly request: Request;
   readonly context: RequestContext;
   readonly caller: ApiKey;
@@ -49,14 +49,14 @@ export interface Call {
   readonly param: (name: string) => string;
 }
 
-export interface Visit {
+export interface MatchedRequest {
   readonly request: Request;
   readonly context: RequestContext;
   readonly param: (name: string) => string;
 }
 
-export async function walk(route: Route, visit: Visit, deps: GatewayDeps): Promise<Response> {
-  const { request, context } = visit;
+export async function handleRequest(route: Route, matched: MatchedRequest, deps: GatewayDeps): Promise<Response> {
+  const { request, context } = matched;
   const { headers } = context;
   context.route = route.path;
   try {
@@ -70,7 +70,16 @@ export async function walk(route: Route, visit: Visit, deps: GatewayDeps): Promi
     const charging = charge(deps.drivers.rateLimiter, caller, 1, headers);
     if (charging !== undefined) await charging;
     checkQuery(query, repeated, route.query);
-    return await route.handle({ request, context, caller, query, form, rule: route.body, headers, param: visit.param });
+    return await route.handle({
+      request,
+      context,
+      caller,
+      query,
+      form,
+      rule: route.body,
+      headers,
+      param: matched.param,
+    });
   } catch (thrown) {
     const error = publicError(thrown, deps.telemetry.log, route.path);
     context.code = error.code;
@@ -79,8 +88,8 @@ export async function walk(route: Route, visit: Visit, deps: GatewayDeps): Promi
 }
 
 /** The body's text, within its bound and the request's time. */
-export async function readBody(call: Call): Promise<string> {
-  const { request, context, rule } = call;
+export async function readBody(admitted: AdmittedRequest): Promise<string> {
+  const { request, context, rule } = admitted;
   const bytesMax = rule?.bytesMax ?? 0;
   const onTimeout = (cancel: () => void): void => {
     context.cancelReading = cancel;
@@ -89,30 +98,35 @@ export async function readBody(call: Call): Promise<string> {
 }
 
 /** The body as parsed JSON; `{}` for an empty one where that is allowed. */
-export async function readJson(call: Call): Promise<unknown> {
-  const text = await readBody(call);
-  if (call.rule?.isOptional === true && text === "") return {};
+export async function readJson(admitted: AdmittedRequest): Promise<unknown> {
+  const text = await readBody(admitted);
+  if (admitted.rule?.isOptional === true && text === "") return {};
   return parseJson(text, JSON_DEPTH_MAX);
 }
 
 /** A success; `text` is the JSON to send. */
-export function answer(call: Call, status: number, text: string, extra?: Readonly<Record<string, string>>): Response {
-  const headers: Record<string, string> = { ...call.headers, ...extra, "content-type": "application/json" };
+export function answer(
+  admitted: AdmittedRequest,
+  status: number,
+  text: string,
+  extra?: Readonly<Record<string, string>>,
+): Response {
+  const headers: Record<string, string> = { ...admitted.headers, ...extra, "content-type": "application/json" };
   return new Response(text, { status, headers });
 }
 
 /** A success whose JSON may hold what caches must not keep: everything but the accept path. */
 export function answerJson(
-  call: Call,
+  admitted: AdmittedRequest,
   status: number,
   value: unknown,
   extra?: Readonly<Record<string, string>>,
 ): Response {
-  return answer(call, status, JSON.stringify(value), { "cache-control": "no-store", ...extra });
+  return answer(admitted, status, JSON.stringify(value), { "cache-control": "no-store", ...extra });
 }
 
-export function answerEmpty(call: Call): Response {
-  return new Response(null, { status: 204, headers: call.headers });
+export function answerEmpty(admitted: AdmittedRequest): Response {
+  return new Response(null, { status: 204, headers: admitted.headers });
 }
 
 function checkBody(request: Request, rule: BodyRule): BodyForm {

@@ -5,10 +5,10 @@ import { Instant } from "@posthaste/shared/domain/event.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { Ramp } from "./replay.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { Call, Route } from "../request/handle.ts";
+import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { findEndpoint } from "./find-endpoint.ts";
-import { instantText } from "./present.ts";
+import { instantText } from "./view-parts.ts";
 import {
   createRamp,
   hasTime,
@@ -48,22 +48,22 @@ export function endpointReplayRoute(deps: GatewayDeps): Route {
     scope: "manage",
     query: ["tenant"],
     body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
-    handle: (call) => replay(deps, call),
+    handle: (admitted) => replay(deps, admitted),
   };
 }
 
-async function replay(deps: GatewayDeps, call: Call): Promise<Response> {
-  const wish = validate(ReplayWish, await readJson(call));
+async function replay(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const wish = validate(ReplayWish, await readJson(admitted));
   if (wish.since !== undefined && wish.until !== undefined && wish.until <= wish.since) {
     throw failed([{ pointer: "#/until", detail: "must be later than since" }]);
   }
-  const endpoint = await findEndpoint(deps, call);
-  const ramp = createRamp(deps.clock.now(), wish.rate_per_s, call.context);
+  const endpoint = await findEndpoint(deps, admitted);
+  const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const found =
     wish.status === "delivered"
       ? await replayDelivered(deps, ramp, endpoint, wish)
       : await replayMissed(deps, ramp, endpoint, { ...wish, status: wish.status });
-  return answerJson(call, 200, {
+  return answerJson(admitted, 200, {
     matched: found.matched,
     replayed: found.replayed,
     skipped: found.skipped,
