@@ -1,8 +1,9 @@
 /**
- * The way of each request through the gateway, the same for all routes: key, scope and tenant (401, 403: never charged),
- * form and declared size of the body, rate limit, query, and then the route's own work. Here errors become answers.
+ * How each request is handled, the same for all routes. First come key, scope and tenant: 401 and 403 are never charged.
+ * Then the body's form and declared size, the rate limit, the query, and the route's own work. Errors become answers here.
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
+import { JSON_DEPTH_MAX } from "@posthaste/shared/domain/json-span.ts";
 import type { BodyForm } from "./content-type.ts";
 import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
@@ -15,7 +16,6 @@ import { announcePolicy, charge } from "./rate-limit.ts";
 import { problemResponse, publicError } from "./problem.ts";
 import { checkQuery, parseQuery } from "./query.ts";
 import { requireOwnTenant } from "./tenancy.ts";
-import { JSON_DEPTH_MAX } from "@posthaste/shared/domain/json-span.ts";
 
 export interface BodyRule {
   readonly bytesMax: number;
@@ -31,12 +31,12 @@ export interface Route {
   readonly scope: Scope;
   /** Query parameters it knows. */
   readonly query: readonly string[];
-  /** Null: a body is not looked at. */
+  /** Null: the body is not read. */
   readonly body: BodyRule | null;
   readonly handle: (admitted: AdmittedRequest) => Promise<Response>;
 }
 
-/** An admitted request, on its way through one route. */
+/** A request that passed every check that all routes share. */
 export interface AdmittedRequest {
   readonly request: Request;
   readonly context: RequestContext;
@@ -49,6 +49,7 @@ export interface AdmittedRequest {
   readonly param: (name: string) => string;
 }
 
+/** A request whose path and method fit a route. */
 export interface MatchedRequest {
   readonly request: Request;
   readonly context: RequestContext;
@@ -87,7 +88,7 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
   }
 }
 
-/** The body's text, within its bound and the request's time. */
+/** The body's text, within its size bound and the request's time. */
 export async function readBody(admitted: AdmittedRequest): Promise<string> {
   const { request, context, rule } = admitted;
   const bytesMax = rule?.bytesMax ?? 0;
@@ -115,7 +116,7 @@ export function answer(
   return new Response(text, { status, headers });
 }
 
-/** A success whose JSON may hold what caches must not keep: everything but the accept path. */
+/** A success that no cache may keep: every answer but those of the accept path. */
 export function answerJson(
   admitted: AdmittedRequest,
   status: number,

@@ -1,4 +1,4 @@
-/** `/v1/dead-letters`: deliveries that need someone's doing: list, show, replay one or by filter, delete. */
+/** `/v1/dead-letters`, deliveries that need a person: list, show, replay one or by filter, delete. */
 import * as v from "valibot";
 import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
 import { MISSED_STATES } from "@posthaste/shared/domain/delivery.ts";
@@ -13,7 +13,7 @@ import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView } from "./event-view.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
-import { createRamp, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayLetters } from "./replay.ts";
+import { createRamp, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayDeadLetters } from "./replay.ts";
 import { answer, answerEmpty, answerJson, readJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validate } from "../request/validation.ts";
@@ -69,26 +69,26 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 }
 
 async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const letter = await findLetter(deps, admitted);
-  const text = withRawMember(deadLetterView(letter), "data", dataTextOf(letter.envelope));
+  const deadLetter = await findDeadLetter(deps, admitted);
+  const text = withRawMember(deadLetterView(deadLetter), "data", dataTextOf(deadLetter.envelope));
   return answer(admitted, 200, text, { "cache-control": "no-store" });
 }
 
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  await deps.drivers.deadLetters.remove([await findLetter(deps, admitted)]);
+  await deps.drivers.deadLetters.remove([await findDeadLetter(deps, admitted)]);
   return answerEmpty(admitted);
 }
 
 async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   validate(Nothing, await readJson(admitted));
-  const letter = await findLetter(deps, admitted);
-  if ((await deps.drivers.directory.find(letter.tenant, letter.endpointId)) === null) {
+  const deadLetter = await findDeadLetter(deps, admitted);
+  if ((await deps.drivers.directory.find(deadLetter.tenant, deadLetter.endpointId)) === null) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
   }
   const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, admitted.context);
-  const [deliveryId] = await planReplays(deps, ramp, [letter]);
-  await deps.drivers.deadLetters.remove([letter]);
-  const { eventId, endpointId } = letter;
+  const [deliveryId] = await planReplays(deps, ramp, [deadLetter]);
+  await deps.drivers.deadLetters.remove([deadLetter]);
+  const { eventId, endpointId } = deadLetter;
   return answerJson(admitted, 202, { delivery_id: deliveryId, event_id: eventId, endpoint_id: endpointId });
 }
 
@@ -96,7 +96,7 @@ async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   const wish = validate(ReplayWish, await readJson(admitted));
   const tenant = resolveTenant(admitted.caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
-  const done = await replayLetters(deps, ramp, {
+  const done = await replayDeadLetters(deps, ramp, {
     filter: filterOf(tenant, wish),
     isMeant: () => true,
     isDryRun: wish.dry_run,
@@ -126,29 +126,29 @@ function filterOf(tenant: string | null, wish: Wish): DeadLetterFilter {
   };
 }
 
-/** Another tenant's letter is as absent as one that never was. */
-async function findLetter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<DeadLetter> {
+/** Another tenant's dead letter is answered as one that does not exist. */
+async function findDeadLetter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<DeadLetter> {
   const tenant = tenantScope(admitted.caller, admitted.query.get("tenant") ?? null);
   const id = admitted.param("id");
-  const letter = isId("dlv", id) ? await deps.drivers.deadLetters.find(id) : null;
-  if (letter !== null && (tenant === null || letter.tenant === tenant)) {
+  const deadLetter = isId("dlv", id) ? await deps.drivers.deadLetters.find(id) : null;
+  if (deadLetter !== null && (tenant === null || deadLetter.tenant === tenant)) {
     requireInTime(admitted.context);
-    return letter;
+    return deadLetter;
   }
   throw new PosthasteError("not-found", "There is no dead letter of this id; it may have been replayed or deleted.");
 }
 
-function deadLetterView(letter: DeadLetter): object {
+function deadLetterView(deadLetter: DeadLetter): object {
   return {
-    id: letter.id,
-    tenant: letter.tenant,
-    event_id: letter.eventId,
-    event_type: letter.envelope.type,
-    endpoint_id: letter.endpointId,
-    state: letter.state,
-    reason: letter.reason,
-    attempt_count: letter.attempts,
-    at: instantText(letter.atMs),
-    event: eventView(letter.envelope),
+    id: deadLetter.id,
+    tenant: deadLetter.tenant,
+    event_id: deadLetter.eventId,
+    event_type: deadLetter.envelope.type,
+    endpoint_id: deadLetter.endpointId,
+    state: deadLetter.state,
+    reason: deadLetter.reason,
+    attempt_count: deadLetter.attempts,
+    at: instantText(deadLetter.atMs),
+    event: eventView(deadLetter.envelope),
   };
 }

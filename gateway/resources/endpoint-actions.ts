@@ -1,4 +1,4 @@
-/** What can be done to one endpoint: rotate its secret, send it a test event. */
+/** Actions on one endpoint: rotate its secret, send it a test event. */
 import * as v from "valibot";
 import { EndpointSecretText, rotateSecrets } from "@posthaste/shared/domain/endpoint.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
@@ -53,8 +53,8 @@ async function rotate(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
 }
 
 /**
- * The test goes to this endpoint alone, whatever others subscribe to: as a planned delivery instead of through a lane, so
- * that no fan-out happens. The ledger is told of the fan-out that would have led here.
+ * The test goes to this endpoint alone, whatever others subscribe to. So it is a planned delivery and passes no lane, where
+ * it would be fanned out. The ledger gets the fan-out that would have led here.
  */
 async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   validate(Nothing, await readJson(admitted));

@@ -1,4 +1,4 @@
-/** What became of one endpoint's deliveries: its attempts, newest first, and its counts. */
+/** The history of one endpoint: its attempts, newest first, and its counts. */
 import type { EndpointStats } from "@posthaste/shared/ports/stats.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { PublishedId } from "@posthaste/shared/domain/event.ts";

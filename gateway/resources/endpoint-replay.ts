@@ -17,7 +17,7 @@ import {
   REPLAY_PAGE,
   REPLAY_RATE_DEFAULT,
   ReplayRate,
-  replayLetters,
+  replayDeadLetters,
 } from "./replay.ts";
 import { answerJson, readJson } from "../request/handle.ts";
 import { failed, validate } from "../request/validation.ts";
@@ -37,7 +37,7 @@ interface Answer {
   readonly matched: number;
   readonly replayed: number;
   readonly skipped: number;
-  /** Call again with it as `until` for what remains; null when nothing does. */
+  /** `until` of the next request, for what remains; null when nothing does. */
   readonly nextUntilMs: number | null;
 }
 
@@ -75,12 +75,12 @@ async function replay(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
 type Named = { readonly tenant: string; readonly id: string };
 type MissedWish = ReplayWish & { readonly status: (typeof MISSED_STATES)[number] };
 
-/** A letter is never older than its event, so `since` bounds both. What was replayed is gone: the same `until` goes on. */
+/** A dead letter is never older than its event, so `since` bounds both. What was replayed is gone, so `until` stays. */
 async function replayMissed(deps: GatewayDeps, ramp: Ramp, { tenant, id }: Named, wish: MissedWish): Promise<Answer> {
   const sinceMs = wish.since ?? 0;
   const untilMs = wish.until ?? ramp.startMs + 1;
   const filter = { tenant, endpointId: id, state: wish.status, sinceMs };
-  const done = await replayLetters(deps, ramp, {
+  const done = await replayDeadLetters(deps, ramp, {
     filter,
     isMeant: ({ envelope }) => envelope.acceptedAtMs >= sinceMs && envelope.acceptedAtMs < untilMs,
     isDryRun: wish.dry_run,
@@ -89,8 +89,8 @@ async function replayMissed(deps: GatewayDeps, ramp: Ramp, { tenant, id }: Named
 }
 
 /**
- * Newest first. A cut falls between two acceptance times, so that the next call neither skips nor repeats. Events whose
- * body is no longer kept are counted as skipped; of several replays of one event one is made.
+ * Newest first. A cut falls between two acceptance times, so that the next request neither skips nor repeats. An event
+ * whose body is no longer kept is counted as skipped. An event that was delivered several times is replayed once.
  */
 async function replayDelivered(
   deps: GatewayDeps,

@@ -17,7 +17,7 @@ import { answerEmpty, answerJson, readJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
 import { validateStrictly } from "../request/validation.ts";
 
-/** The transport's own bound is the same; this one holds whatever it does. */
+/** The transport has the same bound; this one holds whatever the transport does. */
 const VET_MS = 5000;
 
 const PAUSED_REASON = "paused by its owner";
@@ -126,7 +126,7 @@ async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
   return answerEmpty(admitted);
 }
 
-/** A name that does not resolve now is taken: each attempt vets the address again. */
+/** A name that does not resolve now is allowed, as each attempt vets the address again. */
 async function vet(deps: GatewayDeps, url: string): Promise<void> {
   using deadline = deps.clock.deadline(VET_MS);
   const vetting = await deps.transport.vet(url, deadline.signal);
@@ -143,7 +143,7 @@ async function vet(deps: GatewayDeps, url: string): Promise<void> {
   }
 }
 
-/** `patch` holds only what is to change; an `url` in it has been vetted. */
+/** `patch` has only what changes; a `url` in it has been vetted. */
 function changeEndpoint(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): Endpoint {
   return {
     ...endpoint,
@@ -162,8 +162,8 @@ function changeEndpoint(endpoint: Endpoint, patch: EndpointPatch, nowMs: number)
 type Status = Pick<Endpoint, "status" | "statusReason" | "statusSinceMs">;
 
 /**
- * `paused: true` pauses whatever it was, also a disabled one; `paused: false` ends a pause and nothing else, so that a
- * view sent back as it was cannot enable what we disabled; `disabled: false` enables.
+ * `paused: true` pauses any endpoint, also a disabled one. `paused: false` ends a pause only, so that a view that is sent
+ * back unchanged cannot enable what we disabled. `disabled: false` enables.
  */
 function changeStatus(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): Status {
   const { status, statusReason, statusSinceMs } = endpoint;
@@ -177,8 +177,8 @@ function changeStatus(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): 
 }
 
 /**
- * As the API shows it: without its secrets, which are shown at creation and rotation alone, and without the values of its
- * headers, which carry passwords and tokens.
+ * As the API shows it. Secrets are left out: they are shown at creation and rotation only. So are the values of headers,
+ * which carry passwords and tokens.
  */
 function endpointView(endpoint: Endpoint): object {
   const { rateLimit, batch } = endpoint;

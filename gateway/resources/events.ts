@@ -1,4 +1,4 @@
-/** `GET /v1/events` and `GET /v1/events/:id`: what was accepted, and what became of it. */
+/** `GET /v1/events` and `GET /v1/events/:id`: accepted events and their deliveries. */
 import { isEventId } from "@posthaste/shared/domain/id.ts";
 import { EventType } from "@posthaste/shared/domain/event.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
@@ -13,9 +13,9 @@ import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import { answer, answerJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants } from "../request/tenancy.ts";
 
-/** Rows read at once for one event. */
+/** Rows read at once. */
 const ROWS_MAX = 1000;
-/** Deliveries looked at for one event, all endpoints and replays together. */
+/** Most deliveries read for one event, over all endpoints and replays. */
 const DELIVERIES_MAX = 5 * ROWS_MAX;
 
 const Include = v.picklist(["data"], "must be data");

@@ -1,4 +1,4 @@
-/** The endpoint that a path names, for the tenant that the caller acts for. */
+/** Finds the endpoint that a path names, for the caller's tenant. */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId } from "@posthaste/shared/domain/id.ts";

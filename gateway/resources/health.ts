@@ -1,6 +1,6 @@
 /**
- * `/livez` (also `/healthz`), `/readyz` and `/metrics`: open, without a key, and without a secret in them. Liveness is
- * the process alone; readiness is every store, and no longer ready from the moment the server stops.
+ * `/livez` (also `/healthz`), `/readyz` and `/metrics`: open without a key, and without a secret in them. Liveness means
+ * the process alone. Readiness means every store, and ends when the server begins to stop.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
