@@ -66,9 +66,10 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   const limiters = createEndpointLimiters({ clock, limits, rateLimiter, telemetry: telemetry.endpoint, lookup });
   const recovery = createRecovery({
     clock,
+    entropy,
     deadLetters,
     retryQueue,
-    claims: drivers.claims,
+    leases: drivers.leases,
     directory,
     untilStored,
     perS,

@@ -234,6 +234,18 @@ test("functionLength allows 70 lines of any function, and not one more", () => {
   }
 });
 
+test("functionLength measures a function without the functions nested in it", () => {
+  const nested = (lines: number): string => `  const inner = () => {\n${"    y();\n".repeat(lines - 2)}  };\n`;
+  const outer = (own: number, inner: string): string => `function f() {\n${"  x();\n".repeat(own - 2)}${inner}}\n`;
+  const linesOf = (text: string): readonly number[] => functionBodies(maskSource(text)).map(({ lines }) => lines);
+  // The line on which the nested one begins counts for both.
+  assert.deepEqual(linesOf(outer(60, nested(50))), [50, 61]);
+  assert.deepEqual(linesOf(outer(60, `  if (a) {\n${nested(50)}  }\n`)), [50, 63]);
+  assert.deepEqual(linesOf(outer(10, "  const one = () => { y(); };\n")), [1, 11]);
+  assert.equal(bites(house.functionLength, "gateway/app.ts", outer(71, nested(50))).length, 1);
+  assert.equal(bites(house.functionLength, "gateway/app.ts", outer(20, nested(71))).length, 1);
+});
+
 test("functionLength exempts describe bodies and contracts, and nothing else that is long", () => {
   const body = `{\n${"  x();\n".repeat(90)}}`;
   const isLong = (path: string, text: string): boolean => bites(house.functionLength, path, text).length > 0;

@@ -4,10 +4,12 @@ import { EndpointSecretText, rotateSecrets } from "@posthaste/shared/domain/endp
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { envelopeOf, freshId } from "../publish/accept.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
+import { scheduleOrRefuse } from "./schedule.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText } from "./view-parts.ts";
@@ -77,18 +79,14 @@ async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
   const traceparent = traceparentOf(admitted.request.headers);
   const directoryVersion = await deps.drivers.directory.version(tenant);
   const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
-  await deps.drivers.retryQueue.schedule([
-    {
-      cause: "replay",
-      notBeforeMs: acceptedAtMs,
-      endpointId: endpoint.id,
-      generation: 0,
-      attempt: 1,
-      parks: 0,
-      members: [envelope],
-      group: null,
-    },
-  ]);
+  const plan = {
+    cause: "replay",
+    notBeforeMs: acceptedAtMs,
+    endpointId: endpoint.id,
+    generation: 0,
+    attempt: 1,
+  } as const;
+  await scheduleOrRefuse(deps.drivers.retryQueue, [scheduledEvent(envelope, plan)]);
   const matched = [endpoint.id];
   const fanOut = { tenant, eventId: id, atMs: acceptedAtMs, matched, matchedCount: 1, filtered: [], filteredCount: 0 };
   deps.drivers.ledger.record([{ kind: "fan-out", fanOut }]);

@@ -11,6 +11,8 @@ import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-
 import type { GatewayDeps } from "../request/deps.ts";
 import type { RequestContext } from "../request/context.ts";
 import { requireInTime } from "../request/context.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import { scheduleOrRefuse } from "./schedule.ts";
 
 /** Most deliveries replayed by one request. */
 export const REPLAY_MAX = 10_000;
@@ -56,17 +58,16 @@ export async function planReplays(
 ): Promise<readonly string[]> {
   if (deliveries.length === 0) return [];
   requireInTime(ramp.context);
-  const items = deliveries.map(({ endpointId, envelope }, index) => ({
-    cause: "replay" as const,
-    notBeforeMs: ramp.startMs + Math.floor(((ramp.planned + index) * 1000) / ramp.ratePerS),
-    endpointId,
-    generation: ramp.startMs,
-    attempt: 1,
-    parks: 0,
-    members: [envelope],
-    group: null,
-  }));
-  await deps.drivers.retryQueue.schedule(items);
+  const items = deliveries.map(({ endpointId, envelope }, index) =>
+    scheduledEvent(envelope, {
+      cause: "replay",
+      notBeforeMs: ramp.startMs + Math.floor(((ramp.planned + index) * 1000) / ramp.ratePerS),
+      endpointId,
+      generation: ramp.startMs,
+      attempt: 1,
+    }),
+  );
+  await scheduleOrRefuse(deps.drivers.retryQueue, items);
   ramp.planned += items.length;
   const ids = deliveries.map(({ endpointId, envelope }) => {
     const key: DeliveryKey = { tenant: envelope.tenant, eventId: envelope.id, endpointId, generation: ramp.startMs };

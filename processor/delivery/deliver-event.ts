@@ -14,7 +14,7 @@ import type { RunDelivery } from "./run-delivery.ts";
 import type { Settle } from "./settle.ts";
 import type { Settlements } from "./settlements.ts";
 import type { UntilStored } from "./until-stored.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { ANYTHING } from "./completed.ts";
 import { fanOut } from "./fan-out.ts";
 import { firstDelivery } from "./pending-delivery.ts";
@@ -61,18 +61,11 @@ async function postpone(
   notBeforeMs: number,
   handed: Handed,
 ): Promise<Ending> {
-  const plan = { cause: "deliver-at", notBeforeMs, generation: 0, attempt: 1, parks: 0 } as const;
-  let isFull = false;
-  const isStored = await deps.untilStored("deliver-at", async () => {
-    try {
-      await deps.retryQueue.schedule([{ ...plan, endpointId: null, members: [envelope], group: null }]);
-    } catch (error) {
-      if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
-      isFull = true;
-    }
-  });
-  if (!isStored) return "released";
-  if (!isFull) return "settled";
+  const plan = { cause: "deliver-at", notBeforeMs, endpointId: null, generation: 0, attempt: 1 } as const;
+  const entry = scheduledEvent(envelope, plan);
+  const stored = await deps.untilStored("deliver-at", () => deps.retryQueue.schedule([entry]));
+  if (stored.kind === "aborted") return "released";
+  if (stored.value.kind === "scheduled") return "settled";
   return fanOutEach(deps, envelope, handed, (endpoint) =>
     deps.settle.missed(firstDelivery(envelope, endpoint), "backlog", "the retry queue is full"),
   );
@@ -115,13 +108,12 @@ async function readEndpoints(
   asked: Promise<TenantEndpoints>,
 ): Promise<TenantEndpoints | null> {
   let asking: Promise<TenantEndpoints> | null = asked;
-  let known: TenantEndpoints | null = null;
-  await deps.untilStored("read directory", async () => {
+  const read = await deps.untilStored("read directory", async () => {
     const answer = asking ?? deps.directory.endpoints(tenant, directoryVersion);
     asking = null;
-    known = await answer;
+    return answer;
   });
-  return known;
+  return read.kind === "done" ? read.value : null;
 }
 
 /** The first attempt at one endpoint, alone or in a batch of LOW events where the endpoint takes batches. */

@@ -17,7 +17,6 @@ import type { Recovery } from "../recovery/recovery.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
 import type { UntilStored } from "./until-stored.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { toScheduled } from "./pending-delivery.ts";
 
@@ -73,17 +72,9 @@ export async function schedule(
   plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; deferrals: number },
   standing: Standing,
 ): Promise<Standing | null> {
-  let isFull = false;
-  const isDone = await deps.untilStored(plan.cause, async () => {
-    try {
-      await deps.retryQueue.schedule([toScheduled(delivery, plan)]);
-    } catch (error) {
-      if (!(error instanceof PosthasteError) || error.code !== "overloaded") throw error;
-      isFull = true;
-    }
-  });
-  if (!isDone) return null;
-  if (!isFull) return standing;
+  const stored = await deps.untilStored(plan.cause, () => deps.retryQueue.schedule([toScheduled(delivery, plan)]));
+  if (stored.kind === "aborted") return null;
+  if (stored.value.kind === "scheduled") return standing;
   const reason = `the retry queue is full, it goes out when there is room${standing.reason === null ? "" : `; ${standing.reason}`}`;
   return recordDeadLetter(deps, delivery, { state: "backlog", reason, attempt: standing.attempt });
 }
@@ -102,8 +93,8 @@ export async function recordDeadLetter(
     return { ...key, id, state, reason, attempts: attempt, atMs, envelope };
   });
   await deps.recovery.whenOut(deadLetters.map(({ id }) => id));
-  const isDone = await deps.untilStored("dead-letter", () => deps.deadLetters.append(deadLetters));
-  return isDone ? { state, reason, attempt, nextAttemptAtMs: null } : null;
+  const stored = await deps.untilStored("dead-letter", () => deps.deadLetters.append(deadLetters));
+  return stored.kind === "done" ? { state, reason, attempt, nextAttemptAtMs: null } : null;
 }
 
 /**
@@ -119,7 +110,7 @@ async function disable(
   const nowMs = deps.clock.now();
   let isDisabled = false;
   let hasMoved = false;
-  const isStored = await deps.untilStored("disable", async () => {
+  const stored = await deps.untilStored("disable", async () => {
     await deps.directory.update(tenant, endpointId, (endpoint) => {
       hasMoved = endpoint.url !== attempted.url;
       isDisabled = !hasMoved && endpoint.status !== "disabled";
@@ -127,8 +118,8 @@ async function disable(
       return { ...endpoint, status: "disabled", statusReason: reason, statusSinceMs: nowMs, updatedAtMs: nowMs };
     });
   });
-  if (isStored && isDisabled) deps.telemetry.endpoint.disabled(endpointId, tenant, reason);
-  if (!isStored) return null;
+  if (stored.kind === "aborted") return null;
+  if (isDisabled) deps.telemetry.endpoint.disabled(endpointId, tenant, reason);
   return hasMoved ? "the endpoint has another URL by now" : "the endpoint was disabled";
 }
 

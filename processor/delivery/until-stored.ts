@@ -3,10 +3,11 @@
  * meanwhile the item stays unacknowledged, so a stop or crash loses nothing.
  */
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { Retried } from "@posthaste/shared/lib/retry.ts";
 import { retry } from "@posthaste/shared/lib/retry.ts";
 
-/** True when `write` has succeeded, false when we stopped before. `what` names it in logs. */
-export type UntilStored = (what: string, write: () => Promise<void>) => Promise<boolean>;
+/** What `write` gave, or `aborted` when we stopped before it succeeded. `what` names it in logs. */
+export type UntilStored = <Value>(what: string, write: () => Promise<Value>) => Promise<Retried<Value>>;
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 } as const;
 
@@ -18,9 +19,8 @@ export function createUntilStored(deps: {
   onFailure(what: string, error: unknown, waitMs: number): void;
 }): UntilStored {
   const { clock, entropy, signal } = deps;
-  return async (what, write) => {
+  return (what, write) => {
     const onFailure = (error: unknown, waitMs: number): void => deps.onFailure(what, error, waitMs);
-    const { kind } = await retry(write, { clock, entropy, signal, ...BACKOFF, onFailure });
-    return kind === "done";
+    return retry(write, { clock, entropy, signal, ...BACKOFF, onFailure });
   };
 }

@@ -3,23 +3,27 @@
  * record to the retry queue, spread at a bounded rate. Scheduled first, removed second: a crash in between repeats a
  * delivery that the ledger recognises, and loses none.
  */
-import type { Claims } from "@posthaste/shared/ports/claims.ts";
 import type { DeadLetter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
+import type { Leases } from "@posthaste/shared/ports/leases.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
-import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
-import { assert } from "@posthaste/shared/lib/assert.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
 /** Letters read at once, with their bodies; between two pages everybody else gets a turn (a store may be synchronous). */
 const PAGE = 50;
 /** Bodies that go to the retry queue in one write; one letter goes, however large. */
 const PAGE_BYTES = 4 * 1024 * 1024;
-/** How often it is looked whether another process is done with an endpoint's letters. */
+/** A lease covers one page. */
+const LEASE_MS = 15_000;
+/** How often to ask whether another process is done with an endpoint's letters. */
 const LEASE_AGAIN_MS = 1000;
+const HOLDER_BYTES = 8;
 
 export interface Recovery {
   /** Looks whether the endpoint is active and, if so, brings back what is held for it. Runs once at a time for each. */
@@ -35,10 +39,11 @@ export interface Recovery {
 
 export interface RecoveryDeps {
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly deadLetters: DeadLetters;
   readonly retryQueue: RetryQueue;
-  /** A lease on the letters of one endpoint: all processes hear at once that it is active again. */
-  readonly claims: Pick<Claims, "claim" | "abandon">;
+  /** On the letters of one endpoint: all processes hear at once that it is active again. */
+  readonly leases: Leases;
   readonly directory: Pick<Directory, "find">;
   readonly untilStored: UntilStored;
   readonly perS: number;
@@ -51,6 +56,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
   /** Endpoints being recovered; true: look again afterwards. */
   const running = new Map<string, boolean>();
   const leaving: Leaving = new Map();
+  const holder = Buffer.from(deps.entropy.bytes(HOLDER_BYTES)).toString("hex");
 
   const recover = async (tenant: string, endpointId: string) => {
     if (running.has(endpointId)) {
@@ -60,7 +66,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     try {
       do {
         running.set(endpointId, false);
-        await bringBack(deps, leaving, tenant, endpointId);
+        await bringBack({ ...deps, leaving, holder }, tenant, endpointId);
       } while (running.get(endpointId) === true);
     } finally {
       running.delete(endpointId);
@@ -98,8 +104,14 @@ async function yieldTurn(clock: Clock, signal: AbortSignal): Promise<void> {
 /** Letters on their way out of the record, each with what ends when it is out, or when that was given up. */
 type Leaving = Map<string, Promise<void>>;
 
+interface Bringing extends RecoveryDeps {
+  readonly leaving: Leaving;
+  /** This process, among those that may hold a lease. */
+  readonly holder: string;
+}
+
 /** Page by page, while the endpoint is active: its owner may pause it again meanwhile. */
-async function bringBack(deps: RecoveryDeps, leaving: Leaving, tenant: string, endpointId: string): Promise<void> {
+async function bringBack(deps: Bringing, tenant: string, endpointId: string): Promise<void> {
   let count = 0;
   const startMs = deps.clock.now();
   const spacingMs = 1000 / deps.perS;
@@ -107,12 +119,12 @@ async function bringBack(deps: RecoveryDeps, leaving: Leaving, tenant: string, e
     const first = (limit: number) => deps.deadLetters.list({ tenant, endpointId, state }, limit, null);
     while (!isAborted(deps.signal) && (await isActive(deps, tenant, endpointId))) {
       if ((await first(1)).rows.length === 0) break;
-      await using lease = await takeLease(deps, tenant, endpointId);
+      await using lease = await takeLease(deps, endpointId);
       if (lease === null) break;
       const letters = upToBytes((await first(PAGE)).rows, PAGE_BYTES);
       const firstMs = startMs + count * spacingMs;
       const items = letters.toReversed().map((letter, index) => again(letter, Math.floor(firstMs + index * spacingMs)));
-      if (letters.length > 0 && !(await move(deps, leaving, letters, items))) return;
+      if (letters.length > 0 && !(await move(deps, letters, items))) return;
       count += letters.length;
       await yieldTurn(deps.clock, deps.signal);
     }
@@ -125,39 +137,34 @@ async function bringBack(deps: RecoveryDeps, leaving: Leaving, tenant: string, e
  * stopped. A holder that died is waited for until its lease ends.
  */
 async function takeLease(
-  { claims, clock, signal }: RecoveryDeps,
-  tenant: string,
+  { leases, holder, clock, signal }: Bringing,
   endpointId: string,
 ): Promise<AsyncDisposable | null> {
-  const key = `recover:${endpointId}`;
+  const name = `recover:${endpointId}`;
   while (!isAborted(signal)) {
-    const request = { tenant, key, fingerprint: "recover", eventIds: [], acceptedAtMs: Math.floor(clock.now()) };
-    const claim = await claims.claim(request);
-    // Of no consequence but a wait: the lease runs out by itself.
-    const abandon = (): Promise<void> => claims.abandon(tenant, key).catch(() => undefined);
-    if (claim.kind === "claimed") return { [Symbol.asyncDispose]: abandon };
-    assert(claim.kind === "in-flight", "a lease on letters is never answered");
-    await clock.sleep(Math.min(claim.retryAfterMs, LEASE_AGAIN_MS), signal).catch(() => undefined);
+    const lease = await leases.acquire(name, holder, LEASE_MS);
+    // A release that fails costs others a wait: the lease ends by itself.
+    const release = (): Promise<void> => leases.release(name, holder).catch(() => undefined);
+    if (lease.kind === "acquired") return { [Symbol.asyncDispose]: release };
+    await clock.sleep(Math.min(lease.retryAfterMs, LEASE_AGAIN_MS), signal).catch(() => undefined);
   }
   return null;
 }
 
 /** False when we stopped before the letters were out. */
-async function move(
-  deps: RecoveryDeps,
-  leaving: Leaving,
-  letters: readonly DeadLetter[],
-  items: readonly Scheduled[],
-): Promise<boolean> {
+async function move(deps: Bringing, letters: readonly DeadLetter[], items: readonly Scheduled[]): Promise<boolean> {
   const ids = letters.map(({ id }) => id);
   const { promise, resolve } = Promise.withResolvers<void>();
-  for (const id of ids) leaving.set(id, promise);
+  for (const id of ids) deps.leaving.set(id, promise);
   try {
-    await deps.retryQueue.schedule(items);
+    const { kind } = await deps.retryQueue.schedule(items);
+    // Who called us waits and tries again; the letters stay where they are.
+    if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
     // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
-    return await deps.untilStored("remove held", () => deps.deadLetters.remove(letters));
+    const removed = await deps.untilStored("remove held", () => deps.deadLetters.remove(letters));
+    return removed.kind === "done";
   } finally {
-    for (const id of ids) leaving.delete(id);
+    for (const id of ids) deps.leaving.delete(id);
     resolve();
   }
 }
@@ -180,14 +187,11 @@ function upToBytes(letters: readonly DeadLetter[], bytesMax: number): readonly D
 
 /** The delivery goes on where it stood: the same generation, the attempt that was to be made, never before its time. */
 function again(letter: DeadLetter, earliestMs: number): Scheduled {
-  return {
+  return scheduledEvent(letter.envelope, {
     cause: "replay",
     notBeforeMs: Math.max(earliestMs, letter.envelope.deliverAtMs ?? 0),
     endpointId: letter.endpointId,
     generation: letter.generation,
     attempt: letter.attempts + 1,
-    parks: 0,
-    members: [letter.envelope],
-    group: null,
-  };
+  });
 }

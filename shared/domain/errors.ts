@@ -83,3 +83,8 @@ export class PosthasteError extends Error {
     this.retriable = ERRORS[code].status === 503 || ERRORS[code].status === 429;
   }
 }
+
+/** The store cannot be reached or written at the moment: the one failure that callers bridge with what they know. */
+export function isStoreUnavailable(error: unknown): error is PosthasteError {
+  return error instanceof PosthasteError && error.code === "store-unavailable";
+}

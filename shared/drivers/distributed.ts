@@ -1,6 +1,6 @@
 /**
  * The distributed driver set: Redis for what must be immediate, Kafka for what must be durable and large. The only place
- * where the drivers of `redis/`, `kafka/` and `log/` meet. Any number of processes share one set of data.
+ * where the drivers of `redis/`, `kafka/` and `partitioned/` meet. Any number of processes share one set of data.
  */
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
@@ -81,6 +81,7 @@ export function composeDistributed(parts: {
     directory: stores.directory,
     apiKeys: stores.apiKeys,
     claims: stores.claims,
+    leases: stores.leases,
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,
     steps: queues.steps,

@@ -6,6 +6,7 @@ import type { DatabaseSync } from "node:sqlite";
 
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers } from "../ports/drivers.ts";
+import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
@@ -96,6 +97,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     }),
     apiKeys: openApiKeyStore({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
     claims: createClaims({ database, writer, clock }),
+    leases: createLeases({ clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
     health: () => writer.health(),

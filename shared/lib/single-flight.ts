@@ -1,6 +1,6 @@
 /** Work that many want at once, done once for each key; and work of one key done one after the other. */
 
-interface Flight<Value> {
+interface Question<Value> {
   readonly current: Promise<Value>;
   next: Promise<Value> | null;
 }
@@ -11,7 +11,7 @@ interface Flight<Value> {
  */
 export class SingleFlight<Key, Value> {
   readonly #run: (key: Key) => Promise<Value>;
-  readonly #flights = new Map<Key, Flight<Value>>();
+  readonly #questions = new Map<Key, Question<Value>>();
 
   constructor(run: (key: Key) => Promise<Value>) {
     this.#run = run;
@@ -19,30 +19,30 @@ export class SingleFlight<Key, Value> {
 
   /** How many keys are being asked about. */
   get count(): number {
-    return this.#flights.size;
+    return this.#questions.size;
   }
 
   /** The answer to the question under way, else to a new one. It may come from a state older than this call. */
   share(key: Key): Promise<Value> {
-    return this.#flights.get(key)?.current ?? this.#start(key);
+    return this.#questions.get(key)?.current ?? this.#start(key);
   }
 
   /** As `share`, but never older than this call: who asks while a question is under way shares the one after it. */
   askAfresh(key: Key): Promise<Value> {
-    const flight = this.#flights.get(key);
-    if (flight === undefined) return this.#start(key);
+    const question = this.#questions.get(key);
+    if (question === undefined) return this.#start(key);
     // Somebody may have asked in the moment between the two: his question is late enough for all.
     const again = (): Promise<Value> => this.share(key);
-    flight.next ??= flight.current.then(again, again);
-    return flight.next;
+    question.next ??= question.current.then(again, again);
+    return question.next;
   }
 
   #start(key: Key): Promise<Value> {
-    const flight: Flight<Value> = { current: this.#run(key), next: null };
-    this.#flights.set(key, flight);
-    const end = (): void => void this.#flights.delete(key);
-    flight.current.then(end, end);
-    return flight.current;
+    const question: Question<Value> = { current: this.#run(key), next: null };
+    this.#questions.set(key, question);
+    const end = (): void => void this.#questions.delete(key);
+    question.current.then(end, end);
+    return question.current;
   }
 }
 

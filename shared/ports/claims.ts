@@ -7,7 +7,7 @@
 
 export interface ClaimRequest {
   readonly tenant: string;
-  /** `key:` + Idempotency-Key, `id:` + event id, or `recover:` + endpoint id for who brings its letters back. */
+  /** `key:` + Idempotency-Key, or `id:` + event id. */
   readonly key: string;
   /** Lower-case hex SHA-256 over method, path and body. */
   readonly fingerprint: string;

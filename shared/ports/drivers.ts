@@ -4,6 +4,7 @@ import type { DeadLetters } from "./dead-letters.ts";
 import type { Directory } from "./directory.ts";
 import type { ApiKeyStore } from "./api-keys.ts";
 import type { Lanes } from "./lanes.ts";
+import type { Leases } from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Notifier } from "./notifier.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
@@ -26,6 +27,7 @@ export interface Drivers extends AsyncDisposable {
   readonly directory: Directory;
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
+  readonly leases: Leases;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
   /** Null when every store can be written; else one sentence on what is wrong, for /readyz. */

@@ -26,15 +26,37 @@ export interface Scheduled {
   readonly group: Group | null;
 }
 
+/** One event that is not part of a group. Without an endpoint it is fanned out when it is due. */
+export function scheduledEvent(
+  envelope: Envelope,
+  plan: {
+    readonly cause: ScheduleCause;
+    readonly notBeforeMs: number;
+    readonly endpointId: string | null;
+    readonly generation: number;
+    readonly attempt: number;
+  },
+): Scheduled {
+  return { ...plan, parks: 0, members: [envelope], group: null };
+}
+
 export interface RetryItem extends Scheduled {
   /** As for lanes; always true for items found at start. */
   readonly isRepeat: boolean;
   readonly handle: unknown;
 }
 
+export type ScheduleResult =
+  | { readonly kind: "scheduled" }
+  /** The bound is reached, and nothing of the call was kept. `retryAfterS`: what to tell a caller outside. */
+  | { readonly kind: "full"; readonly retryAfterS: number };
+
+/** One object for all calls. */
+export const SCHEDULED: ScheduleResult = { kind: "scheduled" };
+
 export interface RetryQueue {
-  /** All or nothing. Bounded: past the bound it throws `overloaded`. */
-  schedule(items: readonly Scheduled[]): Promise<void>;
+  /** All or nothing. Bounded: past the bound the answer is `full`. A store that fails or is too busy throws. */
+  schedule(items: readonly Scheduled[]): Promise<ScheduleResult>;
   /** Waits until something is due, then resolves with 1 to `max` items; with none only when `signal` is aborted. */
   take(max: number, signal: AbortSignal): Promise<readonly RetryItem[]>;
   ack(items: readonly RetryItem[]): Promise<void>;

@@ -124,9 +124,11 @@ function readAtOnce(drivers: Drivers, settle: () => Promise<void>): Drivers {
     retryQueue: {
       ...drivers.retryQueue,
       async schedule(items) {
-        await drivers.retryQueue.schedule(items);
+        const result = await drivers.retryQueue.schedule(items);
+        if (result.kind === "full") return result;
         drivers.ledger.record(items.flatMap((item) => newsOf(item, "retrying")));
         await settle();
+        return result;
       },
       async ack(items) {
         drivers.ledger.record(items.flatMap((item) => newsOf(item, "delivered")));

@@ -10,7 +10,6 @@ import {
   sampleEnvelopes,
   sampleScheduled,
   takeDue,
-  withCode,
 } from "./harness.ts";
 
 export function retryQueueContract(name: string, open: OpenHarness): void {
@@ -262,17 +261,17 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     assert.deepEqual(memberIdsOf(await taken), [["evt_a"]]);
   });
 
-  test(`${name} retry queue: past the bound schedule() throws overloaded and keeps nothing of the call`, async () => {
+  test(`${name} retry queue: past the bound schedule() answers full and keeps nothing of the call`, async () => {
     await using harness = await open({ retryItemsMax: 3 });
-    await harness.drivers.retryQueue.schedule([after("evt_a", 0), after("evt_b", 0)]);
-    await assert.rejects(
-      harness.drivers.retryQueue.schedule([after("evt_c", 0), after("evt_d", 0)]),
-      withCode("overloaded"),
-    );
+    const { retryQueue } = harness.drivers;
+    assert.deepEqual(await retryQueue.schedule([after("evt_a", 0), after("evt_b", 0)]), { kind: "scheduled" });
+    const refused = await retryQueue.schedule([after("evt_c", 0), after("evt_d", 0)]);
+    assert.ok(refused.kind === "full" && Number.isInteger(refused.retryAfterS) && refused.retryAfterS > 0);
     const items = await takeDue(harness);
     assert.deepEqual(memberIdsOf(items), [["evt_a"], ["evt_b"]]);
     await harness.drivers.retryQueue.ack(items);
-    await harness.drivers.retryQueue.schedule([after("evt_c", 0), after("evt_d", 0), after("evt_e", 0)]);
+    const again = await retryQueue.schedule([after("evt_c", 0), after("evt_d", 0), after("evt_e", 0)]);
+    assert.equal(again.kind, "scheduled");
     assert.equal((await harness.drivers.retryQueue.depth()).count, 3);
   });
 

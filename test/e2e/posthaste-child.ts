@@ -31,10 +31,19 @@ export function openFolder(): Folder {
 
 /** Runs `posthaste ...words` with nothing but the given settings, a PATH and a folder of its own to be in. */
 export function spawnPosthaste(words: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
+  return spawnWatched(process.execPath, [entry, ...words], env);
+}
+
+/** Any program in the same way; `file` is a path or a name that PATH leads to. */
+export function spawnWatched(
+  file: string,
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Child {
   const { PATH: path = "" } = process.env;
   const printed = { stdout: "", stderr: "" };
   const watchers = new Set<() => void>();
-  const child = spawn(process.execPath, [entry, ...words], {
+  const child = spawn(file, words, {
     cwd: tmpdir(),
     env: { PATH: path, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,7 +1,6 @@
 /** Dead letters and replays: list, show, delete, and new attempts that are planned before anything is taken away. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { assertNames, assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
 
@@ -120,7 +119,7 @@ test("a replay that cannot be planned leaves the letter where it is", async () =
       ...drivers,
       retryQueue: {
         ...drivers.retryQueue,
-        schedule: () => Promise.reject(new PosthasteError("overloaded", "The retry queue is full.")),
+        schedule: () => Promise.resolve({ kind: "full", retryAfterS: 7 }),
       },
     }),
   });

@@ -1,6 +1,7 @@
 /** The promises that show when all is quiet again: what became of each accepted event, and what is left behind. */
 import { HELD_STATES, MISSED_STATES, deliveryId, isFinal } from "@posthaste/shared/domain/delivery.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
@@ -28,7 +29,7 @@ export async function checkEnd(witness: Witness, last: SimulatedProcess, nowMs: 
   checkIdle(witness, last);
   await checkEmpty(witness, last);
   const remains = { nowMs, letters: await allLetters(last), deliveriesOf: readDeliveries(last) };
-  for (const letter of remains.letters) checkLetter(witness, last, letter);
+  for (const letter of remains.letters) await checkLetter(witness, last, letter);
   for (const published of witness.model.published) {
     const ids = idsOf(published);
     if (published.isOnce && ids.length > 1)
@@ -75,12 +76,11 @@ function readDeliveries({ drivers }: SimulatedProcess): Remains["deliveriesOf"] 
 }
 
 /** (1, 7) A letter has a reason; one that is held is held for an endpoint that does not take deliveries now. */
-function checkLetter({ trace }: Witness, { drivers }: SimulatedProcess, letter: DeadLetter): void {
+async function checkLetter({ trace }: Witness, { drivers }: SimulatedProcess, letter: DeadLetter): Promise<void> {
   const name = `${letter.id} (${letter.eventId} to ${letter.endpointId})`;
   if (letter.reason.trim() === "") trace.breach("readable reason", `dead letter ${name} has none`);
-  const directory = drivers.directory.endpoints(letter.tenant, 0);
-  if (directory instanceof Promise) return;
-  const endpoint = directory.endpoints.find(({ id }) => id === letter.endpointId);
+  const { endpoints } = await drivers.directory.endpoints(letter.tenant, 0);
+  const endpoint = endpoints.find(({ id }) => id === letter.endpointId);
   const isHeld = HELD_STATES.some((state) => state === letter.state);
   if (isHeld && endpoint?.status === "active")
     trace.breach("nothing forgotten", `${name} is ${letter.state}, but its endpoint is active`);
@@ -96,7 +96,7 @@ async function checkEvent(
 ): Promise<void> {
   const { trace, model } = witness;
   const acceptance = published.acceptances.find((each) => each.id === id);
-  if (acceptance === undefined) return;
+  assert(acceptance !== undefined, "the ids of an event are those of its acceptances");
   const deliveries = await remains.deliveriesOf(published.tenant, id);
   if (deliveries === null && nowMs < acceptance.atMs + EVENTS_KEPT_MS) {
     trace.breach("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);

@@ -41,6 +41,8 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   processor: 30,
   simulation: 120,
   e2e: 420,
+  docs: 10,
+  examples: 40,
   support: 60,
 };
 const OTHER_BUDGET_SECONDS = 30;

@@ -13,7 +13,7 @@ export interface FunctionBody {
   readonly name: string;
   /** Line of the opening brace, from 1. */
   readonly line: number;
-  /** Lines from the opening to the closing brace, both included. */
+  /** Lines from the opening to the closing brace, both included, without those of the functions nested in it. */
   readonly lines: number;
   /** Offset of the opening brace in the source. */
   readonly start: number;
@@ -98,14 +98,19 @@ export function importsOf(text: string, masked: string): readonly Import[] {
 /** Bodies of functions, methods and arrow functions, nested ones too; the blocks of `if`, classes and types are not. */
 export function functionBodies(masked: string): readonly FunctionBody[] {
   const found: FunctionBody[] = [];
-  const open: { start: number; name: string | null }[] = [];
+  const open: { start: number; name: string | null; nested: number }[] = [];
   for (let i = 0; i < masked.length; i += 1) {
-    if (masked[i] === "{") open.push({ start: i, name: functionNameAt(masked, i) });
+    if (masked[i] === "{") open.push({ start: i, name: functionNameAt(masked, i), nested: 0 });
     if (masked[i] !== "}") continue;
     const block = open.pop();
-    if (block === undefined || block.name === null) continue;
+    if (block === undefined) continue;
     const line = lineAt(masked, block.start);
-    found.push({ name: block.name, line, lines: lineAt(masked, i) - line + 1, start: block.start });
+    const between = lineAt(masked, i) - line;
+    const parent = open.at(-1);
+    // The line on which a nested function begins is its parent's.
+    if (parent !== undefined) parent.nested += block.name === null ? block.nested : between;
+    if (block.name === null) continue;
+    found.push({ name: block.name, line, lines: between + 1 - block.nested, start: block.start });
   }
   return found;
 }

@@ -4,7 +4,7 @@
  * same step; it is a projection and stops nobody.
  */
 import type { Envelope } from "../../domain/envelope.ts";
-import { PosthasteError } from "../../domain/errors.ts";
+import { isStoreUnavailable } from "../../domain/errors.ts";
 import { laneOf } from "../../domain/envelope.ts";
 import { isAborted } from "../../lib/lifecycle.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
@@ -39,7 +39,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
       try {
         return await high.append(envelopes);
       } catch (error) {
-        if (!isUnavailable(error)) throw error;
+        if (!isStoreUnavailable(error)) throw error;
         // It may have been appended all the same: the two copies meet in the ledger.
         onFault(error);
       }
@@ -116,8 +116,4 @@ function split(items: readonly LaneItem[], log: LogLanes): readonly [LaneItem[],
 function sum(left: Depth, right: Depth): Depth {
   const ages = [left.oldestAtMs, right.oldestAtMs].filter((atMs) => atMs !== null);
   return { count: left.count + right.count, oldestAtMs: ages.length === 0 ? null : Math.min(...ages) };
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof PosthasteError && error.code === "store-unavailable";
 }

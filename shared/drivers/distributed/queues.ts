@@ -1,13 +1,15 @@
 /** The lanes, the retry queue and the record of dead letters of the distributed set: what must outlive every process. */
 import type { Clock } from "../../lib/ambient.ts";
 import type { Envelope } from "../../domain/envelope.ts";
+import { PosthasteError } from "../../domain/errors.ts";
 import type { DeadLetters } from "../../ports/dead-letters.ts";
 import type { DroppedLetter } from "../../ports/dead-letter-index.ts";
 import type { StartStep } from "../../ports/drivers.ts";
 import type { Lanes } from "../../ports/lanes.ts";
 import type { LedgerEntry } from "../../ports/ledger.ts";
 import type { LogProducer, PartitionLog } from "../../ports/partition-log.ts";
-import type { RetryQueue, Scheduled } from "../../ports/retry-queue.ts";
+import type { RetryQueue } from "../../ports/retry-queue.ts";
+import { scheduledEvent } from "../../ports/retry-queue.ts";
 import { createLogDeadLetters } from "../partitioned/dead-letters/dead-letters.ts";
 import { createLogLanes } from "../partitioned/lanes/lanes.ts";
 import type { OffsetWindowBounds } from "../partitioned/window/offset-window.ts";
@@ -86,7 +88,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
       windowBounds: options.windowBounds ?? WINDOW_BOUNDS,
       onPoison,
-      relieve: (envelopes) => wheel.schedule(envelopes.map((envelope) => relieved(envelope, clock.now()))),
+      relieve: (envelopes) => relieve(wheel, envelopes, clock.now() + RELIEF_MS),
     }),
   );
   const high = opened.use(
@@ -130,17 +132,11 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   };
 }
 
-function relieved(envelope: Envelope, nowMs: number): Scheduled {
-  return {
-    cause: "relieved",
-    notBeforeMs: nowMs + RELIEF_MS,
-    endpointId: null,
-    generation: 0,
-    attempt: 1,
-    parks: 0,
-    members: [envelope],
-    group: null,
-  };
+/** Throws when the retry queue is full: the lane asks again later, and its head stays blocked until then. */
+async function relieve(queue: RetryQueue, envelopes: readonly Envelope[], notBeforeMs: number): Promise<void> {
+  const plan = { cause: "relieved", notBeforeMs, endpointId: null, generation: 0, attempt: 1 } as const;
+  const { kind } = await queue.schedule(envelopes.map((envelope) => scheduledEvent(envelope, plan)));
+  if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
 }
 
 function expired(letter: DroppedLetter, reason: string, atMs: number): LedgerEntry {

@@ -18,7 +18,7 @@ export function withKnownReplays(
       const replayed = items.filter(({ cause }) => cause === "replay").flatMap(({ members }) => members);
       // Before the item can be taken, so that what becomes of it finds its event.
       if (replayed.length > 0) await deps.remember(replayed).catch(deps.onFault);
-      await retryQueue.schedule(items);
+      return await retryQueue.schedule(items);
     },
   };
 }

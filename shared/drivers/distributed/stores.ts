@@ -4,6 +4,7 @@ import type { DistributedConfig } from "../../domain/distributed-config.ts";
 import type { DeadLetterIndex } from "../../ports/dead-letter-index.ts";
 import type { Claims } from "../../ports/claims.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
+import type { Leases } from "../../ports/leases.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
 import { createRedisClaims } from "../redis/claims.ts";
@@ -20,6 +21,7 @@ import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
+import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
 import { parseRedisUrl } from "../redis/client/redis-url.ts";
@@ -43,6 +45,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly directory: RedisDirectory;
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
+  readonly leases: Leases;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
   readonly ledger: RedisLedger;
@@ -141,6 +144,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       }),
     ),
     claims: createRedisClaims({ ...main, eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId) }),
+    leases: createRedisLeases(main),
     rateLimiter: createRedisRateLimiter({
       ...cache,
       ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),

@@ -14,39 +14,41 @@ export interface QueueBounds {
 export const SHARE_BY_PRIORITY = { HIGH: 1, MEDIUM: 0.9, LOW: 0.8 } as const satisfies Record<Priority, number>;
 
 /** What a refused caller is told to wait, in seconds. */
-const RETRY_AFTER_S = 5;
+export const RETRY_AFTER_S = 5;
 
 export interface Admission {
-  /** Counts the items in, or throws `overloaded` and counts nothing. */
-  reserve(priority: Priority, count: number, bytes: number): void;
+  /** Counts the items in; false past the bound, and then it counts nothing. */
+  reserve(priority: Priority, count: number, bytes: number): boolean;
+  /** What a refused caller is told: `overloaded`. */
+  refusal(priority: Priority): PosthasteError;
   /** Counts them out again: acknowledged, or never written. */
   free(count: number, bytes: number): void;
 }
 
 export function createAdmission(options: {
   readonly bounds: QueueBounds;
-  /** `lanes`, `retry queue`: for the refusal. */
-  readonly name: string;
   readonly count: number;
   readonly bytes: number;
 }): Admission {
-  const { bounds, name } = options;
+  const { bounds } = options;
   let heldCount = options.count;
   let heldBytes = options.bytes;
   return {
     reserve(priority, count, bytes) {
       const share = SHARE_BY_PRIORITY[priority];
-      if (heldCount + count > bounds.itemsMax * share || heldBytes + bytes > bounds.bytesMax * share) {
-        throw new PosthasteError("overloaded", {
-          detail:
-            `The ${name} hold ${heldCount} items of at most ${bounds.itemsMax} and ${heldBytes} bytes of at most ` +
-            `${bounds.bytesMax}; priority ${priority} may fill ${share * 100} % of either. Try again later.`,
-          retryAfterS: RETRY_AFTER_S,
-        });
-      }
+      const isFull = heldCount + count > bounds.itemsMax * share || heldBytes + bytes > bounds.bytesMax * share;
+      if (isFull) return false;
       heldCount += count;
       heldBytes += bytes;
+      return true;
     },
+    refusal: (priority) =>
+      new PosthasteError("overloaded", {
+        detail:
+          `The lanes hold ${heldCount} items of at most ${bounds.itemsMax} and ${heldBytes} bytes of at most ` +
+          `${bounds.bytesMax}; priority ${priority} may fill ${SHARE_BY_PRIORITY[priority] * 100} % of either. Try again later.`,
+        retryAfterS: RETRY_AFTER_S,
+      }),
     free(count, bytes) {
       heldCount -= count;
       heldBytes -= bytes;

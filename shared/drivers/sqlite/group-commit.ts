@@ -5,7 +5,7 @@
 import type { Clock } from "../../lib/ambient.ts";
 import type { Settled } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
-import { PosthasteError } from "../../domain/errors.ts";
+import { PosthasteError, isStoreUnavailable } from "../../domain/errors.ts";
 import type { Database } from "./database.ts";
 import { sqliteCode } from "./database.ts";
 
@@ -143,8 +143,7 @@ function guarded(callback: () => void, onFault: ((error: unknown) => void) | und
 /** What the store itself could not do, if it was that; a refused operation is no fault of the store. */
 function storeFailureOf(settled: readonly Settled<unknown>[]): string | null {
   for (const entry of settled) {
-    if (entry.kind === "done" || !(entry.error instanceof PosthasteError)) continue;
-    if (entry.error.code === "store-unavailable") return entry.error.message;
+    if (entry.kind !== "done" && isStoreUnavailable(entry.error)) return entry.error.message;
   }
   return null;
 }

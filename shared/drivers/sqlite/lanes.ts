@@ -44,7 +44,6 @@ export function createLanes(options: {
   } as const satisfies Record<Lane, OpenLane>;
   const admission = createAdmission({
     bounds: options.bounds ?? LANE_BOUNDS,
-    name: "lanes",
     count: LANES.reduce((sum, lane) => sum + laneByName[lane].count, 0),
     bytes: LANES.reduce((sum, lane) => sum + laneByName[lane].foundBytes, 0),
   });
@@ -62,7 +61,8 @@ export function createLanes(options: {
     async append(envelopes) {
       if (envelopes.length === 0) return;
       const bytes = bytesOf(envelopes);
-      admission.reserve(lowestPriority(envelopes), envelopes.length, bytes);
+      const priority = lowestPriority(envelopes);
+      if (!admission.reserve(priority, envelopes.length, bytes)) throw admission.refusal(priority);
       let addedCount = 0;
       let addedBytes = 0;
       try {

@@ -6,9 +6,10 @@ import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Envelope } from "../../domain/envelope.ts";
 import type { Depth } from "../../ports/lanes.ts";
-import type { RetryItem, RetryQueue, Scheduled } from "../../ports/retry-queue.ts";
+import type { RetryItem, RetryQueue, Scheduled, ScheduleResult } from "../../ports/retry-queue.ts";
+import { SCHEDULED } from "../../ports/retry-queue.ts";
 import type { QueueBounds } from "./admission.ts";
-import { createAdmission } from "./admission.ts";
+import { RETRY_AFTER_S, createAdmission } from "./admission.ts";
 import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -17,6 +18,8 @@ import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
 import { createLaneWaiters } from "./lane-waiters.ts";
 
 export const RETRY_BOUNDS: QueueBounds = { itemsMax: 5_000_000, bytesMax: 10 * 1024 ** 3 };
+
+const FULL: ScheduleResult = { kind: "full", retryAfterS: RETRY_AFTER_S };
 
 /** What a row costs beside its bodies, about. */
 const ROW_BYTES = 200;
@@ -31,7 +34,7 @@ export function createRetryQueue(options: {
   const { writer, clock } = options;
   const rows = createRetryRows(options.database, options.events);
   const found = rows.totals();
-  const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, name: "retry queue", ...found });
+  const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, ...found });
   let count = found.count;
   const hands = createHands(rows, clock, found.idLast);
   const alarm = createAlarm(clock, () => waiters.wake());
@@ -42,10 +45,10 @@ export function createRetryQueue(options: {
 
   return {
     async schedule(items) {
-      if (items.length === 0) return;
+      if (items.length === 0) return SCHEDULED;
       const bytes = items.reduce((sum, item) => sum + bytesOf(item), 0);
       for (const item of items) assert(item.members.length > 0, "a scheduled item has a member");
-      admission.reserve("HIGH", items.length, bytes);
+      if (!admission.reserve("HIGH", items.length, bytes)) return FULL;
       try {
         const insert = (): readonly RetryPlace[] => items.map((item) => rows.insert(item, bytesOf(item)));
         await writer.write(insert, bytes, (places) => {
@@ -53,6 +56,7 @@ export function createRetryQueue(options: {
           places.forEach(hands.scheduled);
           waiters.wake();
         });
+        return SCHEDULED;
       } catch (error) {
         admission.free(items.length, bytes);
         throw error;

@@ -161,8 +161,9 @@ function readAtOnce(wheel: DelayTopics, clock: ManualClock): DelayTopics {
   return {
     ...wheel,
     async schedule(items) {
-      await wheel.schedule(items);
+      const result = await wheel.schedule(items);
       await clock.settle();
+      return result;
     },
   };
 }

@@ -1,14 +1,14 @@
 /** A Redis that lost the directory, emptied or set back: what memory holds is kept and written back. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
 import { readAll, sampleEndpoint, START_MS, TENANT, withCode } from "../../contract/harness.ts";
 import type { DirectoryProcess } from "./directory-processes.ts";
 import { openDirectoryHarness, openProcess, openShardedDirectoryHarness } from "./directory-processes.ts";
 
 function isLoss(error: unknown): boolean {
-  return error instanceof PosthasteError && error.code === "store-unavailable" && /lost/.test(error.message);
+  return isStoreUnavailable(error) && /lost/.test(error.message);
 }
 
 async function idsIn(process: DirectoryProcess, tenant = TENANT): Promise<readonly string[]> {

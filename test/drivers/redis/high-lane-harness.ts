@@ -11,7 +11,7 @@ import type { HighLane, HighLaneOptions } from "@posthaste/shared/drivers/redis/
 import { createRedisHighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
-import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { seededEntropy } from "../../support/ambient.ts";
 import type { EmbeddedHarness } from "../../contract/embedded-harness.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
@@ -26,10 +26,13 @@ export interface LaneWorld extends AsyncDisposable {
   lane(parts?: Partial<HighLaneOptions>): HighLane;
 }
 
+/** What is told to a lane about items that were scheduled. */
+type Note = (items: readonly Scheduled[]) => Promise<void>;
+
 /** A lane of our own for each priority, with one bound for all. */
 export async function openThreeLanes(bounds: HarnessBounds = {}): Promise<Harness> {
   const others = await openMemoryHarness(bounds);
-  let note: RetryQueue["schedule"] = () => Promise.resolve();
+  let note: Note = () => Promise.resolve();
   const open = openRedisHarness((process) => {
     const laneOfName = (lane: Lane) => createLane(process, { lane, share: shareByLane[lane] });
     const own = { high: laneOfName("high"), medium: laneOfName("medium"), low: laneOfName("low") };
@@ -145,12 +148,7 @@ function embeddedLanes(harness: EmbeddedHarness) {
  * Both harnesses as one with one time; the retry queue is the embedded one, and `note` hears what it gets. A crash is the
  * hardest for leases: the process dies while it holds all that waited, and another waits for them to run out.
  */
-function join(
-  redis: RedisHarness,
-  embedded: EmbeddedHarness,
-  ours: readonly Lane[],
-  note: RetryQueue["schedule"],
-): Harness {
+function join(redis: RedisHarness, embedded: EmbeddedHarness, ours: readonly Lane[], note: Note): Harness {
   return {
     clock: {
       now: () => redis.clock.now(),
@@ -168,7 +166,7 @@ function join(
       const { retryQueue } = embedded.drivers;
       const schedule: RetryQueue["schedule"] = async (items) => {
         await note(items);
-        await retryQueue.schedule(items);
+        return await retryQueue.schedule(items);
       };
       return { ...redis.drivers, retryQueue: { ...retryQueue, schedule } };
     },

@@ -1,7 +1,7 @@
 /** The ledger without its Redis, and records that come before their event. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { PosthasteError, isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";
 import type { LedgerBounds } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
@@ -25,8 +25,6 @@ function createOffline(run: (script: RedisScript) => Promise<RedisReply>, bounds
 
 const away = (): Promise<never> => Promise.reject(new PosthasteError("store-unavailable", "Redis is away."));
 const silent = (): Promise<never> => new Promise(() => undefined);
-const isUnavailable = (error: unknown): boolean =>
-  error instanceof PosthasteError && error.code === "store-unavailable";
 
 test("redis ledger: what was recorded while Redis was away for almost a minute is written when it is back", async () => {
   let isAway = true;
@@ -94,7 +92,7 @@ test("redis ledger: reads and remember() are unavailable after two seconds of a 
   let rejected = 0;
   for (const answer of answers) {
     answer.catch((error: unknown) => {
-      assert.ok(isUnavailable(error));
+      assert.ok(isStoreUnavailable(error));
       rejected += 1;
     });
   }

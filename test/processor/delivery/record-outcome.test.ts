@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { START_MS, endpointOf, envelopeOf, openProcessorHarness } from "../../support/processor-harness.ts";
 
@@ -12,7 +11,7 @@ function fullRetryQueue() {
     retryQueue: {
       ...drivers.retryQueue,
       schedule: (items) =>
-        isFull ? Promise.reject(new PosthasteError("overloaded", "full")) : drivers.retryQueue.schedule(items),
+        isFull ? Promise.resolve({ kind: "full", retryAfterS: 1 }) : drivers.retryQueue.schedule(items),
     },
   });
   return {

@@ -8,11 +8,12 @@ import { endpointOf, envelopeOf, openProcessorHarness, START_MS, TENANT } from "
 
 /** Notes the order in which the real drivers are called (`?`) and have done it (`!`); may make one of them fail. */
 function recording(calls: string[], isFailing: (call: string) => boolean = () => false): (drivers: Drivers) => Drivers {
-  const watch = async (call: string, write: () => Promise<void>): Promise<void> => {
+  const watch = async <Result>(call: string, write: () => Promise<Result>): Promise<Result> => {
     calls.push(`${call}?`);
     if (isFailing(call)) throw new Error("no store");
-    await write();
+    const result = await write();
     calls.push(`${call}!`);
+    return result;
   };
   return (drivers) => ({
     ...drivers,

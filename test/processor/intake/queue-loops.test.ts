@@ -176,10 +176,7 @@ function openLane(count: number, deliveries: number) {
       });
     },
     outstanding: createOutstanding(),
-    untilStored: async (_what, write) => {
-      await write();
-      return true;
-    },
+    untilStored: async (_what, write) => ({ kind: "done", value: await write() }),
     settlements: { ack: (_queue, _item, acked) => acked() },
     lane: "medium",
     lanes,

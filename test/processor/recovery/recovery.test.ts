@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRecovery } from "@posthaste/processor/recovery/recovery.ts";
+import { SCHEDULED } from "@posthaste/shared/ports/retry-queue.ts";
 import type { RecoveryDeps } from "@posthaste/processor/recovery/recovery.ts";
+import { createLeases } from "@posthaste/shared/drivers/memory/leases.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
+import { seededEntropy } from "../../support/ambient.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
 import {
   endpointOf,
@@ -113,8 +116,9 @@ test("an endpoint paused between two pages gets no further page back", async () 
         ...drivers.retryQueue,
         async schedule(items) {
           pages += 1;
-          await drivers.retryQueue.schedule(items);
+          const result = await drivers.retryQueue.schedule(items);
           if (pages === 1) await harness.change("ep1", { status: "paused" });
+          return result;
         },
         take: () => new Promise(() => undefined),
       },
@@ -142,10 +146,12 @@ test("between two pages others get their turn, in a recovery and in the look at 
       },
       remove: async (removed: readonly unknown[]) => void letters.splice(0, removed.length),
     },
-    retryQueue: { schedule: async () => void log.push("write") },
-    claims: { claim: async () => ({ kind: "claimed" }), abandon: async () => undefined },
+    retryQueue: { schedule: async () => (log.push("write"), SCHEDULED) },
+    entropy: seededEntropy(1),
+    leases: createLeases({ clock }),
     directory: { find: async () => endpointOf("ep1", { status: log.length < 3 ? "paused" : "active" }) },
-    untilStored: async (_what: string, write: () => Promise<void>) => (await write(), true),
+    untilStored: async <Value>(_what: string, write: () => Promise<Value>) =>
+      ({ kind: "done", value: await write() }) as const,
     perS: 100,
     signal: new AbortController().signal,
     telemetry: silentTelemetry.endpoint,
@@ -154,6 +160,18 @@ test("between two pages others get their turn, in a recovery and in the look at 
   await recovery.recoverAll(fakes.signal);
   const text = log.join(" ");
   assert.ok(text.startsWith("list turn list list list write turn list list write turn list list write turn"), text);
+});
+
+test("while another process brings the letters of an endpoint back nobody else does, until its lease ends", async () => {
+  await using harness = await openWithHeld(3);
+  harness.crash();
+  await harness.change("ep1", active);
+  await harness.drivers.leases.acquire("recover:ep1", "another process", 15_000);
+  harness.start();
+  await harness.clock.advance(14_999);
+  assert.deepEqual([harness.world.sent.length, (await harness.depths()).dead], [0, 3]);
+  await harness.clock.advance(2000);
+  assert.deepEqual(harness.world.idsTo("ep1").toSorted(), ["evt_0", "evt_1", "evt_2"]);
 });
 
 test("what was held before its deliver_at comes back no sooner", async () => {
@@ -244,6 +262,29 @@ test("a store that fails during a recovery at start is asked again, and the endp
   });
   await harness.clock.advance(10_000);
   assert.deepEqual([failures, harness.world.idsTo("ep1"), await harness.depths()], [4, ["evt_0"], nothing]);
+});
+
+test("letters stay in the record while the retry queue is full, and go out when there is room", async () => {
+  await using harness = await openWithHeld(1);
+  harness.crash();
+  await harness.change("ep1", active);
+  let refusals = 0;
+  harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      retryQueue: {
+        ...drivers.retryQueue,
+        async schedule(items) {
+          if (refusals === 3) return drivers.retryQueue.schedule(items);
+          refusals += 1;
+          assert.equal((await harness.depths()).dead, 1);
+          return { kind: "full", retryAfterS: 1 };
+        },
+      },
+    }),
+  });
+  await harness.clock.advance(10_000);
+  assert.deepEqual([refusals, harness.world.idsTo("ep1"), await harness.depths()], [3, ["evt_0"], nothing]);
 });
 
 test("an endpoint that is paused again before its letters go out holds them again", async () => {

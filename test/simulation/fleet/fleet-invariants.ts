@@ -4,6 +4,7 @@
  */
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
@@ -143,7 +144,7 @@ async function checkEvent(
 ): Promise<void> {
   const { trace, model, chains, disruptions } = witness;
   const acceptance = published.acceptances.find((each) => each.id === id);
-  if (acceptance === undefined) return;
+  assert(acceptance !== undefined, "the ids of an event are those of its acceptances");
   const isKnown = (await ledger.event(published.tenant, id)) !== null;
   const deliveries = isKnown
     ? (await ledger.deliveries({ tenant: published.tenant, eventId: id }, 1000, null)).rows

@@ -2,18 +2,16 @@
  * The bound of the wheel in items, over all processes: what the log keeps, measured now and then, and what was added
  * and settled here since. Between two measurements others may add unseen, so the bound is soft by as much.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 
 /** A measurement counts this long. */
 const MEASURED_MS = 5000;
 /** While the wheel is full, it is measured again at most this often. */
 const FULL_MEASURED_MS = 500;
-const RETRY_AFTER_S = 10;
 
 export interface WheelAdmission {
-  /** Throws `overloaded` past the bound. Waits for a measurement only when there was none yet or the bound seems reached. */
-  reserve(count: number): Promise<void>;
+  /** False past the bound. Waits for a measurement only when there was none yet or the bound seems reached. */
+  reserve(count: number): Promise<boolean>;
   /** Settled, or not written. */
   free(count: number): void;
 }
@@ -57,13 +55,9 @@ export function createWheelAdmission(options: {
       const isFull = (): boolean => count() + added > itemsMax;
       if (measuredAtMs === -Infinity || (isFull() && isOlderThan(FULL_MEASURED_MS))) await measureOnce();
       else if (isOlderThan(MEASURED_MS)) void measureOnce();
-      if (isFull()) {
-        throw new PosthasteError("overloaded", {
-          detail: `The retry queue holds ${count()} items of at most ${itemsMax}. Try again later.`,
-          retryAfterS: RETRY_AFTER_S,
-        });
-      }
+      if (isFull()) return false;
       addedSince += added;
+      return true;
     },
     free(freed) {
       addedSince -= freed;

@@ -9,7 +9,8 @@
 import { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { LogReader, PartitionLog } from "../../../ports/partition-log.ts";
-import type { RetryItem, RetryQueue } from "../../../ports/retry-queue.ts";
+import type { RetryItem, RetryQueue, ScheduleResult } from "../../../ports/retry-queue.ts";
+import { SCHEDULED } from "../../../ports/retry-queue.ts";
 import type { OffsetWindowBounds } from "../window/offset-window.ts";
 import { createPartitionEnds } from "../window/partition-ends.ts";
 import type { OnPoison } from "../window/quarantine.ts";
@@ -40,6 +41,8 @@ export const TIMING_WHEEL_BOUNDS: TimingWheelBounds = {
   window: { recordsMax: 10_000, bytesMax: 8 * 1024 * 1024, spanMax: 100_000, ageMsMax: 60_000 },
 };
 
+const FULL: ScheduleResult = { kind: "full", retryAfterS: 10 };
+
 export interface TimingWheelOptions {
   readonly log: PartitionLog;
   readonly clock: Clock;
@@ -69,15 +72,16 @@ export function createDelayTopics(options: TimingWheelOptions): DelayTopics {
 
   return {
     async schedule(items) {
-      if (items.length === 0) return;
+      if (items.length === 0) return SCHEDULED;
       const nowMs = clock.now();
       const records = items.map((item) => {
         const topic = topicOf(plan.delayFor(item.notBeforeMs - nowMs));
         return retryRecord({ item, hops: 0, topic, nowMs });
       });
-      await admission.reserve(items.length);
+      if (!(await admission.reserve(items.length))) return FULL;
       try {
         await producer.append(records);
+        return SCHEDULED;
       } catch (error) {
         admission.free(items.length);
         throw error;

@@ -5,7 +5,7 @@
  */
 import type { ApiKey } from "../../../domain/api-key.ts";
 import { API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../../ports/api-keys.ts";
 import { createKeyRingCache, KEY_TRUSTED_MS } from "./cache.ts";
@@ -61,8 +61,7 @@ export function openRedisApiKeyStore(options: RedisKeyRingOptions): ApiKeyStore 
   }
 
   function useStale(hash: string, error: unknown): ApiKey {
-    const isAway = error instanceof PosthasteError && error.code === "store-unavailable";
-    const key = isAway ? cache.stale(hash) : null;
+    const key = isStoreUnavailable(error) ? cache.stale(hash) : null;
     if (key === null) throw error;
     return key;
   }

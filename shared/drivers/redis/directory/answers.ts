@@ -2,7 +2,7 @@
  * Whether a question for a tenant's endpoints is answered from memory, by Redis, or not at all; and what is read although
  * nobody waits for it. Nothing here runs by the clock alone: a process that is asked nothing asks Redis nothing.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { TenantEndpoints } from "../../../ports/directory.ts";
 import type { DirectoryMemory, Held } from "./memory.ts";
@@ -38,7 +38,7 @@ export function createDirectoryAnswers(options: {
 
   function load(tenant: string): void {
     reader.load(tenant).catch((error: unknown) => {
-      if (!isUnavailable(error)) onFault(error);
+      if (!isStoreUnavailable(error)) onFault(error);
     });
   }
 
@@ -79,7 +79,7 @@ async function loadOr(reader: DirectoryReader, held: Held): Promise<TenantEndpoi
   try {
     return (await reader.load(held.tenant)).known;
   } catch (error) {
-    if (isUnavailable(error)) return held.known;
+    if (isStoreUnavailable(error)) return held.known;
     throw error;
   }
 }
@@ -105,8 +105,4 @@ function tooOld(tenant: string, version: number, atLeast: number): PosthasteErro
     `The directory in Redis holds version ${version} of the tenant ${tenant}, older than ${atLeast}, which was seen before. ` +
       "Its events wait until a process that holds it writes it back, Redis is restored, or an endpoint of the tenant is changed or created.",
   );
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof PosthasteError && error.code === "store-unavailable";
 }

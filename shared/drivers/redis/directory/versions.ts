@@ -2,7 +2,7 @@
  * Tenants' versions as Redis has them now, asked once for all who ask at the same time. While Redis is away the last one
  * that this process saw is given, 0 when it saw none, so that events can still be accepted.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
+import { isStoreUnavailable } from "../../../domain/errors.ts";
 import type { DirectoryReader } from "./reader.ts";
 import type { DirectoryStore } from "./store.ts";
 import { isAsSeen } from "./store.ts";
@@ -43,7 +43,7 @@ export function createVersions(options: {
       remember(tenant, version);
       return version;
     } catch (error) {
-      if (!(error instanceof PosthasteError) || error.code !== "store-unavailable") throw error;
+      if (!isStoreUnavailable(error)) throw error;
       return Math.max(lastByTenant.get(tenant) ?? 0, reader.seen(tenant).version);
     }
   });

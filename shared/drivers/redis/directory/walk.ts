@@ -2,7 +2,7 @@
  * Goes over every tenant in memory in the background, one after the other: one walk at a time, and what is asked for
  * meanwhile follows it. A walk that Redis broke off begins anew at the next sign that it answers.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
+import { isStoreUnavailable } from "../../../domain/errors.ts";
 
 export interface DirectoryWalk {
   begin(): void;
@@ -38,7 +38,7 @@ export function createDirectoryWalk(options: {
       try {
         await load(tenant);
       } catch (error) {
-        if (error instanceof PosthasteError && error.code === "store-unavailable") return false;
+        if (isStoreUnavailable(error)) return false;
         onFault(error);
       }
     }

@@ -1,0 +1,115 @@
+/** Calls every helper of the telemetry, over a meter and a log that remember what they were asked for. */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Level } from "@posthaste/shared/telemetry/log.ts";
+import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { Metrics } from "@posthaste/shared/drivers/metrics.ts";
+
+type Meter = Metrics["meter"];
+
+export interface Instrument {
+  readonly name: string;
+  readonly type: string;
+  readonly unit: string;
+}
+
+export interface LogEvent {
+  readonly level: Level;
+  readonly event: string;
+}
+
+/** The meter itself, but that each instrument made with it is remembered, whatever kind it is. */
+export function recordingMeter(meter: Meter): { readonly meter: Meter; instruments(): readonly Instrument[] } {
+  const made: Instrument[] = [];
+  const recording = new Proxy(meter, {
+    get(target, property) {
+      const member: unknown = Reflect.get(target, property);
+      if (typeof member !== "function") return member;
+      const kind = /^create(?:Observable)?(\w+)$/.exec(String(property))?.[1];
+      return (...args: readonly unknown[]): unknown => {
+        if (kind !== undefined) {
+          const options = args[1] as { readonly unit?: string } | undefined;
+          made.push({ name: String(args[0]), type: kind.toLowerCase(), unit: options?.unit ?? "" });
+        }
+        return Reflect.apply(member, target, args);
+      };
+    },
+  });
+  return { meter: recording, instruments: () => made };
+}
+
+/** The states that a delivery is settled in; the others are only shown by the ledger. */
+const SETTLED_STATES = [
+  "delivered",
+  "retrying",
+  "dead",
+  "paused",
+  "disabled",
+  "backlog",
+] as const satisfies readonly DeliveryState[];
+
+const SUBJECT = { tenant: "acme", eventId: "evt_1", endpointId: "ep_1", lane: "high", attempt: 1 } as const;
+const ENVELOPE: Envelope = {
+  id: "evt_1",
+  tenant: "acme",
+  type: "invoice.paid",
+  priority: "HIGH",
+  acceptedAtMs: 0,
+  deliverAtMs: null,
+  traceparent: null,
+  directoryVersion: 1,
+  body: new Uint8Array(),
+};
+const ANSWER: AttemptResult = {
+  kind: "answered",
+  status: 200,
+  retryAfter: null,
+  bodyExcerpt: "",
+  isBodyCut: false,
+  durationMs: 1,
+};
+const FAULT: AttemptResult = { kind: "fault", fault: "timeout", detail: "no answer", durationMs: 1 };
+
+/** Resolves nothing and waits for nothing; gives back what was logged. `called` hears `subject.helper`. */
+export function exerciseTelemetry(meter: Meter, called: (name: string) => void = () => undefined): readonly LogEvent[] {
+  const logged: LogEvent[] = [];
+  const log = { isEnabled: () => true, write: (level: Level, event: string) => void logged.push({ level, event }) };
+  const telemetry = createTelemetry({ meter, log, clock: { monotonic: () => 0 } });
+  const accept = listened(telemetry, "accept", called);
+  accept.accepted(ENVELOPE);
+  for (const status of [202, 422, 503]) {
+    accept.answered({ method: "POST", route: "/v1/events", status, durationMs: 1, code: null });
+  }
+  accept.cache("auth", true);
+  const delivery = listened(telemetry, "delivery", called);
+  delivery.attempted(SUBJECT, ANSWER);
+  delivery.attempted(SUBJECT, FAULT);
+  for (const state of SETTLED_STATES) delivery.settled(SUBJECT, state, null, 1);
+  delivery.parked(SUBJECT, "busy", 1000);
+  delivery.repeatSkipped(SUBJECT);
+  const endpoint = listened(telemetry, "endpoint", called);
+  endpoint.breaker("ep_1", "open");
+  endpoint.breaker("ep_1", "closed");
+  endpoint.disabled("ep_1", "acme", "the receiver answered 410 Gone");
+  endpoint.recovered("ep_1", "acme", 1);
+  const queue = listened(telemetry, "queue", called);
+  queue.observe(async () => [{ queue: "high", depth: 1, lagMs: 1 }]);
+  queue.dropped("ledger", 1);
+  queue.loopFailed("lane high", new Error("Redis is away"), 1);
+  return logged;
+}
+
+function listened<Subject extends "accept" | "delivery" | "endpoint" | "queue">(
+  telemetry: Telemetry,
+  subject: Subject,
+  called: (name: string) => void,
+): Telemetry[Subject] {
+  return new Proxy(telemetry[subject], {
+    get(target, property) {
+      called(`${subject}.${String(property)}`);
+      return Reflect.get(target, property) as unknown;
+    },
+  });
+}
