@@ -3,8 +3,8 @@
  * restarts; `serve` does as the gateway always does.
  */
 import { isPresentableKey, newApiKeySecret } from "@posthaste/shared/domain/api-key.ts";
-import type { OperatorKeyDeps } from "@posthaste/gateway/request/operator-key.ts";
-import { ensureOperatorKey, saveOperatorKey } from "@posthaste/gateway/request/operator-key.ts";
+import type { OperatorKeyDeps } from "@posthaste/gateway/resources/operator-key.ts";
+import { ensureOperatorKey, saveOperatorKey } from "@posthaste/gateway/resources/operator-key.ts";
 import { dataFile, keepPrivateFile } from "./private-file.ts";
 
 const OPERATOR_KEY_FILE = "operator.key";

@@ -1,6 +1,6 @@
 /**
- * The gateway: routes gathered on one Hono app, requests bounded in number and time. Only web standards are used, so
- * that it runs on Bun, Node, Deno and workerd; `main` gives it a server, drivers and the ambient things.
+ * The gateway: all routes on one Hono app, requests bounded in number and time. It uses web standards only, so that it
+ * runs on Bun, Node, Deno and workerd. `main` gives it a server, drivers, clock, chance and hashing.
  */
 import { Hono } from "hono";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
@@ -11,7 +11,7 @@ import type { OpenRoute } from "./resources/health.ts";
 import { createAllowedMethods } from "./request/allowed-methods.ts";
 import { createRequestContext, endRequest } from "./request/context.ts";
 import { problemResponse, publicError } from "./request/problem.ts";
-import { walk } from "./request/handle.ts";
+import { handleRequest } from "./request/handle.ts";
 import { apiKeyRoutes } from "./resources/api-keys.ts";
 import { batchRoute } from "./publish/batch.ts";
 import { deadLetterRoutes } from "./resources/dead-letters.ts";
@@ -19,12 +19,12 @@ import { endpointActionRoutes } from "./resources/endpoint-actions.ts";
 import { endpointReadRoutes } from "./resources/endpoint-reads.ts";
 import { endpointReplayRoute } from "./resources/endpoint-replay.ts";
 import { endpointRoutes } from "./resources/endpoints.ts";
-import { eventReadRoutes } from "./resources/event-reads.ts";
+import { eventReadRoutes } from "./resources/events.ts";
 import { publishRoute } from "./publish/events.ts";
 import { healthRoutes } from "./resources/health.ts";
 
 export interface Gateway {
-  /** Answers every request, also the malformed; never rejects. */
+  /** Answers every request, also malformed ones; never rejects. */
   readonly fetch: (request: Request) => Promise<Response>;
   /** From now on `/readyz` says 503; requests are still answered. */
   stop(): void;
@@ -54,7 +54,7 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
       const cancel = clock.timer(limits.requestBudgetMs, () => {
         finish(problemResponse(endRequest(context, limits.requestBudgetMs), context.headers));
       });
-      // The slot is held until the work itself ends, for it is the work that costs memory.
+      // The request counts until the work itself ends, as the work costs the memory.
       void respond(app, request, context, deps, (response) => {
         cancel();
         if (!isOpen) inFlight -= 1;
@@ -82,12 +82,16 @@ function createRoutes(deps: GatewayDeps): readonly Route[] {
   ];
 }
 
-/** One handler for each route and none around it: Hono then calls it without composing a chain. */
+/** One handler for each route and no middleware: Hono then calls it without composing a chain. */
 function createApp(deps: GatewayDeps, routes: readonly Route[], open: readonly OpenRoute[]): App {
   const app: App = new Hono<{ Bindings: RequestContext }>();
   for (const route of routes) {
     app.on(route.method, route.path, (c) => {
-      return walk(route, { request: c.req.raw, context: c.env, param: (name) => c.req.param(name) ?? "" }, deps);
+      return handleRequest(
+        route,
+        { request: c.req.raw, context: c.env, param: (name) => c.req.param(name) ?? "" },
+        deps,
+      );
     });
   }
   for (const { path, handle } of open) {
@@ -107,7 +111,7 @@ function createApp(deps: GatewayDeps, routes: readonly Route[], open: readonly O
   return app;
 }
 
-/** Never rejects: what no route has caught is answered here. */
+/** Never rejects: an error that no route caught is answered here. */
 async function respond(
   app: App,
   request: Request,
@@ -145,7 +149,7 @@ function report(
   response: Response,
   durationMs: number,
 ): void {
-  // A method of someone's own making must not become a label of its own.
+  // An unknown method must not become a metric label of its own.
   const method = methods.has(request.method) ? request.method : "_OTHER";
   const { route, code } = context;
   deps.telemetry.accept.answered({ method, route, status: response.status, durationMs, code });

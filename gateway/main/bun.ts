@@ -5,7 +5,7 @@ import { runProgram, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { createGateway } from "../app.ts";
 import { DEFAULT_LIMITS } from "../request/deps.ts";
-import { ensureOperatorKey } from "../request/operator-key.ts";
+import { ensureOperatorKey } from "../resources/operator-key.ts";
 
 /** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
 const REQUESTS_END_MS = 11_000;

@@ -139,7 +139,7 @@ function onlyId(eventIds: readonly string[]): string {
   return id;
 }
 
-/** The id before the key, as a repeat with the key finds the answer of the id. */
+/** The last claim first, so the key is answered only when the id is. */
 async function completeAll(deps: GatewayDeps, held: readonly HeldClaim[], answer: StoredAnswer): Promise<void> {
   for (const claim of held.toReversed()) await completeClaim(deps, claim, answer);
 }

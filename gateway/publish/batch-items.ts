@@ -1,4 +1,4 @@
-/** Takes a batch apart: `{"events":[...]}` into items that each stand, or fall, alone. */
+/** Parses a batch, `{"events":[...]}`, into items. Each is valid or refused by itself. */
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
@@ -14,10 +14,10 @@ export type BatchItem =
   | { readonly kind: "refused"; readonly error: PosthasteError }
   | { readonly kind: "readable"; readonly draft: Draft; readonly tenant: string };
 
-/** An item's own nesting may reach the bound of a single event; the list and the object around it add two. */
+/** An item may be nested as deep as a single event; the list and the object around it add two. */
 const BATCH_DEPTH_MAX = JSON_DEPTH_MAX + 2;
 
-/** The items' texts, 1 to `BATCH_EVENTS_MAX`. Throws what is wrong with the batch as a whole. */
+/** The items' texts, 1 to `BATCH_EVENTS_MAX`. Throws for a batch that is wrong as a whole. */
 export function batchTexts(text: string): readonly string[] {
   const value = parseJson(text, BATCH_DEPTH_MAX);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -60,7 +60,7 @@ export function readItem(
   }
 }
 
-/** Pointers of an item's problems, seen from the whole body. */
+/** Rewrites the pointers of an item's problems so that they start at the whole body. */
 export function atItem(error: PosthasteError, index: number): PosthasteError {
   const errors = error.details.errors?.map((problem): FieldProblem => {
     const { pointer } = problem;

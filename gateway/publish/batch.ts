@@ -2,7 +2,7 @@
 import { BATCH_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { Call, Route } from "../request/handle.ts";
+import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { batchTexts, readItem } from "./batch-items.ts";
 import { idempotencyKeyOf } from "../request/idempotency-key.ts";
@@ -20,20 +20,20 @@ export function batchRoute(deps: GatewayDeps): Route {
     scope: "publish",
     query: ["tenant"],
     body: { bytesMax: BATCH_BYTES_MAX, isOptional: false, takesCloudEvents: false },
-    handle: (call) => publishBatch(deps, call),
+    handle: (admitted) => publishBatch(deps, admitted),
   };
 }
 
-async function publishBatch(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { caller, context } = call;
-  const { headers } = call.request;
+async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { caller, context } = admitted;
+  const { headers } = admitted.request;
   const key = idempotencyKeyOf(headers);
-  const queryTenant = call.query.get("tenant") ?? null;
+  const queryTenant = admitted.query.get("tenant") ?? null;
   const tenant = resolveTenant(caller, null, queryTenant);
-  const text = await readBody(call);
+  const text = await readBody(admitted);
   const texts = batchTexts(text);
   requireGrantable(caller, texts.length);
-  if (texts.length > 1) await charge(deps.drivers.rateLimiter, caller, texts.length - 1, call.headers);
+  if (texts.length > 1) await charge(deps.drivers.rateLimiter, caller, texts.length - 1, admitted.headers);
   const nowMs = deps.clock.now();
   const { answer: stored, isReplay } = await acceptBatch(deps, {
     items: texts.map((item, index) => readItem(item, index, { caller, queryTenant, nowMs })),
@@ -43,5 +43,5 @@ async function publishBatch(deps: GatewayDeps, call: Call): Promise<Response> {
     idempotency: key === null ? null : { key, fingerprint: encodeHex(deps.hasher.sha256(`POST ${PATH}\n${text}`)) },
     context,
   });
-  return answer(call, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
+  return answer(admitted, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
 }

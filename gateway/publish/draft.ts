@@ -1,6 +1,6 @@
 /**
- * What a publisher wants published, whatever form it came in: a JSON event, a batch's item, or a CloudEvent. `data` is
- * cut out of the request as the text it was, so that nothing of it is rounded, reordered or lost.
+ * An event as the publisher sent it, in any form: a JSON event, a batch's item, or a CloudEvent. `data` is cut out of the
+ * request as text, so that no number is rounded and no member is reordered or lost.
  */
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import type { Priority } from "@posthaste/shared/domain/event.ts";
@@ -19,7 +19,7 @@ import { failed, pointerTo, validate } from "../request/validation.ts";
 export interface Draft {
   readonly type: string;
   readonly priority: Priority;
-  /** The publisher's own id, or the one derived from a CloudEvent; null: we give one. */
+  /** The publisher's own id, or the one derived from a CloudEvent; null: we make one. */
   readonly id: string | null;
   readonly tenant: string | null;
   readonly timestampMs: number | null;
@@ -27,7 +27,7 @@ export interface Draft {
   readonly dataText: string;
 }
 
-/** The draft and all that makes two requests the same one. */
+/** The draft, and the headers that belong to the request's fingerprint. */
 export interface ReadDraft {
   readonly draft: Draft;
   /** Attributes that came as headers; empty otherwise. */
@@ -55,7 +55,7 @@ export function itemDraft(value: unknown, text: string, nowMs: number): Draft {
   return draftOf(event, spans === null ? "null" : textOf(spans, "data", text), nowMs, "#/deliver_at");
 }
 
-/** Same event, same fingerprint, in whatever form it is published. */
+/** The same event has the same fingerprint in each form. */
 export function draftFingerprint(draft: Draft, hasher: Hasher): string {
   const facts = JSON.stringify([draft.type, draft.priority, draft.timestampMs, draft.deliverAtMs]);
   return encodeHex(hasher.sha256(`${facts}\n${draft.dataText}`));
@@ -89,7 +89,7 @@ function binaryDraft(text: string, headers: Headers, nowMs: number, hasher: Hash
     const { header, detail } = decoded;
     throw new PosthasteError("invalid-header", { detail, errors: [{ header, detail }] });
   }
-  // One less: delivered, the data stands inside the event's own object.
+  // One less, as the delivered data stands inside the event's own object.
   parseJson(text, JSON_DEPTH_MAX - 1);
   const event = cloudEventOf(decoded.attributes, hasher, (attribute) => ({ header: `ce-${attribute}` }));
   const sorted = [...decoded.attributes].toSorted(([left], [right]) => (left < right ? -1 : 1));
@@ -120,7 +120,7 @@ function cloudEventOf(
   throw failed(parsed.problems.map(({ attribute, detail }) => ({ ...place(attribute), detail })));
 }
 
-/** A member given twice would be read one way by us and another way by someone else. */
+/** Refuses a member given twice, as other parsers may read another of the two. */
 function uniqueSpans(text: string): ObjectSpans {
   const spans = objectSpans(text, 0);
   if (spans.duplicate === null) return spans;

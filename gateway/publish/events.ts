@@ -2,7 +2,7 @@
 import { EVENT_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { Call, Route } from "../request/handle.ts";
+import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { acceptEvent } from "./accept.ts";
 import { readDraft } from "./draft.ts";
 import { idempotencyKeyOf } from "../request/idempotency-key.ts";
@@ -19,16 +19,16 @@ export function publishRoute(deps: GatewayDeps): Route {
     scope: "publish",
     query: ["tenant"],
     body: { bytesMax: EVENT_BYTES_MAX, isOptional: false, takesCloudEvents: true },
-    handle: (call) => publish(deps, call),
+    handle: (admitted) => publish(deps, admitted),
   };
 }
 
-async function publish(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { request, caller, form } = call;
+async function publish(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { request, caller, form } = admitted;
   const { headers } = request;
-  const text = await readBody(call);
+  const text = await readBody(admitted);
   const { draft, headerText } = readDraft({ text, form, headers, nowMs: deps.clock.now(), hasher: deps.hasher });
-  const tenant = resolveTenant(caller, draft.tenant, call.query.get("tenant") ?? null);
+  const tenant = resolveTenant(caller, draft.tenant, admitted.query.get("tenant") ?? null);
   const key = idempotencyKeyOf(headers);
   const { answer: stored, isReplay } = await acceptEvent(deps, {
     draft,
@@ -36,9 +36,9 @@ async function publish(deps: GatewayDeps, call: Call): Promise<Response> {
     traceparent: traceparentOf(headers),
     tenantSuffix: tenantSuffix(caller, tenant),
     idempotency: key === null ? null : { key, fingerprint: fingerprintOf(deps, form, headerText, text) },
-    context: call.context,
+    context: admitted.context,
   });
-  return answer(call, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
+  return answer(admitted, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
 }
 
 /** Method, path, form, attributes that came as headers, and the body as it came. */

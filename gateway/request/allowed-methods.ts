@@ -1,6 +1,6 @@
 /** Which methods a path takes, for 405 and OPTIONS; asked only when no route fits. */
 
-/** Null for a path that no route has with any method. GET brings HEAD along, and every path OPTIONS. */
+/** Null for a path that no route has. GET implies HEAD; every path takes OPTIONS. */
 export function createAllowedMethods(
   routes: readonly { readonly method: string; readonly path: string }[],
 ): (path: string) => string | null {

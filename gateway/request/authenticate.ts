@@ -1,6 +1,6 @@
 /**
- * Who calls: the API key of `Authorization: Bearer` or `x-api-key`, looked up by its hash. Refusals are 401 and 403; they
- * are never charged to a rate limit, so that guessing at a key costs its owner nothing.
+ * Finds the caller: the API key of `Authorization: Bearer` or `x-api-key`, looked up by its hash. Refusals (401, 403) are
+ * never charged to a rate limit, so an attacker cannot use up the limit of a key.
  */
 import type { ApiKey, KeyStatus, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { hashApiKey, isPresentableKey, keyStatus } from "@posthaste/shared/domain/api-key.ts";
@@ -13,7 +13,7 @@ interface Refusal {
   readonly detail: string;
 }
 
-/** Every state a known key can be in, and what its caller is told; null: come in. */
+/** The refusal for each state of a known key; null: the key is accepted. */
 const refusalByStatus = {
   usable: null,
   revoked: { code: "key-revoked", detail: "This API key was revoked; use another one." },
@@ -24,7 +24,7 @@ type Deps = Pick<GatewayDeps, "clock" | "hasher" | "telemetry"> & {
   readonly drivers: Pick<GatewayDeps["drivers"], "apiKeys">;
 };
 
-/** The caller's key; a promise only when the key ring has to ask its store. Throws 401. */
+/** The caller's key; a promise only when the API-key store has to read it. Throws 401. */
 export function authenticate(request: Request, deps: Deps): ApiKey | Promise<ApiKey> {
   const key = presentedKey(request.headers);
   if (!isPresentableKey(key)) throw unknownKey();

@@ -1,14 +1,14 @@
 /**
- * Reads a request's body within its bound and its time, as the UTF-8 that RFC 8259 section 8.1 demands: decoding is fatal,
- * for a lenient decoder would write U+FFFD into the event. Then JSON, its depth checked before it is parsed.
+ * Reads a request's body within its size bound and its time. It must be UTF-8 (RFC 8259 section 8.1); a lenient decoder
+ * would write U+FFFD into the event. The depth of JSON is checked before it is parsed.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { scanDepth } from "@posthaste/shared/domain/json-span.ts";
 
-/** Most bytes of a body that manages something (endpoints, keys, replays). */
+/** Most bytes of a body on the management routes: endpoints, keys, replays. */
 export const MANAGEMENT_BYTES_MAX = 64 * 1024;
 
-/** `onTimeout` registers what ends a read that takes too long. */
+/** `onTimeout` registers the function that ends a read when the request's time is over. */
 export interface BodyReading {
   readonly request: Request;
   readonly bytesMax: number;
@@ -63,7 +63,7 @@ function brokenOff(cause: unknown): PosthasteError {
   return new PosthasteError("invalid-json", "The body broke off before its end.", cause);
 }
 
-/** A body whose length is declared: the server in front of us ends it there, so it can be taken in one piece. */
+/** A body of declared length. The HTTP server ends it there, so it can be read in one piece. */
 async function readWhole(request: Request): Promise<Uint8Array> {
   try {
     return new Uint8Array(await request.arrayBuffer());
@@ -72,7 +72,7 @@ async function readWhole(request: Request): Promise<Uint8Array> {
   }
 }
 
-/** A body of unknown length: no more than the bound is ever held, and the rest is not asked for. */
+/** A body of unknown length. It is read up to the bound; the rest is never read. */
 async function readStream({ request, bytesMax, onTimeout }: BodyReading): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   if (request.body === null) return new Uint8Array(0);

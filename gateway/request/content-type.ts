@@ -7,7 +7,7 @@ const JSON_TYPE = "application/json";
 const CLOUD_EVENT_TYPE = "application/cloudevents+json";
 const utf8Charset = /^\s*charset\s*=\s*"?utf-8"?\s*$/i;
 
-/** Throws `unsupported-media-type`. Parameters but `charset=utf-8` are refused, so that nothing is guessed. */
+/** Throws `unsupported-media-type`. The only parameter that is allowed is `charset=utf-8`. */
 export function bodyFormOf(request: Request, takesCloudEvents: boolean): BodyForm {
   const value = request.headers.get("content-type");
   if (value === JSON_TYPE) return "json";

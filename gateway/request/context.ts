@@ -1,6 +1,7 @@
 /**
- * One request under way: its time budget, and what telemetry says of it at the end. The budget covers the arrival of the
- * body (408 when it runs out there) and the work after it (503: whether that was done is then unknown, a repeat is safe).
+ * One request from its arrival to its answer: its time budget, and what telemetry reports at the end. If the budget ends
+ * while the body arrives, the answer is 408. If it ends later, the answer is 503: the work may have been done, and a
+ * repeat is safe.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 
@@ -9,10 +10,10 @@ export interface RequestContext {
   route: string;
   /** The code of the problem it was answered with. */
   code: string | null;
-  /** Ends the reading of the body; null while nothing is read. */
+  /** Ends the reading of the body; null while no body is read. */
   cancelReading: (() => void) | null;
   isReading: boolean;
-  /** The answer went out without waiting for the work. */
+  /** The answer was sent before the work ended. */
   isOver: boolean;
   /** Fields that each answer carries, RateLimit above all. */
   readonly headers: Record<string, string>;
@@ -36,12 +37,12 @@ export function endRequest(context: RequestContext, budgetMs: number): Posthaste
   return error;
 }
 
-/** Stops work that nobody waits for any more; called before each step that would change something. */
+/** Throws once the answer was sent. Called before each step that changes something. */
 export function requireInTime(context: RequestContext): void {
   if (context.isOver) throw new PosthasteError("store-unavailable", "The request's time is over.");
 }
 
-/** Runs `read` as the arrival of the body: a body that came too late, or was cut off by us, is never used. */
+/** Runs `read` as the arrival of the body. A body that is late, or that we cut off, is never used. */
 export async function readInTime<Content>(context: RequestContext, read: () => Promise<Content>): Promise<Content> {
   context.isReading = true;
   try {

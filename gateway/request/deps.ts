@@ -1,4 +1,4 @@
-/** What the gateway is made of: the driver set and the ambient things, given once by `main` and handed to each route. */
+/** What the gateway needs: the driver set, clock, chance and hashing. `main` passes them once; each route gets them. */
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
@@ -16,9 +16,9 @@ export interface GatewayDeps {
 }
 
 export interface GatewayLimits {
-  /** Requests worked on at once; one more is answered 503 `overloaded`. */
+  /** Most requests in progress; one more is answered 503 `overloaded`. */
   readonly inFlightMax: number;
-  /** From the request's head to its answer, the body's arrival included. */
+  /** From the request's head to its answer; includes the arrival of the body. */
   readonly requestBudgetMs: number;
 }
 

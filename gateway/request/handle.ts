@@ -1,8 +1,9 @@
 /**
- * The way of each request through the gateway, the same for all routes: key, scope and tenant (401, 403: never charged),
- * form and declared size of the body, rate limit, query, and then the route's own work. Here errors become answers.
+ * How each request is handled, the same for all routes. First come key, scope and tenant: 401 and 403 are never charged.
+ * Then the body's form and declared size, the rate limit, the query, and the route's own work. Errors become answers here.
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
+import { JSON_DEPTH_MAX } from "@posthaste/shared/domain/json-span.ts";
 import type { BodyForm } from "./content-type.ts";
 import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
@@ -15,7 +16,6 @@ import { announcePolicy, charge } from "./rate-limit.ts";
 import { problemResponse, publicError } from "./problem.ts";
 import { checkQuery, parseQuery } from "./query.ts";
 import { requireOwnTenant } from "./tenancy.ts";
-import { JSON_DEPTH_MAX } from "@posthaste/shared/domain/json-span.ts";
 
 export interface BodyRule {
   readonly bytesMax: number;
@@ -31,13 +31,13 @@ export interface Route {
   readonly scope: Scope;
   /** Query parameters it knows. */
   readonly query: readonly string[];
-  /** Null: a body is not looked at. */
+  /** Null: the body is not read. */
   readonly body: BodyRule | null;
-  readonly handle: (call: Call) => Promise<Response>;
+  readonly handle: (admitted: AdmittedRequest) => Promise<Response>;
 }
 
-/** An admitted request, on its way through one route. */
-export interface Call {
+/** A request that passed every check that all routes share. */
+export interface AdmittedRequest {
   readonly request: Request;
   readonly context: RequestContext;
   readonly caller: ApiKey;
@@ -49,14 +49,15 @@ export interface Call {
   readonly param: (name: string) => string;
 }
 
-export interface Visit {
+/** A request whose path and method fit a route. */
+export interface MatchedRequest {
   readonly request: Request;
   readonly context: RequestContext;
   readonly param: (name: string) => string;
 }
 
-export async function walk(route: Route, visit: Visit, deps: GatewayDeps): Promise<Response> {
-  const { request, context } = visit;
+export async function handleRequest(route: Route, matched: MatchedRequest, deps: GatewayDeps): Promise<Response> {
+  const { request, context } = matched;
   const { headers } = context;
   context.route = route.path;
   try {
@@ -70,7 +71,16 @@ export async function walk(route: Route, visit: Visit, deps: GatewayDeps): Promi
     const charging = charge(deps.drivers.rateLimiter, caller, 1, headers);
     if (charging !== undefined) await charging;
     checkQuery(query, repeated, route.query);
-    return await route.handle({ request, context, caller, query, form, rule: route.body, headers, param: visit.param });
+    return await route.handle({
+      request,
+      context,
+      caller,
+      query,
+      form,
+      rule: route.body,
+      headers,
+      param: matched.param,
+    });
   } catch (thrown) {
     const error = publicError(thrown, deps.telemetry.log, route.path);
     context.code = error.code;
@@ -78,9 +88,9 @@ export async function walk(route: Route, visit: Visit, deps: GatewayDeps): Promi
   }
 }
 
-/** The body's text, within its bound and the request's time. */
-export async function readBody(call: Call): Promise<string> {
-  const { request, context, rule } = call;
+/** The body's text, within its size bound and the request's time. */
+export async function readBody(admitted: AdmittedRequest): Promise<string> {
+  const { request, context, rule } = admitted;
   const bytesMax = rule?.bytesMax ?? 0;
   const onTimeout = (cancel: () => void): void => {
     context.cancelReading = cancel;
@@ -89,30 +99,35 @@ export async function readBody(call: Call): Promise<string> {
 }
 
 /** The body as parsed JSON; `{}` for an empty one where that is allowed. */
-export async function readJson(call: Call): Promise<unknown> {
-  const text = await readBody(call);
-  if (call.rule?.isOptional === true && text === "") return {};
+export async function readJson(admitted: AdmittedRequest): Promise<unknown> {
+  const text = await readBody(admitted);
+  if (admitted.rule?.isOptional === true && text === "") return {};
   return parseJson(text, JSON_DEPTH_MAX);
 }
 
 /** A success; `text` is the JSON to send. */
-export function answer(call: Call, status: number, text: string, extra?: Readonly<Record<string, string>>): Response {
-  const headers: Record<string, string> = { ...call.headers, ...extra, "content-type": "application/json" };
+export function answer(
+  admitted: AdmittedRequest,
+  status: number,
+  text: string,
+  extra?: Readonly<Record<string, string>>,
+): Response {
+  const headers: Record<string, string> = { ...admitted.headers, ...extra, "content-type": "application/json" };
   return new Response(text, { status, headers });
 }
 
-/** A success whose JSON may hold what caches must not keep: everything but the accept path. */
+/** A success that no cache may keep: every answer but those of the accept path. */
 export function answerJson(
-  call: Call,
+  admitted: AdmittedRequest,
   status: number,
   value: unknown,
   extra?: Readonly<Record<string, string>>,
 ): Response {
-  return answer(call, status, JSON.stringify(value), { "cache-control": "no-store", ...extra });
+  return answer(admitted, status, JSON.stringify(value), { "cache-control": "no-store", ...extra });
 }
 
-export function answerEmpty(call: Call): Response {
-  return new Response(null, { status: 204, headers: call.headers });
+export function answerEmpty(admitted: AdmittedRequest): Response {
+  return new Response(null, { status: 204, headers: admitted.headers });
 }
 
 function checkBody(request: Request, rule: BodyRule): BodyForm {

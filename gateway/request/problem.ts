@@ -1,6 +1,6 @@
 /**
- * Errors as `application/problem+json` (RFC 9457). A `PosthasteError` says what the caller may know; anything else that
- * was thrown is a bug of ours, answered 500 `internal` without a word of it and logged.
+ * Errors as `application/problem+json` (RFC 9457). A `PosthasteError` says what the caller may know. Anything else that is
+ * thrown is our bug: it is logged, and the answer is 500 `internal` without its details.
  */
 import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
 import { ERRORS, PosthasteError, problemType } from "@posthaste/shared/domain/errors.ts";
@@ -17,7 +17,7 @@ export interface Problem {
   readonly "violated-policies"?: readonly string[];
 }
 
-/** Seconds a caller is asked to wait when a 503 says nothing better. */
+/** Retry-After of a 503 that names no other time. */
 const RETRY_AFTER_S = 1;
 
 export function problemOf(error: PosthasteError): Problem {
@@ -49,7 +49,7 @@ export function problemResponse(error: PosthasteError, headers: Readonly<Record<
   return new Response(JSON.stringify(problem), { status: problem.status, headers: all });
 }
 
-/** What may be told of anything that was thrown. */
+/** The error that the caller may see for anything thrown. */
 export function publicError(thrown: unknown, log: Log, route: string): PosthasteError {
   if (thrown instanceof PosthasteError) return thrown;
   const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : "something that is not an Error";

@@ -1,4 +1,4 @@
-/** Query parameters: each known, each once, each of its own grammar; `invalid-query` names the one that is not. */
+/** Query parameters. Each must be known, valid, and given once; `invalid-query` names the one that is not. */
 import * as v from "valibot";
 import { Instant, TenantName } from "@posthaste/shared/domain/event.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
@@ -55,7 +55,7 @@ export function limitOf(query: Query): number {
   throw invalid("limit", `must be a whole number from 1 to ${PAGE_ROWS_MAX}`);
 }
 
-/** Opaque; the store that made it says whether it is one of its own. */
+/** Opaque; the store that made it checks it. */
 export function cursorOf(query: Query): string | null {
   const text = query.get("cursor");
   if (text === undefined) return null;

@@ -1,6 +1,6 @@
 /**
- * The rate limit of an API key, and the fields that tell of it: ietf-wg-httpapi RateLimit header fields draft
- * (2025-09-23), `RateLimit-Policy` and `RateLimit` with the one policy named "default".
+ * The rate limit of an API key and its header fields, `RateLimit-Policy` and `RateLimit`, with one policy named "default"
+ * (ietf-wg-httpapi RateLimit header fields draft, 2025-09-23).
  */
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { RateLimit } from "@posthaste/shared/domain/endpoint.ts";
@@ -8,8 +8,8 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { LimitVerdict, RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 
 /**
- * Takes `cost` units of the key, all or none, and writes the RateLimit fields of the answer into `headers`. Keys
- * without a limit cost nothing. Throws 429; a promise only when the limiter has to ask its store.
+ * Takes `cost` units of the key, all or none, and writes the RateLimit fields into `headers`. Keys without a limit are
+ * not charged. Throws 429. A promise only when the limiter has to ask its store.
  */
 export function charge(
   limiter: RateLimiter,
@@ -20,16 +20,16 @@ export function charge(
   const rate = caller.rateLimit;
   if (rate === null) return undefined;
   const verdict = limiter.take(caller.id, rate, cost);
-  if (verdict instanceof Promise) return verdict.then((late) => settle(rate, late, cost, headers));
-  return settle(rate, verdict, cost, headers);
+  if (verdict instanceof Promise) return verdict.then((late) => applyVerdict(rate, late, cost, headers));
+  return applyVerdict(rate, verdict, cost, headers);
 }
 
-/** For answers given before anything is charged. */
+/** For answers that are given before a charge. */
 export function announcePolicy(caller: ApiKey, headers: Record<string, string>): void {
   if (caller.rateLimit !== null) headers["ratelimit-policy"] = policyField(caller.rateLimit);
 }
 
-/** A batch that no window can ever grant is refused for what it is, not put off. */
+/** Refuses a batch that no window could ever grant, as a 429 would be repeated for ever. */
 export function requireGrantable(caller: ApiKey, cost: number): void {
   const rate = caller.rateLimit;
   if (rate === null || cost <= rate.limit) return;
@@ -38,7 +38,7 @@ export function requireGrantable(caller: ApiKey, cost: number): void {
   throw new PosthasteError("validation-failed", { detail, errors });
 }
 
-function settle(rate: RateLimit, verdict: LimitVerdict, cost: number, headers: Record<string, string>): void {
+function applyVerdict(rate: RateLimit, verdict: LimitVerdict, cost: number, headers: Record<string, string>): void {
   const resetS = Math.max(0, Math.ceil(verdict.resetMs / 1000));
   headers["ratelimit-policy"] = policyField(rate);
   headers["ratelimit"] = `"default";r=${verdict.remaining};t=${resetS}`;

@@ -1,6 +1,6 @@
 /**
- * For which tenant a call is. A tenant key acts for its own alone; an operator key for any, named by `tenant` in the body
- * or the query, `default` when neither names one.
+ * Which tenant a request is for. A tenant key acts for its own tenant only. An operator key acts for any: the body or the
+ * query names it in `tenant`; without one it is `default`.
  */
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { DEFAULT_TENANT } from "@posthaste/shared/domain/api-key.ts";
@@ -33,7 +33,7 @@ export function resolveTenants(caller: ApiKey, inQuery: string | null): string |
   return resolveTenant(caller, null, inQuery);
 }
 
-/** For things that carry a unique id: null, any tenant's, for an operator key that names none. */
+/** For things with a unique id. Null means any tenant, for an operator key that names none. */
 export function tenantScope(caller: ApiKey, inQuery: string | null): string | null {
   return caller.tenant === null && inQuery === null ? null : resolveTenants(caller, inQuery);
 }
@@ -43,7 +43,7 @@ export function requireOwnTenant(caller: ApiKey, named: string | null): void {
   throw new PosthasteError("wrong-tenant", "This API key acts for its own tenant only; leave `tenant` out.");
 }
 
-/** What a link needs so that the same caller finds the thing again. */
+/** What a link needs so that the same caller can follow it. */
 export function tenantSuffix(caller: ApiKey, tenant: string): string {
   return caller.tenant === null && tenant !== DEFAULT_TENANT ? `?tenant=${tenant}` : "";
 }

@@ -1,12 +1,12 @@
 /**
- * Holds input against a schema and says all that is wrong at once: each problem with the JSON pointer (RFC 6901, as URI
- * fragment) of its field and the remedy. Unknown fields are refused by name.
+ * Checks input against a schema and reports all problems at once. Each has the JSON pointer of its field (RFC 6901, as URI
+ * fragment) and the remedy. Unknown fields are refused by name.
  */
 import * as v from "valibot";
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 
-/** Problems told at once. */
+/** Most problems in one answer. */
 const PROBLEMS_MAX = 20;
 
 type Schema = v.GenericSchema;
@@ -18,7 +18,7 @@ export function validate<const S extends Schema>(schema: S, input: unknown): v.I
   throw invalid(parsed.success ? [] : parsed.issues, input);
 }
 
-/** As `validate`, for input whose whole depth is ours: valibot drops these keys of a record without a word. */
+/** As `validate`, and refuses the keys that valibot drops silently from a record. For input that we know at every depth. */
 export function validateStrictly<const S extends Schema>(schema: S, input: unknown): v.InferOutput<S> {
   const problem = silentKey(input, "#");
   if (problem === null) return validate(schema, input);

@@ -1,6 +1,6 @@
 /**
- * What a caller may put into a new API key: never more than it has itself. Operator keys are made by naming the tenant
- * `operator`, so that nobody makes one by leaving something out.
+ * What a caller may put into a new API key: never more than it has itself. An operator key needs the tenant `operator` by
+ * name, so that nobody makes one by mistake.
  */
 import type { ApiKey, NewApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { OPERATOR_TENANT, TENANT_KEY_RATE_LIMIT } from "@posthaste/shared/domain/api-key.ts";

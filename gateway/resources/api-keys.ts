@@ -1,15 +1,21 @@
 /** `/v1/api-keys`: create (the key is shown once), list, revoke. */
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
-import { hashApiKey, keyHint, NewApiKey, newApiKeySecret, OPERATOR_TENANT } from "@posthaste/shared/domain/api-key.ts";
+import {
+  hashApiKey,
+  keyHint,
+  keyStatus,
+  NewApiKey,
+  newApiKeySecret,
+  OPERATOR_TENANT,
+} from "@posthaste/shared/domain/api-key.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId, newId } from "@posthaste/shared/domain/id.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { BodyRule, Call, Route } from "../request/handle.ts";
+import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { requireInTime } from "../request/context.ts";
 import { grantOf } from "./api-key-grant.ts";
-import { apiKeyView } from "./present-api-key.ts";
-import { listView } from "./present.ts";
+import { instantText, listView } from "./view-parts.ts";
 import { cursorOf, limitOf } from "../request/query.ts";
 import { answerEmpty, answerJson, readJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
@@ -22,19 +28,19 @@ export function apiKeyRoutes(deps: GatewayDeps): readonly Route[] {
   const shared = { scope: "manage", query: ["tenant"] } as const;
   const list = ["tenant", "limit", "cursor"];
   return [
-    { ...shared, method: "POST", path: ALL, body, handle: (call) => create(deps, call) },
-    { ...shared, method: "GET", path: ALL, query: list, body: null, handle: (call) => listKeys(deps, call) },
-    { ...shared, method: "DELETE", path: `${ALL}/:id`, body: null, handle: (call) => revoke(deps, call) },
+    { ...shared, method: "POST", path: ALL, body, handle: (admitted) => create(deps, admitted) },
+    { ...shared, method: "GET", path: ALL, query: list, body: null, handle: (admitted) => listKeys(deps, admitted) },
+    { ...shared, method: "DELETE", path: `${ALL}/:id`, body: null, handle: (admitted) => revoke(deps, admitted) },
   ];
 }
 
-async function create(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { caller } = call;
-  const wish = validateStrictly(NewApiKey, await readJson(call));
-  const tenant = resolveTenant(caller, wish.tenant ?? null, call.query.get("tenant") ?? null);
+async function create(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { caller } = admitted;
+  const wish = validateStrictly(NewApiKey, await readJson(admitted));
+  const tenant = resolveTenant(caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   const nowMs = Math.floor(deps.clock.now());
   const grant = grantOf(caller, wish, tenant, nowMs);
-  requireInTime(call.context);
+  requireInTime(admitted.context);
   const secret = newApiKeySecret(deps.entropy);
   const key: ApiKey = {
     id: newId("key", nowMs, deps.entropy),
@@ -46,12 +52,12 @@ async function create(deps: GatewayDeps, call: Call): Promise<Response> {
     revokedAtMs: null,
   };
   await deps.drivers.apiKeys.save(key);
-  return answerJson(call, 201, { ...apiKeyView(key, nowMs), key: secret });
+  return answerJson(admitted, 201, { ...apiKeyView(key, nowMs), key: secret });
 }
 
-async function listKeys(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { query } = call;
-  const tenant = resolveTenants(call.caller, query.get("tenant") ?? null);
+async function listKeys(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { query } = admitted;
+  const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
   if (tenant === OPERATOR_TENANT) {
     const errors = [{ parameter: "tenant", detail: "operator keys stand in the list of all: tenant=*" }];
     throw new PosthasteError("invalid-query", { detail: "Operator keys are listed with tenant=*.", errors });
@@ -59,17 +65,34 @@ async function listKeys(deps: GatewayDeps, call: Call): Promise<Response> {
   const nowMs = deps.clock.now();
   const page = await deps.drivers.apiKeys.list(tenant, limitOf(query), cursorOf(query));
   return answerJson(
-    call,
+    admitted,
     200,
     listView(page, (key) => apiKeyView(key, nowMs)),
   );
 }
 
-async function revoke(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { caller } = call;
-  const id = call.param("id");
-  const tenant = tenantScope(caller, call.query.get("tenant") ?? null);
+async function revoke(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { caller } = admitted;
+  const id = admitted.param("id");
+  const tenant = tenantScope(caller, admitted.query.get("tenant") ?? null);
   const revoked = isId("key", id) ? await deps.drivers.apiKeys.revoke(tenant, id, Math.floor(deps.clock.now())) : null;
   if (revoked === null) throw new PosthasteError("not-found", "There is no API key of this id.");
-  return answerEmpty(call);
+  return answerEmpty(admitted);
+}
+
+/** As the API shows it: never the key itself, never its hash. */
+function apiKeyView(key: ApiKey, nowMs: number): object {
+  const { rateLimit } = key;
+  return {
+    id: key.id,
+    name: key.name,
+    tenant: key.tenant ?? OPERATOR_TENANT,
+    hint: key.hint,
+    scopes: key.scopes,
+    rate_limit: rateLimit === null ? null : { limit: rateLimit.limit, window_ms: rateLimit.windowMs },
+    status: keyStatus(key, nowMs),
+    created_at: instantText(key.createdAtMs),
+    expires_at: instantText(key.expiresAtMs),
+    revoked_at: instantText(key.revokedAtMs),
+  };
 }

@@ -1,4 +1,4 @@
-/** `/v1/dead-letters`: deliveries that need someone's doing: list, show, replay one or by filter, delete. */
+/** `/v1/dead-letters`, deliveries that need a person: list, show, replay one or by filter, delete. */
 import * as v from "valibot";
 import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
 import { MISSED_STATES } from "@posthaste/shared/domain/delivery.ts";
@@ -7,14 +7,13 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId } from "@posthaste/shared/domain/id.ts";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { BodyRule, Call, Route } from "../request/handle.ts";
+import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { requireInTime } from "../request/context.ts";
-import { deadLetterView } from "./present-dead-letter.ts";
-import { dataTextOf } from "./present-event.ts";
-import { listView, withRawMember } from "./present.ts";
+import { dataTextOf, eventView } from "./event-view.ts";
+import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
-import { createRamp, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayLetters } from "./replay.ts";
+import { createRamp, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayDeadLetters } from "./replay.ts";
 import { answer, answerEmpty, answerJson, readJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validate } from "../request/validation.ts";
@@ -47,17 +46,17 @@ export function deadLetterRoutes(deps: GatewayDeps): readonly Route[] {
   const one = { path: `${ALL}/:id`, query: ["tenant"], body: null };
   const post = { method: "POST", scope: "manage", query: ["tenant"] } as const;
   return [
-    { method: "GET", path: ALL, scope: "read", query: filters, body: null, handle: (call) => list(deps, call) },
-    { ...post, path: `${ALL}/replay`, body: needed, handle: (call) => replayByFilter(deps, call) },
-    { ...one, method: "GET", scope: "read", handle: (call) => show(deps, call) },
-    { ...one, method: "DELETE", scope: "manage", handle: (call) => remove(deps, call) },
-    { ...post, path: `${ALL}/:id/replay`, body: optional, handle: (call) => replayOne(deps, call) },
+    { method: "GET", path: ALL, scope: "read", query: filters, body: null, handle: (admitted) => list(deps, admitted) },
+    { ...post, path: `${ALL}/replay`, body: needed, handle: (admitted) => replayByFilter(deps, admitted) },
+    { ...one, method: "GET", scope: "read", handle: (admitted) => show(deps, admitted) },
+    { ...one, method: "DELETE", scope: "manage", handle: (admitted) => remove(deps, admitted) },
+    { ...post, path: `${ALL}/:id/replay`, body: optional, handle: (admitted) => replayOne(deps, admitted) },
   ];
 }
 
-async function list(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { query } = call;
-  const filter = filterOf(resolveTenants(call.caller, query.get("tenant") ?? null), {
+async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { query } = admitted;
+  const filter = filterOf(resolveTenants(admitted.caller, query.get("tenant") ?? null), {
     endpoint_id: parsedOf(query, "endpoint_id", EndpointId),
     event_id: parsedOf(query, "event_id", PublishedId),
     type: parsedOf(query, "type", EventType),
@@ -66,44 +65,44 @@ async function list(deps: GatewayDeps, call: Call): Promise<Response> {
     until: instantOf(query, "until"),
   });
   const page = await deps.drivers.deadLetters.list(filter, limitOf(query), cursorOf(query));
-  return answerJson(call, 200, listView(page, deadLetterView));
+  return answerJson(admitted, 200, listView(page, deadLetterView));
 }
 
-async function show(deps: GatewayDeps, call: Call): Promise<Response> {
-  const letter = await findLetter(deps, call);
-  const text = withRawMember(deadLetterView(letter), "data", dataTextOf(letter.envelope));
-  return answer(call, 200, text, { "cache-control": "no-store" });
+async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const deadLetter = await findDeadLetter(deps, admitted);
+  const text = withRawMember(deadLetterView(deadLetter), "data", dataTextOf(deadLetter.envelope));
+  return answer(admitted, 200, text, { "cache-control": "no-store" });
 }
 
-async function remove(deps: GatewayDeps, call: Call): Promise<Response> {
-  await deps.drivers.deadLetters.remove([await findLetter(deps, call)]);
-  return answerEmpty(call);
+async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  await deps.drivers.deadLetters.remove([await findDeadLetter(deps, admitted)]);
+  return answerEmpty(admitted);
 }
 
-async function replayOne(deps: GatewayDeps, call: Call): Promise<Response> {
-  validate(Nothing, await readJson(call));
-  const letter = await findLetter(deps, call);
-  if ((await deps.drivers.directory.find(letter.tenant, letter.endpointId)) === null) {
+async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  validate(Nothing, await readJson(admitted));
+  const deadLetter = await findDeadLetter(deps, admitted);
+  if ((await deps.drivers.directory.find(deadLetter.tenant, deadLetter.endpointId)) === null) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
   }
-  const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, call.context);
-  const [deliveryId] = await planReplays(deps, ramp, [letter]);
-  await deps.drivers.deadLetters.remove([letter]);
-  const { eventId, endpointId } = letter;
-  return answerJson(call, 202, { delivery_id: deliveryId, event_id: eventId, endpoint_id: endpointId });
+  const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, admitted.context);
+  const [deliveryId] = await planReplays(deps, ramp, [deadLetter]);
+  await deps.drivers.deadLetters.remove([deadLetter]);
+  const { eventId, endpointId } = deadLetter;
+  return answerJson(admitted, 202, { delivery_id: deliveryId, event_id: eventId, endpoint_id: endpointId });
 }
 
-async function replayByFilter(deps: GatewayDeps, call: Call): Promise<Response> {
-  const wish = validate(ReplayWish, await readJson(call));
-  const tenant = resolveTenant(call.caller, wish.tenant ?? null, call.query.get("tenant") ?? null);
-  const ramp = createRamp(deps.clock.now(), wish.rate_per_s, call.context);
-  const done = await replayLetters(deps, ramp, {
+async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const wish = validate(ReplayWish, await readJson(admitted));
+  const tenant = resolveTenant(admitted.caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
+  const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
+  const done = await replayDeadLetters(deps, ramp, {
     filter: filterOf(tenant, wish),
     isMeant: () => true,
     isDryRun: wish.dry_run,
   });
   const { matched, replayed, skipped, isCut } = done;
-  return answerJson(call, 200, { matched, replayed, skipped, dry_run: wish.dry_run, has_more: isCut });
+  return answerJson(admitted, 200, { matched, replayed, skipped, dry_run: wish.dry_run, has_more: isCut });
 }
 
 interface Wish {
@@ -127,14 +126,29 @@ function filterOf(tenant: string | null, wish: Wish): DeadLetterFilter {
   };
 }
 
-/** Another tenant's letter is as absent as one that never was. */
-async function findLetter(deps: GatewayDeps, call: Call): Promise<DeadLetter> {
-  const tenant = tenantScope(call.caller, call.query.get("tenant") ?? null);
-  const id = call.param("id");
-  const letter = isId("dlv", id) ? await deps.drivers.deadLetters.find(id) : null;
-  if (letter !== null && (tenant === null || letter.tenant === tenant)) {
-    requireInTime(call.context);
-    return letter;
+/** Another tenant's dead letter is answered as one that does not exist. */
+async function findDeadLetter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<DeadLetter> {
+  const tenant = tenantScope(admitted.caller, admitted.query.get("tenant") ?? null);
+  const id = admitted.param("id");
+  const deadLetter = isId("dlv", id) ? await deps.drivers.deadLetters.find(id) : null;
+  if (deadLetter !== null && (tenant === null || deadLetter.tenant === tenant)) {
+    requireInTime(admitted.context);
+    return deadLetter;
   }
   throw new PosthasteError("not-found", "There is no dead letter of this id; it may have been replayed or deleted.");
+}
+
+function deadLetterView(deadLetter: DeadLetter): object {
+  return {
+    id: deadLetter.id,
+    tenant: deadLetter.tenant,
+    event_id: deadLetter.eventId,
+    event_type: deadLetter.envelope.type,
+    endpoint_id: deadLetter.endpointId,
+    state: deadLetter.state,
+    reason: deadLetter.reason,
+    attempt_count: deadLetter.attempts,
+    at: instantText(deadLetter.atMs),
+    event: eventView(deadLetter.envelope),
+  };
 }

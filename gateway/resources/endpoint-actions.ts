@@ -1,4 +1,4 @@
-/** What can be done to one endpoint: rotate its secret, send it a test event. */
+/** Actions on one endpoint: rotate its secret, send it a test event. */
 import * as v from "valibot";
 import { EndpointSecretText, rotateSecrets } from "@posthaste/shared/domain/endpoint.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
@@ -6,13 +6,13 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { BodyRule, Call, Route } from "../request/handle.ts";
+import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { envelopeOf, freshId } from "../publish/accept.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
-import { instantText } from "./present.ts";
+import { instantText } from "./view-parts.ts";
 import { answerJson, readJson } from "../request/handle.ts";
 import { tenantSuffix } from "../request/tenancy.ts";
 import { traceparentOf } from "../request/trace-context.ts";
@@ -27,19 +27,19 @@ const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takes
 export function endpointActionRoutes(deps: GatewayDeps): readonly Route[] {
   const shared = { method: "POST", scope: "manage", query: ["tenant"], body } as const;
   return [
-    { ...shared, path: "/v1/endpoints/:id/rotate-secret", handle: (call) => rotate(deps, call) },
-    { ...shared, path: "/v1/endpoints/:id/test", handle: (call) => sendTest(deps, call) },
+    { ...shared, path: "/v1/endpoints/:id/rotate-secret", handle: (admitted) => rotate(deps, admitted) },
+    { ...shared, path: "/v1/endpoints/:id/test", handle: (admitted) => sendTest(deps, admitted) },
   ];
 }
 
-async function rotate(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { tenant, id } = namedEndpoint(call);
-  const wish = validate(NewSecret, await readJson(call));
-  const { secrets } = await findEndpoint(deps, call);
+async function rotate(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { tenant, id } = namedEndpoint(admitted);
+  const wish = validate(NewSecret, await readJson(admitted));
+  const { secrets } = await findEndpoint(deps, admitted);
   if (secrets.some(({ secret }) => secret === wish.secret)) {
     throw failed([{ pointer: "#/secret", detail: "is in use here already; give another, or none and one is made" }]);
   }
-  requireInTime(call.context);
+  requireInTime(admitted.context);
   const nowMs = Math.floor(deps.clock.now());
   const secret = wish.secret ?? newSecret(deps.entropy);
   const changed = await deps.drivers.directory.update(tenant, id, (endpoint) => ({
@@ -48,18 +48,21 @@ async function rotate(deps: GatewayDeps, call: Call): Promise<Response> {
     updatedAtMs: nowMs,
   }));
   if (changed === null) throw noEndpoint();
-  return answerJson(call, 200, { secret, previous_expires_at: instantText(changed.secrets[1]?.expiresAtMs ?? null) });
+  return answerJson(admitted, 200, {
+    secret,
+    previous_expires_at: instantText(changed.secrets[1]?.expiresAtMs ?? null),
+  });
 }
 
 /**
- * The test goes to this endpoint alone, whatever others subscribe to: as a planned delivery instead of through a lane, so
- * that no fan-out happens. The ledger is told of the fan-out that would have led here.
+ * The test goes to this endpoint alone, whatever others subscribe to. So it is a planned delivery and passes no lane, where
+ * it would be fanned out. The ledger gets the fan-out that would have led here.
  */
-async function sendTest(deps: GatewayDeps, call: Call): Promise<Response> {
-  validate(Nothing, await readJson(call));
-  const endpoint = await findEndpoint(deps, call);
+async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  validate(Nothing, await readJson(admitted));
+  const endpoint = await findEndpoint(deps, admitted);
   if (endpoint.status !== "active") throw notActive(endpoint);
-  requireInTime(call.context);
+  requireInTime(admitted.context);
   const { tenant } = endpoint;
   const acceptedAtMs = Math.floor(deps.clock.now());
   const id = freshId(deps);
@@ -73,7 +76,7 @@ async function sendTest(deps: GatewayDeps, call: Call): Promise<Response> {
     deliverAtMs: null,
     dataText,
   } as const;
-  const traceparent = traceparentOf(call.request.headers);
+  const traceparent = traceparentOf(admitted.request.headers);
   const directoryVersion = await deps.drivers.directory.version(tenant);
   const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
   const plan = {
@@ -87,8 +90,8 @@ async function sendTest(deps: GatewayDeps, call: Call): Promise<Response> {
   const matched = [endpoint.id];
   const fanOut = { tenant, eventId: id, atMs: acceptedAtMs, matched, matchedCount: 1, filtered: [], filteredCount: 0 };
   deps.drivers.ledger.record([{ kind: "fan-out", fanOut }]);
-  const statusUrl = `/v1/events/${id}${tenantSuffix(call.caller, tenant)}`;
-  return answerJson(call, 202, { id, lane: "high", status_url: statusUrl });
+  const statusUrl = `/v1/events/${id}${tenantSuffix(admitted.caller, tenant)}`;
+  return answerJson(admitted, 202, { id, lane: "high", status_url: statusUrl });
 }
 
 function notActive({ status, statusReason }: Endpoint): PosthasteError {

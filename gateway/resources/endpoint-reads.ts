@@ -1,12 +1,12 @@
-/** What became of one endpoint's deliveries: its attempts, newest first, and its counts. */
+/** The history of one endpoint: its attempts, newest first, and its counts. */
+import type { EndpointStats } from "@posthaste/shared/ports/stats.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { PublishedId } from "@posthaste/shared/domain/event.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { Call, Route } from "../request/handle.ts";
+import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { findEndpoint } from "./find-endpoint.ts";
-import { endpointStatsView } from "./present-endpoint.ts";
-import { attemptView } from "./present-event.ts";
-import { instantText, listView } from "./present.ts";
+import { attemptView } from "./event-view.ts";
+import { instantText, listView } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import { answerJson } from "../request/handle.ts";
 
@@ -15,14 +15,14 @@ export function endpointReadRoutes(deps: GatewayDeps): readonly Route[] {
   const filters = ["tenant", "event_id", "since", "until", "limit", "cursor"];
   const one = "/v1/endpoints/:id";
   return [
-    { ...shared, path: `${one}/attempts`, query: filters, handle: (call) => attempts(deps, call) },
-    { ...shared, path: `${one}/stats`, query: ["tenant"], handle: (call) => stats(deps, call) },
+    { ...shared, path: `${one}/attempts`, query: filters, handle: (admitted) => attempts(deps, admitted) },
+    { ...shared, path: `${one}/stats`, query: ["tenant"], handle: (admitted) => stats(deps, admitted) },
   ];
 }
 
-async function attempts(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { query } = call;
-  const { tenant, id } = await findEndpoint(deps, call);
+async function attempts(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { query } = admitted;
+  const { tenant, id } = await findEndpoint(deps, admitted);
   const eventId = parsedOf(query, "event_id", PublishedId);
   const sinceMs = instantOf(query, "since");
   const untilMs = instantOf(query, "until");
@@ -41,10 +41,21 @@ async function attempts(deps: GatewayDeps, call: Call): Promise<Response> {
     replayed_at: attempt.generation === 0 ? null : instantText(attempt.generation),
     ...attemptView(attempt),
   }));
-  return answerJson(call, 200, view);
+  return answerJson(admitted, 200, view);
 }
 
-async function stats(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { tenant, id } = await findEndpoint(deps, call);
-  return answerJson(call, 200, endpointStatsView(await deps.drivers.stats.endpoint(tenant, id)));
+async function stats(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { tenant, id } = await findEndpoint(deps, admitted);
+  return answerJson(admitted, 200, statsView(await deps.drivers.stats.endpoint(tenant, id)));
+}
+
+function statsView(counts: EndpointStats): object {
+  return {
+    attempts: counts.attempts,
+    delivered: counts.delivered,
+    retried: counts.retried,
+    dead: counts.dead,
+    duration_ms_mean: counts.durationMsMean === null ? null : Math.round(counts.durationMsMean),
+    last_attempt_at: instantText(counts.lastAttemptAtMs),
+  };
 }

@@ -5,10 +5,10 @@ import { Instant } from "@posthaste/shared/domain/event.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { Ramp } from "./replay.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { Call, Route } from "../request/handle.ts";
+import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { findEndpoint } from "./find-endpoint.ts";
-import { instantText } from "./present.ts";
+import { instantText } from "./view-parts.ts";
 import {
   createRamp,
   hasTime,
@@ -17,7 +17,7 @@ import {
   REPLAY_PAGE,
   REPLAY_RATE_DEFAULT,
   ReplayRate,
-  replayLetters,
+  replayDeadLetters,
 } from "./replay.ts";
 import { answerJson, readJson } from "../request/handle.ts";
 import { failed, validate } from "../request/validation.ts";
@@ -37,7 +37,7 @@ interface Answer {
   readonly matched: number;
   readonly replayed: number;
   readonly skipped: number;
-  /** Call again with it as `until` for what remains; null when nothing does. */
+  /** `until` of the next request, for what remains; null when nothing does. */
   readonly nextUntilMs: number | null;
 }
 
@@ -48,22 +48,22 @@ export function endpointReplayRoute(deps: GatewayDeps): Route {
     scope: "manage",
     query: ["tenant"],
     body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
-    handle: (call) => replay(deps, call),
+    handle: (admitted) => replay(deps, admitted),
   };
 }
 
-async function replay(deps: GatewayDeps, call: Call): Promise<Response> {
-  const wish = validate(ReplayWish, await readJson(call));
+async function replay(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const wish = validate(ReplayWish, await readJson(admitted));
   if (wish.since !== undefined && wish.until !== undefined && wish.until <= wish.since) {
     throw failed([{ pointer: "#/until", detail: "must be later than since" }]);
   }
-  const endpoint = await findEndpoint(deps, call);
-  const ramp = createRamp(deps.clock.now(), wish.rate_per_s, call.context);
+  const endpoint = await findEndpoint(deps, admitted);
+  const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const found =
     wish.status === "delivered"
       ? await replayDelivered(deps, ramp, endpoint, wish)
       : await replayMissed(deps, ramp, endpoint, { ...wish, status: wish.status });
-  return answerJson(call, 200, {
+  return answerJson(admitted, 200, {
     matched: found.matched,
     replayed: found.replayed,
     skipped: found.skipped,
@@ -75,12 +75,12 @@ async function replay(deps: GatewayDeps, call: Call): Promise<Response> {
 type Named = { readonly tenant: string; readonly id: string };
 type MissedWish = ReplayWish & { readonly status: (typeof MISSED_STATES)[number] };
 
-/** A letter is never older than its event, so `since` bounds both. What was replayed is gone: the same `until` goes on. */
+/** A dead letter is never older than its event, so `since` bounds both. What was replayed is gone, so `until` stays. */
 async function replayMissed(deps: GatewayDeps, ramp: Ramp, { tenant, id }: Named, wish: MissedWish): Promise<Answer> {
   const sinceMs = wish.since ?? 0;
   const untilMs = wish.until ?? ramp.startMs + 1;
   const filter = { tenant, endpointId: id, state: wish.status, sinceMs };
-  const done = await replayLetters(deps, ramp, {
+  const done = await replayDeadLetters(deps, ramp, {
     filter,
     isMeant: ({ envelope }) => envelope.acceptedAtMs >= sinceMs && envelope.acceptedAtMs < untilMs,
     isDryRun: wish.dry_run,
@@ -89,8 +89,8 @@ async function replayMissed(deps: GatewayDeps, ramp: Ramp, { tenant, id }: Named
 }
 
 /**
- * Newest first. A cut falls between two acceptance times, so that the next call neither skips nor repeats. Events whose
- * body is no longer kept are counted as skipped; of several replays of one event one is made.
+ * Newest first. A cut falls between two acceptance times, so that the next request neither skips nor repeats. An event
+ * whose body is no longer kept is counted as skipped. An event that was delivered several times is replayed once.
  */
 async function replayDelivered(
   deps: GatewayDeps,

@@ -1,4 +1,5 @@
 /** `/v1/endpoints`: create, list, show, change, remove. */
+import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
@@ -6,20 +7,20 @@ import { newId } from "@posthaste/shared/domain/id.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { BodyRule, Call, Route } from "../request/handle.ts";
+import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
-import { changeEndpoint, PAUSED_REASON } from "./endpoint-change.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
-import { endpointView } from "./present-endpoint.ts";
-import { listView } from "./present.ts";
+import { instantText, listView } from "./view-parts.ts";
 import { cursorOf, limitOf } from "../request/query.ts";
 import { answerEmpty, answerJson, readJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
 import { validateStrictly } from "../request/validation.ts";
 
-/** The transport's own bound is the same; this one holds whatever it does. */
+/** The transport has the same bound; this one holds whatever the transport does. */
 const VET_MS = 5000;
+
+const PAUSED_REASON = "paused by its owner";
 
 const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
 const ONE = "/v1/endpoints/:id";
@@ -28,27 +29,48 @@ export function endpointRoutes(deps: GatewayDeps): readonly Route[] {
   const all = "/v1/endpoints";
   const list = ["tenant", "limit", "cursor"];
   return [
-    { method: "POST", path: all, scope: "manage", query: ["tenant"], body, handle: (call) => create(deps, call) },
-    { method: "GET", path: all, scope: "read", query: list, body: null, handle: (call) => listAll(deps, call) },
-    { method: "GET", path: ONE, scope: "read", query: ["tenant"], body: null, handle: (call) => show(deps, call) },
-    { method: "PATCH", path: ONE, scope: "manage", query: ["tenant"], body, handle: (call) => patch(deps, call) },
+    {
+      method: "POST",
+      path: all,
+      scope: "manage",
+      query: ["tenant"],
+      body,
+      handle: (admitted) => create(deps, admitted),
+    },
+    { method: "GET", path: all, scope: "read", query: list, body: null, handle: (admitted) => listAll(deps, admitted) },
+    {
+      method: "GET",
+      path: ONE,
+      scope: "read",
+      query: ["tenant"],
+      body: null,
+      handle: (admitted) => show(deps, admitted),
+    },
+    {
+      method: "PATCH",
+      path: ONE,
+      scope: "manage",
+      query: ["tenant"],
+      body,
+      handle: (admitted) => change(deps, admitted),
+    },
     {
       method: "DELETE",
       path: ONE,
       scope: "manage",
       query: ["tenant"],
       body: null,
-      handle: (call) => remove(deps, call),
+      handle: (admitted) => remove(deps, admitted),
     },
   ];
 }
 
-async function create(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { caller } = call;
-  const wish = validateStrictly(NewEndpoint, await readJson(call));
-  const tenant = resolveTenant(caller, wish.tenant ?? null, call.query.get("tenant") ?? null);
+async function create(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { caller } = admitted;
+  const wish = validateStrictly(NewEndpoint, await readJson(admitted));
+  const tenant = resolveTenant(caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   await vet(deps, wish.url);
-  requireInTime(call.context);
+  requireInTime(admitted.context);
   const nowMs = Math.floor(deps.clock.now());
   const secret = wish.secret ?? newSecret(deps.entropy);
   const endpoint: Endpoint = {
@@ -70,41 +92,41 @@ async function create(deps: GatewayDeps, call: Call): Promise<Response> {
   };
   await deps.drivers.directory.create(endpoint);
   const location = `/v1/endpoints/${endpoint.id}${tenantSuffix(caller, tenant)}`;
-  return answerJson(call, 201, { ...endpointView(endpoint), secret }, { location });
+  return answerJson(admitted, 201, { ...endpointView(endpoint), secret }, { location });
 }
 
-async function listAll(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { query } = call;
-  const tenant = resolveTenants(call.caller, query.get("tenant") ?? null);
+async function listAll(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { query } = admitted;
+  const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
   const page = await deps.drivers.directory.list(tenant, limitOf(query), cursorOf(query));
-  return answerJson(call, 200, listView(page, endpointView));
+  return answerJson(admitted, 200, listView(page, endpointView));
 }
 
-async function show(deps: GatewayDeps, call: Call): Promise<Response> {
-  return answerJson(call, 200, endpointView(await findEndpoint(deps, call)));
+async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  return answerJson(admitted, 200, endpointView(await findEndpoint(deps, admitted)));
 }
 
-async function patch(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { tenant, id } = namedEndpoint(call);
-  const wish = validateStrictly(EndpointPatch, await readJson(call));
+async function change(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { tenant, id } = namedEndpoint(admitted);
+  const wish = validateStrictly(EndpointPatch, await readJson(admitted));
   if (wish.url !== undefined) {
-    await findEndpoint(deps, call);
+    await findEndpoint(deps, admitted);
     await vet(deps, wish.url);
   }
-  requireInTime(call.context);
+  requireInTime(admitted.context);
   const nowMs = Math.floor(deps.clock.now());
   const changed = await deps.drivers.directory.update(tenant, id, (endpoint) => changeEndpoint(endpoint, wish, nowMs));
   if (changed === null) throw noEndpoint();
-  return answerJson(call, 200, endpointView(changed));
+  return answerJson(admitted, 200, endpointView(changed));
 }
 
-async function remove(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { tenant, id } = namedEndpoint(call);
+async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { tenant, id } = namedEndpoint(admitted);
   if (!(await deps.drivers.directory.remove(tenant, id))) throw noEndpoint();
-  return answerEmpty(call);
+  return answerEmpty(admitted);
 }
 
-/** A name that does not resolve now is taken: each attempt vets the address again. */
+/** A name that does not resolve now is allowed, as each attempt vets the address again. */
 async function vet(deps: GatewayDeps, url: string): Promise<void> {
   using deadline = deps.clock.deadline(VET_MS);
   const vetting = await deps.transport.vet(url, deadline.signal);
@@ -119,4 +141,61 @@ async function vet(deps: GatewayDeps, url: string): Promise<void> {
     default:
       return unreachable(vetting);
   }
+}
+
+/** `patch` has only what changes; a `url` in it has been vetted. */
+function changeEndpoint(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): Endpoint {
+  return {
+    ...endpoint,
+    url: patch.url ?? endpoint.url,
+    eventTypes: patch.event_types ?? endpoint.eventTypes,
+    description: patch.description ?? endpoint.description,
+    headers: patch.headers ?? endpoint.headers,
+    retry: patch.retry === undefined ? endpoint.retry : patch.retry,
+    rateLimit: patch.rate_limit === undefined ? endpoint.rateLimit : patch.rate_limit,
+    batch: patch.batch === undefined ? endpoint.batch : patch.batch,
+    ...changeStatus(endpoint, patch, nowMs),
+    updatedAtMs: nowMs,
+  };
+}
+
+type Status = Pick<Endpoint, "status" | "statusReason" | "statusSinceMs">;
+
+/**
+ * `paused: true` pauses any endpoint, also a disabled one. `paused: false` ends a pause only, so that a view that is sent
+ * back unchanged cannot enable what we disabled. `disabled: false` enables.
+ */
+function changeStatus(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): Status {
+  const { status, statusReason, statusSinceMs } = endpoint;
+  const isEnded =
+    (status === "paused" && patch.paused === false) || (status === "disabled" && patch.disabled === false);
+  if (patch.paused === true && status !== "paused") {
+    return { status: "paused", statusReason: PAUSED_REASON, statusSinceMs: nowMs };
+  }
+  if (isEnded) return { status: "active", statusReason: null, statusSinceMs: null };
+  return { status, statusReason, statusSinceMs };
+}
+
+/**
+ * As the API shows it. Secrets are left out: they are shown at creation and rotation only. So are the values of headers,
+ * which carry passwords and tokens.
+ */
+function endpointView(endpoint: Endpoint): object {
+  const { rateLimit, batch } = endpoint;
+  return {
+    id: endpoint.id,
+    tenant: endpoint.tenant,
+    url: endpoint.url,
+    event_types: endpoint.eventTypes,
+    description: endpoint.description,
+    headers: Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, "***"])),
+    retry: endpoint.retry ?? DEFAULT_RETRY_POLICY,
+    rate_limit: rateLimit === null ? null : { limit: rateLimit.limit, window_ms: rateLimit.windowMs },
+    batch: batch === null ? null : { max_events: batch.maxEvents, max_wait_ms: batch.maxWaitMs },
+    status: endpoint.status,
+    status_reason: endpoint.statusReason,
+    status_since: instantText(endpoint.statusSinceMs),
+    created_at: instantText(endpoint.createdAtMs),
+    updated_at: instantText(endpoint.updatedAtMs),
+  };
 }

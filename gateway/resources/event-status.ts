@@ -1,6 +1,6 @@
 /**
- * Where an event stands, from what the ledger knows: its deliveries, and those that fan-out owes but nobody began.
- * Of an endpoint's generations one that was delivered counts, else the latest.
+ * The state of an event, from the ledger: its deliveries, and those that fan-out planned and that have not begun. Of an
+ * endpoint's generations a delivered one counts, else the latest.
  */
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import { deliveryId, isFinal } from "@posthaste/shared/domain/delivery.ts";
@@ -10,8 +10,8 @@ import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { AttemptView, DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
 
 /**
- * pending: a delivery may still be made. delivered: all matching endpoints have it. partial: some have it, no other will
- * get it by itself. dead: none has it. filtered: no endpoint subscribes to its type.
+ * pending: a delivery may still be made. delivered: all matching endpoints have it. partial: some have it, and no other
+ * gets it without a replay. dead: none has it. filtered: no endpoint subscribes to its type.
  */
 export type EventState = "pending" | "delivered" | "partial" | "dead" | "filtered";
 
@@ -59,10 +59,10 @@ export function eventStatus(input: {
   return { ...judge(deliveries, record, isMoreOwed(record, isBegun), wait), deliveries };
 }
 
-/** Fan-out to a single endpoint is not recorded by itself: a delivery that has begun is all there is. */
+/** Fan-out to a single endpoint is not recorded. Its delivery has begun, so no other is owed. */
 const NOTHING_OWED = { matched: [], filtered: [] };
 
-/** Past the ids that fan-out keeps, only its count says that more is owed. */
+/** Fan-out keeps a bounded list of ids. Past it, only its count says that more is owed. */
 function isMoreOwed({ fanOut }: EventRecord, isBegun: ReadonlySet<string>): boolean {
   if (fanOut === null) return false;
   const listed = new Set(fanOut.matched);
@@ -103,7 +103,7 @@ function standingStates(deliveries: readonly ShownDelivery[]): readonly Delivery
   return [...byEndpoint.values()].map(({ state }) => state);
 }
 
-/** What fan-out would do now; a guess until it has. */
+/** What fan-out would do now; it may differ from what fan-out does later. */
 function planOf({ envelope }: EventRecord, endpoints: readonly Endpoint[]): { matched: string[]; filtered: string[] } {
   const matched: string[] = [];
   const filtered: string[] = [];

@@ -1,8 +1,9 @@
 /**
- * `/livez` (also `/healthz`), `/readyz` and `/metrics`: open, without a key, and without a secret in them. Liveness is
- * the process alone; readiness is every store, and no longer ready from the moment the server stops.
+ * `/livez` (also `/healthz`), `/readyz` and `/metrics`: open without a key, and without a secret in them. Liveness means
+ * the process alone. Readiness means every store, and ends when the server begins to stop.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 
 /** A store that has not answered by then counts as down. */
@@ -33,15 +34,11 @@ async function readiness(deps: GatewayDeps, isStopping: () => boolean): Promise<
   return plain('{"status":"ready"}', "application/json");
 }
 
-function healthInTime({ drivers, clock }: GatewayDeps): Promise<string | null> {
-  return new Promise((resolve) => {
-    const cancel = clock.timer(HEALTH_MS, () => resolve(`The stores did not answer within ${HEALTH_MS} ms.`));
-    const settle = (fault: string | null): void => {
-      cancel();
-      resolve(fault);
-    };
-    drivers.health().then(settle, () => settle("A store cannot be asked for its health."));
-  });
+async function healthInTime({ drivers, clock }: GatewayDeps): Promise<string | null> {
+  const unknown = "A store cannot be asked for its health.";
+  const asking = drivers.health().catch(() => unknown);
+  const asked = await inTime(clock, HEALTH_MS, asking);
+  return asked.kind === "done" ? asked.value : `The stores did not answer within ${HEALTH_MS} ms.`;
 }
 
 function plain(text: string, contentType: string): Response {

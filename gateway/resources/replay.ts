@@ -1,7 +1,7 @@
 /**
  * Replays: new attempts of old deliveries, because a person asked. Each opens a new generation. The order protects from
- * loss: planned durably first, taken out of the dead-letter record after; a crash in between delivers twice.
- * Planned at a rate, so that an endpoint that just recovered is not knocked over again.
+ * loss: planned durably first, removed from the dead-letter record second. A crash in between delivers twice. They are
+ * planned at a rate, so that an endpoint that has just recovered is not overloaded again.
  */
 import * as v from "valibot";
 import type { DeliveryKey } from "@posthaste/shared/domain/delivery.ts";
@@ -14,11 +14,12 @@ import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
-/** Deliveries replayed by one call, at most. */
+/** Most deliveries replayed by one request. */
 export const REPLAY_MAX = 10_000;
 export const REPLAY_RATE_DEFAULT = 100;
-/** Bodies held at once; and how long a call goes on, well within a request's budget. */
+/** Most bodies in memory. */
 export const REPLAY_PAGE = 100;
+/** How long one request goes on planning; well within its budget. */
 const REPLAY_TIME_MS = 5000;
 
 export const ReplayRate = v.pipe(
@@ -28,7 +29,7 @@ export const ReplayRate = v.pipe(
   v.maxValue(1000, "must be at most 1000"),
 );
 
-/** One call's plan: its generation, its pace, and how far it has come. */
+/** The plan of one request: its generation (`startMs`), its rate, and how many are planned. */
 export interface Ramp {
   readonly startMs: number;
   readonly ratePerS: number;
@@ -39,9 +40,9 @@ export interface Ramp {
 export interface Replayed {
   readonly matched: number;
   readonly replayed: number;
-  /** Left alone because their endpoint was deleted. */
+  /** Not replayed, as their endpoint was deleted. */
   readonly skipped: number;
-  /** A bound of the call was reached before the end. */
+  /** A bound of the request was reached before the end. */
   readonly isCut: boolean;
 }
 
@@ -49,7 +50,7 @@ export function createRamp(nowMs: number, ratePerS: number, context: RequestCont
   return { startMs: Math.floor(nowMs), ratePerS, context, planned: 0 };
 }
 
-/** Plans one attempt for each, durably, and tells the ledger. */
+/** Plans one attempt for each, durably, and records it in the ledger. */
 export async function planReplays(
   deps: GatewayDeps,
   ramp: Ramp,
@@ -92,11 +93,11 @@ export async function planReplays(
   return ids.map(({ id }) => id);
 }
 
-/** Replays the letters of a filter that `isMeant` takes, newest first, page by page. A dry run only counts. */
-export async function replayLetters(
+/** Replays the dead letters of a filter for which `isMeant` is true, newest first, by page. A dry run only counts. */
+export async function replayDeadLetters(
   deps: GatewayDeps,
   ramp: Ramp,
-  wish: { filter: DeadLetterFilter; isMeant: (letter: DeadLetter) => boolean; isDryRun: boolean },
+  wish: { filter: DeadLetterFilter; isMeant: (deadLetter: DeadLetter) => boolean; isDryRun: boolean },
 ): Promise<Replayed> {
   const { deadLetters } = deps.drivers;
   const isAlive = createLivingCheck(deps);
@@ -122,8 +123,8 @@ export function hasTime(deps: Pick<GatewayDeps, "clock">, ramp: Ramp): boolean {
   return deps.clock.now() - ramp.startMs < REPLAY_TIME_MS;
 }
 
-/** Whether a letter's endpoint still exists; each endpoint is looked up once. */
-function createLivingCheck({ drivers }: GatewayDeps): (letter: DeadLetter) => Promise<boolean> {
+/** Whether a dead letter's endpoint still exists; each endpoint is looked up once. */
+function createLivingCheck({ drivers }: GatewayDeps): (deadLetter: DeadLetter) => Promise<boolean> {
   const known = new Map<string, Promise<boolean>>();
   return ({ tenant, endpointId }) => {
     const name = `${tenant}\n${endpointId}`;

@@ -1,4 +1,4 @@
-/** Who may call what: keys, scopes, and what a refusal tells. */
+/** Who may call what: keys, scopes, and what a refusal says. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Scope } from "@posthaste/shared/domain/api-key.ts";
@@ -75,7 +75,7 @@ test("401 comes before anything else is looked at", async () => {
 });
 
 const id = `ep_${"0".repeat(26)}`;
-const letter = `dlv_${"0".repeat(26)}`;
+const deadLetter = `dlv_${"0".repeat(26)}`;
 const needs: readonly (readonly [string, string, Scope])[] = [
   ["POST", "/v1/events", "publish"],
   ["POST", "/v1/events/batch", "publish"],
@@ -92,9 +92,9 @@ const needs: readonly (readonly [string, string, Scope])[] = [
   ["GET", `/v1/endpoints/${id}/attempts`, "read"],
   ["GET", `/v1/endpoints/${id}/stats`, "read"],
   ["GET", "/v1/dead-letters", "read"],
-  ["GET", `/v1/dead-letters/${letter}`, "read"],
-  ["DELETE", `/v1/dead-letters/${letter}`, "manage"],
-  ["POST", `/v1/dead-letters/${letter}/replay`, "manage"],
+  ["GET", `/v1/dead-letters/${deadLetter}`, "read"],
+  ["DELETE", `/v1/dead-letters/${deadLetter}`, "manage"],
+  ["POST", `/v1/dead-letters/${deadLetter}/replay`, "manage"],
   ["POST", "/v1/dead-letters/replay", "manage"],
   ["POST", "/v1/api-keys", "manage"],
   ["GET", "/v1/api-keys", "manage"],
@@ -113,7 +113,7 @@ for (const [method, path, scope] of needs) {
   });
 }
 
-test("503 with Retry-After when the key ring's store is down", async () => {
+test("503 with Retry-After when the API-key store is down", async () => {
   await using harness = await openGatewayHarness({
     wrap: (drivers) => ({
       ...drivers,

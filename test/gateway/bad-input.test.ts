@@ -127,7 +127,7 @@ test("422 with a lone surrogate in a member's name still answers", async () => {
   assertProblem(answer, 422, "validation-failed");
 });
 
-test("422 tells all problems at once, with the remedy for each", async () => {
+test("422 names all problems at once, with the remedy for each", async () => {
   await using harness = await openGatewayHarness();
   const answer = await harness.call("POST", "/v1/events", { body: { type: 1, priority: "x", id: "." } });
   const errors = at(answer.json, "errors");

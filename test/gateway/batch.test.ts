@@ -27,7 +27,7 @@ test("200 with a 202 for each event, in order, each in the lane of its priority"
   }
 });
 
-test("200 takes the valid ones in one append, and tells each other what is wrong", async () => {
+test("200 takes the valid ones in one append, and says of each other what is wrong", async () => {
   const appends: number[] = [];
   await using harness = await openGatewayHarness({
     wrap: (drivers) => ({

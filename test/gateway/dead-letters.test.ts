@@ -37,8 +37,11 @@ async function deliver(harness: GatewayHarness, endpointId: string): Promise<str
 test("200 lists what matches each filter, newest first", async () => {
   await using harness = await openGatewayHarness();
   const [one, two] = [await createEndpoint(harness), await createEndpoint(harness)];
-  const first = await harness.bury({ endpointId: one });
-  const second = await harness.bury({ endpointId: two, letter: { state: "backlog", atMs: START_MS + 1000 } });
+  const first = await harness.addDeadLetter({ endpointId: one });
+  const second = await harness.addDeadLetter({
+    endpointId: two,
+    deadLetter: { state: "backlog", atMs: START_MS + 1000 },
+  });
   const ids = async (query: string): Promise<unknown[]> => {
     const { json, text } = await harness.call("GET", `${PATH}${query}`);
     const data = at(json, "data");
@@ -58,8 +61,8 @@ test("200 lists what matches each filter, newest first", async () => {
 
 test("200 shows a letter with its reason and its data as published", async () => {
   await using harness = await openGatewayHarness();
-  const letter = await harness.bury({ endpointId: await createEndpoint(harness) });
-  const shown = await harness.call("GET", `${PATH}/${letter.id}`);
+  const deadLetter = await harness.addDeadLetter({ endpointId: await createEndpoint(harness) });
+  const shown = await harness.call("GET", `${PATH}/${deadLetter.id}`);
   assert.equal(shown.status, 200, shown.text);
   assert.ok(shown.text.endsWith(',"data":{"n":1e400}}'), shown.text);
   assert.deepEqual(
@@ -71,7 +74,7 @@ test("200 shows a letter with its reason and its data as published", async () =>
 
 test("204 deletes; then it is 404", async () => {
   await using harness = await openGatewayHarness();
-  const { id } = await harness.bury({ endpointId: await createEndpoint(harness) });
+  const { id } = await harness.addDeadLetter({ endpointId: await createEndpoint(harness) });
   assert.equal((await harness.call("DELETE", `${PATH}/${id}`)).status, 204);
   for (const [method, path] of [
     ["GET", id],
@@ -85,25 +88,25 @@ test("204 deletes; then it is 404", async () => {
 
 test("202 replays one: planned at once, as attempt 1 of a new generation, then taken out", async () => {
   await using harness = await openGatewayHarness();
-  const letter = await harness.bury({ endpointId: await createEndpoint(harness) });
-  const answer = await harness.call("POST", `${PATH}/${letter.id}/replay`);
+  const deadLetter = await harness.addDeadLetter({ endpointId: await createEndpoint(harness) });
+  const answer = await harness.call("POST", `${PATH}/${deadLetter.id}/replay`);
   assert.equal(answer.status, 202, answer.text);
-  assert.notEqual(at(answer.json, "delivery_id"), letter.id);
+  assert.notEqual(at(answer.json, "delivery_id"), deadLetter.id);
   const [item] = await harness.takeDue();
   assert.deepEqual(
     [item?.cause, item?.attempt, item?.generation, item?.notBeforeMs, item?.endpointId],
-    ["replay", 1, START_MS, START_MS, letter.endpointId],
+    ["replay", 1, START_MS, START_MS, deadLetter.endpointId],
   );
-  assert.deepEqual(item?.members[0]?.body, letter.envelope.body);
-  assert.equal(await harness.drivers.deadLetters.find(letter.id), null);
+  assert.deepEqual(item?.members[0]?.body, deadLetter.envelope.body);
+  assert.equal(await harness.drivers.deadLetters.find(deadLetter.id), null);
 });
 
 test("a replay is seen in the event at once, as pending", async () => {
   await using harness = await openGatewayHarness();
   const endpointId = await createEndpoint(harness);
-  const letter = await harness.bury({ endpointId });
-  const answer = await harness.call("POST", `${PATH}/${letter.id}/replay`);
-  const { json } = await harness.call("GET", `/v1/events/${letter.eventId}`);
+  const deadLetter = await harness.addDeadLetter({ endpointId });
+  const answer = await harness.call("POST", `${PATH}/${deadLetter.id}/replay`);
+  const { json } = await harness.call("GET", `/v1/events/${deadLetter.eventId}`);
   assert.deepEqual(
     [at(json, "deliveries.0.id"), at(json, "deliveries.0.state")],
     [at(answer.json, "delivery_id"), "pending"],
@@ -120,10 +123,10 @@ test("a replay that cannot be planned leaves the letter where it is", async () =
       },
     }),
   });
-  const letter = await harness.bury({ endpointId: await createEndpoint(harness) });
-  assertProblem(await harness.call("POST", `${PATH}/${letter.id}/replay`), 503, "overloaded");
+  const deadLetter = await harness.addDeadLetter({ endpointId: await createEndpoint(harness) });
+  assertProblem(await harness.call("POST", `${PATH}/${deadLetter.id}/replay`), 503, "overloaded");
   assertProblem(await harness.call("POST", `${PATH}/replay`, { body: {} }), 503, "overloaded");
-  assert.notEqual(await harness.drivers.deadLetters.find(letter.id), null);
+  assert.notEqual(await harness.drivers.deadLetters.find(deadLetter.id), null);
 });
 
 test("a crash between plan and removal delivers again instead of losing", async () => {
@@ -133,16 +136,16 @@ test("a crash between plan and removal delivers again instead of losing", async 
       deadLetters: { ...drivers.deadLetters, remove: () => Promise.reject(new Error("killed")) },
     }),
   });
-  const letter = await harness.bury({ endpointId: await createEndpoint(harness) });
-  assertProblem(await harness.call("POST", `${PATH}/${letter.id}/replay`), 500, "internal");
+  const deadLetter = await harness.addDeadLetter({ endpointId: await createEndpoint(harness) });
+  assertProblem(await harness.call("POST", `${PATH}/${deadLetter.id}/replay`), 500, "internal");
   assert.equal((await harness.takeDue()).length, 1);
-  assert.notEqual(await harness.drivers.deadLetters.find(letter.id), null);
+  assert.notEqual(await harness.drivers.deadLetters.find(deadLetter.id), null);
 });
 
 test("409 for a letter whose endpoint was deleted", async () => {
   await using harness = await openGatewayHarness();
   const endpointId = await createEndpoint(harness);
-  const { id } = await harness.bury({ endpointId });
+  const { id } = await harness.addDeadLetter({ endpointId });
   await harness.call("DELETE", `/v1/endpoints/${endpointId}`);
   assertProblem(await harness.call("POST", `${PATH}/${id}/replay`), 409, "conflict");
   const bulk = await harness.call("POST", `${PATH}/replay`, { body: {} });
@@ -152,8 +155,8 @@ test("409 for a letter whose endpoint was deleted", async () => {
 test("replay by filter plans at the rate asked for; a dry run changes nothing", async () => {
   await using harness = await openGatewayHarness();
   const [one, two] = [await createEndpoint(harness), await createEndpoint(harness)];
-  for (let count = 0; count < 230; count++) await harness.bury({ endpointId: one });
-  await harness.bury({ endpointId: two });
+  for (let count = 0; count < 230; count++) await harness.addDeadLetter({ endpointId: one });
+  await harness.addDeadLetter({ endpointId: two });
   const dry = await harness.call("POST", `${PATH}/replay`, { body: { endpoint_id: one, dry_run: true } });
   assert.deepEqual(dry.json, { matched: 230, replayed: 0, skipped: 0, dry_run: true, has_more: false });
   assert.equal((await harness.drivers.retryQueue.depth()).count, 0);
@@ -193,10 +196,14 @@ test("an endpoint's dead deliveries are replayed by the time their events were a
   const letters = [];
   for (const hour of [1, 2, 3]) {
     letters.push(
-      await harness.bury({ endpointId, acceptedAtMs: START_MS - hour * 3_600_000, letter: { atMs: START_MS } }),
+      await harness.addDeadLetter({
+        endpointId,
+        acceptedAtMs: START_MS - hour * 3_600_000,
+        deadLetter: { atMs: START_MS },
+      }),
     );
   }
-  await harness.bury({ endpointId, acceptedAtMs: START_MS - 7_200_000, letter: { state: "paused" } });
+  await harness.addDeadLetter({ endpointId, acceptedAtMs: START_MS - 7_200_000, deadLetter: { state: "paused" } });
   const body = { since: "2026-01-31T10:00:00Z", until: "2026-01-31T11:00:00Z" };
   const answer = await harness.call("POST", `/v1/endpoints/${endpointId}/replay`, { body });
   assert.deepEqual(answer.json, { matched: 1, replayed: 1, skipped: 0, dry_run: false, next_until: null });

@@ -1,4 +1,4 @@
-/** What became of an event, as the API tells it: states, deliveries, attempts, reasons. */
+/** What became of an event, as the API shows it: states, deliveries, attempts, reasons. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";

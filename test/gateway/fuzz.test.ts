@@ -39,10 +39,10 @@ async function openPopulated(): Promise<{ harness: GatewayHarness; path: (templa
     "id",
   );
   const event = textAt((await harness.call("POST", "/v1/events", { body: { type: "a", data: 1 } })).json, "id");
-  const letter = await harness.bury({ endpointId: endpoint });
+  const deadLetter = await harness.addDeadLetter({ endpointId: endpoint });
   return {
     harness,
-    path: (template) => template.replace(":ep", endpoint).replace(":evt", event).replace(":dlv", letter.id),
+    path: (template) => template.replace(":ep", endpoint).replace(":evt", event).replace(":dlv", deadLetter.id),
   };
 }
 

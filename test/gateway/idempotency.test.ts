@@ -85,7 +85,7 @@ test("a key is free again after 24 hours", async () => {
   assert.equal(answer.status, 202, answer.text);
 });
 
-test("409 request-in-context with Retry-After while the first still runs", async () => {
+test("409 request-in-flight with Retry-After while the first still runs", async () => {
   let release = (): void => undefined;
   const gate = new Promise<void>((resolve) => {
     release = resolve;

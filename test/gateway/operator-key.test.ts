@@ -1,7 +1,7 @@
 /** The operator's key: made once and shown once, or taken from the setting; what was replaced stops working. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ensureOperatorKey } from "@posthaste/gateway/request/operator-key.ts";
+import { ensureOperatorKey } from "@posthaste/gateway/resources/operator-key.ts";
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { hashApiKey, keyStatus } from "@posthaste/shared/domain/api-key.ts";
 import type { ApiKeyStore } from "@posthaste/shared/ports/api-keys.ts";

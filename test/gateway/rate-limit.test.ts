@@ -1,4 +1,4 @@
-/** The rate limit of a key: what it refuses, and the RateLimit fields that tell of it. */
+/** The rate limit of a key: what it refuses, and its RateLimit header fields. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertNames, assertProblem, at, openGatewayHarness } from "../support/gateway-harness.ts";

@@ -70,7 +70,7 @@ for (const [method, path, allow] of [
   });
 }
 
-test("OPTIONS tells the methods of a path; HEAD answers as GET without a body", async () => {
+test("OPTIONS lists the methods of a path; HEAD answers as GET without a body", async () => {
   await using harness = await openGatewayHarness();
   const options = await harness.call("OPTIONS", "/v1/endpoints", { key: null });
   assert.deepEqual([options.status, options.headers.get("allow"), options.text], [204, "GET, HEAD, OPTIONS, POST", ""]);
@@ -79,7 +79,7 @@ test("OPTIONS tells the methods of a path; HEAD answers as GET without a body", 
   assert.equal((await harness.call("HEAD", "/v1/endpoints", { key: null })).status, 401);
 });
 
-test("500 internal tells nothing of what went wrong, which is logged", async () => {
+test("500 internal hides what went wrong, which is logged", async () => {
   await using harness = await openGatewayHarness({
     wrap: (drivers) => ({
       ...drivers,

@@ -1,4 +1,4 @@
-/** Tenants are walled off: no key of one reads or changes anything of another, and a refusal tells nothing of it. */
+/** Tenants are separate: no key of one reads or changes anything of another, and no refusal shows that it exists. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
@@ -14,12 +14,12 @@ async function openTwo() {
   const event = await harness.call("POST", "/v1/events", { key: acme, body: { ...EVENT, id: "order-1" } });
   const apiKey = await harness.call("POST", "/v1/api-keys", { key: acme, body: { name: "second" } });
   const endpointId = textAt(endpoint.json, "id");
-  const letter = await harness.bury({ endpointId, tenant: "acme" });
+  const deadLetter = await harness.addDeadLetter({ endpointId, tenant: "acme" });
   const ids = {
     endpoint: endpointId,
     event: textAt(event.json, "id"),
     key: textAt(apiKey.json, "id"),
-    letter: letter.id,
+    deadLetter: deadLetter.id,
   };
   return { harness, acme, beta, ids };
 }
@@ -28,7 +28,7 @@ const reaches = (ids: {
   endpoint: string;
   event: string;
   key: string;
-  letter: string;
+  deadLetter: string;
 }): readonly (readonly [string, string, object?])[] => [
   ["GET", `/v1/events/${ids.event}`],
   ["GET", `/v1/events/${ids.event}?include=data`],
@@ -40,16 +40,19 @@ const reaches = (ids: {
   ["POST", `/v1/endpoints/${ids.endpoint}/replay`, {}],
   ["GET", `/v1/endpoints/${ids.endpoint}/attempts`],
   ["GET", `/v1/endpoints/${ids.endpoint}/stats`],
-  ["GET", `/v1/dead-letters/${ids.letter}`],
-  ["DELETE", `/v1/dead-letters/${ids.letter}`],
-  ["POST", `/v1/dead-letters/${ids.letter}/replay`, {}],
+  ["GET", `/v1/dead-letters/${ids.deadLetter}`],
+  ["DELETE", `/v1/dead-letters/${ids.deadLetter}`],
+  ["POST", `/v1/dead-letters/${ids.deadLetter}/replay`, {}],
   ["DELETE", `/v1/api-keys/${ids.key}`],
 ];
 
-for (let index = 0; index < reaches({ endpoint: "", event: "", key: "", letter: "" }).length; index++) {
-  const [method, template] = reaches({ endpoint: ":endpoint", event: ":event", key: ":key", letter: ":letter" })[
-    index
-  ] ?? ["", ""];
+for (let index = 0; index < reaches({ endpoint: "", event: "", key: "", deadLetter: "" }).length; index++) {
+  const [method, template] = reaches({
+    endpoint: ":endpoint",
+    event: ":event",
+    key: ":key",
+    deadLetter: ":deadLetter",
+  })[index] ?? ["", ""];
   test(`404 for another tenant's thing: ${method} ${template}; 403 with the tenant named`, async () => {
     const { harness, acme, beta, ids } = await openTwo();
     await using _ = harness;
@@ -62,7 +65,7 @@ for (let index = 0; index < reaches({ endpoint: "", event: "", key: "", letter: 
     assertProblem(await harness.call(method, named, { key: beta, ...wish }), 403, "wrong-tenant");
     // What was refused changed nothing: the owner still has it all.
     assert.equal((await harness.call("GET", `/v1/endpoints/${ids.endpoint}`, { key: acme })).status, 200);
-    assert.equal((await harness.call("GET", `/v1/dead-letters/${ids.letter}`, { key: acme })).status, 200);
+    assert.equal((await harness.call("GET", `/v1/dead-letters/${ids.deadLetter}`, { key: acme })).status, 200);
     assert.equal((await harness.drivers.retryQueue.depth()).count, 0);
     assert.equal(at((await harness.call("GET", "/v1/api-keys", { key: acme })).json, "data.0.status"), "usable");
   });
@@ -85,7 +88,7 @@ for (const path of ["/v1/events", "/v1/endpoints", "/v1/dead-letters", "/v1/api-
   });
 }
 
-test("replay by filter touches no other tenant's letters", async () => {
+test("replay by filter touches no other tenant's dead letters", async () => {
   const { harness, beta, ids } = await openTwo();
   await using _ = harness;
   const answer = await harness.call("POST", "/v1/dead-letters/replay", {

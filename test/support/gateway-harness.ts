@@ -58,12 +58,12 @@ export interface GatewayHarness extends AsyncDisposable {
   takeLane(lane: Lane): Promise<readonly Envelope[]>;
   /** What is planned, taken for good once it is due. */
   takeDue(): Promise<readonly RetryItem[]>;
-  /** Puts a delivery into the dead-letter record, for an endpoint and an event of one's own. */
-  bury(parts: {
+  /** Adds a dead letter for an endpoint, past the API. */
+  addDeadLetter(parts: {
     endpointId: string;
     tenant?: string;
     acceptedAtMs?: number;
-    letter?: Partial<DeadLetter>;
+    deadLetter?: Partial<DeadLetter>;
   }): Promise<DeadLetter>;
 }
 
@@ -127,7 +127,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
     call: (method, path, wish = {}) => send(gateway, method, path, { key: operatorKey, ...wish }),
     takeLane: (lane) => takeLane(drivers, clock, lane),
     takeDue: () => takeDue(drivers, clock),
-    bury: (parts) => bury(drivers, clock, parts),
+    addDeadLetter: (parts) => addDeadLetter(drivers, clock, parts),
     [Symbol.asyncDispose]: () => drivers[Symbol.asyncDispose](),
   };
 }
@@ -209,19 +209,19 @@ async function takeDue(drivers: Drivers, clock: ManualClock): Promise<readonly R
   return items;
 }
 
-async function bury(
+async function addDeadLetter(
   drivers: Drivers,
   clock: ManualClock,
-  parts: { endpointId: string; tenant?: string; acceptedAtMs?: number; letter?: Partial<DeadLetter> },
+  parts: { endpointId: string; tenant?: string; acceptedAtMs?: number; deadLetter?: Partial<DeadLetter> },
 ): Promise<DeadLetter> {
   const tenant = parts.tenant ?? "default";
   const acceptedAtMs = parts.acceptedAtMs ?? clock.now();
-  const eventId = parts.letter?.eventId ?? newId("evt", acceptedAtMs, seededEntropy(buried++));
+  const eventId = parts.deadLetter?.eventId ?? newId("evt", acceptedAtMs, seededEntropy(deadLetterSeed++));
   const body = new TextEncoder().encode(
     `{"type":"order.paid","timestamp":"2026-01-31T12:00:00.000Z","data":{"n":1e400}}`,
   );
   const key = { tenant, eventId, endpointId: parts.endpointId, generation: 0 };
-  const letter: DeadLetter = {
+  const deadLetter: DeadLetter = {
     ...key,
     id: deliveryId(key, acceptedAtMs, testHasher),
     state: "dead",
@@ -239,10 +239,10 @@ async function bury(
       directoryVersion: 0,
       body,
     },
-    ...parts.letter,
+    ...parts.deadLetter,
   };
-  await drivers.deadLetters.append([letter]);
-  return letter;
+  await drivers.deadLetters.append([deadLetter]);
+  return deadLetter;
 }
 
-let buried = 1000;
+let deadLetterSeed = 1000;

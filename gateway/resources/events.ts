@@ -1,21 +1,21 @@
-/** `GET /v1/events` and `GET /v1/events/:id`: what was accepted, and what became of it. */
+/** `GET /v1/events` and `GET /v1/events/:id`: accepted events and their deliveries. */
 import { isEventId } from "@posthaste/shared/domain/id.ts";
 import { EventType } from "@posthaste/shared/domain/event.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
 import * as v from "valibot";
 import type { GatewayDeps } from "../request/deps.ts";
-import type { Call, Route } from "../request/handle.ts";
+import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { eventStatus } from "./event-status.ts";
-import { dataTextOf, eventStatusView, eventView } from "./present-event.ts";
-import { listView, withRawMember } from "./present.ts";
+import { dataTextOf, eventStatusView, eventView } from "./event-view.ts";
+import { listView, withRawMember } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import { answer, answerJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants } from "../request/tenancy.ts";
 
-/** Rows read at once for one event. */
+/** Rows read at once. */
 const ROWS_MAX = 1000;
-/** Deliveries looked at for one event, all endpoints and replays together. */
+/** Most deliveries read for one event, over all endpoints and replays. */
 const DELIVERIES_MAX = 5 * ROWS_MAX;
 
 const Include = v.picklist(["data"], "must be data");
@@ -28,7 +28,7 @@ export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
       scope: "read",
       query: ["type", "since", "until", "limit", "cursor", "tenant"],
       body: null,
-      handle: (call) => list(deps, call),
+      handle: (admitted) => list(deps, admitted),
     },
     {
       method: "GET",
@@ -36,14 +36,14 @@ export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
       scope: "read",
       query: ["tenant", "include"],
       body: null,
-      handle: (call) => show(deps, call),
+      handle: (admitted) => show(deps, admitted),
     },
   ];
 }
 
-async function list(deps: GatewayDeps, call: Call): Promise<Response> {
-  const { query } = call;
-  const tenant = resolveTenants(call.caller, query.get("tenant") ?? null);
+async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const { query } = admitted;
+  const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
   const type = parsedOf(query, "type", EventType);
   const sinceMs = instantOf(query, "since");
   const untilMs = instantOf(query, "until");
@@ -55,16 +55,16 @@ async function list(deps: GatewayDeps, call: Call): Promise<Response> {
   };
   const page = await deps.drivers.ledger.events(filter, limitOf(query), cursorOf(query));
   return answerJson(
-    call,
+    admitted,
     200,
     listView(page, ({ envelope }) => eventView(envelope)),
   );
 }
 
-async function show(deps: GatewayDeps, call: Call): Promise<Response> {
-  const tenant = resolveTenant(call.caller, null, call.query.get("tenant") ?? null);
-  const include = parsedOf(call.query, "include", Include);
-  const record = await findEvent(deps, tenant, call.param("id"));
+async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+  const tenant = resolveTenant(admitted.caller, null, admitted.query.get("tenant") ?? null);
+  const include = parsedOf(admitted.query, "include", Include);
+  const record = await findEvent(deps, tenant, admitted.param("id"));
   const { ledger, directory } = deps.drivers;
   const { id } = record.envelope;
   const [deliveries, attempts, { endpoints }] = await Promise.all([
@@ -82,9 +82,9 @@ async function show(deps: GatewayDeps, call: Call): Promise<Response> {
   });
   const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
   const view = eventStatusView(record.envelope, status, byId);
-  if (include === undefined) return answerJson(call, 200, view);
+  if (include === undefined) return answerJson(admitted, 200, view);
   const text = withRawMember(view, "data", dataTextOf(record.envelope));
-  return answer(call, 200, text, { "cache-control": "no-store" });
+  return answer(admitted, 200, text, { "cache-control": "no-store" });
 }
 
 async function findEvent(deps: GatewayDeps, tenant: string, id: string): Promise<EventRecord> {

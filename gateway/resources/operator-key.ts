@@ -1,5 +1,6 @@
 /**
- * The operator's API key: the setting wins; else the first start makes one and shows it once. The store has hashes only.
+ * The operator's API key. The setting wins; without one the first start makes a key and shows it once. The store keeps
+ * hashes only.
  */
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
@@ -16,7 +17,7 @@ export interface OperatorKeyDeps {
 
 const PAGE = 1000;
 
-/** The key as far as it is known: null when a usable one was found in the store. */
+/** The key; null when the store already has a usable one, as only its hash is known. */
 export async function ensureOperatorKey(
   deps: OperatorKeyDeps,
   /** `POSTHASTE_OPERATOR_KEY`, or null. */
@@ -31,7 +32,7 @@ export async function ensureOperatorKey(
   const known = await operatorKeys(deps.apiKeys);
   if (known.some((key) => keyStatus(key, deps.clock.now()) === "usable")) return null;
   const key = newApiKeySecret(deps.entropy);
-  // Shown first: a crash in between leaves a key that does not work and is replaced, not one that nobody has seen.
+  // Shown first. A crash in between leaves a key that does not work and is replaced, never a working key that is lost.
   showOnce(key);
   await saveOperatorKey(deps, key, "first operator key");
   return key;

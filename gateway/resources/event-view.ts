@@ -5,7 +5,7 @@ import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import type { AttemptView } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { EventState, ShownDelivery } from "./event-status.ts";
-import { instantText } from "./present.ts";
+import { instantText } from "./view-parts.ts";
 import { traceIdOf } from "../request/trace-context.ts";
 
 const decoder = new TextDecoder();
