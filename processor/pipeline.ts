@@ -64,7 +64,7 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
     retryQueue,
     leases: drivers.leases,
     directory,
-    persist,
+    retryUntilStored: persist,
     perS,
     signal: signals.writing,
     telemetry: telemetry.endpoint,

@@ -44,10 +44,11 @@ export function subjectOf(outgoing: PendingDelivery): DeliverySubject {
 /** The same message as an entry of the retry queue. */
 export function toScheduled(
   outgoing: PendingDelivery,
-  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; parks: number },
+  { parks, ...plan }: { cause: ScheduleCause; notBeforeMs: number; attempt: number; parks: number },
 ): Scheduled {
   return {
     ...plan,
+    deferrals: parks,
     endpointId: outgoing.endpointId,
     generation: outgoing.generation,
     members: outgoing.members,

@@ -57,7 +57,7 @@ export function createSettle(deps: SettleDeps): Settle {
       const standing = await schedule(deps, outgoing, plan, waiting(outgoing, notBeforeMs, `waits: ${parkWords[why]}`));
       if (standing === null) return outgoing.handBack();
       const waitMs = notBeforeMs - deps.clock.now();
-      for (const subject of subjectsOf(outgoing)) deps.telemetry.delivery.parked(subject, why, waitMs);
+      for (const subject of subjectsOf(outgoing)) deps.telemetry.delivery.deferred(subject, why, waitMs);
       finish(deps, outgoing, standing, null);
     },
     postponed: async (outgoing, notBeforeMs) => {

@@ -140,7 +140,7 @@ export function createRetryLoop(
 
 /** Goes on with a delivery that is due. */
 async function resume(deps: Parameters<typeof createRetryLoop>[0], item: RetryItem, source: Source): Promise<void> {
-  const { endpointId, generation, attempt, parks, members, group, cause } = item;
+  const { endpointId, generation, attempt, deferrals: parks, members, group, cause } = item;
   assert(endpointId !== null, "only deliver-at items have no endpoint yet");
   const first = firstMember(item);
   const outgoing: PendingDelivery = {

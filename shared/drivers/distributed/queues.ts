@@ -27,9 +27,9 @@ export interface DistributedQueuesOptions {
   readonly stores: DistributedStores;
   readonly clock: Clock;
   readonly producers: DistributedProducers;
-  /** `TIMING_WHEEL_BOUNDS.itemsMax` unless told. */
+  /** By default `TIMING_WHEEL_BOUNDS.itemsMax`. */
   readonly retryItemsMax?: number;
-  /** `OFFSET_WINDOW_BOUNDS` unless told. */
+  /** By default `OFFSET_WINDOW_BOUNDS`. */
   readonly windowBounds?: OffsetWindowBounds;
   /** Told of what failed and is repeated. Must not throw. */
   readonly onFault: (error: unknown) => void;
@@ -107,8 +107,8 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       onFault,
       onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),
       onRemoved: (keys) => void stores.ledger.release(keys).catch(onFault),
-      onExpired: (letters, reason) =>
-        stores.ledger.record(letters.map((letter) => expired(letter, reason, clock.now()))),
+      onExpired: (dropped, reason) =>
+        stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
   const remember = (envelopes: readonly Envelope[]): Promise<void> => stores.ledger.remember(envelopes);
@@ -139,8 +139,8 @@ async function relieve(queue: RetryQueue, envelopes: readonly Envelope[], notBef
   if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
 }
 
-function expired(letter: DroppedLetter, reason: string, atMs: number): LedgerEntry {
-  const { tenant, eventId, endpointId, generation, eventType, attempts } = letter;
+function expired(deadLetter: DroppedLetter, reason: string, atMs: number): LedgerEntry {
+  const { tenant, eventId, endpointId, generation, eventType, attempts } = deadLetter;
   return {
     kind: "delivery",
     delivery: {

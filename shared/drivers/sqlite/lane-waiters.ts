@@ -17,7 +17,7 @@ interface Waiter<Item> {
 
 export function createLaneWaiters<Item>(options: {
   readonly pull: (max: number) => Item[];
-  /** Called when someone waits, or after a wake that served not everyone. When it throws, all who wait are told. */
+  /** Called when someone waits, or after a wake that served not everyone. When it throws, all who wait are rejected. */
   readonly fairSlots?: () => void;
 }): Waiters<Item> {
   const { pull, fairSlots } = options;
