@@ -40,7 +40,7 @@ export function createRetryQueue(options: {
   const alarm = createAlarm(clock, () => waiters.wake());
   const waiters = createLaneWaiters<RetryItem>({
     pull: (max) => hands.pull(max),
-    fairSlots: () => alarm.setFor(hands.nextDueAtMs()),
+    arrangeWake: () => alarm.setFor(hands.nextDueAtMs()),
   });
 
   return {

@@ -47,7 +47,7 @@ test("a take that cannot find out when to wake rejects and takes no batch from t
   let isBroken = true;
   const waiters = createLaneWaiters<string>({
     pull: (max) => stock.splice(0, max),
-    fairSlots() {
+    arrangeWake() {
       if (isBroken) throw ioError();
     },
   });
@@ -65,7 +65,7 @@ test("a wake after which nobody can be woken again rejects all who still wait", 
   let isBroken = false;
   const waiters = createLaneWaiters<string>({
     pull: (max) => stock.splice(0, max),
-    fairSlots() {
+    arrangeWake() {
       if (isBroken) throw ioError();
     },
   });
