@@ -1,25 +1,25 @@
 /** One line of the terminal for each delivery that a receiver got. */
-import type { Palette } from "./palette.ts";
+import { styleText } from "node:util";
 import type { Received } from "./local-receiver.ts";
 
 /** Foreign bytes never reach the terminal as they are. */
 const unprintable = /[^\x20-\x7e]/g;
 
-export function deliveryLine(received: Received, palette: Palette): string {
+export function deliveryLine(received: Received): string {
   const { verification, status } = received;
   const isVerified = verification.kind === "verified";
   const verdict = isVerified
-    ? palette.green("signature verified")
-    : palette.red(`NOT VERIFIED: ${verification.reason}`);
+    ? styleText("green", "signature verified")
+    : styleText("red", `NOT VERIFIED: ${verification.reason}`);
   const isPlain = isVerified && status !== null && status >= 200 && status <= 299;
   return [
-    palette.dim(timeOfDay(received.atMs)),
-    palette.bold(shown(received.type === "" ? "(no type)" : received.type)),
+    styleText("dim", timeOfDay(received.atMs)),
+    styleText("bold", shown(received.type === "" ? "(no type)" : received.type)),
     shown(received.id === "" ? "(no id)" : received.id),
     `attempt ${received.attempt}`,
     `${received.bytes} bytes`,
     verdict,
-    ...(isPlain ? [] : [palette.red(status === null ? "left without an answer" : `answered ${status}`)]),
+    ...(isPlain ? [] : [styleText("red", status === null ? "left without an answer" : `answered ${status}`)]),
   ].join("  ");
 }
 

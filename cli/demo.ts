@@ -2,6 +2,7 @@
  * `posthaste demo`: real webhook bodies through the real thing, embedded or distributed: HTTP API, stores, processors,
  * HTTP receiver. Ends with a table and says by the exit code whether every delivery came once, verified and unchanged.
  */
+import { styleText } from "node:util";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { Payload } from "./demo-payloads.ts";
@@ -13,7 +14,6 @@ import type { DemoSystem, OpenSystem } from "./demo-system.ts";
 import { openDistributedDemo, openEmbeddedDemo } from "./demo-system.ts";
 import type { Published } from "./demo-table.ts";
 import { demoTable } from "./demo-table.ts";
-import { terminalPalette } from "./palette.ts";
 
 /** Publishers at work at once. */
 const PUBLISHERS = 16;
@@ -21,17 +21,16 @@ const PUBLISHERS = 16;
 const PATIENCE_MS = 30_000;
 
 export async function runDemo(isDistributed: boolean): Promise<number> {
-  const { bold, dim, green, red } = terminalPalette();
   const write = (text: string): void => void process.stdout.write(text);
   const payloads = readPayloads();
   const kib = Math.round(payloads.reduce((sum, { dataText }) => sum + dataText.length, 0) / 1024);
   write(
-    `\n  ${bold("Posthaste demo")}  ${payloads.length} webhook bodies that GitHub really sent (${kib} KiB), each published\n`,
+    `\n  ${styleText("bold", "Posthaste demo")}  ${payloads.length} webhook bodies that GitHub really sent (${kib} KiB), each published\n`,
   );
   write("  over HTTP, delivered to a receiver, verified with npm standardwebhooks, compared byte by byte.\n\n");
   const progress = createProgress({ total: payloads.length, isTerminal: process.stdout.isTTY, write });
   const openSystem = isDistributed
-    ? () => openDistributedDemo((sentence) => write(`  ${dim(sentence)}\n`))
+    ? () => openDistributedDemo((sentence) => write(`  ${styleText("dim", sentence)}\n`))
     : openEmbeddedDemo;
   await using receiver = openDemoReceiver(systemClock, progress.update);
   const startedAt = systemClock.monotonic();
@@ -40,12 +39,12 @@ export async function runDemo(isDistributed: boolean): Promise<number> {
   progress.end();
   const { text, isPerfect } = demoTable(published, receiver.arrivals);
   write(
-    `\n${text}\n\n  ${dim(`p50 and p99 from the start of the publish to its arrival; all of it took ${seconds} s.`)}\n`,
+    `\n${text}\n\n  ${styleText("dim", `p50 and p99 from the start of the publish to its arrival; all of it took ${seconds} s.`)}\n`,
   );
   const refused = published.filter(({ id }) => id === null).length;
-  if (refused > 0) write(`  ${red(`${refused} payloads were not accepted.`)}\n`);
+  if (refused > 0) write(`  ${styleText("red", `${refused} payloads were not accepted.`)}\n`);
   write(
-    `  ${isPerfect ? green("Every delivery came once, verified and unchanged.") : red("Not everything came once, verified and unchanged.")}\n\n`,
+    `  ${isPerfect ? styleText("green", "Every delivery came once, verified and unchanged.") : styleText("red", "Not everything came once, verified and unchanged.")}\n\n`,
   );
   return isPerfect ? 0 : 1;
 }

@@ -8,14 +8,12 @@ import { openPosthaste } from "./embedded.ts";
 import type { KeysFor } from "./endpoint-keys.ts";
 import { createKeysFor } from "./endpoint-keys.ts";
 import { openLocalReceiver } from "./local-receiver.ts";
-import { terminalPalette } from "./palette.ts";
 import { startScreen } from "./start-screen.ts";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { VERSION } from "./version.ts";
 
 export async function runDev(config: Config, isLogLevelSet: boolean): Promise<void> {
   const stopped = untilSignal();
-  const palette = terminalPalette();
   const { dataFolder } = config;
   const write = (text: string): void => void process.stdout.write(text);
   const keys = Promise.withResolvers<KeysFor>();
@@ -26,7 +24,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
     port: config.port === RECEIVER_PORT ? 0 : RECEIVER_PORT,
     isPortWish: true,
     keysFor: async (port, pathAndQuery) => (await keys.promise)(port, pathAndQuery),
-    onReceived: (received) => write(`  ${deliveryLine(received, palette)}\n`),
+    onReceived: (received) => write(`  ${deliveryLine(received)}\n`),
   });
   await using posthaste = await openPosthaste({
     config,
@@ -38,7 +36,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
   keys.resolve(createKeysFor(posthaste.drivers, systemClock));
   const { operatorKey, url } = posthaste;
   assert(operatorKey !== null, "dev always knows its operator key");
-  write(startScreen({ version: VERSION, url, receiverUrl: receiver.url, operatorKey, dataFolder }, palette));
+  write(startScreen({ version: VERSION, url, receiverUrl: receiver.url, operatorKey, dataFolder }));
   await stopped;
   write("\n  Stopping: attempts in flight end first. Ctrl-C again stops at once.\n");
 }

@@ -1,5 +1,5 @@
 /** What `dev` shows at its start: where things are, and two commands that work when pasted as they are. */
-import type { Palette } from "./palette.ts";
+import { styleText } from "node:util";
 import { BEHAVIOUR_PATHS } from "./receiver-behaviour.ts";
 
 export interface StartFacts {
@@ -10,28 +10,27 @@ export interface StartFacts {
   readonly dataFolder: string;
 }
 
-export function startScreen(facts: StartFacts, palette: Palette): string {
-  const { bold, dim, cyan } = palette;
+export function startScreen(facts: StartFacts): string {
   const endpoint = curl(facts, "/v1/endpoints", { url: `${facts.receiverUrl}/` });
   const event = curl(facts, "/v1/events", { type: "invoice.paid", data: { invoice: "in_1001", amount: 12.5 } });
   return `
-  ${bold("Posthaste")} ${dim(facts.version)}
+  ${styleText("bold", "Posthaste")} ${styleText("dim", facts.version)}
 
-  API        ${cyan(facts.url)}
+  API        ${styleText("cyan", facts.url)}
   API key    ${facts.operatorKey}
-  Receiver   ${cyan(facts.receiverUrl)}
+  Receiver   ${styleText("cyan", facts.receiverUrl)}
   Data       ${facts.dataFolder}
 
-  ${bold("1.")} Create an endpoint at the local receiver:
+  ${styleText("bold", "1.")} Create an endpoint at the local receiver:
 
 ${endpoint}
 
-  ${bold("2.")} Publish an event, and watch it arrive below:
+  ${styleText("bold", "2.")} Publish an event, and watch it arrive below:
 
 ${event}
 
-  ${dim(`Paths of the receiver that fail, to try: ${BEHAVIOUR_PATHS}`)}
-  ${dim("Ctrl-C stops; everything accepted is kept for the next start.")}
+  ${styleText("dim", `Paths of the receiver that fail, to try: ${BEHAVIOUR_PATHS}`)}
+  ${styleText("dim", "Ctrl-C stops; everything accepted is kept for the next start.")}
 
 `;
 }

@@ -51,7 +51,7 @@ export function dueDelivery(item: RetryItem & { readonly endpointId: string }): 
   const { endpointId, generation, attempt, members, group } = item;
   const first = firstMember(item);
   const { tenant } = first;
-  return { tenant, endpointId, lane: laneOf(first), generation, attempt, deferrals: item.parks, members, group };
+  return { tenant, endpointId, lane: laneOf(first), generation, attempt, deferrals: item.deferrals, members, group };
 }
 
 export function firstMember(delivery: Pick<PendingDelivery, "members">): Envelope {
@@ -72,5 +72,5 @@ export function toScheduled(
 ): Scheduled {
   const { endpointId, generation, members, group } = delivery;
   const { cause, notBeforeMs, attempt, deferrals } = plan;
-  return { cause, notBeforeMs, endpointId, generation, attempt, parks: deferrals, members, group };
+  return { cause, notBeforeMs, endpointId, generation, attempt, deferrals, members, group };
 }

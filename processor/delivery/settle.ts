@@ -68,7 +68,7 @@ export function createSettle(deps: SettleDeps): Settle {
       );
       if (standing === null) return "released";
       const waitMs = notBeforeMs - deps.clock.now();
-      for (const subject of subjectsOf(delivery)) deps.telemetry.delivery.parked(subject, why, waitMs);
+      for (const subject of subjectsOf(delivery)) deps.telemetry.delivery.deferred(subject, why, waitMs);
       return finish(deps, delivery, standing, null);
     },
     postponed: async (delivery, notBeforeMs) => {

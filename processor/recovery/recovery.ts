@@ -15,13 +15,13 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
-/** Letters read at once, with their bodies; between two pages everybody else gets a turn (a store may be synchronous). */
+/** Dead letters read at once, with their bodies; between two pages everybody else gets a turn (a store may be synchronous). */
 const PAGE = 50;
-/** Bodies that go to the retry queue in one write; one letter goes, however large. */
+/** Bodies that go to the retry queue in one write; one dead letter goes, however large. */
 const PAGE_BYTES = 4 * 1024 * 1024;
 /** A lease covers one page. */
 const LEASE_MS = 15_000;
-/** How often to ask whether another process is done with an endpoint's letters. */
+/** How often to ask whether another process is done with an endpoint's dead letters. */
 const LEASE_AGAIN_MS = 1000;
 const HOLDER_BYTES = 8;
 
@@ -31,10 +31,10 @@ export interface Recovery {
   /** Does so for every endpoint that has something held: at the start, and after announcements may have been lost. */
   recoverAll(signal: AbortSignal): Promise<void>;
   /**
-   * Resolves when none of these letters is between its return to the retry queue and its removal from the record. Wait
-   * for it before the same delivery is buried again: the removal would take the new letter for the old one.
+   * Resolves when none of these dead letters is between its return to the retry queue and its removal from the record. Wait
+   * for it before the same delivery is recorded as missed again: the removal would take the new dead letter for the old one.
    */
-  whenOut(letterIds: readonly string[]): Promise<void>;
+  whenOut(deadLetterIds: readonly string[]): Promise<void>;
 }
 
 export interface RecoveryDeps {
@@ -42,9 +42,10 @@ export interface RecoveryDeps {
   readonly entropy: Entropy;
   readonly deadLetters: DeadLetters;
   readonly retryQueue: RetryQueue;
-  /** On the letters of one endpoint: all processes hear at once that it is active again. */
+  /** On the dead letters of one endpoint: all processes hear at once that it is active again. */
   readonly leases: Leases;
   readonly directory: Pick<Directory, "find">;
+  /** False: we stopped before it was stored. */
   readonly untilStored: UntilStored;
   readonly perS: number;
   /** Aborted at the end of a stop: no further page. */
@@ -74,8 +75,8 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
   };
 
   return {
-    whenOut: async (letterIds) => {
-      for (const id of letterIds) await leaving.get(id);
+    whenOut: async (deadLetterIds) => {
+      for (const id of deadLetterIds) await leaving.get(id);
     },
     recover: async (tenant, endpointId) => {
       await deps.untilStored("recover", () => recover(tenant, endpointId));
@@ -101,7 +102,7 @@ async function yieldTurn(clock: Clock, signal: AbortSignal): Promise<void> {
   await clock.sleep(0, signal).catch(() => undefined);
 }
 
-/** Letters on their way out of the record, each with what ends when it is out, or when that was given up. */
+/** Dead letters on their way out of the record, each with what ends when it is out, or when that was given up. */
 type Leaving = Map<string, Promise<void>>;
 
 interface Bringing extends RecoveryDeps {
@@ -121,11 +122,13 @@ async function bringBack(deps: Bringing, tenant: string, endpointId: string): Pr
       if ((await first(1)).rows.length === 0) break;
       await using lease = await takeLease(deps, endpointId);
       if (lease === null) break;
-      const letters = upToBytes((await first(PAGE)).rows, PAGE_BYTES);
+      const deadLetters = upToBytes((await first(PAGE)).rows, PAGE_BYTES);
       const firstMs = startMs + count * spacingMs;
-      const items = letters.toReversed().map((letter, index) => again(letter, Math.floor(firstMs + index * spacingMs)));
-      if (letters.length > 0 && !(await move(deps, letters, items))) return;
-      count += letters.length;
+      const items = deadLetters
+        .toReversed()
+        .map((deadLetter, index) => again(deadLetter, Math.floor(firstMs + index * spacingMs)));
+      if (deadLetters.length > 0 && !(await move(deps, deadLetters, items))) return;
+      count += deadLetters.length;
       await yieldTurn(deps.clock, deps.signal);
     }
   }
@@ -133,7 +136,7 @@ async function bringBack(deps: Bringing, tenant: string, endpointId: string): Pr
 }
 
 /**
- * Waits while another process brings letters of this endpoint back: two that did would schedule each twice. Null when we
+ * Waits while another process brings dead letters of this endpoint back: two that did would schedule each twice. Null when we
  * stopped. A holder that died is waited for until its lease ends.
  */
 async function takeLease(
@@ -151,17 +154,17 @@ async function takeLease(
   return null;
 }
 
-/** False when we stopped before the letters were out. */
-async function move(deps: Bringing, letters: readonly DeadLetter[], items: readonly Scheduled[]): Promise<boolean> {
-  const ids = letters.map(({ id }) => id);
+/** False when we stopped before the dead letters were out. */
+async function move(deps: Bringing, deadLetters: readonly DeadLetter[], items: readonly Scheduled[]): Promise<boolean> {
+  const ids = deadLetters.map(({ id }) => id);
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const id of ids) deps.leaving.set(id, promise);
   try {
     const { kind } = await deps.retryQueue.schedule(items);
-    // Who called us waits and tries again; the letters stay where they are.
+    // Who called us waits and tries again; the dead letters stay where they are.
     if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
     // Repeated by itself: to schedule all of them again for a removal that failed would deliver all of them again.
-    const removed = await deps.untilStored("remove held", () => deps.deadLetters.remove(letters));
+    const removed = await deps.untilStored("remove held", () => deps.deadLetters.remove(deadLetters));
     return removed.kind === "done";
   } finally {
     for (const id of ids) deps.leaving.delete(id);
@@ -169,29 +172,29 @@ async function move(deps: Bringing, letters: readonly DeadLetter[], items: reado
   }
 }
 
-/** By the directory itself: a memory that is behind would leave letters lying that nobody looks for again. */
+/** By the directory itself: a memory that is behind would leave dead letters lying that nobody looks for again. */
 async function isActive({ directory }: RecoveryDeps, tenant: string, endpointId: string): Promise<boolean> {
   const endpoint = await directory.find(tenant, endpointId);
   return endpoint?.status === "active";
 }
 
-/** The first letters whose bodies together stay within `bytesMax`, and one at least. */
-function upToBytes(letters: readonly DeadLetter[], bytesMax: number): readonly DeadLetter[] {
+/** The first dead letters whose bodies together stay within `bytesMax`, and one at least. */
+function upToBytes(deadLetters: readonly DeadLetter[], bytesMax: number): readonly DeadLetter[] {
   let bytes = 0;
-  const end = letters.findIndex(({ envelope }, index) => {
+  const end = deadLetters.findIndex(({ envelope }, index) => {
     bytes += envelope.body.length;
     return index > 0 && bytes > bytesMax;
   });
-  return end === -1 ? letters : letters.slice(0, end);
+  return end === -1 ? deadLetters : deadLetters.slice(0, end);
 }
 
 /** The delivery goes on where it stood: the same generation, the attempt that was to be made, never before its time. */
-function again(letter: DeadLetter, earliestMs: number): Scheduled {
-  return scheduledEvent(letter.envelope, {
+function again(deadLetter: DeadLetter, earliestMs: number): Scheduled {
+  return scheduledEvent(deadLetter.envelope, {
     cause: "replay",
-    notBeforeMs: Math.max(earliestMs, letter.envelope.deliverAtMs ?? 0),
-    endpointId: letter.endpointId,
-    generation: letter.generation,
-    attempt: letter.attempts + 1,
+    notBeforeMs: Math.max(earliestMs, deadLetter.envelope.deliverAtMs ?? 0),
+    endpointId: deadLetter.endpointId,
+    generation: deadLetter.generation,
+    attempt: deadLetter.attempts + 1,
   });
 }

@@ -21,8 +21,6 @@ export interface Config {
   readonly allowCidrs: readonly Cidr[] | null;
   /** 32 bytes, or null when the driver set is to make its own. */
   readonly masterKey: Uint8Array | null;
-  /** Gateway processes of the whole deployment. */
-  readonly gatewayCount: number;
 }
 
 export class ConfigError extends Error {
@@ -82,10 +80,6 @@ const Settings = v.object({
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
   POSTHASTE_MASTER_KEY: v.optional(MasterKey),
-  GATEWAY_COUNT: v.optional(
-    v.pipe(v.string(), v.regex(/^[1-9]\d{0,3}$/, "must be a whole number from 1 to 9999"), v.transform(Number)),
-    "1",
-  ),
 });
 
 /** Throws `ConfigError` with one line per wrong variable. */
@@ -104,6 +98,5 @@ export function parseConfig(environment: Environment): Config {
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,
     allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,
     masterKey: settings.POSTHASTE_MASTER_KEY ?? null,
-    gatewayCount: settings.GATEWAY_COUNT,
   };
 }

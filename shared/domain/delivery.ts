@@ -39,32 +39,17 @@ export const DELIVERY_STATES = [
   "expired",
 ] as const satisfies readonly DeliveryState[];
 
-/**
- * Where a delivery may go from each state. What was held back (paused, disabled, backlog) goes on in its own generation
- * when the endpoint recovers; a replay by hand starts a new generation instead of leaving a final state.
- */
-const nextStates = {
-  pending: ["retrying", "delivered", "dead", "paused", "disabled", "backlog", "expired"],
-  retrying: ["retrying", "delivered", "dead", "paused", "disabled", "backlog", "expired"],
-  delivered: [],
-  dead: [],
-  filtered: [],
-  paused: ["pending", "retrying", "delivered", "dead", "disabled", "backlog", "expired"],
-  disabled: ["pending", "retrying", "delivered", "dead", "paused", "backlog", "expired"],
-  backlog: ["pending", "retrying", "delivered", "dead", "paused", "disabled", "expired"],
-  expired: [],
-} as const satisfies Record<DeliveryState, readonly DeliveryState[]>;
-
-export function canTransition(from: DeliveryState, to: DeliveryState): boolean {
-  return (nextStates[from] as readonly DeliveryState[]).includes(to);
-}
-
 /** The states of what is held back until its endpoint recovers, and is then delivered without anyone's doing. */
 export const HELD_STATES = ["paused", "disabled", "backlog"] as const satisfies readonly MissedState[];
 
-/** No further attempt belongs to this generation. */
+/**
+ * States that nothing leaves: no further attempt belongs to the generation. What is held goes on in its own generation
+ * when the endpoint recovers; a replay by hand starts a new one.
+ */
+const FINAL_STATES: ReadonlySet<DeliveryState> = new Set(["delivered", "dead", "filtered", "expired"]);
+
 export function isFinal(state: DeliveryState): boolean {
-  return nextStates[state].length === 0;
+  return FINAL_STATES.has(state);
 }
 
 export interface DeliveryKey {

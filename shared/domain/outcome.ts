@@ -7,12 +7,10 @@ import type { RetryPolicy } from "./retry-policy.ts";
 import { unreachable } from "../lib/assert.ts";
 import { attemptsAllowed, parseRetryAfterMs, waitBeforeMs } from "./retry-policy.ts";
 
-export type DeadReason = "exhausted" | "endpoint-gone" | "endpoint-deleted" | "expired" | "poison";
-
 export type Outcome =
   | { readonly kind: "delivered" }
   | { readonly kind: "retry"; readonly attempt: number; readonly notBeforeMs: number; readonly reason: string }
-  | { readonly kind: "dead"; readonly cause: DeadReason; readonly reason: string }
+  | { readonly kind: "dead"; readonly reason: string }
   /** 410 Gone: the endpoint is to be disabled and this delivery is dead. */
   | { readonly kind: "endpoint-gone"; readonly reason: string }
   /** We stopped before an answer came; the same attempt is made again later. */
@@ -37,7 +35,7 @@ export function decide(input: {
   const waitMs = waitBeforeMs(policy, attempt + 1, input.fraction);
   if (waitMs === null) {
     const count = attemptsAllowed(policy);
-    return { kind: "dead", cause: "exhausted", reason: `${reason}; attempt ${attempt} of ${count} was the last` };
+    return { kind: "dead", reason: `${reason}; attempt ${attempt} of ${count} was the last` };
   }
   const askedMs = result.kind === "answered" ? parseRetryAfterMs(result.retryAfter, nowMs) : null;
   const notBeforeMs = nowMs + Math.max(waitMs, askedMs ?? 0);

@@ -5,7 +5,7 @@
 import type { DeliveryKey } from "../domain/delivery.ts";
 import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
 
-/** A letter with what tells it from other news of its delivery, and where the record has it, once that is known. */
+/** A dead letter, what distinguishes it from other news of its delivery, and its place in the record once that is known. */
 export interface IndexedLetter {
   readonly letter: DeadLetter;
   /** The same for repeats of one append. */
@@ -20,13 +20,13 @@ export interface LetterPlace {
 
 export interface LetterDrop {
   readonly id: string;
-  /** Null: not known; then the place alone tells, and without one whatever is there is dropped. */
+  /** Null: not known; then the place alone decides, and without one whatever is there is dropped. */
   readonly revision: string | null;
   /** Of a tombstone without a revision: what the record has before it is dropped. */
   readonly place: LetterPlace | null;
 }
 
-/** A letter that is not there any more. */
+/** A dead letter that is not there any more. */
 export interface DroppedLetter extends DeliveryKey {
   readonly id: string;
   readonly revision: string;
@@ -36,7 +36,7 @@ export interface DroppedLetter extends DeliveryKey {
 
 export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "count"> {
   /**
-   * Later news of a delivery replace older ones. Returns what had to make room, the oldest of the fullest tenant; each
+   * Later news of a delivery replace older ones. Returns what must go, the oldest of the fullest tenant; each
    * comes again with the next put until it was dropped by its revision. In order; a crash may leave a part undone.
    */
   put(letters: readonly IndexedLetter[]): Promise<readonly DroppedLetter[]>;
@@ -44,6 +44,6 @@ export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "co
   drop(drops: readonly LetterDrop[]): Promise<readonly DroppedLetter[]>;
   /** Bytes of bodies that are kept at most. */
   readonly bytesMax: number;
-  /** Letters that are kept at most. */
+  /** Dead letters that are kept at most. */
   readonly lettersMax: number;
 }

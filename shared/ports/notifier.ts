@@ -1,4 +1,4 @@
-/** Announcements between gateway and processor. One that is lost costs time, never truth: whoever listens is told of it. */
+/** Announcements between gateway and processor. One that is lost costs time, never truth: listeners hear that some were lost. */
 
 export type Announcement =
   /** An endpoint was created, changed or removed. */

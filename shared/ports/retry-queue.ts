@@ -1,5 +1,5 @@
 /**
- * What is to be attempted at a known time: retries, parked deliveries, replays, and events with `deliver_at`.
+ * What is to be attempted at a known time: retries, deferred deliveries, replays, and events with `deliver_at`.
  * At least once; handed out at or after `notBeforeMs`, ordered by it; never early. Durable when `schedule` resolves.
  * A crash leaves items that were taken but not acked; they are handed out again.
  */
@@ -7,7 +7,10 @@ import type { Envelope } from "../domain/envelope.ts";
 import type { Group } from "../domain/message.ts";
 import type { Depth } from "./lanes.ts";
 
-/** `relieved`: a copy of an event whose deliveries held up the lane behind it; each is made unless the ledger shows it. */
+/**
+ * `parked`: deferred without an attempt (the word is older than the name, and stored).
+ * `relieved`: a copy of an event whose deliveries held up the lane behind it; each is made unless the ledger shows it.
+ */
 export type ScheduleCause = "retry" | "parked" | "replay" | "deliver-at" | "relieved";
 
 export interface Scheduled {
@@ -19,8 +22,8 @@ export interface Scheduled {
   readonly generation: number;
   /** The attempt to make, from 1. */
   readonly attempt: number;
-  /** How often it was parked without an attempt. */
-  readonly parks: number;
+  /** How often it was deferred without an attempt. */
+  readonly deferrals: number;
   /** One event, or the members of a group. */
   readonly members: readonly Envelope[];
   readonly group: Group | null;
@@ -37,7 +40,7 @@ export function scheduledEvent(
     readonly attempt: number;
   },
 ): Scheduled {
-  return { ...plan, parks: 0, members: [envelope], group: null };
+  return { ...plan, deferrals: 0, members: [envelope], group: null };
 }
 
 export interface RetryItem extends Scheduled {
@@ -48,7 +51,7 @@ export interface RetryItem extends Scheduled {
 
 export type ScheduleResult =
   | { readonly kind: "scheduled" }
-  /** The bound is reached, and nothing of the call was kept. `retryAfterS`: what to tell a caller outside. */
+  /** The bound is reached, and nothing of the call was kept. `retryAfterS`: for the answer to a caller outside. */
   | { readonly kind: "full"; readonly retryAfterS: number };
 
 /** One object for all calls. */

@@ -64,7 +64,7 @@ export async function openDistributedProgram(
       onCache: (isHit) => telemetry.accept.cache("auth", isHit),
     }),
   );
-  let told = 0;
+  let reported = 0;
   const opened = opening.move();
   return {
     ...ambient,
@@ -74,8 +74,8 @@ export async function openDistributedProgram(
     log,
     collectMetrics() {
       const lost = drivers.lostCount();
-      if (lost > told) telemetry.queue.dropped("ledger", lost - told);
-      told = lost;
+      if (lost > reported) telemetry.queue.dropped("ledger", lost - reported);
+      reported = lost;
       return metrics.collect();
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

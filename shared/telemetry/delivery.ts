@@ -19,7 +19,7 @@ export interface DeliveryTelemetry {
   attempted(subject: DeliverySubject, result: AttemptResult): void;
   /** The delivery is in `state` now; `sinceAcceptMs` counts from acceptance. */
   settled(subject: DeliverySubject, state: DeliveryState, reason: string | null, sinceAcceptMs: number): void;
-  parked(subject: DeliverySubject, why: string, delayMs: number): void;
+  deferred(subject: DeliverySubject, why: string, delayMs: number): void;
   /** A repeat after a crash whose attempt the ledger already shows. */
   repeatSkipped(subject: DeliverySubject): void;
 }
@@ -41,9 +41,9 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
     description: "Time from acceptance to the 2xx",
     advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
   });
-  const parks = meter.createCounter("posthaste.retry.parked", {
+  const deferrals = meter.createCounter("posthaste.retry.parked", {
     unit: "{delivery}",
-    description: "Deliveries parked without an attempt",
+    description: "Deliveries deferred without an attempt",
   });
   const repeats = meter.createCounter("posthaste.retry.skipped", {
     unit: "{delivery}",
@@ -70,8 +70,8 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
         since_accept_ms: Math.round(sinceAcceptMs),
       });
     },
-    parked(subject, why, delayMs) {
-      parks.add(1, { lane: subject.lane, why });
+    deferred(subject, why, delayMs) {
+      deferrals.add(1, { lane: subject.lane, why });
       if (!log.isEnabled("debug")) return;
       log.write("debug", "delivery.parked", {
         event_id: subject.eventId,

@@ -39,7 +39,7 @@ const nothing = () => undefined;
 /** For tests and simulations that look at facts instead. */
 export const silentTelemetry: Telemetry = {
   accept: { accepted: nothing, answered: nothing, cache: nothing },
-  delivery: { attempted: nothing, settled: nothing, parked: nothing, repeatSkipped: nothing },
+  delivery: { attempted: nothing, settled: nothing, deferred: nothing, repeatSkipped: nothing },
   endpoint: { breaker: nothing, disabled: nothing, recovered: nothing },
   queue: { observe: nothing, dropped: nothing, loopFailed: nothing },
   log: silentLog,

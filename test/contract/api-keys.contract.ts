@@ -5,7 +5,7 @@ import type { OpenHarness } from "./harness.ts";
 import { START_MS, TENANT, readAll, sampleKey, withCode } from "./harness.ts";
 
 export function apiKeysContract(name: string, open: OpenHarness): void {
-  test(`${name} key ring: find() gives back every field, also after a crash`, async () => {
+  test(`${name} API-key store: find() gives back every field, also after a crash`, async () => {
     await using harness = await open();
     const key = sampleKey("key_a", { expiresAtMs: START_MS + 1000 });
     const operator = sampleKey("key_op", { tenant: null, rateLimit: null, scopes: ["publish", "manage", "read"] });
@@ -17,12 +17,12 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await harness.drivers.apiKeys.find(operator.hash), operator);
   });
 
-  test(`${name} key ring: find() is null for a hash that was never saved`, async () => {
+  test(`${name} API-key store: find() is null for a hash that was never saved`, async () => {
     await using harness = await open();
     assert.equal(await harness.drivers.apiKeys.find("unknown"), null);
   });
 
-  test(`${name} key ring: a key that was looked for before it was saved is found after`, async () => {
+  test(`${name} API-key store: a key that was looked for before it was saved is found after`, async () => {
     await using harness = await open();
     const key = sampleKey("key_a");
     await harness.drivers.apiKeys.find(key.hash);
@@ -31,7 +31,7 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), key);
   });
 
-  test(`${name} key ring: saving the same hash again replaces the record`, async () => {
+  test(`${name} API-key store: saving the same hash again replaces the record`, async () => {
     await using harness = await open();
     await harness.drivers.apiKeys.save(sampleKey("key_a"));
     const changed = sampleKey("key_a", { name: "billing", scopes: ["read"] });
@@ -40,7 +40,7 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.deepEqual((await harness.drivers.apiKeys.list(TENANT, 10, null)).rows, [changed]);
   });
 
-  test(`${name} key ring: a revocation is seen at once, durable, and returned`, async () => {
+  test(`${name} API-key store: a revocation is seen at once, durable, and returned`, async () => {
     await using harness = await open();
     const key = sampleKey("key_a");
     await harness.drivers.apiKeys.save(key);
@@ -52,7 +52,7 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), revoked);
   });
 
-  test(`${name} key ring: revoking twice keeps the first time`, async () => {
+  test(`${name} API-key store: revoking twice keeps the first time`, async () => {
     await using harness = await open();
     await harness.drivers.apiKeys.save(sampleKey("key_a"));
     await harness.drivers.apiKeys.revoke(TENANT, "key_a", START_MS + 5);
@@ -60,7 +60,7 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.equal(again?.revokedAtMs, START_MS + 5);
   });
 
-  test(`${name} key ring: a tenant revokes its own keys alone, the operator any`, async () => {
+  test(`${name} API-key store: a tenant revokes its own keys alone, the operator any`, async () => {
     await using harness = await open();
     const { apiKeys } = harness.drivers;
     await apiKeys.save(sampleKey("key_a"));
@@ -72,7 +72,7 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.equal((await apiKeys.revoke(null, "key_a", START_MS))?.revokedAtMs, START_MS);
   });
 
-  test(`${name} key ring: list() is newest first, with revoked keys, in pages without gap or repeat`, async () => {
+  test(`${name} API-key store: list() is newest first, with revoked keys, in pages without gap or repeat`, async () => {
     await using harness = await open();
     const waits = [10, 30, 20, 20, 20];
     for (const [index, wait] of waits.entries()) {
@@ -92,7 +92,7 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.equal(pages[0]?.[0]?.revokedAtMs, START_MS + 50);
   });
 
-  test(`${name} key ring: list() of a tenant shows its own keys, list() of all those of operators too`, async () => {
+  test(`${name} API-key store: list() of a tenant shows its own keys, list() of all those of operators too`, async () => {
     await using harness = await open();
     await harness.drivers.apiKeys.save(sampleKey("key_a"));
     await harness.drivers.apiKeys.save(sampleKey("key_b", { tenant: "globex" }));
@@ -103,7 +103,7 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     await assert.rejects(harness.drivers.apiKeys.list(null, 10, "nonsense"), withCode("invalid-cursor"));
   });
 
-  test(`${name} key ring: past the bound save() throws limit-reached, and a revocation makes room`, async () => {
+  test(`${name} API-key store: past the bound save() throws limit-reached, and a revocation makes room`, async () => {
     await using harness = await open({ apiKeysMax: 2 });
     const { apiKeys } = harness.drivers;
     await apiKeys.save(sampleKey("key_a"));

@@ -29,7 +29,7 @@ export function claimsContract(name: string, open: OpenHarness): void {
     assert.deepEqual(claims.map(({ kind }) => kind).toSorted(), ["claimed", "in-flight", "in-flight"]);
   });
 
-  test(`${name} claims: while the lease runs a repeat is told how long it has`, async () => {
+  test(`${name} claims: while the lease runs a repeat hears how long it has`, async () => {
     await using harness = await open();
     await harness.drivers.claims.claim(request());
     await harness.clock.advance(5000);

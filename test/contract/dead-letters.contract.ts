@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
-import { ENDPOINT_ID, START_MS, TENANT, readAll, sampleEnvelope, sampleLetter, withCode } from "./harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT, readAll, sampleEnvelope, sampleDeadLetter, withCode } from "./harness.ts";
 
 const EVERYTHING: DeadLetterFilter = { tenant: null };
 
@@ -12,14 +12,16 @@ async function idsOf(harness: Harness, filter: DeadLetterFilter): Promise<string
   return rows.map(({ id }) => id);
 }
 
-function lettersAt(count: number, stepMs: number): DeadLetter[] {
-  return Array.from({ length: count }, (_, index) => sampleLetter(`dlv_${index}`, { atMs: START_MS + index * stepMs }));
+function deadLettersAt(count: number, stepMs: number): DeadLetter[] {
+  return Array.from({ length: count }, (_, index) =>
+    sampleDeadLetter(`dlv_${index}`, { atMs: START_MS + index * stepMs }),
+  );
 }
 
 export function deadLettersContract(name: string, open: OpenHarness): void {
   test(`${name} dead letters: find() gives back every field, the body included`, async () => {
     await using harness = await open();
-    const letter = sampleLetter("dlv_a", {
+    const deadLetter = sampleDeadLetter("dlv_a", {
       state: "paused",
       generation: START_MS,
       attempts: 0,
@@ -31,8 +33,8 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
         body: Uint8Array.from({ length: 256 }, (_, byte) => byte),
       }),
     });
-    await harness.drivers.deadLetters.append([letter]);
-    assert.deepEqual(await harness.drivers.deadLetters.find("dlv_a"), letter);
+    await harness.drivers.deadLetters.append([deadLetter]);
+    assert.deepEqual(await harness.drivers.deadLetters.find("dlv_a"), deadLetter);
   });
 
   test(`${name} dead letters: find() is null for what is not there`, async () => {
@@ -42,38 +44,43 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
 
   test(`${name} dead letters: they survive a crash once append() resolved`, async () => {
     await using harness = await open();
-    await harness.drivers.deadLetters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
+    await harness.drivers.deadLetters.append([sampleDeadLetter("dlv_a"), sampleDeadLetter("dlv_b")]);
     await harness.reopen();
     assert.deepEqual((await idsOf(harness, EVERYTHING)).toSorted(), ["dlv_a", "dlv_b"]);
   });
 
-  test(`${name} dead letters: appending a letter again changes nothing`, async () => {
+  test(`${name} dead letters: appending a dead letter again changes nothing`, async () => {
     await using harness = await open();
-    const letter = sampleLetter("dlv_a");
-    await harness.drivers.deadLetters.append([letter]);
-    await harness.drivers.deadLetters.append([{ ...letter, atMs: letter.atMs + 1000 }]);
-    assert.deepEqual((await harness.drivers.deadLetters.list(EVERYTHING, 10, null)).rows, [letter]);
+    const deadLetter = sampleDeadLetter("dlv_a");
+    await harness.drivers.deadLetters.append([deadLetter]);
+    await harness.drivers.deadLetters.append([{ ...deadLetter, atMs: deadLetter.atMs + 1000 }]);
+    assert.deepEqual((await harness.drivers.deadLetters.list(EVERYTHING, 10, null)).rows, [deadLetter]);
   });
 
-  test(`${name} dead letters: later news of a delivery replace its letter`, async () => {
+  test(`${name} dead letters: later news of a delivery replace its dead letter`, async () => {
     await using harness = await open();
-    await harness.drivers.deadLetters.append([sampleLetter("dlv_a", { state: "paused", attempts: 1 })]);
-    const later = sampleLetter("dlv_a", { state: "dead", attempts: 10, atMs: START_MS + 1000, reason: "exhausted" });
+    await harness.drivers.deadLetters.append([sampleDeadLetter("dlv_a", { state: "paused", attempts: 1 })]);
+    const later = sampleDeadLetter("dlv_a", {
+      state: "dead",
+      attempts: 10,
+      atMs: START_MS + 1000,
+      reason: "exhausted",
+    });
     await harness.drivers.deadLetters.append([later]);
     assert.deepEqual((await harness.drivers.deadLetters.list(EVERYTHING, 10, null)).rows, [later]);
   });
 
-  test(`${name} dead letters: older news do not replace a letter`, async () => {
+  test(`${name} dead letters: older news do not replace a dead letter`, async () => {
     await using harness = await open();
-    const letter = sampleLetter("dlv_a", { state: "dead", atMs: START_MS + 1000 });
-    await harness.drivers.deadLetters.append([letter]);
-    await harness.drivers.deadLetters.append([sampleLetter("dlv_a", { state: "paused" })]);
-    assert.deepEqual(await harness.drivers.deadLetters.find("dlv_a"), letter);
+    const deadLetter = sampleDeadLetter("dlv_a", { state: "dead", atMs: START_MS + 1000 });
+    await harness.drivers.deadLetters.append([deadLetter]);
+    await harness.drivers.deadLetters.append([sampleDeadLetter("dlv_a", { state: "paused" })]);
+    assert.deepEqual(await harness.drivers.deadLetters.find("dlv_a"), deadLetter);
   });
 
   test(`${name} dead letters: list() is newest first, whatever the order of append()`, async () => {
     await using harness = await open();
-    const [first, second, third] = lettersAt(3, 10);
+    const [first, second, third] = deadLettersAt(3, 10);
     assert.ok(first && second && third);
     await harness.drivers.deadLetters.append([second, third, first]);
     assert.deepEqual(await idsOf(harness, EVERYTHING), ["dlv_2", "dlv_1", "dlv_0"]);
@@ -81,7 +88,7 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
 
   test(`${name} dead letters: pages together are the whole list, once each, also within one millisecond`, async () => {
     await using harness = await open();
-    await harness.drivers.deadLetters.append([...lettersAt(7, 0)]);
+    await harness.drivers.deadLetters.append([...deadLettersAt(7, 0)]);
     const pages = await readAll((cursor) => harness.drivers.deadLetters.list(EVERYTHING, 3, cursor));
     assert.deepEqual(
       pages.map((page) => page.length),
@@ -92,7 +99,7 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
 
   test(`${name} dead letters: a full last page says that it is the last`, async () => {
     await using harness = await open();
-    await harness.drivers.deadLetters.append(lettersAt(4, 1));
+    await harness.drivers.deadLetters.append(deadLettersAt(4, 1));
     const pages = await readAll((cursor) => harness.drivers.deadLetters.list(EVERYTHING, 2, cursor));
     assert.deepEqual(
       pages.map((page) => page.length),
@@ -100,11 +107,11 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     );
   });
 
-  test(`${name} dead letters: a page is not moved by letters that come in between`, async () => {
+  test(`${name} dead letters: a page is not moved by dead letters that come in between`, async () => {
     await using harness = await open();
-    await harness.drivers.deadLetters.append(lettersAt(4, 1));
+    await harness.drivers.deadLetters.append(deadLettersAt(4, 1));
     const first = await harness.drivers.deadLetters.list(EVERYTHING, 2, null);
-    await harness.drivers.deadLetters.append([sampleLetter("dlv_new", { atMs: START_MS + 5000 })]);
+    await harness.drivers.deadLetters.append([sampleDeadLetter("dlv_new", { atMs: START_MS + 5000 })]);
     const second = await harness.drivers.deadLetters.list(EVERYTHING, 2, first.next);
     assert.deepEqual(
       second.rows.map(({ id }) => id),
@@ -146,13 +153,13 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     test(`${name} dead letters: list() and count() filter by ${what}`, async () => {
       await using harness = await open();
       await harness.drivers.deadLetters.append([
-        sampleLetter("dlv_globex", { envelope: sampleEnvelope("evt_shared", { tenant: "globex" }) }),
-        sampleLetter("dlv_two", { endpointId: "ep_two" }),
-        sampleLetter("dlv_event", { envelope: sampleEnvelope("evt_shared") }),
-        sampleLetter("dlv_type", { envelope: sampleEnvelope("evt_x", { type: "user.left" }) }),
-        sampleLetter("dlv_state", { state: "backlog" }),
-        sampleLetter("dlv_late", { atMs: START_MS + 500 }),
-        sampleLetter("dlv_early", { atMs: START_MS - 500 }),
+        sampleDeadLetter("dlv_globex", { envelope: sampleEnvelope("evt_shared", { tenant: "globex" }) }),
+        sampleDeadLetter("dlv_two", { endpointId: "ep_two" }),
+        sampleDeadLetter("dlv_event", { envelope: sampleEnvelope("evt_shared") }),
+        sampleDeadLetter("dlv_type", { envelope: sampleEnvelope("evt_x", { type: "user.left" }) }),
+        sampleDeadLetter("dlv_state", { state: "backlog" }),
+        sampleDeadLetter("dlv_late", { atMs: START_MS + 500 }),
+        sampleDeadLetter("dlv_early", { atMs: START_MS - 500 }),
       ]);
       assert.deepEqual(await idsOf(harness, filter), expected);
       assert.equal(await harness.drivers.deadLetters.count(filter), expected.length);
@@ -162,17 +169,20 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
   test(`${name} dead letters: the operator sees and counts those of all tenants`, async () => {
     await using harness = await open();
     const globex = sampleEnvelope("evt_b", { tenant: "globex" });
-    await harness.drivers.deadLetters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b", { envelope: globex })]);
+    await harness.drivers.deadLetters.append([
+      sampleDeadLetter("dlv_a"),
+      sampleDeadLetter("dlv_b", { envelope: globex }),
+    ]);
     assert.equal((await idsOf(harness, EVERYTHING)).length, 2);
     assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 2);
   });
 
-  test(`${name} dead letters: remove() takes letters out for good and passes over others`, async () => {
+  test(`${name} dead letters: remove() takes dead letters out for good and passes over others`, async () => {
     await using harness = await open();
-    const letters = lettersAt(3, 1);
-    await harness.drivers.deadLetters.append(letters);
-    const second = letters.filter(({ id }) => id === "dlv_1");
-    await harness.drivers.deadLetters.remove([...second, sampleLetter("dlv_none"), ...second]);
+    const deadLetters = deadLettersAt(3, 1);
+    await harness.drivers.deadLetters.append(deadLetters);
+    const second = deadLetters.filter(({ id }) => id === "dlv_1");
+    await harness.drivers.deadLetters.remove([...second, sampleDeadLetter("dlv_none"), ...second]);
     await harness.reopen();
     assert.deepEqual(await idsOf(harness, EVERYTHING), ["dlv_2", "dlv_0"]);
     assert.equal(await harness.drivers.deadLetters.find("dlv_1"), null);
@@ -181,8 +191,8 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
   test(`${name} dead letters: remove() leaves later news of the same delivery`, async () => {
     await using harness = await open();
     const { deadLetters } = harness.drivers;
-    const held = sampleLetter("dlv_a", { state: "paused", attempts: 1 });
-    const later = sampleLetter("dlv_a", { state: "dead", attempts: 2, atMs: held.atMs + 1 });
+    const held = sampleDeadLetter("dlv_a", { state: "paused", attempts: 1 });
+    const later = sampleDeadLetter("dlv_a", { state: "dead", attempts: 2, atMs: held.atMs + 1 });
     await deadLetters.append([held]);
     await deadLetters.append([later]);
     await deadLetters.remove([held]);
@@ -192,11 +202,11 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     assert.equal(await harness.drivers.deadLetters.find("dlv_a"), null);
   });
 
-  test(`${name} dead letters: past the bound the oldest of the tenant that keeps most make room, also after a crash`, async () => {
+  test(`${name} dead letters: past the bound the oldest of the tenant that keeps most are dropped, also after a crash`, async () => {
     await using harness = await open({ deadLetterBytesMax: 1000 });
     const big = (id: string, tenant: string, atMs: number) => {
       const envelope = sampleEnvelope(`evt_${id}`, { tenant, body: new Uint8Array(300) });
-      return sampleLetter(id, { tenant, envelope, atMs });
+      return sampleDeadLetter(id, { tenant, envelope, atMs });
     };
     const { deadLetters } = harness.drivers;
     await deadLetters.append([big("dlv_quiet", "quiet", 1), big("dlv_a", TENANT, 2), big("dlv_b", TENANT, 3)]);
@@ -208,21 +218,21 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 3);
   });
 
-  test(`${name} dead letters: what had to make room shows as expired in the ledger, with the reason`, async () => {
+  test(`${name} dead letters: what was dropped shows as expired in the ledger, with the reason`, async () => {
     await using harness = await open({ deadLetterBytesMax: 500 });
     const { deadLetters, lanes, ledger } = harness.drivers;
     for (const [index, id] of ["evt_first", "evt_second"].entries()) {
       const envelope = sampleEnvelope(id, { body: new Uint8Array(300) });
-      const letter = sampleLetter(`dlv_${id}`, { envelope, eventId: id, atMs: index + 1 });
+      const deadLetter = sampleDeadLetter(`dlv_${id}`, { envelope, eventId: id, atMs: index + 1 });
       await lanes.append([envelope]);
       ledger.record([
         {
           kind: "delivery",
           delivery: {
-            tenant: letter.tenant,
+            tenant: deadLetter.tenant,
             eventId: id,
-            endpointId: letter.endpointId,
-            generation: letter.generation,
+            endpointId: deadLetter.endpointId,
+            generation: deadLetter.generation,
             eventType: envelope.type,
             atMs: index + 1,
             state: "dead",
@@ -234,7 +244,7 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
           },
         },
       ]);
-      await deadLetters.append([letter]);
+      await deadLetters.append([deadLetter]);
     }
     const { rows } = await ledger.deliveries({ tenant: TENANT, endpointId: ENDPOINT_ID }, 10, null);
     assert.deepEqual(rows.map(({ state }) => state).toSorted(), ["dead", "expired"]);
@@ -246,7 +256,7 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     const envelope = sampleEnvelope("evt_a");
     await harness.drivers.lanes.append([envelope]);
     await harness.drivers.lanes.ack(await harness.drivers.lanes.take("medium", 1, new AbortController().signal));
-    await harness.drivers.deadLetters.append([sampleLetter("dlv_a", { envelope })]);
+    await harness.drivers.deadLetters.append([sampleDeadLetter("dlv_a", { envelope })]);
     await harness.clock.advance(72 * 3600_000);
     assert.equal(await harness.drivers.ledger.event(TENANT, "evt_a"), null);
     assert.deepEqual((await harness.drivers.deadLetters.find("dlv_a"))?.envelope, envelope);

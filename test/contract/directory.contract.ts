@@ -128,7 +128,7 @@ export function directoryContract(name: string, open: OpenHarness): void {
     assert.equal(await directory.version(TENANT), before);
   });
 
-  test(`${name} directory: remove() tells whether there was one, and it stays away after a crash`, async () => {
+  test(`${name} directory: remove() returns whether there was one, and it stays away after a crash`, async () => {
     await using harness = await open();
     await harness.drivers.directory.create(sampleEndpoint("ep_a"));
     assert.equal(await harness.drivers.directory.remove("globex", "ep_a"), false);

@@ -72,14 +72,14 @@ export function sampleScheduled(members: readonly Envelope[], parts: Partial<Sch
     endpointId: ENDPOINT_ID,
     generation: 0,
     attempt: 2,
-    parks: 0,
+    deferrals: 0,
     members,
     group: null,
     ...parts,
   };
 }
 
-export function sampleLetter(id: string, parts: Partial<DeadLetter> = {}): DeadLetter {
+export function sampleDeadLetter(id: string, parts: Partial<DeadLetter> = {}): DeadLetter {
   const envelope = parts.envelope ?? sampleEnvelope(`evt_of_${id}`);
   return {
     id,

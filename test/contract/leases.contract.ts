@@ -8,7 +8,7 @@ const LEASE_MS = 15_000;
 const acquired = { kind: "acquired" };
 
 export function leasesContract(name: string, open: OpenHarness): void {
-  test(`${name} leases: of calls at the same time one gets the lease, and the others are told how long it has`, async () => {
+  test(`${name} leases: of calls at the same time one gets the lease, and the others hear how long it has`, async () => {
     await using harness = await open();
     const { leases } = harness.drivers;
     const answers = await Promise.all(["one", "two", "three"].map((holder) => leases.acquire(NAME, holder, LEASE_MS)));

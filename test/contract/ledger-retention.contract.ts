@@ -9,7 +9,7 @@ import {
   START_MS,
   TENANT,
   sampleEnvelope,
-  sampleLetter,
+  sampleDeadLetter,
   sampleRecord,
   sampleScheduled,
   takeDue,
@@ -77,15 +77,15 @@ export function ledgerRetentionContract(name: string, open: OpenHarness): void {
     assert.equal((await takeSome(harness, "medium"))[0]?.envelope.id, "evt_a");
   });
 
-  test(`${name} ledger: an event that a paused endpoint still owes is kept until its letter is gone`, async () => {
+  test(`${name} ledger: an event that a paused endpoint still owes is kept until its dead letter is gone`, async () => {
     await using harness = await open();
     const envelope = await passThrough(harness, "evt_a");
     harness.drivers.ledger.record([delivery(sampleRecord(envelope, { state: "paused", attempt: 0, result: null }))]);
-    const letter = sampleLetter("dlv_a", { state: "paused", envelope });
-    await harness.drivers.deadLetters.append([letter]);
+    const deadLetter = sampleDeadLetter("dlv_a", { state: "paused", envelope });
+    await harness.drivers.deadLetters.append([deadLetter]);
     await harness.clock.advance(5 * DAY_MS);
     assert.ok(await harness.drivers.ledger.event(TENANT, "evt_a"));
-    await harness.drivers.deadLetters.remove([letter]);
+    await harness.drivers.deadLetters.remove([deadLetter]);
     await harness.clock.advance(2 * 3600_000);
     assert.equal(await harness.drivers.ledger.event(TENANT, "evt_a"), null);
   });

@@ -223,7 +223,7 @@ export function partitionLogContract(name: string, open: OpenLogHarness): void {
     await harness.until("the rest", () => first.texts().includes("stayed"));
   });
 
-  test(`${name}: depth() tells the start, the group's place and the end of each partition`, async () => {
+  test(`${name}: depth() gives the start, the group's place and the end of each partition`, async () => {
     await using harness = await openWithTopic(open);
     await append(harness, [record("a", 0), record("b", 0), record("c", 1)]);
     const reader = await read(harness);

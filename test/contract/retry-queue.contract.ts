@@ -24,7 +24,7 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
       notBeforeMs: START_MS,
       generation: START_MS - 5,
       attempt: 3,
-      parks: 2,
+      deferrals: 2,
       group: { id: "grp_0123", closedAtMs: START_MS - 10 },
     });
     await harness.drivers.retryQueue.schedule([scheduled]);
@@ -186,7 +186,7 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     );
   });
 
-  test(`${name} retry queue: a deliver-at event scheduled twice is told as a repeat the second time`, async () => {
+  test(`${name} retry queue: a deliver-at event scheduled twice is marked as a repeat the second time`, async () => {
     await using harness = await open();
     const scheduled = sampleScheduled([sampleEnvelope("evt_a")], {
       cause: "deliver-at",
@@ -234,7 +234,7 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_a"]]);
   });
 
-  test(`${name} retry queue: depth() counts held items and tells the earliest time`, async () => {
+  test(`${name} retry queue: depth() counts held items and gives the earliest time`, async () => {
     await using harness = await open();
     assert.deepEqual(await harness.drivers.retryQueue.depth(), { count: 0, oldestAtMs: null });
     await harness.drivers.retryQueue.schedule([after("evt_a", 0), after("evt_b", 700)]);

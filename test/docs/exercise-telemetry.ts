@@ -87,7 +87,7 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   delivery.attempted(SUBJECT, ANSWER);
   delivery.attempted(SUBJECT, FAULT);
   for (const state of SETTLED_STATES) delivery.settled(SUBJECT, state, null, 1);
-  delivery.parked(SUBJECT, "busy", 1000);
+  delivery.deferred(SUBJECT, "busy", 1000);
   delivery.repeatSkipped(SUBJECT);
   const endpoint = listened(telemetry, "endpoint", called);
   endpoint.breaker("ep_1", "open");

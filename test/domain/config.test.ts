@@ -26,7 +26,6 @@ test("nothing set gives every default", () => {
     operatorKey: null,
     allowCidrs: null,
     masterKey: null,
-    gatewayCount: 1,
   });
 });
 
@@ -40,13 +39,12 @@ test("everything set is taken, and variables that are not ours are passed over",
     POSTHASTE_OPERATOR_KEY: "k".repeat(24),
     POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8,fd00::/8",
     POSTHASTE_MASTER_KEY: MASTER_KEY,
-    GATEWAY_COUNT: "9999",
     HOME: "/root",
     EMPTY: undefined,
   });
   assert.equal(config.allowCidrs?.length, 2);
   assert.deepEqual(config.masterKey, new TextEncoder().encode("m".repeat(32)));
-  assert.deepEqual([config.host, config.port, config.processorPort, config.gatewayCount], ["0.0.0.0", 0, 65_535, 9999]);
+  assert.deepEqual([config.host, config.port, config.processorPort], ["0.0.0.0", 0, 65_535]);
 });
 
 test("an empty list of networks is a list, unlike none at all", () => {
@@ -74,7 +72,6 @@ const wrong: readonly (readonly [name: string, values: readonly string[], remedy
     ["", btoa("m".repeat(31)), btoa("m".repeat(33)), "not base64 at all!", MASTER_KEY.replace(/=+$/, "")],
     /32 bytes in base64/,
   ],
-  ["GATEWAY_COUNT", ["", "0", "-1", "1.5", "10000", "many"], /from 1 to 9999/],
 ];
 
 for (const [name, values, remedy] of wrong) {

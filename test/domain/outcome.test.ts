@@ -69,7 +69,7 @@ test("410 ends the endpoint at the first attempt, and at the last", () => {
 
 test("the last attempt's failure is death, and the reason tells the answer and the count", () => {
   const reason = "answered 500; attempt 3 of 3 was the last";
-  assert.deepEqual(outcomeOf(answered(500), 3), { kind: "dead", cause: "exhausted", reason });
+  assert.deepEqual(outcomeOf(answered(500), 3), { kind: "dead", reason });
 });
 
 test("an attempt beyond the policy, which was shortened meanwhile, is death when it fails and delivered when it does not", () => {

@@ -155,7 +155,7 @@ export function tracingTelemetry({ trace, index, history, clock }: TracedParts, 
         );
         if (HELD_STATES.some((held) => held === state)) noteMoved(history, endpointId, eventId, clock.now());
       },
-      parked: ({ eventId, endpointId }, why, delayMs) => {
+      deferred: ({ eventId, endpointId }, why, delayMs) => {
         trace.note(`${mark} parked ${eventId} at ${endpointId}: ${why}, ${delayMs} ms`);
         noteMoved(history, endpointId, eventId, clock.now());
       },

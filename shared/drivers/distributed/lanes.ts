@@ -1,6 +1,6 @@
 /**
  * The lanes of the distributed set: HIGH in Redis, MEDIUM and LOW in Kafka. While Redis cannot be reached HIGH goes to a
- * topic of its own that is always read, so that nothing waits when Redis returns. The ledger learns of an event in the
+ * topic of its own that is always read, so that nothing waits when Redis returns. The ledger records an event in the
  * same step; it is a projection and stops nobody.
  */
 import type { Envelope } from "../../domain/envelope.ts";
@@ -17,7 +17,7 @@ export interface DistributedLanesOptions {
   /** Makes events known to the ledger. */
   readonly remember: (envelopes: readonly Envelope[]) => Promise<void>;
   readonly isRedisReachable: () => boolean;
-  /** Told of events whose ledger entry was lost, and of each use of the fall-back. */
+  /** Called for events whose ledger entry was lost, and of each use of the fall-back. */
   readonly onFault: (error: unknown) => void;
 }
 

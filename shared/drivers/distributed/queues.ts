@@ -27,9 +27,9 @@ export interface DistributedQueuesOptions {
   readonly stores: DistributedStores;
   readonly clock: Clock;
   readonly producers: DistributedProducers;
-  /** `TIMING_WHEEL_BOUNDS.itemsMax` unless told. */
+  /** By default `TIMING_WHEEL_BOUNDS.itemsMax`. */
   readonly retryItemsMax?: number;
-  /** `OFFSET_WINDOW_BOUNDS` unless told. */
+  /** By default `OFFSET_WINDOW_BOUNDS`. */
   readonly windowBounds?: OffsetWindowBounds;
   /** Told of what failed and is repeated. Must not throw. */
   readonly onFault: (error: unknown) => void;
@@ -53,7 +53,7 @@ export interface DistributedQueues extends AsyncDisposable {
 }
 
 /** An event whose deliveries hold up its partition is tried again elsewhere after a whole attempt and a little. */
-const RELIEF_MS = 20_000;
+const OFFLOADED_MS = 20_000;
 
 /** LOW is read less far ahead: what is decoded for it keeps HIGH waiting, and nothing waits for LOW. */
 const WINDOW_BOUNDS = {
@@ -67,7 +67,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   const { log, stores, clock, producers, onFault } = options;
   const opened = new AsyncDisposableStack();
   const onPoison = createPoisonBin(producers.retry, clock);
-  const wheel = opened.use(
+  const delayTopics = opened.use(
     createDelayTopics({
       log,
       clock,
@@ -88,7 +88,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
       windowBounds: options.windowBounds ?? WINDOW_BOUNDS,
       onPoison,
-      relieve: (envelopes) => relieve(wheel, envelopes, clock.now() + RELIEF_MS),
+      relieve: (envelopes) => offload(delayTopics, envelopes, clock.now() + OFFLOADED_MS),
     }),
   );
   const high = opened.use(
@@ -107,8 +107,8 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       onFault,
       onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),
       onRemoved: (keys) => void stores.ledger.release(keys).catch(onFault),
-      onExpired: (letters, reason) =>
-        stores.ledger.record(letters.map((letter) => expired(letter, reason, clock.now()))),
+      onExpired: (dropped, reason) =>
+        stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
   const remember = (envelopes: readonly Envelope[]): Promise<void> => stores.ledger.remember(envelopes);
@@ -120,27 +120,27 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       isRedisReachable: () => stores.isReachable(),
       onFault,
     }),
-    retryQueue: withKnownReplays(wheel, { remember, onFault }),
+    retryQueue: withKnownReplays(delayTopics, { remember, onFault }),
     deadLetters,
     steps: [
       { name: "The consumers of the lanes", run: () => logLanes.startReading() },
-      { name: "The retry mechanism", run: () => wheel.startReading() },
+      { name: "The retry mechanism", run: () => delayTopics.startReading() },
       { name: "The reader of dead letters", run: () => deadLetters.startReading() },
     ],
-    readingHealth: () => logLanes.health() ?? wheel.health() ?? deadLetters.health(),
+    readingHealth: () => logLanes.health() ?? delayTopics.health() ?? deadLetters.health(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
 /** Throws when the retry queue is full: the lane asks again later, and its head stays blocked until then. */
-async function relieve(queue: RetryQueue, envelopes: readonly Envelope[], notBeforeMs: number): Promise<void> {
+async function offload(queue: RetryQueue, envelopes: readonly Envelope[], notBeforeMs: number): Promise<void> {
   const plan = { cause: "relieved", notBeforeMs, endpointId: null, generation: 0, attempt: 1 } as const;
   const { kind } = await queue.schedule(envelopes.map((envelope) => scheduledEvent(envelope, plan)));
   if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
 }
 
-function expired(letter: DroppedLetter, reason: string, atMs: number): LedgerEntry {
-  const { tenant, eventId, endpointId, generation, eventType, attempts } = letter;
+function expired(deadLetter: DroppedLetter, reason: string, atMs: number): LedgerEntry {
+  const { tenant, eventId, endpointId, generation, eventType, attempts } = deadLetter;
   return {
     kind: "delivery",
     delivery: {

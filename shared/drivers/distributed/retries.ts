@@ -1,6 +1,6 @@
 /**
  * The retry queue of the distributed set makes known to the ledger what enters by this door alone: test events, and
- * replays of events whose record is gone. The ledger is a projection, so a failure there is told and stops nothing.
+ * replays of events whose record is gone. The ledger is a projection, so a failure there is reported and stops nothing.
  */
 import type { Envelope } from "../../domain/envelope.ts";
 import type { RetryQueue } from "../../ports/retry-queue.ts";

@@ -107,7 +107,7 @@ interface Reader {
 
 function createReader(): Reader {
   const chunks: Buffer[] = [];
-  let room = RESPONSE_BYTES_MAX;
+  let bytesLeft = RESPONSE_BYTES_MAX;
   let interimCount = 0;
   let status = 0;
   let retryAfter: string | null = null;
@@ -119,9 +119,9 @@ function createReader(): Reader {
       return interimCount <= INTERIM_ANSWERS_MAX;
     },
     keep(chunk) {
-      if (room > 0) chunks.push(chunk.length <= room ? chunk : chunk.subarray(0, room));
-      room -= chunk.length;
-      return room >= 0;
+      if (bytesLeft > 0) chunks.push(chunk.length <= bytesLeft ? chunk : chunk.subarray(0, bytesLeft));
+      bytesLeft -= chunk.length;
+      return bytesLeft >= 0;
     },
     answer: (isBodyCut) => ({ status, retryAfter, bodyExcerpt: textOf(chunks), isBodyCut }),
   };

@@ -71,7 +71,7 @@ async function openSocket(deps: GuardedConnectDeps, target: buildConnector.Optio
   }
 }
 
-/** The addresses one after the other; the last failure is the one that is told. */
+/** The addresses one after the other; the last failure is the one reported. */
 async function dialFirst(
   clock: Clock,
   addresses: readonly string[],

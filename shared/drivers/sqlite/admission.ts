@@ -13,13 +13,13 @@ export interface QueueBounds {
 /** The share of the bounds that each priority may fill. */
 export const SHARE_BY_PRIORITY = { HIGH: 1, MEDIUM: 0.9, LOW: 0.8 } as const satisfies Record<Priority, number>;
 
-/** What a refused caller is told to wait, in seconds. */
+/** How long a refused caller should wait, in seconds. */
 export const RETRY_AFTER_S = 5;
 
 export interface Admission {
   /** Counts the items in; false past the bound, and then it counts nothing. */
   reserve(priority: Priority, count: number, bytes: number): boolean;
-  /** What a refused caller is told: `overloaded`. */
+  /** The error for a refused caller: `overloaded`. */
   refusal(priority: Priority): PosthasteError;
   /** Counts them out again: acknowledged, or never written. */
   free(count: number, bytes: number): void;

@@ -32,7 +32,7 @@ export function decodeCursor(kind: CursorKind, count: number, cursor: string): r
 
 /**
  * A page of at most `limit` out of up to `limit + 1` rows that were read; `keysOf` names the sort key of a row.
- * The extra row tells whether more follows, so that the last page says so by itself.
+ * The extra row shows whether more follows, so that the last page is known as the last.
  */
 export function createPage<Row, Shown>(parts: {
   readonly kind: CursorKind;

@@ -10,10 +10,10 @@ import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
-/** Bodies kept at most; past it the oldest letters of the tenant that keeps most make room. */
+/** Bodies kept at most; past it the oldest dead letters of the tenant that keeps most are dropped. */
 export const DEAD_LETTER_BYTES_MAX = 4 * 1024 ** 3;
 
-interface LetterRow extends EnvelopeRow {
+interface DeadLetterRow extends EnvelopeRow {
   readonly id: number;
   readonly delivery_id: string;
   readonly endpoint_id: string;
@@ -39,40 +39,42 @@ export function createDeadLetters(options: {
   readonly bytesMax?: number;
 }): DeadLetters {
   const { database, writer, bytesMax = DEAD_LETTER_BYTES_MAX } = options;
-  const rows = createLetterRows(database);
-  const makeRoom = createRoomMaker(database, bytesMax);
-  const find = database.prepare<LetterRow>(`SELECT ${COLUMNS} FROM dead_letters e WHERE e.delivery_id = ?`);
-  const countAll = database.prepare<{ letters: number }>("SELECT letters FROM dead_letter_totals WHERE tenant = ''");
+  const rows = createDeadLetterRows(database);
+  const dropToBound = createByteBound(database, bytesMax);
+  const find = database.prepare<DeadLetterRow>(`SELECT ${COLUMNS} FROM dead_letters e WHERE e.delivery_id = ?`);
+  const countAll = database.prepare<{ count: number }>(
+    "SELECT letters AS count FROM dead_letter_totals WHERE tenant = ''",
+  );
 
   return {
-    async append(letters) {
-      if (letters.length === 0) return;
-      const bytes = letters.reduce((sum, { envelope }) => sum + envelope.body.length, 0);
+    async append(deadLetters) {
+      if (deadLetters.length === 0) return;
+      const bytes = deadLetters.reduce((sum, { envelope }) => sum + envelope.body.length, 0);
       const write = (): void => {
-        rows.insertAll(letters);
-        makeRoom();
+        rows.insertAll(deadLetters);
+        dropToBound();
       };
       await writer.write(write, bytes);
     },
     async find(id) {
       const row = find.get(id);
-      return row === undefined ? null : letterOf(row);
+      return row === undefined ? null : deadLetterOf(row);
     },
     async list(filter, limit, cursor) {
       assertLimit(limit);
       const conditions = conditionsOf(filter);
       if (cursor !== null) conditions.and("(e.at, e.id) < (?, ?)", ...decodeCursor("d", 2, cursor));
       const sql = `SELECT ${COLUMNS} FROM dead_letters e ${conditions.where} ORDER BY e.at DESC, e.id DESC LIMIT ?`;
-      const found = database.prepare<LetterRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({ kind: "d", limit, rows: found, keysOf: ({ at, id }) => [at, id], show: letterOf });
+      const found = database.prepare<DeadLetterRow>(sql).all(...conditions.values, limit + 1);
+      return createPage({ kind: "d", limit, rows: found, keysOf: ({ at, id }) => [at, id], show: deadLetterOf });
     },
-    async remove(letters) {
-      if (letters.length === 0) return;
-      await writer.write(() => rows.removeAll(letters), 0);
+    async remove(deadLetters) {
+      if (deadLetters.length === 0) return;
+      await writer.write(() => rows.removeAll(deadLetters), 0);
     },
     async count(filter) {
-      // Asked at each collection of metrics, and answered without reading the letters.
-      if (filter.tenant === null && Object.keys(filter).length === 1) return countAll.get()?.letters ?? 0;
+      // Asked at each collection of metrics, and answered without reading the dead letters.
+      if (filter.tenant === null && Object.keys(filter).length === 1) return countAll.get()?.count ?? 0;
       const { where, values } = conditionsOf(filter);
       const row = database
         .prepare<{ count: number }>(`SELECT count(*) AS count FROM dead_letters e ${where}`)
@@ -83,27 +85,27 @@ export function createDeadLetters(options: {
   };
 }
 
-function createLetterRows(database: Database) {
+function createDeadLetterRows(database: Database) {
   const upsert = database.prepare(UPSERT);
   const remove = database.prepare(
     "DELETE FROM dead_letters WHERE delivery_id = ? AND at = ? AND state = ? AND attempts = ?",
   );
   let idLast = database.prepare<{ id: number | null }>("SELECT max(id) AS id FROM dead_letters").get()?.id ?? 0;
   return {
-    insertAll(letters: readonly DeadLetter[]): void {
-      for (const letter of letters) upsert.run(...valuesOf(++idLast, letter));
+    insertAll(deadLetters: readonly DeadLetter[]): void {
+      for (const deadLetter of deadLetters) upsert.run(...valuesOf(++idLast, deadLetter));
     },
-    removeAll(letters: readonly DeadLetter[]): void {
-      for (const { id, atMs, state, attempts } of letters) remove.run(id, atMs, state, attempts);
+    removeAll(deadLetters: readonly DeadLetter[]): void {
+      for (const { id, atMs, state, attempts } of deadLetters) remove.run(id, atMs, state, attempts);
     },
   };
 }
 
 /**
- * Drops letters until the bound holds again: always the oldest of the tenant that keeps most, so that one tenant's flood
- * costs no other a letter and stops nobody's deliveries. The ledger shows what was dropped as expired, and why.
+ * Drops dead letters until the bound holds again: always the oldest of the tenant that keeps most, so that one tenant's flood
+ * costs no other a dead letter and stops nobody's deliveries. The ledger shows what was dropped as expired, and why.
  */
-function createRoomMaker(database: Database, bytesMax: number): () => void {
+function createByteBound(database: Database, bytesMax: number): () => void {
   const total = database.prepare<{ bytes: number }>("SELECT bytes FROM dead_letter_totals WHERE tenant = ''");
   const fullest = database.prepare<{ tenant: string }>(
     "SELECT tenant FROM dead_letter_totals WHERE tenant <> '' ORDER BY bytes DESC LIMIT 1",
@@ -120,9 +122,9 @@ function createRoomMaker(database: Database, bytesMax: number): () => void {
   return () => {
     while ((total.get()?.bytes ?? 0) > bytesMax) {
       const tenant = fullest.get()?.tenant;
-      const letter = tenant === undefined ? undefined : dropOldest.get(tenant);
-      assert(tenant !== undefined && letter !== undefined, "what is over the bound is some tenant's");
-      expire.run(reason, tenant, letter.event_id, letter.endpoint_id, letter.generation);
+      const deadLetter = tenant === undefined ? undefined : dropOldest.get(tenant);
+      assert(tenant !== undefined && deadLetter !== undefined, "what is over the bound is some tenant's");
+      expire.run(reason, tenant, deadLetter.event_id, deadLetter.endpoint_id, deadLetter.generation);
     }
   };
 }
@@ -142,19 +144,19 @@ function conditionsOf(filter: DeadLetterFilter): Conditions {
     .and("e.at < ?", filter.untilMs);
 }
 
-function valuesOf(id: number, letter: DeadLetter) {
-  const { envelope } = letter;
+function valuesOf(id: number, deadLetter: DeadLetter) {
+  const { envelope } = deadLetter;
   return [
     id,
-    letter.id,
-    letter.tenant,
-    letter.eventId,
-    letter.endpointId,
-    letter.generation,
-    letter.state,
-    letter.reason,
-    letter.attempts,
-    letter.atMs,
+    deadLetter.id,
+    deadLetter.tenant,
+    deadLetter.eventId,
+    deadLetter.endpointId,
+    deadLetter.generation,
+    deadLetter.state,
+    deadLetter.reason,
+    deadLetter.attempts,
+    deadLetter.atMs,
     envelope.type,
     envelope.priority,
     envelope.acceptedAtMs,
@@ -165,7 +167,7 @@ function valuesOf(id: number, letter: DeadLetter) {
   ];
 }
 
-function letterOf(row: LetterRow): DeadLetter {
+function deadLetterOf(row: DeadLetterRow): DeadLetter {
   return {
     id: row.delivery_id,
     tenant: row.tenant,

@@ -42,7 +42,7 @@ interface Operation {
   readonly committed: ((result: never) => void) | undefined;
 }
 
-/** What `health` writes to see whether there is room again: more than an event usually takes. */
+/** What `health` writes to see whether there is space again: more than an event usually takes. */
 const PROBE_BYTES = 64 * 1024;
 
 const SQLITE_ERROR = 1;

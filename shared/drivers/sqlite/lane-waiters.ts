@@ -17,10 +17,10 @@ interface Waiter<Item> {
 
 export function createLaneWaiters<Item>(options: {
   readonly pull: (max: number) => Item[];
-  /** Called when someone waits, or after a wake that served not everyone. When it throws, all who wait are told. */
-  readonly fairSlots?: () => void;
+  /** Sees to the next `wake`. Called when someone begins to wait, and after a wake that did not serve everyone. */
+  readonly arrangeWake?: () => void;
 }): Waiters<Item> {
-  const { pull, fairSlots } = options;
+  const { pull, arrangeWake } = options;
   const waiting: Waiter<Item>[] = [];
   let isWaking = false;
 
@@ -37,7 +37,7 @@ export function createLaneWaiters<Item>(options: {
         waiter.reject(storeError(error));
       }
     }
-    if (waiting.length > 0) starve(waiting, fairSlots);
+    if (waiting.length > 0) arrangeOrReject(waiting, arrangeWake);
   }
 
   function enqueue(max: number, signal: AbortSignal): Promise<readonly Item[]> {
@@ -59,7 +59,7 @@ export function createLaneWaiters<Item>(options: {
       };
       waiting.push(waiter);
       signal.addEventListener("abort", stop, { once: true });
-      starve(waiting, fairSlots);
+      arrangeOrReject(waiting, arrangeWake);
     });
   }
 
@@ -82,10 +82,10 @@ export function createLaneWaiters<Item>(options: {
   };
 }
 
-/** Without what `fairSlots` arranges nobody would wake those who wait: when it throws, none of them is left behind. */
-function starve<Item>(waiting: Waiter<Item>[], fairSlots: (() => void) | undefined): void {
+/** Without what `arrangeWake` arranges nobody would be woken: when it throws, all who wait are rejected. */
+function arrangeOrReject<Item>(waiting: Waiter<Item>[], arrangeWake: (() => void) | undefined): void {
   try {
-    fairSlots?.();
+    arrangeWake?.();
   } catch (error) {
     const failed = storeError(error);
     for (const waiter of waiting.splice(0)) waiter.reject(failed);

@@ -48,7 +48,7 @@ export function createLanes(options: {
     bytes: LANES.reduce((sum, lane) => sum + laneByName[lane].foundBytes, 0),
   });
 
-  function handOver(added: readonly Added[]): void {
+  function queueAll(added: readonly Added[]): void {
     for (const { id, envelope, isLate } of added) {
       const lane = laneByName[laneOf(envelope)];
       lane.count++;
@@ -72,7 +72,7 @@ export function createLanes(options: {
           (added) => {
             addedCount = added.length;
             addedBytes = bytesOf(added.map(({ envelope }) => envelope));
-            handOver(added);
+            queueAll(added);
           },
         );
       } finally {

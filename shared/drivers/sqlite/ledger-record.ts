@@ -23,7 +23,7 @@ const INSERT_DELIVERY = `
   SELECT ?, id, ?, ?, tenant, accepted_at, ?, ?, ?, ?, ? FROM events WHERE tenant = ? AND event_id = ?
   ON CONFLICT (event, endpoint_id, generation) DO NOTHING`;
 
-/** As `canTransition`, by attempts: nothing leaves a final state, goes back to pending or to an older attempt. */
+/** Nothing leaves a final state or goes back to an older attempt; only what was held goes back to pending. */
 const UPDATE_DELIVERY = `
   UPDATE deliveries SET state = ?1, attempts = ?2, updated_at = ?3, next_at = ?4, reason = ?5
   WHERE id = ?6 AND ?2 >= attempts AND state NOT IN (${FINAL_STATES})

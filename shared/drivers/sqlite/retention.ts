@@ -59,7 +59,7 @@ export function createRetention(options: {
       let hasMore = true;
       while (hasMore) hasMore = await step();
     } catch {
-      // The store cannot be written now, which `health` tells; what is due stays due until the next run.
+      // The store cannot be written now, which `health` reports; what is due stays due until the next run.
     }
     cancel = null;
     tryArm();

@@ -40,7 +40,7 @@ export function createRetryQueue(options: {
   const alarm = createAlarm(clock, () => waiters.wake());
   const waiters = createLaneWaiters<RetryItem>({
     pull: (max) => hands.pull(max),
-    fairSlots: () => alarm.setFor(hands.nextDueAtMs()),
+    arrangeWake: () => alarm.setFor(hands.nextDueAtMs()),
   });
 
   return {
@@ -100,7 +100,7 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
     if (comparePlaces(place, floor) <= 0) floor = { notBeforeMs: place.notBeforeMs, id: place.id - 1 };
   }
 
-  /** Looks at the next `wanted` rows, pushes those that nobody holds, and tells whether there may be more. */
+  /** Looks at the next `wanted` rows, pushes those that nobody holds, and returns whether there may be more. */
   function moveOn(items: RetryItem[], wanted: number): boolean {
     const places: readonly RetryPlace[] = rows.due(floor, clock.now(), wanted);
     for (const place of places) {

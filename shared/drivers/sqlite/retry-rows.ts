@@ -80,7 +80,7 @@ function createRetryWrites(
 
   return {
     insert(item, bytes) {
-      const { cause, endpointId, generation, attempt, parks, group, notBeforeMs } = item;
+      const { cause, endpointId, generation, attempt, deferrals, group, notBeforeMs } = item;
       const id = ++idLast;
       let isRepeat = false;
       item.members.forEach((member, position) => {
@@ -90,7 +90,7 @@ function createRetryWrites(
         insertMember.run(id, position, event.id);
       });
       const groupValues = [group?.id ?? null, group?.closedAtMs ?? null] as const;
-      const values = [cause, endpointId, generation, attempt, parks, ...groupValues, isRepeat ? 1 : 0, bytes];
+      const values = [cause, endpointId, generation, attempt, deferrals, ...groupValues, isRepeat ? 1 : 0, bytes];
       insertItem.run(notBeforeMs, id, ...values);
       return { notBeforeMs, id };
     },
@@ -127,7 +127,7 @@ function createRetryReads(database: Database): Pick<RetryRows, "due" | "nextDueA
         endpointId: row.endpoint_id,
         generation: row.generation,
         attempt: row.attempt,
-        parks: row.parks,
+        deferrals: row.parks,
         members: readMembers.all(place.id).map(envelopeOf),
         group: groupOf(row),
         isRepeat: row.is_repeat === 1 || place.id <= repeatIdMax,

@@ -12,7 +12,7 @@ import type { GroupCommit } from "./group-commit.ts";
 export const STATS_WRITE_MS = 250;
 /** Distinct counters in memory; at this many they are written at once. */
 export const STATS_PENDING_MAX = 5000;
-/** Tenants of one hour whose types are told apart; of further ones all types count as `other`. */
+/** Tenants of one hour whose types are counted apart; for further tenants all types count as `other`. */
 const STAT_TENANTS_MAX = 10_000;
 const OTHER = "other";
 const HOUR_MS = 3600 * 1000;

@@ -7,7 +7,7 @@ import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-c
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { LogRecord } from "@posthaste/shared/ports/partition-log.ts";
 import { deadLettersContract } from "../../contract/dead-letters.contract.ts";
-import { ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleLetter, withCode } from "../../contract/harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleDeadLetter, withCode } from "../../contract/harness.ts";
 import type { LettersHarness } from "./dead-letters-harness.ts";
 import { GROUP, TAKEOVER_MS, TOPIC, lettersOpener } from "./dead-letters-harness.ts";
 
@@ -41,18 +41,18 @@ async function readRecord(harness: LettersHarness): Promise<LogRecord[]> {
 test("a letter whose process died between record and index is projected by another", async () => {
   await using harness = await lettersOpener()();
   harness.isIndexAway = true;
-  await appendInVain(harness, [sampleLetter("dlv_a")]);
+  await appendInVain(harness, [sampleDeadLetter("dlv_a")]);
   assert.equal(await harness.letters.find("dlv_a"), null);
   await harness.reopen();
   harness.isIndexAway = false;
   await harness.clock.advance(TAKEOVER_MS);
-  assert.deepEqual(await harness.letters.find("dlv_a"), sampleLetter("dlv_a"));
+  assert.deepEqual(await harness.letters.find("dlv_a"), sampleDeadLetter("dlv_a"));
 });
 
 test("while the index is away append() resolves, the fault is told, and the projector makes up for it", async () => {
   await using harness = await lettersOpener()();
   harness.isIndexAway = true;
-  await appendInVain(harness, [sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
+  await appendInVain(harness, [sampleDeadLetter("dlv_a"), sampleDeadLetter("dlv_b")]);
   assert.ok(harness.faults.length > 0);
   await harness.clock.advance(5000);
   harness.isIndexAway = false;
@@ -62,8 +62,8 @@ test("while the index is away append() resolves, the fault is told, and the proj
 
 test("a letter that was taken out does not come back when its record is read late", async () => {
   await using harness = await lettersOpener({ isProjected: false })();
-  await harness.letters.append([sampleLetter("dlv_a"), sampleLetter("dlv_b")]);
-  await harness.letters.remove([sampleLetter("dlv_a")]);
+  await harness.letters.append([sampleDeadLetter("dlv_a"), sampleDeadLetter("dlv_b")]);
+  await harness.letters.remove([sampleDeadLetter("dlv_a")]);
   const joined = harness.letters.startReading();
   await harness.clock.advance(TAKEOVER_MS);
   await joined;
@@ -80,11 +80,11 @@ const WIPE: RedisScript = {
 
 test("a whole record read again into an empty index holds what was not taken out", async () => {
   await using harness = await lettersOpener({ isProjected: false })();
-  const held = sampleLetter("dlv_held", { state: "paused", attempts: 1 });
-  await harness.letters.append([held, sampleLetter("dlv_b"), sampleLetter("dlv_c")]);
+  const held = sampleDeadLetter("dlv_held", { state: "paused", attempts: 1 });
+  await harness.letters.append([held, sampleDeadLetter("dlv_b"), sampleDeadLetter("dlv_c")]);
   await harness.letters.append([{ ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 }]);
   const dead = { ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 } as const;
-  await harness.letters.remove([dead, sampleLetter("dlv_b")]);
+  await harness.letters.remove([dead, sampleDeadLetter("dlv_b")]);
   // The same news may come again by another way after they were taken out: they are other news of the delivery.
   await harness.letters.append([{ ...held, atMs: held.atMs + 5 }]);
   await harness.commands.run(WIPE, [harness.keys.key(0, "dead")], []);
@@ -104,8 +104,8 @@ test("a whole record read again into an empty index holds what was not taken out
 
 test("remove() writes the tombstone before it answers, and tells whose letters went", async () => {
   await using harness = await lettersOpener()();
-  await harness.letters.append([sampleLetter("dlv_a")]);
-  await harness.letters.remove([sampleLetter("dlv_a")]);
+  await harness.letters.append([sampleDeadLetter("dlv_a")]);
+  await harness.letters.remove([sampleDeadLetter("dlv_a")]);
   assert.deepEqual(
     harness.removed.map(({ tenant, eventId, endpointId }) => [tenant, eventId, endpointId]),
     [[TENANT, "evt_of_dlv_a", ENDPOINT_ID]],
@@ -123,7 +123,7 @@ test("remove() writes the tombstone before it answers, and tells whose letters w
 test("what made room is taken out of the record, too", async () => {
   await using harness = await lettersOpener()({ deadLetterBytesMax: 500 });
   const big = (id: string, atMs: number) =>
-    sampleLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
+    sampleDeadLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
   await harness.letters.append([big("dlv_a", 1)]);
   await harness.letters.append([big("dlv_b", 2)]);
   const record = await readRecord(harness);
@@ -139,7 +139,7 @@ test("a record that does not read is poison: kept elsewhere with the reason, and
   await producer.append([
     { topic: TOPIC, partition: 0, key: "dlv_x", value: new Uint8Array([1]), headers: {}, timestampMs: 0 },
   ]);
-  await harness.letters.append([sampleLetter("dlv_a")]);
+  await harness.letters.append([sampleDeadLetter("dlv_a")]);
   await harness.clock.advance(1000);
   assert.equal(harness.poisoned.length, 1);
   assert.match(harness.poisoned[0] ?? "", /letter-state/);
@@ -148,10 +148,10 @@ test("a record that does not read is poison: kept elsewhere with the reason, and
 
 test("letters of a process that died between tombstone and index are taken out by another, which tells whose", async () => {
   await using harness = await lettersOpener()();
-  await harness.letters.append([sampleLetter("dlv_a")]);
+  await harness.letters.append([sampleDeadLetter("dlv_a")]);
   await harness.clock.advance(5000);
   harness.isIndexAway = true;
-  await assert.rejects(harness.letters.remove([sampleLetter("dlv_a")]), withCode("store-unavailable"));
+  await assert.rejects(harness.letters.remove([sampleDeadLetter("dlv_a")]), withCode("store-unavailable"));
   await harness.reopen();
   harness.isIndexAway = false;
   await harness.clock.advance(2 * TAKEOVER_MS);
@@ -165,7 +165,7 @@ test("letters of a process that died between tombstone and index are taken out b
 test("what made room for a process that died at once is taken out of the record by the next", async () => {
   await using harness = await lettersOpener({ isProjected: false })({ deadLetterBytesMax: 500 });
   const big = (id: string, atMs: number) =>
-    sampleLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
+    sampleDeadLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
   await harness.letters.append([big("dlv_a", 1)]);
   // Another process, which dies after its put.
   const { commands, keys } = harness;
@@ -186,13 +186,13 @@ test("what made room for a process that died at once is taken out of the record 
 test("a held letter that came into the index late has its endpoint looked at again", async () => {
   await using harness = await lettersOpener()();
   harness.isIndexAway = true;
-  await appendInVain(harness, [sampleLetter("dlv_held", { state: "paused" }), sampleLetter("dlv_dead")]);
+  await appendInVain(harness, [sampleDeadLetter("dlv_held", { state: "paused" }), sampleDeadLetter("dlv_dead")]);
   await harness.clock.advance(5000);
   assert.deepEqual(harness.late, []);
   harness.isIndexAway = false;
   await harness.clock.advance(60_000);
   const inTime = { state: "paused", endpointId: "ep_other", atMs: harness.clock.now() } as const;
-  await harness.letters.append([sampleLetter("dlv_in_time", inTime)]);
+  await harness.letters.append([sampleDeadLetter("dlv_in_time", inTime)]);
   await harness.clock.advance(60_000);
   assert.deepEqual([...new Set(harness.late)], [`${TENANT} ${ENDPOINT_ID}`]);
 });
@@ -215,7 +215,9 @@ test("two processes share the reading of one record, and a letter that either ta
   const joined = second.startReading();
   await clock.advance(TAKEOVER_MS);
   await joined;
-  const letters = Array.from({ length: 20 }, (_, index) => sampleLetter(`dlv_${index}`, { atMs: START_MS + index }));
+  const letters = Array.from({ length: 20 }, (_, index) =>
+    sampleDeadLetter(`dlv_${index}`, { atMs: START_MS + index }),
+  );
   harness.isIndexAway = true;
   await appendInVain(harness, letters.slice(0, 10));
   harness.isIndexAway = false;
@@ -242,7 +244,7 @@ test("nothing is committed while the index is away, and all of it afterwards", a
     return depths.reduce((sum, { committed, end }) => sum + end - committed, 0);
   };
   harness.isIndexAway = true;
-  await appendInVain(harness, [sampleLetter("dlv_a"), sampleLetter("dlv_b"), sampleLetter("dlv_c")]);
+  await appendInVain(harness, [sampleDeadLetter("dlv_a"), sampleDeadLetter("dlv_b"), sampleDeadLetter("dlv_c")]);
   await harness.clock.advance(60_000);
   assert.equal(await lag(), 3);
   harness.isIndexAway = false;

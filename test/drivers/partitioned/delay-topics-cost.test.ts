@@ -26,13 +26,13 @@ function parkForEver(life: Life, clock: ManualClock): { parks: number; lateMs: n
   const parkAgain = (item: RetryItem): Scheduled => {
     seen.parks++;
     seen.lateMs = Math.max(seen.lateMs, clock.now() - item.notBeforeMs);
-    const earliestMs = clock.now() + Math.min(PARK_MS * 2 ** item.parks, PARK_MS_MAX);
+    const earliestMs = clock.now() + Math.min(PARK_MS * 2 ** item.deferrals, PARK_MS_MAX);
     if (earliestMs > slotMs || ++inSlot === SLOT_EVENTS) {
       slotMs = Math.max(earliestMs, slotMs + SLOT_MS);
       inSlot = 0;
     }
     const { handle: _handle, isRepeat: _isRepeat, ...facts } = item;
-    return { ...facts, notBeforeMs: slotMs, parks: item.parks + 1 };
+    return { ...facts, notBeforeMs: slotMs, deferrals: item.deferrals + 1 };
   };
   const loop = async (): Promise<void> => {
     for (let taken = await life.wheel.take(256, NEVER); taken.length > 0; taken = await life.wheel.take(256, NEVER)) {
@@ -60,7 +60,7 @@ for (const { events, hours, parksMin, appendsMax } of [
     const broker = await openBroker(clock, 6, HOUR_MS);
     const life = await openLife(broker, clock);
     const seen = parkForEver(life, clock);
-    const parked = { cause: "parked", notBeforeMs: clock.now(), parks: 0 } as const;
+    const parked = { cause: "parked", notBeforeMs: clock.now(), deferrals: 0 } as const;
     const all = sampleEnvelopes(events).map((envelope) => sampleScheduled([envelope], parked));
     for (let at = 0; at < events; at += PUBLISHED_AT_ONCE) {
       await life.wheel.schedule(all.slice(at, at + PUBLISHED_AT_ONCE));

@@ -7,7 +7,7 @@ import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-c
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeadLetterIndex, IndexedLetter, LetterPlace } from "@posthaste/shared/ports/dead-letter-index.ts";
-import { START_MS, TENANT, readAll, sampleEnvelope, sampleLetter, withCode } from "../../contract/harness.ts";
+import { START_MS, TENANT, readAll, sampleEnvelope, sampleDeadLetter, withCode } from "../../contract/harness.ts";
 import type { RedisHarness } from "./harness.ts";
 import { openRedisHarness } from "./harness.ts";
 
@@ -48,12 +48,12 @@ function indexed(letter: DeadLetter, revision = "1", place: LetterPlace | null =
 }
 
 function ofTenant(tenant: string, id: string, parts: Partial<DeadLetter> = {}): DeadLetter {
-  return sampleLetter(id, { envelope: sampleEnvelope(`evt_${id}`, { tenant }), ...parts });
+  return sampleDeadLetter(id, { envelope: sampleEnvelope(`evt_${id}`, { tenant }), ...parts });
 }
 
 function weighing(bytes: number, id: string, atMs: number, tenant = TENANT): IndexedLetter {
   const envelope = sampleEnvelope(`evt_${id}`, { tenant, body: new Uint8Array(bytes) });
-  return indexed(sampleLetter(id, { atMs, envelope }));
+  return indexed(sampleDeadLetter(id, { atMs, envelope }));
 }
 
 async function idsOf(index: DeadLetterIndex): Promise<string[]> {
@@ -70,7 +70,7 @@ const dropOf = (id: string, revision: string | null = "1", place: LetterPlace | 
 
 test("a put that is repeated changes nothing, whether its place is known or not", async () => {
   await using harness = await openIndex();
-  const letter = sampleLetter("dlv_a");
+  const letter = sampleDeadLetter("dlv_a");
   await harness.index.put([indexed(letter)]);
   await harness.index.put([indexed(letter, "1", at(7)), indexed(letter)]);
   assert.deepEqual((await harness.index.list(EVERYTHING, 10, null)).rows, [letter]);
@@ -78,7 +78,7 @@ test("a put that is repeated changes nothing, whether its place is known or not"
 
 test("a letter that was dropped does not come back by a repeat of its put, within a day", async () => {
   await using harness = await openIndex();
-  const letter = indexed(sampleLetter("dlv_a"));
+  const letter = indexed(sampleDeadLetter("dlv_a"));
   await harness.index.put([letter]);
   await harness.index.drop([dropOf("dlv_a")]);
   await harness.clock.advance(DAY_MS - 1);
@@ -89,13 +89,13 @@ test("a letter that was dropped does not come back by a repeat of its put, withi
 test("a put that comes after the drop of its letter does nothing", async () => {
   await using harness = await openIndex();
   assert.deepEqual(await harness.index.drop([dropOf("dlv_a")]), []);
-  await harness.index.put([indexed(sampleLetter("dlv_a"))]);
+  await harness.index.put([indexed(sampleDeadLetter("dlv_a"))]);
   assert.equal(await harness.index.find("dlv_a"), null);
 });
 
 test("repeats and older news that were refused do not turn up when the letter is dropped", async () => {
   await using harness = await openIndex();
-  const letter = sampleLetter("dlv_a", { state: "dead", attempts: 3 });
+  const letter = sampleDeadLetter("dlv_a", { state: "dead", attempts: 3 });
   const repeat = indexed({ ...letter, atMs: START_MS + 1000 }, "repeat");
   const older = indexed({ ...letter, state: "paused", attempts: 1, atMs: START_MS - 1000 }, "older");
   await harness.index.put([indexed(letter), repeat, older]);
@@ -106,8 +106,8 @@ test("repeats and older news that were refused do not turn up when the letter is
 
 test("later news replace a letter, and the news before it does not come back", async () => {
   await using harness = await openIndex();
-  const held = indexed(sampleLetter("dlv_a", { state: "paused", attempts: 1 }), "held");
-  const dead = indexed(sampleLetter("dlv_a", { state: "dead", attempts: 2, atMs: START_MS + 1 }), "dead");
+  const held = indexed(sampleDeadLetter("dlv_a", { state: "paused", attempts: 1 }), "held");
+  const dead = indexed(sampleDeadLetter("dlv_a", { state: "dead", attempts: 2, atMs: START_MS + 1 }), "dead");
   await harness.index.put([held]);
   await harness.index.put([dead]);
   await harness.index.put([held]);
@@ -117,7 +117,7 @@ test("later news replace a letter, and the news before it does not come back", a
 
 test("a drop of older news leaves newer ones where they are", async () => {
   await using harness = await openIndex();
-  await harness.index.put([indexed(sampleLetter("dlv_a"), "2")]);
+  await harness.index.put([indexed(sampleDeadLetter("dlv_a"), "2")]);
   assert.deepEqual(await harness.index.drop([dropOf("dlv_a", "1")]), []);
   assert.notEqual(await harness.index.find("dlv_a"), null);
 });
@@ -129,18 +129,18 @@ test("a tombstone takes out what the record has before it, and nothing after it 
     ["dlv_after", at(6)],
     ["dlv_other", at(4, 1)],
   ] as const) {
-    await harness.index.put([indexed(sampleLetter(id), "2", place)]);
+    await harness.index.put([indexed(sampleDeadLetter(id), "2", place)]);
     await harness.index.drop([dropOf(id, "1", at(5))]);
     await harness.index.drop([dropOf(id, null, at(5))]);
   }
-  await harness.index.put([indexed(sampleLetter("dlv_unplaced"), "2")]);
+  await harness.index.put([indexed(sampleDeadLetter("dlv_unplaced"), "2")]);
   await harness.index.drop([dropOf("dlv_unplaced", null, at(5))]);
   assert.deepEqual((await idsOf(harness.index)).toSorted(), ["dlv_after", "dlv_other", "dlv_unplaced"]);
 });
 
 test("a drop without revision and place takes out whatever is there, and tells what it was", async () => {
   await using harness = await openIndex();
-  const letter = sampleLetter("dlv_a", { attempts: 4, generation: 9 });
+  const letter = sampleDeadLetter("dlv_a", { attempts: 4, generation: 9 });
   await harness.index.put([indexed(letter)]);
   const { tenant, eventId, endpointId } = letter;
   assert.deepEqual(await harness.index.drop([dropOf("dlv_a", null)]), [
@@ -161,7 +161,7 @@ return left`,
 
 test("of letters that were dropped nothing is left but a mark for a day, and that is cleared away", async () => {
   await using harness = await openIndex();
-  await harness.index.put([indexed(sampleLetter("dlv_a"), "1", at(1)), indexed(ofTenant("globex", "dlv_b"))]);
+  await harness.index.put([indexed(sampleDeadLetter("dlv_a"), "1", at(1)), indexed(ofTenant("globex", "dlv_b"))]);
   await harness.index.drop([dropOf("dlv_a"), dropOf("dlv_b")]);
   const keysLeft = () => harness.commands.run(LIST_KEYS, [harness.keys.key(0, "dead")], []);
   assert.deepEqual(await keysLeft(), [":bytes", ":gone"]);
@@ -275,7 +275,7 @@ test("a page with a rare filter costs a bounded number of bounded scripts and go
   const { index, ran } = harness;
   const total = LOOKED_MAX * PARTS_MAX + 500;
   await putMany(index, total);
-  const rare = sampleLetter("dlv_rare", { state: "backlog", atMs: START_MS - 1 });
+  const rare = sampleDeadLetter("dlv_rare", { state: "backlog", atMs: START_MS - 1 });
   await index.put([indexed(rare)]);
   ran.length = 0;
   const first = await index.list({ tenant: TENANT, state: "backlog" }, 10, null);
@@ -289,7 +289,7 @@ test("a page with a rare filter costs a bounded number of bounded scripts and go
 
 test("a cursor of another list and one that was tampered with are refused", async () => {
   await using harness = await openIndex();
-  await harness.index.put([indexed(sampleLetter("dlv_a")), indexed(sampleLetter("dlv_b"))]);
+  await harness.index.put([indexed(sampleDeadLetter("dlv_a")), indexed(sampleDeadLetter("dlv_b"))]);
   const { next } = await harness.index.list(EVERYTHING, 1, null);
   assert.ok(next !== null);
   const foreign = Buffer.from(Buffer.from(next, "base64url").toString().replace("letters", "events"));
@@ -303,7 +303,7 @@ test("while Redis does not answer everything rejects with store-unavailable", as
   const away = { run: () => Promise.reject(new PosthasteError("store-unavailable", "Redis is away.")) };
   const index = createRedisDeadLetterIndex({ commands: away, keys: harness.keys });
   const calls = [
-    () => index.put([indexed(sampleLetter("dlv_a"))]),
+    () => index.put([indexed(sampleDeadLetter("dlv_a"))]),
     () => index.drop([dropOf("dlv_a")]),
     () => index.find("dlv_a"),
     () => index.list(EVERYTHING, 1, null),

@@ -7,7 +7,7 @@ import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger
 import { EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
-import { START_MS, TENANT, sampleEnvelope, sampleLetter, sampleRecord } from "../../contract/harness.ts";
+import { START_MS, TENANT, sampleEnvelope, sampleDeadLetter, sampleRecord } from "../../contract/harness.ts";
 import { DAY_MS, FAILED, OF_ENDPOINT, delivery, idsKept, openLedgerHarness, weigh } from "./ledger-harness.ts";
 
 const open = openLedgerHarness();
@@ -149,7 +149,7 @@ test("redis ledger: what was released and is taken up again within the hour stay
   await harness.ledger.remember([envelope]);
   harness.ledger.record([delivery(sampleRecord(envelope, { state: "paused", attempt: 0, result: null }))]);
   await harness.clock.advance(5 * DAY_MS);
-  const letter = sampleLetter("dlv_a", { envelope });
+  const letter = sampleDeadLetter("dlv_a", { envelope });
   await harness.ledger.release([letter]);
   await harness.ledger.release([letter]);
   await harness.clock.advance(3600_000 - 1);

@@ -203,7 +203,7 @@ test("a full disk refuses appends with store-unavailable and keeps nothing of th
   assert.equal(await drivers.ledger.event(TENANT, "evt_0"), null);
 });
 
-test("what fits is still written on a full disk, so acknowledgements go on, and room makes it whole again", async () => {
+test("what fits is still written on a full disk, so acknowledgements go on, and free space makes it whole again", async () => {
   await using harness = await openFileHarness();
   const { raw, drivers } = harness;
   await drivers.lanes.append([sampleEnvelope("evt_a")]);

@@ -130,7 +130,7 @@ test("retention that cannot read the store when it is woken does not throw, and 
   retention.stop();
 });
 
-test("when COMMIT fails nobody is told that it worked", async () => {
+test("when COMMIT fails no caller hears that it worked", async () => {
   const { raw, writer, notes, clock } = openWriter();
   raw.exec("CREATE TABLE parent (id INTEGER PRIMARY KEY)");
   raw.exec("CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)");

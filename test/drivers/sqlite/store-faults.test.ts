@@ -47,7 +47,7 @@ test("a take that cannot find out when to wake rejects and takes no batch from t
   let isBroken = true;
   const waiters = createLaneWaiters<string>({
     pull: (max) => stock.splice(0, max),
-    fairSlots() {
+    arrangeWake() {
       if (isBroken) throw ioError();
     },
   });
@@ -60,12 +60,12 @@ test("a take that cannot find out when to wake rejects and takes no batch from t
   assert.deepEqual(await later, ["a"]);
 });
 
-test("a wake after which nobody can be woken again tells all who still wait", async () => {
+test("a wake after which nobody can be woken again rejects all who still wait", async () => {
   const stock: string[] = [];
   let isBroken = false;
   const waiters = createLaneWaiters<string>({
     pull: (max) => stock.splice(0, max),
-    fairSlots() {
+    arrangeWake() {
       if (isBroken) throw ioError();
     },
   });
@@ -83,7 +83,7 @@ test("a wake after which nobody can be woken again tells all who still wait", as
   assert.equal(waiters.waitingCount(), 0);
 });
 
-test("counting at an hour's turn never throws; what could not be counted is told, and counting goes on", async () => {
+test("counting at an hour's turn never throws; what could not be counted is reported, and counting goes on", async () => {
   const { clock, breakable, database, writer } = openParts();
   const stats = createStats({ database, writer, clock });
   const accepted = (atMs: number): StatEntry => ({

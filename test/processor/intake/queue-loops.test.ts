@@ -19,7 +19,7 @@ function scheduled(id: string, parts: Partial<Scheduled> = {}): Scheduled {
     endpointId: "ep1",
     generation: 0,
     attempt: 2,
-    parks: 0,
+    deferrals: 0,
     members: [envelopeOf(id)],
     group: null,
     ...parts,
@@ -80,7 +80,7 @@ test("a deferred delivery comes back as the same attempt", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"));
   harness.start();
-  await harness.drivers.retryQueue.schedule([scheduled("evt_1", { cause: "parked", attempt: 1, parks: 3 })]);
+  await harness.drivers.retryQueue.schedule([scheduled("evt_1", { cause: "parked", attempt: 1, deferrals: 3 })]);
   await harness.clock.advance(2000);
   assert.deepEqual(
     harness.world.sent.map(({ headers }) => headers["posthaste-attempt"]),

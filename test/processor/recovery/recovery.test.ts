@@ -32,7 +32,7 @@ async function openWithHeld(count: number): Promise<ProcessorHarness> {
   return harness;
 }
 
-/** Letters are scheduled and then not removed, as after a crash in between. */
+/** Dead letters are scheduled and then not removed, as after a crash in between. */
 function withoutRemove(drivers: Drivers): Drivers {
   return { ...drivers, deadLetters: { ...drivers.deadLetters, remove: () => new Promise<void>(() => undefined) } };
 }
@@ -72,7 +72,7 @@ test("more than a page that was held comes back whole, and once", async () => {
   assert.deepEqual(await harness.depths(), nothing);
 });
 
-test("letters come back in pages of 50 and at most 4 MiB, one write each", async () => {
+test("dead letters come back in pages of 50 and at most 4 MiB, one write each", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1", { status: "paused" }));
   const body = new Uint8Array(1024 * 1024).fill(32);
@@ -131,20 +131,25 @@ test("an endpoint paused between two pages gets no further page back", async () 
 test("between two pages others get their turn, in a recovery and in the look at a start", async () => {
   const log: string[] = [];
   const clock = createManualClock(START_MS);
-  const letters = ids("evt_", 120).map((id) => ({ id, tenant: TENANT, endpointId: "ep1", envelope: envelopeOf(id) }));
+  const deadLetters = ids("evt_", 120).map((id) => ({
+    id,
+    tenant: TENANT,
+    endpointId: "ep1",
+    envelope: envelopeOf(id),
+  }));
   const fakes = {
     clock: { ...clock, sleep: async () => void log.push("turn") },
     deadLetters: {
       async list({ endpointId, state }: DeadLetterFilter, limit: number, cursor: string | null) {
         log.push("list");
         const from = Number(cursor ?? 0);
-        const isMore = endpointId === undefined && from + limit < letters.length;
+        const isMore = endpointId === undefined && from + limit < deadLetters.length;
         return {
-          rows: state === "paused" ? letters.slice(from, from + limit) : [],
+          rows: state === "paused" ? deadLetters.slice(from, from + limit) : [],
           next: isMore ? `${from + limit}` : null,
         };
       },
-      remove: async (removed: readonly unknown[]) => void letters.splice(0, removed.length),
+      remove: async (removed: readonly unknown[]) => void deadLetters.splice(0, removed.length),
     },
     retryQueue: { schedule: async () => (log.push("write"), SCHEDULED) },
     entropy: seededEntropy(1),
@@ -162,7 +167,7 @@ test("between two pages others get their turn, in a recovery and in the look at 
   assert.ok(text.startsWith("list turn list list list write turn list list write turn list list write turn"), text);
 });
 
-test("while another process brings the letters of an endpoint back nobody else does, until its lease ends", async () => {
+test("while another process brings the dead letters of an endpoint back nobody else does, until its lease ends", async () => {
   await using harness = await openWithHeld(3);
   harness.crash();
   await harness.change("ep1", active);
@@ -180,8 +185,8 @@ test("what was held before its deliver_at comes back no sooner", async () => {
   const deliverAtMs = harness.clock.now() + 60_000;
   const envelope = { ...envelopeOf("evt_1"), deliverAtMs };
   const key = { tenant: TENANT, eventId: "evt_1", endpointId: "ep1", generation: 0 };
-  const grave = { state: "paused", reason: "paused", attempts: 0, atMs: harness.clock.now() } as const;
-  await harness.drivers.deadLetters.append([{ ...key, ...grave, id: "dlv_1", envelope }]);
+  const held = { state: "paused", reason: "paused", attempts: 0, atMs: harness.clock.now() } as const;
+  await harness.drivers.deadLetters.append([{ ...key, ...held, id: "dlv_1", envelope }]);
   harness.start();
   await harness.clock.advance(59_000);
   assert.deepEqual([harness.world.sent.length, (await harness.depths()).retry], [0, 1]);
@@ -205,7 +210,7 @@ test("what was held while no processor ran comes back at the next start", async 
   assert.deepEqual([harness.world.idsTo("ep1").toSorted(), await harness.depths()], [["evt_0", "evt_1"], nothing]);
 });
 
-test("a crash between taking letters back and removing them repeats no delivery", async () => {
+test("a crash between taking dead letters back and removing them repeats no delivery", async () => {
   await using harness = await openWithHeld(3);
   harness.crash();
   await harness.change("ep1", active);
@@ -264,7 +269,7 @@ test("a store that fails during a recovery at start is asked again, and the endp
   assert.deepEqual([failures, harness.world.idsTo("ep1"), await harness.depths()], [4, ["evt_0"], nothing]);
 });
 
-test("letters stay in the record while the retry queue is full, and go out when there is room", async () => {
+test("dead letters stay in the record while the retry queue is full, and go out when there is room", async () => {
   await using harness = await openWithHeld(1);
   harness.crash();
   await harness.change("ep1", active);
@@ -287,7 +292,7 @@ test("letters stay in the record while the retry queue is full, and go out when 
   assert.deepEqual([refusals, harness.world.idsTo("ep1"), await harness.depths()], [3, ["evt_0"], nothing]);
 });
 
-test("an endpoint that is paused again before its letters go out holds them again", async () => {
+test("an endpoint that is paused again before its dead letters go out holds them again", async () => {
   await using harness = await openWithHeld(100);
   await harness.change("ep1", active);
   await harness.clock.advance(200);
@@ -301,7 +306,7 @@ test("an endpoint that is paused again before its letters go out holds them agai
   assert.equal(new Set(harness.world.idsTo("ep1")).size, 100);
 });
 
-test("backlog letters are kept back while their endpoint is down, and delivered when it recovers", async () => {
+test("backlog dead letters are kept back while their endpoint is down, and delivered when it recovers", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"));
   harness.world.script("ep1", () => ({ status: 500 }));

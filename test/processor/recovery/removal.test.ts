@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { endpointOf, envelopeOf, openProcessorHarness } from "../../support/processor-harness.ts";
 
-/** The removal of letters waits until `go` is called. */
+/** The removal of dead letters waits until `go` is called. */
 function withSlowRemoval(): { wrap: (drivers: Drivers) => Drivers; go: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   return {
@@ -12,16 +12,16 @@ function withSlowRemoval(): { wrap: (drivers: Drivers) => Drivers; go: () => voi
       ...drivers,
       deadLetters: {
         ...drivers.deadLetters,
-        async remove(letters) {
+        async remove(deadLetters) {
           await promise;
-          await drivers.deadLetters.remove(letters);
+          await drivers.deadLetters.remove(deadLetters);
         },
       },
     }),
   };
 }
 
-test("a delivery held again before its old letter is out of the record is not lost with it", async () => {
+test("a delivery held again before its old dead letter is out of the record is not lost with it", async () => {
   await using harness = await openProcessorHarness();
   const removal = withSlowRemoval();
   await harness.add(endpointOf("ep1", { status: "paused", statusReason: "the owner paused it" }));

@@ -33,5 +33,5 @@ export function createKnownItems(itemsMax: number = KNOWN_ITEMS_MAX): KnownItems
 function keyOf(item: Scheduled): string {
   const first = item.members[0];
   const subject = item.group?.id ?? `${first?.tenant} ${first?.id}`;
-  return `${item.cause} ${subject} ${item.endpointId ?? ""} ${item.generation} ${item.attempt} ${item.parks}`;
+  return `${item.cause} ${subject} ${item.endpointId ?? ""} ${item.generation} ${item.attempt} ${item.deferrals}`;
 }

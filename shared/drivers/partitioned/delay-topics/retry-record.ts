@@ -52,7 +52,7 @@ export function retryRecord(parts: {
     "not-before": String(item.notBeforeMs),
     generation: String(item.generation),
     attempt: String(item.attempt),
-    parks: String(item.parks),
+    parks: String(item.deferrals),
     hops: String(parts.hops),
   };
   if (item.endpointId !== null) headers["endpoint"] = item.endpointId;
@@ -81,7 +81,7 @@ export function parseRetryRecord(record: LogRecord): ParsedRetry {
     endpointId: facts.endpoint ?? null,
     generation: facts.generation,
     attempt: facts.attempt,
-    parks: facts.parks,
+    deferrals: facts.parks,
     members,
     group,
   };
