@@ -64,8 +64,7 @@ export async function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Pr
     }
 
     // 3. Append: from here on the event is accepted.
-    const version = deps.drivers.directory.version(tenant);
-    const directoryVersion = version instanceof Promise ? await version : version;
+    const directoryVersion = await deps.drivers.directory.version(tenant);
     const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
     await appendEnvelopes(deps, [envelope], context);
 

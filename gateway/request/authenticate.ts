@@ -24,14 +24,13 @@ type Deps = Pick<GatewayDeps, "clock" | "hasher" | "telemetry"> & {
   readonly drivers: Pick<GatewayDeps["drivers"], "apiKeys">;
 };
 
-/** The caller's key; a promise only when the API-key store has to read it. Throws 401. */
-export function authenticate(request: Request, deps: Deps): ApiKey | Promise<ApiKey> {
+/** The caller's key. Throws 401. */
+export async function authenticate(request: Request, deps: Deps): Promise<ApiKey> {
   const key = presentedKey(request.headers);
   if (!isPresentableKey(key)) throw unknownKey();
   const found = deps.drivers.apiKeys.find(hashApiKey(key, deps.hasher));
-  const isHit = !(found instanceof Promise);
-  deps.telemetry.accept.cache("auth", isHit);
-  return isHit ? admit(found, deps) : found.then((record) => admit(record, deps));
+  deps.telemetry.accept.cache("auth", !(found instanceof Promise));
+  return admit(await found, deps);
 }
 
 /** Throws 403 `missing-scope`. */

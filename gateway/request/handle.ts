@@ -61,15 +61,13 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
   const { headers } = context;
   context.route = route.path;
   try {
-    const found = authenticate(request, deps);
-    const caller = found instanceof Promise ? await found : found;
+    const caller = await authenticate(request, deps);
     announcePolicy(caller, headers);
     requireScope(caller, route.scope);
     const { query, repeated } = parseQuery(request.url);
     requireOwnTenant(caller, query.get("tenant") ?? null);
     const form = route.body === null ? "json" : checkBody(request, route.body);
-    const charging = charge(deps.drivers.rateLimiter, caller, 1, headers);
-    if (charging !== undefined) await charging;
+    await charge(deps.drivers.rateLimiter, caller, 1, headers);
     checkQuery(query, repeated, route.query);
     return await route.handle({
       request,

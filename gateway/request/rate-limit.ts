@@ -9,19 +9,17 @@ import type { LimitVerdict, RateLimiter } from "@posthaste/shared/ports/rate-lim
 
 /**
  * Takes `cost` units of the key, all or none, and writes the RateLimit fields into `headers`. Keys without a limit are
- * not charged. Throws 429. A promise only when the limiter has to ask its store.
+ * not charged. Throws 429.
  */
-export function charge(
+export async function charge(
   limiter: RateLimiter,
   caller: ApiKey,
   cost: number,
   headers: Record<string, string>,
-): void | Promise<void> {
+): Promise<void> {
   const rate = caller.rateLimit;
-  if (rate === null) return undefined;
-  const verdict = limiter.take(caller.id, rate, cost);
-  if (verdict instanceof Promise) return verdict.then((late) => applyVerdict(rate, late, cost, headers));
-  return applyVerdict(rate, verdict, cost, headers);
+  if (rate === null) return;
+  applyVerdict(rate, await limiter.take(caller.id, rate, cost), cost, headers);
 }
 
 /** For answers that are given before a charge. */

@@ -4,7 +4,7 @@
  * breaker and waiting room, and LOW holds at most half of a cap (promise 3).
  */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
-import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { Endpoint, RateLimit } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
@@ -193,32 +193,26 @@ export class EndpointLimiter implements Holder {
     this.#overflowTimer = clock.timer(waitMs, () => this.#recoverIfRoomy());
   }
 
-  /** Has the endpoint's own rate limit room for one more attempt? Asks once, and takes a refusal as quiet time. */
-  #hasGrant({ id, rateLimit }: Endpoint): boolean {
-    if (rateLimit === null || this.#grants > 0) return true;
-    if (this.#isAsking) return false;
-    const { clock, rateLimiter } = this.#deps;
-    const use = (verdict: { isGranted: boolean; resetMs: number }): void => {
-      if (verdict.isGranted) this.#grants += 1;
-      else this.condition.quietUntil(clock.now() + Math.max(1, verdict.resetMs));
-    };
-    const answer = rateLimiter.take(`endpoint:${id}`, rateLimit, 1);
-    if (!(answer instanceof Promise)) {
-      use(answer);
-      return this.#grants > 0;
-    }
-    this.#isAsking = true;
-    const ask = async (): Promise<void> => {
-      try {
-        use(await answer);
-      } catch {
-        this.#grants += 1; // A limiter that is out of order must not stop deliveries.
-      }
-      this.#isAsking = false;
-      this.pump();
-    };
-    void ask();
+  /** Has the endpoint's own rate limit room for one more attempt? When it is not known, asks, and looks again then. */
+  #hasGrant(endpoint: Endpoint): boolean {
+    if (endpoint.rateLimit === null || this.#grants > 0) return true;
+    if (!this.#isAsking) void this.#askForGrant(endpoint.id, endpoint.rateLimit);
     return false;
+  }
+
+  /** One question at a time. A refusal is quiet time. */
+  async #askForGrant(endpointId: string, rateLimit: RateLimit): Promise<void> {
+    const { clock, rateLimiter } = this.#deps;
+    this.#isAsking = true;
+    try {
+      const { isGranted, resetMs } = await rateLimiter.take(`endpoint:${endpointId}`, rateLimit, 1);
+      if (isGranted) this.#grants += 1;
+      else this.condition.quietUntil(clock.now() + Math.max(1, resetMs));
+    } catch {
+      this.#grants += 1; // A limiter that is out of order must not stop deliveries.
+    }
+    this.#isAsking = false;
+    this.pump();
   }
 
   /** One timer, for the earlier of: somebody waited long enough, or the endpoint may be asked again. */

@@ -14,7 +14,7 @@ export interface LimitVerdict {
 
 export interface RateLimiter {
   /** Takes `cost` units (default 1) of `subject`, all or none; `cost` over the limit is never granted. */
-  take(subject: string, rate: RateLimit, cost: number): LimitVerdict | Promise<LimitVerdict>;
+  take(subject: string, rate: RateLimit, cost: number): Promise<LimitVerdict>;
 }
 
 /** Subjects remembered by one limiter; past it the one idle longest is forgotten, and starts afresh. */

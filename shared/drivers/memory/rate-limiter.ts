@@ -32,7 +32,7 @@ export function createRateLimiter(options: {
   }
 
   return {
-    take(subject, rate, cost) {
+    async take(subject, rate, cost) {
       assert(Number.isInteger(cost) && cost >= 1, "a rate limit is charged in whole units");
       const nowMs = now();
       const log = logOf(subject);
