@@ -1,7 +1,7 @@
 /**
- * Brings back what was held for an endpoint (paused, disabled, backlog) when it is active again: from the dead-letter
- * record to the retry queue, spread at a bounded rate. Scheduled first, removed second: a crash in between repeats a
- * delivery that the ledger recognises, and loses none.
+ * Brings back what was held for an endpoint (paused, disabled, backlog) when it is active again. Dead letters go to the
+ * retry queue, spread at a bounded rate. Scheduled first, removed second: a crash in between repeats a delivery, which
+ * the ledger recognises, and loses none.
  */
 import type { DeadLetter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
@@ -15,7 +15,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
-/** Dead letters read at once, with their bodies; between two pages everybody else gets a turn (a store may be synchronous). */
+/** Dead letters read at once, with their bodies. Between two pages others get a turn: a store may be synchronous. */
 const PAGE = 50;
 /** Bodies that go to the retry queue in one write; one dead letter goes, however large. */
 const PAGE_BYTES = 4 * 1024 * 1024;
@@ -31,8 +31,8 @@ export interface Recovery {
   /** Does so for every endpoint that has something held: at the start, and after announcements may have been lost. */
   recoverAll(signal: AbortSignal): Promise<void>;
   /**
-   * Resolves when none of these dead letters is between its return to the retry queue and its removal from the record. Wait
-   * for it before the same delivery is recorded as missed again: the removal would take the new dead letter for the old one.
+   * Resolves when none of these dead letters is between its return to the retry queue and its removal from the record.
+   * Wait for it before the same delivery is recorded again: the removal would take the new dead letter for the old one.
    */
   whenOut(deadLetterIds: readonly string[]): Promise<void>;
 }
@@ -136,8 +136,8 @@ async function bringBack(deps: Bringing, tenant: string, endpointId: string): Pr
 }
 
 /**
- * Waits while another process brings dead letters of this endpoint back: two that did would schedule each twice. Null when we
- * stopped. A holder that died is waited for until its lease ends.
+ * Waits while another process brings back dead letters of this endpoint: two at once would schedule each twice. A holder
+ * that died is waited for until its lease ends. Null when we stopped.
  */
 async function takeLease(
   { leases, holder, clock, signal }: Bringing,

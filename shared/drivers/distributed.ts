@@ -1,6 +1,6 @@
 /**
- * The distributed driver set: Redis for what must be immediate, Kafka for what must be durable and large. The only place
- * where the drivers of `redis/`, `kafka/` and `partitioned/` meet. Any number of processes share one set of data.
+ * The distributed driver set: Redis for what must be immediate, Kafka for what must be durable and large. Here alone the
+ * drivers of `redis/`, `kafka/` and `partitioned/` meet. Any number of processes share one set of data.
  */
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";

@@ -5,7 +5,7 @@
 import type { DeliveryKey } from "../domain/delivery.ts";
 import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
 
-/** A dead letter, what distinguishes it from other news of its delivery, and its place in the record once that is known. */
+/** A dead letter, what sets it apart from other news of its delivery, and its place in the record once that is known. */
 export interface IndexedLetter {
   readonly letter: DeadLetter;
   /** The same for repeats of one append. */
@@ -36,7 +36,7 @@ export interface DroppedLetter extends DeliveryKey {
 
 export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "count"> {
   /**
-   * Later news of a delivery replace older ones. Returns what must go, the oldest of the fullest tenant; each
+   * Later news of a delivery replace older ones. Returns what is over the bound: the oldest of the fullest tenant. Each
    * comes again with the next put until it was dropped by its revision. In order; a crash may leave a part undone.
    */
   put(letters: readonly IndexedLetter[]): Promise<readonly DroppedLetter[]>;

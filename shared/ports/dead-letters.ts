@@ -1,7 +1,7 @@
 /**
  * The record of deliveries that will not be made without someone's doing: dead, paused, disabled, backlog, expired.
  * Durable when `append` resolves, idempotent by delivery id, bodies included. Lists are newest first. Bounded in bytes:
- * past the bound the oldest dead letters of the tenant that keeps most are dropped, and the ledger shows them as expired.
+ * past the bound the oldest of the tenant that keeps most are dropped, and the ledger shows them as expired.
  */
 import type { DeliveryKey, MissedState } from "../domain/delivery.ts";
 import type { Envelope } from "../domain/envelope.ts";
@@ -41,8 +41,8 @@ export interface DeadLetters {
   /** Newest first by `atMs`, at most `limit` (1 to 1,000). Throws `invalid-cursor`. */
   list(filter: DeadLetterFilter, limit: number, cursor: string | null): Promise<Page<DeadLetter>>;
   /**
-   * Takes dead letters out of the record (replayed or deleted), as they were found: those that are not there any more are
-   * passed over, and later news of the same delivery stay.
+   * Takes dead letters out of the record (replayed or deleted), as they were found. Those that are gone are passed over,
+   * and later news of the same delivery stay.
    */
   remove(deadLetters: readonly DeadLetter[]): Promise<void>;
   count(filter: DeadLetterFilter): Promise<number>;

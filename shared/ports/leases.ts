@@ -1,7 +1,7 @@
 /**
- * Leases on names: of all processes that share the stores, one at a time holds a name, for a bounded time. A holder that
- * dies is waited for until its lease ends. A lease keeps others from doing the same work at once; it is no fence: whoever
- * works on after the end of its lease may meet the next holder.
+ * Leases on names. Of all processes that share the stores one at a time holds a name, for a bounded time; a holder that
+ * died is waited for until its lease ends. A lease saves double work and is no fence: a holder that works on after its
+ * end may meet the next one.
  */
 
 export type Lease =

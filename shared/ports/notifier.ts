@@ -1,4 +1,7 @@
-/** Announcements between gateway and processor. One that is lost costs time, never truth: listeners hear that some were lost. */
+/**
+ * Announcements between gateway and processor. One that is lost costs time, never truth: listeners hear that some were
+ * lost, and look for themselves.
+ */
 
 export type Announcement =
   /** An endpoint was created, changed or removed. */

@@ -1,5 +1,5 @@
 /**
- * What every program of ours does around its work: ends in order on a signal, and prints in one line what the reader can
+ * What every program does around its work: it ends in order on a signal, and prints in one line what the reader can
  * mend. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings.
  */
 import { ConfigError } from "../domain/config.ts";

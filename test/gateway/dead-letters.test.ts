@@ -124,7 +124,9 @@ test("a replay that cannot be planned leaves the letter where it is", async () =
     }),
   });
   const deadLetter = await harness.addDeadLetter({ endpointId: await createEndpoint(harness) });
-  assertProblem(await harness.call("POST", `${PATH}/${deadLetter.id}/replay`), 503, "overloaded");
+  const refused = await harness.call("POST", `${PATH}/${deadLetter.id}/replay`);
+  assertProblem(refused, 503, "overloaded");
+  assert.equal(refused.headers.get("retry-after"), "7");
   assertProblem(await harness.call("POST", `${PATH}/replay`, { body: {} }), 503, "overloaded");
   assert.notEqual(await harness.drivers.deadLetters.find(deadLetter.id), null);
 });

@@ -1,7 +1,7 @@
 /**
- * The lanes of the distributed set: HIGH in Redis, MEDIUM and LOW in Kafka. While Redis cannot be reached HIGH goes to a
- * topic of its own that is always read, so that nothing waits when Redis returns. The ledger records an event in the
- * same step; it is a projection and stops nobody.
+ * The lanes of the distributed set: HIGH in Redis, MEDIUM and LOW in Kafka. While Redis is away HIGH goes to a topic of
+ * its own. That topic is always read, so nothing waits when Redis returns. The ledger records an event in the same step;
+ * it is a projection and stops nobody.
  */
 import type { Envelope } from "../../domain/envelope.ts";
 import { isStoreUnavailable } from "../../domain/errors.ts";
@@ -73,7 +73,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
   };
 }
 
-/** One stream from several: each source has at most one take under way, and what it brings too late is kept for the next. */
+/** One stream from several. Each source has at most one take under way; what it brings too late is kept for the next. */
 function createMerge(sources: readonly Source[], giveBack: (items: readonly LaneItem[]) => void): Source {
   const ready: LaneItem[] = [];
   const underWay = new Map<Source, Promise<void>>();

@@ -102,8 +102,8 @@ function createDeadLetterRows(database: Database) {
 }
 
 /**
- * Drops dead letters until the bound holds again: always the oldest of the tenant that keeps most, so that one tenant's flood
- * costs no other a dead letter and stops nobody's deliveries. The ledger shows what was dropped as expired, and why.
+ * Drops dead letters until the bound holds again: always the oldest of the tenant that keeps most. One tenant's flood
+ * costs no other tenant a dead letter and stops nobody's deliveries. The ledger shows what was dropped as expired, and why.
  */
 function createByteBound(database: Database, bytesMax: number): () => void {
   const total = database.prepare<{ bytes: number }>("SELECT bytes FROM dead_letter_totals WHERE tenant = ''");
