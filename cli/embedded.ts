@@ -19,6 +19,7 @@ import type { Metrics } from "@posthaste/shared/drivers/metrics.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { SealBroken } from "@posthaste/shared/lib/ambient.ts";
+import { increaseOf } from "@posthaste/shared/lib/increase-of.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -125,11 +126,10 @@ async function stopServing(parts: {
 
 /** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */
 function createCollector(metrics: Metrics, drivers: EmbeddedDrivers, telemetry: Telemetry): () => Promise<string> {
-  let told = 0;
+  const newlyLost = increaseOf(() => drivers.lostCount());
   return () => {
-    const lost = drivers.lostCount();
-    if (lost > told) telemetry.queue.dropped("ledger", lost - told);
-    told = lost;
+    const lost = newlyLost();
+    if (lost > 0) telemetry.queue.dropped("ledger", lost);
     return metrics.collect();
   };
 }

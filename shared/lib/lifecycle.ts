@@ -3,6 +3,7 @@
  * A loop ends only when its signal is aborted.
  */
 import type { Clock, Entropy } from "./ambient.ts";
+import { backoffMs } from "./retry.ts";
 
 export interface Supervision {
   readonly clock: Clock;
@@ -23,19 +24,19 @@ export async function supervise(
   supervision: Supervision,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, entropy } = supervision;
-  let waitMs = supervision.waitMs;
+  const { clock, entropy, waitMs: firstMs, waitMsMax: maxMs } = supervision;
+  let failures = 0;
   while (!signal.aborted) {
     const startedAt = clock.monotonic();
     try {
       await run(signal);
     } catch (error) {
       if (isAborted(signal)) return;
-      if (clock.monotonic() - startedAt >= supervision.steadyMs) waitMs = supervision.waitMs;
-      const jitteredMs = waitMs * (0.5 + entropy.fraction());
-      supervision.onFailure(loop, error, jitteredMs);
-      await clock.sleep(jitteredMs, signal).catch(() => undefined);
-      waitMs = Math.min(waitMs * 2, supervision.waitMsMax);
+      if (clock.monotonic() - startedAt >= supervision.steadyMs) failures = 0;
+      const waitMs = backoffMs(failures, { firstMs, maxMs }, entropy);
+      supervision.onFailure(loop, error, waitMs);
+      await clock.sleep(waitMs, signal).catch(() => undefined);
+      failures += 1;
     }
   }
 }

@@ -4,6 +4,7 @@ import type { Environment } from "../domain/config.ts";
 import { ConfigError, parseConfig } from "../domain/config.ts";
 import { parseDistributed } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
+import { increaseOf } from "../lib/increase-of.ts";
 import type { Transport } from "../ports/transport.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -64,7 +65,7 @@ export async function openDistributedProgram(
       onCache: (isHit) => telemetry.accept.cache("auth", isHit),
     }),
   );
-  let reported = 0;
+  const newlyLost = increaseOf(() => drivers.lostCount());
   const opened = opening.move();
   return {
     ...ambient,
@@ -73,9 +74,8 @@ export async function openDistributedProgram(
     telemetry,
     log,
     collectMetrics() {
-      const lost = drivers.lostCount();
-      if (lost > reported) telemetry.queue.dropped("ledger", lost - reported);
-      reported = lost;
+      const lost = newlyLost();
+      if (lost > 0) telemetry.queue.dropped("ledger", lost);
       return metrics.collect();
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
+import { Lru } from "../../lib/lru.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
 import { LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
 
@@ -12,22 +13,15 @@ export function createRateLimiter(options: {
   readonly clock: Pick<Clock, "now">;
   readonly subjectsMax?: number;
 }): RateLimiter {
-  const subjectsMax = options.subjectsMax ?? LIMIT_SUBJECTS_MAX;
   const now = createSteadyNow(options.clock);
-  /** In order of use: the first is the one idle longest. */
-  const logs = new Map<string, GrantLog>();
+  const logs = new Lru<string, GrantLog>({ countMax: options.subjectsMax ?? LIMIT_SUBJECTS_MAX });
 
   function logOf(subject: string): GrantLog {
-    const known = logs.get(subject);
-    if (known !== undefined) {
-      logs.delete(subject);
-      logs.set(subject, known);
-      return known;
+    let log = logs.get(subject);
+    if (log === undefined) {
+      log = createGrantLog();
+      logs.set(subject, log);
     }
-    const idlest = logs.size >= subjectsMax ? logs.keys().next() : null;
-    if (idlest?.done === false) logs.delete(idlest.value);
-    const log = createGrantLog();
-    logs.set(subject, log);
     return log;
   }
 

@@ -5,7 +5,7 @@
  */
 import type { Envelope } from "../../domain/envelope.ts";
 import type { Lane } from "../../domain/event.ts";
-import { assert } from "../../lib/assert.ts";
+import { Fifo } from "../../lib/fifo.ts";
 import type { LaneItem } from "../../ports/lanes.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
@@ -91,27 +91,20 @@ export function createLaneTail(options: {
 }
 
 function createFreshItems() {
-  let items: LaneItem[] = [];
-  let head = 0;
+  const items = new Fifo<LaneItem>();
   let bytes = 0;
   return {
     hasRoomFor: (envelope: Envelope): boolean =>
-      items.length - head < FRESH_ITEMS_MAX && bytes + envelope.body.length <= FRESH_BYTES_MAX,
+      items.length < FRESH_ITEMS_MAX && bytes + envelope.body.length <= FRESH_BYTES_MAX,
     push(item: LaneItem): void {
       items.push(item);
       bytes += item.envelope.body.length;
     },
     moveTo(list: LaneItem[], max: number): void {
-      const end = Math.min(items.length, head + max);
-      for (; head < end; head++) {
-        const item = items[head];
-        assert(item !== undefined, "an item of the list is there");
+      for (const item of items.shiftUpTo(max)) {
         list.push(item);
         bytes -= item.envelope.body.length;
       }
-      if (head < items.length) return;
-      items = [];
-      head = 0;
     },
   };
 }

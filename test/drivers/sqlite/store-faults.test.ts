@@ -52,7 +52,7 @@ test("a take that cannot find out when to wake rejects and takes no batch from t
     },
   });
   await assert.rejects(waiters.take(5, NEVER), withCode("store-unavailable"));
-  assert.equal(waiters.waitingCount(), 0);
+  assert.equal(waiters.count, 0);
   isBroken = false;
   const later = waiters.take(5, NEVER);
   stock.push("a");
@@ -80,7 +80,7 @@ test("a wake after which nobody can be woken again rejects all who still wait", 
     ),
     [["a"], true, true],
   );
-  assert.equal(waiters.waitingCount(), 0);
+  assert.equal(waiters.count, 0);
 });
 
 test("counting at an hour's turn never throws; what could not be counted is reported, and counting goes on", async () => {
