@@ -7,8 +7,8 @@ import type { EmbeddedBounds, EmbeddedDrivers } from "@posthaste/shared/drivers/
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { openDatabaseFile } from "@posthaste/shared/drivers/sqlite/database.ts";
 import { createSealer, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
-import type { ManualClock } from "../support/manual-clock.ts";
-import { createManualClock } from "../support/manual-clock.ts";
+import type { ManualClock } from "../support/clocks/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 import type { Harness, HarnessBounds } from "./harness.ts";
 import { START_MS } from "./harness.ts";
 

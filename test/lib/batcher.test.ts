@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Batcher, BatcherOptions, Settled } from "@posthaste/shared/lib/batcher.ts";
 import { createBatcher } from "@posthaste/shared/lib/batcher.ts";
-import { createManualClock } from "../support/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 
 const done = <Value>(value: Value): Settled<Value> => ({ kind: "done", value });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
-import { createManualClock } from "../support/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 
 test("inTime() gives the value of work that is in time, and leaves no timer", async () => {
   const clock = createManualClock(0);

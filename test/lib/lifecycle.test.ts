@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAborted, supervise, SUPERVISION_DEFAULTS } from "@posthaste/shared/lib/lifecycle.ts";
 import fc from "fast-check";
-import { createManualClock } from "../support/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 
 interface Failure {
   readonly loop: string;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Lru } from "@posthaste/shared/lib/lru.ts";
 import fc from "fast-check";
-import { createManualClock } from "../support/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 
 const calls = fc.record({
   call: fc.constantFrom("get", "peek", "set", "replace", "delete"),

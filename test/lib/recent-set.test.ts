@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
 import fc from "fast-check";
-import { createManualClock } from "../support/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 
 test("add() tells a new key from one that is remembered", () => {
   const recent = new RecentSet<string>({ countMax: 10 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { backoffMs, retry } from "@posthaste/shared/lib/retry.ts";
 import type { RetryOptions } from "@posthaste/shared/lib/retry.ts";
 import fc from "fast-check";
-import { createManualClock } from "../support/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 
 const chance = (fraction: number) => ({ fraction: () => fraction });
 const MIDDLE = chance(0.5);

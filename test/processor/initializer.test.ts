@@ -5,7 +5,7 @@ import { STEP_WAIT_MS, STEP_WAIT_MS_MAX, createInitializer } from "@posthaste/pr
 import { createStatus } from "@posthaste/processor/status.ts";
 import type { StartStep } from "@posthaste/shared/ports/drivers.ts";
 import { seededEntropy } from "../support/ambient.ts";
-import { createManualClock } from "../support/manual-clock.ts";
+import { createManualClock } from "../support/clocks/manual-clock.ts";
 
 const running = new AbortController().signal;
 

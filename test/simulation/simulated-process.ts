@@ -19,7 +19,7 @@ import { testHasher } from "../support/ambient.ts";
 import type { Chance } from "./chance.ts";
 import type { History } from "./history.ts";
 import type { Trace } from "./trace.ts";
-import type { ProcessClock } from "./virtual-clock.ts";
+import type { ProcessClock } from "../support/clocks/virtual-clock.ts";
 import type { CommitFate, Disk } from "./virtual-database.ts";
 import type { Sender } from "./virtual-network.ts";
 import { noteMoved } from "./history.ts";

@@ -1,6 +1,6 @@
 /** Lets a simulated world go on, one callback at a time; between two all promises at hand settle. */
 import type { Trace } from "./trace.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
+import type { VirtualClock } from "../support/clocks/virtual-clock.ts";
 import { DeadProcess } from "./virtual-database.ts";
 
 export interface Stepper {

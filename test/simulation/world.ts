@@ -13,7 +13,7 @@ import type { Scenario } from "./scenario.ts";
 import type { Witness } from "./send-invariants.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { Trace } from "./trace.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
+import type { VirtualClock } from "../support/clocks/virtual-clock.ts";
 import type { CommitFate } from "./virtual-database.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 import type { Stepper } from "./stepper.ts";
@@ -31,7 +31,7 @@ import { createSendInvariants } from "./send-invariants.ts";
 import { startProcess } from "./simulated-process.ts";
 import { createStepper, watchRejections } from "./stepper.ts";
 import { createTrace } from "./trace.ts";
-import { createVirtualClock } from "./virtual-clock.ts";
+import { createVirtualClock } from "../support/clocks/virtual-clock.ts";
 import { createDisk } from "./virtual-database.ts";
 import { createVirtualNetwork } from "./virtual-network.ts";
 

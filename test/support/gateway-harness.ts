@@ -22,8 +22,8 @@ import type { Fields } from "@posthaste/shared/telemetry/log.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
-import type { ManualClock } from "./manual-clock.ts";
-import { createManualClock } from "./manual-clock.ts";
+import type { ManualClock } from "./clocks/manual-clock.ts";
+import { createManualClock } from "./clocks/manual-clock.ts";
 
 export const START_MS = Date.UTC(2026, 0, 31, 12);
 const SEALER = createSealer(new Uint8Array(32).fill(7));

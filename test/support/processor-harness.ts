@@ -28,8 +28,8 @@ import type { PendingDelivery } from "@posthaste/processor/delivery/pending-deli
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
-import type { ManualClock, ProcessClock } from "./manual-clock.ts";
-import { createManualClock } from "./manual-clock.ts";
+import type { ManualClock, ProcessClock } from "./clocks/manual-clock.ts";
+import { createManualClock } from "./clocks/manual-clock.ts";
 
 export const START_MS = Date.UTC(2026, 0, 31, 12);
 export const TENANT = "acme";

@@ -18,7 +18,7 @@ import {
   post,
   running,
 } from "../../support/receiver.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 
 test("send() brings the same bytes and header fields to the receiver and its answer back", async () => {
   const body = Uint8Array.from({ length: 1024 }, (_, index) => index & 255);

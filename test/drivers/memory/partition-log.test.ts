@@ -6,8 +6,8 @@ import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.t
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import type { LogRecord, NewRecord, TopicSpec } from "@posthaste/shared/ports/partition-log.ts";
 
-import type { ManualClock } from "../../support/manual-clock.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, withCode } from "../../contract/harness.ts";
 import type { LogHarness } from "./partition-log-harness.ts";
 import { partitionLogContract } from "../../contract/partition-log.contract.ts";

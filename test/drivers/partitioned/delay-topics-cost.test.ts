@@ -5,8 +5,8 @@ import { createPartitionEnds } from "@posthaste/shared/drivers/partitioned/windo
 import { createWheelAdmission } from "@posthaste/shared/drivers/partitioned/delay-topics/admission.ts";
 import type { PartitionDepth } from "@posthaste/shared/ports/partition-log.ts";
 import type { RetryItem, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
-import type { ManualClock } from "../../support/manual-clock.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, sampleEnvelopes, sampleScheduled } from "../../contract/harness.ts";
 import type { Life } from "./delay-topics-harness.ts";
 import { GROUP, HOUR_MS, MINUTE_MS, NEVER, after, openBroker, openLife, recordTimes } from "./delay-topics-harness.ts";

@@ -7,7 +7,7 @@ import { WHEEL_DELAYS_MS, delayName } from "@posthaste/shared/drivers/partitione
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import type { RetryItem, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
-import type { ManualClock, ProcessClock } from "../../support/manual-clock.ts";
+import type { ManualClock, ProcessClock } from "../../support/clocks/manual-clock.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import type { Harness, HarnessBounds } from "../../contract/harness.ts";
 import { START_MS, memberIdsOf, sampleEnvelope, sampleScheduled } from "../../contract/harness.ts";

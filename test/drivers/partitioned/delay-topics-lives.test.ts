@@ -5,8 +5,8 @@ import type { PoisonRecord } from "@posthaste/shared/drivers/partitioned/window/
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import type { RetryItem } from "@posthaste/shared/ports/retry-queue.ts";
 import fc from "fast-check";
-import type { ManualClock } from "../../support/manual-clock.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, memberIdsOf } from "../../contract/harness.ts";
 import type { Life } from "./delay-topics-harness.ts";
 import {

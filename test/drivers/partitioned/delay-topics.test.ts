@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PoisonRecord } from "@posthaste/shared/drivers/partitioned/window/quarantine.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, withCode } from "../../contract/harness.ts";
 import { retryQueueContract } from "../../contract/retry-queue.contract.ts";
 import {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createLaneCommits } from "@posthaste/shared/drivers/partitioned/lanes/commits.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import fc from "fast-check";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { idsOf, sampleEnvelope, sampleEnvelopes, withCode } from "../../contract/harness.ts";
 import type { LogWorld } from "./lanes-harness.ts";
 import { GROUP, JOIN_MS, TOPICS, createLanesOf, openLogWorld, passing } from "./lanes-harness.ts";

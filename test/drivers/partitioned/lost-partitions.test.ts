@@ -16,7 +16,7 @@ import type {
   NewRecord,
   PartitionLog,
 } from "@posthaste/shared/ports/partition-log.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, sampleEnvelope } from "../../contract/harness.ts";
 import { TOPICS } from "./lanes-harness.ts";
 import { HOUR_MS, NEVER, after, topicOf } from "./delay-topics-harness.ts";

@@ -11,7 +11,7 @@ import {
   KNOWN_KEYS_MAX,
 } from "@posthaste/shared/drivers/redis/api-keys/cache.ts";
 import type { ApiKeyStore } from "@posthaste/shared/ports/api-keys.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { readAll, sampleKey, START_MS, TENANT, withCode } from "../../contract/harness.ts";
 import { apiKeysContract } from "../../contract/api-keys.contract.ts";
 import type { RedisHarness, RedisProcess } from "./harness.ts";

@@ -7,7 +7,7 @@ import { openRedis } from "@posthaste/shared/drivers/redis/client/ioredis-comman
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, withCode } from "../../contract/harness.ts";
 import { openActor, openRedisProxy } from "./proxy.ts";
 

@@ -8,8 +8,8 @@ import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts
 import type { RedisCommands, RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Notifier } from "@posthaste/shared/ports/notifier.ts";
-import type { ManualClock } from "../../support/manual-clock.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { MASTER_KEY } from "../../contract/embedded-harness.ts";
 import { START_MS } from "../../contract/harness.ts";
 import { createSwitchedCommands } from "./switch.ts";

@@ -12,8 +12,8 @@ import type { RedisCommands } from "@posthaste/shared/drivers/redis/client/redis
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
-import type { ManualClock } from "../../support/manual-clock.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { createModelCommands, directLink } from "../../support/redis-model/model-commands.ts";
 import { createRedisModel } from "../../support/redis-model/redis-model.ts";
 import { MASTER_KEY } from "../../contract/embedded-harness.ts";

@@ -7,7 +7,7 @@ import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger
 import type { LedgerBounds } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
 import { LEDGER_WAIT_MS_MAX, RECORD_PATIENCE_MS } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
 import type { RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../contract/harness.ts";
 import { FAILED, OF_ENDPOINT, delivery, openLedgerHarness } from "./ledger-harness.ts";
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { parseRedisUrl } from "@posthaste/shared/drivers/redis/client/redis-url.ts";
 import { checkRedis } from "@posthaste/shared/drivers/redis/client/startup-check.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS } from "../../contract/harness.ts";
 import { openActor } from "./proxy.ts";
 

@@ -14,7 +14,7 @@ import { DATABASE_FILE, openDatabaseFile } from "@posthaste/shared/drivers/sqlit
 import { migrate } from "@posthaste/shared/drivers/sqlite/migrations.ts";
 import { SCHEMA_STEPS } from "@posthaste/shared/drivers/sqlite/schema.ts";
 import { createSealer, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import {
   MASTER_KEY,
   createTemporaryFolder,

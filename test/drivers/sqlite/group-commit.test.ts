@@ -9,7 +9,7 @@ import { createRetention, PRUNE_ROWS_MAX } from "@posthaste/shared/drivers/sqlit
 import { createBreakable } from "./breakable-database.ts";
 import type { SchemaCounts } from "./embedded-counts.ts";
 import { countRows } from "./embedded-counts.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleRecord, takeSome, withCode } from "../../contract/harness.ts";
 

@@ -9,7 +9,7 @@ import { createRetryQueue } from "@posthaste/shared/drivers/sqlite/retry-queue.t
 import { createStats } from "@posthaste/shared/drivers/sqlite/stats.ts";
 import { createLaneWaiters } from "@posthaste/shared/drivers/sqlite/lane-waiters.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { createBreakable, ioError } from "./breakable-database.ts";
 import { START_MS, TENANT, memberIdsOf, sampleEnvelopes, sampleScheduled, withCode } from "../../contract/harness.ts";
 

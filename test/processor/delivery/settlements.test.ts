@@ -4,7 +4,7 @@ import { createUntilStored } from "@posthaste/processor/delivery/until-stored.ts
 import { createSettlements, LINGER_MS, SETTLEMENTS_MAX } from "@posthaste/processor/delivery/settlements.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import { seededEntropy } from "../../support/ambient.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, TENANT } from "../../support/processor-harness.ts";
 
 /** Notes what is written, in order; acks fail while `isDown`. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRateLimiter } from "@posthaste/shared/drivers/memory/rate-limiter.ts";
 import type { LimiterHarness } from "../../support/processor-harness.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { answered, endpointOf, faulted, ids, openLimiters, START_MS } from "../../support/processor-harness.ts";
 
 const ep1 = endpointOf("ep1");

@@ -6,7 +6,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { GROUP_BYTES_MAX } from "@posthaste/shared/domain/envelope.ts";
 import { messageBody } from "@posthaste/shared/domain/message.ts";
 import { testHasher } from "../../support/ambient.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { endpointOf, envelopeOf, START_MS } from "../../support/processor-harness.ts";
 
 const batched = endpointOf("ep1", { batch: { maxEvents: 3, maxWaitMs: 500 } });

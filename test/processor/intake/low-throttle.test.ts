@@ -8,8 +8,8 @@ import {
   LOW_PACE,
   createLowThrottle,
 } from "@posthaste/processor/intake/low-throttle.ts";
-import type { ManualClock } from "../../support/manual-clock.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 
 const running = new AbortController().signal;
 

@@ -8,7 +8,7 @@ import { createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { endpointOf, envelopeOf, ids, openProcessorHarness, START_MS } from "../../support/processor-harness.ts";
 

@@ -7,7 +7,7 @@ import { createLeases } from "@posthaste/shared/drivers/memory/leases.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
-import { createManualClock } from "../../support/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { seededEntropy } from "../../support/ambient.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
 import {

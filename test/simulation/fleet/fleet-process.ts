@@ -21,7 +21,7 @@ import type { Door } from "../api-client.ts";
 import type { Chance } from "../chance.ts";
 import { isExpected, tracingTelemetry } from "../simulated-process.ts";
 import type { Trace } from "../trace.ts";
-import type { ProcessClock } from "../virtual-clock.ts";
+import type { ProcessClock } from "../../support/clocks/virtual-clock.ts";
 import type { Sender } from "../virtual-network.ts";
 import type { VirtualRedis } from "./virtual-redis.ts";
 

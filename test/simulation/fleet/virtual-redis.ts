@@ -8,7 +8,7 @@ import type { ModelLink } from "../../support/redis-model/model-commands.ts";
 import type { RedisModel } from "../../support/redis-model/redis-model.ts";
 import { createRedisModel } from "../../support/redis-model/redis-model.ts";
 import type { Chance } from "../chance.ts";
-import type { ProcessClock } from "../virtual-clock.ts";
+import type { ProcessClock } from "../../support/clocks/virtual-clock.ts";
 
 export interface VirtualRedis {
   readonly model: RedisModel;

@@ -2,8 +2,9 @@
  * Time by hand, for tests. Timers run when `advance` comes to them, in the order they are due; `soon` runs at the next
  * turn of the event loop, whatever the time. Between two callbacks all promises at hand are drained.
  */
-import type { Cancel, Clock, Deadline } from "@posthaste/shared/lib/ambient.ts";
-import { DeadlineExceeded } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { ClockBasics } from "./waits.ts";
+import { withWaits } from "./waits.ts";
 
 export interface ManualClock extends Clock {
   /** Lets `ms` pass, and runs what falls due on the way at its own time. */
@@ -28,8 +29,6 @@ interface Timer {
   readonly callback: () => void;
 }
 
-type Basics = Pick<Clock, "now" | "monotonic" | "timer" | "soon">;
-
 /** Turns of the event loop that are granted for promises to settle. */
 const IDLE_TURNS = 3;
 
@@ -40,7 +39,7 @@ export function createManualClock(startMs: number): ManualClock {
   let waitingSoon: (() => void)[] = [];
   const timers = new Set<Timer>();
 
-  const basics: Basics = {
+  const basics: ClockBasics = {
     now: () => wallOffsetMs + elapsedMs,
     monotonic: () => elapsedMs,
     timer(ms, callback) {
@@ -105,12 +104,12 @@ function nextTimer(timers: ReadonlySet<Timer>, untilMs: number): Timer | null {
   return next;
 }
 
-function createProcessClock(basics: Basics): ProcessClock {
+function createProcessClock(basics: ClockBasics): ProcessClock {
   let isAlive = true;
   const whileAlive = (callback: () => void) => () => {
     if (isAlive) callback();
   };
-  const own: Basics = {
+  const own: ClockBasics = {
     ...basics,
     timer: (ms, callback) => basics.timer(ms, whileAlive(callback)),
     soon: (callback) => basics.soon(whileAlive(callback)),
@@ -121,46 +120,4 @@ function createProcessClock(basics: Basics): ProcessClock {
       isAlive = false;
     },
   };
-}
-
-function withWaits(basics: Basics): Clock {
-  return {
-    ...basics,
-    sleep(ms, signal) {
-      return new Promise((resolve, reject) => {
-        if (signal.aborted) return reject(signal.reason as Error);
-        const stop = (): void => {
-          cancel();
-          reject(signal.reason as Error);
-        };
-        const cancel = basics.timer(ms, () => {
-          signal.removeEventListener("abort", stop);
-          resolve();
-        });
-        signal.addEventListener("abort", stop, { once: true });
-      });
-    },
-    deadline: (ms, parent) => startDeadline(basics, ms, parent),
-  };
-}
-
-function startDeadline(basics: Basics, ms: number, parent?: AbortSignal): Deadline {
-  const controller = new AbortController();
-  let cancel: Cancel = () => undefined;
-  const follow = (): void => end(parent?.reason);
-  const dispose = (): void => {
-    cancel();
-    parent?.removeEventListener("abort", follow);
-  };
-  const end = (reason: unknown): void => {
-    dispose();
-    controller.abort(reason);
-  };
-  if (parent?.aborted === true) {
-    end(parent.reason);
-  } else {
-    cancel = basics.timer(ms, () => end(new DeadlineExceeded(ms)));
-    parent?.addEventListener("abort", follow, { once: true });
-  }
-  return { signal: controller.signal, [Symbol.dispose]: dispose };
 }

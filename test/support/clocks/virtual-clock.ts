@@ -2,9 +2,10 @@
  * Time of a simulated world. Whatever waits (timers, `soon`, network, clients) is one callback on one heap; `step` runs
  * the next. Among callbacks due at the same millisecond chance decides, so a seed explores one interleaving.
  */
-import type { Cancel, Clock, Deadline } from "@posthaste/shared/lib/ambient.ts";
-import { DeadlineExceeded } from "@posthaste/shared/lib/ambient.ts";
-import type { Chance } from "./chance.ts";
+import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { ClockBasics } from "./waits.ts";
+import { withWaits } from "./waits.ts";
+import type { Chance } from "../../simulation/chance.ts";
 
 export interface VirtualClock extends Clock {
   /** Runs the callback that is due next, at its own time. False when nothing waits. */
@@ -31,8 +32,6 @@ interface Timer {
   isCancelled: boolean;
 }
 
-type Basics = Pick<Clock, "now" | "monotonic" | "timer" | "soon">;
-
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export function createVirtualClock(options: { readonly startMs: number; readonly chance: Chance }): VirtualClock {
@@ -47,7 +46,7 @@ export function createVirtualClock(options: { readonly startMs: number; readonly
     return timer;
   }
 
-  const basics: Basics = {
+  const basics: ClockBasics = {
     now: () => startMs + elapsedMs,
     monotonic: () => elapsedMs,
     timer(ms, callback) {
@@ -75,7 +74,7 @@ export function createVirtualClock(options: { readonly startMs: number; readonly
   };
 }
 
-function createProcessClock(add: (ms: number, callback: () => void) => Timer, world: Basics): ProcessClock {
+function createProcessClock(add: (ms: number, callback: () => void) => Timer, world: ClockBasics): ProcessClock {
   const own = new Set<Timer>();
   let isAlive = true;
   const begin = (ms: number, callback: () => void): Cancel => {
@@ -99,48 +98,6 @@ function createProcessClock(add: (ms: number, callback: () => void) => Timer, wo
     },
     pendingMs: () => [...own].map(({ dueAtMs }) => dueAtMs - world.monotonic()),
   };
-}
-
-function withWaits(basics: Basics): Clock {
-  return {
-    ...basics,
-    sleep(ms, signal) {
-      return new Promise((resolve, reject) => {
-        if (signal.aborted) return reject(signal.reason as Error);
-        const stop = (): void => {
-          cancel();
-          reject(signal.reason as Error);
-        };
-        const cancel = basics.timer(ms, () => {
-          signal.removeEventListener("abort", stop);
-          resolve();
-        });
-        signal.addEventListener("abort", stop, { once: true });
-      });
-    },
-    deadline: (ms, parent) => startDeadline(basics, ms, parent),
-  };
-}
-
-function startDeadline(basics: Basics, ms: number, parent?: AbortSignal): Deadline {
-  const controller = new AbortController();
-  let cancel: Cancel = () => undefined;
-  const follow = (): void => end(parent?.reason);
-  const dispose = (): void => {
-    cancel();
-    parent?.removeEventListener("abort", follow);
-  };
-  const end = (reason: unknown): void => {
-    dispose();
-    controller.abort(reason);
-  };
-  if (parent?.aborted === true) {
-    end(parent.reason);
-  } else {
-    cancel = basics.timer(ms, () => end(new DeadlineExceeded(ms)));
-    parent?.addEventListener("abort", follow, { once: true });
-  }
-  return { signal: controller.signal, [Symbol.dispose]: dispose };
 }
 
 /** A binary heap, earliest first; what was cancelled is passed over when it comes to the top. */
