@@ -3,14 +3,10 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { lauxlib, lua, to_luastring } from "fengari";
+import { isLua } from "../../support/redis-model/lua.ts";
 
 const root = join(import.meta.dirname, "../../../shared/drivers/redis");
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".lua"));
-
-function isCompiled(text: string): boolean {
-  return lauxlib.luaL_loadstring(lauxlib.luaL_newstate(), to_luastring(text)) === lua.LUA_OK;
-}
 
 /** What the comment at the top lacks. */
 function missing(text: string): readonly string[] {
@@ -21,8 +17,8 @@ function missing(text: string): readonly string[] {
 
 test("every Lua file can be compiled", () => {
   assert.ok(files.length > 30, `only ${files.length} files were found`);
-  assert.equal(isCompiled("local = 1"), false);
-  for (const file of files) assert.ok(isCompiled(readFileSync(join(root, file), "utf8")), file);
+  assert.equal(isLua("local = 1"), false);
+  for (const file of files) assert.ok(isLua(readFileSync(join(root, file), "utf8")), file);
 });
 
 test("every Lua file says what it takes and returns", () => {
