@@ -1,75 +1,13 @@
 /** The sliding-window log as a script: see `rate-limiter.ts` for what it promises. */
+import { luaScript } from "./client/lua-script.ts";
 import type { RedisScript } from "./client/redis-commands.ts";
 
 /** A log outlives its window by this much, so that only what counts for nothing is ever cleaned away. */
 const LOG_SLACK_MS = 60_000;
 
-/**
- * KEYS[1] log of the subject: a sorted set, one member for each millisecond with grants, its score. The member is
- *         `<units before>:<units after>`, counted since the log was last empty, so that the units of a window are one
- *         subtraction and the time of any unit is a binary search. Entries: at most min(limit, windowMs).
- * KEYS[2] subjects that are remembered: a sorted set by their last use
- * KEYS[3] hash: `last` time that was given out, `offset` that was added to it, `uses` so far
- * ARGV    limit, windowMs, cost, subjectsMax
- * Returns {granted 0 or 1, units that would still be granted, resetMs}
- * Atomic: look, grant and forget are one step, so calls of all processes see one log. Time never goes back: after a step
- * of the server's clock, or a failover to one that is behind, it goes on from where it was, at the same pace.
- */
-export const TAKE_UNITS: RedisScript = {
+export const TAKE_UNITS: RedisScript = luaScript({
   name: "take-units",
   returns: "text",
-  lua: `
-local log, subjects, clock = KEYS[1], KEYS[2], KEYS[3]
-local limit, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-
-local known = redis.call("HMGET", clock, "last", "offset", "uses")
-local last, offset, uses = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0) + 1
-local at = now + offset
-if at < last then
-  offset = offset + last - at
-  at = last
-end
-redis.call("HSET", clock, "last", at, "offset", offset, "uses", uses)
-
-if redis.call("ZADD", subjects, uses, log) == 1 and redis.call("ZCARD", subjects) > tonumber(ARGV[4]) then
-  redis.call("UNLINK", redis.call("ZPOPMIN", subjects)[1])
-end
-
-local function entry(index)
-  local found = redis.call("ZRANGE", log, index, index, "WITHSCORES")
-  if not found[1] then return nil end
-  local before, after = string.match(found[1], "^(%d+):(%d+)$")
-  return {before = tonumber(before), after = tonumber(after), at = tonumber(found[2]), member = found[1]}
-end
-
-redis.call("ZREMRANGEBYSCORE", log, "-inf", at - window)
-local oldest, newest = entry(0), entry(-1)
-local used = 0
-if oldest then used = newest.after - oldest.before end
-
-if used + cost <= limit then
-  local before, after = 0, cost
-  if newest then
-    before, after = newest.after, newest.after + cost
-    if newest.at == at then
-      before = newest.before
-      redis.call("ZREM", log, newest.member)
-    end
-  end
-  redis.call("ZADD", log, at, string.format("%d:%d", before, after))
-  redis.call("PEXPIRE", log, window + ${LOG_SLACK_MS})
-  return {1, limit - used - cost, window}
-end
-
-local reset = window
-if oldest and used + cost - limit <= used then
-  local wanted = oldest.before + used + cost - limit
-  local low, high = 0, redis.call("ZCARD", log) - 1
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if entry(middle).after >= wanted then high = middle else low = middle + 1 end
-  end
-  reset = math.max(0, entry(low).at + window - at)
-end
-return {0, math.max(0, limit - used), reset}`,
-};
+  files: ["take-units"],
+  constants: { LOG_SLACK_MS },
+});

@@ -49,6 +49,13 @@ end
 function redis.error_reply(text) return {err = text} end
 `;
 
+/** Whether a text is Lua; nothing is run. */
+export function isLua(text: string): boolean {
+  const source = bytesOf(byteTextOfUtf8(text));
+  const state = lauxlib.luaL_newstate();
+  return lauxlib.luaL_loadbuffer(state, source, source.length, name("text")) === lua.LUA_OK;
+}
+
 export function createLua(call: (command: readonly string[]) => LuaReply): Lua {
   const state = lauxlib.luaL_newstate();
   lualib.luaL_openlibs(state);

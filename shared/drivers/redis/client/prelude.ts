@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 
+import { luaSource } from "./lua-source.ts";
 import type { RedisScript } from "./redis-commands.ts";
 
 export type ScriptTime = "server" | "clock";
@@ -14,10 +15,9 @@ export interface ScriptSource {
   readonly sha: string;
 }
 
-/** One line, so that the line numbers of errors are those of the script plus one. */
 const PRELUDES = {
-  server: 'local now = redis.call("TIME") now = now[1] * 1000 + math.floor(now[2] / 1000)',
-  clock: "local now = tonumber(table.remove(ARGV, 1))",
+  server: luaSource("client/time-of-server"),
+  clock: luaSource("client/time-of-caller"),
 } as const satisfies Record<ScriptTime, string>;
 
 /** Scripts that one process may know; each is a constant of the code. */

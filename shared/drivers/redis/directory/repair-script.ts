@@ -8,57 +8,15 @@
  *   same one again, from bringing back what was removed since.
  */
 import { PLACE_LENGTH } from "./scripts.ts";
+import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
 
 /** How long the note of an added memory is kept: longer than a process would sit on a tenant without re-reading it. */
 const NOTE_MS = 7 * 24 * 3600 * 1000;
 
-/**
- * KEYS: 1 marker, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard, 6 note of added memories.
- * ARGV: 1 marker and 2 version of the memory, 3 a fresh marker, 4 tenant, then endpoint id, place and text, in turn.
- * Returns {marker that holds now, 'repaired' or 'kept'}; 'kept' when there was nothing to repair (any more).
- * Atomic: nobody reads half a repair, and of several processes that repair one does it. The version ends above both.
- */
-export const directoryRepair: RedisScript = {
+export const directoryRepair: RedisScript = luaScript({
   name: "directory-repair",
   returns: "text",
-  lua: `
-redis.call('SET', KEYS[1], ARGV[3], 'NX')
-local marker = redis.call('GET', KEYS[1])
-local version = tonumber(redis.call('GET', KEYS[2]) or '0')
-local held = tonumber(ARGV[2])
-local isSame = marker == ARGV[1]
-local isDone = version >= held
-if not isSame then isDone = tonumber(redis.call('HGET', KEYS[6], ARGV[1]) or '-1') >= held end
-if isDone then return {marker, 'kept'} end
-
-local isHeld = {}
-for index = 5, #ARGV, 2 do
-  local id, stored = ARGV[index], ARGV[index + 1]
-  isHeld[id] = true
-  if isSame or redis.call('HEXISTS', KEYS[3], id) == 0 then
-    local place = string.sub(stored, 1, ${PLACE_LENGTH})
-    redis.call('HSET', KEYS[3], id, stored)
-    redis.call('ZADD', KEYS[4], 0, place .. id)
-    redis.call('ZADD', KEYS[5], 0, place .. id .. ':' .. ARGV[4])
-  end
-end
-if isSame then
-  local there = redis.call('HGETALL', KEYS[3])
-  for index = 1, #there, 2 do
-    local id = there[index]
-    if not isHeld[id] then
-      local place = string.sub(there[index + 1], 1, ${PLACE_LENGTH})
-      redis.call('HDEL', KEYS[3], id)
-      redis.call('ZREM', KEYS[4], place .. id)
-      redis.call('ZREM', KEYS[5], place .. id .. ':' .. ARGV[4])
-    end
-  end
-else
-  redis.call('HSET', KEYS[6], ARGV[1], ARGV[2])
-  redis.call('PEXPIRE', KEYS[6], ${NOTE_MS})
-end
-version = math.max(version + 1, held + 1, math.floor(now))
-redis.call('SET', KEYS[2], string.format('%.0f', version))
-return {marker, 'repaired'}`,
-};
+  files: ["directory/repair"],
+  constants: { NOTE_MS, PLACE_LENGTH },
+});

@@ -1,201 +1,30 @@
 /** The scripts that write the ledger. Each is atomic and may be run twice: the second time changes nothing. */
 import { ATTEMPTS_MAX } from "../../../domain/retry-policy.ts";
-import { EVENTS_KEPT_MS, OPEN_KEPT_MS, HELD_KEPT_MS, EXPIRY_SLACK_MS, RELEASED_KEPT_MS } from "./bounds.ts";
-import { LEDGER_EVENTS_LUA } from "./lua.ts";
+import { EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS, RELEASED_KEPT_MS } from "./bounds.ts";
+import { EVENT_CONSTANTS } from "./script-constants.ts";
+import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
 
 /** Members of the lists of an endpoint that nobody writes to any more outlive all events that they name. */
 const LIST_KEPT_MS = HELD_KEPT_MS + OPEN_KEPT_MS + EXPIRY_SLACK_MS;
 
-/**
- * Makes events known.
- * KEYS: root. ARGV: events per tenant, bytes per shard, then for each event tenant, id, type, acceptance, deliver-at or
- * 0, packed envelope. Returns how many were new. An event that is kept already stays as it is; one accepted a day or
- * more after it takes its place, for by then the publisher may use the id again.
- */
-export const REMEMBER: RedisScript = {
+export const REMEMBER: RedisScript = luaScript({
   name: "ledger-remember",
   returns: "text",
-  lua: `${LEDGER_EVENTS_LUA}
-local events_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
-local count, added = 0, {}
-trim((#ARGV - 2) / 6 + 20)
+  files: ["ledger/names", "ledger/events", "ledger/remember"],
+  constants: EVENT_CONSTANTS,
+});
 
-for at = 3, #ARGV, 6 do
-  local tenant, id, accepted = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
-  local event, is_over = load(tenant, id)
-  if not event or accepted >= event.a + ${EVENTS_KEPT_MS} then
-    local name = tenant .. '|' .. id
-    if event or is_over then forget(name) end
-    local planned = tonumber(ARGV[at + 4])
-    event = {tenant = tenant, id = id, name = name, type = ARGV[at + 2], changed = true, fresh = {}, a = accepted,
-      d = planned, u = accepted, g = 0, o = 0, h = 0, n = 0, r = 0, c = 0, m = -1, b = 0, x = 0,
-      e = math.max(accepted, planned) + ${OPEN_KEPT_MS + EXPIRY_SLACK_MS}}
-    events[name] = event
-    weigh(event, EVENT_BYTES + #ARGV[at + 5])
-    redis.call('SET', key_of('body', tenant, id), ARGV[at + 5],
-      'PX', string.format('%.0f', math.max(1, event.e - now)))
-    redis.call('ZADD', root .. ':events', accepted, name)
-    redis.call('ZADD', root .. ':events:' .. tenant, accepted, name)
-    added[tenant] = true
-    count = count + 1
-  end
-end
-for tenant in pairs(added) do
-  local of_tenant = root .. ':events:' .. tenant
-  local above = math.min(redis.call('ZCARD', of_tenant) - events_max, count + 100)
-  if above > 0 then
-    for _, name in ipairs(redis.call('ZRANGE', of_tenant, 0, above - 1)) do forget(name) end
-  end
-end
-finish(bytes_max)
-return count
-`,
-};
-
-/**
- * Records fan-outs, deliveries and attempts, in order. An entry about an event that is not kept changes nothing.
- * KEYS: root. ARGV: bytes per shard, deliveries per event, deliveries per endpoint, attempts per endpoint, then for each
- * entry `f`, tenant, id, time, matched count, JSON, or `d`, tenant, id, endpoint, generation, state, attempt, time, next
- * time or 0, JSON of the delivery, JSON of the attempt or nothing. Returns the ordinals, from 1, of those that found no
- * event.
- */
-export const RECORD: RedisScript = {
+export const RECORD: RedisScript = luaScript({
   name: "ledger-record",
   returns: "text",
-  lua: `${LEDGER_EVENTS_LUA}
-local bytes_max, of_event_max = tonumber(ARGV[1]), tonumber(ARGV[2])
-local of_endpoint_max = {deliveries = tonumber(ARGV[3]), attempts = tonumber(ARGV[4])}
-local DELIVERY_BYTES, ATTEMPT_BYTES = 640, 640
-local lists = {}
+  files: ["ledger/names", "ledger/events", "ledger/record"],
+  constants: { ...EVENT_CONSTANTS, ATTEMPTS_MAX, LIST_KEPT_MS },
+});
 
-local function list(what, event, endpoint, score, rest)
-  local key = list_of(what, event.tenant, endpoint)
-  redis.call('ZADD', key, score, event.id .. '|' .. rest)
-  lists[key] = of_endpoint_max[what]
-end
-
-local function claim_of(state)
-  if HELD[state] then return 'h' end
-  if FINAL[state] then return '-' end
-  return 'o'
-end
-
-local function count(event, claim, by)
-  if claim ~= '-' then event[claim] = event[claim] + by end
-end
-
-local function record_fan_out(event, at)
-  local json = ARGV[at + 5]
-  local key = key_of('event', event.tenant, event.id)
-  weigh(event, #json - redis.call('HSTRLEN', key, 'f'))
-  redis.call('HSET', key, 'f', json)
-  event.m = tonumber(ARGV[at + 4])
-  event.u = math.max(event.u, tonumber(ARGV[at + 3]))
-  event.changed = true
-end
-
-local function record_attempt(event, endpoint, rest, time, json, is_new)
-  local key, field = key_of('attempts', event.tenant, event.id), endpoint .. '|' .. rest
-  local before = is_new and 0 or redis.call('HSTRLEN', key, field)
-  if before == 0 then
-    before = -ATTEMPT_BYTES
-    if event.c == 0 then event.fresh.attempts, event.fresh.times = true, true end
-    event.c = event.c + 1
-  end
-  weigh(event, #json - before)
-  redis.call('HSET', key, field, json)
-  redis.call('ZADD', key_of('times', event.tenant, event.id), time, field)
-  list('attempts', event, endpoint, time, rest)
-end
-
-local function record_delivery(event, at)
-  local endpoint, generation, state, json = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 9]
-  local attempt, time, attempt_json = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), ARGV[at + 10]
-  local field = endpoint .. '|' .. generation
-  local deliveries = key_of('deliveries', event.tenant, event.id)
-  local number = attempt
-  local last, claim, before = 0, '-', -DELIVERY_BYTES
-  local is_taken = true
-  local old = redis.call('HGET', deliveries, field)
-  if old then
-    local old_state, old_attempts, old_last, old_claim, old_json = string.match(old, '^(%S+) (%d+) (%d+) (%S) (.*)$')
-    last, claim, before = tonumber(old_last), old_claim, #old
-    is_taken = attempt >= tonumber(old_attempts)
-      and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
-      and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
-    if not is_taken then state, attempt, json = old_state, tonumber(old_attempts), old_json end
-  else
-    if event.r >= of_event_max then return end
-    if event.r == 0 then event.fresh.deliveries = true end
-    event.r = event.r + 1
-    if generation == '0' then event.n = event.n + 1 end
-    list('deliveries', event, endpoint, event.a, generation)
-  end
-  if attempt_json ~= '' and number >= 1 and number <= ${ATTEMPTS_MAX} then
-    record_attempt(event, endpoint, generation .. '|' .. number, time, attempt_json, number > last)
-    last = math.max(last, number)
-  end
-  if is_taken then
-    count(event, claim, -1)
-    claim = claim_of(state)
-    count(event, claim, 1)
-    event.u = math.max(event.u, time)
-    event.d = math.max(event.d, tonumber(ARGV[at + 8]))
-  end
-  local value = table.concat({state, attempt, last, claim, json}, ' ')
-  weigh(event, #value - before)
-  redis.call('HSET', deliveries, field, value)
-  event.changed = true
-end
-
-local at, ordinal, unmet = 5, 0, {}
-trim(math.ceil(#ARGV / 6) + 20)
-while at <= #ARGV do
-  ordinal = ordinal + 1
-  local event = load(ARGV[at + 1], ARGV[at + 2])
-  if not event then unmet[#unmet + 1] = ordinal end
-  if ARGV[at] == 'f' then
-    if event then record_fan_out(event, at) end
-    at = at + 6
-  else
-    if event then record_delivery(event, at) end
-    at = at + 11
-  end
-end
-for key, most in pairs(lists) do
-  redis.call('ZREMRANGEBYRANK', key, 0, -(most + 1))
-  redis.call('PEXPIRE', key, '${LIST_KEPT_MS}')
-end
-finish(bytes_max)
-return unmet
-`,
-};
-
-/**
- * The letters of these deliveries are gone: what they held back asks nothing more of its event.
- * KEYS: root. ARGV: bytes per shard, then for each delivery tenant, id, endpoint, generation. Returns how many were held.
- */
-export const RELEASE: RedisScript = {
+export const RELEASE: RedisScript = luaScript({
   name: "ledger-release",
   returns: "text",
-  lua: `${LEDGER_EVENTS_LUA}
-local count = 0
-trim(20)
-for at = 2, #ARGV, 4 do
-  local event = load(ARGV[at], ARGV[at + 1])
-  local deliveries = key_of('deliveries', ARGV[at], ARGV[at + 1])
-  local field = ARGV[at + 2] .. '|' .. ARGV[at + 3]
-  local head, rest = string.match(event and redis.call('HGET', deliveries, field) or '', '^(%S+ %d+ %d+) h (.*)$')
-  if head then
-    redis.call('HSET', deliveries, field, head .. ' - ' .. rest)
-    event.h = event.h - 1
-    event.g = math.max(event.g, now + ${RELEASED_KEPT_MS})
-    event.changed = true
-    count = count + 1
-  end
-end
-finish(tonumber(ARGV[1]))
-return count
-`,
-};
+  files: ["ledger/names", "ledger/events", "ledger/release"],
+  constants: { ...EVENT_CONSTANTS, RELEASED_KEPT_MS },
+});

@@ -1,60 +1,7 @@
-/**
- * Lua that the scripts of the ledger share. KEYS[1] is the root of one shard; every other name begins with it and so
- * lies in its slot:
- *
- *   :event:<tenant>:<id>          hash: `x` gone from, `s` see `facts`, `t` type, `f` JSON of the fan-out; stays until it
- *                                 is trimmed, for it knows its bytes
- *   :body:<tenant>:<id>           the packed envelope
- *   :deliveries:<tenant>:<id>     hash, <endpoint>|<generation> -> <state> <attempts> <last> <claim> <JSON>
- *   :attempts:<tenant>:<id>       hash, <endpoint>|<generation>|<attempt> -> JSON
- *   :times:<tenant>:<id>          sorted set, the fields of the attempts by their time
- *   :to:<tenant>:<endpoint>:deliveries   sorted set, <id>|<generation> by the event's acceptance
- *   :to:<tenant>:<endpoint>:attempts     sorted set, <id>|<generation>|<attempt> by time
- *   :events, :events:<tenant>     sorted sets, <tenant>|<id> by acceptance
- *   :due                          sorted set, <tenant>|<id> by the time from which the event is gone
- *   :bytes                        what all events of the shard weigh
- *
- * One name of another store is touched: the claim of an event's own id, to last as long as an event that takes long.
- *
- * Tenants, event ids and endpoint ids hold neither `|` nor `:`. `last` is the highest attempt that has a result;
- * `claim` is what the delivery asks of its event: `o` an attempt to come, `h` held back, `-` nothing more.
- */
-import { DELIVERY_STATES, HELD_STATES, isFinal } from "../../../domain/delivery.ts";
-import { CLAIM_NAME, OWN_ID } from "../claims-scripts.ts";
-import { CLAIM_EXTENDED_MS, EVENTS_KEPT_MS, EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "./bounds.ts";
+-- Part: put after names.lua.
+-- Events in hand: `load` reads one, `save_all` writes those that changed, `forget` takes one out with all that belongs
+-- to it. A script ends with `finish`, which keeps the shard within its bytes.
 
-const luaSet = (states: readonly string[]): string => `{${states.map((state) => `${state} = true`).join(", ")}}`;
-
-/** Names, and the facts of one event that is kept. */
-export const LEDGER_NAMES_LUA = `
-local root = KEYS[1]
-local FINAL = ${luaSet(DELIVERY_STATES.filter(isFinal))}
-local HELD = ${luaSet(HELD_STATES)}
-
-local function key_of(what, tenant, id)
-  return root .. ':' .. what .. ':' .. tenant .. ':' .. id
-end
-local function list_of(what, tenant, endpoint)
-  return root .. ':to:' .. tenant .. ':' .. endpoint .. ':' .. what
-end
--- The chosen fields of an event, after x; nil when it is gone.
-local function kept(tenant, id, ...)
-  local found = redis.call('HMGET', key_of('event', tenant, id), 'x', ...)
-  if not found[1] or tonumber(found[1]) <= now then return nil end
-  return found
-end
--- The acceptance, as text, of what lies in s.
-local function accepted_at(packed)
-  return string.match(packed, '^%S+')
-end
-`;
-
-/**
- * Events in hand: `load` reads one, `save_all` writes those that changed, `forget` takes one out with all that belongs
- * to it. A script ends with `finish`, which keeps the shard within its bytes.
- */
-export const LEDGER_EVENTS_LUA = `
-${LEDGER_NAMES_LUA}
 -- a acceptance, d latest planned time, u last news, g kept until at least, o and h deliveries with that claim,
 -- n deliveries of generation 0, r of all, c attempts, m how many the fan-out matched (-1 unknown), b bytes,
 -- e when Redis drops the large values by itself. One field, for each field costs time at every write.
@@ -86,11 +33,11 @@ local function load(tenant, id)
 end
 
 local function gone_from(event)
-  if event.h > 0 then return math.max(event.u, event.d) + ${HELD_KEPT_MS} end
+  if event.h > 0 then return math.max(event.u, event.d) + HELD_KEPT_MS end
   local owed = event.m
   if owed < 0 then owed = 1 end
-  if event.o > 0 or event.n < owed then return math.max(event.u, event.d) + ${OPEN_KEPT_MS} end
-  return math.max(event.u + ${EVENTS_KEPT_MS}, event.g)
+  if event.o > 0 or event.n < owed then return math.max(event.u, event.d) + OPEN_KEPT_MS end
+  return math.max(event.u + EVENTS_KEPT_MS, event.g)
 end
 
 local function weigh(event, bytes)
@@ -105,19 +52,19 @@ local function expire(event, large)
 end
 
 local function expire_claim(event)
-  local claim = string.gsub(root, 'ledger$', '') .. '${CLAIM_NAME}' .. event.tenant .. ':${OWN_ID}' .. event.id
+  local claim = string.gsub(root, 'ledger$', '') .. CLAIM_NAME .. event.tenant .. ':' .. OWN_ID .. event.id
   redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, event.e - now)))
 end
 
 local function save(event)
   event.x = gone_from(event)
-  if event.x + ${EXPIRY_SLACK_MS / 2} > event.e then
-    event.e = event.x + ${EXPIRY_SLACK_MS}
+  if event.x + EXPIRY_SLACK_MS / 2 > event.e then
+    event.e = event.x + EXPIRY_SLACK_MS
     for _, large in ipairs(LARGE) do expire(event, large) end
   else
     for large in pairs(event.fresh) do expire(event, large) end
   end
-  if event.h > 0 or math.max(event.u, event.d) > event.a + ${CLAIM_EXTENDED_MS} then expire_claim(event) end
+  if event.h > 0 or math.max(event.u, event.d) > event.a + CLAIM_EXTENDED_MS then expire_claim(event) end
   local values = {}
   for index, fact in ipairs(facts) do values[index] = event[fact] end
   local fields = {'x', string.format('%.0f', event.x), 's', string.format(FACTS_FORMAT, unpack(values))}
@@ -182,4 +129,3 @@ local function finish(bytes_max)
   end
   if grown ~= before then redis.call('INCRBY', root .. ':bytes', string.format('%.0f', grown - before)) end
 end
-`;

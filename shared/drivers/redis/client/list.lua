@@ -1,11 +1,8 @@
-/** The walk that all lists in Redis share; `ledger-pages.ts` puts its parts together. */
+-- Part: the scan that all lists in Redis share; `ledger/pages.ts` puts its parts together.
+-- A part of a list, newest first. `after` and `beyond` are score and member of the last row that the reader has, or
+-- nothing; the reply is {how it ended, score, member, how many rows, row, row, ...}: `end`; `more`, when a further row
+-- exists; `cut`, when a bound was met before that is known. Score and member name the last place that was looked at.
 
-/**
- * A part of a list, newest first. `after` and `beyond` are score and member of the last row that the reader has, or
- * nothing; the reply is {how it ended, score, member, how many rows, row, row, ...}: `end`; `more`, when a further row
- * exists; `cut`, when a bound was met before that is known. Score and member name the last place that was looked at.
- */
-export const LIST_LUA = `
 local PART = 100
 local limit, looked_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local after, beyond, since, till = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -37,7 +34,7 @@ local function look(score, member, row)
   return true
 end
 
-local function walk(key, high, low, row)
+local function scan(key, high, low, row)
   if after ~= '' and (high == '+inf' or tonumber(after) < tonumber(string.sub(high, 2))) then high = after end
   local offset = 0
   while true do
@@ -64,4 +61,3 @@ local function reply()
   for _, row in ipairs(rows) do list[#list + 1] = row end
   return list
 end
-`;

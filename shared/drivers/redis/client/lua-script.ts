@@ -1,0 +1,25 @@
+/** Makes a script of `.lua` files: a line with the constants, the shared parts, the script itself. */
+import { luaSource } from "./lua-source.ts";
+import type { RedisScript } from "./redis-commands.ts";
+
+type LuaConstant = number | string | readonly string[];
+
+interface ScriptFiles {
+  readonly name: string;
+  readonly returns: "text" | "bytes";
+  /** In this order; those before the last are parts that several scripts share. */
+  readonly files: readonly string[];
+  /** Each is a local of the same name. */
+  readonly constants?: Readonly<Record<string, LuaConstant>>;
+}
+
+/** JSON writes our numbers and plain words as Lua does. */
+function literal(value: LuaConstant): string {
+  return typeof value === "object" ? `{${value.map(literal).join(", ")}}` : JSON.stringify(value);
+}
+
+/** Reads the files at once: a script is a constant of the code. */
+export function luaScript({ name, returns, files, constants = {} }: ScriptFiles): RedisScript {
+  const header = Object.entries(constants).map(([constant, value]) => `local ${constant} = ${literal(value)}`);
+  return { name, returns, lua: [header.join("; "), ...files.map(luaSource)].join("\n") };
+}

@@ -1,0 +1,26 @@
+-- KEYS: root. ARGV: for each letter: id, revision or nothing, place of its tombstone or nothing. What is dropped is that
+-- revision; without one what the record has before the tombstone, and anything when neither is given. All or nothing. Returns id and
+-- JSON of each.
+
+local function is_before(place, tombstone)
+  if not place or tombstone == '' then return false end
+  local partition, offset = string.match(place, '^(%d+):(%d+)$')
+  local other, till = string.match(tombstone, '^(%d+):(%d+)$')
+  return partition == other and tonumber(offset) < tonumber(till)
+end
+local dropped = {}
+for index = 1, #ARGV, 3 do
+  local id, revision, tombstone = ARGV[index], ARGV[index + 1], ARGV[index + 2]
+  local letter, text = read(id)
+  if letter and ((revision == '' and tombstone == '') or letter.revision == revision
+      or (revision == '' and is_before(redis.call('HGET', root .. ':places', id), tombstone))) then
+    take_out(id, letter)
+    dropped[#dropped + 1] = id
+    dropped[#dropped + 1] = text
+  end
+  if revision ~= '' then mark(id, revision) end
+  local buried = redis.call('HGET', root .. ':buried', id)
+  if buried and cjson.decode(buried).revision == revision then redis.call('HDEL', root .. ':buried', id) end
+end
+trim_marks()
+return dropped

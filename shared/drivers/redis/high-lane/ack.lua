@@ -1,0 +1,34 @@
+-- KEYS list, held, leases, kept, known, tally. ARGV name, ms for which an event stays known, known ones max, then for
+-- each item: ticket, name of the event (empty for poison), bytes that it was counted with.
+-- Returns the number of items that were still held under their tickets; the others change nothing.
+-- Atomic. When the lane is empty afterwards its counts begin at nothing, whatever was put in or taken out by hand.
+
+local list, held, leases, kept, known, tally = unpack(KEYS)
+local name, knownMs = ARGV[1], tonumber(ARGV[2])
+local items, bytes = 0, 0
+for at = 4, #ARGV, 3 do
+  if redis.call('HDEL', held, ARGV[at]) == 1 then
+    redis.call('ZREM', leases, ARGV[at])
+    items = items + 1
+    bytes = bytes + tonumber(ARGV[at + 2])
+    if ARGV[at + 1] ~= '' then
+      redis.call('ZREM', kept, ARGV[at + 1])
+      redis.call('ZADD', known, now + knownMs, ARGV[at + 1])
+    end
+  end
+end
+if items == 0 then return 0 end
+if redis.call('EXISTS', list, held) == 0 then
+  redis.call('DEL', kept)
+  redis.call('HDEL', tally, name .. ':items', name .. ':bytes')
+else
+  for field, less in pairs({ [':items'] = items, [':bytes'] = bytes }) do
+    if redis.call('HINCRBY', tally, name .. field, -less) < 0 then redis.call('HSET', tally, name .. field, 0) end
+  end
+end
+local old = redis.call('ZRANGEBYSCORE', known, '-inf', now, 'LIMIT', 0, 2 * items + 10)
+if #old > 0 then redis.call('ZREM', known, unpack(old)) end
+local over = redis.call('ZCARD', known) - tonumber(ARGV[3])
+if over > 0 then redis.call('ZPOPMIN', known, math.min(over, 2 * items + 10)) end
+redis.call('PEXPIRE', known, knownMs)
+return items

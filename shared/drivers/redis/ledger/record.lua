@@ -1,0 +1,111 @@
+-- Records fan-outs, deliveries and attempts, in order. An entry about an event that is not kept changes nothing.
+-- KEYS: root. ARGV: bytes per shard, deliveries per event, deliveries per endpoint, attempts per endpoint, then for each
+-- entry `f`, tenant, id, time, matched count, JSON, or `d`, tenant, id, endpoint, generation, state, attempt, time, next
+-- time or 0, JSON of the delivery, JSON of the attempt or nothing. Returns the ordinals, from 1, of those that found no
+-- event.
+
+local bytes_max, of_event_max = tonumber(ARGV[1]), tonumber(ARGV[2])
+local of_endpoint_max = {deliveries = tonumber(ARGV[3]), attempts = tonumber(ARGV[4])}
+local DELIVERY_BYTES, ATTEMPT_BYTES = 640, 640
+local lists = {}
+
+local function list(what, event, endpoint, score, rest)
+  local key = list_of(what, event.tenant, endpoint)
+  redis.call('ZADD', key, score, event.id .. '|' .. rest)
+  lists[key] = of_endpoint_max[what]
+end
+
+local function claim_of(state)
+  if HELD[state] then return 'h' end
+  if FINAL[state] then return '-' end
+  return 'o'
+end
+
+local function count(event, claim, by)
+  if claim ~= '-' then event[claim] = event[claim] + by end
+end
+
+local function record_fan_out(event, at)
+  local json = ARGV[at + 5]
+  local key = key_of('event', event.tenant, event.id)
+  weigh(event, #json - redis.call('HSTRLEN', key, 'f'))
+  redis.call('HSET', key, 'f', json)
+  event.m = tonumber(ARGV[at + 4])
+  event.u = math.max(event.u, tonumber(ARGV[at + 3]))
+  event.changed = true
+end
+
+local function record_attempt(event, endpoint, rest, time, json, is_new)
+  local key, field = key_of('attempts', event.tenant, event.id), endpoint .. '|' .. rest
+  local before = is_new and 0 or redis.call('HSTRLEN', key, field)
+  if before == 0 then
+    before = -ATTEMPT_BYTES
+    if event.c == 0 then event.fresh.attempts, event.fresh.times = true, true end
+    event.c = event.c + 1
+  end
+  weigh(event, #json - before)
+  redis.call('HSET', key, field, json)
+  redis.call('ZADD', key_of('times', event.tenant, event.id), time, field)
+  list('attempts', event, endpoint, time, rest)
+end
+
+local function record_delivery(event, at)
+  local endpoint, generation, state, json = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 9]
+  local attempt, time, attempt_json = tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), ARGV[at + 10]
+  local field = endpoint .. '|' .. generation
+  local deliveries = key_of('deliveries', event.tenant, event.id)
+  local number = attempt
+  local last, claim, before = 0, '-', -DELIVERY_BYTES
+  local is_taken = true
+  local old = redis.call('HGET', deliveries, field)
+  if old then
+    local old_state, old_attempts, old_last, old_claim, old_json = string.match(old, '^(%S+) (%d+) (%d+) (%S) (.*)$')
+    last, claim, before = tonumber(old_last), old_claim, #old
+    is_taken = attempt >= tonumber(old_attempts)
+      and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
+      and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
+    if not is_taken then state, attempt, json = old_state, tonumber(old_attempts), old_json end
+  else
+    if event.r >= of_event_max then return end
+    if event.r == 0 then event.fresh.deliveries = true end
+    event.r = event.r + 1
+    if generation == '0' then event.n = event.n + 1 end
+    list('deliveries', event, endpoint, event.a, generation)
+  end
+  if attempt_json ~= '' and number >= 1 and number <= ATTEMPTS_MAX then
+    record_attempt(event, endpoint, generation .. '|' .. number, time, attempt_json, number > last)
+    last = math.max(last, number)
+  end
+  if is_taken then
+    count(event, claim, -1)
+    claim = claim_of(state)
+    count(event, claim, 1)
+    event.u = math.max(event.u, time)
+    event.d = math.max(event.d, tonumber(ARGV[at + 8]))
+  end
+  local value = table.concat({state, attempt, last, claim, json}, ' ')
+  weigh(event, #value - before)
+  redis.call('HSET', deliveries, field, value)
+  event.changed = true
+end
+
+local at, ordinal, unmet = 5, 0, {}
+trim(math.ceil(#ARGV / 6) + 20)
+while at <= #ARGV do
+  ordinal = ordinal + 1
+  local event = load(ARGV[at + 1], ARGV[at + 2])
+  if not event then unmet[#unmet + 1] = ordinal end
+  if ARGV[at] == 'f' then
+    if event then record_fan_out(event, at) end
+    at = at + 6
+  else
+    if event then record_delivery(event, at) end
+    at = at + 11
+  end
+end
+for key, most in pairs(lists) do
+  redis.call('ZREMRANGEBYRANK', key, 0, -(most + 1))
+  redis.call('PEXPIRE', key, string.format('%.0f', LIST_KEPT_MS))
+end
+finish(bytes_max)
+return unmet

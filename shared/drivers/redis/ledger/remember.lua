@@ -1,0 +1,38 @@
+-- Makes events known.
+-- KEYS: root. ARGV: events per tenant, bytes per shard, then for each event tenant, id, type, acceptance, deliver-at or
+-- 0, packed envelope. Returns how many were new. An event that is kept already stays as it is; one accepted a day or
+-- more after it takes its place, for by then the publisher may use the id again.
+
+local events_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
+local count, added = 0, {}
+trim((#ARGV - 2) / 6 + 20)
+
+for at = 3, #ARGV, 6 do
+  local tenant, id, accepted = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
+  local event, is_over = load(tenant, id)
+  if not event or accepted >= event.a + EVENTS_KEPT_MS then
+    local name = tenant .. '|' .. id
+    if event or is_over then forget(name) end
+    local planned = tonumber(ARGV[at + 4])
+    event = {tenant = tenant, id = id, name = name, type = ARGV[at + 2], changed = true, fresh = {}, a = accepted,
+      d = planned, u = accepted, g = 0, o = 0, h = 0, n = 0, r = 0, c = 0, m = -1, b = 0, x = 0,
+      e = math.max(accepted, planned) + OPEN_KEPT_MS + EXPIRY_SLACK_MS}
+    events[name] = event
+    weigh(event, EVENT_BYTES + #ARGV[at + 5])
+    redis.call('SET', key_of('body', tenant, id), ARGV[at + 5],
+      'PX', string.format('%.0f', math.max(1, event.e - now)))
+    redis.call('ZADD', root .. ':events', accepted, name)
+    redis.call('ZADD', root .. ':events:' .. tenant, accepted, name)
+    added[tenant] = true
+    count = count + 1
+  end
+end
+for tenant in pairs(added) do
+  local of_tenant = root .. ':events:' .. tenant
+  local above = math.min(redis.call('ZCARD', of_tenant) - events_max, count + 100)
+  if above > 0 then
+    for _, name in ipairs(redis.call('ZRANGE', of_tenant, 0, above - 1)) do forget(name) end
+  end
+end
+finish(bytes_max)
+return count

@@ -1,0 +1,29 @@
+-- KEYS[1] the claim: see claims-scripts.ts
+-- KEYS[2] only for an event's own id: the event's record, a hash whose field `x` is the time from which it is gone
+-- ARGV    fingerprint, ids as JSON, time of the acceptance
+-- Returns {"claimed", ids as JSON, time of the acceptance, retake 0 or 1} | {"answered", status, body} | {"in-flight", ms} | {"mismatch"}
+-- Atomic: of calls at the same time one holds the lease. An id whose event is kept is never free: where its claim is
+-- cleaned away, nobody knows the event's body any more, and the call is a mismatch.
+
+local claim = KEYS[1]
+local found = redis.call("HMGET", claim, "fingerprint", "ids", "lease", "status", "body", "expires", "at")
+local is_kept = KEYS[2] ~= nil and tonumber(redis.call("HGET", KEYS[2], "x") or 0) > now
+
+local function hold()
+  redis.call("HSET", claim, "lease", now + CLAIM_LEASE_MS, "expires", now + CLAIM_KEPT_MS)
+  redis.call("PEXPIRE", claim, CLAIM_KEPT_MS + RECORD_SLACK_MS)
+end
+
+if not found[1] and is_kept then return {"mismatch"} end
+if not found[1] or (tonumber(found[6]) <= now and not is_kept) then
+  redis.call("DEL", claim)
+  redis.call("HSET", claim, "fingerprint", ARGV[1], "ids", ARGV[2], "at", ARGV[3])
+  hold()
+  return {"claimed", ARGV[2], ARGV[3], 0}
+end
+if found[1] ~= ARGV[1] then return {"mismatch"} end
+if found[4] then return {"answered", tonumber(found[4]), found[5]} end
+local lease = tonumber(found[3])
+if lease > now then return {"in-flight", lease - now} end
+hold()
+return {"claimed", found[2], found[7] or ARGV[3], 1}
