@@ -1,11 +1,11 @@
-/** The key ring in Redis: its contract, what is trusted for how long, and a Redis that is away. */
+/** The API-key store in Redis: its contract, what is trusted for how long, and a Redis that is away. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { openRedisApiKeyStore } from "@posthaste/shared/drivers/redis/api-keys/api-keys.ts";
 import {
   ABSENT_KEYS_MAX,
-  createKeyRingCache,
+  createApiKeyCache,
   KEY_STALE_MS_MAX,
   KEY_TRUSTED_MS,
   KNOWN_KEYS_MAX,
@@ -257,7 +257,7 @@ test("keys of all tenants and shards come in one order, newest first", async () 
 
 test("the cache holds at most 10,000 entries, and guessing at keys pushes out no known one", () => {
   assert.equal(KNOWN_KEYS_MAX + ABSENT_KEYS_MAX, 10_000);
-  const cache = createKeyRingCache(createManualClock(START_MS));
+  const cache = createApiKeyCache(createManualClock(START_MS));
   cache.keep(key.hash, key, 0);
   for (let count = 0; count < 20_000; count++) cache.keep(`guess-${count}`, null, 0);
   assert.deepEqual(cache.trusted(key.hash)?.key, key);

@@ -5,7 +5,7 @@ import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/
 import { createNotifier } from "@posthaste/shared/drivers/memory/notifier.ts";
 import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
-import { createTurns } from "@posthaste/shared/drivers/redis/directory/change-queue.ts";
+import { SingleFlight } from "@posthaste/shared/lib/single-flight.ts";
 import { directoryContract } from "../../contract/directory.contract.ts";
 import { readAll, sampleEndpoint, START_MS, TENANT, withCode } from "../../contract/harness.ts";
 import { openDirectoryHarness, openProcess, openShardedDirectoryHarness } from "./directory-processes.ts";
@@ -112,7 +112,7 @@ test("versions asked for at the same time take two questions to Redis at most", 
 test("of questions for one tenant one is under way at a time, and none is answered from before it was asked", async () => {
   let begun = 0;
   let underWay = 0;
-  const turns = createTurns(async () => {
+  const flight = new SingleFlight<string, number>(async () => {
     const number = ++begun;
     assert.equal(++underWay, 1);
     await Promise.resolve();
@@ -120,8 +120,8 @@ test("of questions for one tenant one is under way at a time, and none is answer
     return number;
   });
   // Whoever was answered first asks again before those who wait for the next turn.
-  const twice = turns.ask(TENANT).then(async () => await turns.ask(TENANT));
-  const next = turns.ask(TENANT);
+  const twice = flight.askAfresh(TENANT).then(async () => await flight.askAfresh(TENANT));
+  const next = flight.askAfresh(TENANT);
   assert.deepEqual([begun, await twice, await next], [1, 2, 2]);
 });
 

@@ -8,16 +8,16 @@ import { API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
 import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../../ports/api-keys.ts";
-import { createKeyRingCache, KEY_TRUSTED_MS } from "./cache.ts";
-import type { KeyRingStore } from "./store.ts";
-import { createKeyRingStore } from "./store.ts";
+import { createApiKeyCache, KEY_TRUSTED_MS } from "./cache.ts";
+import type { ApiKeyRecords } from "./store.ts";
+import { createApiKeyRecords } from "./store.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
 
 /** Keys that are being asked for at one time; past it a look-up is refused with `overloaded`. */
 export const LOOKUPS_MAX = 10_000;
 
-export interface RedisKeyRingOptions {
+export interface RedisApiKeyStoreOptions {
   readonly commands: RedisCommands;
   readonly keys: KeySpace;
   readonly clock: Clock;
@@ -27,10 +27,10 @@ export interface RedisKeyRingOptions {
   readonly onCache?: (isHit: boolean) => void;
 }
 
-export function openRedisApiKeyStore(options: RedisKeyRingOptions): ApiKeyStore {
+export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeyStore {
   const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
-  const store = createKeyRingStore(options);
-  const cache = createKeyRingCache(clock);
+  const store = createApiKeyRecords(options);
+  const cache = createApiKeyCache(clock);
   /**
    * One question for each hash, shared by whoever comes while its answer would be trusted. A later question, or a change
    * of the key, takes its place: its answer is not kept.
@@ -104,7 +104,7 @@ interface RequestContext {
 }
 
 /** The record is last: what can be used is listed, and can be revoked. A crash before leaves a key that nobody was told. */
-async function save(store: KeyRingStore, key: ApiKey, keysMax: number): Promise<void> {
+async function save(store: ApiKeyRecords, key: ApiKey, keysMax: number): Promise<void> {
   const old = await store.read(key.hash);
   if (!(await store.enlist(key, old, keysMax))) {
     throw new PosthasteError("limit-reached", `There are ${keysMax} usable API keys already. Revoke one first.`);
@@ -116,7 +116,12 @@ async function save(store: KeyRingStore, key: ApiKey, keysMax: number): Promise<
 }
 
 /** The record is first: the key must not be usable for a moment longer than its list says. */
-async function revoke(store: KeyRingStore, tenant: string | null, keyId: string, atMs: number): Promise<ApiKey | null> {
+async function revoke(
+  store: ApiKeyRecords,
+  tenant: string | null,
+  keyId: string,
+  atMs: number,
+): Promise<ApiKey | null> {
   const hash = await store.hashOf(keyId);
   if (hash === null) return null;
   const found = await store.read(hash);

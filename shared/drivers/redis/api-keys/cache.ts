@@ -5,6 +5,7 @@
  */
 import type { ApiKey } from "../../../domain/api-key.ts";
 import type { Clock } from "../../../lib/ambient.ts";
+import { Lru } from "../../../lib/lru.ts";
 
 /** Counted from before the question, so that a revocation holds everywhere after this. */
 export const KEY_TRUSTED_MS = 1000;
@@ -18,7 +19,7 @@ export interface CachedKey {
   readonly key: ApiKey | null;
 }
 
-export interface KeyRingCache {
+export interface ApiKeyCache {
   /** Null: not here, or no longer to be trusted. */
   trusted(hash: string): CachedKey | null;
   /** A known key that may be used although it could not be asked for again; trusted for a moment from now. */
@@ -34,38 +35,29 @@ interface Entry extends CachedKey {
   readonly trustedUntil: number;
 }
 
-export function createKeyRingCache(clock: Pick<Clock, "monotonic">): KeyRingCache {
-  /** Longest unused first, to the granularity of a question to the store. */
-  const known = new Map<string, Entry>();
-  const absent = new Map<string, Entry>();
-
-  function set(entries: Map<string, Entry>, hash: string, entry: Entry, entriesMax: number): void {
-    entries.delete(hash);
-    entries.set(hash, entry);
-    for (const oldest of entries.keys()) {
-      if (entries.size <= entriesMax) return;
-      entries.delete(oldest);
-    }
-  }
+export function createApiKeyCache(clock: Pick<Clock, "monotonic">): ApiKeyCache {
+  /** A use is a question to the store: an answer from here moves nothing. */
+  const known = new Lru<string, Entry>({ countMax: KNOWN_KEYS_MAX });
+  const absent = new Lru<string, Entry>({ countMax: ABSENT_KEYS_MAX });
 
   return {
     trusted(hash) {
-      const entry = known.get(hash) ?? absent.get(hash);
+      const entry = known.peek(hash) ?? absent.peek(hash);
       return entry !== undefined && clock.monotonic() < entry.trustedUntil ? entry : null;
     },
     stale(hash) {
-      const entry = known.get(hash);
+      const entry = known.peek(hash);
       const now = clock.monotonic();
       if (entry === undefined || now - entry.askedAt >= KEY_STALE_MS_MAX) return null;
       const trustedUntil = Math.min(now + KEY_TRUSTED_MS, entry.askedAt + KEY_STALE_MS_MAX);
-      set(known, hash, { ...entry, trustedUntil }, KNOWN_KEYS_MAX);
+      known.set(hash, { ...entry, trustedUntil });
       return entry.key;
     },
     keep(hash, key, askedAt) {
       const entry: Entry = { key, askedAt, trustedUntil: askedAt + KEY_TRUSTED_MS };
       (key === null ? known : absent).delete(hash);
-      if (key === null) set(absent, hash, entry, ABSENT_KEYS_MAX);
-      else set(known, hash, entry, KNOWN_KEYS_MAX);
+      if (key === null) absent.set(hash, entry);
+      else known.set(hash, entry);
     },
     drop(hash) {
       known.delete(hash);

@@ -1,5 +1,5 @@
 /**
- * Lua of the key ring. A key's record is a hash `apiKey:<sha256>` in the shard of its hash, where the limit script finds
+ * Lua of the API-key store. A key's record is a hash `apiKey:<sha256>` in the shard of its hash, where the limit script finds
  * it too. Lists and bounds lie in the shard of its tenant, and the way from an id to a hash in the shard of the id.
  * A member of an order is `<created at, 16 digits>:<key id>:<hash>`.
  */

@@ -1,4 +1,4 @@
-/** The key ring's scripts as typed calls: which keys they take, and what their answers mean. */
+/** The API-key store's scripts as typed calls: which keys they take, and what their answers mean. */
 import type { ApiKey } from "../../../domain/api-key.ts";
 import type { OrderedList } from "../directory/page.ts";
 import { readPage } from "../directory/page.ts";
@@ -11,12 +11,12 @@ import type { RedisCommands, RedisReply } from "../client/redis-commands.ts";
 /** What is kept as JSON; the revocation is a field beside it, so that it can be set without reading. */
 type KeyText = Omit<ApiKey, "revokedAtMs">;
 
-export type KeyRingStore = ReturnType<typeof createKeyRingStore>;
+export type ApiKeyRecords = ReturnType<typeof createApiKeyRecords>;
 
 const API_KEYS: OrderedList = { letter: "k", member: /^\d{16}:[^:\s]{1,80}:[^:\s]{1,100}$/, isNewestFirst: true };
 
 /** Every call rejects with `store-unavailable` when Redis does not answer. */
-export function createKeyRingStore(options: { readonly commands: RedisCommands; readonly keys: KeySpace }) {
+export function createApiKeyRecords(options: { readonly commands: RedisCommands; readonly keys: KeySpace }) {
   const { commands, keys } = options;
   const recordKey = (hash: string): string => keys.key(keys.shardOf(hash), `apiKey:${hash}`);
   const nameKey = (id: string): string => keys.key(keys.shardOf(id), `apiKeyName:${id}`);

@@ -6,7 +6,7 @@ import { assert } from "../../../lib/assert.ts";
 import type { DeadLetterIndex, DroppedLetter, IndexedLetter, LetterPlace } from "../../../ports/dead-letter-index.ts";
 import { createLetterLists } from "./lists.ts";
 import { envelopeArgument, letterOf, metaOf, metaText } from "./meta.ts";
-import { DROP_LETTERS, PUT_LETTERS, READ_LETTER } from "./scripts.ts";
+import { DROP_DEAD_LETTERS, PUT_DEAD_LETTERS, READ_DEAD_LETTER } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { replyText } from "../ledger/record.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
@@ -16,7 +16,7 @@ export const DEAD_LETTER_INDEX_BYTES_MAX = 512 * 1024 ** 2;
 /** Letters of all shards together: what Redis keeps of each beside its body is about 1.3 KB (Redis 7.0). */
 export const DEAD_LETTER_INDEX_LETTERS_MAX = 500_000;
 /** Letters, and bytes of their bodies, in one script; one letter goes whatever it weighs. */
-const PUT_LETTERS_MAX = 100;
+const PUT_DEAD_LETTERS_MAX = 100;
 const PUT_BYTES_MAX = 4 * 1024 ** 2;
 /** Ids in one script. */
 const IDS_MAX = 500;
@@ -55,7 +55,7 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
     const bounds = [Math.floor(bytesMax / keys.shards), Math.ceil(lettersMax / keys.shards)];
     let dropped: readonly DroppedLetter[] = [];
     for (const part of partsOf(letters)) {
-      dropped = droppedOf(await run(shard, PUT_LETTERS, [...bounds, ...part.flatMap(putArguments)]));
+      dropped = droppedOf(await run(shard, PUT_DEAD_LETTERS, [...bounds, ...part.flatMap(putArguments)]));
     }
     return dropped;
   }
@@ -69,11 +69,11 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
     },
     drop: (drops) =>
       everywhere(
-        DROP_LETTERS,
+        DROP_DEAD_LETTERS,
         drops.map(({ id, revision, place }) => [id, revision ?? "", placeText(place)]),
       ),
     async find(id) {
-      const replies = await Promise.all(shards.map((shard) => run(shard, READ_LETTER, [id])));
+      const replies = await Promise.all(shards.map((shard) => run(shard, READ_DEAD_LETTER, [id])));
       const columns = replies.find((reply) => Array.isArray(reply));
       return columns === undefined ? null : letterOf([id, ...(columns as readonly RedisReply[])]);
     },
@@ -87,7 +87,7 @@ function* partsOf(letters: readonly IndexedLetter[]): Generator<readonly Indexed
   let bytes = 0;
   for (const indexed of letters) {
     const weight = indexed.letter.envelope.body.length;
-    if (part.length > 0 && (part.length >= PUT_LETTERS_MAX || bytes + weight > PUT_BYTES_MAX)) {
+    if (part.length > 0 && (part.length >= PUT_DEAD_LETTERS_MAX || bytes + weight > PUT_BYTES_MAX)) {
       yield part;
       part = [];
       bytes = 0;

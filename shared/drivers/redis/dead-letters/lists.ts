@@ -1,7 +1,7 @@
 /** Lists of dead letters and how many there are, of one tenant's shard or of all. */
 import type { DeadLetterFilter, DeadLetters } from "../../../ports/dead-letters.ts";
 import { letterOf } from "./meta.ts";
-import { COUNT_LETTERS, LIST_LETTERS } from "./scripts.ts";
+import { COUNT_DEAD_LETTERS, LIST_DEAD_LETTERS } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { ListPart, Place } from "../ledger/pages.ts";
 import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "../ledger/pages.ts";
@@ -25,7 +25,15 @@ export function createLetterLists(options: {
     const { shard, filter, what, limit, after } = request;
     const { tenant, endpointId = "", eventId = "", eventType = "", state = "", sinceMs = "", untilMs = "" } = filter;
     const head = [limit, LOOKED_MAX, PART_BYTES_MAX, after?.score ?? "", after?.member ?? "", sinceMs, untilMs];
-    const reply = await run(shard, LIST_LETTERS, [...head, what, tenant ?? "", endpointId, eventId, eventType, state]);
+    const reply = await run(shard, LIST_DEAD_LETTERS, [
+      ...head,
+      what,
+      tenant ?? "",
+      endpointId,
+      eventId,
+      eventType,
+      state,
+    ]);
     return parsePart(reply, show);
   }
 
@@ -47,7 +55,7 @@ export function createLetterLists(options: {
   async function countShard(shard: number, filter: DeadLetterFilter): Promise<number> {
     const { tenant, endpointId, eventId, eventType, state, sinceMs = "", untilMs = "" } = filter;
     if (eventId !== undefined || eventType !== undefined || state !== undefined) return countRows(shard, filter);
-    return Number(await run(shard, COUNT_LETTERS, [tenant ?? "", endpointId ?? "", sinceMs, untilMs]));
+    return Number(await run(shard, COUNT_DEAD_LETTERS, [tenant ?? "", endpointId ?? "", sinceMs, untilMs]));
   }
 
   return {

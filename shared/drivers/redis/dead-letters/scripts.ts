@@ -22,34 +22,34 @@ const ROOM_MADE_MAX = 1000;
 /** What makes room past it is told to nobody. */
 const BURIED_MAX = 10_000;
 
-export const PUT_LETTERS: RedisScript = luaScript({
+export const PUT_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-put",
   returns: "text",
   files: ["dead-letters/letters", "dead-letters/put"],
   constants: { BURIED_MAX, GONE_KEPT_MS, GONE_MAX, ROOM_MADE_MAX },
 });
 
-export const DROP_LETTERS: RedisScript = luaScript({
+export const DROP_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-drop",
   returns: "text",
   files: ["dead-letters/letters", "dead-letters/drop"],
   constants: { GONE_KEPT_MS, GONE_MAX },
 });
 
-export const READ_LETTER: RedisScript = luaScript({
+export const READ_DEAD_LETTER: RedisScript = luaScript({
   name: "dead-letters-read",
   returns: "bytes",
   files: ["dead-letters/read"],
 });
 
-export const LIST_LETTERS: RedisScript = luaScript({
+export const LIST_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-list",
   returns: "bytes",
   files: ["dead-letters/letters", "client/list", "dead-letters/list"],
   constants: { GONE_KEPT_MS, GONE_MAX },
 });
 
-export const COUNT_LETTERS: RedisScript = luaScript({
+export const COUNT_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-count",
   returns: "text",
   files: ["dead-letters/count"],

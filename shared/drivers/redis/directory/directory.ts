@@ -70,7 +70,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
   });
 
   return {
-    version: (tenant) => versions.ask(tenant),
+    version: (tenant) => versions.askAfresh(tenant),
     endpoints: answers.endpoints,
     async find(tenant, endpointId) {
       const stored = await findStored(store, reader, tenant, endpointId);

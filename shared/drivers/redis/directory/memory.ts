@@ -1,5 +1,6 @@
 /** Tenants' endpoints as this process last read them: bounded in tenants and bytes, the longest unused leave first. */
 import type { Endpoint } from "../../../domain/endpoint.ts";
+import { Lru } from "../../../lib/lru.ts";
 import type { TenantEndpoints } from "../../../ports/directory.ts";
 
 export interface Held {
@@ -40,42 +41,16 @@ export interface DirectoryMemory {
 }
 
 export function createDirectoryMemory(bounds: MemoryBounds): DirectoryMemory {
-  /** Longest unused first. */
-  const heldByTenant = new Map<string, Held>();
-  let bytes = 0;
-  let newest = "";
-
-  function drop(held: Held): void {
-    heldByTenant.delete(held.tenant);
-    bytes -= held.bytes;
-  }
-
+  const heldByTenant = new Lru<string, Held>({
+    countMax: bounds.tenantsMax,
+    weight: { max: bounds.bytesMax, of: ({ bytes }) => bytes },
+  });
   return {
-    look: (tenant) => heldByTenant.get(tenant) ?? null,
-    use(tenant) {
-      const held = heldByTenant.get(tenant);
-      if (held === undefined) return null;
-      if (newest !== tenant) {
-        heldByTenant.delete(tenant);
-        heldByTenant.set(tenant, held);
-        newest = tenant;
-      }
-      return held;
-    },
-    keep(held) {
-      const old = heldByTenant.get(held.tenant);
-      if (old !== undefined) bytes -= old.bytes;
-      // Where it was in the order: a re-read is not a use. A new one is at the end.
-      heldByTenant.set(held.tenant, held);
-      if (old === undefined) newest = held.tenant;
-      bytes += held.bytes;
-      for (const oldest of heldByTenant.values()) {
-        const isWithin = heldByTenant.size <= bounds.tenantsMax && bytes <= bounds.bytesMax;
-        if (isWithin) return;
-        if (oldest.tenant !== held.tenant) drop(oldest);
-      }
-    },
-    hasRoom: () => heldByTenant.size < bounds.tenantsMax && bytes < bounds.bytesMax,
+    look: (tenant) => heldByTenant.peek(tenant) ?? null,
+    use: (tenant) => heldByTenant.get(tenant) ?? null,
+    // A re-read is not a use.
+    keep: (held) => heldByTenant.replace(held.tenant, held),
+    hasRoom: () => heldByTenant.size < bounds.tenantsMax && heldByTenant.weight < bounds.bytesMax,
     tenants: () => [...heldByTenant.keys()],
   };
 }

@@ -10,9 +10,9 @@ import type { DirectoryMemory, Held, StoredEndpoint } from "./memory.ts";
 import { endpointOf } from "./record.ts";
 import type { DirectoryStore, ReadReply, Seen } from "./store.ts";
 import { isAsSeen } from "./store.ts";
-import { createTurns } from "./change-queue.ts";
-import type { DirectoryWalk } from "./walk.ts";
-import { createDirectoryWalk } from "./walk.ts";
+import { SingleFlight } from "../../../lib/single-flight.ts";
+import type { DirectoryScan } from "./scan.ts";
+import { createDirectoryScan } from "./scan.ts";
 import type { KeySpace } from "../client/key-space.ts";
 
 export interface DirectoryReader {
@@ -55,9 +55,9 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
   const markers = await Promise.all(shards.map((shard) => makeMarker(deps, (fresh) => store.open(shard, fresh))));
   const flights = new Map<string, { isChanged: boolean }>();
-  const turns = createTurns(loadOnce);
-  const walk = createDirectoryWalk({ tenants: memory.tenants, load: (tenant) => turns.ask(tenant), onFault });
-  const recover = createRecovery(deps, markers, walk);
+  const loads = new SingleFlight(loadOnce);
+  const scan = createDirectoryScan({ tenants: memory.tenants, load: (tenant) => loads.askAfresh(tenant), onFault });
+  const recover = createRecovery(deps, markers, scan);
 
   function seen(tenant: string): Seen {
     const held = memory.look(tenant);
@@ -79,7 +79,7 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
         if (isAsSeen(read, expected)) {
           const next = heldFrom(deps, tenant, expected.marker, read, held, checkedAt);
           memory.keep({ ...next, isStale: flight.isChanged });
-          walk.goOn();
+          scan.goOn();
           return next;
         }
         await recover(tenant, held, read.marker);
@@ -101,10 +101,10 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
 
   return {
     seen,
-    load: (tenant) => turns.ask(tenant),
+    load: (tenant) => loads.askAfresh(tenant),
     isHeld: (tenant) => memory.look(tenant) !== null,
     isKnownMarker: (marker) => markers.includes(marker),
-    loadAll: () => walk.begin(),
+    loadAll: () => scan.begin(),
     markStale(tenant) {
       const flight = flights.get(tenant);
       if (flight !== undefined) flight.isChanged = true;
@@ -115,7 +115,7 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
 }
 
 /** Follows the markers of the shards, and writes back from memory what a Redis that lost data no longer has. */
-function createRecovery(deps: DirectoryReaderDeps, markers: string[], walk: DirectoryWalk) {
+function createRecovery(deps: DirectoryReaderDeps, markers: string[], scan: DirectoryScan) {
   const { store, memory, keys, onFault } = deps;
 
   /** The shard began anew: all that memory has is compared, and written back where it is missing. */
@@ -123,7 +123,7 @@ function createRecovery(deps: DirectoryReaderDeps, markers: string[], walk: Dire
     if (markers[shard] === marker) return;
     markers[shard] = marker;
     onFault(new PosthasteError("store-unavailable", "The directory in Redis lost its marker: it was emptied."));
-    walk.begin();
+    scan.begin();
   }
 
   return async (tenant: string, held: Held | null, seenMarker: string | null): Promise<void> => {

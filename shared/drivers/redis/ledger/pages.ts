@@ -79,7 +79,7 @@ async function readShard<Row>(
   return { rows, horizon: from };
 }
 
-/** What `LIST_LUA` replied; `show` turns the columns of a row into what it stands for, null when it does not read. */
+/** What `client/list.lua` replied; `show` turns the columns of a row into what it stands for, null when it does not read. */
 export function parsePart<Row>(reply: RedisReply, show: (columns: readonly RedisReply[]) => Row | null): ListPart<Row> {
   assert(Array.isArray(reply), "a list replies with a list");
   const [ended, score, member, , ...found] = reply as readonly RedisReply[];

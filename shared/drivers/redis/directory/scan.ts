@@ -1,39 +1,39 @@
 /**
- * Goes over every tenant in memory in the background, one after the other: one walk at a time, and what is asked for
- * meanwhile follows it. A walk that Redis broke off begins anew at the next sign that it answers.
+ * Goes over every tenant in memory in the background, one after the other: one scan at a time, and what is asked for
+ * meanwhile follows it. A scan that Redis broke off begins anew at the next sign that it answers.
  */
 import { isStoreUnavailable } from "../../../domain/errors.ts";
 
-export interface DirectoryWalk {
+export interface DirectoryScan {
   begin(): void;
   /** Redis answers: takes up again what was broken off. */
   goOn(): void;
 }
 
-export function createDirectoryWalk(options: {
+export function createDirectoryScan(options: {
   readonly tenants: () => readonly string[];
   readonly load: (tenant: string) => Promise<unknown>;
-  /** Told of what is not `store-unavailable`; the walk passes that tenant over. */
+  /** Told of what is not `store-unavailable`; the scan passes that tenant over. */
   readonly onFault: (error: unknown) => void;
-}): DirectoryWalk {
+}): DirectoryScan {
   const { tenants, load, onFault } = options;
   let isWanted = false;
-  let isWalking = false;
+  let isScanning = false;
 
-  async function walk(): Promise<void> {
-    isWalking = true;
+  async function scan(): Promise<void> {
+    isScanning = true;
     while (isWanted) {
       isWanted = false;
-      if (!(await walkOnce())) {
+      if (!(await scanOnce())) {
         isWanted = true;
         break;
       }
     }
-    isWalking = false;
+    isScanning = false;
   }
 
   /** False: Redis does not answer. */
-  async function walkOnce(): Promise<boolean> {
+  async function scanOnce(): Promise<boolean> {
     for (const tenant of tenants()) {
       try {
         await load(tenant);
@@ -46,7 +46,7 @@ export function createDirectoryWalk(options: {
   }
 
   function goOn(): void {
-    if (isWanted && !isWalking) void walk();
+    if (isWanted && !isScanning) void scan();
   }
 
   return {
