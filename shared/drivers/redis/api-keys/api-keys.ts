@@ -35,14 +35,14 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
    * One question for each hash, shared by whoever comes while its answer would be trusted. A later question, or a change
    * of the key, takes its place: its answer is not kept.
    */
-  const flights = new Map<string, RequestContext>();
+  const reads = new Map<string, PendingRead>();
 
   function lookUp(hash: string): Promise<ApiKey | null> {
-    if (flights.size >= LOOKUPS_MAX) {
+    if (reads.size >= LOOKUPS_MAX) {
       return Promise.reject(new PosthasteError("overloaded", "Too many API keys are being looked up. Try again."));
     }
     const askedAt = clock.monotonic();
-    const isCurrent = (): boolean => flights.get(hash) === flight;
+    const isCurrent = (): boolean => reads.get(hash) === pendingRead;
     const answer: Promise<ApiKey | null> = store
       .read(hash)
       .then(
@@ -53,10 +53,10 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
         (error: unknown) => useStale(hash, error),
       )
       .finally(() => {
-        if (isCurrent()) flights.delete(hash);
+        if (isCurrent()) reads.delete(hash);
       });
-    const flight: RequestContext = { answer, askedAt };
-    flights.set(hash, flight);
+    const pendingRead: PendingRead = { answer, askedAt };
+    reads.set(hash, pendingRead);
     return answer;
   }
 
@@ -67,7 +67,7 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
   }
 
   function replace(hash: string, key: ApiKey, askedAt: number): void {
-    flights.delete(hash);
+    reads.delete(hash);
     cache.keep(hash, key, askedAt);
   }
 
@@ -76,9 +76,9 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
       const cached = cache.trusted(hash);
       onCache(cached !== null);
       if (cached !== null) return cached.key;
-      const flight = flights.get(hash);
-      const isRecent = flight !== undefined && clock.monotonic() - flight.askedAt < KEY_TRUSTED_MS;
-      return isRecent ? flight.answer : lookUp(hash);
+      const pendingRead = reads.get(hash);
+      const isRecent = pendingRead !== undefined && clock.monotonic() - pendingRead.askedAt < KEY_TRUSTED_MS;
+      return isRecent ? pendingRead.answer : lookUp(hash);
     },
     async save(key) {
       const askedAt = clock.monotonic();
@@ -97,7 +97,7 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
   };
 }
 
-interface RequestContext {
+interface PendingRead {
   readonly answer: Promise<ApiKey | null>;
   /** By `Clock.monotonic`. */
   readonly askedAt: number;
