@@ -5,7 +5,7 @@ import { PosthasteError, isStoreUnavailable } from "@posthaste/shared/domain/err
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";
 import type { LedgerBounds } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
-import { LEDGER_WAIT_MS_MAX, RECORD_PATIENCE_MS } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
+import { LEDGER_WAIT_MS_MAX, RECORD_BUDGET_MS } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
 import type { RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../contract/harness.ts";
@@ -35,7 +35,7 @@ test("redis ledger: what was recorded while Redis was away for almost a minute i
     return Promise.resolve([]);
   });
   ledger.record([entry]);
-  await clock.advance(RECORD_PATIENCE_MS - 5000);
+  await clock.advance(RECORD_BUDGET_MS - 5000);
   ledger.record([entry, entry]);
   isAway = false;
   await clock.advance(3000);
@@ -49,7 +49,7 @@ test("redis ledger: records that Redis does not take for a minute are lost and c
   ledger.record([entry, entry]);
   await clock.advance(1000);
   ledger.record([entry]);
-  await clock.advance(RECORD_PATIENCE_MS + 3000);
+  await clock.advance(RECORD_BUDGET_MS + 3000);
   assert.deepEqual(lost, [2, 1]);
   ledger.record([entry]);
   await clock.settle();
@@ -60,7 +60,7 @@ test("redis ledger: records that Redis does not take for a minute are lost and c
   isAway = true;
   ledger.record([entry]);
   await clock.settle();
-  assert.deepEqual(lost, [2, 1, 1], "after a success there is patience again");
+  assert.deepEqual(lost, [2, 1, 1], "after a success the budget is whole again");
 });
 
 test("redis ledger: records beyond the entries or the bytes that may wait are lost at once and counted", async () => {
@@ -71,7 +71,7 @@ test("redis ledger: records beyond the entries or the bytes that may wait are lo
   const reason = "x".repeat(2000);
   ledger.record([delivery(sampleRecord(sampleEnvelope("evt_a"), { state: "retrying", result: FAILED, reason }))]);
   assert.deepEqual(lost, [2, 1], "the third call is too large");
-  await clock.advance(RECORD_PATIENCE_MS + 3000);
+  await clock.advance(RECORD_BUDGET_MS + 3000);
   assert.deepEqual(lost, [2, 1, 2]);
   ledger.record([entry, entry, entry]);
   assert.deepEqual(lost, [2, 1, 2], "there is room again");

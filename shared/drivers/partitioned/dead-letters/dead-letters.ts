@@ -44,7 +44,7 @@ export interface LogDeadLetters extends DeadLetters, AsyncDisposable {
 export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLetters {
   const { log, topic, index, clock, onFault } = options;
   const producer = log.openProducer("dead-letters");
-  const bury = async (dropped: readonly DroppedLetter[]): Promise<void> => {
+  const recordDropped = async (dropped: readonly DroppedLetter[]): Promise<void> => {
     if (dropped.length === 0) return;
     options.onExpired(dropped, expiryReason(index));
     await producer.append(dropped.map((letter) => tombstoneRecord(letter, topic, clock.now())));
@@ -55,7 +55,7 @@ export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLet
     const owners = new Map(held.map(({ tenant, endpointId }) => [`${tenant} ${endpointId}`, { tenant, endpointId }]));
     for (const { tenant, endpointId } of owners.values()) options.onLate(tenant, endpointId);
   };
-  const projector = createLetterProjector({ ...options, bury, onLate });
+  const projector = createLetterProjector({ ...options, recordDropped, onLate });
   const closing = new AbortController();
   let joining: Promise<LogReader> | null = null;
   let reader: LogReader | null = null;
@@ -67,7 +67,7 @@ export function createLogDeadLetters(options: LogDeadLettersOptions): LogDeadLet
       const indexed = letters.map((letter) => ({ letter, revision: revisionOf(letter), place: null }));
       for (const waitMs of [...PUT_AGAIN_MS, null]) {
         try {
-          return await bury(await index.put(indexed));
+          return await recordDropped(await index.put(indexed));
         } catch (error) {
           // It is in the record: in the end the projector makes up for it.
           if (waitMs === null || closing.signal.aborted) return onFault(error);

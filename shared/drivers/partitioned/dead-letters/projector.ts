@@ -28,7 +28,7 @@ export interface LetterProjectorDeps {
   /** Must not throw. */
   readonly onRemoved: (keys: readonly DeliveryKey[]) => void;
   /** Letters that had to make room. */
-  readonly bury: (dropped: readonly DroppedLetter[]) => Promise<void>;
+  readonly recordDropped: (dropped: readonly DroppedLetter[]) => Promise<void>;
   /**
    * Letters that are held for their endpoint came into the index late: whoever looked for them when the endpoint was
    * active again may not have found them. Must not throw.
@@ -36,7 +36,7 @@ export interface LetterProjectorDeps {
   readonly onLate: (held: readonly DeadLetter[]) => void;
 }
 
-/** Who buries a letter puts it into the index himself, and gives up after less than this (`dead-letters.ts`). */
+/** Who records a dead letter puts it into the index himself, and gives up after less than this (`dead-letters.ts`). */
 const LATE_MS = 1000;
 
 export function createLetterProjector(deps: LetterProjectorDeps): LetterProjector {
@@ -80,14 +80,14 @@ function placeOf({ topic, partition }: LogPosition): string {
  * the letters.
  */
 async function applyBatch(
-  { index, onPoison, onRemoved, bury }: LetterProjectorDeps,
+  { index, onPoison, onRemoved, recordDropped }: LetterProjectorDeps,
   batch: readonly LogRecord[],
 ): Promise<readonly DeadLetter[]> {
   const all: DeadLetter[] = [];
   let letters: IndexedLetter[] = [];
   let drops: LetterDrop[] = [];
   const putAll = async (): Promise<void> => {
-    if (letters.length > 0) await bury(await index.put(letters));
+    if (letters.length > 0) await recordDropped(await index.put(letters));
     letters = [];
   };
   const dropAll = async (): Promise<void> => {

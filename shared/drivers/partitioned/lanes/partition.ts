@@ -61,8 +61,8 @@ interface Held {
   isOut: boolean;
 }
 
-/** Offsets handed out already that the shelf keeps before it makes itself smaller. */
-const SHELF_TRIM = 1024;
+/** Offsets handed out already that the ready queue keeps before it makes itself smaller. */
+const READY_TRIM = 1024;
 
 /** What a lane item carries as its handle. */
 export interface LogHandle {
@@ -75,7 +75,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
   const controller = new AbortController();
   const { signal } = controller;
   const window = createOffsetWindow<Held>({ from: partition.from, bounds: options.bounds });
-  const shelf = createShelf(window);
+  const ready = createReadyQueue(window);
   const commits = createLaneCommits({ clock, partition, head: window.head });
   const relief = createLaneRelief({ clock, window, relieve: options.relieve, relieved: settle, signal });
   const desk = createPoisonDesk({ clock, onPoison: options.onPoison, signal });
@@ -98,7 +98,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     const held = holdOf(record);
     window.add(record.offset, held, record.value?.byteLength ?? 0);
     if (held.envelope === null) desk.give(record, poisonReason(record), () => settle([record.offset]));
-    else if (known.enter(held.envelope)) shelf.put(record.offset);
+    else if (known.enter(held.envelope)) ready.put(record.offset);
     else window.settle(record.offset);
   }
 
@@ -119,7 +119,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     pull(max) {
       if (signal.aborted) return [];
       const nowMs = clock.monotonic();
-      const items = shelf.take(max).map(({ offset, envelope }): LaneItem => {
+      const items = ready.take(max).map(({ offset, envelope }): LaneItem => {
         window.begin(offset, nowMs);
         const handle: LogHandle = { owner, offset };
         return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
@@ -128,7 +128,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
       return items;
     },
     settle,
-    release: (offset) => shelf.putBack(offset),
+    release: (offset) => ready.putBack(offset),
     committed: commits.committed,
     state: () => stateOf(window),
     drop,
@@ -142,7 +142,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
 }
 
 /** What may be handed out, in order; as many offsets as the window holds records. */
-function createShelf(window: OffsetWindow<Held>) {
+function createReadyQueue(window: OffsetWindow<Held>) {
   let fresh: number[] = [];
   let freshAt = 0;
   const returned: number[] = [];
@@ -153,7 +153,7 @@ function createShelf(window: OffsetWindow<Held>) {
     const offset = fresh[freshAt];
     if (offset === undefined) return undefined;
     freshAt++;
-    if (freshAt >= SHELF_TRIM && freshAt * 2 >= fresh.length) {
+    if (freshAt >= READY_TRIM && freshAt * 2 >= fresh.length) {
       fresh = fresh.slice(freshAt);
       freshAt = 0;
     }

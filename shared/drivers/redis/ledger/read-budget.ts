@@ -3,14 +3,14 @@ import { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 
 /** A batch of records is given up after so long without an answer: more than a failover or a restart takes. */
-export const RECORD_PATIENCE_MS = 60_000;
+export const RECORD_BUDGET_MS = 60_000;
 /** What a read waits for records that were made before it, and `remember` for its batch. */
 export const LEDGER_WAIT_MS_MAX = 2000;
 
 const AGAIN_MS = 200;
 const AGAIN_MS_MAX = 2000;
 
-export interface Patience {
+export interface RetryBudget {
   /**
    * Runs again after 200 ms, 400 ms, ... 2 s until Redis takes it. Once one call was given up, those after it get one
    * try each until one succeeds, so that what waits behind is not kept for hours. What may not pass is thrown at once.
@@ -18,16 +18,16 @@ export interface Patience {
   tryAgain<Answer>(run: () => Promise<Answer>): Promise<Answer>;
 }
 
-/** `endsAtMs` is on the monotonic clock and cuts the patience of calls under way. */
-export function createPatience(options: {
+/** `endsAtMs` is on the monotonic clock and cuts the budget of calls under way. */
+export function createRetryBudget(options: {
   readonly clock: Pick<Clock, "monotonic" | "sleep">;
   readonly endsAtMs: () => number;
-}): Patience {
+}): RetryBudget {
   const { clock, endsAtMs } = options;
   let isExhausted = false;
   return {
     async tryAgain(run) {
-      const lastAtMs = clock.monotonic() + RECORD_PATIENCE_MS;
+      const lastAtMs = clock.monotonic() + RECORD_BUDGET_MS;
       for (let waitMs = AGAIN_MS; ; waitMs = Math.min(waitMs * 2, AGAIN_MS_MAX)) {
         try {
           const answer = await run();

@@ -13,7 +13,7 @@ import type { LedgerEntry } from "../../../ports/ledger.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES } from "./bounds.ts";
 import type { LedgerBounds } from "./bounds.ts";
-import { createPatience, inTime } from "./read-budget.ts";
+import { createRetryBudget, inTime } from "./read-budget.ts";
 import { entryArguments, tenantOf } from "./record.ts";
 import { RECORD } from "./write-scripts.ts";
 import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-commands.ts";
@@ -164,7 +164,7 @@ function createShardBatcher(
   parent: { readonly endsAtMs: () => number; readonly onUnmet: (entries: readonly Entry[]) => void },
 ): Batcher<readonly Entry[], void> {
   const { commands, clock, bounds } = options;
-  const patience = createPatience({ clock, endsAtMs: parent.endsAtMs });
+  const budget = createRetryBudget({ clock, endsAtMs: parent.endsAtMs });
   const keys = [options.rootOf(shard)];
   const head = [
     bounds.bytesPerShardMax,
@@ -181,7 +181,7 @@ function createShardBatcher(
     async flush(calls) {
       const entries = calls.flat();
       const args = [...head, ...entries.flatMap((entry) => entry.args)];
-      const unmet = unmetOf(entries, await patience.tryAgain(() => commands.run(RECORD, keys, args)));
+      const unmet = unmetOf(entries, await budget.tryAgain(() => commands.run(RECORD, keys, args)));
       if (unmet.length > 0) parent.onUnmet(unmet);
       return calls.map(() => DONE);
     },
