@@ -8,25 +8,13 @@ import { PosthasteError } from "../../../domain/errors.ts";
 import { assert } from "../../../lib/assert.ts";
 import { listOf, textOf } from "./reply.ts";
 import type { RedisCommands, RedisScript } from "../client/redis-commands.ts";
+import { luaScript } from "../client/lua-script.ts";
 
 export const PAGE_ROWS_MAX = 1000;
 const CURSOR_LENGTH_MAX = 400;
 
-/** KEYS: 1 order. ARGV: 1 bound to begin behind, 2 how many. Returns the members, ascending. */
-const pageUp: RedisScript = {
-  name: "page-up",
-  returns: "text",
-  lua: `
-return redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])`,
-};
-
-/** KEYS: 1 order. ARGV: 1 bound to begin below, 2 how many. Returns the members, descending. */
-const pageDown: RedisScript = {
-  name: "page-down",
-  returns: "text",
-  lua: `
-return redis.call('ZREVRANGEBYLEX', KEYS[1], ARGV[1], '-', 'LIMIT', 0, ARGV[2])`,
-};
+const pageUp: RedisScript = luaScript({ name: "page-up", returns: "text", files: ["directory/page-up"] });
+const pageDown: RedisScript = luaScript({ name: "page-down", returns: "text", files: ["directory/page-down"] });
 
 export interface OrderedList {
   /** One letter for each list, so that a cursor of one is refused by another. */
