@@ -65,6 +65,32 @@ test("every npm script and every file that the documents name in a command exist
   assert.deepEqual(wrong, []);
 });
 
+/** Paths of files below a folder, relative to the root. */
+function filesUnder(folder: string): readonly string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (SKIPPED.has(entry.name)) return [];
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesUnder(path) : [path];
+  });
+}
+
+test("every file of ours that a document or a comment names exists", () => {
+  const files = filesUnder(".");
+  const exists = (name: string): boolean => files.some((path) => path === name || path.endsWith(`/${name}`));
+  const namesIn = (text: string): string[] =>
+    [...text.matchAll(/`([\w./-]+\.(?:ts|lua))`/g)].map(([, name = ""]) => name);
+  assert.equal(exists("no-such-file.ts"), false);
+  const named = files
+    .filter((path) => /\.(?:md|ts|lua)$/.test(path))
+    .flatMap((path) => namesIn(read(join(root, path))).map((name) => ({ path, name })));
+  assert.ok(named.length > 50, `only ${named.length} names were found`);
+  const missing = named.filter(({ name }) => !exists(name.replace(/^(?:\.{1,2}\/)+/, "")));
+  assert.deepEqual(
+    missing.map(({ path, name }) => `${path}: ${name}`),
+    [],
+  );
+});
+
 test("docs/testing.md has a row for each suite", () => {
   const rows = [...read(join(root, "docs/testing.md")).matchAll(/^\| `([a-z0-9]+)` \|/gm)].map(
     ([, suite = ""]) => suite,

@@ -1,5 +1,5 @@
 /**
- * The rules of the codebase as pure functions over a file's path and text. `test/rules.test.ts` runs them over the tree.
+ * The rules of the codebase as pure functions over a file's path and text. `test/codebase.test.ts` runs them over the tree.
  * The layer table is that of the design: a file imports its own layer and those below, never above.
  */
 import { functionBodies, importsOf, lineAt, maskSource } from "./source-scan.ts";

@@ -50,7 +50,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
   return {
     async append(envelopes) {
       if (envelopes.length === 0) return;
-      // At the same time; who settles an event before it is known is heard a second time (`ledger-recorder.ts`).
+      // At the same time; who settles an event before it is known is heard a second time (`redis/ledger/recorder.ts`).
       const known = options.remember(envelopes).catch(onFault);
       const ofHigh = envelopes.filter((envelope) => laneOf(envelope) === "high");
       const others = envelopes.filter((envelope) => laneOf(envelope) !== "high");

@@ -4,7 +4,7 @@
  * duplicates are harmless here (readers skip what is done).
  *
  * A send that kafkajs calls done is not believed: what moved to another leader in the middle of it may never have been
- * sent (`kafka-partitions.ts`), and is sent again.
+ * sent (`partitions.ts`), and is sent again.
  */
 import type { Message, TopicMessages } from "kafkajs";
 

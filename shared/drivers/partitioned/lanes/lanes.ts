@@ -4,7 +4,7 @@
  *
  * What a log cannot do: the events of one `append` go to several partitions, so a call that fails may have written some
  * of them; an event appended twice is recognised only while the process that reads it remembers the first
- * (`log-lane-known.ts`); order holds within a partition; there is no bound but what waits for the producers, and
+ * (`recent-events.ts`); order holds within a partition; there is no bound but what waits for the producers, and
  * the log's disk. `ack` resolves when all that is done up to the first unfinished item of the partition is
  * committed: what lies behind that item comes again after a crash, as a repeat.
  */

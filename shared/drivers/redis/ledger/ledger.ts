@@ -1,7 +1,7 @@
 /**
  * What became of each event, on Redis: the port `ledger` with what the other drivers of the set tell it besides.
  * A delivered event is kept 24 h after its last news, one that owes an attempt 10 days, one that is held back 30 days
- * or until `release`; within the bounds of `ledger-bounds.ts`. All of a tenant lies in one shard.
+ * or until `release`; within the bounds of `bounds.ts`. All of a tenant lies in one shard.
  *
  * Unlike the embedded ledger it does not ask the queues: an event that waits in a lane for more than 10 days is gone.
  */
@@ -46,7 +46,7 @@ export interface RedisLedgerOptions {
   readonly onLost: (count: number) => void;
 }
 
-/** A hash whose field `x` is the epoch ms from which the event is not kept any more (`ledger-lua.ts`). */
+/** A hash whose field `x` is the epoch ms from which the event is not kept any more (`events.lua`). */
 export function ledgerEventKey(keys: KeySpace, tenant: string, eventId: string): string {
   return `${rootIn(keys, keys.shardOf(tenant))}:event:${tenant}:${eventId}`;
 }
