@@ -18,7 +18,7 @@ import { demoTable } from "./demo-table.ts";
 /** Publishers at work at once. */
 const PUBLISHERS = 16;
 /** After the last publish, the longest wait for what has not come. */
-const PATIENCE_MS = 30_000;
+const GIVE_UP_MS = 30_000;
 
 export async function runDemo(isDistributed: boolean): Promise<number> {
   const write = (text: string): void => void process.stdout.write(text);
@@ -49,7 +49,7 @@ export async function runDemo(isDistributed: boolean): Promise<number> {
   return isPerfect ? 0 : 1;
 }
 
-/** Returns after everything came or patience ran out, and after the system has stopped: no duplicate can follow. */
+/** Returns after everything came or time ran out, and after the system has stopped: no duplicate can follow. */
 async function sendAll(
   openSystem: OpenSystem,
   payloads: readonly Payload[],
@@ -65,10 +65,10 @@ async function sendAll(
   };
   await Promise.all(Array.from({ length: PUBLISHERS }, publisher));
   const accepted = published.filter(({ id }) => id !== null).length;
-  const patience = new AbortController();
-  const tooLong = systemClock.sleep(PATIENCE_MS, patience.signal).catch(() => undefined);
+  const givingUp = new AbortController();
+  const tooLong = systemClock.sleep(GIVE_UP_MS, givingUp.signal).catch(() => undefined);
   await Promise.race([receiver.whenArrived(accepted), tooLong]);
-  patience.abort();
+  givingUp.abort();
   return published;
 }
 

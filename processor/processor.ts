@@ -2,15 +2,14 @@
  * The stream processor: drains the lanes and the retry queue, delivers, settles. It knows ports only, and runs the same
  * on every driver set and on a virtual clock.
  */
-import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { ProcessorLimits } from "./limits.ts";
-import type { Outstanding } from "./intake/outstanding.ts";
+import type { Outstanding } from "./intake/queue-items.ts";
 import type { Pipeline, ProcessorDeps } from "./pipeline.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
 import { createLowThrottle } from "./intake/low-throttle.ts";
-import { createOutstanding } from "./intake/outstanding.ts";
+import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
 import { observeQueues } from "./intake/queue-samples.ts";
 import { createLaneLoop } from "./intake/lane-loop.ts";
@@ -39,7 +38,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
     if (announcement.kind === "some-were-lost") return recoverAll();
     void recovery.recover(announcement.tenant, announcement.endpointId);
-    forgetIfRemoved(pipeline, announcement.tenant, announcement.endpointId);
+    void forgetIfRemoved(pipeline, announcement.tenant, announcement.endpointId);
   });
   observeQueues(drivers, telemetry.queue, clock);
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
@@ -68,13 +67,9 @@ export function startProcessor(deps: ProcessorDeps): Processor {
 }
 
 /** A directory that cannot tell costs a limiter that stays until many others have come. */
-function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, endpointId: string): void {
-  const use = (endpoint: Endpoint | null): void => {
-    if (endpoint === null) limiters.removed(endpointId);
-  };
-  const found = lookup.find(tenant, endpointId);
-  if (found instanceof Promise) found.then(use).catch(() => undefined);
-  else use(found);
+async function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, endpointId: string): Promise<void> {
+  const endpoint = await lookup.find(tenant, endpointId).catch(() => undefined);
+  if (endpoint === null) limiters.removed(endpointId);
 }
 
 /** The four readers: one per lane, and one of the retry queue. */

@@ -1,4 +1,4 @@
-// The few web globals that rungs 0 to 2 may use; everything else that touches the world is an argument.
+// The few web globals that layers 0 to 2 may use; everything else that touches the world is an argument.
 declare class URL {
   constructor(url: string, base?: string);
   static canParse(url: string): boolean;

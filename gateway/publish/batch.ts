@@ -5,11 +5,11 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { batchTexts, readItem } from "./batch-items.ts";
-import { idempotencyKeyOf } from "../request/idempotency-key.ts";
+import { idempotencyKeyOf } from "../request/headers.ts";
 import { charge, requireGrantable } from "../request/rate-limit.ts";
 import { answer, readBody } from "../request/handle.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
-import { traceparentOf } from "../request/trace-context.ts";
+import { traceparentOf } from "../request/headers.ts";
 
 const PATH = "/v1/events/batch";
 

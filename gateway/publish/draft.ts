@@ -12,7 +12,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { DELIVER_AHEAD_MS_MAX, NewEvent } from "@posthaste/shared/domain/event.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import { JSON_DEPTH_MAX, objectSpans } from "@posthaste/shared/domain/json-span.ts";
-import type { BodyForm } from "../request/content-type.ts";
+import type { BodyForm } from "../request/headers.ts";
 import { parseJson } from "../request/body.ts";
 import { failed, pointerTo, validate } from "../request/validation.ts";
 

@@ -5,10 +5,10 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { acceptEvent } from "./accept.ts";
 import { readDraft } from "./draft.ts";
-import { idempotencyKeyOf } from "../request/idempotency-key.ts";
+import { idempotencyKeyOf } from "../request/headers.ts";
 import { answer, readBody } from "../request/handle.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
-import { traceparentOf } from "../request/trace-context.ts";
+import { traceparentOf } from "../request/headers.ts";
 
 const PATH = "/v1/events";
 

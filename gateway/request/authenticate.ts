@@ -20,7 +20,7 @@ const refusalByStatus = {
   expired: { code: "key-expired", detail: "This API key has expired; create a new one." },
 } as const satisfies Record<KeyStatus, Refusal | null>;
 
-type Deps = Pick<GatewayDeps, "clock" | "hasher" | "telemetry"> & {
+type Deps = Pick<GatewayDeps, "clock" | "hasher"> & {
   readonly drivers: Pick<GatewayDeps["drivers"], "apiKeys">;
 };
 
@@ -28,9 +28,7 @@ type Deps = Pick<GatewayDeps, "clock" | "hasher" | "telemetry"> & {
 export async function authenticate(request: Request, deps: Deps): Promise<ApiKey> {
   const key = presentedKey(request.headers);
   if (!isPresentableKey(key)) throw unknownKey();
-  const found = deps.drivers.apiKeys.find(hashApiKey(key, deps.hasher));
-  deps.telemetry.accept.cache("auth", !(found instanceof Promise));
-  return admit(await found, deps);
+  return admit(await deps.drivers.apiKeys.find(hashApiKey(key, deps.hasher)), deps);
 }
 
 /** Throws 403 `missing-scope`. */

@@ -4,13 +4,13 @@
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { JSON_DEPTH_MAX } from "@posthaste/shared/domain/json-span.ts";
-import type { BodyForm } from "./content-type.ts";
+import type { BodyForm } from "./headers.ts";
 import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
 import type { Query } from "./query.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
 import { checkDeclaredLength, parseJson, readText } from "./body.ts";
-import { bodyFormOf } from "./content-type.ts";
+import { bodyFormOf } from "./headers.ts";
 import { readInTime } from "./context.ts";
 import { announcePolicy, charge } from "./rate-limit.ts";
 import { problemResponse, publicError } from "./problem.ts";

@@ -15,7 +15,7 @@ import { requireInTime } from "../request/context.ts";
 import { instantText } from "./view-parts.ts";
 import { answerJson, readJson } from "../request/handle.ts";
 import { tenantSuffix } from "../request/tenancy.ts";
-import { traceparentOf } from "../request/trace-context.ts";
+import { traceparentOf } from "../request/headers.ts";
 import { failed, validate } from "../request/validation.ts";
 
 const TEST_EVENT_TYPE = "posthaste.test";

@@ -6,7 +6,7 @@ import type { AttemptView } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { EventState, ShownDelivery } from "./event-status.ts";
 import { instantText } from "./view-parts.ts";
-import { traceIdOf } from "../request/trace-context.ts";
+import { traceIdOf } from "../request/headers.ts";
 
 const decoder = new TextDecoder();
 

@@ -21,7 +21,7 @@ import { firstDelivery } from "./pending-delivery.ts";
 
 export interface DeliverEventDeps {
   readonly clock: Clock;
-  readonly directory: Pick<Directory, "endpoints">;
+  readonly directory: Pick<Directory, "peek" | "endpoints">;
   readonly retryQueue: Pick<RetryQueue, "schedule">;
   readonly settlements: Pick<Settlements, "record">;
   readonly completed: Completed;
@@ -81,8 +81,8 @@ async function fanOutEach(
   { weigh }: Handed,
   each: (endpoint: Endpoint) => Promise<Ending>,
 ): Promise<Ending> {
-  const answer = deps.directory.endpoints(envelope.tenant, envelope.directoryVersion);
-  const known = answer instanceof Promise ? await readEndpoints(deps, envelope, answer) : answer;
+  const { tenant, directoryVersion } = envelope;
+  const known = deps.directory.peek(tenant, directoryVersion) ?? (await readEndpoints(deps, tenant, directoryVersion));
   if (known === null) return "released";
   const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
@@ -103,16 +103,11 @@ async function fanOutEach(
 
 /** Null when we stopped before the directory could be read. */
 async function readEndpoints(
-  deps: DeliverEventDeps,
-  { tenant, directoryVersion }: Envelope,
-  asked: Promise<TenantEndpoints>,
+  { directory, untilStored }: DeliverEventDeps,
+  tenant: string,
+  atLeastVersion: number,
 ): Promise<TenantEndpoints | null> {
-  let asking: Promise<TenantEndpoints> | null = asked;
-  const read = await deps.untilStored("read directory", async () => {
-    const answer = asking ?? deps.directory.endpoints(tenant, directoryVersion);
-    asking = null;
-    return answer;
-  });
+  const read = await untilStored("read directory", () => directory.endpoints(tenant, atLeastVersion));
   return read.kind === "done" ? read.value : null;
 }
 

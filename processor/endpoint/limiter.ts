@@ -12,9 +12,9 @@ import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts"
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { ProcessorLimits } from "../limits.ts";
 import type { DeferReason, Entry, Slot } from "./entry.ts";
-import type { FairSlots } from "./fair-slots.ts";
+import type { FairSlots } from "./slots.ts";
 import type { EndpointLookup } from "./lookup.ts";
-import type { Held, Holder, Slots } from "./slots.ts";
+import type { HeldSlots, Holder, Slots } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { EndpointCondition } from "./condition.ts";
@@ -43,7 +43,7 @@ export class EndpointLimiter implements Holder {
   readonly tenant: string;
   readonly endpointId: string;
   /** Slots held, by lane. */
-  readonly held: Held = noneHeld();
+  readonly held: HeldSlots = noneHeld();
   readonly condition: EndpointCondition;
   /** Its endpoint was deleted: the limiter goes when its last attempt ends. */
   isRemoved = false;

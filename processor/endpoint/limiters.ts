@@ -7,7 +7,7 @@ import type { Entry, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { STOPPING } from "./entry.ts";
-import { createFairSlots } from "./fair-slots.ts";
+import { createFairSlots } from "./slots.ts";
 import { EndpointLimiter } from "./limiter.ts";
 import { createSlots } from "./slots.ts";
 

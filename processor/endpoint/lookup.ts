@@ -4,12 +4,14 @@ import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directo
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { Entry } from "./entry.ts";
 
+/** Null when there is no such endpoint (any more). */
 export interface EndpointLookup {
-  /** Null when there is no such endpoint (any more). Synchronous while the directory answers from memory. */
-  find(tenant: string, endpointId: string): Endpoint | null | Promise<Endpoint | null>;
+  /** As the directory's memory has it; undefined when only `find` can tell. */
+  peek(tenant: string, endpointId: string): Endpoint | null | undefined;
+  find(tenant: string, endpointId: string): Promise<Endpoint | null>;
 }
 
-export function createEndpointLookup(directory: Pick<Directory, "endpoints">): EndpointLookup {
+export function createEndpointLookup(directory: Pick<Directory, "peek" | "endpoints">): EndpointLookup {
   const indexes = new WeakMap<TenantEndpoints, Map<string, Endpoint>>();
   const pick = (list: TenantEndpoints, endpointId: string) => {
     let index = indexes.get(list);
@@ -20,10 +22,11 @@ export function createEndpointLookup(directory: Pick<Directory, "endpoints">): E
     return index.get(endpointId) ?? null;
   };
   return {
-    find(tenant, endpointId) {
-      const list = directory.endpoints(tenant, 0);
-      return list instanceof Promise ? list.then((known) => pick(known, endpointId)) : pick(list, endpointId);
+    peek(tenant, endpointId) {
+      const list = directory.peek(tenant, 0);
+      return list === null ? undefined : pick(list, endpointId);
     },
+    find: async (tenant, endpointId) => pick(await directory.endpoints(tenant, 0), endpointId),
   };
 }
 
@@ -40,9 +43,10 @@ export function currentEndpoint(
   { tenant, endpointId }: Pick<PendingDelivery, "tenant" | "endpointId">,
   before: Endpoint,
 ): Inactive | { readonly kind: "active"; readonly endpoint: Endpoint } {
-  const found = lookup.find(tenant, endpointId);
-  if (found instanceof Promise) found.catch(() => undefined);
-  const endpoint = found instanceof Promise ? before : found;
+  const found = lookup.peek(tenant, endpointId);
+  // So that memory has it for the next one who looks.
+  if (found === undefined) lookup.find(tenant, endpointId).catch(() => undefined);
+  const endpoint = found === undefined ? before : found;
   if (endpoint === null) return ENDPOINT_DELETED;
   if (endpoint.status === "active") return { kind: "active", endpoint };
   const reason = endpoint.status === "paused" ? "the endpoint is paused" : "the endpoint is disabled";

@@ -6,14 +6,15 @@
  * still gets eight of nine slots, and nobody has to know how many tenants there are.
  */
 import type { Lane } from "@posthaste/shared/domain/event.ts";
+import { LANES } from "@posthaste/shared/domain/event.ts";
 
 /** Attempts in flight, by lane. */
-export type Held = Record<Lane, number>;
+export type HeldSlots = Record<Lane, number>;
 
 /** Who asks for a slot: an endpoint of a tenant. `held` is kept by `take` and `free`. */
 export interface Holder {
   readonly tenant: string;
-  readonly held: Held;
+  readonly held: HeldSlots;
 }
 
 export interface Slots {
@@ -34,7 +35,7 @@ export interface SlotBounds {
   readonly tenantPerFree: number;
 }
 
-export function noneHeld(): Held {
+export function noneHeld(): HeldSlots {
   return { high: 0, medium: 0, low: 0 };
 }
 
@@ -43,9 +44,9 @@ const OWN_WEIGHT = 2;
 
 /** What counts against each bound that a lane is under. */
 const scopes = {
-  all: (held: Held) => held.high + held.medium + held.low,
-  mediumAndLow: (held: Held) => held.medium + held.low,
-  low: (held: Held) => held.low,
+  all: (held: HeldSlots) => held.high + held.medium + held.low,
+  mediumAndLow: (held: HeldSlots) => held.medium + held.low,
+  low: (held: HeldSlots) => held.low,
 } as const;
 const scopesOf = {
   high: ["all"],
@@ -56,7 +57,7 @@ const scopesOf = {
 export function createSlots(bounds: SlotBounds): Slots {
   const taken = noneHeld();
   /** Tenants that hold a slot, so at most as many as there are slots. */
-  const tenants = new Map<string, Held>();
+  const tenants = new Map<string, HeldSlots>();
   const nothing = noneHeld();
   return {
     isOpen: (lane) => scopesOf[lane].every((scope) => scopes[scope](taken) < bounds[scope]),
@@ -87,5 +88,67 @@ export function createSlots(bounds: SlotBounds): Slots {
       if (scopes.all(ofTenant) === 0) tenants.delete(tenant);
     },
     count: () => scopes.all(taken),
+  };
+}
+
+/**
+ * The fair slot scheduler: endpoints that could attempt but for a free slot of the lane, by tenant, served in turn. One
+ * that may not have a slot yet goes to the end of its tenant's row, and the tenant to the end of the tenants: it keeps
+ * nobody else waiting.
+ */
+export interface FairSlots<Waiter extends Holder> {
+  add(lane: Lane, waiter: Waiter): void;
+  /** Gives free slots to those who wait; `pump` lets go what may go, and may add the waiter again. */
+  serve(pump: (waiter: Waiter) => void): void;
+}
+
+/**
+ * Refusals per lane, and per tenant of them, before a round ends. Who was not looked at waits for the next end of an
+ * attempt: a waiter with nothing in flight is refused only while its tenant, or all together, have something in flight.
+ */
+const REFUSALS_MAX = 64;
+const TENANT_REFUSALS_MAX = 4;
+
+export function createFairSlots<Waiter extends Holder>(slots: Pick<Slots, "isOpen" | "isFree">): FairSlots<Waiter> {
+  const rows: Record<Lane, Map<string, Set<Waiter>>> = { high: new Map(), medium: new Map(), low: new Map() };
+
+  /** How many waiters of the tenant were refused. */
+  const serveTenant = (lane: Lane, waiters: Set<Waiter>, pump: (waiter: Waiter) => void): number => {
+    let refusals = 0;
+    let left = waiters.size;
+    for (const waiter of waiters) {
+      if (left === 0 || refusals >= TENANT_REFUSALS_MAX || !slots.isOpen(lane)) break;
+      left -= 1;
+      waiters.delete(waiter);
+      if (slots.isFree(lane, waiter)) {
+        pump(waiter);
+      } else {
+        waiters.add(waiter);
+        refusals += 1;
+      }
+    }
+    return refusals;
+  };
+
+  return {
+    add(lane, waiter) {
+      const waiters = rows[lane].get(waiter.tenant);
+      if (waiters === undefined) rows[lane].set(waiter.tenant, new Set([waiter]));
+      else waiters.add(waiter);
+    },
+    serve(pump) {
+      for (const lane of LANES) {
+        const tenants = rows[lane];
+        let refusals = 0;
+        let left = tenants.size;
+        for (const [tenant, waiters] of tenants) {
+          if (left === 0 || refusals >= REFUSALS_MAX || !slots.isOpen(lane)) break;
+          left -= 1;
+          refusals += serveTenant(lane, waiters, pump);
+          tenants.delete(tenant);
+          if (waiters.size > 0) tenants.set(tenant, waiters);
+        }
+      }
+    },
   };
 }

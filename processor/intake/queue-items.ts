@@ -5,7 +5,6 @@
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
-import type { Outstanding } from "./outstanding.ts";
 import type { Window } from "./window.ts";
 
 export interface QueueItemDeps {
@@ -47,4 +46,37 @@ export async function runItem<Item>(
   if (ending === "settled") return settlements.ack(queue, item, outstanding.leave);
   await untilStored("release", () => queue.release([item]));
   outstanding.leave();
+}
+
+/** Counts items taken and not yet acknowledged or released, for a stop that waits for the last. */
+export interface Outstanding {
+  enter(): void;
+  leave(): void;
+  count(): number;
+  /** Resolves when nothing is outstanding; at once if so already. */
+  whenZero(): Promise<void>;
+}
+
+export function createOutstanding(): Outstanding {
+  let count = 0;
+  let waiters: (() => void)[] = [];
+  return {
+    enter() {
+      count += 1;
+    },
+    leave() {
+      count -= 1;
+      if (count > 0) return;
+      const woken = waiters;
+      waiters = [];
+      for (const wake of woken) wake();
+    },
+    count: () => count,
+    whenZero: () =>
+      count === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            waiters.push(resolve);
+          }),
+  };
 }

@@ -49,8 +49,7 @@ function runRetryItem(deps: RetryLoopDeps, item: RetryItem, weigh: Weigh): Promi
 /** Goes on with a delivery that is due. One whose tenant cannot be read goes back to the queue. */
 async function resume(deps: RetryLoopDeps, item: RetryItem & { readonly endpointId: string }): Promise<Ending> {
   const delivery = dueDelivery(item);
-  const found = deps.lookup.find(delivery.tenant, delivery.endpointId);
-  const endpoint = found instanceof Promise ? await found.catch(() => undefined) : found;
+  const endpoint = await deps.lookup.find(delivery.tenant, delivery.endpointId).catch(() => undefined);
   if (endpoint === undefined) return "released";
   if (endpoint === null) return deps.settle.missed(delivery, ENDPOINT_DELETED.state, ENDPOINT_DELETED.reason);
   return deps.run.due(delivery, endpoint, item.isRepeat || item.cause === "replay");

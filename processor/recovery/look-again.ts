@@ -15,9 +15,8 @@ export function createLookAgain(deps: {
   const { lookup, limiters, recovery } = deps;
   return (tenant, endpointId, state) => {
     if (state === "backlog" && limiters.keepsBack(endpointId)) return;
-    const endpoint = lookup.find(tenant, endpointId);
-    // `recover` looks for itself when the directory does not answer from memory.
-    if (endpoint instanceof Promise) endpoint.catch(() => undefined);
-    if (endpoint instanceof Promise || endpoint?.status === "active") void recovery.recover(tenant, endpointId);
+    const endpoint = lookup.peek(tenant, endpointId);
+    // `recover` looks for itself when memory cannot tell.
+    if (endpoint === undefined || endpoint?.status === "active") void recovery.recover(tenant, endpointId);
   };
 }

@@ -12,7 +12,7 @@ import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
 import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
 import type { OffsetWindowBounds } from "./partitioned/window/offset-window.ts";
-import { openKafkaLog } from "./kafka/partition-log.ts";
+import { openKafkaPartitionLog } from "./kafka/partition-log.ts";
 
 /** A gateway appends and reads nothing from Kafka; a processor does both. */
 export type DistributedRole = "gateway" | "processor";
@@ -41,22 +41,25 @@ export interface DistributedDrivers extends Drivers {
 
 /** Throws a plain Error that names the setting when a store is not there, refuses us or does not fit. */
 export async function openDistributed(options: DistributedOptions): Promise<DistributedDrivers> {
-  const { clock, role, onFault } = options;
+  const { clock, entropy, role, onFault } = options;
   await using opening = new AsyncDisposableStack();
   let lost = 0;
   const onLost = (count: number): void => void (lost += count);
-  const log = opening.use(await openLog(options));
+  const partitionLog = opening.use(await openLog(options));
   const stores = opening.use(await openDistributedStores({ ...options, onLost }));
-  const drivers = opening.use(composeDistributed({ log, stores, clock, role, onFault, onLost, lostCount: () => lost }));
+  const drivers = opening.use(
+    composeDistributed({ partitionLog, stores, clock, entropy, role, onFault, onLost, lostCount: () => lost }),
+  );
   const opened = opening.move();
   return { ...drivers, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-/** The set over a log and stores that are open; they stay the caller's to dispose, after the set. */
+/** The set over a partition log and stores that are open; they stay the caller's to dispose, after the set. */
 export function composeDistributed(parts: {
-  readonly log: PartitionLog;
+  readonly partitionLog: PartitionLog;
   readonly stores: DistributedStores;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly role: DistributedRole;
   readonly onFault: (error: unknown) => void;
   readonly onLost: (count: number) => void;
@@ -64,12 +67,12 @@ export function composeDistributed(parts: {
   readonly retryItemsMax?: number;
   readonly windowBounds?: OffsetWindowBounds;
 }): DistributedDrivers {
-  const { log, stores, role, onLost } = parts;
+  const { partitionLog, stores, role, onLost } = parts;
   const opened = new AsyncDisposableStack();
   const producers = {
-    lanes: opened.use(log.openProducer("lanes")),
-    low: opened.use(log.openProducer("low")),
-    retry: opened.use(log.openProducer("poison")),
+    lanes: opened.use(partitionLog.openProducer("lanes")),
+    low: opened.use(partitionLog.openProducer("low")),
+    retry: opened.use(partitionLog.openProducer("poison")),
   };
   const queues = opened.use(createDistributedQueues({ ...parts, producers }));
   return {
@@ -87,7 +90,7 @@ export function composeDistributed(parts: {
     steps: queues.steps,
     async health() {
       const reading = role === "gateway" ? null : queues.readingHealth();
-      return reading ?? (await stores.health()) ?? (await log.health());
+      return reading ?? (await stores.health()) ?? (await partitionLog.health());
     },
     flush: () => stores.flush(),
     lostCount: () => parts.lostCount() + stores.lostCount(),
@@ -95,11 +98,12 @@ export function composeDistributed(parts: {
   };
 }
 
-async function openLog({ clock, config, role, onFault }: DistributedOptions): Promise<PartitionLog> {
+async function openLog({ clock, entropy, config, role, onFault }: DistributedOptions): Promise<PartitionLog> {
   const { kafka } = config;
-  const log = await openKafkaLog({
+  const partitionLog = await openKafkaPartitionLog({
     brokers: kafka.brokers,
     clock,
+    entropy,
     clientId: `posthaste-${role}`,
     prefix: kafka.prefix,
     onFault,
@@ -107,10 +111,10 @@ async function openLog({ clock, config, role, onFault }: DistributedOptions): Pr
     ...(kafka.sasl === null ? {} : { sasl: kafka.sasl }),
   });
   try {
-    await log.ensureTopics(topicSpecs(kafka));
-    return log;
+    await partitionLog.ensureTopics(topicSpecs(kafka));
+    return partitionLog;
   } catch (error) {
-    await log[Symbol.asyncDispose]();
+    await partitionLog[Symbol.asyncDispose]();
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import type { Clock } from "./ambient.ts";
 import { assert } from "./assert.ts";
 
 /** What became of one item of a batch. */
-export type Settled<Result> =
+export type BatchResult<Result> =
   | { readonly kind: "done"; readonly value: Result }
   | { readonly kind: "failed"; readonly error: unknown };
 
@@ -17,7 +17,7 @@ export interface BatcherOptions<Item, Result> {
    * Does the work: one entry for each item, in the items' order. When it throws or rejects, all items of the batch
    * fail with that error, and the next batch starts as if nothing had happened.
    */
-  readonly flush: (items: readonly Item[]) => readonly Settled<Result>[] | Promise<readonly Settled<Result>[]>;
+  readonly flush: (items: readonly Item[]) => readonly BatchResult<Result>[] | Promise<readonly BatchResult<Result>[]>;
   /** Items of one batch, at least 1. */
   readonly itemsMax: number;
   /** Bytes of one batch; an item that is larger by itself gets a batch of its own. */
@@ -70,7 +70,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     isArmed = false;
     isRunning = true;
     const batch = waiting.nextBatch();
-    let outcome: readonly Settled<Result>[] | Promise<readonly Settled<Result>[]>;
+    let outcome: readonly BatchResult<Result>[] | Promise<readonly BatchResult<Result>[]>;
     try {
       outcome = options.flush(batch.map(({ item }) => item));
     } catch (error) {
@@ -127,7 +127,7 @@ function createQueue<Item, Result>(itemsMax: number, bytesMax: number) {
   };
 }
 
-function settle<Item, Result>(batch: readonly Waiting<Item, Result>[], settled: readonly Settled<Result>[]): void {
+function settle<Item, Result>(batch: readonly Waiting<Item, Result>[], settled: readonly BatchResult<Result>[]): void {
   if (settled.length !== batch.length) {
     return failAll(batch, new Error(`a batch of ${batch.length} items came back with ${settled.length} results`));
   }

@@ -18,16 +18,19 @@ interface Entry<Item> {
   readonly cancel: Cancel;
 }
 
+/** Far more than there are loops that take from one queue. */
+export const WAITERS_MAX = 1000;
+
 export interface WaitersOptions {
-  /** So many may wait at once. One more is a bug of the caller: as many wait as there are loops that take. */
-  readonly waitersMax: number;
+  /** So many may wait at once, `WAITERS_MAX` unless told. One more is a bug: as many wait as there are loops that take. */
+  readonly waitersMax?: number;
 }
 
 export class Waiters<Item> implements Iterable<Waiter> {
   readonly #waitersMax: number;
   readonly #entries = new Map<Waiter, Entry<Item>>();
 
-  constructor({ waitersMax }: WaitersOptions) {
+  constructor({ waitersMax = WAITERS_MAX }: WaitersOptions = {}) {
     this.#waitersMax = waitersMax;
   }
 
@@ -88,19 +91,23 @@ export interface PullWaitersOptions<Item> extends WaitersOptions {
   readonly pull: (max: number) => readonly Item[];
   /** Called whenever somebody has to wait, and after a wake that served not everyone. When it throws, all are told. */
   readonly onWaiting?: () => void;
+  /** What callers meet instead of an error that `pull` or `onWaiting` threw; the error itself unless told. */
+  readonly toError?: (error: unknown) => unknown;
 }
 
 export class PullWaiters<Item> {
   readonly #waiters: Waiters<Item>;
   readonly #pull: (max: number) => readonly Item[];
   readonly #onWaiting: () => void;
+  readonly #toError: (error: unknown) => unknown;
   #isWaking = false;
   #isClosed = false;
 
-  constructor({ waitersMax, pull, onWaiting }: PullWaitersOptions<Item>) {
-    this.#waiters = new Waiters({ waitersMax });
+  constructor({ pull, onWaiting, toError, ...bounds }: PullWaitersOptions<Item>) {
+    this.#waiters = new Waiters(bounds);
     this.#pull = pull;
     this.#onWaiting = onWaiting ?? (() => undefined);
+    this.#toError = toError ?? ((error) => error);
   }
 
   get count(): number {
@@ -111,7 +118,7 @@ export class PullWaiters<Item> {
   async take(max: number, signal: AbortSignal): Promise<readonly Item[]> {
     if (signal.aborted || this.#isClosed) return [];
     // Who comes later stands behind those who wait, even if there is something by now.
-    const items = this.#waiters.count === 0 ? this.#pull(max) : [];
+    const items = this.#waiters.count === 0 ? this.#pullNow(max) : [];
     if (items.length > 0) return items;
     const waited = this.#waiters.wait(max, signal);
     this.#askForMore();
@@ -135,7 +142,7 @@ export class PullWaiters<Item> {
     this.#isWaking = false;
     for (const waiter of this.#waiters) {
       try {
-        const items = this.#pull(waiter.max);
+        const items = this.#pullNow(waiter.max);
         if (items.length === 0) break;
         this.#waiters.hand(waiter, items);
       } catch (error) {
@@ -150,7 +157,15 @@ export class PullWaiters<Item> {
     try {
       this.#onWaiting();
     } catch (error) {
-      this.#waiters.refuseAll(error);
+      this.#waiters.refuseAll(this.#toError(error));
+    }
+  }
+
+  #pullNow(max: number): readonly Item[] {
+    try {
+      return this.#pull(max);
+    } catch (error) {
+      throw this.#toError(error);
     }
   }
 }

@@ -6,8 +6,8 @@ import type { ApiKey } from "../domain/api-key.ts";
 import type { Page } from "./dead-letters.ts";
 
 export interface ApiKeyStore {
-  /** By lower-case hex SHA-256; synchronous from cache. Expiry and revocation are the caller's to judge. */
-  find(hash: string): ApiKey | null | Promise<ApiKey | null>;
+  /** By lower-case hex SHA-256, from a cache where that may be. Expiry and revocation are the caller's to judge. */
+  find(hash: string): Promise<ApiKey | null>;
   /** Durable when it resolves; the same hash again replaces the record. Throws `limit-reached`. */
   save(key: ApiKey): Promise<void>;
   /** `tenant` null: all keys. Newest first; revoked ones included. */

@@ -6,28 +6,28 @@ import type { DeliveryKey } from "../domain/delivery.ts";
 import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
 
 /** A dead letter, what sets it apart from other news of its delivery, and its place in the record once that is known. */
-export interface IndexedLetter {
-  readonly letter: DeadLetter;
+export interface IndexedDeadLetter {
+  readonly deadLetter: DeadLetter;
   /** The same for repeats of one append. */
   readonly revision: string;
-  readonly place: LetterPlace | null;
+  readonly place: DeadLetterPlace | null;
 }
 
-export interface LetterPlace {
+export interface DeadLetterPlace {
   readonly partition: number;
   readonly offset: number;
 }
 
-export interface LetterDrop {
+export interface DeadLetterDrop {
   readonly id: string;
   /** Null: not known; then the place alone decides, and without one whatever is there is dropped. */
   readonly revision: string | null;
   /** Of a tombstone without a revision: what the record has before it is dropped. */
-  readonly place: LetterPlace | null;
+  readonly place: DeadLetterPlace | null;
 }
 
 /** A dead letter that is not there any more. */
-export interface DroppedLetter extends DeliveryKey {
+export interface DroppedDeadLetter extends DeliveryKey {
   readonly id: string;
   readonly revision: string;
   readonly eventType: string;
@@ -39,11 +39,11 @@ export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "co
    * Later news of a delivery replace older ones. Returns what is over the bound: the oldest of the fullest tenant. Each
    * comes again with the next put until it was dropped by its revision. In order; a crash may leave a part undone.
    */
-  put(letters: readonly IndexedLetter[]): Promise<readonly DroppedLetter[]>;
+  put(deadLetters: readonly IndexedDeadLetter[]): Promise<readonly DroppedDeadLetter[]>;
   /** Returns what was there. */
-  drop(drops: readonly LetterDrop[]): Promise<readonly DroppedLetter[]>;
+  drop(drops: readonly DeadLetterDrop[]): Promise<readonly DroppedDeadLetter[]>;
   /** Bytes of bodies that are kept at most. */
   readonly bytesMax: number;
   /** Dead letters that are kept at most. */
-  readonly lettersMax: number;
+  readonly countMax: number;
 }

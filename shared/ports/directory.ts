@@ -10,11 +10,17 @@ export interface TenantEndpoints {
   readonly endpoints: readonly Endpoint[];
 }
 
-export interface Directory {
+/** What accept and fan-out ask. */
+export interface DirectoryReads {
   /** The tenant's version now; 0 for a tenant that never had an endpoint. Cheap: called on each accept. */
-  version(tenant: string): number | Promise<number>;
-  /** All endpoints of the tenant at `atLeastVersion` or newer; synchronous when memory is new enough. */
-  endpoints(tenant: string, atLeastVersion: number): TenantEndpoints | Promise<TenantEndpoints>;
+  version(tenant: string): Promise<number>;
+  /** What `endpoints` would answer, when memory is new enough for it; null when only `endpoints` can tell. */
+  peek(tenant: string, atLeastVersion: number): TenantEndpoints | null;
+  /** All endpoints of the tenant at `atLeastVersion` or newer. */
+  endpoints(tenant: string, atLeastVersion: number): Promise<TenantEndpoints>;
+}
+
+export interface Directory extends DirectoryReads {
   find(tenant: string, endpointId: string): Promise<Endpoint | null>;
   /** Oldest first. `tenant` null: all tenants. */
   list(tenant: string | null, limit: number, cursor: string | null): Promise<Page<Endpoint>>;

@@ -7,6 +7,9 @@
  * the event (same step or soon after). Appending an event id that the lane set already keeps does nothing; on a
  * log that holds while its reader remembers it, and the ledger sees to the rest.
  * A crash leaves items that were taken but not acked; they are handed out again with `isRepeat` true.
+ *
+ * The caller records in the ledger what became of an event before it acks it: a driver that forgets an acked event may
+ * hand it out once more, and only the ledger tells then that it was done.
  */
 import type { Envelope } from "../domain/envelope.ts";
 import type { Lane } from "../domain/event.ts";

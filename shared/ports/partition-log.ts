@@ -16,7 +16,7 @@ export interface NewRecord {
   readonly timestampMs: number;
 }
 
-export interface LogRecord {
+export interface ConsumerRecord {
   readonly topic: string;
   readonly partition: number;
   /** Whole, rising within a partition, with gaps. */
@@ -27,12 +27,12 @@ export interface LogRecord {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface LogPosition {
+export interface TopicPartition {
   readonly topic: string;
   readonly partition: number;
 }
 
-export interface LogProducer extends AsyncDisposable {
+export interface RecordProducer extends AsyncDisposable {
   /**
    * Resolves when every record is acknowledged by all in-sync replicas; exactly one send is in flight per producer, and
    * what arrives meanwhile shares the next. Rejects with `store-unavailable` when that takes too long, with `overloaded`
@@ -42,7 +42,7 @@ export interface LogProducer extends AsyncDisposable {
 }
 
 /** A partition that is ours, from `assigned` until `lost`. */
-export interface AssignedPartition extends LogPosition {
+export interface AssignedPartition extends TopicPartition {
   /** Where reading begins: the group's committed offset, or the start of the log. */
   readonly from: number;
   /** Keeps further records from being read; those on their way still come. */
@@ -53,15 +53,15 @@ export interface AssignedPartition extends LogPosition {
 }
 
 /** Called one at a time; must not throw and must not wait. */
-export interface LogListener {
+export interface GroupListener {
   assigned(partition: AssignedPartition): void;
   /** Not ours any more: another reader may have it already, and its committed offset is not ours to move. */
-  lost(position: LogPosition): void;
+  lost(position: TopicPartition): void;
   /** In order of offsets; offsets that were given before may come again and are to be skipped. */
-  records(partition: AssignedPartition, records: readonly LogRecord[]): void;
+  records(partition: AssignedPartition, records: readonly ConsumerRecord[]): void;
 }
 
-export interface LogReader extends AsyncDisposable {
+export interface GroupReader extends AsyncDisposable {
   /** Null while it reads; else one sentence on what is wrong, for /readyz. */
   health(): string | null;
 }
@@ -79,7 +79,7 @@ export interface TopicSpec {
   readonly timestamps: "log" | "writer";
 }
 
-export interface PartitionDepth extends LogPosition {
+export interface PartitionDepth extends TopicPartition {
   /** First offset kept, first offset not yet done by the group, first offset not yet written. */
   readonly start: number;
   readonly committed: number;
@@ -90,9 +90,9 @@ export interface PartitionLog extends AsyncDisposable {
   /** Creates what is missing and checks what is there; throws a plain Error that names the setting to mend. */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
   /** Separate producers do not wait for each other. */
-  openProducer(name: string): LogProducer;
+  openProducer(name: string): RecordProducer;
   /** Joins `group` and reads `topics` in it; resolves when the group was joined. */
-  openReader(group: string, topics: readonly string[], listener: LogListener): Promise<LogReader>;
+  openReader(group: string, topics: readonly string[], listener: GroupListener): Promise<GroupReader>;
   depth(group: string, topic: string): Promise<readonly PartitionDepth[]>;
   health(): Promise<string | null>;
 }

@@ -1,4 +1,9 @@
-/** The whole distributed set on Redis, a real one or the model, and a log in memory, all under a clock set by hand. */
+/**
+ * The whole distributed set on Redis, a real one or the model, all under a clock set by hand. Two things are not as in
+ * production. The partition log is the model in memory; the lanes meet a real Kafka in `drivers/kafka/lanes.test.ts`. And
+ * the harness does what the ports ask of their caller, a processor: it records news in the ledger before `ack` and after
+ * `schedule` (`readAtOnce`), for without them this set cannot tell a repeat from a first time.
+ */
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
@@ -35,13 +40,13 @@ export const openModelHarness = (bounds?: HarnessBounds): Promise<Harness> => op
 /** One partition for each topic, because the suites look at the order of all. */
 async function openHarness(server: RedisServer, bounds: HarnessBounds = {}): Promise<Harness> {
   let broker: MemoryLog | null = null;
-  let log: MemoryLog | null = null;
+  let partitionLog: MemoryLog | null = null;
   const open = openRedisHarness(
     async (process) => {
       broker ??= await openBroker(process);
-      log?.crash();
-      log = broker.forProcess(process.clock);
-      return await openSet(process, log, bounds);
+      partitionLog?.crash();
+      partitionLog = broker.forProcess(process.clock);
+      return await openSet(process, partitionLog, bounds);
     },
     { server },
   );
@@ -68,7 +73,11 @@ async function openBroker({ worldClock }: RedisProcess): Promise<MemoryLog> {
   return broker;
 }
 
-async function openSet({ commands, keys, clock, onFault }: RedisProcess, log: MemoryLog, bounds: HarnessBounds) {
+async function openSet(
+  { commands, keys, clock, onFault }: RedisProcess,
+  partitionLog: MemoryLog,
+  bounds: HarnessBounds,
+) {
   const { laneItemsMax = 1_000_000, laneBytesMax = 2 ** 30, retryItemsMax } = bounds;
   const onLost = (): void => undefined;
   const stores = await createStores({
@@ -84,9 +93,10 @@ async function openSet({ commands, keys, clock, onFault }: RedisProcess, log: Me
     onLost,
   });
   const drivers = composeDistributed({
-    log,
+    partitionLog,
     stores,
     clock,
+    entropy: systemEntropy,
     role: "processor",
     onFault,
     onLost,

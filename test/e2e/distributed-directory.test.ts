@@ -13,7 +13,7 @@ const WORKERS = 12;
 const PATIENCE_MS = 30_000;
 const running = new AbortController().signal;
 
-/** The first moment at which `holds`; an error that names the fact when it does not within the patience. */
+/** The first moment at which `holds`; an error that names the fact when it does not in time. */
 async function until(fact: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = systemClock.monotonic() + PATIENCE_MS;
   while (!(await holds())) {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Batcher, BatcherOptions, Settled } from "@posthaste/shared/lib/batcher.ts";
+import type { Batcher, BatcherOptions, BatchResult } from "@posthaste/shared/lib/batcher.ts";
 import { createBatcher } from "@posthaste/shared/lib/batcher.ts";
 import { createManualClock } from "../support/clocks/manual-clock.ts";
 
-const done = <Value>(value: Value): Settled<Value> => ({ kind: "done", value });
+const done = <Value>(value: Value): BatchResult<Value> => ({ kind: "done", value });
 
 function openBatcher(parts: Partial<BatcherOptions<string, string>> = {}) {
   const clock = createManualClock(0);
@@ -26,7 +26,7 @@ function openBatcher(parts: Partial<BatcherOptions<string, string>> = {}) {
 
 /** A flush that ends when the test says so. */
 function openSlowBatcher(parts: Partial<BatcherOptions<string, string>> = {}) {
-  const ends: ((settled: readonly Settled<string>[]) => void)[] = [];
+  const ends: ((settled: readonly BatchResult<string>[]) => void)[] = [];
   const batches: string[][] = [];
   const opened = openBatcher({
     flush: (items) => {
@@ -35,7 +35,7 @@ function openSlowBatcher(parts: Partial<BatcherOptions<string, string>> = {}) {
     },
     ...parts,
   });
-  const end = (settled: readonly Settled<string>[]): void => ends.shift()?.(settled);
+  const end = (settled: readonly BatchResult<string>[]): void => ends.shift()?.(settled);
   return { ...opened, batches, end };
 }
 

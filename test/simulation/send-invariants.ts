@@ -155,9 +155,8 @@ function checkNotGone({ trace, history }: Witness, send: Send, slot: Slot): void
 }
 
 function storedEndpoint({ processOf }: Witness, send: Send, slot: Slot): Endpoint | null {
-  const found = processOf(send.processIndex).drivers.directory.endpoints(slot.tenant, 0);
-  if (found instanceof Promise) return null;
-  return found.endpoints.find(({ url }) => url === slot.url) ?? null;
+  const found = processOf(send.processIndex).drivers.directory.peek(slot.tenant, 0);
+  return found?.endpoints.find(({ url }) => url === slot.url) ?? null;
 }
 
 /** (9) Attempts in flight: in all, by lane, by endpoint. */

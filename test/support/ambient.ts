@@ -28,3 +28,6 @@ export function seededEntropy(seed: number): Entropy {
     fraction: () => next() / 2 ** 32,
   };
 }
+
+/** Waits with jitter are their plain doubled selves. */
+export const plainChance: Entropy = { bytes: (count) => new Uint8Array(count), fraction: () => 0.5 };

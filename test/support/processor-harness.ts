@@ -306,7 +306,13 @@ export interface LimiterHarness {
 }
 
 /** The directory does not answer, so that an endpoint is as it was when its delivery came. */
-const noDirectory: EndpointLookup = { find: () => new Promise(() => undefined) };
+const noDirectory: EndpointLookup = { peek: () => undefined, find: () => new Promise(() => undefined) };
+
+/** A directory whose memory is this map, by endpoint id. */
+export function lookupIn(endpoints: ReadonlyMap<string, Endpoint>): EndpointLookup {
+  const peek = (_tenant: string, id: string): Endpoint | null => endpoints.get(id) ?? null;
+  return { peek, find: (tenant, id) => Promise.resolve(peek(tenant, id)) };
+}
 
 export function openLimiters(
   parts: { limits?: Partial<ProcessorLimits>; lookup?: EndpointLookup; rateLimiter?: RateLimiter } = {},

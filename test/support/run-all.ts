@@ -35,7 +35,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   lib: 20,
   domain: 40,
   contract: 60,
-  drivers: 60,
+  drivers: 120,
   [SERVICES_SUITE]: 120,
   gateway: 120,
   processor: 30,

@@ -1,9 +1,9 @@
 /** The ledger of the distributed set: Redis for people and for dedupe, and every attempt to Kafka for whoever wants them all. */
 import type { DeliveryRecord, Ledger, LedgerEntry } from "../../ports/ledger.ts";
-import type { LogProducer, NewRecord } from "../../ports/partition-log.ts";
+import type { RecordProducer, NewRecord } from "../../ports/partition-log.ts";
 
 export interface AttemptStreamOptions {
-  readonly producer: LogProducer;
+  readonly producer: RecordProducer;
   readonly topic: string;
   /** Attempts that the stream lost, by overload or an absent Kafka. */
   readonly onLost: (count: number) => void;

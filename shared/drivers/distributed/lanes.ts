@@ -8,12 +8,12 @@ import { isStoreUnavailable } from "../../domain/errors.ts";
 import { laneOf } from "../../domain/envelope.ts";
 import { isAborted } from "../../lib/lifecycle.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
-import type { LogLanes } from "../partitioned/lanes/lanes.ts";
+import type { PartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import type { HighLane } from "../redis/high-lane/high-lane.ts";
 
 export interface DistributedLanesOptions {
   readonly high: HighLane;
-  readonly log: LogLanes;
+  readonly partitioned: PartitionedLanes;
   /** Makes events known to the ledger. */
   readonly remember: (envelopes: readonly Envelope[]) => Promise<void>;
   readonly isRedisReachable: () => boolean;
@@ -24,13 +24,13 @@ export interface DistributedLanesOptions {
 type Source = (max: number, signal: AbortSignal) => Promise<readonly LaneItem[]>;
 
 export function createDistributedLanes(options: DistributedLanesOptions): Lanes {
-  const { high, log, onFault } = options;
+  const { high, partitioned, onFault } = options;
   const releaseAll = async (items: readonly LaneItem[]): Promise<void> => {
-    const [ofLog, ofRedis] = split(items, log);
-    await Promise.all([log.release(ofLog), ofRedis.length === 0 ? undefined : high.release(ofRedis)]);
+    const [ofPartitioned, ofRedis] = split(items, partitioned);
+    await Promise.all([partitioned.release(ofPartitioned), ofRedis.length === 0 ? undefined : high.release(ofRedis)]);
   };
   const takeHigh = createMerge(
-    [(max, signal) => high.take(max, signal), (max, signal) => log.take("high", max, signal)],
+    [(max, signal) => high.take(max, signal), (max, signal) => partitioned.take("high", max, signal)],
     (items) => void releaseAll(items).catch(onFault),
   );
 
@@ -44,7 +44,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
         onFault(error);
       }
     }
-    await log.append(envelopes);
+    await partitioned.append(envelopes);
   }
 
   return {
@@ -56,20 +56,21 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
       const others = envelopes.filter((envelope) => laneOf(envelope) !== "high");
       await Promise.all([
         ofHigh.length === 0 ? undefined : appendHigh(ofHigh),
-        others.length === 0 ? undefined : log.append(others),
+        others.length === 0 ? undefined : partitioned.append(others),
       ]);
       await known;
     },
-    take: (lane, max, signal) => (lane === "high" ? takeHigh(max, signal) : log.take(lane, max, signal)),
+    take: (lane, max, signal) => (lane === "high" ? takeHigh(max, signal) : partitioned.take(lane, max, signal)),
     async ack(items) {
-      const [ofLog, ofRedis] = split(items, log);
+      const [ofPartitioned, ofRedis] = split(items, partitioned);
       await Promise.all([
-        ofLog.length === 0 ? undefined : log.ack(ofLog),
+        ofPartitioned.length === 0 ? undefined : partitioned.ack(ofPartitioned),
         ofRedis.length === 0 ? undefined : high.ack(ofRedis),
       ]);
     },
     release: releaseAll,
-    depth: async (lane) => (lane === "high" ? sum(await high.depth(), await log.depth(lane)) : log.depth(lane)),
+    depth: async (lane) =>
+      lane === "high" ? sum(await high.depth(), await partitioned.depth(lane)) : partitioned.depth(lane),
   };
 }
 
@@ -109,8 +110,8 @@ function createMerge(sources: readonly Source[], giveBack: (items: readonly Lane
   };
 }
 
-function split(items: readonly LaneItem[], log: LogLanes): readonly [LaneItem[], LaneItem[]] {
-  return [items.filter((item) => log.owns(item)), items.filter((item) => !log.owns(item))];
+function split(items: readonly LaneItem[], partitioned: PartitionedLanes): readonly [LaneItem[], LaneItem[]] {
+  return [items.filter((item) => partitioned.owns(item)), items.filter((item) => !partitioned.owns(item))];
 }
 
 function sum(left: Depth, right: Depth): Depth {

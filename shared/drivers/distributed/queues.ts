@@ -1,33 +1,34 @@
 /** The lanes, the retry queue and the record of dead letters of the distributed set: what must outlive every process. */
-import type { Clock } from "../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../lib/ambient.ts";
 import type { Envelope } from "../../domain/envelope.ts";
 import { PosthasteError } from "../../domain/errors.ts";
 import type { DeadLetters } from "../../ports/dead-letters.ts";
-import type { DroppedLetter } from "../../ports/dead-letter-index.ts";
+import type { DroppedDeadLetter } from "../../ports/dead-letter-index.ts";
 import type { StartStep } from "../../ports/drivers.ts";
 import type { Lanes } from "../../ports/lanes.ts";
 import type { LedgerEntry } from "../../ports/ledger.ts";
-import type { LogProducer, PartitionLog } from "../../ports/partition-log.ts";
+import type { RecordProducer, PartitionLog } from "../../ports/partition-log.ts";
 import type { RetryQueue } from "../../ports/retry-queue.ts";
 import { scheduledEvent } from "../../ports/retry-queue.ts";
-import { createLogDeadLetters } from "../partitioned/dead-letters/dead-letters.ts";
-import { createLogLanes } from "../partitioned/lanes/lanes.ts";
+import { createPartitionedDeadLetters } from "../partitioned/dead-letters/dead-letters.ts";
+import { createPartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import type { OffsetWindowBounds } from "../partitioned/window/offset-window.ts";
 import { OFFSET_WINDOW_BOUNDS } from "../partitioned/window/offset-window.ts";
 import type { OnPoison } from "../partitioned/window/quarantine.ts";
-import { TIMING_WHEEL_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
-import { WHEEL_DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
+import { DELAY_TOPICS_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
+import { DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
 import { createDistributedLanes } from "./lanes.ts";
 import { withKnownReplays } from "./retries.ts";
 import type { DistributedStores } from "./stores.ts";
 import { DEAD_LETTER_TOPIC, LANE_TOPICS, POISON_TOPIC, retryTopic } from "./topics.ts";
 
 export interface DistributedQueuesOptions {
-  readonly log: PartitionLog;
+  readonly partitionLog: PartitionLog;
   readonly stores: DistributedStores;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly producers: DistributedProducers;
-  /** By default `TIMING_WHEEL_BOUNDS.itemsMax`. */
+  /** By default `DELAY_TOPICS_BOUNDS.itemsMax`. */
   readonly retryItemsMax?: number;
   /** By default `OFFSET_WINDOW_BOUNDS`. */
   readonly windowBounds?: OffsetWindowBounds;
@@ -37,9 +38,9 @@ export interface DistributedQueuesOptions {
 
 /** They do not wait for each other: a large batch of LOW holds up neither MEDIUM nor a retry. */
 export interface DistributedProducers {
-  readonly lanes: LogProducer;
-  readonly low: LogProducer;
-  readonly retry: LogProducer;
+  readonly lanes: RecordProducer;
+  readonly low: RecordProducer;
+  readonly retry: RecordProducer;
 }
 
 export interface DistributedQueues extends AsyncDisposable {
@@ -64,31 +65,28 @@ const WINDOW_BOUNDS = {
 
 /** Reads nothing until the steps are run. Dispose it when nobody takes any more. */
 export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
-  const { log, stores, clock, producers, onFault } = options;
+  const { partitionLog, stores, clock, entropy, producers, onFault } = options;
   const opened = new AsyncDisposableStack();
-  const onPoison = createPoisonBin(producers.retry, clock);
+  const onPoison = createPoisonTopic(producers.retry, clock);
+  const common = { partitionLog, clock, entropy, onPoison };
   const delayTopics = opened.use(
     createDelayTopics({
-      log,
-      clock,
-      delaysMs: WHEEL_DELAYS_MS,
+      ...common,
+      delaysMs: DELAYS_MS,
       group: "retries",
       topicOf: retryTopic,
-      bounds: { ...TIMING_WHEEL_BOUNDS, itemsMax: options.retryItemsMax ?? TIMING_WHEEL_BOUNDS.itemsMax },
-      onPoison,
+      bounds: { ...DELAY_TOPICS_BOUNDS, itemsMax: options.retryItemsMax ?? DELAY_TOPICS_BOUNDS.itemsMax },
       onFault: (_what, error) => onFault(error),
     }),
   );
-  const logLanes = opened.use(
-    createLogLanes({
-      log,
-      clock,
+  const partitionedLanes = opened.use(
+    createPartitionedLanes({
+      ...common,
       topics: LANE_TOPICS,
       group: "lanes",
       producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
       windowBounds: options.windowBounds ?? WINDOW_BOUNDS,
-      onPoison,
-      relieve: (envelopes) => offload(delayTopics, envelopes, clock.now() + OFFLOADED_MS),
+      offload: (envelopes) => offload(delayTopics, envelopes, clock.now() + OFFLOADED_MS),
     }),
   );
   const high = opened.use(
@@ -97,13 +95,11 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
     ),
   );
   const deadLetters = opened.use(
-    createLogDeadLetters({
-      log,
+    createPartitionedDeadLetters({
+      ...common,
       topic: DEAD_LETTER_TOPIC,
       group: "dead-letters",
       index: stores.deadLetterIndex,
-      clock,
-      onPoison,
       onFault,
       onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),
       onRemoved: (keys) => void stores.ledger.release(keys).catch(onFault),
@@ -115,7 +111,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   return {
     lanes: createDistributedLanes({
       high,
-      log: logLanes,
+      partitioned: partitionedLanes,
       remember,
       isRedisReachable: () => stores.isReachable(),
       onFault,
@@ -123,11 +119,11 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
     retryQueue: withKnownReplays(delayTopics, { remember, onFault }),
     deadLetters,
     steps: [
-      { name: "The consumers of the lanes", run: () => logLanes.startReading() },
+      { name: "The consumers of the lanes", run: () => partitionedLanes.startReading() },
       { name: "The retry mechanism", run: () => delayTopics.startReading() },
       { name: "The reader of dead letters", run: () => deadLetters.startReading() },
     ],
-    readingHealth: () => logLanes.health() ?? delayTopics.health() ?? deadLetters.health(),
+    readingHealth: () => partitionedLanes.health() ?? delayTopics.health() ?? deadLetters.health(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
@@ -139,7 +135,7 @@ async function offload(queue: RetryQueue, envelopes: readonly Envelope[], notBef
   if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
 }
 
-function expired(deadLetter: DroppedLetter, reason: string, atMs: number): LedgerEntry {
+function expired(deadLetter: DroppedDeadLetter, reason: string, atMs: number): LedgerEntry {
   const { tenant, eventId, endpointId, generation, eventType, attempts } = deadLetter;
   return {
     kind: "delivery",
@@ -161,7 +157,7 @@ function expired(deadLetter: DroppedLetter, reason: string, atMs: number): Ledge
 }
 
 /** What cannot be read is kept as it is, with the place it came from and the reason. */
-function createPoisonBin(producer: LogProducer, clock: Clock): OnPoison {
+function createPoisonTopic(producer: RecordProducer, clock: Clock): OnPoison {
   return ({ topic, partition, offset, headers, value, reason }) =>
     producer.append([
       {

@@ -2,7 +2,7 @@
 import type { KafkaConfig } from "../../domain/distributed-config.ts";
 import type { Lane } from "../../domain/event.ts";
 import type { TopicSpec } from "../../ports/partition-log.ts";
-import { WHEEL_DELAYS_MS, delayName } from "../partitioned/delay-topics/plan.ts";
+import { DELAYS_MS, delayName } from "../partitioned/delay-topics/plan.ts";
 
 export const LANE_TOPICS = { high: "high", medium: "medium", low: "low" } as const satisfies Record<Lane, string>;
 export const DEAD_LETTER_TOPIC = "dead-letter";
@@ -18,7 +18,7 @@ export function retryTopic(delayMs: number): string {
 export function topicSpecs(kafka: KafkaConfig): readonly TopicSpec[] {
   const { partitions, replication, minInSync, retentionMs } = kafka;
   const shared = { replication, minInSync, timestamps: "log" } as const;
-  const names = [...Object.values(LANE_TOPICS), ...WHEEL_DELAYS_MS.map(retryTopic), POISON_TOPIC, ATTEMPTS_TOPIC];
+  const names = [...Object.values(LANE_TOPICS), ...DELAYS_MS.map(retryTopic), POISON_TOPIC, ATTEMPTS_TOPIC];
   return [
     ...names.map((topic) => ({ ...shared, topic, partitions, retentionMs })),
     // The record is cut by tombstones, never by age.

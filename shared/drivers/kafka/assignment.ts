@@ -7,7 +7,7 @@ import type { EachBatchPayload } from "kafkajs";
 
 import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
-import type { LogListener, LogPosition } from "../../ports/partition-log.ts";
+import type { GroupListener, TopicPartition } from "../../ports/partition-log.ts";
 import type { HeldPartition } from "./held-partition.ts";
 import { createHeldPartition, toLogRecord } from "./held-partition.ts";
 import type { PartitionOffsets } from "./offsets.ts";
@@ -18,25 +18,25 @@ const EARLY_BATCHES_MAX = 4;
 export interface AssignmentOptions {
   readonly clock: Clock;
   readonly prefix: string;
-  readonly listener: LogListener;
+  readonly listener: GroupListener;
   /** Start, committed and end of each partition of a topic; names as callers know them. */
   readonly offsets: (topic: string) => Promise<readonly PartitionOffsets[]>;
   readonly commit: (partition: HeldPartition, next: number) => Promise<void>;
   /** Tells the consumer of now; the position's topic has the prefix. */
-  readonly pause: (position: LogPosition, isPaused: boolean) => void;
+  readonly pause: (position: TopicPartition, isPaused: boolean) => void;
 }
 
 export interface Assignment {
   isHeld(partition: HeldPartition): boolean;
   /** A join ended: takes the broker's names, gives back what is new and not announced yet. */
-  settle(assignment: readonly LogPosition[]): readonly HeldPartition[];
+  reconcile(assignment: readonly TopicPartition[]): readonly HeldPartition[];
   /** Says where each new partition begins, then hands over what came early. */
   announce(fresh: readonly HeldPartition[]): Promise<void>;
   /** False: not for us now, may be fetched again. */
   take(payload: EachBatchPayload): boolean;
   loseAll(): void;
   /** A partition that has something to read, is not paused, and gave nothing since `beforeMs` on the monotonic clock. */
-  findStalled(beforeMs: number): Promise<LogPosition | null>;
+  findStalled(beforeMs: number): Promise<TopicPartition | null>;
 }
 
 type Held = Map<string, HeldPartition>;
@@ -45,7 +45,7 @@ export function createAssignment(options: AssignmentOptions): Assignment {
   const held: Held = new Map();
   return {
     isHeld: (partition) => isHeld(held, partition),
-    settle: (assignment) => settle(options, held, assignment),
+    reconcile: (assignment) => reconcile(options, held, assignment),
     announce: (fresh) => announce(options, held, fresh),
     take: (payload) => take(options, held, payload),
     loseAll() {
@@ -55,7 +55,11 @@ export function createAssignment(options: AssignmentOptions): Assignment {
   };
 }
 
-function settle(options: AssignmentOptions, held: Held, assignment: readonly LogPosition[]): readonly HeldPartition[] {
+function reconcile(
+  options: AssignmentOptions,
+  held: Held,
+  assignment: readonly TopicPartition[],
+): readonly HeldPartition[] {
   const { clock, prefix, commit } = options;
   const positions = assignment.map(({ topic, partition }) => ({ topic: topic.slice(prefix.length), partition }));
   const keys = new Set(positions.map(keyOf));
@@ -106,7 +110,7 @@ function take({ clock, prefix, listener }: AssignmentOptions, held: Held, { batc
 }
 
 /** Nothing came from those that stand still: right when there is nothing, and then they are asked again later. */
-async function findStalled(options: AssignmentOptions, held: Held, beforeMs: number): Promise<LogPosition | null> {
+async function findStalled(options: AssignmentOptions, held: Held, beforeMs: number): Promise<TopicPartition | null> {
   const still = Array.from(held.values())
     .filter(({ isPaused, progressAtMs }) => !isPaused() && progressAtMs < beforeMs)
     .map((partition) => ({ partition, next: partition.next }));
@@ -126,7 +130,7 @@ async function findStalled(options: AssignmentOptions, held: Held, beforeMs: num
 
 async function fetchOffsets(
   { offsets }: AssignmentOptions,
-  positions: readonly LogPosition[],
+  positions: readonly TopicPartition[],
 ): Promise<ReadonlyMap<string, PartitionOffsets>> {
   const topics = Array.from(new Set(positions.map(({ topic }) => topic)));
   const rows = await Promise.all(topics.map((topic) => offsets(topic)));
@@ -148,6 +152,6 @@ function isHeld(held: Held, partition: HeldPartition): boolean {
   return held.get(keyOf(partition)) === partition;
 }
 
-function keyOf({ topic, partition }: LogPosition): string {
+function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }

@@ -8,10 +8,10 @@ import type { ISocketFactory, Kafka, KafkaConfig, LogEntry, SASLOptions } from "
 import kafkajs from "kafkajs";
 
 import { PosthasteError } from "../../domain/errors.ts";
-import type { Clock } from "../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../lib/ambient.ts";
 import { repairRequestQueue } from "./request-queue.ts";
 
-export interface KafkaLogOptions {
+export interface KafkaOptions {
   /** `host:port` of at least one broker. */
   readonly brokers: readonly string[];
   /** True: TLS with the runtime's own authorities. */
@@ -20,6 +20,7 @@ export interface KafkaLogOptions {
   /** How sockets are opened, for tests of a network that fails; that of kafkajs unless told. */
   readonly socketFactory?: ISocketFactory;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   /** Shows in the broker's log and in its quotas. */
   readonly clientId: string;
   /** In front of every topic and group on the broker; callers never see it. */
@@ -34,6 +35,7 @@ export interface KafkaLogOptions {
 export interface KafkaContext {
   readonly kafka: Kafka;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly prefix: string;
   readonly appendMs: number;
   readonly onFault: (error: unknown) => void;
@@ -49,9 +51,9 @@ const CONNECT_MS = 3000;
 /** Ends of connections, readers and producers are waited for this long, then left to themselves. */
 export const CLOSE_MS = 5000;
 
-export function createContext(options: KafkaLogOptions): KafkaContext {
+export function createContext(options: KafkaOptions): KafkaContext {
   repairRequestQueue();
-  const { clock, prefix = "", appendMs = APPEND_MS, onFault } = options;
+  const { clock, entropy, prefix = "", appendMs = APPEND_MS, onFault } = options;
   const config: KafkaConfig = {
     clientId: options.clientId,
     brokers: [...options.brokers],
@@ -65,7 +67,7 @@ export function createContext(options: KafkaLogOptions): KafkaContext {
     ...(options.sasl === undefined ? {} : { sasl: options.sasl }),
     ...(options.socketFactory === undefined ? {} : { socketFactory: options.socketFactory }),
   };
-  return { kafka: new kafkajs.Kafka(config), clock, prefix, appendMs, onFault };
+  return { kafka: new kafkajs.Kafka(config), clock, entropy, prefix, appendMs, onFault };
 }
 
 /** Resolves or rejects as `work` does, or rejects with `late()` after `ms`; the work itself goes on. */

@@ -5,7 +5,7 @@
 import type { Offsets } from "kafkajs";
 
 import type { Clock } from "../../lib/ambient.ts";
-import type { Settled } from "../../lib/batcher.ts";
+import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
 import { PosthasteError } from "../../domain/errors.ts";
 import { errorType, storeUnavailable, within } from "./client.ts";
@@ -38,7 +38,7 @@ export interface Commits {
   /** Resolves when the broker has it, or when the partition is not held any more. */
   commit(partition: HeldPartition, next: number): Promise<void>;
   /** A join has ended, or all partitions were given up. */
-  assignmentSettled(): void;
+  assignmentKnown(): void;
   idle(): Promise<void>;
 }
 
@@ -47,10 +47,10 @@ interface Pending {
   readonly next: number;
 }
 
-const DONE: Settled<void> = { kind: "done", value: undefined };
+const DONE: BatchResult<void> = { kind: "done", value: undefined };
 
 export function createCommits({ clock, prefix, isHeld, consumer }: CommitsOptions): Commits {
-  let settled = Promise.withResolvers<void>();
+  let known = Promise.withResolvers<void>();
   const batcher = createBatcher<Pending, void>({
     clock,
     flush,
@@ -60,13 +60,13 @@ export function createCommits({ clock, prefix, isHeld, consumer }: CommitsOption
     overflow: () => new PosthasteError("overloaded", `Kafka: ${COMMITS_WAITING_MAX} commits wait already.`),
   });
 
-  async function flush(items: readonly Pending[]): Promise<readonly Settled<void>[]> {
+  async function flush(items: readonly Pending[]): Promise<readonly BatchResult<void>[]> {
     let fault: unknown = null;
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const held = items.filter(({ partition }) => isHeld(partition));
       if (held.length === 0) return items.map(() => DONE);
       const current = consumer();
-      const next = settled.promise;
+      const next = known.promise;
       try {
         if (current !== null) {
           // No wait between the look at what is held and the request: it carries this very generation.
@@ -90,9 +90,9 @@ export function createCommits({ clock, prefix, isHeld, consumer }: CommitsOption
 
   return {
     commit: (partition, next) => (isHeld(partition) ? batcher.add({ partition, next }, 0) : Promise.resolve()),
-    assignmentSettled() {
-      settled.resolve();
-      settled = Promise.withResolvers();
+    assignmentKnown() {
+      known.resolve();
+      known = Promise.withResolvers();
     },
     idle: batcher.idle,
   };

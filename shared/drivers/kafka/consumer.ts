@@ -7,7 +7,7 @@ import type { Consumer, EachBatchPayload, Offsets, PartitionAssigner } from "kaf
 import kafkajs from "kafkajs";
 
 import { assert } from "../../lib/assert.ts";
-import type { LogPosition } from "../../ports/partition-log.ts";
+import type { TopicPartition } from "../../ports/partition-log.ts";
 import type { KafkaContext } from "./client.ts";
 import { CLOSE_MS, within } from "./client.ts";
 
@@ -28,7 +28,7 @@ const HANDLERS = 8;
 export interface ConsumerListener {
   /** From here until `joined` the assignment is in doubt. */
   joining(): void;
-  joined(assignment: readonly LogPosition[]): void;
+  joined(assignment: readonly TopicPartition[]): void;
   /** The broker answered a fetch, with records or without; paused or not, at least every second. */
   fetched(): void;
   /** True: read, go on behind it. False: not for us now, may be fetched again. */
@@ -39,7 +39,7 @@ export interface ConsumerListener {
 
 export interface GroupConsumer {
   commit(offsets: Offsets): Promise<void>;
-  pause(position: LogPosition, isPaused: boolean): void;
+  pause(position: TopicPartition, isPaused: boolean): void;
   /** Leaves the group; quick, and bounded by `CLOSE_MS`. Nothing is heard of it any more. */
   stop(): Promise<void>;
 }
@@ -132,13 +132,13 @@ function announceJoins(announce: () => void): PartitionAssigner {
   };
 }
 
-function setPaused(consumer: Consumer, { topic, partition }: LogPosition, isPaused: boolean): void {
+function setPaused(consumer: Consumer, { topic, partition }: TopicPartition, isPaused: boolean): void {
   const target = [{ topic, partitions: [partition] }];
   if (isPaused) consumer.pause(target);
   else consumer.resume(target);
 }
 
-function toPositions(assignment: Readonly<Record<string, readonly number[]>>): LogPosition[] {
+function toPositions(assignment: Readonly<Record<string, readonly number[]>>): TopicPartition[] {
   return Object.entries(assignment).flatMap(([topic, partitions]) =>
     partitions.map((partition) => ({ topic, partition })),
   );

@@ -2,9 +2,9 @@
 import type { KafkaMessage } from "kafkajs";
 
 import { assert } from "../../lib/assert.ts";
-import type { AssignedPartition, LogPosition, LogRecord } from "../../ports/partition-log.ts";
+import type { AssignedPartition, TopicPartition, ConsumerRecord } from "../../ports/partition-log.ts";
 
-export interface HeldPartition extends LogPosition {
+export interface HeldPartition extends TopicPartition {
   readonly handle: AssignedPartition;
   /** First offset not yet read; null until anything is known. */
   next: number | null;
@@ -14,9 +14,9 @@ export interface HeldPartition extends LogPosition {
   /** Whether the listener knows of it. */
   isAnnounced(): boolean;
   announce(from: number): void;
-  keepEarly(records: readonly LogRecord[]): void;
+  keepEarly(records: readonly ConsumerRecord[]): void;
   earlyCount(): number;
-  takeEarly(): readonly (readonly LogRecord[])[];
+  takeEarly(): readonly (readonly ConsumerRecord[])[];
 }
 
 export interface HeldPartitionActions {
@@ -25,10 +25,13 @@ export interface HeldPartitionActions {
   pause(partition: HeldPartition): void;
 }
 
-export function createHeldPartition({ topic, partition }: LogPosition, actions: HeldPartitionActions): HeldPartition {
+export function createHeldPartition(
+  { topic, partition }: TopicPartition,
+  actions: HeldPartitionActions,
+): HeldPartition {
   let isPaused = false;
   let from: number | null = null;
-  let early: (readonly LogRecord[])[] = [];
+  let early: (readonly ConsumerRecord[])[] = [];
 
   function setPaused(value: boolean): void {
     if (isPaused === value) return;
@@ -69,7 +72,7 @@ export function createHeldPartition({ topic, partition }: LogPosition, actions: 
 }
 
 /** Copies the value: kafkajs gives views, and one record kept for long would hold the memory of a whole fetch. */
-export function toLogRecord({ topic, partition }: LogPosition, message: KafkaMessage): LogRecord {
+export function toLogRecord({ topic, partition }: TopicPartition, message: KafkaMessage): ConsumerRecord {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(message.headers ?? {})) {
     const last = Array.isArray(value) ? value.at(-1) : value;

@@ -1,11 +1,11 @@
 /** Where the partitions of a topic begin and end, and how far a group has come. */
-import type { LogPosition } from "../../ports/partition-log.ts";
+import type { TopicPartition } from "../../ports/partition-log.ts";
 import type { KafkaAdmin } from "./admin.ts";
 import { storeUnavailable } from "./client.ts";
 
 const OFFSETS_MS = 10_000;
 
-export interface PartitionOffsets extends LogPosition {
+export interface PartitionOffsets extends TopicPartition {
   readonly start: number;
   /** Null: the group has committed nothing yet. */
   readonly committed: number | null;

@@ -2,22 +2,22 @@
  * The port `partition-log` over Kafka by kafkajs. One admin connection, one connection set for each producer and each
  * reader. Opening fails within `OPEN_MS` with a plain Error that names the setting; from then on all mends itself.
  */
-import type { LogProducer, LogReader, PartitionLog } from "../../ports/partition-log.ts";
+import type { RecordProducer, GroupReader, PartitionLog } from "../../ports/partition-log.ts";
 import { disconnectAdmin, openKafkaAdmin } from "./admin.ts";
-import type { KafkaContext, KafkaLogOptions } from "./client.ts";
+import type { KafkaContext, KafkaOptions } from "./client.ts";
 import { OPEN_MS, createContext, describeError, storeUnavailable, within } from "./client.ts";
 import { fetchPartitionOffsets } from "./offsets.ts";
 import { openKafkaProducer } from "./producer.ts";
 import { openKafkaReader } from "./reader.ts";
 import { ensureKafkaTopics } from "./topics.ts";
 
-export type { KafkaLogOptions } from "./client.ts";
+export type { KafkaOptions } from "./client.ts";
 
 const HEALTH_MS = 3000;
 /** Creating and checking all topics. */
 const TOPICS_MS = 60_000;
 
-export async function openKafkaLog(options: KafkaLogOptions): Promise<PartitionLog> {
+export async function openKafkaPartitionLog(options: KafkaOptions): Promise<PartitionLog> {
   const context = createContext(options);
   const { prefix } = context;
   await probe(context, options);
@@ -41,8 +41,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<PartitionL
   return {
     ensureTopics: (specs) =>
       admin.use(TOPICS_MS, (client) => ensureKafkaTopics({ admin: client, clock: context.clock, prefix }, specs)),
-    openProducer: (name): LogProducer => track(openKafkaProducer(context, name)),
-    async openReader(group, topics, listener): Promise<LogReader> {
+    openProducer: (name): RecordProducer => track(openKafkaProducer(context, name)),
+    async openReader(group, topics, listener): Promise<GroupReader> {
       const offsets = (topic: string) => offsetsOf(group, topic);
       const reader = track(await openKafkaReader({ context, group, topics, listener, offsets }));
       if (isClosed) await reader[Symbol.asyncDispose]();
@@ -53,7 +53,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<PartitionL
       return rows.map((row) => ({ ...row, committed: row.committed ?? row.start }));
     },
     async health() {
-      if (isClosed) return "Kafka: the log is closed";
+      if (isClosed) return "Kafka: the partition log is closed";
       try {
         await admin.use(HEALTH_MS, (client) => client.describeCluster());
         return null;
@@ -70,7 +70,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<PartitionL
 }
 
 /** A few tries only: who starts with a wrong address or password is to be told at once. */
-async function probe(context: KafkaContext, { brokers, sasl }: KafkaLogOptions): Promise<void> {
+async function probe(context: KafkaContext, { brokers, sasl }: KafkaOptions): Promise<void> {
   const { kafka, clock } = context;
   const admin = kafka.admin({ retry: { initialRetryTime: 200, retries: 3 } });
   const late = (): Error => new Error(`no answer in ${OPEN_MS} ms`);

@@ -10,9 +10,9 @@ import type { Message, TopicMessages } from "kafkajs";
 
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
-import type { Settled } from "../../lib/batcher.ts";
+import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
-import type { LogProducer, NewRecord } from "../../ports/partition-log.ts";
+import type { RecordProducer, NewRecord } from "../../ports/partition-log.ts";
 import type { KafkaContext } from "./client.ts";
 import { describeError, errorType, storeUnavailable } from "./client.ts";
 import { keepConnection } from "./sends.ts";
@@ -37,10 +37,10 @@ interface Pending {
   readonly expiresAtMs: number;
 }
 
-type Outcome = Settled<void>;
-const DONE: Outcome = { kind: "done", value: undefined };
+type SendResult = BatchResult<void>;
+const DONE: SendResult = { kind: "done", value: undefined };
 
-export function openKafkaProducer(context: KafkaContext, name: string): LogProducer {
+export function openKafkaProducer(context: KafkaContext, name: string): RecordProducer {
   const { clock, appendMs, prefix } = context;
   const connection = keepConnection(context);
   let isClosed = false;
@@ -55,15 +55,15 @@ export function openKafkaProducer(context: KafkaContext, name: string): LogProdu
   });
 
   /** Batches leave in the order of arrival, so each record is settled by its own time or shortly before. */
-  async function flushLive(items: readonly Pending[]): Promise<readonly Outcome[]> {
+  async function flushLive(items: readonly Pending[]): Promise<readonly SendResult[]> {
     const oldestMs = clock.monotonic() + SEND_MS_MIN;
     const live = items.filter(({ expiresAtMs }) => expiresAtMs >= oldestMs);
-    const outcomes = await flush(live);
+    const results = await flush(live);
     let next = 0;
-    return items.map(({ expiresAtMs }) => (expiresAtMs >= oldestMs ? (outcomes[next++] ?? late()) : late()));
+    return items.map(({ expiresAtMs }) => (expiresAtMs >= oldestMs ? (results[next++] ?? late()) : late()));
   }
 
-  async function flush(items: readonly Pending[]): Promise<readonly Outcome[]> {
+  async function flush(items: readonly Pending[]): Promise<readonly SendResult[]> {
     const first = items[0];
     if (first === undefined) return [];
     const messages = items.map(({ record }) => toMessage(record));
@@ -88,7 +88,7 @@ export function openKafkaProducer(context: KafkaContext, name: string): LogProdu
     return new PosthasteError("overloaded", `Kafka: ${WAITING_RECORDS_MAX} records wait in producer ${name} already.`);
   }
 
-  const late = (): Outcome => failed(lost());
+  const late = (): SendResult => failed(lost());
   const lost = (cause?: unknown): PosthasteError => {
     return storeUnavailable(`the records of producer ${name} were not acknowledged within ${appendMs} ms`, cause);
   };
@@ -113,8 +113,8 @@ async function afterPause(
   clock: Pick<Clock, "timer">,
   items: readonly Pending[],
   leftMs: number,
-  flush: (items: readonly Pending[]) => Promise<readonly Outcome[]>,
-): Promise<readonly Outcome[] | null> {
+  flush: (items: readonly Pending[]) => Promise<readonly SendResult[]>,
+): Promise<readonly SendResult[] | null> {
   if (items.length === 0) return [];
   if (leftMs < AGAIN_MS + SEND_MS_MIN) return null;
   await new Promise<void>((resolve) => void clock.timer(AGAIN_MS, resolve));
@@ -142,7 +142,7 @@ function bytesOf({ key, value, headers }: NewRecord): number {
   return bytes;
 }
 
-function failed(error: Error): Outcome {
+function failed(error: Error): SendResult {
   return { kind: "failed", error };
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
-import type { LogListener } from "../../ports/partition-log.ts";
+import type { GroupListener } from "../../ports/partition-log.ts";
 import type { MemoryMember } from "./partition-log-member.ts";
 import { createMemoryMember } from "./partition-log-member.ts";
 import type { MemoryPartition } from "./partition-log-partition.ts";
@@ -20,7 +20,7 @@ const NEWS_MS = 20;
 export interface MemoryGroup {
   /** Absent: nothing committed yet. */
   readonly committed: Map<MemoryPartition, number>;
-  join(topics: readonly string[], listener: LogListener): GroupMembership;
+  join(topics: readonly string[], listener: GroupListener): GroupMembership;
   /** There may be something to read. */
   wake(): void;
 }
@@ -73,14 +73,14 @@ export function createMemoryGroup(options: GroupOptions): MemoryGroup {
   };
 }
 
-function join(group: State, topics: readonly string[], listener: LogListener): GroupMembership {
+function join(group: State, topics: readonly string[], listener: GroupListener): GroupMembership {
   const { clock, isReachable } = group;
   const member = createMemoryMember({
     clock,
     listener,
     isReachable,
-    commit(log, next) {
-      if (group.owners.get(log) === member) group.committed.set(log, next);
+    commit(partition, next) {
+      if (group.owners.get(partition) === member) group.committed.set(partition, next);
     },
   });
   const seat: Seat = { member, topics, sessionEndsAtMs: null };
@@ -137,16 +137,16 @@ function deal(group: State): void {
   const shares = new Map<MemoryMember, MemoryPartition[]>(seats.map(({ member }) => [member, []]));
   const topics = new Set(seats.flatMap((seat) => seat.topics));
   let turn = round;
-  for (const log of Array.from(topics).flatMap((topic) => logsOf(topic))) {
-    const waiters = seats.filter((seat) => seat.topics.includes(log.topic));
+  for (const partition of Array.from(topics).flatMap((topic) => logsOf(topic))) {
+    const waiters = seats.filter((seat) => seat.topics.includes(partition.topic));
     const member = waiters[turn++ % waiters.length]?.member;
     assert(member !== undefined, "a topic of the group has a waiter");
-    owners.set(log, member);
-    shares.get(member)?.push(log);
+    owners.set(partition, member);
+    shares.get(member)?.push(partition);
   }
   let waitMs = 0;
   for (const [member, share] of shares) {
-    const froms = share.map((log) => ({ log, from: committed.get(log) ?? log.start() }));
+    const froms = share.map((partition) => ({ partition, from: committed.get(partition) ?? partition.start() }));
     clock.timer(waitMs, () => {
       if (round === group.round) member.assign(froms);
     });

@@ -1,7 +1,7 @@
 /** A member of a group of the in-memory log: what it holds, how far it has read, and its listener. */
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
-import type { AssignedPartition, LogListener } from "../../ports/partition-log.ts";
+import type { AssignedPartition, GroupListener } from "../../ports/partition-log.ts";
 import type { MemoryPartition } from "./partition-log-partition.ts";
 
 /** One fetch of one partition. */
@@ -12,14 +12,14 @@ const RESUME_MS = 500;
 
 export interface MemberOptions {
   readonly clock: Clock;
-  readonly listener: LogListener;
+  readonly listener: GroupListener;
   readonly isReachable: () => boolean;
   /** Does nothing when the member does not own the log any more. */
-  readonly commit: (log: MemoryPartition, next: number) => void;
+  readonly commit: (partition: MemoryPartition, next: number) => void;
 }
 
 export interface Share {
-  readonly log: MemoryPartition;
+  readonly partition: MemoryPartition;
   readonly from: number;
 }
 
@@ -66,7 +66,7 @@ export function createMemoryMember(options: MemberOptions): MemoryMember {
       await new Promise<void>((resolve) => options.clock.soon(resolve));
       if (member.phase === "gone") return;
       member.phase = "gone";
-      for (const log of Array.from(member.held.keys())) lose(member, log);
+      for (const partition of Array.from(member.held.keys())) lose(member, partition);
     },
     crash() {
       member.phase = "gone";
@@ -78,13 +78,13 @@ export function createMemoryMember(options: MemberOptions): MemoryMember {
 function assign(member: State, shares: readonly Share[]): void {
   const { held, listener } = member;
   if (member.phase === "gone") return;
-  const logs = new Set(shares.map(({ log }) => log));
-  for (const log of Array.from(held.keys())) if (!logs.has(log)) lose(member, log);
-  for (const { log, from } of shares) {
-    const own = held.get(log);
+  const logs = new Set(shares.map(({ partition }) => partition));
+  for (const partition of Array.from(held.keys())) if (!logs.has(partition)) lose(member, partition);
+  for (const { partition, from } of shares) {
+    const own = held.get(partition);
     if (own === undefined) {
-      const fresh = hold(member, log, from);
-      held.set(log, fresh);
+      const fresh = hold(member, partition, from);
+      held.set(partition, fresh);
       listener.assigned(fresh.handle);
     } else {
       own.position = from;
@@ -107,28 +107,32 @@ function fetchOnce(member: State): void {
   member.isArmed = false;
   if (member.phase !== "joined" || !member.isReachable()) return;
   const nowMs = clock.monotonic();
-  const batches = Array.from(held, ([log, own]) => {
+  const batches = Array.from(held, ([partition, own]) => {
     const isReadable = !own.isPaused && own.readableAtMs <= nowMs;
-    return { log, own, records: isReadable ? log.read(own.position, FETCH_RECORDS_MAX, FETCH_BYTES_MAX) : [] };
+    return {
+      partition,
+      own,
+      records: isReadable ? partition.read(own.position, FETCH_RECORDS_MAX, FETCH_BYTES_MAX) : [],
+    };
   });
   let isMore = false;
-  for (const { log, own, records } of batches) {
+  for (const { partition, own, records } of batches) {
     const last = records.at(-1);
     // The listener may have crashed the reader meanwhile, which empties the map.
-    if (last === undefined || held.get(log) !== own) continue;
+    if (last === undefined || held.get(partition) !== own) continue;
     own.position = last.offset + 1;
-    isMore ||= own.position < log.end();
+    isMore ||= own.position < partition.end();
     listener.records(own.handle, records);
   }
   if (isMore) wake(member);
 }
 
-function hold(member: State, log: MemoryPartition, from: number): Held {
+function hold(member: State, partition: MemoryPartition, from: number): Held {
   const { clock } = member;
   const own: Held = {
     handle: {
-      topic: log.topic,
-      partition: log.partition,
+      topic: partition.topic,
+      partition: partition.partition,
       from,
       pause() {
         own.isPaused = true;
@@ -139,7 +143,7 @@ function hold(member: State, log: MemoryPartition, from: number): Held {
         own.readableAtMs = clock.monotonic() + RESUME_MS;
         clock.timer(RESUME_MS, () => wake(member));
       },
-      commit: (next) => commitSoon(member, log, own, next),
+      commit: (next) => commitSoon(member, partition, own, next),
     },
     position: from,
     isPaused: false,
@@ -148,20 +152,20 @@ function hold(member: State, log: MemoryPartition, from: number): Held {
   return own;
 }
 
-function commitSoon(member: State, log: MemoryPartition, own: Held, next: number): Promise<void> {
+function commitSoon(member: State, partition: MemoryPartition, own: Held, next: number): Promise<void> {
   return new Promise((resolve, reject) => {
     member.clock.soon(() => {
-      if (member.held.get(log) !== own) return resolve();
+      if (member.held.get(partition) !== own) return resolve();
       if (!member.isReachable()) {
-        return reject(new PosthasteError("store-unavailable", "The log is not reachable."));
+        return reject(new PosthasteError("store-unavailable", "The partition log is not reachable."));
       }
-      member.commit(log, next);
+      member.commit(partition, next);
       resolve();
     });
   });
 }
 
-function lose({ held, listener }: State, log: MemoryPartition): void {
-  held.delete(log);
-  listener.lost({ topic: log.topic, partition: log.partition });
+function lose({ held, listener }: State, partition: MemoryPartition): void {
+  held.delete(partition);
+  listener.lost({ topic: partition.topic, partition: partition.partition });
 }

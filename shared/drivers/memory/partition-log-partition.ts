@@ -1,17 +1,17 @@
 /** One partition of the in-memory log: records in a row, the oldest dropped when their retention is over. */
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
-import type { LogPosition, LogRecord, NewRecord, TopicSpec } from "../../ports/partition-log.ts";
+import type { TopicPartition, ConsumerRecord, NewRecord, TopicSpec } from "../../ports/partition-log.ts";
 
 const RECORDS_MAX = 1_000_000;
 
-export interface MemoryPartition extends LogPosition {
+export interface MemoryPartition extends TopicPartition {
   /** First offset kept, first offset not yet written. */
   start(): number;
   end(): number;
   append(record: NewRecord): void;
   /** At least one record when there is one, from the first kept at or after `offset`. */
-  read(offset: number, recordsMax: number, bytesMax: number): readonly LogRecord[];
+  read(offset: number, recordsMax: number, bytesMax: number): readonly ConsumerRecord[];
 }
 
 export function createMemoryPartition(
@@ -20,7 +20,7 @@ export function createMemoryPartition(
   partition: number,
 ): MemoryPartition {
   let start = 0;
-  let records: LogRecord[] = [];
+  let records: ConsumerRecord[] = [];
 
   /** Time is the broker's own, as it is with Kafka for records that the broker stamps. */
   function dropOld(): void {

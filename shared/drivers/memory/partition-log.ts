@@ -7,7 +7,7 @@
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import { createBatcher } from "../../lib/batcher.ts";
-import type { LogProducer, LogReader, NewRecord, PartitionLog, TopicSpec } from "../../ports/partition-log.ts";
+import type { RecordProducer, GroupReader, NewRecord, PartitionLog, TopicSpec } from "../../ports/partition-log.ts";
 import type { MemoryGroup } from "./partition-log-group.ts";
 import { createMemoryGroup } from "./partition-log-group.ts";
 import type { MemoryPartition } from "./partition-log-partition.ts";
@@ -39,7 +39,7 @@ export interface MemoryLog extends PartitionLog {
   setReachable(isReachable: boolean): void;
 }
 
-export interface MemoryReader extends LogReader {
+export interface MemoryReader extends GroupReader {
   /** Dies without a word: its listener hears nothing more, its session ends after 6 s. */
   crash(): void;
 }
@@ -65,7 +65,7 @@ export function openMemoryLog({ clock, partitions }: MemoryLogOptions): MemoryLo
 
 function openProcess(broker: Broker, clock: Clock): MemoryLog {
   const readers = new Set<MemoryReader>();
-  const producers = new Set<LogProducer>();
+  const producers = new Set<RecordProducer>();
   let isOpen = true;
 
   return {
@@ -83,7 +83,7 @@ function openProcess(broker: Broker, clock: Clock): MemoryLog {
       for (const topic of topics) topicOf(broker, topic);
       const member = groupOf(broker, name).join(topics, listener);
       const reader: MemoryReader = {
-        health: () => (broker.isReachable ? member.health() : "the log is not reachable"),
+        health: () => (broker.isReachable ? member.health() : "the partition log is not reachable"),
         crash() {
           readers.delete(reader);
           member.crash();
@@ -109,7 +109,7 @@ function openProcess(broker: Broker, clock: Clock): MemoryLog {
         end: log.end(),
       }));
     },
-    health: () => Promise.resolve(broker.isReachable ? null : "the log is not reachable"),
+    health: () => Promise.resolve(broker.isReachable ? null : "the partition log is not reachable"),
     forProcess: (processClock) => openProcess(broker, processClock),
     crash() {
       isOpen = false;
@@ -131,7 +131,7 @@ interface Pending {
   readonly record: NewRecord;
 }
 
-function openMemoryProducer(broker: Broker, clock: Clock, name: string, isAlive: () => boolean): LogProducer {
+function openMemoryProducer(broker: Broker, clock: Clock, name: string, isAlive: () => boolean): RecordProducer {
   let isClosed = false;
   let turn = 0;
   const batcher = createBatcher<Pending, void>({
@@ -222,11 +222,11 @@ function groupOf(broker: Broker, name: string): MemoryGroup {
 }
 
 function assertOpen(isOpen: boolean): void {
-  if (!isOpen) throw new PosthasteError("store-unavailable", "The log is closed.");
+  if (!isOpen) throw new PosthasteError("store-unavailable", "The partition log is closed.");
 }
 
 function assertReachable({ isReachable }: Broker): void {
-  if (!isReachable) throw new PosthasteError("store-unavailable", "The log is not reachable.");
+  if (!isReachable) throw new PosthasteError("store-unavailable", "The partition log is not reachable.");
 }
 
 /** FNV-1a, 32 bits: any spread will do, as long as it is always the same. */

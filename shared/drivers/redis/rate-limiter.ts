@@ -6,8 +6,19 @@ import { assert } from "../../lib/assert.ts";
 import type { LimitVerdict, RateLimiter } from "../../ports/rate-limiter.ts";
 import { LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
 import type { KeySpace } from "./client/key-space.ts";
-import { TAKE_UNITS } from "./rate-limiter-script.ts";
 import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
+import { luaScript } from "./client/lua-script.ts";
+import type { RedisScript } from "./client/redis-commands.ts";
+
+/** A log outlives its window by this much, so that only what counts for nothing is ever cleaned away. */
+const LOG_SLACK_MS = 60_000;
+
+export const TAKE_UNITS: RedisScript = luaScript({
+  name: "take-units",
+  returns: "text",
+  files: ["take-units"],
+  constants: { LOG_SLACK_MS },
+});
 
 /** Rejects with `store-unavailable`; the units may have been taken all the same. */
 export function createRedisRateLimiter(options: {

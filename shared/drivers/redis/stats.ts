@@ -2,16 +2,44 @@
  * Real-time stats in Redis: hashes of one hour each (`total_events`, `event_type:<type>`; outcomes for endpoints), found
  * by a timeline. Counts are added up in memory and written a few times a second; `add` never waits, and what Redis does
  * not take is lost and counted.
+ *
+ * A subject (a tenant, or an endpoint of one) has a timeline, a sorted set of the hours in which something was counted,
+ * and for each hour a hash `<timeline>:<hour>`. Both live 24 h past their last count and two hours more; what counts is
+ * the hour itself. A timeline holds at most the hours of a day and two.
  */
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import type { EndpointStats, Stats, TenantStats } from "../../ports/stats.ts";
-import { STAT_TYPES_MAX } from "../../ports/stats.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
 import type { StatBucket } from "./stats-counts.ts";
 import { createStatCounts } from "./stats-counts.ts";
-import { ADD_COUNTS, OTHER_TYPE, READ_COUNTS } from "./stats-scripts.ts";
+import { STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
+import { luaScript } from "./client/lua-script.ts";
+import type { RedisScript } from "./client/redis-commands.ts";
+
+const HOUR_MS = 3600 * 1000;
+const HOURS_MAX = STATS_KEPT_MS / HOUR_MS + 2;
+const EXPIRY_MS = STATS_KEPT_MS + 2 * HOUR_MS;
+/** An hour counts until its last minute is 24 h old. */
+const COUNTED_MS = STATS_KEPT_MS + HOUR_MS;
+
+/** Event types past the bound are counted under it. */
+const OTHER_TYPE = "other";
+
+export const ADD_COUNTS: RedisScript = luaScript({
+  name: "add-counts",
+  returns: "text",
+  files: ["add-counts"],
+  constants: { EXPIRY_MS, HOURS_MAX, OTHER_TYPE, STAT_TYPES_MAX },
+});
+
+export const READ_COUNTS: RedisScript = luaScript({
+  name: "read-counts",
+  returns: "text",
+  files: ["read-counts"],
+  constants: { COUNTED_MS },
+});
 
 export const STATS_WRITE_MS = 250;
 /** Counters in memory; at half of them they are written at once, past all of them counts are lost. */

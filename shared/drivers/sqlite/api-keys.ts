@@ -44,7 +44,7 @@ export function openApiKeyStore(options: {
   }
 
   return {
-    find: (hash) => keyByHash.get(hash) ?? null,
+    find: (hash) => Promise.resolve(keyByHash.get(hash) ?? null),
     async save(key) {
       await writer.write(
         () => save(key),

@@ -47,8 +47,9 @@ export function openDirectory(options: {
   }
 
   return {
-    version: (tenant) => memory.get(tenant)?.version ?? 0,
-    endpoints: (tenant) => memory.get(tenant) ?? NOTHING,
+    version: (tenant) => Promise.resolve(memory.get(tenant)?.version ?? 0),
+    peek: (tenant) => memory.get(tenant) ?? NOTHING,
+    endpoints: (tenant) => Promise.resolve(memory.get(tenant) ?? NOTHING),
     async find(tenant, endpointId) {
       return memory.get(tenant)?.endpoints.find(({ id }) => id === endpointId) ?? null;
     },

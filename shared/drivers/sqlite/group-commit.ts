@@ -3,7 +3,7 @@
  * transaction and one fsync. Order of operations = order of the calls. A promise resolves after COMMIT, never before.
  */
 import type { Clock } from "../../lib/ambient.ts";
-import type { Settled } from "../../lib/batcher.ts";
+import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
 import { PosthasteError, isStoreUnavailable } from "../../domain/errors.ts";
 import type { Database } from "./database.ts";
@@ -85,7 +85,7 @@ export function createGroupCommit(options: {
       }),
   });
 
-  function commitAll(operations: readonly Operation[]): readonly Settled<unknown>[] {
+  function commitAll(operations: readonly Operation[]): readonly BatchResult<unknown>[] {
     const settled = runTogether(database, operations, false) ?? runEachAlone(database, operations);
     const isCommitted = settled.some(({ kind }) => kind === "done");
     failure = storeFailureOf(settled);
@@ -141,7 +141,7 @@ function guarded(callback: () => void, onFault: ((error: unknown) => void) | und
 }
 
 /** What the store itself could not do, if it was that; a refused operation is no fault of the store. */
-function storeFailureOf(settled: readonly Settled<unknown>[]): string | null {
+function storeFailureOf(settled: readonly BatchResult<unknown>[]): string | null {
   for (const entry of settled) {
     if (entry.kind !== "done" && isStoreUnavailable(entry.error)) return entry.error.message;
   }
@@ -162,12 +162,16 @@ export function storeError(error: unknown): unknown {
 }
 
 /** One transaction for all. When an operation throws everything is rolled back: null, or all failed if it `isLast` try. */
-function runTogether(database: Database, operations: readonly Operation[], isLast: boolean): Settled<unknown>[] | null {
+function runTogether(
+  database: Database,
+  operations: readonly Operation[],
+  isLast: boolean,
+): BatchResult<unknown>[] | null {
   let isRunning = false;
   try {
     database.exec("BEGIN IMMEDIATE");
     isRunning = true;
-    const settled = operations.map(({ run }): Settled<unknown> => ({ kind: "done", value: run() }));
+    const settled = operations.map(({ run }): BatchResult<unknown> => ({ kind: "done", value: run() }));
     isRunning = false;
     database.exec("COMMIT");
     return settled;
@@ -178,7 +182,7 @@ function runTogether(database: Database, operations: readonly Operation[], isLas
 }
 
 /** Each within a savepoint of its own, so that one that throws takes nothing else with it; still one fsync. */
-function runEachAlone(database: Database, operations: readonly Operation[]): Settled<unknown>[] {
+function runEachAlone(database: Database, operations: readonly Operation[]): BatchResult<unknown>[] {
   try {
     database.exec("BEGIN IMMEDIATE");
     const settled = operations.map((operation) => runInSavepoint(database, operation));
@@ -196,7 +200,7 @@ function runEachAlone(database: Database, operations: readonly Operation[]): Set
 }
 
 /** Null when there is no transaction any more. */
-function runInSavepoint(database: Database, { run }: Operation): Settled<unknown> | null {
+function runInSavepoint(database: Database, { run }: Operation): BatchResult<unknown> | null {
   if (!database.isInTransaction()) return null;
   database.exec("SAVEPOINT operation");
   try {
@@ -219,7 +223,7 @@ function rollBack(database: Database): void {
   }
 }
 
-function allFailed(operations: readonly Operation[], error: unknown): Settled<unknown>[] {
+function allFailed(operations: readonly Operation[], error: unknown): BatchResult<unknown>[] {
   const failed = storeError(error);
   return operations.map(() => ({ kind: "failed", error: failed }));
 }

@@ -8,14 +8,15 @@ import { laneOf } from "../../domain/envelope.ts";
 import type { Lane, Priority } from "../../domain/event.ts";
 import { LANES } from "../../domain/event.ts";
 import { assert } from "../../lib/assert.ts";
+import { PullWaiters } from "../../lib/waiters.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
 import type { QueueBounds } from "./admission.ts";
 import { createAdmission } from "./admission.ts";
 import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { storeError } from "./group-commit.ts";
 import { createLaneTail } from "./lane-tail.ts";
-import { createLaneWaiters } from "./lane-waiters.ts";
 
 /** Across the three lanes; LOW is refused at 80 %, MEDIUM at 90 % of them. */
 export const LANE_BOUNDS: QueueBounds = { itemsMax: 5_000_000, bytesMax: 10 * 1024 ** 3 };
@@ -142,7 +143,7 @@ function openLane(database: Database, lane: Lane) {
     count: found.count,
     foundBytes: found.bytes ?? 0,
     tail,
-    waiters: createLaneWaiters<LaneItem>({ pull: (max) => tail.pull(max) }),
+    waiters: new PullWaiters<LaneItem>({ pull: (max) => tail.pull(max), toError: storeError }),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
+import { PullWaiters } from "../../lib/waiters.ts";
 import type { Envelope } from "../../domain/envelope.ts";
 import type { Depth } from "../../ports/lanes.ts";
 import type { RetryItem, RetryQueue, Scheduled, ScheduleResult } from "../../ports/retry-queue.ts";
@@ -13,9 +14,9 @@ import { RETRY_AFTER_S, createAdmission } from "./admission.ts";
 import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { storeError } from "./group-commit.ts";
 import type { RetryPlace, RetryRows } from "./retry-rows.ts";
 import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
-import { createLaneWaiters } from "./lane-waiters.ts";
 
 export const RETRY_BOUNDS: QueueBounds = { itemsMax: 5_000_000, bytesMax: 10 * 1024 ** 3 };
 
@@ -38,9 +39,10 @@ export function createRetryQueue(options: {
   let count = found.count;
   const hands = createHands(rows, clock, found.idLast);
   const alarm = createAlarm(clock, () => waiters.wake());
-  const waiters = createLaneWaiters<RetryItem>({
+  const waiters = new PullWaiters<RetryItem>({
     pull: (max) => hands.pull(max),
-    arrangeWake: () => alarm.setFor(hands.nextDueAtMs()),
+    toError: storeError,
+    onWaiting: () => alarm.setFor(hands.nextDueAtMs()),
   });
 
   return {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withAttemptStream } from "@posthaste/shared/drivers/distributed/attempts.ts";
 import type { Ledger, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
-import type { LogProducer, NewRecord } from "@posthaste/shared/ports/partition-log.ts";
+import type { RecordProducer, NewRecord } from "@posthaste/shared/ports/partition-log.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import { ENDPOINT_ID, START_MS, sampleEnvelope, sampleRecord } from "../../contract/harness.ts";
 
@@ -16,7 +16,7 @@ async function openStream(append: (records: readonly NewRecord[]) => Promise<voi
   const appended: NewRecord[] = [];
   const losses: number[] = [];
   const kept: Ledger = { ...harness.drivers.ledger, record: (entries) => void recorded.push(...entries) };
-  const producer: LogProducer = {
+  const producer: RecordProducer = {
     append(records) {
       appended.push(...records);
       return append(records);

@@ -1,10 +1,10 @@
 /** The dead letters under test: on the log in memory, with their index in Redis and the ledger that they tell. */
 import assert from "node:assert/strict";
 import type {
-  LogDeadLetters,
-  LogDeadLettersOptions,
+  PartitionedDeadLetters,
+  PartitionedDeadLettersOptions,
 } from "@posthaste/shared/drivers/partitioned/dead-letters/dead-letters.ts";
-import { createLogDeadLetters } from "@posthaste/shared/drivers/partitioned/dead-letters/dead-letters.ts";
+import { createPartitionedDeadLetters } from "@posthaste/shared/drivers/partitioned/dead-letters/dead-letters.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letters/index-store.ts";
@@ -15,6 +15,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { DeadLetterIndex } from "@posthaste/shared/ports/dead-letter-index.ts";
 import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
+import { plainChance } from "../../support/ambient.ts";
 import type { HarnessBounds } from "../../contract/harness.ts";
 import type { RedisHarness, RedisProcess } from "../redis/harness.ts";
 import { openRedisHarness } from "../redis/harness.ts";
@@ -34,8 +35,8 @@ const SPEC = {
 export const TAKEOVER_MS = 20_000;
 
 export interface LettersHarness extends RedisHarness {
-  readonly letters: LogDeadLetters;
-  readonly log: MemoryLog;
+  readonly letters: PartitionedDeadLetters;
+  readonly partitionLog: MemoryLog;
   readonly processClock: Clock;
   /** Of all processes, in order. */
   readonly removed: readonly DeliveryKey[];
@@ -55,9 +56,9 @@ interface World {
 }
 
 interface Living {
-  readonly letters: LogDeadLetters;
+  readonly letters: PartitionedDeadLetters;
   readonly ledger: RedisLedger;
-  readonly log: MemoryLog;
+  readonly partitionLog: MemoryLog;
   readonly clock: Clock;
 }
 
@@ -68,7 +69,7 @@ export function lettersOpener(options: { readonly shards?: number; readonly isPr
     let living: Living | null = null;
     const open = openRedisHarness(
       async (process) => {
-        living?.log.crash();
+        living?.partitionLog.crash();
         const started = await start(process, world);
         living = started;
         // Joining takes time, which passes when a test lets it.
@@ -87,7 +88,7 @@ export function lettersOpener(options: { readonly shards?: number; readonly isPr
     return Object.defineProperties({} as LettersHarness, {
       ...Object.getOwnPropertyDescriptors(inner),
       letters: { get: () => current().letters },
-      log: { get: () => current().log },
+      partitionLog: { get: () => current().partitionLog },
       processClock: { get: () => current().clock },
       removed: { value: world.removed },
       poisoned: { value: world.poisoned },
@@ -108,27 +109,28 @@ async function start(process: RedisProcess, world: World): Promise<Living> {
     world.broker = openMemoryLog({ clock: worldClock });
     await world.broker.ensureTopics([SPEC]);
   }
-  const log = world.broker.forProcess(clock);
+  const partitionLog = world.broker.forProcess(clock);
   const ledger = createRedisLedger({ commands, keys, clock, onLost: () => undefined });
   const { deadLetterBytesMax: bytesMax } = process.bounds;
   const index = createRedisDeadLetterIndex({ commands, keys, ...(bytesMax === undefined ? {} : { bytesMax }) });
-  const letters = createLogDeadLetters({
-    log,
+  const letters = createPartitionedDeadLetters({
+    partitionLog,
     topic: TOPIC,
     group: GROUP,
     index: withSwitch(index, world),
     clock,
+    entropy: plainChance,
     onPoison: ({ reason }) => Promise.resolve(void world.poisoned.push(reason)),
     onFault,
     onLate: (tenant, endpointId) => void world.late.push(`${tenant} ${endpointId}`),
     onRemoved: (gone) => void world.removed.push(...gone),
     onExpired: recordExpired(ledger, clock),
   });
-  return { letters, ledger, log, clock };
+  return { letters, ledger, partitionLog, clock };
 }
 
 /** As the whole set does. */
-function recordExpired(ledger: RedisLedger, clock: Clock): LogDeadLettersOptions["onExpired"] {
+function recordExpired(ledger: RedisLedger, clock: Clock): PartitionedDeadLettersOptions["onExpired"] {
   return (dropped, reason) =>
     ledger.record(
       dropped.map((letter) => ({

@@ -1,11 +1,12 @@
 /** Dead letters on a log with their index in Redis: the contract, and what makes up for a crash between the two. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createLogDeadLetters } from "@posthaste/shared/drivers/partitioned/dead-letters/dead-letters.ts";
+import { createPartitionedDeadLetters } from "@posthaste/shared/drivers/partitioned/dead-letters/dead-letters.ts";
 import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letters/index-store.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
-import type { LogRecord } from "@posthaste/shared/ports/partition-log.ts";
+import type { ConsumerRecord } from "@posthaste/shared/ports/partition-log.ts";
+import { plainChance } from "../../support/ambient.ts";
 import { deadLettersContract } from "../../contract/dead-letters.contract.ts";
 import { ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleDeadLetter, withCode } from "../../contract/harness.ts";
 import type { LettersHarness } from "./dead-letters-harness.ts";
@@ -26,9 +27,9 @@ async function appendInVain(harness: LettersHarness, letters: readonly DeadLette
 }
 
 /** Everything that the topic holds, read by a group of its own. */
-async function readRecord(harness: LettersHarness): Promise<LogRecord[]> {
-  const found: LogRecord[] = [];
-  const joined = harness.log.openReader("look", [TOPIC], {
+async function readRecord(harness: LettersHarness): Promise<ConsumerRecord[]> {
+  const found: ConsumerRecord[] = [];
+  const joined = harness.partitionLog.openReader("look", [TOPIC], {
     assigned: () => undefined,
     lost: () => undefined,
     records: (_, records) => void found.push(...records),
@@ -135,7 +136,7 @@ test("what made room is taken out of the record, too", async () => {
 
 test("a record that does not read is poison: kept elsewhere with the reason, and passed", async () => {
   await using harness = await lettersOpener()();
-  const producer = harness.log.openProducer("stranger");
+  const producer = harness.partitionLog.openProducer("stranger");
   await producer.append([
     { topic: TOPIC, partition: 0, key: "dlv_x", value: new Uint8Array([1]), headers: {}, timestampMs: 0 },
   ]);
@@ -170,7 +171,7 @@ test("what made room for a process that died at once is taken out of the record 
   // Another process, which dies after its put.
   const { commands, keys } = harness;
   const other = createRedisDeadLetterIndex({ commands, keys, bytesMax: 500 });
-  const told = await other.put([{ letter: big("dlv_b", 2), revision: "1", place: null }]);
+  const told = await other.put([{ deadLetter: big("dlv_b", 2), revision: "1", place: null }]);
   assert.deepEqual(
     told.map(({ id }) => id),
     ["dlv_a"],
@@ -200,12 +201,13 @@ test("a held letter that came into the index late has its endpoint looked at aga
 test("two processes share the reading of one record, and a letter that either takes out is gone for both", async () => {
   await using harness = await lettersOpener()();
   const { commands, keys, clock } = harness;
-  const second = createLogDeadLetters({
-    log: harness.log,
+  const second = createPartitionedDeadLetters({
+    partitionLog: harness.partitionLog,
     topic: TOPIC,
     group: GROUP,
     index: createRedisDeadLetterIndex({ commands, keys }),
     clock: harness.processClock,
+    entropy: plainChance,
     onPoison: () => Promise.reject(new Error("nothing is poison here")),
     onFault: assert.ifError,
     onLate: () => undefined,
@@ -229,7 +231,7 @@ test("two processes share the reading of one record, and a letter that either ta
   await clock.advance(60_000);
   assert.equal(await second.count({ tenant: null }), 18);
   assert.equal(await harness.letters.find("dlv_3"), null);
-  const depths = await harness.log.depth(GROUP, TOPIC);
+  const depths = await harness.partitionLog.depth(GROUP, TOPIC);
   assert.deepEqual(
     depths.map(({ committed, end }) => end - committed),
     [0, 0],
@@ -240,7 +242,7 @@ test("two processes share the reading of one record, and a letter that either ta
 test("nothing is committed while the index is away, and all of it afterwards", async () => {
   await using harness = await lettersOpener()();
   const lag = async (): Promise<number> => {
-    const depths = await harness.log.depth(GROUP, TOPIC);
+    const depths = await harness.partitionLog.depth(GROUP, TOPIC);
     return depths.reduce((sum, { committed, end }) => sum + end - committed, 0);
   };
   harness.isIndexAway = true;

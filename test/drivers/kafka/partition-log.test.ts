@@ -6,10 +6,10 @@ import { test } from "node:test";
 
 import type { ISocketFactory } from "kafkajs";
 
-import type { KafkaLogOptions } from "@posthaste/shared/drivers/kafka/partition-log.ts";
-import { openKafkaLog } from "@posthaste/shared/drivers/kafka/partition-log.ts";
+import type { KafkaOptions } from "@posthaste/shared/drivers/kafka/partition-log.ts";
+import { openKafkaPartitionLog } from "@posthaste/shared/drivers/kafka/partition-log.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
-import type { LogProducer, NewRecord, PartitionLog, TopicSpec } from "@posthaste/shared/ports/partition-log.ts";
+import type { RecordProducer, NewRecord, PartitionLog, TopicSpec } from "@posthaste/shared/ports/partition-log.ts";
 
 import { withCode } from "../../contract/harness.ts";
 import type { LogHarness } from "../memory/partition-log-harness.ts";
@@ -33,7 +33,7 @@ const SPEC: TopicSpec = {
 test("kafka: an address where nobody listens fails to open within 10 s and names KAFKA_BROKERS", async () => {
   const startedAtMs = systemClock.monotonic();
   await assert.rejects(
-    openKafkaLog({ ...optionsOf("x"), brokers: ["127.0.0.1:1"] }),
+    openKafkaPartitionLog({ ...optionsOf("x"), brokers: ["127.0.0.1:1"] }),
     /127\.0\.0\.1:1 \(KAFKA_BROKERS\)/,
   );
   assert.ok(systemClock.monotonic() - startedAtMs < 11_000);
@@ -44,14 +44,14 @@ test("kafka: a server that accepts and says nothing fails to open and names KAFK
   await new Promise((resolve) => silent.once("listening", resolve));
   const { port } = silent.address() as AddressInfo;
   const startedAtMs = systemClock.monotonic();
-  await assert.rejects(openKafkaLog({ ...optionsOf("x"), brokers: [`127.0.0.1:${port}`] }), /KAFKA_BROKERS/);
+  await assert.rejects(openKafkaPartitionLog({ ...optionsOf("x"), brokers: [`127.0.0.1:${port}`] }), /KAFKA_BROKERS/);
   assert.ok(systemClock.monotonic() - startedAtMs < 20_000);
   silent.close();
 });
 
 test("kafka: credentials that the broker does not take fail to open and name KAFKA_SASL_*", async () => {
   const sasl = { mechanism: "plain", username: "nobody", password: "secret-of-nobody" } as const;
-  await assert.rejects(openKafkaLog({ ...optionsOf("x"), sasl }), (error: Error) => {
+  await assert.rejects(openKafkaPartitionLog({ ...optionsOf("x"), sasl }), (error: Error) => {
     assert.match(error.message, /KAFKA_SASL_/);
     assert.doesNotMatch(error.message, /secret-of-nobody/);
     return true;
@@ -59,7 +59,7 @@ test("kafka: credentials that the broker does not take fail to open and name KAF
 });
 
 test("kafka: ensureTopics() names the retention that is too short, and how to mend it", async () => {
-  await using log = await openKafkaLog(optionsOf(randomPrefix()));
+  await using log = await openKafkaPartitionLog(optionsOf(randomPrefix()));
   await log.ensureTopics([SPEC]);
   await log.ensureTopics([{ ...SPEC, retentionMs: 3_600_000 }]);
   await assert.rejects(log.ensureTopics([{ ...SPEC, retentionMs: 172_800_000 }]), (error: Error) => {
@@ -70,19 +70,19 @@ test("kafka: ensureTopics() names the retention that is too short, and how to me
 });
 
 test("kafka: ensureTopics() names a replication that the cluster cannot give", async () => {
-  await using log = await openKafkaLog(optionsOf(randomPrefix()));
+  await using log = await openKafkaPartitionLog(optionsOf(randomPrefix()));
   await assert.rejects(log.ensureTopics([{ ...SPEC, replication: 99, minInSync: 2 }]), /replication of 99/);
 });
 
 test("kafka: two that create the same topics at once both succeed", async () => {
   const prefix = randomPrefix();
-  await using one = await openKafkaLog(optionsOf(prefix));
-  await using other = await openKafkaLog(optionsOf(prefix));
+  await using one = await openKafkaPartitionLog(optionsOf(prefix));
+  await using other = await openKafkaPartitionLog(optionsOf(prefix));
   await Promise.all([one.ensureTopics([SPEC]), other.ensureTopics([SPEC])]);
 });
 
 test("kafka: a reader whose partitions are all paused leaves within 2 s", async () => {
-  await using log = await openKafkaLog(optionsOf(randomPrefix()));
+  await using log = await openKafkaPartitionLog(optionsOf(randomPrefix()));
   await log.ensureTopics([SPEC]);
   const reader = await log.openReader("g", ["checked"], {
     assigned: (partition) => partition.pause(),
@@ -99,7 +99,7 @@ for (const fault of ["refuses", "is silent"] as const) {
     const network = createNetwork();
     const faults: unknown[] = [];
     const options = { ...optionsOf(randomPrefix()), socketFactory: network.socketFactory };
-    await using log = await openKafkaLog({ ...options, onFault: (error) => void faults.push(error) });
+    await using log = await openKafkaPartitionLog({ ...options, onFault: (error) => void faults.push(error) });
     await log.ensureTopics([SPEC]);
     const texts = new Set<string>();
     await using reader = await log.openReader("g", ["checked"], {
@@ -126,7 +126,7 @@ for (const fault of ["refuses", "is silent"] as const) {
 }
 
 /** An outage leaves requests behind that end by their own time; each rejection is allowed, an end must come. */
-async function appendUntilDone(producer: LogProducer, text: string): Promise<void> {
+async function appendUntilDone(producer: RecordProducer, text: string): Promise<void> {
   const untilMs = systemClock.monotonic() + FACT_MS;
   for (;;) {
     try {
@@ -177,14 +177,14 @@ async function until(fact: string, isTrue: () => boolean): Promise<void> {
 
 async function openKafkaHarness(): Promise<LogHarness> {
   const options = optionsOf(randomPrefix());
-  let log = await openKafkaLog(options);
+  let log = await openKafkaPartitionLog(options);
   return {
     get log(): PartitionLog {
       return log;
     },
     async reopen() {
       await log[Symbol.asyncDispose]();
-      log = await openKafkaLog(options);
+      log = await openKafkaPartitionLog(options);
     },
     until,
     finish: (work) => work,
@@ -192,12 +192,13 @@ async function openKafkaHarness(): Promise<LogHarness> {
   };
 }
 
-function optionsOf(prefix: string): KafkaLogOptions {
+function optionsOf(prefix: string): KafkaOptions {
   const brokers = process.env["KAFKA_BROKERS"];
   assert.ok(brokers !== undefined, "KAFKA_BROKERS names the Kafka to test against");
   return {
     brokers: brokers.split(","),
     clock: systemClock,
+    entropy: systemEntropy,
     clientId: "posthaste-test",
     prefix,
     appendMs: 3000,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KafkaContext } from "@posthaste/shared/drivers/kafka/client.ts";
 import { openKafkaProducer } from "@posthaste/shared/drivers/kafka/producer.ts";
-import { systemClock } from "@posthaste/shared/drivers/system.ts";
+import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { NewRecord } from "@posthaste/shared/ports/partition-log.ts";
 import type { ICustomPartitioner, Kafka, ProducerBatch, RecordMetadata } from "kafkajs";
 import { withCode } from "../../contract/harness.ts";
@@ -52,6 +52,7 @@ function openBroker(isSent: (send: number, partition: number) => boolean, append
     context: {
       kafka: { producer } as unknown as Kafka,
       clock: systemClock,
+      entropy: systemEntropy,
       prefix: "",
       appendMs,
       onFault: () => undefined,

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 
 import type {
   AssignedPartition,
-  LogListener,
-  LogRecord,
+  GroupListener,
+  ConsumerRecord,
   NewRecord,
   PartitionLog,
   TopicSpec,
@@ -25,10 +25,10 @@ export interface LogHarness extends AsyncDisposable {
 export type OpenLogHarness = () => Promise<LogHarness>;
 
 /** A listener that keeps everything it is told. */
-interface Collector extends LogListener {
+interface Collector extends GroupListener {
   readonly held: Map<string, AssignedPartition>;
   readonly handles: AssignedPartition[];
-  readonly given: LogRecord[];
+  readonly given: ConsumerRecord[];
   lostCount(): number;
   /** Texts of the values given so far, each once, in the order they first came. */
   texts(): string[];
@@ -91,7 +91,7 @@ export async function read(harness: LogHarness, group = "readers") {
 function createCollector(): Collector {
   const held = new Map<string, AssignedPartition>();
   const handles: AssignedPartition[] = [];
-  const given: LogRecord[] = [];
+  const given: ConsumerRecord[] = [];
   let lost = 0;
   return {
     held,

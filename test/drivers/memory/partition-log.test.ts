@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
-import type { LogRecord, NewRecord, TopicSpec } from "@posthaste/shared/ports/partition-log.ts";
+import type { ConsumerRecord, NewRecord, TopicSpec } from "@posthaste/shared/ports/partition-log.ts";
 
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
@@ -114,7 +114,7 @@ test("memory: what a producer was given may be changed afterwards", async () => 
 });
 
 async function openCounting(harness: LogHarness, log: MemoryLog) {
-  const given: LogRecord[] = [];
+  const given: ConsumerRecord[] = [];
   const lost: number[] = [];
   const opening = log.openReader("g", ["t"], {
     assigned: () => undefined,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createPartitionEnds } from "@posthaste/shared/drivers/partitioned/window/partition-ends.ts";
-import { createWheelAdmission } from "@posthaste/shared/drivers/partitioned/delay-topics/admission.ts";
+import { createDelayAdmission } from "@posthaste/shared/drivers/partitioned/delay-topics/admission.ts";
 import type { PartitionDepth } from "@posthaste/shared/ports/partition-log.ts";
 import type { RetryItem, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
@@ -35,17 +35,21 @@ function parkForEver(life: Life, clock: ManualClock): { parks: number; lateMs: n
     return { ...facts, notBeforeMs: slotMs, deferrals: item.deferrals + 1 };
   };
   const loop = async (): Promise<void> => {
-    for (let taken = await life.wheel.take(256, NEVER); taken.length > 0; taken = await life.wheel.take(256, NEVER)) {
-      await life.wheel.schedule(taken.map(parkAgain));
+    for (
+      let taken = await life.delayTopics.take(256, NEVER);
+      taken.length > 0;
+      taken = await life.delayTopics.take(256, NEVER)
+    ) {
+      await life.delayTopics.schedule(taken.map(parkAgain));
       // As the processor does: the next are taken while the ack waits for its commit.
-      void life.wheel.ack(taken);
+      void life.delayTopics.ack(taken);
     }
   };
   void loop();
   return seen;
 }
 
-/** 100,000 slots reach a thousand seconds beyond each park's own wait, which is then no round number of hops. */
+/** 100,000 slots reach a thousand seconds beyond each park's own wait, which is then no round number of relays. */
 const LARGE = { events: 100_000, hours: 3, parksMin: 10, appendsMax: 6 };
 const isFull = process.env["POSTHASTE_FULL"] === "1";
 
@@ -54,7 +58,7 @@ for (const { events, hours, parksMin, appendsMax } of [
   { events: 2000, hours: 24, parksMin: 50, appendsMax: 3 },
   ...(isFull ? [LARGE] : []),
 ]) {
-  const name = `wheel: ${events} events of an endpoint that is down for ${hours} h cost ${appendsMax} appends for each park`;
+  const name = `delay topics: ${events} events of an endpoint that is down for ${hours} h cost ${appendsMax} appends for each park`;
   test(name, { timeout: 600_000 }, async () => {
     const clock = createManualClock(START_MS);
     const broker = await openBroker(clock, 6, HOUR_MS);
@@ -63,7 +67,7 @@ for (const { events, hours, parksMin, appendsMax } of [
     const parked = { cause: "parked", notBeforeMs: clock.now(), deferrals: 0 } as const;
     const all = sampleEnvelopes(events).map((envelope) => sampleScheduled([envelope], parked));
     for (let at = 0; at < events; at += PUBLISHED_AT_ONCE) {
-      await life.wheel.schedule(all.slice(at, at + PUBLISHED_AT_ONCE));
+      await life.delayTopics.schedule(all.slice(at, at + PUBLISHED_AT_ONCE));
       await clock.advance(10);
     }
     await clock.advance(hours * HOUR_MS);
@@ -73,11 +77,11 @@ for (const { events, hours, parksMin, appendsMax } of [
     assert.ok(parks >= parksMin, `${parks} parks`);
     assert.ok(appends <= appendsMax * parks, `${appends} appends in ${parks} parks`);
     assert.ok(seen.lateMs <= 100, `late by up to ${seen.lateMs} ms`);
-    assert.equal((await life.wheel.depth()).count, events);
+    assert.equal((await life.delayTopics.depth()).count, events);
   });
 }
 
-test("wheel: nothing to do sets no timer, long waits set about one a minute, and a closed wheel leaves none", async () => {
+test("delay topics: nothing to do sets no timer, long waits set about one a minute, and once closed none is left", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 3);
   const life = await openLife(broker, clock);
@@ -87,24 +91,24 @@ test("wheel: nothing to do sets no timer, long waits set about one a minute, and
   await clock.advance(HOUR_MS);
   assert.equal(life.counts.timers, 0);
   const dueAtMs = clock.now() + 14 * HOUR_MS;
-  await life.wheel.schedule(Array.from({ length: 3000 }, (_, index) => after(`evt_${index}`, dueAtMs + index)));
+  await life.delayTopics.schedule(Array.from({ length: 3000 }, (_, index) => after(`evt_${index}`, dueAtMs + index)));
   await clock.advance(MINUTE_MS);
   life.counts.timers = 0;
   await clock.advance(HOUR_MS);
   assert.ok(life.counts.timers <= 70, `${life.counts.timers} timers in an hour`);
-  const waiting = life.wheel.take(1, NEVER);
+  const waiting = life.delayTopics.take(1, NEVER);
   await life.stop();
   // The group hears that it left.
   await clock.advance(1000);
   assert.deepEqual([await waiting, clock.timerCount()], [[], timersBefore]);
 });
 
-test("wheel: after a step of the wall clock forward, or a sleep of the machine, what is due comes within a minute", async () => {
+test("delay topics: after a step of the wall clock forward, or a sleep of the machine, what is due comes within a minute", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
   const life = await openLife(broker, clock);
   const { times } = recordTimes(life, clock);
-  await life.wheel.schedule([after("evt_a", clock.now() + 10 * HOUR_MS)]);
+  await life.delayTopics.schedule([after("evt_a", clock.now() + 10 * HOUR_MS)]);
   await clock.advance(1000);
   clock.stepWall(11 * HOUR_MS);
   const stepMs = clock.now();
@@ -113,7 +117,7 @@ test("wheel: after a step of the wall clock forward, or a sleep of the machine, 
   assert.ok(lateMs <= MINUTE_MS + 6000, `${lateMs} ms`);
 });
 
-test("wheel: a window that is crowded with last waits makes room for what comes behind them", async () => {
+test("delay topics: a window that is crowded with last waits makes room for what comes behind them", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
   const life = await openLife(broker, clock, { recordsMax: 1000 });
@@ -121,18 +125,18 @@ test("wheel: a window that is crowded with last waits makes room for what comes 
   const startMs = clock.now();
   const block = (name: string, count: number, waitMs: number) =>
     Array.from({ length: count }, (_, index) => after(`${name}_${index}`, startMs + waitMs));
-  await life.wheel.schedule(block("late", 950, 115_000));
-  await life.wheel.schedule(block("soon", 200, 75_000));
+  await life.delayTopics.schedule(block("late", 950, 115_000));
+  await life.delayTopics.schedule(block("soon", 200, 75_000));
   await clock.advance(2 * MINUTE_MS);
   assert.equal(times.size, 1150);
   for (const [id, given] of times) assert.deepEqual(given, [startMs + (id.startsWith("soon") ? 75_000 : 115_000)], id);
 });
 
-test("wheel admission: a log that does not answer keeps nobody waiting but at the start and at the bound", async () => {
+test("delay topics admission: a log that does not answer keeps nobody waiting but at the start and at the bound", async () => {
   const clock = createManualClock(START_MS);
   let asked = 0;
   let measure = Promise.withResolvers<number>();
-  const admission = createWheelAdmission({
+  const admission = createDelayAdmission({
     itemsMax: 10,
     clock,
     measure: () => {
@@ -170,7 +174,12 @@ test("partition ends: one question for each topic, asked again after a failure, 
     learnEnd: (end: number) => void learned.push(`${topic}/${partition} ${end}`),
   });
   const faults: unknown[] = [];
-  const ends = createPartitionEnds({ log: { depth }, group: GROUP, clock, onFault: (error) => faults.push(error) });
+  const ends = createPartitionEnds({
+    partitionLog: { depth },
+    group: GROUP,
+    clock,
+    onFault: (error) => faults.push(error),
+  });
   const lost = seeker("b", 1);
   for (const one of [seeker("a", 0), seeker("a", 1), seeker("b", 0), lost]) ends.find(one);
   await clock.settle();

@@ -3,10 +3,11 @@ import { OFFSET_WINDOW_BOUNDS } from "@posthaste/shared/drivers/partitioned/wind
 import type { PoisonRecord } from "@posthaste/shared/drivers/partitioned/window/quarantine.ts";
 import type { DelayTopics } from "@posthaste/shared/drivers/partitioned/delay-topics/delay-topics.ts";
 import { createDelayTopics } from "@posthaste/shared/drivers/partitioned/delay-topics/delay-topics.ts";
-import { WHEEL_DELAYS_MS, delayName } from "@posthaste/shared/drivers/partitioned/delay-topics/plan.ts";
+import { DELAYS_MS, delayName } from "@posthaste/shared/drivers/partitioned/delay-topics/plan.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import type { RetryItem, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
+import { plainChance } from "../../support/ambient.ts";
 import type { ManualClock, ProcessClock } from "../../support/clocks/manual-clock.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import type { Harness, HarnessBounds } from "../../contract/harness.ts";
@@ -27,13 +28,13 @@ export const after = (id: string, notBeforeMs: number): Scheduled =>
 
 /** One process. */
 export interface Life {
-  readonly wheel: DelayTopics;
-  readonly log: MemoryLog;
+  readonly delayTopics: DelayTopics;
+  readonly partitionLog: MemoryLog;
   readonly clock: ProcessClock;
   /** Records that it wrote, and timers that it set. */
   readonly counts: { appends: number; timers: number };
   crash(): void;
-  /** Closes the wheel; time passes until it has left. */
+  /** Closes the delay topics; time passes until it has left. */
   stop(): Promise<void>;
 }
 
@@ -47,43 +48,44 @@ export interface LifeOptions {
 export async function openLife(broker: MemoryLog, clock: ManualClock, options: LifeOptions = {}): Promise<Life> {
   const counts = { appends: 0, timers: 0 };
   const processClock = clock.forProcess();
-  const log = broker.forProcess(processClock);
+  const partitionLog = broker.forProcess(processClock);
   const { itemsMax = 1_000_000, recordsMax = 10_000, onPoison = () => Promise.resolve() } = options;
-  const wheel = createDelayTopics({
-    log: countingLog(log, counts),
+  const delayTopics = createDelayTopics({
+    partitionLog: countingLog(partitionLog, counts),
     clock: countingClock(processClock, counts),
-    delaysMs: WHEEL_DELAYS_MS,
+    entropy: plainChance,
+    delaysMs: DELAYS_MS,
     group: GROUP,
     topicOf,
     bounds: { itemsMax, window: { ...OFFSET_WINDOW_BOUNDS, recordsMax } },
     onPoison,
     onFault: () => undefined,
   });
-  const reading = wheel.startReading();
-  for (let step = 0; wheel.health() !== null && step < 20; step++) await clock.advance(JOIN_MS);
+  const reading = delayTopics.startReading();
+  for (let step = 0; delayTopics.health() !== null && step < 20; step++) await clock.advance(JOIN_MS);
   await reading;
   return {
-    wheel,
-    log,
+    delayTopics,
+    partitionLog,
     clock: processClock,
     counts,
     crash() {
-      log.crash();
+      partitionLog.crash();
       processClock.kill();
     },
     async stop() {
-      const closing = wheel[Symbol.asyncDispose]();
+      const closing = delayTopics[Symbol.asyncDispose]();
       await clock.advance(100);
       await closing;
     },
   };
 }
 
-function countingLog(log: MemoryLog, counts: Life["counts"]): MemoryLog {
+function countingLog(partitionLog: MemoryLog, counts: Life["counts"]): MemoryLog {
   return {
-    ...log,
+    ...partitionLog,
     openProducer(name) {
-      const producer = log.openProducer(name);
+      const producer = partitionLog.openProducer(name);
       return {
         ...producer,
         append(records) {
@@ -106,10 +108,10 @@ function countingClock(clock: ProcessClock, counts: Life["counts"]): ProcessCloc
 }
 
 export async function openBroker(clock: ManualClock, partitions: number, retentionMs = -1): Promise<MemoryLog> {
-  const log = openMemoryLog({ clock, partitions });
+  const partitionLog = openMemoryLog({ clock, partitions });
   const common = { partitions, replication: 1, minInSync: 1, retentionMs, timestamps: "log" } as const;
-  await log.ensureTopics(WHEEL_DELAYS_MS.map((delayMs) => ({ topic: topicOf(delayMs), ...common })));
-  return log;
+  await partitionLog.ensureTopics(DELAYS_MS.map((delayMs) => ({ topic: topicOf(delayMs), ...common })));
+  return partitionLog;
 }
 
 /** Takes and acknowledges for ever; the times of the hand-outs by the id of the item's first member. */
@@ -118,20 +120,20 @@ export function recordTimes(life: Life, clock: ManualClock): { times: Map<string
   const items: RetryItem[] = [];
   const loop = async (): Promise<void> => {
     for (;;) {
-      const taken = await life.wheel.take(100, NEVER);
+      const taken = await life.delayTopics.take(100, NEVER);
       if (taken.length === 0) return;
       items.push(...taken);
       for (const id of memberIdsOf(taken).flat()) times.set(id, [...(times.get(id) ?? []), clock.now()]);
       // As the processor does: the next are taken while the ack waits for its commit.
-      void life.wheel.ack(taken).catch(() => undefined);
+      void life.delayTopics.ack(taken).catch(() => undefined);
     }
   };
   void loop();
   return { times, items };
 }
 
-/** The embedded set in memory, its retry queue replaced by a wheel with one partition for each topic. */
-export async function openWheelHarness(bounds: HarnessBounds = {}): Promise<Harness> {
+/** The embedded set in memory, its retry queue replaced by delay topics with one partition for each topic. */
+export async function openDelayTopicsHarness(bounds: HarnessBounds = {}): Promise<Harness> {
   const embedded = await openMemoryHarness(bounds);
   const { clock } = embedded;
   const broker = await openBroker(clock, 1);
@@ -141,7 +143,7 @@ export async function openWheelHarness(bounds: HarnessBounds = {}): Promise<Harn
   return {
     clock,
     get drivers() {
-      return { ...embedded.drivers, retryQueue: readAtOnce(life.wheel, clock) };
+      return { ...embedded.drivers, retryQueue: readAtOnce(life.delayTopics, clock) };
     },
     async reopen() {
       life.crash();
@@ -157,11 +159,11 @@ export async function openWheelHarness(bounds: HarnessBounds = {}): Promise<Harn
 }
 
 /** The suite takes right after schedule(): what was appended is read by then, as it is a moment later on any log. */
-function readAtOnce(wheel: DelayTopics, clock: ManualClock): DelayTopics {
+function readAtOnce(delayTopics: DelayTopics, clock: ManualClock): DelayTopics {
   return {
-    ...wheel,
+    ...delayTopics,
     async schedule(items) {
-      const result = await wheel.schedule(items);
+      const result = await delayTopics.schedule(items);
       await clock.settle();
       return result;
     },

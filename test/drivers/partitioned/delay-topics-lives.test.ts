@@ -38,55 +38,55 @@ async function appendPoison(broker: MemoryLog, count: number, partition = 0): Pr
     .append(Array.from({ length: count }, () => ({ ...place, value, headers: { cause: "whim" } })));
 }
 
-test("wheel: acks of a partition that was lost commit nothing, and its next owner gets the items as repeats", async () => {
+test("delay topics: acks of a partition that was lost commit nothing, and its next owner gets the items as repeats", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 2);
   const first = await openLife(broker, clock);
-  await first.wheel.schedule(Array.from({ length: 20 }, (_, index) => after(`evt_${index}`, clock.now())));
-  const held = await first.wheel.take(100, NEVER);
+  await first.delayTopics.schedule(Array.from({ length: 20 }, (_, index) => after(`evt_${index}`, clock.now())));
+  const held = await first.delayTopics.take(100, NEVER);
   assert.equal(held.length, 20);
   const second = await openLife(broker, clock);
   await clock.advance(JOIN_MS);
-  const moved = await second.wheel.take(100, NEVER);
+  const moved = await second.delayTopics.take(100, NEVER);
   assert.ok(moved.length > 0 && moved.length < 20, `${moved.length} moved`);
   assert.ok(moved.every(({ isRepeat }) => isRepeat));
   const movedIds = new Set(memberIdsOf(moved).flat());
-  await first.wheel.ack(held.filter(({ members }) => movedIds.has(members[0]?.id ?? "")));
-  await first.wheel.release(held.filter(({ members }) => movedIds.has(members[0]?.id ?? "")));
+  await first.delayTopics.ack(held.filter(({ members }) => movedIds.has(members[0]?.id ?? "")));
+  await first.delayTopics.release(held.filter(({ members }) => movedIds.has(members[0]?.id ?? "")));
   await clock.advance(1000);
   assert.equal(await committedOf(broker), 0);
-  const acking = first.wheel.ack(held);
+  const acking = first.delayTopics.ack(held);
   await clock.advance(1000);
   await acking;
   assert.equal(await committedOf(broker), 20 - moved.length);
 });
 
-test("wheel: an item that is handed back twice, or is done already, is handed out once, or not at all", async () => {
+test("delay topics: an item that is handed back twice, or is done already, is handed out once, or not at all", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
-  const { wheel } = await openLife(broker, clock);
-  await wheel.schedule([after("evt_a", clock.now()), after("evt_b", clock.now())]);
-  const [one, two] = await wheel.take(2, NEVER);
+  const { delayTopics } = await openLife(broker, clock);
+  await delayTopics.schedule([after("evt_a", clock.now()), after("evt_b", clock.now())]);
+  const [one, two] = await delayTopics.take(2, NEVER);
   assert.ok(one && two);
-  await wheel.release([one]);
-  await wheel.release([one, two]);
-  await wheel.ack([two]);
-  assert.deepEqual(memberIdsOf(await wheel.take(10, NEVER)), [["evt_a"]]);
+  await delayTopics.release([one]);
+  await delayTopics.release([one, two]);
+  await delayTopics.ack([two]);
+  assert.deepEqual(memberIdsOf(await delayTopics.take(10, NEVER)), [["evt_a"]]);
   const controller = new AbortController();
-  const more = wheel.take(10, controller.signal);
+  const more = delayTopics.take(10, controller.signal);
   await clock.advance(HOUR_MS);
   controller.abort();
   assert.deepEqual(await more, []);
 });
 
-test("wheel: an item that went on to another topic is a repeat, because a crash on the way leaves two of it", async () => {
+test("delay topics: an item that went on to another topic is a repeat, because a crash on the way leaves two of it", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
-  const { wheel } = await openLife(broker, clock);
+  const { delayTopics } = await openLife(broker, clock);
   await clock.advance(1000);
-  await wheel.schedule([after("evt_near", clock.now() + 110_000), after("evt_far", clock.now() + 130_000)]);
+  await delayTopics.schedule([after("evt_near", clock.now() + 110_000), after("evt_far", clock.now() + 130_000)]);
   await clock.advance(130_000);
-  const items = await wheel.take(10, NEVER);
+  const items = await delayTopics.take(10, NEVER);
   assert.deepEqual(
     items.map(({ members, isRepeat }) => [members[0]?.id, isRepeat]),
     [
@@ -96,7 +96,7 @@ test("wheel: an item that went on to another topic is a repeat, because a crash 
   );
 });
 
-test("wheel: poison is settled only after it was kept, and a crash before that gives it away again", async () => {
+test("delay topics: poison is settled only after it was kept, and a crash before that gives it away again", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
   const given: PoisonRecord[] = [];
@@ -119,7 +119,7 @@ test("wheel: poison is settled only after it was kept, and a crash before that g
   assert.deepEqual([given.map(({ offset }) => offset).slice(1), await committedOf(broker)], [[0, 1], 2]);
 });
 
-test("wheel: poison of a partition that was lost is left to its next owner", async () => {
+test("delay topics: poison of a partition that was lost is left to its next owner", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 2);
   const calls: string[] = [];
@@ -139,14 +139,14 @@ test("wheel: poison of a partition that was lost is left to its next owner", asy
   assert.equal(new Set(calls.map((call) => call.split(" ")[0])).size, 2);
 });
 
-test("wheel: with two processes, one more that joins and one that leaves, long waits end on the millisecond", async () => {
+test("delay topics: with two processes, one more that joins and one that leaves, long waits end on the millisecond", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 3);
   const first = await openLife(broker, clock);
   const second = await openLife(broker, clock);
   const startMs = clock.now();
   const waits = Array.from({ length: 40 }, (_, index) => 20 * MINUTE_MS + index * 21 * MINUTE_MS);
-  await second.wheel.schedule(waits.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
+  await second.delayTopics.schedule(waits.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
   const times = [recordTimes(first, clock), recordTimes(second, clock)];
   await clock.advance(2 * HOUR_MS);
   times.push(recordTimes(await openLife(broker, clock), clock));
@@ -199,7 +199,11 @@ function work(life: Life, clock: ManualClock, book: Book): Worker {
   const held: RetryItem[] = [];
   const returned = new Set<string>();
   const loop = async (): Promise<void> => {
-    for (let taken = await life.wheel.take(3, NEVER); taken.length > 0; taken = await life.wheel.take(3, NEVER)) {
+    for (
+      let taken = await life.delayTopics.take(3, NEVER);
+      taken.length > 0;
+      taken = await life.delayTopics.take(3, NEVER)
+    ) {
       for (const item of taken) {
         const id = item.members[0]?.id ?? "";
         assert.ok(clock.now() >= (book.dueAtMs.get(id) ?? Infinity), `${id} is early`);
@@ -209,10 +213,10 @@ function work(life: Life, clock: ManualClock, book: Book): Worker {
         if (choice === 0) held.push(item);
         else if (choice === 1 && !returned.has(id)) {
           returned.add(id);
-          await life.wheel.release([item]);
+          await life.delayTopics.release([item]);
         } else {
           book.acked.add(id);
-          await life.wheel.ack([item]);
+          await life.delayTopics.ack([item]);
         }
       }
     }
@@ -228,13 +232,13 @@ async function apply(step: Step, workers: Worker[], broker: MemoryLog, clock: Ma
   else if (step.kind === "schedule") {
     const id = `evt_${book.dueAtMs.size}`;
     book.dueAtMs.set(id, clock.now() + 3 * step.ms);
-    await worker.wheel.schedule([after(id, clock.now() + 3 * step.ms)]);
+    await worker.delayTopics.schedule([after(id, clock.now() + 3 * step.ms)]);
   } else if (step.kind === "join" && workers.length < 3) {
     workers.push(work(await openLife(broker, clock), clock, book));
   } else if (step.kind === "ack-held") {
     const items = worker.held.splice(0, 2);
     for (const id of memberIdsOf(items).flat()) book.acked.add(id);
-    const acking = worker.wheel.ack(items);
+    const acking = worker.delayTopics.ack(items);
     await clock.advance(300);
     await acking;
   } else if (workers.length > 1 && step.kind !== "join") {
@@ -244,7 +248,7 @@ async function apply(step: Step, workers: Worker[], broker: MemoryLog, clock: Ma
   }
 }
 
-test("wheel: through any schedules, acks, releases, joins, leaves and crashes nothing is lost, early, or late in peace", async () => {
+test("delay topics: through any schedules, acks, releases, joins, leaves and crashes nothing is lost, early, or late in peace", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (list) => {
       const clock = createManualClock(START_MS);
@@ -267,7 +271,7 @@ test("wheel: through any schedules, acks, releases, joins, leaves and crashes no
         );
         if (dueAtMs > calmMs) assert.equal(given[0], dueAtMs, `${id} is not on time`);
       }
-      assert.equal((await last.wheel.depth()).count, 0);
+      assert.equal((await last.delayTopics.depth()).count, 0);
       assert.deepEqual(book.faults, []);
     }),
     { numRuns: 100 },

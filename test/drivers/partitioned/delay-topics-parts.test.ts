@@ -1,4 +1,4 @@
-/** The parts of the retry queue on the log: the arithmetic of the wheel, its heap and memory, its records. */
+/** The parts of the retry queue on the log: the arithmetic of the delay topics, its heap and memory, its records. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DELIVER_AHEAD_MS_MAX } from "@posthaste/shared/domain/event.ts";
@@ -7,51 +7,44 @@ import {
   parseRetryRecord,
   retryRecord,
 } from "@posthaste/shared/drivers/partitioned/delay-topics/retry-record.ts";
-import { createHeap } from "@posthaste/shared/drivers/partitioned/delay-topics/heap.ts";
-import { createKnownItems } from "@posthaste/shared/drivers/partitioned/delay-topics/recent-entries.ts";
-import {
-  WHEEL_DELAYS_MS,
-  createWheelPlan,
-  delayName,
-} from "@posthaste/shared/drivers/partitioned/delay-topics/plan.ts";
+import { DELAYS_MS, createDelayPlan, delayName } from "@posthaste/shared/drivers/partitioned/delay-topics/plan.ts";
 import fc from "fast-check";
 import { START_MS, sampleEnvelopes, sampleScheduled } from "../../contract/harness.ts";
-import { after } from "./delay-topics-harness.ts";
 
 const RESUME_MS = 500;
 
 /** Runs one wait through the topics, each append late by `appendMs`; the appends it took, and when it was read last. */
-function turnWheel(waitMs: number, appendMs: number, isCrowded: boolean): { appends: number; readAtMs: number } {
-  const plan = createWheelPlan(WHEEL_DELAYS_MS);
+function relayUntilLast(waitMs: number, appendMs: number, isCrowded: boolean): { appends: number; readAtMs: number } {
+  const plan = createDelayPlan(DELAYS_MS);
   let nowMs = 0;
   for (let appends = 1; ; appends++) {
     const writtenAtMs = nowMs + appendMs;
-    const hopAtMs = writtenAtMs + plan.delayFor(waitMs - nowMs);
-    const isPaused = hopAtMs - plan.leadMs > writtenAtMs;
-    const readAtMs = isPaused ? hopAtMs - plan.leadMs + RESUME_MS : writtenAtMs;
+    const relayAtMs = writtenAtMs + plan.delayFor(waitMs - nowMs);
+    const isPaused = relayAtMs - plan.leadMs > writtenAtMs;
+    const readAtMs = isPaused ? relayAtMs - plan.leadMs + RESUME_MS : writtenAtMs;
     // The smallest topic holds whatever comes to it.
-    const isHeld = plan.isLast(hopAtMs, waitMs, isCrowded && plan.delayFor(waitMs - nowMs) !== 5000);
+    const isHeld = plan.isLast(relayAtMs, waitMs, isCrowded && plan.delayFor(waitMs - nowMs) !== 5000);
     if (isHeld) return { appends, readAtMs };
-    assert.ok(waitMs - hopAtMs >= 5000, "there is something left to wait");
-    nowMs = hopAtMs;
+    assert.ok(waitMs - relayAtMs >= 5000, "there is something left to wait");
+    nowMs = relayAtMs;
   }
 }
 
-test("wheel plan: any wait is in memory before its time, after a bounded number of appends, however slow each is", () => {
+test("delay plan: any wait is in memory before its time a bounded number of appends, however slow each is", () => {
   const wait = fc.integer({ min: 0, max: DELIVER_AHEAD_MS_MAX });
   fc.assert(
     fc.property(wait, fc.integer({ min: 0, max: 2000 }), fc.boolean(), (waitMs, appendMs, isCrowded) => {
-      const { appends, readAtMs } = turnWheel(waitMs, appendMs, isCrowded);
+      const { appends, readAtMs } = relayUntilLast(waitMs, appendMs, isCrowded);
       assert.ok(readAtMs <= Math.max(waitMs, appendMs), `read ${readAtMs - waitMs} ms late`);
       assert.ok(appends <= (isCrowded ? 53 : 52), `${appends} appends`);
     }),
   );
 });
 
-test("wheel plan: appends grow with the steps of the delays, not with the wait; round waits take the fewest", () => {
+test("delay plan: appends grow with the steps of the delays, not with the wait; round waits take the fewest", () => {
   const most = (untilMs: number, isCrowded: boolean): number => {
     const waits = Array.from({ length: 5000 }, (_, index) => Math.round((untilMs * (index + 1)) / 5000));
-    return Math.max(...waits.map((waitMs) => turnWheel(waitMs, 3, isCrowded).appends));
+    return Math.max(...waits.map((waitMs) => relayUntilLast(waitMs, 3, isCrowded).appends));
   };
   const bounds = [1, 30, 60, 14 * 60, 30 * 24 * 60].map((minutes) => [
     most(minutes * 60_000, false),
@@ -66,39 +59,13 @@ test("wheel plan: appends grow with the steps of the delays, not with the wait; 
   ]);
   const round = [10, 20, 40, 300, 600, 1800, 3600, 2 * 3600, 5 * 3600, 14 * 3600, 24 * 3600];
   assert.deepEqual(
-    round.map((seconds) => turnWheel(seconds * 1000, 3, false).appends),
+    round.map((seconds) => relayUntilLast(seconds * 1000, 3, false).appends),
     [1, 1, 1, 4, 1, 3, 1, 2, 5, 4, 1],
   );
 });
 
-test("wheel plan: the names of delays", () => {
-  assert.deepEqual([...WHEEL_DELAYS_MS, 1500, 90_000].map(delayName), [
-    ..."5s 1m 10m 1h 6h 1d".split(" "),
-    "1500ms",
-    "90s",
-  ]);
-});
-
-test("wheel heap: pops in order what was pushed in any", () => {
-  fc.assert(
-    fc.property(fc.array(fc.integer()), (numbers) => {
-      const heap = createHeap<number>((left, right) => left - right);
-      numbers.forEach(heap.push);
-      heap.retain((number) => number % 3 !== 0);
-      const popped = Array.from({ length: heap.size() }, () => heap.pop());
-      assert.deepEqual(
-        popped,
-        numbers.filter((number) => number % 3 !== 0).toSorted((left, right) => left - right),
-      );
-    }),
-  );
-});
-
-test("wheel known items: the second of a pair is known, and memory ends", () => {
-  const known = createKnownItems(10);
-  assert.deepEqual([known.enter(after("evt_a", 1)), known.enter(after("evt_a", 2))], [false, true]);
-  for (let index = 0; index < 30; index++) known.enter(after(`evt_${index}`, 1));
-  assert.equal(known.enter(after("evt_a", 1)), false);
+test("delay plan: the names of delays", () => {
+  assert.deepEqual([...DELAYS_MS, 1500, 90_000].map(delayName), [..."5s 1m 10m 1h 6h 1d".split(" "), "1500ms", "90s"]);
 });
 
 test("retry record: a group of 1,000 members and 512 KiB fits and reads back", () => {
@@ -109,15 +76,15 @@ test("retry record: a group of 1,000 members and 512 KiB fits and reads back", (
     body: new Uint8Array(515),
   }).map((member, index) => ({ ...member, id: `evt_${index}`.padEnd(64, "y"), directoryVersion: index }));
   const item = sampleScheduled(members, { group: { id: "grp_a", closedAtMs: START_MS } });
-  const record = retryRecord({ item, hops: 3, topic: "t", nowMs: START_MS });
+  const record = retryRecord({ item, relays: 3, topic: "t", nowMs: START_MS });
   assert.ok(record.value !== null && record.value.length <= RETRY_VALUE_BYTES_MAX);
   const parsed = parseRetryRecord({ ...record, partition: 0, offset: 0 });
-  assert.deepEqual(parsed, { kind: "item", item, hops: 3 });
+  assert.deepEqual(parsed, { kind: "item", item, relays: 3 });
 });
 
 test("retry record: bytes cut anywhere are poison, never a throw", () => {
   const item = sampleScheduled(sampleEnvelopes(3), { group: { id: "grp_a", closedAtMs: START_MS } });
-  const record = retryRecord({ item, hops: 0, topic: "t", nowMs: START_MS });
+  const record = retryRecord({ item, relays: 0, topic: "t", nowMs: START_MS });
   const value = record.value ?? new Uint8Array();
   for (let length = 0; length < value.length; length++) {
     const parsed = parseRetryRecord({ ...record, partition: 0, offset: 0, value: value.subarray(0, length) });

@@ -1,4 +1,4 @@
-/** The retry queue on the log: its contract over the in-memory log, and the promises of the wheel itself. */
+/** The retry queue on the log: its contract over the in-memory log, and the promises of the delay topics themselves. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PoisonRecord } from "@posthaste/shared/drivers/partitioned/window/quarantine.ts";
@@ -13,12 +13,12 @@ import {
   after,
   openBroker,
   openLife,
-  openWheelHarness,
+  openDelayTopicsHarness,
   recordTimes,
   topicOf,
 } from "./delay-topics-harness.ts";
 
-retryQueueContract("wheel", openWheelHarness);
+retryQueueContract("delay topics", openDelayTopicsHarness);
 
 const WAITS_MS = [
   7000,
@@ -34,30 +34,30 @@ const WAITS_MS = [
   49 * HOUR_MS,
 ];
 
-test("wheel: waits of seconds to days end on the millisecond in steady state, once each", async () => {
+test("delay topics: waits of seconds to days end on the millisecond in steady state, once each", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 3);
   const life = await openLife(broker, clock);
   const { times, items } = recordTimes(life, clock);
   const startMs = clock.now();
-  await life.wheel.schedule(WAITS_MS.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
+  await life.delayTopics.schedule(WAITS_MS.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
   await clock.advance(50 * HOUR_MS);
   assert.deepEqual(
     WAITS_MS.map((waitMs) => times.get(`evt_${waitMs}`)),
     WAITS_MS.map((waitMs) => [startMs + waitMs]),
   );
   assert.equal(items.length, WAITS_MS.length);
-  assert.deepEqual(await life.wheel.depth(), { count: 0, oldestAtMs: null });
+  assert.deepEqual(await life.delayTopics.depth(), { count: 0, oldestAtMs: null });
 });
 
-test("wheel: waits end on time after a graceful restart", async () => {
+test("delay topics: waits end on time after a graceful restart", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 3);
   const first = await openLife(broker, clock);
   const startMs = clock.now();
-  await first.wheel.schedule(WAITS_MS.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
+  await first.delayTopics.schedule(WAITS_MS.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
   await clock.advance(2000);
-  const closing = first.wheel[Symbol.asyncDispose]();
+  const closing = first.delayTopics[Symbol.asyncDispose]();
   await clock.advance(100);
   await closing;
   const second = await openLife(broker, clock);
@@ -66,14 +66,14 @@ test("wheel: waits end on time after a graceful restart", async () => {
   for (const waitMs of WAITS_MS) assert.deepEqual(times.get(`evt_${waitMs}`), [startMs + waitMs], `${waitMs}`);
 });
 
-test("wheel: after a crash what was due meanwhile comes within session timeout and rebalance, the rest on time", async () => {
+test("delay topics: after a crash what was due meanwhile comes within session timeout and rebalance, the rest on time", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 3);
   const first = await openLife(broker, clock);
   const second = await openLife(broker, clock);
   await clock.advance(CRASH_MS);
   const startMs = clock.now();
-  await first.wheel.schedule(WAITS_MS.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
+  await first.delayTopics.schedule(WAITS_MS.map((waitMs) => after(`evt_${waitMs}`, startMs + waitMs)));
   await clock.advance(6500);
   first.crash();
   const { times } = recordTimes(second, clock);
@@ -84,30 +84,30 @@ test("wheel: after a crash what was due meanwhile comes within session timeout a
   }
 });
 
-test("wheel: what was handed out by a process that lives on is told as a repeat by the next owner", async () => {
+test("delay topics: what was handed out by a process that lives on is told as a repeat by the next owner", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 2);
   const first = await openLife(broker, clock);
-  await first.wheel.schedule([after("evt_a", clock.now()), after("evt_b", clock.now())]);
-  const held = await first.wheel.take(10, NEVER);
+  await first.delayTopics.schedule([after("evt_a", clock.now()), after("evt_b", clock.now())]);
+  const held = await first.delayTopics.take(10, NEVER);
   assert.ok(held.every(({ isRepeat }) => !isRepeat));
   const second = await openLife(broker, clock);
   await clock.advance(CRASH_MS);
-  await first.wheel.ack(held);
+  await first.delayTopics.ack(held);
   first.crash();
   const { items } = recordTimes(second, clock);
   await clock.advance(2 * CRASH_MS);
   assert.ok(items.length > 0 && items.every(({ isRepeat }) => isRepeat));
 });
 
-test("wheel: a topic of long waits is read a little at a time, and a flood beyond the window is late by the reading alone", async () => {
+test("delay topics: a topic of long waits is read a little at a time, and a flood beyond the window is late by the reading alone", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
   const life = await openLife(broker, clock, { recordsMax: 1000 });
   const { times } = recordTimes(life, clock);
   const dueAtMs = clock.now() + 20 * MINUTE_MS;
   for (let block = 0; block < 3; block++) {
-    await life.wheel.schedule(
+    await life.delayTopics.schedule(
       Array.from({ length: 1000 }, (_, index) => after(`evt_${block}_${index}`, dueAtMs + index)),
     );
   }
@@ -117,13 +117,13 @@ test("wheel: a topic of long waits is read a little at a time, and a flood beyon
   assert.ok(Math.min(...late) >= 0 && Math.max(...late) <= 2500, `late by up to ${Math.max(...late)} ms`);
 });
 
-test("wheel: a hop that the log refuses is repeated until it is taken", async () => {
+test("delay topics: a relay that the log refuses is repeated until it is taken", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
   const life = await openLife(broker, clock);
   const { times } = recordTimes(life, clock);
   const dueAtMs = clock.now() + 3 * MINUTE_MS;
-  await life.wheel.schedule([after("evt_a", dueAtMs)]);
+  await life.delayTopics.schedule([after("evt_a", dueAtMs)]);
   await clock.advance(MINUTE_MS - 2000);
   broker.setReachable(false);
   await clock.advance(40_000);
@@ -132,7 +132,7 @@ test("wheel: a hop that the log refuses is repeated until it is taken", async ()
   assert.deepEqual(times.get("evt_a"), [dueAtMs]);
 });
 
-test("wheel: a record that does not read back is given away and then settled", async () => {
+test("delay topics: a record that does not read back is given away and then settled", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
   const given: PoisonRecord[] = [];
@@ -152,15 +152,18 @@ test("wheel: a record that does not read back is given away and then settled", a
     given.map((poison) => [poison.offset, poison.value, poison.headers]),
     [[0, value, { cause: "whim" }]],
   );
-  assert.equal((await life.wheel.depth()).count, 0);
+  assert.equal((await life.delayTopics.depth()).count, 0);
 });
 
-test("wheel: schedule() rejects with store-unavailable while the log does not answer", async () => {
+test("delay topics: schedule() rejects with store-unavailable while the log does not answer", async () => {
   const clock = createManualClock(START_MS);
   const broker = await openBroker(clock, 1);
   const life = await openLife(broker, clock);
   broker.setReachable(false);
-  const scheduled = assert.rejects(life.wheel.schedule([after("evt_a", clock.now())]), withCode("store-unavailable"));
+  const scheduled = assert.rejects(
+    life.delayTopics.schedule([after("evt_a", clock.now())]),
+    withCode("store-unavailable"),
+  );
   await clock.advance(15_000);
   await scheduled;
 });

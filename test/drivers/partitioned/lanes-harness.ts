@@ -1,13 +1,14 @@
 /** The lanes on the log under test: over the log in memory, beside an embedded set that does the rest. */
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
-import type { LogLanes, LogLanesOptions } from "@posthaste/shared/drivers/partitioned/lanes/lanes.ts";
-import { createLogLanes } from "@posthaste/shared/drivers/partitioned/lanes/lanes.ts";
+import type { PartitionedLanes, PartitionedLanesOptions } from "@posthaste/shared/drivers/partitioned/lanes/lanes.ts";
+import { createPartitionedLanes } from "@posthaste/shared/drivers/partitioned/lanes/lanes.ts";
 import type { OffsetWindowBounds } from "@posthaste/shared/drivers/partitioned/window/offset-window.ts";
 import type { PoisonRecord } from "@posthaste/shared/drivers/partitioned/window/quarantine.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
-import type { LogProducer } from "@posthaste/shared/ports/partition-log.ts";
+import type { RecordProducer } from "@posthaste/shared/ports/partition-log.ts";
+import { plainChance } from "../../support/ambient.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
@@ -24,18 +25,18 @@ const WIDE: OffsetWindowBounds = { recordsMax: 100_000, bytesMax: 2 ** 30, spanM
 
 export interface LogWorld {
   readonly clock: ManualClock;
-  readonly log: MemoryLog;
+  readonly partitionLog: MemoryLog;
   /** What was given away, in order. Assign `relieve` and `onPoison` to make them fail or wait. */
-  readonly relieved: string[];
+  readonly offloaded: string[];
   readonly poison: PoisonRecord[];
-  relieve(envelopes: readonly Envelope[]): Promise<void>;
+  offload(envelopes: readonly Envelope[]): Promise<void>;
   onPoison(poison: PoisonRecord): Promise<void>;
   /** A process that joined the groups; with it come the rebalances that it causes. */
   start(bounds?: Partial<OffsetWindowBounds>): Promise<LogProcess>;
 }
 
 export interface LogProcess {
-  readonly lanes: LogLanes;
+  readonly lanes: PartitionedLanes;
   /** Dies without a word; its session has ended when it resolves. */
   crash(): Promise<void>;
 }
@@ -43,8 +44,8 @@ export interface LogProcess {
 /** `startMs`: the time when the first process has joined. */
 export async function openLogWorld(partitions: number, startMs = START_MS): Promise<LogWorld> {
   const clock = createManualClock(startMs - JOIN_MS);
-  const log = openMemoryLog({ clock, partitions });
-  await log.ensureTopics(
+  const partitionLog = openMemoryLog({ clock, partitions });
+  await partitionLog.ensureTopics(
     Object.values(TOPICS).map((topic) => ({
       topic,
       partitions,
@@ -56,11 +57,11 @@ export async function openLogWorld(partitions: number, startMs = START_MS): Prom
   );
   const world: LogWorld = {
     clock,
-    log,
-    relieved: [],
+    partitionLog,
+    offloaded: [],
     poison: [],
-    relieve(envelopes) {
-      world.relieved.push(...envelopes.map(({ id }) => id));
+    offload(envelopes) {
+      world.offloaded.push(...envelopes.map(({ id }) => id));
       return Promise.resolve();
     },
     onPoison(record) {
@@ -69,9 +70,9 @@ export async function openLogWorld(partitions: number, startMs = START_MS): Prom
     },
     async start(bounds = {}) {
       const processClock = clock.forProcess();
-      const processLog = log.forProcess(processClock);
+      const processLog = partitionLog.forProcess(processClock);
       const producer = processLog.openProducer("lanes");
-      const lanes = createLanesOf(world, { log: processLog, clock: processClock, producer, bounds });
+      const lanes = createLanesOf(world, { partitionLog: processLog, clock: processClock, producer, bounds });
       await passing(clock, lanes.startReading(), JOIN_MS);
       return {
         lanes,
@@ -90,22 +91,23 @@ export async function openLogWorld(partitions: number, startMs = START_MS): Prom
 export function createLanesOf(
   world: LogWorld,
   parts: {
-    readonly log: LogLanesOptions["log"];
+    readonly partitionLog: PartitionedLanesOptions["partitionLog"];
     readonly clock: Clock;
-    readonly producer: LogProducer;
+    readonly producer: RecordProducer;
     readonly bounds?: Partial<OffsetWindowBounds>;
   },
-): LogLanes {
-  const { log, clock, producer, bounds } = parts;
-  return createLogLanes({
-    log,
+): PartitionedLanes {
+  const { partitionLog, clock, producer, bounds } = parts;
+  return createPartitionedLanes({
+    partitionLog,
     clock,
+    entropy: plainChance,
     topics: TOPICS,
     group: GROUP,
     producers: { high: producer, medium: producer, low: producer },
     windowBounds: { ...WIDE, ...bounds },
     onPoison: (record) => world.onPoison(record),
-    relieve: (envelopes) => world.relieve(envelopes),
+    offload: (envelopes) => world.offload(envelopes),
   });
 }
 
@@ -137,7 +139,7 @@ export async function openLogLanesHarness(): Promise<Harness> {
 }
 
 /** A record reaches its reader a moment after its append; the suite looks at once. */
-function settledLanes(lanes: LogLanes, clock: ManualClock): Harness["drivers"]["lanes"] {
+function settledLanes(lanes: PartitionedLanes, clock: ManualClock): Harness["drivers"]["lanes"] {
   return {
     ...lanes,
     async append(envelopes) {

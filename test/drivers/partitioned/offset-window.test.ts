@@ -1,14 +1,14 @@
 /** The window of one partition: what it keeps, what it says may be committed, and that nothing is lost in any order. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { OffsetWindow, OffsetWindowBounds } from "@posthaste/shared/drivers/partitioned/window/offset-window.ts";
-import { createOffsetWindow } from "@posthaste/shared/drivers/partitioned/window/offset-window.ts";
+import type { OffsetWindowBounds } from "@posthaste/shared/drivers/partitioned/window/offset-window.ts";
+import { OffsetWindow } from "@posthaste/shared/drivers/partitioned/window/offset-window.ts";
 import fc from "fast-check";
 
 const BOUNDS: OffsetWindowBounds = { recordsMax: 1000, bytesMax: 1000, spanMax: 100, ageMsMax: 5000 };
 
 function openWindow(parts: Partial<OffsetWindowBounds> = {}, from = 0): OffsetWindow<string> {
-  return createOffsetWindow<string>({ from, bounds: { ...BOUNDS, ...parts } });
+  return new OffsetWindow<string>({ from, bounds: { ...BOUNDS, ...parts } });
 }
 
 function fill(window: OffsetWindow<string>, offsets: readonly number[], bytes = 1): void {
@@ -22,22 +22,22 @@ test("an empty window commits where it began", () => {
   assert.deepEqual([window.head(), window.end(), window.count(), window.oldest()], [42, 42, 0, undefined]);
 });
 
-test("the head waits for the first unsettled record and then passes all that is settled behind it", () => {
+test("the head waits for the first unacked record and then passes all that is acked behind it", () => {
   const window = openWindow();
   fill(window, upTo(5));
-  for (const offset of [1, 2, 4]) assert.equal(window.settle(offset), true);
-  assert.deepEqual([window.head(), window.settledCount(), window.oldest()], [0, 3, "at 0"]);
-  window.settle(0);
-  assert.deepEqual([window.head(), window.settledCount(), window.oldest()], [3, 1, "at 3"]);
-  window.settle(3);
-  assert.deepEqual([window.head(), window.settledCount(), window.count()], [5, 0, 0]);
+  for (const offset of [1, 2, 4]) assert.equal(window.ack(offset), true);
+  assert.deepEqual([window.head(), window.ackedCount(), window.oldest()], [0, 3, "at 0"]);
+  window.ack(0);
+  assert.deepEqual([window.head(), window.ackedCount(), window.oldest()], [3, 1, "at 3"]);
+  window.ack(3);
+  assert.deepEqual([window.head(), window.ackedCount(), window.count()], [5, 0, 0]);
 });
 
-test("known and settled offsets are not taken in again", () => {
+test("known and acked offsets are not taken in again", () => {
   const window = openWindow({}, 10);
   fill(window, [10, 11, 12]);
-  window.settle(11);
-  window.settle(10);
+  window.ack(11);
+  window.ack(10);
   for (const offset of [0, 9, 10, 11, 12]) assert.equal(window.add(offset, "again", 1), false);
   assert.deepEqual([window.count(), window.find(12), window.find(11)], [1, "at 12", undefined]);
 });
@@ -45,25 +45,25 @@ test("known and settled offsets are not taken in again", () => {
 test("settling twice, or what was never read, does nothing", () => {
   const window = openWindow();
   fill(window, [0, 1]);
-  assert.deepEqual([window.settle(1), window.settle(1), window.settle(7)], [true, false, false]);
+  assert.deepEqual([window.ack(1), window.ack(1), window.ack(7)], [true, false, false]);
   assert.deepEqual([window.head(), window.count(), window.bytes()], [0, 1, 1]);
 });
 
-test("gaps between offsets count as settled, also the one before the first record", () => {
+test("gaps between offsets count as acked, also the one before the first record", () => {
   const window = openWindow({}, 3);
   fill(window, [7, 20, 21]);
   assert.equal(window.head(), 7);
-  window.settle(7);
+  window.ack(7);
   assert.equal(window.head(), 20);
-  window.settle(20);
-  window.settle(21);
+  window.ack(20);
+  window.ack(21);
   assert.equal(window.head(), 22);
 });
 
-test("a settled record and its bytes are let go at once, wherever it lies", () => {
+test("a acked record and its bytes are let go at once, wherever it lies", () => {
   const window = openWindow();
   fill(window, upTo(10), 7);
-  window.settle(5);
+  window.ack(5);
   assert.deepEqual([window.find(5), window.count(), window.bytes(), [...window.items()].length], [undefined, 9, 63, 9]);
 });
 
@@ -81,9 +81,9 @@ test("a window is full at a bound of records, bytes or span, and empty enough at
     assert.equal(window.isFull(), false);
     window.add(9, "last", bytes);
     assert.equal(window.isFull(), true);
-    for (const offset of upTo(4)) window.settle(offset);
+    for (const offset of upTo(4)) window.ack(offset);
     assert.equal(window.isFull(), true);
-    window.settle(4);
+    window.ack(4);
     assert.equal(window.isFull(), false);
   }
 });
@@ -92,7 +92,7 @@ test("one record above the bound of bytes is taken in all the same", () => {
   const window = openWindow({ bytesMax: 100 });
   assert.equal(window.add(0, "large", 500), true);
   assert.equal(window.isFull(), true);
-  window.settle(0);
+  window.ack(0);
   assert.equal(window.isFull(), false);
 });
 
@@ -123,7 +123,7 @@ test("a head that was given back blocks no more, and its age begins anew", () =>
   const window = openWindow();
   fill(window, upTo(2));
   window.begin(0, 0);
-  window.giveBack(0);
+  window.release(0);
   assert.deepEqual([window.blocksAtMs(), window.blocking(9999, 10)], [null, []]);
   window.begin(0, 8000);
   assert.equal(window.blocksAtMs(), 13_000);
@@ -133,28 +133,28 @@ test("at the bound of the span the older half blocks at once, and settling it ma
   const window = openWindow({ spanMax: 10 });
   fill(window, upTo(10));
   for (const offset of upTo(10)) window.begin(offset, 0);
-  window.settle(1);
+  window.ack(1);
   const blocking = window.blocking(0, 100).map(({ offset }) => offset);
   assert.deepEqual([window.blocksAtMs(), blocking, window.isFull()], [-Infinity, [0, 2, 3, 4], true]);
-  for (const offset of blocking) window.settle(offset);
+  for (const offset of blocking) window.ack(offset);
   assert.deepEqual([window.isFull(), window.blocking(0, 100)], [false, []]);
 });
 
-test("a million records that settle in disorder cost no more than what is unsettled", () => {
+test("a million records that ack in disorder cost no more than what is unacked", () => {
   const window = openWindow({ spanMax: 100_000 });
   for (let offset = 0; offset < 1_000_000; offset++) {
     window.add(offset, "", 1);
     // Each thousandth record stays until 50,000 others came after it.
-    if (offset % 1000 !== 0) window.settle(offset);
-    if (offset >= 50_000 && offset % 1000 === 0) window.settle(offset - 50_000);
+    if (offset % 1000 !== 0) window.ack(offset);
+    if (offset >= 50_000 && offset % 1000 === 0) window.ack(offset - 50_000);
   }
-  assert.deepEqual([window.count(), window.head(), window.settledCount()], [50, 950_000, 49_950]);
+  assert.deepEqual([window.count(), window.head(), window.ackedCount()], [50, 950_000, 49_950]);
 });
 
 type Step =
   | { readonly kind: "write"; readonly gap: number }
   | { readonly kind: "read"; readonly count: number }
-  | { readonly kind: "settle"; readonly pick: number }
+  | { readonly kind: "ack"; readonly pick: number }
   | { readonly kind: "commit" }
   | { readonly kind: "crash" }
   | { readonly kind: "read-again" };
@@ -163,7 +163,7 @@ const steps = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: fc.record({ kind: fc.constant("write" as const), gap: fc.integer({ min: 1, max: 3 }) }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("read" as const), count: fc.integer({ min: 1, max: 8 }) }) },
-    { weight: 6, arbitrary: fc.record({ kind: fc.constant("settle" as const), pick: fc.nat() }) },
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant("ack" as const), pick: fc.nat() }) },
     { weight: 2, arbitrary: fc.constant({ kind: "commit" as const }) },
     { weight: 1, arbitrary: fc.constant({ kind: "crash" as const }) },
     { weight: 1, arbitrary: fc.constant({ kind: "read-again" as const }) },
@@ -178,22 +178,22 @@ function createModel() {
   let committed = 0;
   let window = openWindow();
   let readTo = 0;
-  const unsettled = (): number[] => written.filter((offset) => window.find(offset) !== undefined);
+  const unacked = (): number[] => written.filter((offset) => window.find(offset) !== undefined);
   const read = (count: number): void => {
     const next = written.filter((offset) => offset >= readTo).slice(0, count);
     for (const offset of next) {
       const isNew = window.add(offset, "", 1);
-      // A record is handed out, or it was settled before by this very reader.
+      // A record is handed out, or it was acked before by this very reader.
       assert.ok(isNew || window.find(offset) !== undefined || done.has(offset), `${offset} was skipped`);
       readTo = offset + 1;
     }
   };
-  const settle = (pick: number): void => {
-    const open = unsettled();
+  const ack = (pick: number): void => {
+    const open = unacked();
     const offset = open[pick % open.length];
     if (offset === undefined) return;
     done.add(offset);
-    window.settle(offset);
+    window.ack(offset);
   };
   const commit = (): void => {
     assert.ok(window.head() >= committed, "the head went back");
@@ -205,19 +205,19 @@ function createModel() {
     apply(step: Step): void {
       if (step.kind === "write") written.push((written.at(-1) ?? -1) + step.gap);
       else if (step.kind === "read") read(step.count);
-      else if (step.kind === "settle") settle(step.pick);
+      else if (step.kind === "ack") ack(step.pick);
       else if (step.kind === "commit") commit();
       else if (step.kind === "crash") {
         window = openWindow({}, committed);
         readTo = committed;
       } else readTo = committed;
-      const first = unsettled()[0];
+      const first = unacked()[0];
       assert.equal(window.head(), first ?? window.end());
-      assert.equal(window.count(), unsettled().length);
+      assert.equal(window.count(), unacked().length);
     },
     finish(): void {
       read(Infinity);
-      while (unsettled().length > 0) settle(0);
+      while (unacked().length > 0) ack(0);
       commit();
       assert.deepEqual(
         written.filter((offset) => !done.has(offset)),
@@ -228,7 +228,7 @@ function createModel() {
   };
 }
 
-test("in any order of settling, committing, crashing and reading again, no commit passes an unsettled record", () => {
+test("in any order of settling, committing, crashing and reading again, no commit passes an unacked record", () => {
   fc.assert(
     fc.property(steps, (list) => {
       const model = createModel();

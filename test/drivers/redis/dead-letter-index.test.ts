@@ -6,7 +6,7 @@ import { LOOKED_MAX, PARTS_MAX } from "@posthaste/shared/drivers/redis/ledger/pa
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
-import type { DeadLetterIndex, IndexedLetter, LetterPlace } from "@posthaste/shared/ports/dead-letter-index.ts";
+import type { DeadLetterIndex, IndexedDeadLetter, DeadLetterPlace } from "@posthaste/shared/ports/dead-letter-index.ts";
 import { START_MS, TENANT, readAll, sampleEnvelope, sampleDeadLetter, withCode } from "../../contract/harness.ts";
 import type { RedisHarness } from "./harness.ts";
 import { openRedisHarness } from "./harness.ts";
@@ -23,7 +23,7 @@ interface IndexHarness extends RedisHarness {
 interface Bounds {
   readonly shards?: number;
   readonly bytesMax?: number;
-  readonly lettersMax?: number;
+  readonly countMax?: number;
 }
 
 async function openIndex({ shards = 1, ...bounds }: Bounds = {}): Promise<IndexHarness> {
@@ -43,15 +43,15 @@ async function openIndex({ shards = 1, ...bounds }: Bounds = {}): Promise<IndexH
   });
 }
 
-function indexed(letter: DeadLetter, revision = "1", place: LetterPlace | null = null): IndexedLetter {
-  return { letter, revision, place };
+function indexed(letter: DeadLetter, revision = "1", place: DeadLetterPlace | null = null): IndexedDeadLetter {
+  return { deadLetter: letter, revision, place };
 }
 
 function ofTenant(tenant: string, id: string, parts: Partial<DeadLetter> = {}): DeadLetter {
   return sampleDeadLetter(id, { envelope: sampleEnvelope(`evt_${id}`, { tenant }), ...parts });
 }
 
-function weighing(bytes: number, id: string, atMs: number, tenant = TENANT): IndexedLetter {
+function weighing(bytes: number, id: string, atMs: number, tenant = TENANT): IndexedDeadLetter {
   const envelope = sampleEnvelope(`evt_${id}`, { tenant, body: new Uint8Array(bytes) });
   return indexed(sampleDeadLetter(id, { atMs, envelope }));
 }
@@ -61,8 +61,8 @@ async function idsOf(index: DeadLetterIndex): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-const at = (offset: number, partition = 0): LetterPlace => ({ partition, offset });
-const dropOf = (id: string, revision: string | null = "1", place: LetterPlace | null = null) => ({
+const at = (offset: number, partition = 0): DeadLetterPlace => ({ partition, offset });
+const dropOf = (id: string, revision: string | null = "1", place: DeadLetterPlace | null = null) => ({
   id,
   revision,
   place,
@@ -111,7 +111,7 @@ test("later news replace a letter, and the news before it does not come back", a
   await harness.index.put([held]);
   await harness.index.put([dead]);
   await harness.index.put([held]);
-  assert.deepEqual(await harness.index.find("dlv_a"), dead.letter);
+  assert.deepEqual(await harness.index.find("dlv_a"), dead.deadLetter);
   assert.equal(await harness.index.count({ tenant: TENANT, state: "paused" }), 0);
 });
 
@@ -197,7 +197,7 @@ test("what made room is told no more once later news of it are there", async () 
 });
 
 test("letters are bounded in number, too, however small they are", async () => {
-  await using harness = await openIndex({ lettersMax: 3 });
+  await using harness = await openIndex({ countMax: 3 });
   await harness.index.put(Array.from({ length: 5 }, (_, index) => weighing(index, `dlv_${index}`, index)));
   assert.deepEqual(await idsOf(harness.index), ["dlv_4", "dlv_3", "dlv_2"]);
 });
@@ -292,7 +292,7 @@ test("a cursor of another list and one that was tampered with are refused", asyn
   await harness.index.put([indexed(sampleDeadLetter("dlv_a")), indexed(sampleDeadLetter("dlv_b"))]);
   const { next } = await harness.index.list(EVERYTHING, 1, null);
   assert.ok(next !== null);
-  const foreign = Buffer.from(Buffer.from(next, "base64url").toString().replace("letters", "events"));
+  const foreign = Buffer.from(Buffer.from(next, "base64url").toString().replace("dead-letters", "events"));
   for (const cursor of [foreign.toString("base64url"), `${next}A`, ""]) {
     await assert.rejects(harness.index.list(EVERYTHING, 1, cursor), withCode("invalid-cursor"));
   }

@@ -140,12 +140,12 @@ test("a process without memory refuses a state older than the version that is as
   await process.directory.create(sampleEndpoint("ep_a"));
   const version = await process.directory.version(TENANT);
   await using other = await openProcess(harness);
-  const read = Promise.resolve(other.directory.endpoints(TENANT, version + 1));
+  const read = other.directory.endpoints(TENANT, version + 1);
   await assert.rejects(read, withCode("store-unavailable"));
   assert.equal(other.faults.length, 1);
 });
 
-test("a process without memory goes on with an emptied Redis, under a marker that all agree on", async () => {
+test("a process without memory goes on with an emptied Redis, in an epoch that all agree on", async () => {
   await using harness = await openDirectoryHarness();
   await using first = await openProcess(harness);
   await using second = await openProcess(harness);

@@ -7,7 +7,8 @@ import { createEventStore } from "@posthaste/shared/drivers/sqlite/event-store.t
 import { createGroupCommit } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
 import { createRetryQueue } from "@posthaste/shared/drivers/sqlite/retry-queue.ts";
 import { createStats } from "@posthaste/shared/drivers/sqlite/stats.ts";
-import { createLaneWaiters } from "@posthaste/shared/drivers/sqlite/lane-waiters.ts";
+import { storeError } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
+import { PullWaiters } from "@posthaste/shared/lib/waiters.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { createBreakable, ioError } from "./breakable-database.ts";
@@ -45,9 +46,10 @@ test("an I/O error on the third of five due items loses none of them", async () 
 test("a take that cannot find out when to wake rejects and takes no batch from those who come later", async () => {
   const stock: string[] = [];
   let isBroken = true;
-  const waiters = createLaneWaiters<string>({
+  const waiters = new PullWaiters<string>({
+    toError: storeError,
     pull: (max) => stock.splice(0, max),
-    arrangeWake() {
+    onWaiting() {
       if (isBroken) throw ioError();
     },
   });
@@ -63,9 +65,10 @@ test("a take that cannot find out when to wake rejects and takes no batch from t
 test("a wake after which nobody can be woken again rejects all who still wait", async () => {
   const stock: string[] = [];
   let isBroken = false;
-  const waiters = createLaneWaiters<string>({
+  const waiters = new PullWaiters<string>({
+    toError: storeError,
     pull: (max) => stock.splice(0, max),
-    arrangeWake() {
+    onWaiting() {
       if (isBroken) throw ioError();
     },
   });

@@ -368,18 +368,6 @@ test("what overflowed for an endpoint that is well, or unknown, need not be kept
   assert.deepEqual([harness.limiters.keepsBack("ep1"), harness.limiters.keepsBack("ep2")], [false, false]);
 });
 
-test("a delivery whose endpoint takes no deliveries any more is passed over, and the next one goes", async () => {
-  const now = new Map([["ep1", endpointOf("ep1", { status: "paused" })]]);
-  const harness = openLimiters({ lookup: { find: (_tenant, id) => now.get(id) ?? null } });
-  await harness.submit(["m0"]);
-  now.set("ep1", endpointOf("ep1"));
-  await harness.submit(["m1"]);
-  now.delete("ep1");
-  await harness.submit(["m2"]);
-  assert.deepEqual([launchedIds(harness), harness.limiters.waiting()], [["m1"], 0]);
-  assert.deepEqual(harness.told, ["inactive m0", "inactive m2"]);
-});
-
 test("an attempt that was broken off is settled and opens no breaker", async () => {
   const harness = openLimiters();
   await harness.submit(ids("m", 6));

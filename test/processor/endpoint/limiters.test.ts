@@ -7,6 +7,7 @@ import {
   endpointOf,
   envelopeOf,
   ids,
+  lookupIn,
   openLimiters,
   openProcessorHarness,
 } from "../../support/processor-harness.ts";
@@ -133,4 +134,16 @@ test("the announcement that an endpoint was deleted makes its limiter forgotten"
   await harness.publish(envelopeOf("evt_2"));
   await harness.clock.advance(100);
   assert.equal((await harness.delivery("evt_2", "ep1"))?.state, "delivered");
+});
+
+test("a delivery whose endpoint takes no deliveries any more is passed over, and the next one goes", async () => {
+  const now = new Map([["ep1", endpointOf("ep1", { status: "paused" })]]);
+  const harness = openLimiters({ lookup: lookupIn(now) });
+  await harness.submit(["m0"]);
+  now.set("ep1", endpointOf("ep1"));
+  await harness.submit(["m1"]);
+  now.delete("ep1");
+  await harness.submit(["m2"]);
+  assert.deepEqual([harness.launched.map(({ id }) => id), harness.limiters.waiting()], [["m1"], 0]);
+  assert.deepEqual(harness.told, ["inactive m0", "inactive m2"]);
 });

@@ -2,7 +2,7 @@ import { createLowThrottle } from "@posthaste/processor/intake/low-throttle.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
-import { createOutstanding } from "@posthaste/processor/intake/outstanding.ts";
+import { createOutstanding } from "@posthaste/processor/intake/queue-items.ts";
 import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
 import { createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";

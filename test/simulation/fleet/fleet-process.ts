@@ -48,7 +48,7 @@ export interface FleetProcessParts {
   readonly chance: Chance;
   readonly redis: VirtualRedis;
   readonly shards: number;
-  readonly log: MemoryLog;
+  readonly partitionLog: MemoryLog;
   readonly sealer: Sealer;
   readonly limits: ProcessorLimits;
   readonly trace: Trace;
@@ -68,7 +68,7 @@ interface Made {
 
 export function startFleetProcess(parts: FleetProcessParts): FleetProcess {
   const { index, kind, clock, trace } = parts;
-  const log = parts.log.forProcess(clock);
+  const partitionLog = parts.partitionLog.forProcess(clock);
   const listeners: (() => void)[] = [];
   const stopping = new AbortController();
   let isOver = false;
@@ -82,12 +82,12 @@ export function startFleetProcess(parts: FleetProcessParts): FleetProcess {
     isOver = true;
     trace.note(`p${index} ${kind} ${how} (${made?.processor?.outstanding() ?? 0} outstanding)`);
     clock.kill();
-    log.crash();
+    partitionLog.crash();
     for (const listener of listeners) listener();
   }
 
   async function start(): Promise<void> {
-    const own = await assemble(parts, log, sender);
+    const own = await assemble(parts, partitionLog, sender);
     made = own;
     if (kind === "processor") await run(parts, own, sender, stopping.signal);
     else trace.note(`p${index} gateway ready`);
@@ -159,7 +159,7 @@ function processorDeps(parts: FleetProcessParts, drivers: DistributedDrivers, se
   return { drivers, transport, clock, entropy: chance.entropy, hasher: testHasher, telemetry, limits };
 }
 
-async function assemble(parts: FleetProcessParts, log: MemoryLog, sender: Sender): Promise<Made> {
+async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sender: Sender): Promise<Made> {
   const { index, kind, clock, chance, redis, trace, sealer } = parts;
   const opened = new AsyncDisposableStack();
   const onFault = (error: unknown): void => {
@@ -189,7 +189,16 @@ async function assemble(parts: FleetProcessParts, log: MemoryLog, sender: Sender
     }),
   );
   const drivers = opened.use(
-    composeDistributed({ log, stores, clock, role: kind, onFault, onLost, lostCount: () => lost }),
+    composeDistributed({
+      partitionLog,
+      stores,
+      clock,
+      entropy: chance.entropy,
+      role: kind,
+      onFault,
+      onLost,
+      lostCount: () => lost,
+    }),
   );
   const deps = { ...processorDeps(parts, drivers, sender), collectMetrics: () => Promise.resolve("") };
   const gateway = kind === "gateway" ? createGateway({ ...deps, limits: DEFAULT_LIMITS }) : null;

@@ -66,7 +66,7 @@ interface Fleet {
   readonly witness: FleetWitness;
   readonly network: VirtualNetwork;
   readonly redis: VirtualRedis;
-  readonly log: MemoryLog;
+  readonly partitionLog: MemoryLog;
   readonly processes: FleetProcess[];
   readonly movedAtMs: Map<string, number[]>;
   readonly stepper: Stepper;
@@ -140,7 +140,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     witness,
     network,
     redis,
-    log: openMemoryLog({ clock, partitions: scenario.partitions }),
+    partitionLog: openMemoryLog({ clock, partitions: scenario.partitions }),
     processes: [],
     movedAtMs: new Map(),
     stepper: createStepper(clock, STEPS_MAX),
@@ -155,7 +155,7 @@ async function live(fleet: Fleet): Promise<void> {
   const { clock, chance, trace, scenario, model, stepper } = fleet;
   const { gateways, processors, partitions, shards, lostCallRate } = scenario;
   trace.note(`fleet ${JSON.stringify({ gateways, processors, partitions, shards, lostCallRate })}`);
-  await stepper.settled(fleet.log.ensureTopics(topicSpecs(KAFKA)));
+  await stepper.settled(fleet.partitionLog.ensureTopics(topicSpecs(KAFKA)));
   for (let index = 0; index < gateways; index++) keepRunning(fleet, "gateway");
   for (let index = 0; index < processors; index++) keepRunning(fleet, "processor");
   const first = await stepper.settled(untilReady(fleet, "gateway"));
@@ -189,7 +189,7 @@ async function live(fleet: Fleet): Promise<void> {
 function calm(fleet: Fleet): void {
   fleet.isCalm = true;
   fleet.redis.setAway(false);
-  fleet.log.setReachable(true);
+  fleet.partitionLog.setReachable(true);
   fleet.trace.note("calm");
 }
 
@@ -265,7 +265,7 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
 }
 
 function planTroubles(fleet: Fleet): void {
-  const { clock, scenario, chance, redis, log, processes, witness, trace } = fleet;
+  const { clock, scenario, chance, redis, partitionLog, processes, witness, trace } = fleet;
   const at = (atMs: number, what: () => void): void =>
     void clock.timer(atMs, () => {
       if (fleet.isCalm) return;
@@ -292,7 +292,7 @@ function planTroubles(fleet: Fleet): void {
     witness.redisTroubles.note(clock.now());
     redis.setAway(isAway);
   });
-  plan("the log", scenario.logAway, (isAway) => log.setReachable(!isAway));
+  plan("the log", scenario.logAway, (isAway) => partitionLog.setReachable(!isAway));
   for (const { fromMs, toMs } of scenario.visits) {
     at(fromMs, () => {
       const visitor = startNext(fleet, "processor");

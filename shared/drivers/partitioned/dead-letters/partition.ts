@@ -2,49 +2,53 @@
  * One partition of the dead-letter record on its way into the index: what was read and not yet taken, a batch at a time.
  * It commits what the index has taken; what fails is done again, with a growing wait.
  */
-import type { Clock } from "../../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { isAborted } from "../../../lib/lifecycle.ts";
-import type { AssignedPartition, LogRecord } from "../../../ports/partition-log.ts";
+import { onAbort } from "../../../lib/on-abort.ts";
+import { retry } from "../../../lib/retry.ts";
+import type { AssignedPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 
 /** What waits for the index; from either on the partition is paused, and goes on at half of it. */
 export const PROJECTED_WAITING_MAX = 2000;
 export const PROJECTED_BYTES_MAX = 8 * 1024 * 1024;
 /** Records between two commits. */
 const BATCH_MAX = 100;
-const AGAIN_MS = 500;
-const AGAIN_MS_MAX = 30_000;
+const BACKOFF = { firstMs: 500, maxMs: 30_000 } as const;
 
-export interface LetterPartition {
+export interface DeadLetterPartition {
   /** Offsets that were given before are skipped. */
-  give(records: readonly LogRecord[]): void;
+  give(records: readonly ConsumerRecord[]): void;
   /** It is another reader's: nothing more is committed. */
   lose(): void;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 }
 
-export interface LetterPartitionDeps {
+export interface DeadLetterPartitionDeps {
   readonly assigned: AssignedPartition;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   /** Takes records into the index; called again, as a repeat, with the same ones or more after it failed. */
-  readonly apply: (batch: readonly LogRecord[], isRepeat: boolean) => Promise<void>;
+  readonly apply: (batch: readonly ConsumerRecord[], isRepeat: boolean) => Promise<void>;
   /** Must not throw. */
   readonly onFault: (error: unknown) => void;
   /** Aborted: nothing new is begun. */
   readonly signal: AbortSignal;
 }
 
-export function createLetterPartition(deps: LetterPartitionDeps): LetterPartition {
-  const { assigned, clock, onFault, signal } = deps;
-  const waiting: LogRecord[] = [];
+export function createDeadLetterPartition(deps: DeadLetterPartitionDeps): DeadLetterPartition {
+  const { assigned, clock, entropy } = deps;
+  const waiting: ConsumerRecord[] = [];
   let bytes = 0;
   let next = assigned.from;
   /** The first offset that the index has not taken; null when that is committed. */
   let uncommitted: number | null = null;
   let isPaused = false;
-  let isLost = false;
   let running: Promise<void> | null = null;
-  const isOver = (): boolean => isLost || isAborted(signal);
+  const over = new AbortController();
+  const { signal } = over;
+  const stopListening = onAbort(deps.signal, () => over.abort());
+  const backoff = { clock, entropy, signal, ...BACKOFF, onFailure: deps.onFault };
 
   function steer(): void {
     if (!isPaused && (waiting.length >= PROJECTED_WAITING_MAX || bytes >= PROJECTED_BYTES_MAX)) {
@@ -61,7 +65,7 @@ export function createLetterPartition(deps: LetterPartitionDeps): LetterPartitio
     const last = batch.at(-1);
     if (last !== undefined) {
       await deps.apply(batch, isRepeat);
-      if (isOver()) return;
+      if (isAborted(signal)) return;
       waiting.splice(0, batch.length);
       bytes -= bytesOf(batch);
       uncommitted = last.offset + 1;
@@ -72,18 +76,10 @@ export function createLetterPartition(deps: LetterPartitionDeps): LetterPartitio
     uncommitted = null;
   }
 
+  const isIdle = (): boolean => waiting.length === 0 && uncommitted === null;
+
   async function work(): Promise<void> {
-    let waitMs = AGAIN_MS;
-    while (!isOver() && (waiting.length > 0 || uncommitted !== null)) {
-      try {
-        await step(waitMs > AGAIN_MS);
-        waitMs = AGAIN_MS;
-      } catch (error) {
-        onFault(error);
-        await clock.sleep(waitMs, signal).catch(() => undefined);
-        waitMs = Math.min(2 * waitMs, AGAIN_MS_MAX);
-      }
-    }
+    while (!isAborted(signal) && !isIdle()) await retry((attemptIndex) => step(attemptIndex > 0), backoff);
     running = null;
   }
 
@@ -91,18 +87,21 @@ export function createLetterPartition(deps: LetterPartitionDeps): LetterPartitio
     give(records) {
       const fresh = records.filter(({ offset }) => offset >= next);
       const last = fresh.at(-1);
-      if (last === undefined || isOver()) return;
+      if (last === undefined || isAborted(signal)) return;
       next = last.offset + 1;
       for (const record of fresh) waiting.push(record);
       bytes += bytesOf(fresh);
       steer();
       running ??= work();
     },
-    lose: () => void (isLost = true),
+    lose() {
+      stopListening();
+      over.abort();
+    },
     idle: () => running ?? Promise.resolve(),
   };
 }
 
-function bytesOf(records: readonly LogRecord[]): number {
+function bytesOf(records: readonly ConsumerRecord[]): number {
   return records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
 }

@@ -4,33 +4,39 @@
  */
 import type { DeliveryKey } from "../../../domain/delivery.ts";
 import { HELD_STATES } from "../../../domain/delivery.ts";
-import type { Clock } from "../../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
-import type { DeadLetterIndex, DroppedLetter, IndexedLetter, LetterDrop } from "../../../ports/dead-letter-index.ts";
-import type { LogListener, LogPosition, LogRecord } from "../../../ports/partition-log.ts";
-import type { LetterPartition } from "./partition.ts";
-import { createLetterPartition } from "./partition.ts";
-import { parseLetterRecord } from "./record.ts";
+import type {
+  DeadLetterIndex,
+  DroppedDeadLetter,
+  IndexedDeadLetter,
+  DeadLetterDrop,
+} from "../../../ports/dead-letter-index.ts";
+import type { GroupListener, TopicPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
+import type { DeadLetterPartition } from "./partition.ts";
+import { createDeadLetterPartition } from "./partition.ts";
+import { parseDeadLetterRecord } from "./record.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 
-export interface LetterProjector {
-  readonly listener: LogListener;
+export interface DeadLetterProjector {
+  readonly listener: GroupListener;
   /** Ends what is under way; what was not committed is read again. */
   close(): Promise<void>;
 }
 
-export interface LetterProjectorDeps {
+export interface DeadLetterProjectorDeps {
   readonly index: DeadLetterIndex;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly onPoison: OnPoison;
   /** Must not throw. */
   readonly onFault: (error: unknown) => void;
   /** Must not throw. */
   readonly onRemoved: (keys: readonly DeliveryKey[]) => void;
-  /** Letters that had to make room. */
-  readonly recordDropped: (dropped: readonly DroppedLetter[]) => Promise<void>;
+  /** Dead letters that had to make room. */
+  readonly recordDropped: (dropped: readonly DroppedDeadLetter[]) => Promise<void>;
   /**
-   * Letters that are held for their endpoint came into the index late: whoever looked for them when the endpoint was
+   * Dead letters that are held for their endpoint came into the index late: whoever looked for them when the endpoint was
    * active again may not have found them. Must not throw.
    */
   readonly onLate: (held: readonly DeadLetter[]) => void;
@@ -39,14 +45,14 @@ export interface LetterProjectorDeps {
 /** Who records a dead letter puts it into the index himself, and gives up after less than this (`dead-letters.ts`). */
 const LATE_MS = 1000;
 
-export function createLetterProjector(deps: LetterProjectorDeps): LetterProjector {
-  const { clock, onFault } = deps;
+export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLetterProjector {
+  const { clock, entropy, onFault } = deps;
   const closing = new AbortController();
   const { signal } = closing;
-  const partitions = new Map<string, LetterPartition>();
-  const apply = async (batch: readonly LogRecord[], isRepeat: boolean): Promise<void> => {
-    const letters = await applyBatch(deps, batch);
-    const late = letters.filter(({ atMs }) => isRepeat || clock.now() - atMs > LATE_MS);
+  const partitions = new Map<string, DeadLetterPartition>();
+  const apply = async (batch: readonly ConsumerRecord[], isRepeat: boolean): Promise<void> => {
+    const deadLetters = await applyBatch(deps, batch);
+    const late = deadLetters.filter(({ atMs }) => isRepeat || clock.now() - atMs > LATE_MS);
     const held = late.filter(({ state }) => HELD_STATES.some((each) => each === state));
     if (held.length > 0) deps.onLate(held);
   };
@@ -54,7 +60,10 @@ export function createLetterProjector(deps: LetterProjectorDeps): LetterProjecto
   return {
     listener: {
       assigned(assigned) {
-        partitions.set(placeOf(assigned), createLetterPartition({ assigned, clock, apply, onFault, signal }));
+        partitions.set(
+          placeOf(assigned),
+          createDeadLetterPartition({ assigned, clock, entropy, apply, onFault, signal }),
+        );
       },
       lost(position) {
         partitions.get(placeOf(position))?.lose();
@@ -71,24 +80,24 @@ export function createLetterProjector(deps: LetterProjectorDeps): LetterProjecto
   };
 }
 
-function placeOf({ topic, partition }: LogPosition): string {
+function placeOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
 
 /**
- * In order, as a tombstone takes out what stands before it: runs of letters and runs of tombstones go together. Returns
- * the letters.
+ * In order, as a tombstone takes out what stands before it: runs of dead letters and runs of tombstones go together. Returns
+ * the dead letters.
  */
 async function applyBatch(
-  { index, onPoison, onRemoved, recordDropped }: LetterProjectorDeps,
-  batch: readonly LogRecord[],
+  { index, onPoison, onRemoved, recordDropped }: DeadLetterProjectorDeps,
+  batch: readonly ConsumerRecord[],
 ): Promise<readonly DeadLetter[]> {
   const all: DeadLetter[] = [];
-  let letters: IndexedLetter[] = [];
-  let drops: LetterDrop[] = [];
+  let deadLetters: IndexedDeadLetter[] = [];
+  let drops: DeadLetterDrop[] = [];
   const putAll = async (): Promise<void> => {
-    if (letters.length > 0) await recordDropped(await index.put(letters));
-    letters = [];
+    if (deadLetters.length > 0) await recordDropped(await index.put(deadLetters));
+    deadLetters = [];
   };
   const dropAll = async (): Promise<void> => {
     // Whoever wrote the tombstone dropped them mostly; what is left it had no time for.
@@ -97,11 +106,11 @@ async function applyBatch(
     drops = [];
   };
   for (const record of batch) {
-    const parsed = parseLetterRecord(record);
-    if (parsed.kind === "letter") {
+    const parsed = parseDeadLetterRecord(record);
+    if (parsed.kind === "dead-letter") {
       await dropAll();
-      letters.push(parsed.indexed);
-      all.push(parsed.indexed.letter);
+      deadLetters.push(parsed.indexed);
+      all.push(parsed.indexed.deadLetter);
     } else if (parsed.kind === "tombstone") {
       await putAll();
       drops.push(parsed.drop);

@@ -1,17 +1,17 @@
 /**
- * A dead letter as a record of the log: its facts and those of its envelope as headers, the body as it is. A tombstone
- * (no value) takes it out; both are keyed by the delivery's id, so that they stay in order and a log may compact them.
+ * A dead letter as a record of the partition log: its facts and those of its envelope as headers, the body as it is. A tombstone
+ * (no value) takes it out; both are keyed by the delivery's id, so that they stay in order and a partition log may compact them.
  */
 import * as v from "valibot";
 import { MISSED_STATES } from "../../../domain/delivery.ts";
 import { envelopeHeaders, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
-import type { IndexedLetter, LetterDrop } from "../../../ports/dead-letter-index.ts";
-import type { LogRecord, NewRecord } from "../../../ports/partition-log.ts";
+import type { IndexedDeadLetter, DeadLetterDrop } from "../../../ports/dead-letter-index.ts";
+import type { ConsumerRecord, NewRecord } from "../../../ports/partition-log.ts";
 
-export type ParsedLetter =
-  | { readonly kind: "letter"; readonly indexed: IndexedLetter }
-  | { readonly kind: "tombstone"; readonly drop: LetterDrop }
+export type ParsedDeadLetter =
+  | { readonly kind: "dead-letter"; readonly indexed: IndexedDeadLetter }
+  | { readonly kind: "tombstone"; readonly drop: DeadLetterDrop }
   | { readonly kind: "poison"; readonly reason: string };
 
 const Whole = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
@@ -25,25 +25,25 @@ const Facts = v.object({
   "letter-generation": Whole,
 });
 
-/** What tells a letter from earlier and later news of the same delivery. */
+/** What tells a dead letter from earlier and later news of the same delivery. */
 export function revisionOf({ atMs, state, attempts }: DeadLetter): string {
   return `${atMs}.${state}.${attempts}`;
 }
 
-export function letterRecord(letter: DeadLetter, topic: string, nowMs: number): NewRecord {
+export function deadLetterRecord(deadLetter: DeadLetter, topic: string, nowMs: number): NewRecord {
   return {
     topic,
     partition: null,
-    key: letter.id,
-    value: letter.envelope.body,
+    key: deadLetter.id,
+    value: deadLetter.envelope.body,
     headers: {
-      ...envelopeHeaders(letter.envelope),
-      "letter-state": letter.state,
-      "letter-reason": letter.reason,
-      "letter-attempts": String(letter.attempts),
-      "letter-at": String(letter.atMs),
-      "letter-endpoint": letter.endpointId,
-      "letter-generation": String(letter.generation),
+      ...envelopeHeaders(deadLetter.envelope),
+      "letter-state": deadLetter.state,
+      "letter-reason": deadLetter.reason,
+      "letter-attempts": String(deadLetter.attempts),
+      "letter-at": String(deadLetter.atMs),
+      "letter-endpoint": deadLetter.endpointId,
+      "letter-generation": String(deadLetter.generation),
     },
     timestampMs: nowMs,
   };
@@ -51,7 +51,7 @@ export function letterRecord(letter: DeadLetter, topic: string, nowMs: number): 
 
 /** `revision` is null when it is not known which news are taken out. */
 export function tombstoneRecord(
-  { id, revision }: Pick<LetterDrop, "id" | "revision">,
+  { id, revision }: Pick<DeadLetterDrop, "id" | "revision">,
   topic: string,
   nowMs: number,
 ): NewRecord {
@@ -59,7 +59,7 @@ export function tombstoneRecord(
   return { topic, partition: null, key: id, value: null, headers, timestampMs: nowMs };
 }
 
-export function parseLetterRecord(record: LogRecord): ParsedLetter {
+export function parseDeadLetterRecord(record: ConsumerRecord): ParsedDeadLetter {
   const { key, value, headers, partition, offset } = record;
   const place = { partition, offset };
   if (key === null) return { kind: "poison", reason: "the record has no key" };
@@ -73,7 +73,7 @@ export function parseLetterRecord(record: LogRecord): ParsedLetter {
   const envelope = envelopeOfHeaders(headers, value);
   if (envelope === null) return { kind: "poison", reason: "the event's headers are not readable" };
   const facts = parsed.output;
-  const letter: DeadLetter = {
+  const deadLetter: DeadLetter = {
     id: key,
     tenant: envelope.tenant,
     eventId: envelope.id,
@@ -85,5 +85,5 @@ export function parseLetterRecord(record: LogRecord): ParsedLetter {
     atMs: facts["letter-at"],
     envelope,
   };
-  return { kind: "letter", indexed: { letter, revision: revisionOf(letter), place } };
+  return { kind: "dead-letter", indexed: { deadLetter, revision: revisionOf(deadLetter), place } };
 }

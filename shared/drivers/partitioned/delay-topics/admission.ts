@@ -1,29 +1,29 @@
 /**
- * The bound of the wheel in items, over all processes: what the log keeps, measured now and then, and what was added
- * and settled here since. Between two measurements others may add unseen, so the bound is soft by as much.
+ * The bound of the retry queue in items, over all processes: what the partition log keeps, measured now and then, and what was added
+ * and acked here since. Between two measurements others may add unseen, so the bound is soft by as much.
  */
 import type { Clock } from "../../../lib/ambient.ts";
 
 /** A measurement counts this long. */
 const MEASURED_MS = 5000;
-/** While the wheel is full, it is measured again at most this often. */
+/** While the queue is full, it is measured again at most this often. */
 const FULL_MEASURED_MS = 500;
 
-export interface WheelAdmission {
+export interface DelayAdmission {
   /** False past the bound. Waits for a measurement only when there was none yet or the bound seems reached. */
   reserve(count: number): Promise<boolean>;
   /** Settled, or not written. */
   free(count: number): void;
 }
 
-export function createWheelAdmission(options: {
+export function createDelayAdmission(options: {
   readonly itemsMax: number;
   readonly clock: Pick<Clock, "monotonic">;
-  /** Items not settled, of all processes. */
+  /** Items not acked, of all processes. */
   readonly measure: () => Promise<number>;
   /** Told of measurements that failed; the last one stands until the next succeeds. */
   readonly onFault: (what: string, error: unknown) => void;
-}): WheelAdmission {
+}): DelayAdmission {
   const { itemsMax, clock } = options;
   let measured = 0;
   let measuredAtMs = -Infinity;
@@ -35,7 +35,7 @@ export function createWheelAdmission(options: {
 
   async function measure(): Promise<void> {
     measuredAtMs = clock.monotonic();
-    // What changes while the log is asked may be counted twice, or not at all: for one measurement.
+    // What changes while the partition log is asked may be counted twice, or not at all: for one measurement.
     const addedBefore = addedSince;
     try {
       measured = await options.measure();

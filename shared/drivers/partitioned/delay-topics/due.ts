@@ -1,74 +1,110 @@
-/** What waits in memory for its own time: handed out at that time, in its order, to whoever takes. */
-import type { Clock } from "../../../lib/ambient.ts";
+/**
+ * What waits in memory for its own time: handed out at that time, in its order, to whoever takes. One timer at most is
+ * set, for the earliest thing that is to happen.
+ */
+import type { Cancel, Clock } from "../../../lib/ambient.ts";
+import { createHeap } from "../../../lib/heap.ts";
+import { RecentSet } from "../../../lib/recent-set.ts";
+import { PullWaiters } from "../../../lib/waiters.ts";
 import type { RetryItem, Scheduled } from "../../../ports/retry-queue.ts";
-import type { LaneWaiters } from "../lanes/waiters.ts";
-import { createLaneWaiters } from "../lanes/waiters.ts";
-import { createHeap } from "./heap.ts";
-import type { KnownItems } from "./recent-entries.ts";
-import type { WheelEntry } from "./partition.ts";
+import type { DelayedEntry } from "./partition.ts";
 
-export interface WheelDue {
+/** The timer rings this often at least: after a step of the clock, or a sleep of the machine, the time left is another. */
+const LOOK_EVERY_MS = 60_000;
+
+/** Items that were handed out lately and are remembered at least; up to twice as many are. About 15 MB at most. */
+const HANDED_OUT_MAX = 50_000;
+
+export interface DueItems {
   /** For the first time, or handed back. */
-  add(entry: WheelEntry): void;
-  readonly waiters: LaneWaiters<RetryItem>;
-  /** Wakes the waiters when something is due; asks to be called again when the next will be. */
+  add(entry: DelayedEntry): void;
+  /** Resolves with what is due, at once or later; with nothing only when the signal is aborted or all was stopped. */
+  take(max: number, signal: AbortSignal): Promise<readonly RetryItem[]>;
+  /** Wakes those who wait when something is due; else sees to a ring when the next will be. */
   serve(): void;
+  /** Sees to a ring at that time, if there is none before it. */
+  ringAt(atMs: number): void;
   /** Drops what belongs to partitions that were lost. */
   dropLost(): void;
+  /** Hands out nothing more, and rings no more. */
+  stop(): void;
 }
 
-export function createWheelDue(options: {
-  readonly clock: Pick<Clock, "now">;
-  readonly known: KnownItems;
-  /** Asks for a call of `serve` at that time. */
-  readonly wakeAt: (atMs: number) => void;
-}): WheelDue {
-  const { clock, known, wakeAt } = options;
-  const heap = createHeap<WheelEntry>(
+/** `ring` is called at the times that were asked for, and may be called sooner. */
+export function createDueItems(clock: Pick<Clock, "now" | "timer">, ring: () => void): DueItems {
+  const heap = createHeap<DelayedEntry>(
     (left, right) => left.notBeforeMs - right.notBeforeMs || left.sequence - right.sequence,
   );
+  const handedOut = new RecentSet<string>({ countMax: HANDED_OUT_MAX });
+  const waiters = new PullWaiters<RetryItem>({ pull });
+  let timer: { readonly atMs: number; readonly cancel: Cancel } | null = null;
 
   function pull(max: number): RetryItem[] {
     const nowMs = clock.now();
     const items: RetryItem[] = [];
     for (let first = heap.peek(); items.length < max && first !== undefined; first = heap.peek()) {
-      // Settled since it was handed back.
+      // Acked since it was handed back.
       if (first.item === null) {
         heap.pop();
         continue;
       }
       if (first.notBeforeMs > nowMs) {
-        wakeAt(first.notBeforeMs);
+        ringAt(first.notBeforeMs);
         break;
       }
       heap.pop();
-      items.push(handOut(first, first.item, known));
+      items.push(handOut(first, first.item, handedOut));
     }
     return items;
   }
 
-  const waiters = createLaneWaiters<RetryItem>(pull);
+  function ringAt(atMs: number): void {
+    if (timer !== null && timer.atMs <= atMs) return;
+    timer?.cancel();
+    // At least 1 ms: a timer that came early by less than that is set once more, and not in a tight circle.
+    const cancel = clock.timer(Math.min(Math.max(1, atMs - clock.now()), LOOK_EVERY_MS), () => {
+      timer = null;
+      ring();
+    });
+    timer = { atMs, cancel };
+  }
+
   return {
     add: heap.push,
-    waiters,
+    take: (max, signal) => waiters.take(max, signal),
     serve() {
       const first = heap.peek();
       if (first === undefined) return;
-      if (first.notBeforeMs > clock.now()) wakeAt(first.notBeforeMs);
+      if (first.notBeforeMs > clock.now()) ringAt(first.notBeforeMs);
       else waiters.wake();
     },
+    ringAt,
     dropLost: () => heap.retain(({ home }) => !home.isLost),
+    stop() {
+      timer?.cancel();
+      timer = null;
+      waiters.close();
+    },
   };
 }
 
 /**
- * False is a promise: nobody had the item in hand before. An item that hopped may have been appended twice by a process
- * that crashed in between, and the copies may come in any order, so that each of them counts as a repeat.
+ * False is a promise: nobody had the item in hand before. A log takes what it is given: an item that was scheduled twice,
+ * or whose append was repeated because its answer was lost, comes twice, and the second time somebody may have worked on
+ * it. A relayed item may have been appended twice by a process that crashed in between, and the copies may come in any
+ * order, so each of them counts as a repeat.
  */
-function handOut(entry: WheelEntry, item: Scheduled, known: KnownItems): RetryItem {
-  const { home, offset, hops } = entry;
-  const wasKnown = entry.isRepeat === null && known.enter(item);
+function handOut(entry: DelayedEntry, item: Scheduled, handedOut: RecentSet<string>): RetryItem {
+  const { home, offset, relays } = entry;
+  const isCopy = entry.isRepeat === null && !handedOut.add(keyOf(item));
   entry.isOut = true;
-  entry.isRepeat ??= wasKnown || hops > 0 || offset < home.repeatBelow;
+  entry.isRepeat ??= isCopy || relays > 0 || offset < home.repeatBelow;
   return { ...item, isRepeat: entry.isRepeat, handle: entry };
+}
+
+/** The piece of work: the same delivery, attempt and deferral. The group's id stands for its members. */
+function keyOf(item: Scheduled): string {
+  const first = item.members[0];
+  const subject = item.group?.id ?? `${first?.tenant} ${first?.id}`;
+  return `${item.cause} ${subject} ${item.endpointId ?? ""} ${item.generation} ${item.attempt} ${item.deferrals}`;
 }

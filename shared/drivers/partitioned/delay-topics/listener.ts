@@ -1,43 +1,45 @@
-/** What the log tells the wheel: partitions that come and go, and what was read of them. */
-import type { Clock } from "../../../lib/ambient.ts";
+/** What the partition log tells the retry queue: partitions that come and go, and what was read of them. */
+import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
-import type { AssignedPartition, LogListener, LogPosition } from "../../../ports/partition-log.ts";
+import type { AssignedPartition, GroupListener, TopicPartition } from "../../../ports/partition-log.ts";
 import type { OffsetWindowBounds } from "../window/offset-window.ts";
 import type { PartitionEnds } from "../window/partition-ends.ts";
 import type { OnPoison } from "../window/quarantine.ts";
-import type { WheelDue } from "./due.ts";
-import type { WheelPartition } from "./partition.ts";
-import { createWheelPartition } from "./partition.ts";
-import type { WheelPlan } from "./plan.ts";
+import type { DueItems } from "./due.ts";
+import type { DelayPartition } from "./partition.ts";
+import { createDelayPartition } from "./partition.ts";
+import type { DelayPlan } from "./plan.ts";
 
-export interface WheelListenerDeps {
+export interface DelayListenerDeps {
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly topicOf: (delayMs: number) => string;
   readonly window: OffsetWindowBounds;
   readonly onPoison: OnPoison;
-  readonly plan: WheelPlan;
+  readonly plan: DelayPlan;
   /** By `placeOf`. */
-  readonly partitions: Map<string, WheelPartition>;
-  readonly due: WheelDue;
+  readonly partitions: Map<string, DelayPartition>;
+  readonly due: DueItems;
   readonly ends: PartitionEnds;
-  readonly turn: () => void;
+  readonly advance: () => void;
   readonly signal: AbortSignal;
 }
 
-export function createWheelListener(deps: WheelListenerDeps): LogListener {
-  const { clock, plan, partitions, due, ends, turn, signal, onPoison } = deps;
+export function createDelayListener(deps: DelayListenerDeps): GroupListener {
+  const { clock, entropy, plan, partitions, due, ends, advance, signal, onPoison } = deps;
   const delayByTopic = new Map(plan.delaysMs.map((delayMs) => [deps.topicOf(delayMs), delayMs]));
   let sequence = 0;
 
   function assigned(position: AssignedPartition): void {
     const delayMs = delayByTopic.get(position.topic);
-    assert(delayMs !== undefined, "only topics of the wheel are read");
-    const partition = createWheelPartition({
+    assert(delayMs !== undefined, "only delay topics are read");
+    const partition = createDelayPartition({
       assigned: position,
       delayMs,
       plan,
       bounds: deps.window,
       clock,
+      entropy,
       onPoison,
       signal,
       nextSequence: () => sequence++,
@@ -60,11 +62,11 @@ export function createWheelListener(deps: WheelListenerDeps): LogListener {
       const partition = partitions.get(placeOf(position));
       if (partition === undefined || signal.aborted) return;
       for (const entry of partition.admit(records)) due.add(entry);
-      turn();
+      advance();
     },
   };
 }
 
-export function placeOf({ topic, partition }: LogPosition): string {
+export function placeOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }

@@ -1,33 +1,33 @@
 /**
- * One partition of the wheel, from its assignment until it is lost: what was read and is not settled, in the order it
- * was written, which is the order of hop times. It reads on only when all that it holds is near its hop time, so that
- * a topic of long waits keeps about one answer of the log in memory and not all of its backlog.
+ * One partition of a delay topic, from its assignment until it is lost: what was read and is not acked, in the order it
+ * was written, which is the order of relay time. It reads on only when all that it holds is near its relay time, so that
+ * a topic of long waits keeps about one answer of the partition log in memory and not all of its backlog.
  */
-import type { Clock } from "../../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
-import type { AssignedPartition, LogRecord } from "../../../ports/partition-log.ts";
+import type { AssignedPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import type { RetryItem, Scheduled } from "../../../ports/retry-queue.ts";
 import { onAbort } from "../../../lib/on-abort.ts";
 import type { LaneCommits } from "../lanes/commits.ts";
 import { createLaneCommits } from "../lanes/commits.ts";
-import type { OffsetWindow, OffsetWindowBounds } from "../window/offset-window.ts";
-import { createOffsetWindow } from "../window/offset-window.ts";
+import type { OffsetWindowBounds } from "../window/offset-window.ts";
+import { OffsetWindow } from "../window/offset-window.ts";
 import type { EndSeeker } from "../window/partition-ends.ts";
 import type { OnPoison } from "../window/quarantine.ts";
-import { createPoisonDesk } from "../window/quarantine.ts";
+import { createQuarantine } from "../window/quarantine.ts";
 import { parseRetryRecord } from "./retry-record.ts";
-import type { WheelPlan } from "./plan.ts";
+import type { DelayPlan } from "./plan.ts";
 
 /** An item as it was read; also the handle of what is handed out. */
-export interface WheelEntry {
-  readonly home: WheelPartition;
+export interface DelayedEntry {
+  readonly home: DelayPartition;
   readonly offset: number;
-  readonly hopAtMs: number;
+  readonly relayAtMs: number;
   readonly notBeforeMs: number;
   /** Of this process; keeps what is due together in the order it was read. */
   readonly sequence: number;
-  readonly hops: number;
-  /** Null once settled or lost, so that a handle that lives on holds no bodies. */
+  readonly relays: number;
+  /** Null once acked or lost, so that a handle that lives on holds no bodies. */
   item: Scheduled | null;
   /** Handed out and not handed back. */
   isOut: boolean;
@@ -35,38 +35,39 @@ export interface WheelEntry {
   isRepeat: boolean | null;
 }
 
-export interface WheelPartition extends EndSeeker {
+export interface DelayPartition extends EndSeeker {
   /** Offsets below it may have been worked on before; all are until the end of the partition is known. */
   repeatBelow: number;
   isLost: boolean;
-  /** Takes in what is new; the items that wait for their own time and not for a hop. */
-  admit(records: readonly LogRecord[]): readonly WheelEntry[];
-  /** The first items whose hop time has come, at most `max`; they are in the caller's hands. */
-  takeHops(nowMs: number, max: number): readonly WheelEntry[];
-  /** After hops that failed; they are offered again from `againAtMs` on. */
-  putHopsBack(entries: readonly WheelEntry[], againAtMs: number): void;
-  /** When the next hop is to be made; null when none is known. */
-  nextHopAtMs(): number | null;
-  /** False when it was settled before. What is settled together is then committed together. */
-  settle(offset: number): boolean;
+  /** Takes in what is new; the items that wait for their own time and not for a relay. */
+  admit(records: readonly ConsumerRecord[]): readonly DelayedEntry[];
+  /** The first items whose relay time has come, at most `max`; they are in the caller's hands. */
+  takeDueRelays(nowMs: number, max: number): readonly DelayedEntry[];
+  /** After relays that failed; they are offered again from `againAtMs` on. */
+  putRelaysBack(entries: readonly DelayedEntry[], againAtMs: number): void;
+  /** When the next relay is to be made; null when none is known. */
+  nextRelayAtMs(): number | null;
+  /** False when it was acked before. What is acked together is then committed together. */
+  ack(offset: number): boolean;
   readonly commits: LaneCommits;
-  /** Pauses or resumes; the time at which to ask again, null when nothing but a settled item or a record can matter. */
+  /** Pauses or resumes; the time at which to ask again, null when nothing but a acked item or a record can matter. */
   regulate(nowMs: number): number | null;
-  /** All items that are not settled. */
-  entries(): IterableIterator<WheelEntry | null>;
-  /** Items of the partition that are not settled, those up to `end` that were not read included. */
-  unsettledCount(end: number): number;
+  /** All items that are not acked. */
+  entries(): IterableIterator<DelayedEntry | null>;
+  /** Items of the partition that are not acked, those up to `end` that were not read included. */
+  unackedCount(end: number): number;
   lose(): void;
 }
 
-export interface WheelPartitionOptions {
+export interface DelayPartitionOptions {
   readonly assigned: AssignedPartition;
   readonly delayMs: number;
-  readonly plan: WheelPlan;
+  readonly plan: DelayPlan;
   readonly bounds: OffsetWindowBounds;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly onPoison: OnPoison;
-  /** The end of the wheel. */
+  /** The end of the queue. */
   readonly signal: AbortSignal;
   readonly nextSequence: () => number;
 }
@@ -76,54 +77,59 @@ const ENTRY_BYTES = 500;
 /** From this fill on, the window is kept for what comes: only the shortest waits end in it, others in the smallest topic. */
 const CROWDED_FILL = 0.25;
 
-export function createWheelPartition(options: WheelPartitionOptions): WheelPartition {
+export function createDelayPartition(options: DelayPartitionOptions): DelayPartition {
   const { assigned, plan, clock } = options;
-  const window = createOffsetWindow<WheelEntry | null>({ from: assigned.from, bounds: options.bounds });
-  const commits = createLaneCommits({ clock, partition: assigned, head: window.head });
-  const hops = createHops();
+  const window = new OffsetWindow<DelayedEntry | null>({ from: assigned.from, bounds: options.bounds });
+  const commits = createLaneCommits({ clock, partition: assigned, head: () => window.head() });
+  const relays = createRelayQueue();
   const reading = createReading(assigned, window, options);
   const gone = new AbortController();
   const stopListening = onAbort(options.signal, () => gone.abort());
-  const poison = createPoisonDesk({ clock, onPoison: options.onPoison, signal: gone.signal });
+  const quarantine = createQuarantine({
+    clock,
+    entropy: options.entropy,
+    onPoison: options.onPoison,
+    signal: gone.signal,
+  });
 
-  const partition: WheelPartition = {
+  const partition: DelayPartition = {
     position: { topic: assigned.topic, partition: assigned.partition },
     repeatBelow: Infinity,
     isLost: false,
     learnEnd: (end) => void (partition.repeatBelow = end),
     admit(records) {
-      const last: WheelEntry[] = [];
+      const last: DelayedEntry[] = [];
       for (const record of records) {
         const parsed = parseRetryRecord(record);
         const entry = parsed.kind === "item" ? entryOf(partition, record, parsed, options) : null;
         if (!window.add(record.offset, entry, ENTRY_BYTES + (record.value?.length ?? 0))) continue;
         reading.seen(record.timestampMs);
-        if (parsed.kind === "poison") poison.give(record, parsed.reason, () => settlePoison(record.offset));
+        if (parsed.kind === "poison") quarantine.put(record, parsed.reason, () => ackPoison(record.offset));
         if (entry === null) continue;
-        if (plan.isLast(entry.hopAtMs, entry.notBeforeMs, isCrowded())) last.push(entry);
-        else hops.push(entry);
+        if (plan.isLast(entry.relayAtMs, entry.notBeforeMs, isCrowded())) last.push(entry);
+        else relays.push(entry);
       }
       return last;
     },
-    takeHops: hops.take,
-    putHopsBack: hops.putBack,
-    nextHopAtMs: hops.nextAtMs,
-    settle(offset) {
+    takeDueRelays: relays.take,
+    putRelaysBack: relays.putBack,
+    nextRelayAtMs: relays.nextAtMs,
+    ack(offset) {
       const entry = window.find(offset);
-      if (!window.settle(offset)) return false;
+      if (!window.ack(offset)) return false;
       if (entry) entry.item = null;
       return true;
     },
     commits,
     regulate: reading.regulate,
     entries: () => window.items(),
-    unsettledCount: (end) => Math.max(0, end - window.end()) + window.count(),
+    unackedCount: (end) => Math.max(0, end - window.end()) + window.count(),
     lose() {
       partition.isLost = true;
       gone.abort();
       stopListening();
       commits.drop();
-      hops.clear();
+      relays.clear();
       for (const entry of window.items()) if (entry !== null) entry.item = null;
     },
   };
@@ -133,8 +139,8 @@ export function createWheelPartition(options: WheelPartitionOptions): WheelParti
     return options.delayMs !== plan.delaysMs[0] && window.fill() >= CROWDED_FILL;
   }
 
-  function settlePoison(offset: number): void {
-    partition.settle(offset);
+  function ackPoison(offset: number): void {
+    partition.ack(offset);
     commits.request();
   }
 
@@ -142,43 +148,43 @@ export function createWheelPartition(options: WheelPartitionOptions): WheelParti
 }
 
 function entryOf(
-  home: WheelPartition,
-  record: LogRecord,
-  parsed: { readonly item: Scheduled; readonly hops: number },
-  options: WheelPartitionOptions,
-): WheelEntry {
+  home: DelayPartition,
+  record: ConsumerRecord,
+  parsed: { readonly item: Scheduled; readonly relays: number },
+  options: DelayPartitionOptions,
+): DelayedEntry {
   return {
     home,
     offset: record.offset,
-    hopAtMs: record.timestampMs + options.delayMs,
+    relayAtMs: record.timestampMs + options.delayMs,
     notBeforeMs: parsed.item.notBeforeMs,
     sequence: options.nextSequence(),
-    hops: parsed.hops,
+    relays: parsed.relays,
     item: parsed.item,
     isOut: false,
     isRepeat: null,
   };
 }
 
-/** Items that go on to another topic, in the order of their hop times, which is the order they came in. */
-function createHops() {
-  let waiting: WheelEntry[] = [];
+/** Items that go on to another topic, in the order of their relay times, which is the order they came in. */
+function createRelayQueue() {
+  let waiting: DelayedEntry[] = [];
   let notBeforeMs = -Infinity;
   return {
-    push: (entry: WheelEntry) => void waiting.push(entry),
-    take(nowMs: number, max: number): readonly WheelEntry[] {
+    push: (entry: DelayedEntry) => void waiting.push(entry),
+    take(nowMs: number, max: number): readonly DelayedEntry[] {
       if (nowMs < notBeforeMs) return [];
-      const firstLater = waiting.findIndex(({ hopAtMs }) => hopAtMs > nowMs);
+      const firstLater = waiting.findIndex(({ relayAtMs }) => relayAtMs > nowMs);
       const dueCount = firstLater === -1 ? waiting.length : firstLater;
       return waiting.splice(0, Math.min(max, dueCount));
     },
-    putBack(entries: readonly WheelEntry[], againAtMs: number): void {
+    putBack(entries: readonly DelayedEntry[], againAtMs: number): void {
       waiting.unshift(...entries);
       notBeforeMs = againAtMs;
     },
     nextAtMs(): number | null {
       const first = waiting[0];
-      return first === undefined ? null : Math.max(first.hopAtMs, notBeforeMs);
+      return first === undefined ? null : Math.max(first.relayAtMs, notBeforeMs);
     },
     clear(): void {
       waiting = [];
@@ -186,11 +192,11 @@ function createHops() {
   };
 }
 
-/** Whether to read on: not while the window is full, and not while the record read last is far from its hop time. */
+/** Whether to read on: not while the window is full, and not while the record read last is far from its relay time. */
 function createReading(
   assigned: AssignedPartition,
-  window: OffsetWindow<WheelEntry | null>,
-  { delayMs, plan }: WheelPartitionOptions,
+  window: OffsetWindow<DelayedEntry | null>,
+  { delayMs, plan }: DelayPartitionOptions,
 ) {
   let isPaused = false;
   let lastWrittenAtMs = -Infinity;
@@ -199,7 +205,7 @@ function createReading(
       lastWrittenAtMs = timestampMs;
     },
     regulate(nowMs: number): number | null {
-      // A record of the future (the log's clock jumped back since) is no reason to wait longer than one delay.
+      // A record of the future (the partition log's clock jumped back since) is no reason to wait longer than one delay.
       const nearAtMs = Math.min(lastWrittenAtMs, nowMs) + delayMs - plan.leadMs;
       const isFar = nearAtMs > nowMs;
       const shouldPause = window.isFull() || isFar;
@@ -213,8 +219,8 @@ function createReading(
   };
 }
 
-export function entryOfItem(item: RetryItem): WheelEntry {
-  const handle = item.handle as WheelEntry | null;
+export function entryOfItem(item: RetryItem): DelayedEntry {
+  const handle = item.handle as DelayedEntry | null;
   assert(typeof handle?.offset === "number" && typeof handle.sequence === "number", "a retry item carries our handle");
   return handle;
 }

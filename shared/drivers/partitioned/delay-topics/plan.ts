@@ -1,19 +1,19 @@
 /**
- * The arithmetic of the wheel: which topic an item goes to, and whether it is the last one. Pure. Each topic has one
- * constant delay, so that the record read first is also the first to hop, and a partition needs no order but its own.
+ * The arithmetic of the delay topics: which topic an item goes to, and whether it is the last one. Pure. Each topic has one
+ * constant delay, so that the record read first is also the first to go on, and a partition needs no order but its own.
  */
 import { assert } from "../../../lib/assert.ts";
 
 /** Delays of the topics; a wait of half an hour takes at most 11 appends, one of fourteen hours 20, of thirty days 52. */
-export const WHEEL_DELAYS_MS: readonly number[] = [5000, 60_000, 10 * 60_000, 3600_000, 6 * 3600_000, 24 * 3600_000];
+export const DELAYS_MS: readonly number[] = [5000, 60_000, 10 * 60_000, 3600_000, 6 * 3600_000, 24 * 3600_000];
 
-/** A log may answer up to half a second late when all that is read was paused; twice that is the least lead. */
+/** A partition log may answer up to half a second late when all that is read was paused; twice that is the least lead. */
 const LEAD_MS_MIN = 1000;
 
 /** Last waits up to this long end in memory, while the window has room; what is written once more costs an append. */
 const HELD_MS_MAX = 60_000;
 
-export interface WheelPlan {
+export interface DelayPlan {
   /** Rising. */
   readonly delaysMs: readonly number[];
   /** How long before its time a record is read; at least the smallest delay, so its topic is never paused for time. */
@@ -25,23 +25,23 @@ export interface WheelPlan {
    */
   delayFor(waitMs: number): number;
   /**
-   * Less than a minute is left after the hop time: the item waits in memory until it is due. In a crowd only what has
+   * Less than a minute is left after the relay time: the item waits in memory until it is due. In a crowd only what has
    * less than the smallest delay left does.
    */
-  isLast(hopAtMs: number, notBeforeMs: number, isCrowded: boolean): boolean;
+  isLast(relayAtMs: number, notBeforeMs: number, isCrowded: boolean): boolean;
 }
 
-export function createWheelPlan(delaysMs: readonly number[]): WheelPlan {
+export function createDelayPlan(delaysMs: readonly number[]): DelayPlan {
   const rising = delaysMs.toSorted((left, right) => left - right);
   const smallest = rising[0];
-  assert(smallest !== undefined && smallest > 0, "a wheel has at least one delay above zero");
+  assert(smallest !== undefined && smallest > 0, "there is at least one delay, above zero");
   const leadMs = Math.max(LEAD_MS_MIN, smallest);
   const heldMs = Math.max(HELD_MS_MAX, smallest);
   return {
     delaysMs: rising,
     leadMs,
     delayFor: (waitMs) => rising.findLast((delayMs) => delayMs <= waitMs + leadMs / 2) ?? smallest,
-    isLast: (hopAtMs, notBeforeMs, isCrowded) => notBeforeMs < hopAtMs + (isCrowded ? smallest : heldMs),
+    isLast: (relayAtMs, notBeforeMs, isCrowded) => notBeforeMs < relayAtMs + (isCrowded ? smallest : heldMs),
   };
 }
 

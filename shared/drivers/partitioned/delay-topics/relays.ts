@@ -1,49 +1,49 @@
 /**
- * Items go from topic to topic: appended to the next one first, then settled where they were. One batch of a partition
+ * Items go from topic to topic: appended to the next one first, then acked where they were. One batch of a partition
  * is under way at a time; a batch that failed is repeated after a while, and its items with it.
  */
 import type { Clock } from "../../../lib/ambient.ts";
-import type { LogProducer, NewRecord } from "../../../ports/partition-log.ts";
+import type { RecordProducer, NewRecord } from "../../../ports/partition-log.ts";
 import { retryRecord } from "./retry-record.ts";
-import type { WheelDue } from "./due.ts";
-import type { WheelEntry, WheelPartition } from "./partition.ts";
-import type { WheelPlan } from "./plan.ts";
+import type { DueItems } from "./due.ts";
+import type { DelayedEntry, DelayPartition } from "./partition.ts";
+import type { DelayPlan } from "./plan.ts";
 
 /** Items of one batch. */
-const HOP_ITEMS_MAX = 500;
+const RELAY_ITEMS_MAX = 500;
 /** After a batch that failed. */
-const HOP_AGAIN_MS = 1000;
+const RELAY_AGAIN_MS = 1000;
 
-export interface HopDeps {
-  readonly plan: WheelPlan;
+export interface RelayDeps {
+  readonly plan: DelayPlan;
   readonly clock: Pick<Clock, "now">;
   readonly topicOf: (delayMs: number) => string;
-  readonly producer: Pick<LogProducer, "append">;
-  readonly due: Pick<WheelDue, "add">;
+  readonly producer: Pick<RecordProducer, "append">;
+  readonly due: Pick<DueItems, "add">;
   readonly onFault: (what: string, error: unknown) => void;
   /** Called when a batch has ended, either way. */
-  readonly turn: () => void;
+  readonly advance: () => void;
 }
 
-const hopping = new WeakSet<WheelPartition>();
+const relaying = new WeakSet<DelayPartition>();
 
 /** Starts a batch when one is due and none is under way; never rejects and never waits. */
-export function hopAll(deps: HopDeps, partition: WheelPartition): void {
-  if (hopping.has(partition)) return;
-  const entries = partition.takeHops(deps.clock.now(), HOP_ITEMS_MAX);
+export function relayDue(deps: RelayDeps, partition: DelayPartition): void {
+  if (relaying.has(partition)) return;
+  const entries = partition.takeDueRelays(deps.clock.now(), RELAY_ITEMS_MAX);
   if (entries.length === 0) return;
-  hopping.add(partition);
-  void hop(deps, partition, entries).finally(() => {
-    hopping.delete(partition);
-    deps.turn();
+  relaying.add(partition);
+  void relay(deps, partition, entries).finally(() => {
+    relaying.delete(partition);
+    deps.advance();
   });
 }
 
-async function hop(deps: HopDeps, partition: WheelPartition, entries: readonly WheelEntry[]): Promise<void> {
+async function relay(deps: RelayDeps, partition: DelayPartition, entries: readonly DelayedEntry[]): Promise<void> {
   const nowMs = deps.clock.now();
-  const going: WheelEntry[] = [];
+  const going: DelayedEntry[] = [];
   for (const entry of entries) {
-    // Read late (after a stop of all processes), it may have less than a hop left.
+    // Read late (after a stop of all processes), it may have less than a relay left.
     if (deps.plan.isLast(nowMs, entry.notBeforeMs, true)) deps.due.add(entry);
     else going.push(entry);
   }
@@ -51,17 +51,17 @@ async function hop(deps: HopDeps, partition: WheelPartition, entries: readonly W
     const records = going.flatMap((entry) => nextRecord(deps, entry, nowMs));
     if (records.length > 0) await deps.producer.append(records);
   } catch (error) {
-    deps.onFault("hop", error);
-    if (!partition.isLost) partition.putHopsBack(going, deps.clock.now() + HOP_AGAIN_MS);
+    deps.onFault("relay", error);
+    if (!partition.isLost) partition.putRelaysBack(going, deps.clock.now() + RELAY_AGAIN_MS);
     return;
   }
   if (partition.isLost) return;
-  for (const { offset } of going) partition.settle(offset);
+  for (const { offset } of going) partition.ack(offset);
   partition.commits.request();
 }
 
-function nextRecord({ plan, topicOf }: HopDeps, entry: WheelEntry, nowMs: number): readonly NewRecord[] {
+function nextRecord({ plan, topicOf }: RelayDeps, entry: DelayedEntry, nowMs: number): readonly NewRecord[] {
   if (entry.item === null) return [];
   const topic = topicOf(plan.delayFor(entry.notBeforeMs - nowMs));
-  return [retryRecord({ item: entry.item, hops: entry.hops + 1, topic, nowMs })];
+  return [retryRecord({ item: entry.item, relays: entry.relays + 1, topic, nowMs })];
 }

@@ -1,5 +1,5 @@
 /**
- * A scheduled item as a record of the log: its facts as headers, its members as value. A group's members share most
+ * A scheduled item as a record of the partition log: its facts as headers, its members as value. A group's members share most
  * facts, so that each one after the first carries only what differs: a group of 512 KiB in 1,000 members stays below
  * `RETRY_VALUE_BYTES_MAX`.
  */
@@ -7,14 +7,14 @@ import * as v from "valibot";
 import type { Envelope } from "../../../domain/envelope.ts";
 import { envelopeHeaders, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
 import { assert } from "../../../lib/assert.ts";
-import type { LogRecord, NewRecord } from "../../../ports/partition-log.ts";
+import type { ConsumerRecord, NewRecord } from "../../../ports/partition-log.ts";
 import type { Scheduled } from "../../../ports/retry-queue.ts";
 
 /** Below the record size that logs accept by default (1 MiB). */
 export const RETRY_VALUE_BYTES_MAX = 900 * 1024;
 
 export type ParsedRetry =
-  | { readonly kind: "item"; readonly item: Scheduled; readonly hops: number }
+  | { readonly kind: "item"; readonly item: Scheduled; readonly relays: number }
   | { readonly kind: "poison"; readonly reason: string };
 
 const Whole = v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number));
@@ -40,7 +40,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export function retryRecord(parts: {
   readonly item: Scheduled;
   /** How often it went from topic to topic before this one. */
-  readonly hops: number;
+  readonly relays: number;
   readonly topic: string;
   readonly nowMs: number;
 }): NewRecord {
@@ -53,7 +53,7 @@ export function retryRecord(parts: {
     generation: String(item.generation),
     attempt: String(item.attempt),
     parks: String(item.deferrals),
-    hops: String(parts.hops),
+    hops: String(parts.relays),
   };
   if (item.endpointId !== null) headers["endpoint"] = item.endpointId;
   if (item.group !== null) {
@@ -65,7 +65,7 @@ export function retryRecord(parts: {
   return { topic: parts.topic, partition: null, key: first.id, value, headers, timestampMs: parts.nowMs };
 }
 
-export function parseRetryRecord(record: LogRecord): ParsedRetry {
+export function parseRetryRecord(record: ConsumerRecord): ParsedRetry {
   const parsed = v.safeParse(Facts, record.headers);
   if (!parsed.success)
     return { kind: "poison", reason: `header not readable: ${v.getDotPath(parsed.issues[0]) ?? "?"}` };
@@ -85,7 +85,7 @@ export function parseRetryRecord(record: LogRecord): ParsedRetry {
     members,
     group,
   };
-  return { kind: "item", item, hops: facts.hops };
+  return { kind: "item", item, relays: facts.hops };
 }
 
 function packMembers(members: readonly Envelope[], first: Envelope): Uint8Array<ArrayBuffer> {

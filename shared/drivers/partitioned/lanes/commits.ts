@@ -1,5 +1,5 @@
 /**
- * Commits of one partition: one in flight, and at most one every `COMMIT_EVERY_MS`; what settles meanwhile shares the
+ * Commits of one partition: one in flight, and at most one every `COMMIT_EVERY_MS`; what acks meanwhile shares the
  * next. Never commits past the head that the window gives at that moment, and nothing at all after `drop`.
  */
 import { PosthasteError } from "../../../domain/errors.ts";
@@ -100,7 +100,7 @@ async function commit(partition: AssignedPartition, next: number): Promise<Error
     const where = `partition ${partition.partition} of ${partition.topic}`;
     return error instanceof PosthasteError
       ? error
-      : new PosthasteError("store-unavailable", `The log did not take a commit for ${where}.`, error);
+      : new PosthasteError("store-unavailable", `The partition log did not take a commit for ${where}.`, error);
   }
 }
 

@@ -3,69 +3,60 @@
  * that are ours in turn, so that a partition with much to do does not hold up the others.
  */
 import type { Lane } from "../../../domain/event.ts";
-import type { Clock } from "../../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../../lib/ambient.ts";
+import { PullWaiters } from "../../../lib/waiters.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
 import type {
   AssignedPartition,
-  LogReader,
-  LogRecord,
+  GroupReader,
+  ConsumerRecord,
   PartitionDepth,
   PartitionLog,
 } from "../../../ports/partition-log.ts";
-import { createKnownEvents } from "./recent-events.ts";
+import { createRecentEvents } from "./recent-events.ts";
 import type { LanePartition, LanePartitionState } from "./partition.ts";
 import { createLanePartition } from "./partition.ts";
-import type { Relieve } from "./head-of-line-offload.ts";
-import { createLaneWaiters } from "./waiters.ts";
+import type { Offload } from "./head-of-line-offload.ts";
 import type { OffsetWindowBounds } from "../window/offset-window.ts";
 import { createPartitionEnds } from "../window/partition-ends.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 
-export interface LogLaneOptions {
+export interface PartitionedLaneOptions {
   readonly lane: Lane;
   readonly topic: string;
   readonly group: string;
-  readonly log: Pick<PartitionLog, "openReader" | "depth">;
+  readonly partitionLog: Pick<PartitionLog, "openReader" | "depth">;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly windowBounds: OffsetWindowBounds;
   readonly onPoison: OnPoison;
-  readonly relieve: Relieve;
+  readonly offload: Offload;
 }
 
-/** What the windows of one lane hold in this process, over the partitions that are ours. */
-export interface LogLaneFill {
-  readonly partitions: number;
-  readonly unsettled: number;
-  readonly unsettledBytes: number;
-  /** Offsets done that cannot be committed yet, because an older one is not. */
-  readonly settledAhead: number;
-}
-
-export interface LogLane {
+export interface PartitionedLane {
   /** Joins the group; calls at the same time share one attempt, and after one that failed the next call tries again. */
   startReading(): Promise<void>;
   take(max: number, signal: AbortSignal): Promise<readonly LaneItem[]>;
   /** Something was handed back. */
   wake(): void;
   depth(): Promise<Depth>;
-  fill(): LogLaneFill;
   /** Null while it reads or was never asked to. */
   health(): string | null;
-  /** Hands out nothing more, commits what is settled, then leaves the group. */
+  /** Hands out nothing more, commits what is acked, then leaves the group. */
   close(): Promise<void>;
 }
 
-export function createLogLane(options: LogLaneOptions): LogLane {
-  const { log, group, topic } = options;
+export function createPartitionedLane(options: PartitionedLaneOptions): PartitionedLane {
+  const { partitionLog, group, topic } = options;
   const partitions = createOwnPartitions(options);
-  const waiters = createLaneWaiters<LaneItem>(partitions.pull);
-  let reading: Promise<LogReader> | null = null;
-  let reader: LogReader | null = null;
+  const waiters = new PullWaiters<LaneItem>({ pull: partitions.pull });
+  let reading: Promise<GroupReader> | null = null;
+  let reader: GroupReader | null = null;
   let isClosed = false;
 
   async function startReading(): Promise<void> {
     if (isClosed) return;
-    reading ??= log.openReader(group, [topic], {
+    reading ??= partitionLog.openReader(group, [topic], {
       assigned: partitions.assigned,
       lost: partitions.lost,
       records(partition, records) {
@@ -87,9 +78,8 @@ export function createLogLane(options: LogLaneOptions): LogLane {
       if (reader === null) await startReading();
       return waiters.take(max, signal);
     },
-    wake: waiters.wake,
-    depth: async () => depthOf(await log.depth(group, topic), partitions.states()),
-    fill: () => fillOf([...partitions.states().values()]),
+    wake: () => waiters.wake(),
+    depth: async () => depthOf(await partitionLog.depth(group, topic), partitions.states()),
     health: () => reader?.health() ?? null,
     async close() {
       isClosed = true;
@@ -103,11 +93,11 @@ export function createLogLane(options: LogLaneOptions): LogLane {
 }
 
 /** The partitions that are ours now. */
-function createOwnPartitions(options: LogLaneOptions) {
+function createOwnPartitions(options: PartitionedLaneOptions) {
   const byNumber = new Map<number, LanePartition>();
-  const known = createKnownEvents(options.clock);
-  const { log, group, clock } = options;
-  const ends = createPartitionEnds({ log, group, clock, onFault: () => undefined });
+  const recent = createRecentEvents(options.clock);
+  const { partitionLog, group, clock } = options;
+  const ends = createPartitionEnds({ partitionLog, group, clock, onFault: () => undefined });
   let turn = 0;
 
   function lost({ partition }: { readonly partition: number }): void {
@@ -121,13 +111,13 @@ function createOwnPartitions(options: LogLaneOptions) {
   return {
     assigned(partition: AssignedPartition): void {
       lost(partition);
-      const { lane, windowBounds: bounds, onPoison, relieve } = options;
-      const own = createLanePartition({ lane, clock, partition, bounds, known, onPoison, relieve });
+      const { lane, entropy, windowBounds: bounds, onPoison, offload } = options;
+      const own = createLanePartition({ lane, clock, entropy, partition, bounds, recent, onPoison, offload });
       byNumber.set(partition.partition, own);
       ends.find(own);
     },
     lost,
-    read(partition: AssignedPartition, records: readonly LogRecord[]): void {
+    read(partition: AssignedPartition, records: readonly ConsumerRecord[]): void {
       byNumber.get(partition.partition)?.read(records);
     },
     /** An equal share of each partition, beginning with another one each time; then whatever is there. */
@@ -157,27 +147,16 @@ function createOwnPartitions(options: LogLaneOptions) {
   };
 }
 
-/** Of partitions that are ours we know better than the log what is done: commits come late and only up to the head. */
+/** Of partitions that are ours we know better than the partition log what is done: commits come late and only up to the head. */
 function depthOf(depths: readonly PartitionDepth[], own: ReadonlyMap<number, LanePartitionState>): Depth {
   let count = 0;
   let oldestAtMs: number | null = null;
   for (const { partition, start, committed, end } of depths) {
     const state = own.get(partition);
     const head = Math.max(start, committed, state?.head ?? 0);
-    count += Math.max(0, end - head - (state?.settledCount ?? 0));
+    count += Math.max(0, end - head - (state?.ackedCount ?? 0));
     const atMs = state?.oldestAtMs ?? null;
     if (atMs !== null) oldestAtMs = Math.min(oldestAtMs ?? Infinity, atMs);
   }
   return { count, oldestAtMs };
-}
-
-function fillOf(states: readonly LanePartitionState[]): LogLaneFill {
-  const sum = (of: (state: LanePartitionState) => number): number =>
-    states.reduce((total, state) => total + of(state), 0);
-  return {
-    partitions: states.length,
-    unsettled: sum((state) => state.unsettledCount),
-    unsettledBytes: sum((state) => state.unsettledBytes),
-    settledAhead: sum((state) => state.settledCount),
-  };
 }

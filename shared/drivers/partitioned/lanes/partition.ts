@@ -5,51 +5,50 @@
 import type { Envelope } from "../../../domain/envelope.ts";
 import { envelopeOfHeaders } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
-import type { Clock } from "../../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { LaneItem } from "../../../ports/lanes.ts";
-import type { AssignedPartition, LogRecord } from "../../../ports/partition-log.ts";
+import type { AssignedPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import { createLaneCommits } from "./commits.ts";
-import type { KnownEvents } from "./recent-events.ts";
-import type { Relieve } from "./head-of-line-offload.ts";
-import { createLaneRelief } from "./head-of-line-offload.ts";
-import type { OffsetWindow, OffsetWindowBounds } from "../window/offset-window.ts";
-import { createOffsetWindow } from "../window/offset-window.ts";
+import type { RecentEvents } from "./recent-events.ts";
+import type { Offload } from "./head-of-line-offload.ts";
+import { createHeadOfLineOffload } from "./head-of-line-offload.ts";
+import type { OffsetWindowBounds } from "../window/offset-window.ts";
+import { OffsetWindow } from "../window/offset-window.ts";
 import type { EndSeeker } from "../window/partition-ends.ts";
 import type { OnPoison } from "../window/quarantine.ts";
-import { createPoisonDesk } from "../window/quarantine.ts";
+import { createQuarantine } from "../window/quarantine.ts";
 
 export interface LanePartitionOptions {
   readonly lane: Lane;
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly partition: AssignedPartition;
   readonly bounds: OffsetWindowBounds;
-  readonly known: KnownEvents;
+  readonly recent: RecentEvents;
   readonly onPoison: OnPoison;
-  readonly relieve: Relieve;
+  readonly offload: Offload;
 }
 
 export interface LanePartition extends EndSeeker {
-  read(records: readonly LogRecord[]): void;
+  read(records: readonly ConsumerRecord[]): void;
   /** In order of offsets, what was handed back first. */
   pull(max: number): LaneItem[];
-  /** Settles the offsets; `committed` says when that is durable. */
-  settle(offsets: readonly number[]): void;
+  /** Acks the offsets; `committed` says when that is durable. */
+  ack(offsets: readonly number[]): void;
   release(offset: number): void;
   /** See `LaneCommits.committed`. */
   committed(): Promise<void>;
   state(): LanePartitionState;
   drop(): void;
-  /** Commits what is settled and lets the partition go. */
+  /** Commits what is acked and lets the partition go. */
   close(): Promise<void>;
 }
 
 export interface LanePartitionState {
   readonly head: number;
   /** Offsets from head on that are done already. */
-  readonly settledCount: number;
-  readonly unsettledCount: number;
-  readonly unsettledBytes: number;
-  /** Acceptance of the first unsettled event in epoch ms. */
+  readonly ackedCount: number;
+  /** Acceptance of the first unacked event in epoch ms. */
   readonly oldestAtMs: number | null;
 }
 
@@ -57,7 +56,7 @@ interface Held {
   /** Null for poison. */
   readonly envelope: Envelope | null;
   readonly atMs: number;
-  /** Handed out and neither settled nor handed back. */
+  /** Handed out and neither acked nor handed back. */
   isOut: boolean;
 }
 
@@ -65,47 +64,47 @@ interface Held {
 const READY_TRIM = 1024;
 
 /** What a lane item carries as its handle. */
-export interface LogHandle {
+export interface LaneHandle {
   readonly owner: LanePartition;
   readonly offset: number;
 }
 
 export function createLanePartition(options: LanePartitionOptions): LanePartition {
-  const { clock, partition, known } = options;
+  const { clock, partition, recent } = options;
   const controller = new AbortController();
   const { signal } = controller;
-  const window = createOffsetWindow<Held>({ from: partition.from, bounds: options.bounds });
+  const window = new OffsetWindow<Held>({ from: partition.from, bounds: options.bounds });
   const ready = createReadyQueue(window);
-  const commits = createLaneCommits({ clock, partition, head: window.head });
-  const relief = createLaneRelief({ clock, window, relieve: options.relieve, relieved: settle, signal });
-  const desk = createPoisonDesk({ clock, onPoison: options.onPoison, signal });
-  const brake = createBrake(partition, window);
+  const commits = createLaneCommits({ clock, partition, head: () => window.head() });
+  const headOffload = createHeadOfLineOffload({ clock, window, offload: options.offload, offloaded: ack, signal });
+  const quarantine = createQuarantine({ clock, entropy: options.entropy, onPoison: options.onPoison, signal });
+  const applyBackPressure = createBackPressure(partition, window);
   let repeatsEnd = Infinity;
 
-  function settle(offsets: readonly number[]): void {
+  function ack(offsets: readonly number[]): void {
     if (signal.aborted) return;
     for (const offset of offsets) {
       const held = window.find(offset);
-      if (window.settle(offset) && held?.envelope) known.done(held.envelope);
+      if (window.ack(offset) && held?.envelope) recent.done(held.envelope);
     }
-    brake();
-    relief.check();
+    applyBackPressure();
+    headOffload.check();
     commits.request();
   }
 
-  function read(record: LogRecord): void {
+  function read(record: ConsumerRecord): void {
     if (record.offset < window.end()) return;
     const held = holdOf(record);
     window.add(record.offset, held, record.value?.byteLength ?? 0);
-    if (held.envelope === null) desk.give(record, poisonReason(record), () => settle([record.offset]));
-    else if (known.enter(held.envelope)) ready.put(record.offset);
-    else window.settle(record.offset);
+    if (held.envelope === null) quarantine.put(record, poisonReason(record), () => ack([record.offset]));
+    else if (recent.enter(held.envelope)) ready.put(record.offset);
+    else window.ack(record.offset);
   }
 
   function drop(): void {
     controller.abort();
     commits.drop();
-    for (const { envelope } of window.items()) if (envelope !== null) known.forget(envelope);
+    for (const { envelope } of window.items()) if (envelope !== null) recent.forget(envelope);
   }
 
   const owner: LanePartition = {
@@ -113,7 +112,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     read(records) {
       if (signal.aborted) return;
       records.forEach(read);
-      settle([]);
+      ack([]);
     },
     learnEnd: (found) => void (repeatsEnd = found),
     pull(max) {
@@ -121,13 +120,13 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
       const nowMs = clock.monotonic();
       const items = ready.take(max).map(({ offset, envelope }): LaneItem => {
         window.begin(offset, nowMs);
-        const handle: LogHandle = { owner, offset };
+        const handle: LaneHandle = { owner, offset };
         return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
       });
-      relief.check();
+      headOffload.check();
       return items;
     },
-    settle,
+    ack,
     release: (offset) => ready.putBack(offset),
     committed: commits.committed,
     state: () => stateOf(window),
@@ -166,7 +165,7 @@ function createReadyQueue(window: OffsetWindow<Held>) {
       const held = window.find(offset);
       if (held?.isOut !== true) return;
       held.isOut = false;
-      window.giveBack(offset);
+      window.release(offset);
       returned.push(offset);
     },
     take(max: number): { offset: number; envelope: Envelope }[] {
@@ -175,7 +174,7 @@ function createReadyQueue(window: OffsetWindow<Held>) {
         const offset = next();
         if (offset === undefined) break;
         const held = window.find(offset);
-        // Settled since: its relief came to its end after it was handed back.
+        // Acked since: it was offloaded after it was handed back.
         if (!held?.envelope) continue;
         held.isOut = true;
         taken.push({ offset, envelope: held.envelope });
@@ -186,7 +185,7 @@ function createReadyQueue(window: OffsetWindow<Held>) {
 }
 
 /** Pauses and resumes the partition as its window says, once for each change. */
-function createBrake(partition: AssignedPartition, window: OffsetWindow<Held>): () => void {
+function createBackPressure(partition: AssignedPartition, window: OffsetWindow<Held>): () => void {
   let isPaused = false;
   return () => {
     const isFull = window.isFull();
@@ -200,19 +199,17 @@ function createBrake(partition: AssignedPartition, window: OffsetWindow<Held>): 
 function stateOf(window: OffsetWindow<Held>): LanePartitionState {
   return {
     head: window.head(),
-    settledCount: window.settledCount(),
-    unsettledCount: window.count(),
-    unsettledBytes: window.bytes(),
+    ackedCount: window.ackedCount(),
     oldestAtMs: window.oldest()?.atMs ?? null,
   };
 }
 
-function holdOf({ headers, value, timestampMs }: LogRecord): Held {
+function holdOf({ headers, value, timestampMs }: ConsumerRecord): Held {
   const envelope = value === null ? null : envelopeOfHeaders(headers, value);
   return { envelope, atMs: envelope?.acceptedAtMs ?? timestampMs, isOut: false };
 }
 
-function poisonReason(record: LogRecord): string {
+function poisonReason(record: ConsumerRecord): string {
   return record.value === null
     ? "The record has no value, which is the event's body."
     : "The record's headers are not those of an event.";

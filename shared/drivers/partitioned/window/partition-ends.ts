@@ -4,14 +4,14 @@
  * more. All partitions of one moment are asked for together, in one question for each topic.
  */
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
-import type { LogPosition, PartitionLog } from "../../../ports/partition-log.ts";
+import type { TopicPartition, PartitionLog } from "../../../ports/partition-log.ts";
 
 /** Before a question that failed is asked again; until it is answered, all of the partition counts as worked on. */
 export const ENDS_AGAIN_MS = 1000;
 
 /** A partition that is ours, and wants to know. */
 export interface EndSeeker {
-  readonly position: LogPosition;
+  readonly position: TopicPartition;
   learnEnd(end: number): void;
 }
 
@@ -23,20 +23,20 @@ export interface PartitionEnds {
 }
 
 export function createPartitionEnds(options: {
-  readonly log: Pick<PartitionLog, "depth">;
+  readonly partitionLog: Pick<PartitionLog, "depth">;
   readonly group: string;
   readonly clock: Clock;
   /** Told of questions that failed. */
   readonly onFault: (error: unknown) => void;
 }): PartitionEnds {
-  const { log, group, clock } = options;
+  const { partitionLog, group, clock } = options;
   const wanted = new Set<EndSeeker>();
   let cancel: Cancel | null = null;
   let isAsking = false;
   let isStopped = false;
 
   async function askTopic(topic: string, seekers: readonly EndSeeker[]): Promise<void> {
-    const depths = await log.depth(group, topic);
+    const depths = await partitionLog.depth(group, topic);
     for (const seeker of seekers) {
       const end = depths.find(({ partition }) => partition === seeker.position.partition)?.end;
       // One that was forgotten meanwhile is not wanted any more.
@@ -58,7 +58,7 @@ export function createPartitionEnds(options: {
     cancel = clock.timer(ENDS_AGAIN_MS, begin);
   }
 
-  /** The log does not show the partition yet. */
+  /** The partition log does not show the partition yet. */
   function isUnanswered(asked: ReadonlyMap<string, readonly EndSeeker[]>): boolean {
     return [...asked.values()].flat().some((seeker) => wanted.has(seeker));
   }

@@ -75,7 +75,7 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     find(hash) {
       const cached = cache.trusted(hash);
       onCache(cached !== null);
-      if (cached !== null) return cached.key;
+      if (cached !== null) return Promise.resolve(cached.key);
       const pendingRead = reads.get(hash);
       const isRecent = pendingRead !== undefined && clock.monotonic() - pendingRead.askedAt < KEY_TRUSTED_MS;
       return isRecent ? pendingRead.answer : lookUp(hash);

@@ -1,9 +1,9 @@
 /** The API-key store's scripts as typed calls: which keys they take, and what their answers mean. */
 import type { ApiKey } from "../../../domain/api-key.ts";
-import type { OrderedList } from "../directory/page.ts";
-import { readPage } from "../directory/page.ts";
-import { sortableTime } from "../directory/record.ts";
-import { listOf, textOf, textOrNull } from "../directory/reply.ts";
+import type { OrderedList } from "../client/page.ts";
+import { readPage } from "../client/page.ts";
+import { sortableTime } from "../client/page.ts";
+import { listOf, textOf, textOrNull } from "../client/reply.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import * as scripts from "./scripts.ts";
 import type { RedisCommands, RedisReply } from "../client/redis-commands.ts";

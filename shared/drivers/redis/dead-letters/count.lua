@@ -1,5 +1,5 @@
 -- KEYS: root. ARGV: tenant or nothing, endpoint or nothing, since, until (exclusive) or nothing. Returns a number. An
--- endpoint is one tenant's: any of its letters tells whose.
+-- endpoint is one tenant's: any of its dead letters tells whose.
 
 local key = KEYS[1] .. ':all'
 if ARGV[2] ~= '' then

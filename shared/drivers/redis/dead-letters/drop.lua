@@ -1,4 +1,4 @@
--- KEYS: root. ARGV: for each letter: id, revision or nothing, place of its tombstone or nothing. What is dropped is that
+-- KEYS: root. ARGV: for each dead letter: id, revision or nothing, place of its tombstone or nothing. What is dropped is that
 -- revision; without one what the record has before the tombstone, and anything when neither is given. All or nothing. Returns id and
 -- JSON of each.
 
@@ -11,16 +11,16 @@ end
 local dropped = {}
 for index = 1, #ARGV, 3 do
   local id, revision, tombstone = ARGV[index], ARGV[index + 1], ARGV[index + 2]
-  local letter, text = read(id)
-  if letter and ((revision == '' and tombstone == '') or letter.revision == revision
+  local meta, text = read(id)
+  if meta and ((revision == '' and tombstone == '') or meta.revision == revision
       or (revision == '' and is_before(redis.call('HGET', root .. ':places', id), tombstone))) then
-    take_out(id, letter)
+    take_out(id, meta)
     dropped[#dropped + 1] = id
     dropped[#dropped + 1] = text
   end
   if revision ~= '' then mark(id, revision) end
-  local buried = redis.call('HGET', root .. ':buried', id)
-  if buried and cjson.decode(buried).revision == revision then redis.call('HDEL', root .. ':buried', id) end
+  local evicted = redis.call('HGET', root .. ':evicted', id)
+  if evicted and cjson.decode(evicted).revision == revision then redis.call('HDEL', root .. ':evicted', id) end
 end
 trim_marks()
 return dropped

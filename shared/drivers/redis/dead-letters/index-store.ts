@@ -1,11 +1,16 @@
 /**
- * The index of dead letters in Redis, bodies included, bounded in bytes. A tenant's letters lie in its shard; an id does
+ * The index of dead letters in Redis, bodies included, bounded in bytes. A tenant's dead letters lie in its shard; an id does
  * not say which that is, so that questions by id go to every shard.
  */
 import { assert } from "../../../lib/assert.ts";
-import type { DeadLetterIndex, DroppedLetter, IndexedLetter, LetterPlace } from "../../../ports/dead-letter-index.ts";
-import { createLetterLists } from "./lists.ts";
-import { envelopeArgument, letterOf, metaOf, metaText } from "./meta.ts";
+import type {
+  DeadLetterIndex,
+  DroppedDeadLetter,
+  IndexedDeadLetter,
+  DeadLetterPlace,
+} from "../../../ports/dead-letter-index.ts";
+import { createDeadLetterLists } from "./lists.ts";
+import { envelopeArgument, deadLetterOf, metaOf, metaText } from "./meta.ts";
 import { DROP_DEAD_LETTERS, PUT_DEAD_LETTERS, READ_DEAD_LETTER } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { replyText } from "../ledger/record.ts";
@@ -13,9 +18,9 @@ import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../c
 
 /** Bodies of all shards together. */
 export const DEAD_LETTER_INDEX_BYTES_MAX = 512 * 1024 ** 2;
-/** Letters of all shards together: what Redis keeps of each beside its body is about 1.3 KB (Redis 7.0). */
-export const DEAD_LETTER_INDEX_LETTERS_MAX = 500_000;
-/** Letters, and bytes of their bodies, in one script; one letter goes whatever it weighs. */
+/** Dead letters of all shards together: what Redis keeps of each beside its body is about 1.3 KB (Redis 7.0). */
+export const DEAD_LETTER_INDEX_COUNT_MAX = 500_000;
+/** Dead letters, and bytes of their bodies, in one script; one dead letter goes whatever it weighs. */
 const PUT_DEAD_LETTERS_MAX = 100;
 const PUT_BYTES_MAX = 4 * 1024 ** 2;
 /** Ids in one script. */
@@ -26,22 +31,22 @@ export interface RedisDeadLetterIndexOptions {
   readonly keys: KeySpace;
   /** `DEAD_LETTER_INDEX_BYTES_MAX`; each shard has its equal part. */
   readonly bytesMax?: number;
-  /** `DEAD_LETTER_INDEX_LETTERS_MAX`; likewise. */
-  readonly lettersMax?: number;
+  /** `DEAD_LETTER_INDEX_COUNT_MAX`; likewise. */
+  readonly countMax?: number;
 }
 
 /** Everything rejects with `store-unavailable` when Redis does not answer. */
 export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions): DeadLetterIndex {
   const { commands, keys } = options;
-  const { bytesMax = DEAD_LETTER_INDEX_BYTES_MAX, lettersMax = DEAD_LETTER_INDEX_LETTERS_MAX } = options;
+  const { bytesMax = DEAD_LETTER_INDEX_BYTES_MAX, countMax = DEAD_LETTER_INDEX_COUNT_MAX } = options;
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
   const run = (shard: number, script: RedisScript, args: readonly RedisArgument[]): Promise<RedisReply> =>
     commands.run(script, [keys.key(shard, "dead")], args);
-  const lists = createLetterLists({ commands, keys });
+  const lists = createDeadLetterLists({ commands, keys });
 
   /** The same arguments, three or one for each id, to every shard; what all of them answer. */
   async function everywhere(script: RedisScript, perId: readonly (readonly RedisArgument[])[]) {
-    const found: DroppedLetter[] = [];
+    const found: DroppedDeadLetter[] = [];
     for (let from = 0; from < perId.length; from += IDS_MAX) {
       const args = perId.slice(from, from + IDS_MAX).flat();
       const replies = await Promise.all(shards.map((shard) => run(shard, script, args)));
@@ -50,11 +55,14 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
     return found;
   }
 
-  /** Part after part, so that a letter's own news stay in order. The last reply names what made room for any. */
-  async function putShard(shard: number, letters: readonly IndexedLetter[]): Promise<readonly DroppedLetter[]> {
-    const bounds = [Math.floor(bytesMax / keys.shards), Math.ceil(lettersMax / keys.shards)];
-    let dropped: readonly DroppedLetter[] = [];
-    for (const part of partsOf(letters)) {
+  /** Part after part, so that a dead letter's own news stay in order. The last reply names what made room for any. */
+  async function putShard(
+    shard: number,
+    deadLetters: readonly IndexedDeadLetter[],
+  ): Promise<readonly DroppedDeadLetter[]> {
+    const bounds = [Math.floor(bytesMax / keys.shards), Math.ceil(countMax / keys.shards)];
+    let dropped: readonly DroppedDeadLetter[] = [];
+    for (const part of partsOf(deadLetters)) {
       dropped = droppedOf(await run(shard, PUT_DEAD_LETTERS, [...bounds, ...part.flatMap(putArguments)]));
     }
     return dropped;
@@ -62,9 +70,9 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
 
   return {
     bytesMax,
-    lettersMax,
-    async put(letters) {
-      const byShard = Map.groupBy(letters, ({ letter }) => keys.shardOf(letter.tenant));
+    countMax,
+    async put(deadLetters) {
+      const byShard = Map.groupBy(deadLetters, ({ deadLetter }) => keys.shardOf(deadLetter.tenant));
       return (await Promise.all(Array.from(byShard, ([shard, own]) => putShard(shard, own)))).flat();
     },
     drop: (drops) =>
@@ -75,18 +83,18 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
     async find(id) {
       const replies = await Promise.all(shards.map((shard) => run(shard, READ_DEAD_LETTER, [id])));
       const columns = replies.find((reply) => Array.isArray(reply));
-      return columns === undefined ? null : letterOf([id, ...(columns as readonly RedisReply[])]);
+      return columns === undefined ? null : deadLetterOf([id, ...(columns as readonly RedisReply[])]);
     },
     list: lists.list,
     count: lists.count,
   };
 }
 
-function* partsOf(letters: readonly IndexedLetter[]): Generator<readonly IndexedLetter[]> {
-  let part: IndexedLetter[] = [];
+function* partsOf(deadLetters: readonly IndexedDeadLetter[]): Generator<readonly IndexedDeadLetter[]> {
+  let part: IndexedDeadLetter[] = [];
   let bytes = 0;
-  for (const indexed of letters) {
-    const weight = indexed.letter.envelope.body.length;
+  for (const indexed of deadLetters) {
+    const weight = indexed.deadLetter.envelope.body.length;
     if (part.length > 0 && (part.length >= PUT_DEAD_LETTERS_MAX || bytes + weight > PUT_BYTES_MAX)) {
       yield part;
       part = [];
@@ -98,18 +106,18 @@ function* partsOf(letters: readonly IndexedLetter[]): Generator<readonly Indexed
   if (part.length > 0) yield part;
 }
 
-function putArguments({ letter, revision, place }: IndexedLetter): readonly RedisArgument[] {
-  return [letter.id, metaText(letter, revision), envelopeArgument(letter), placeText(place)];
+function putArguments({ deadLetter, revision, place }: IndexedDeadLetter): readonly RedisArgument[] {
+  return [deadLetter.id, metaText(deadLetter, revision), envelopeArgument(deadLetter), placeText(place)];
 }
 
-function placeText(place: LetterPlace | null): string {
+function placeText(place: DeadLetterPlace | null): string {
   return place === null ? "" : `${place.partition}:${place.offset}`;
 }
 
-function droppedOf(reply: RedisReply): readonly DroppedLetter[] {
-  assert(Array.isArray(reply), "letters come as a list");
+function droppedOf(reply: RedisReply): readonly DroppedDeadLetter[] {
+  assert(Array.isArray(reply), "dead letters come as a list");
   const flat = reply as readonly RedisReply[];
-  const dropped: DroppedLetter[] = [];
+  const dropped: DroppedDeadLetter[] = [];
   for (let index = 0; index + 1 < flat.length; index += 2) {
     const meta = metaOf(flat[index + 1] ?? null);
     dropped.push({

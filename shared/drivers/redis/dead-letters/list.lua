@@ -13,9 +13,9 @@ elseif tenant ~= '' then
 end
 local high, low = bounds()
 scan(key, high, low, function(score, id)
-  local letter, text = read(id)
-  if not letter or (tenant ~= '' and letter.tenant ~= tenant) or (endpoint ~= '' and letter.endpoint ~= endpoint)
-    or (kind ~= '' and letter.type ~= kind) or (state ~= '' and letter.state ~= state) then
+  local meta, text = read(id)
+  if not meta or (tenant ~= '' and meta.tenant ~= tenant) or (endpoint ~= '' and meta.endpoint ~= endpoint)
+    or (kind ~= '' and meta.type ~= kind) or (state ~= '' and meta.state ~= state) then
     return nil
   end
   if what == 'count' then return {score, id}, 0 end

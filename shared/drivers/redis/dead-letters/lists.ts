@@ -1,13 +1,13 @@
 /** Lists of dead letters and how many there are, of one tenant's shard or of all. */
 import type { DeadLetterFilter, DeadLetters } from "../../../ports/dead-letters.ts";
-import { letterOf } from "./meta.ts";
+import { deadLetterOf } from "./meta.ts";
 import { COUNT_DEAD_LETTERS, LIST_DEAD_LETTERS } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { ListPart, Place } from "../ledger/pages.ts";
 import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "../ledger/pages.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
 
-export function createLetterLists(options: {
+export function createDeadLetterLists(options: {
   readonly commands: Pick<RedisCommands, "run">;
   readonly keys: KeySpace;
 }): Pick<DeadLetters, "list" | "count"> {
@@ -37,7 +37,7 @@ export function createLetterLists(options: {
     return parsePart(reply, show);
   }
 
-  /** Looks at each letter that the filter's own list has, some thousands at a time. */
+  /** Looks at each dead letter that the filter's own list has, some thousands at a time. */
   async function countRows(shard: number, filter: DeadLetterFilter): Promise<number> {
     let count = 0;
     let after: Place | null = null;
@@ -61,11 +61,11 @@ export function createLetterLists(options: {
   return {
     list: (filter, limit, cursor) =>
       readPage({
-        list: "letters",
+        list: "dead-letters",
         limit,
         cursor,
         shards: shardsOf(filter),
-        read: (shard, left, after) => listPart({ shard, filter, what: "rows", limit: left, after }, letterOf),
+        read: (shard, left, after) => listPart({ shard, filter, what: "rows", limit: left, after }, deadLetterOf),
       }),
     async count(filter) {
       const counts = await Promise.all(shardsOf(filter).map((shard) => countShard(shard, filter)));

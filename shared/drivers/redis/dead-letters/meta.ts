@@ -21,37 +21,37 @@ const Meta = v.object({
   bytes: v.number(),
 });
 
-export type LetterMeta = v.InferOutput<typeof Meta>;
+export type DeadLetterMeta = v.InferOutput<typeof Meta>;
 
-export function metaText(letter: DeadLetter, revision: string): string {
-  const meta: LetterMeta = {
+export function metaText(deadLetter: DeadLetter, revision: string): string {
+  const meta: DeadLetterMeta = {
     revision,
-    tenant: letter.tenant,
-    endpoint: letter.endpointId,
-    event: letter.eventId,
-    generation: letter.generation,
-    type: letter.envelope.type,
-    state: letter.state,
-    attempts: letter.attempts,
-    at: letter.atMs,
-    reason: letter.reason,
-    bytes: letter.envelope.body.length,
+    tenant: deadLetter.tenant,
+    endpoint: deadLetter.endpointId,
+    event: deadLetter.eventId,
+    generation: deadLetter.generation,
+    type: deadLetter.envelope.type,
+    state: deadLetter.state,
+    attempts: deadLetter.attempts,
+    at: deadLetter.atMs,
+    reason: deadLetter.reason,
+    bytes: deadLetter.envelope.body.length,
   };
   return JSON.stringify(meta);
 }
 
-export function metaOf(reply: RedisReply): LetterMeta {
+export function metaOf(reply: RedisReply): DeadLetterMeta {
   return v.parse(Meta, JSON.parse(replyText(reply)));
 }
 
-export function envelopeArgument(letter: DeadLetter): Uint8Array {
-  return packEnvelope(letter.envelope);
+export function envelopeArgument(deadLetter: DeadLetter): Uint8Array {
+  return packEnvelope(deadLetter.envelope);
 }
 
 /** From id, JSON and packed envelope. */
-export function letterOf(columns: readonly RedisReply[]): DeadLetter {
+export function deadLetterOf(columns: readonly RedisReply[]): DeadLetter {
   const [id = null, text = null, packed = null] = columns;
-  assert(packed instanceof Uint8Array, "a letter has its envelope");
+  assert(packed instanceof Uint8Array, "a dead letter has its envelope");
   // Not Redis's own kind of bytes.
   const envelope = unpackEnvelope(new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength));
   assert(envelope !== null, "what was packed here unpacks");

@@ -9,7 +9,7 @@
  *   :tenants  sorted set, tenants by the bytes of their bodies
  *   :bytes    what all bodies weigh
  *   :gone     sorted set, <id>|<revision> by the time from which its put may be repeated
- *   :buried   hash, id -> JSON of what had to make room and was not yet written out of the record
+ *   :evicted   hash, id -> JSON of what had to make room and was not yet written out of the record
  */
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
@@ -17,22 +17,22 @@ import type { RedisScript } from "../client/redis-commands.ts";
 /** A put that was on its way longer than this is an old one no more: the record's order tells then. */
 const GONE_KEPT_MS = 24 * 3600 * 1000;
 const GONE_MAX = 100_000;
-/** Letters that make room in one script, and that one reply names; the next goes on. */
+/** Dead letters that make room in one script, and that one reply names; the next goes on. */
 const ROOM_MADE_MAX = 1000;
 /** What makes room past it is told to nobody. */
-const BURIED_MAX = 10_000;
+const EVICTED_MAX = 10_000;
 
 export const PUT_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-put",
   returns: "text",
-  files: ["dead-letters/letters", "dead-letters/put"],
-  constants: { BURIED_MAX, GONE_KEPT_MS, GONE_MAX, ROOM_MADE_MAX },
+  files: ["dead-letters/dead-letter", "dead-letters/put"],
+  constants: { EVICTED_MAX, GONE_KEPT_MS, GONE_MAX, ROOM_MADE_MAX },
 });
 
 export const DROP_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-drop",
   returns: "text",
-  files: ["dead-letters/letters", "dead-letters/drop"],
+  files: ["dead-letters/dead-letter", "dead-letters/drop"],
   constants: { GONE_KEPT_MS, GONE_MAX },
 });
 
@@ -45,7 +45,7 @@ export const READ_DEAD_LETTER: RedisScript = luaScript({
 export const LIST_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-list",
   returns: "bytes",
-  files: ["dead-letters/letters", "client/list", "dead-letters/list"],
+  files: ["dead-letters/dead-letter", "client/list", "dead-letters/list"],
   constants: { GONE_KEPT_MS, GONE_MAX },
 });
 

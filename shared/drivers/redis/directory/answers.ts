@@ -4,8 +4,8 @@
  */
 import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
-import type { TenantEndpoints } from "../../../ports/directory.ts";
-import type { DirectoryMemory, Held } from "./memory.ts";
+import type { DirectoryReads, TenantEndpoints } from "../../../ports/directory.ts";
+import type { DirectoryMemory, HeldTenant } from "./memory.ts";
 import type { DirectoryReader } from "./reader.ts";
 
 /** Memory of this age is read again when it is used: a lost announcement costs no more. */
@@ -13,8 +13,7 @@ export const DIRECTORY_AGE_MS_MAX = 3000;
 /** Tenants of which it is remembered when they were told of, or read without being asked for. */
 const TIMES_MAX = 1000;
 
-export interface DirectoryAnswers {
-  endpoints(tenant: string, atLeast: number): TenantEndpoints | Promise<TenantEndpoints>;
+export interface DirectoryAnswers extends Pick<DirectoryReads, "peek" | "endpoints"> {
   /** Reads the tenant again in the background when it is in memory. */
   refresh(tenant: string): void;
   /**
@@ -54,15 +53,23 @@ export function createDirectoryAnswers(options: {
     throw error;
   }
 
+  function peek(tenant: string, atLeast: number): TenantEndpoints | null {
+    const held = memory.use(tenant);
+    if (held === null || held.known.version < atLeast) return null;
+    if (!held.isStale && clock.monotonic() - held.checkedAt < DIRECTORY_AGE_MS_MAX) return held.known;
+    // Whoever names no version gets the present one; for all others what they name is enough.
+    if (atLeast === 0) return null;
+    load(tenant);
+    return held.known;
+  }
+
   return {
-    endpoints(tenant, atLeast) {
-      const held = memory.use(tenant);
-      if (held === null || held.known.version < atLeast) return loadAtLeast(tenant, atLeast);
-      if (!held.isStale && clock.monotonic() - held.checkedAt < DIRECTORY_AGE_MS_MAX) return held.known;
-      // Whoever names no version gets the present one; for all others what they name is enough.
-      if (atLeast === 0) return loadOr(reader, held);
-      load(tenant);
-      return held.known;
+    peek,
+    async endpoints(tenant, atLeast) {
+      const known = peek(tenant, atLeast);
+      if (known !== null) return known;
+      const held = memory.look(tenant);
+      return held === null || held.known.version < atLeast ? loadAtLeast(tenant, atLeast) : loadOr(reader, held);
     },
     refresh(tenant) {
       if (memory.look(tenant) !== null) load(tenant);
@@ -75,7 +82,7 @@ export function createDirectoryAnswers(options: {
 }
 
 /** The present state, or what is in memory while Redis is away. */
-async function loadOr(reader: DirectoryReader, held: Held): Promise<TenantEndpoints> {
+async function loadOr(reader: DirectoryReader, held: HeldTenant): Promise<TenantEndpoints> {
   try {
     return (await reader.load(held.tenant)).known;
   } catch (error) {

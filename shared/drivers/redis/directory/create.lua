@@ -1,5 +1,5 @@
--- KEYS: 1 marker, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard.
--- ARGV: 1 marker, 2 version, 3 endpoint id, 4 created at (16 digits), 5 text, 6 tenant, 7 largest number of endpoints.
+-- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard.
+-- ARGV: 1 epoch, 2 version, 3 endpoint id, 4 created at (16 digits), 5 text, 6 tenant, 7 largest number of endpoints.
 -- Returns 'ok' (also when the same bytes are there already: a command that was sent twice), 'lost', 'limit', 'exists'.
 -- Atomic: endpoint, orders and version are written together or not at all, and the bound is exact.
 

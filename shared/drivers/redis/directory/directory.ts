@@ -12,7 +12,7 @@ import type { Directory } from "../../../ports/directory.ts";
 import type { Notifier } from "../../../ports/notifier.ts";
 import type { DirectoryAnswers } from "./answers.ts";
 import { createDirectoryAnswers } from "./answers.ts";
-import { createLossChannel } from "./epochs.ts";
+import { createEpochChannel } from "./epochs.ts";
 import type { MemoryBounds } from "./memory.ts";
 import { createDirectoryMemory, MEMORY_BOUNDS } from "./memory.ts";
 import type { DirectoryReader } from "./reader.ts";
@@ -50,14 +50,14 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
   const { commands, keys, sealer, notifier, clock, endpointsMax = ENDPOINTS_PER_TENANT_MAX, onFault } = options;
   const store = createDirectoryStore({ commands, keys });
   const memory = createDirectoryMemory(options.memory ?? MEMORY_BOUNDS);
-  const losses = createLossChannel({ commands, keys });
-  const reader = await openDirectoryReader({ ...options, store, memory, onMarkerMade: losses.tellMarker });
-  const answers = createDirectoryAnswers({ reader, memory, clock, onFault, onMissing: losses.tellTenant });
+  const epochs = createEpochChannel({ commands, keys });
+  const reader = await openDirectoryReader({ ...options, store, memory, onEpochBegun: epochs.announceEpoch });
+  const answers = createDirectoryAnswers({ reader, memory, clock, onFault, onMissing: epochs.announceOlder });
   const versions = createVersions({ store, reader, onNewer: (tenant) => answers.hold(tenant, true) });
   const write = createWrite(reader, answers);
-  const listening = await losses.listen({
-    marker(marker) {
-      if (!reader.isKnownMarker(marker)) reader.loadAll();
+  const listening = await epochs.listen({
+    epoch(epoch) {
+      if (!reader.isKnownEpoch(epoch)) reader.loadAll();
     },
     tenant: answers.refresh,
     connected: reader.loadAll,
@@ -71,6 +71,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
 
   return {
     version: (tenant) => versions.askAfresh(tenant),
+    peek: answers.peek,
     endpoints: answers.endpoints,
     async find(tenant, endpointId) {
       const stored = await findStored(store, reader, tenant, endpointId);

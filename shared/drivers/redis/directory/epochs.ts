@@ -6,38 +6,38 @@
 import type { KeySpace } from "../client/key-space.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
 
-export interface LossChannel {
-  /** A shard had no marker and was given this one: it is new, or was emptied. */
-  tellMarker(marker: string): void;
+export interface EpochChannel {
+  /** A shard had no epoch and began this one: it is new, or was emptied. */
+  announceEpoch(epoch: string): void;
   /** Redis shows the tenant at an older version than was seen. */
-  tellTenant(tenant: string): void;
-  listen(listener: LossListener): Promise<AsyncDisposable>;
+  announceOlder(tenant: string): void;
+  listen(listener: EpochListener): Promise<AsyncDisposable>;
 }
 
-export interface LossListener {
-  marker(marker: string): void;
+export interface EpochListener {
+  epoch(epoch: string): void;
   tenant(tenant: string): void;
   /** The connection is new: messages may have been lost, and so may Redis's data. */
   connected(): void;
 }
 
 const CHANNEL = "directory-losses";
-const MARKER = "marker:";
+const EPOCH = "marker:";
 const TENANT = "tenant:";
 
-export function createLossChannel(options: {
+export function createEpochChannel(options: {
   readonly commands: Pick<RedisCommands, "publish" | "subscribe">;
   readonly keys: KeySpace;
-}): LossChannel {
+}): EpochChannel {
   const { commands } = options;
   const channel = options.keys.channel(CHANNEL);
   const tell = (message: string): void => void commands.publish(channel, message).catch(() => undefined);
   return {
-    tellMarker: (marker) => tell(MARKER + marker),
-    tellTenant: (tenant) => tell(TENANT + tenant),
+    announceEpoch: (epoch) => tell(EPOCH + epoch),
+    announceOlder: (tenant) => tell(TENANT + tenant),
     listen(listener) {
       const hear = (message: string): void => {
-        if (message.startsWith(MARKER)) listener.marker(message.slice(MARKER.length));
+        if (message.startsWith(EPOCH)) listener.epoch(message.slice(EPOCH.length));
         else if (message.startsWith(TENANT)) listener.tenant(message.slice(TENANT.length));
       };
       return commands.subscribe(channel, hear, () => listener.connected());

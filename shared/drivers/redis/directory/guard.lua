@@ -1,5 +1,5 @@
 -- Part: put in front of the scripts that write an endpoint.
--- Each write: refused as 'lost' when the marker is another, or the version lower, than what the caller has seen. What it
+-- Each write: refused as 'lost' when the epoch is another, or the version lower, than what the caller has seen. What it
 -- changed it announces in the same step; the last two of ARGV are the channel and the message.
 
 local version = tonumber(redis.call('GET', KEYS[2]) or '0')

@@ -3,10 +3,10 @@ import type { Endpoint } from "../../../domain/endpoint.ts";
 import { Lru } from "../../../lib/lru.ts";
 import type { TenantEndpoints } from "../../../ports/directory.ts";
 
-export interface Held {
+export interface HeldTenant {
   readonly tenant: string;
-  /** The marker that it was read under. */
-  readonly marker: string;
+  /** The epoch that it was read under. */
+  readonly epoch: string;
   readonly known: TenantEndpoints;
   /** By endpoint id: place and text as Redis has them, to be written back, and not unsealed again while unchanged. */
   readonly stored: ReadonlyMap<string, StoredEndpoint>;
@@ -32,16 +32,16 @@ export const MEMORY_BOUNDS: MemoryBounds = { tenantsMax: 10_000, bytesMax: 128 *
 
 export interface DirectoryMemory {
   /** Counts as a use. */
-  use(tenant: string): Held | null;
-  look(tenant: string): Held | null;
-  keep(held: Held): void;
+  use(tenant: string): HeldTenant | null;
+  look(tenant: string): HeldTenant | null;
+  keep(held: HeldTenant): void;
   /** False: to keep a further tenant another one would have to leave. */
   hasRoom(): boolean;
   tenants(): readonly string[];
 }
 
 export function createDirectoryMemory(bounds: MemoryBounds): DirectoryMemory {
-  const heldByTenant = new Lru<string, Held>({
+  const heldByTenant = new Lru<string, HeldTenant>({
     countMax: bounds.tenantsMax,
     weight: { max: bounds.bytesMax, of: ({ bytes }) => bytes },
   });

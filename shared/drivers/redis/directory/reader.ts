@@ -1,12 +1,12 @@
 /**
- * Keeps memory in step with Redis, and Redis with memory. A re-read that shows another marker, none, or a lower version
+ * Keeps memory in step with Redis, and Redis with memory. A re-read that shows another epoch, none, or a lower version
  * than memory holds is refused: memory is kept, the fault is told, and memory is written back before anything else.
  */
 import type { Endpoint } from "../../../domain/endpoint.ts";
 import { PosthasteError } from "../../../domain/errors.ts";
 import { encodeHex } from "../../../domain/hex.ts";
 import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
-import type { DirectoryMemory, Held, StoredEndpoint } from "./memory.ts";
+import type { DirectoryMemory, HeldTenant, StoredEndpoint } from "./memory.ts";
 import { endpointOf } from "./record.ts";
 import type { DirectoryStore, ReadReply, Seen } from "./store.ts";
 import { isAsSeen } from "./store.ts";
@@ -19,9 +19,9 @@ export interface DirectoryReader {
   /** What a write or a read of the tenant goes by. */
   seen(tenant: string): Seen;
   /** Redis's state of a moment after the call, in memory. Repairs what Redis lost. Rejects with `store-unavailable`. */
-  load(tenant: string): Promise<Held>;
+  load(tenant: string): Promise<HeldTenant>;
   isHeld(tenant: string): boolean;
-  isKnownMarker(marker: string): boolean;
+  isKnownEpoch(epoch: string): boolean;
   /**
    * Compares every tenant in memory with Redis in the background, one after the other, and repairs what Redis lost. When
    * Redis goes away meanwhile it begins anew with the next answer.
@@ -38,38 +38,38 @@ export interface DirectoryReaderDeps {
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** Told of each marker that this process made for a shard without one. */
-  readonly onMarkerMade: (marker: string) => void;
+  /** Told of each epoch that this process made for a shard without one. */
+  readonly onEpochBegun: (epoch: string) => void;
   readonly onFault: (error: unknown) => void;
 }
 
 /** Reads of one `load`; each but the last may meet a loss and repair it. */
 const ROUNDS_MAX = 4;
-const MARKER_BYTES = 16;
+const EPOCH_BYTES = 16;
 /** What an endpoint and a tenant cost in memory beside their texts, about. */
 const ROW_BYTES = 512;
 
-/** Makes the markers of all shards where there are none. Throws `store-unavailable`. */
+/** Makes the epochs of all shards where there are none. Throws `store-unavailable`. */
 export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<DirectoryReader> {
   const { store, memory, keys, clock, onFault } = deps;
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
-  const markers = await Promise.all(shards.map((shard) => makeMarker(deps, (fresh) => store.open(shard, fresh))));
-  const flights = new Map<string, { isChanged: boolean }>();
+  const epochs = await Promise.all(shards.map((shard) => beginEpoch(deps, (fresh) => store.open(shard, fresh))));
+  const loading = new Map<string, { isChanged: boolean }>();
   const loads = new SingleFlight(loadOnce);
   const scan = createDirectoryScan({ tenants: memory.tenants, load: (tenant) => loads.askAfresh(tenant), onFault });
-  const recover = createRecovery(deps, markers, scan);
+  const recover = createRecovery(deps, epochs, scan);
 
   function seen(tenant: string): Seen {
     const held = memory.look(tenant);
     return {
-      marker: held?.marker ?? markers[keys.shardOf(tenant)] ?? "",
+      epoch: held?.epoch ?? epochs[keys.shardOf(tenant)] ?? "",
       version: held?.known.version ?? 0,
     };
   }
 
-  async function loadOnce(tenant: string): Promise<Held> {
-    const flight = { isChanged: false };
-    flights.set(tenant, flight);
+  async function loadOnce(tenant: string): Promise<HeldTenant> {
+    const load = { isChanged: false };
+    loading.set(tenant, load);
     try {
       for (let round = 0; round < ROUNDS_MAX; round++) {
         const held = memory.look(tenant);
@@ -77,19 +77,19 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
         const checkedAt = clock.monotonic();
         const read = await store.read(tenant, held === null ? null : expected);
         if (isAsSeen(read, expected)) {
-          const next = heldFrom(deps, tenant, expected.marker, read, held, checkedAt);
-          memory.keep({ ...next, isStale: flight.isChanged });
+          const next = heldFrom(deps, tenant, expected.epoch, read, held, checkedAt);
+          memory.keep({ ...next, isStale: load.isChanged });
           scan.goOn();
           return next;
         }
-        await recover(tenant, held, read.marker);
+        await recover(tenant, held, read.epoch);
       }
       throw new PosthasteError("store-unavailable", "The directory in Redis keeps changing under repair. Try again.");
     } catch (error) {
       deferNextLoad(tenant);
       throw error;
     } finally {
-      if (flights.get(tenant) === flight) flights.delete(tenant);
+      if (loading.get(tenant) === load) loading.delete(tenant);
     }
   }
 
@@ -103,64 +103,64 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
     seen,
     load: (tenant) => loads.askAfresh(tenant),
     isHeld: (tenant) => memory.look(tenant) !== null,
-    isKnownMarker: (marker) => markers.includes(marker),
+    isKnownEpoch: (epoch) => epochs.includes(epoch),
     loadAll: () => scan.begin(),
     markStale(tenant) {
-      const flight = flights.get(tenant);
-      if (flight !== undefined) flight.isChanged = true;
+      const load = loading.get(tenant);
+      if (load !== undefined) load.isChanged = true;
       const held = memory.look(tenant);
       if (held !== null) memory.keep({ ...held, isStale: true });
     },
   };
 }
 
-/** Follows the markers of the shards, and writes back from memory what a Redis that lost data no longer has. */
-function createRecovery(deps: DirectoryReaderDeps, markers: string[], scan: DirectoryScan) {
+/** Follows the epochs of the shards, and writes back from memory what a Redis that lost data no longer has. */
+function createRecovery(deps: DirectoryReaderDeps, epochs: string[], scan: DirectoryScan) {
   const { store, memory, keys, onFault } = deps;
 
   /** The shard began anew: all that memory has is compared, and written back where it is missing. */
-  function adopt(shard: number, marker: string): void {
-    if (markers[shard] === marker) return;
-    markers[shard] = marker;
-    onFault(new PosthasteError("store-unavailable", "The directory in Redis lost its marker: it was emptied."));
+  function adopt(shard: number, epoch: string): void {
+    if (epochs[shard] === epoch) return;
+    epochs[shard] = epoch;
+    onFault(new PosthasteError("store-unavailable", "The directory in Redis lost its epoch: it was emptied."));
     scan.begin();
   }
 
-  return async (tenant: string, held: Held | null, seenMarker: string | null): Promise<void> => {
+  return async (tenant: string, held: HeldTenant | null, seenEpoch: string | null): Promise<void> => {
     const shard = keys.shardOf(tenant);
     if (held === null || held.known.version === 0) {
-      const marker = seenMarker ?? (await makeMarker(deps, (fresh) => store.open(shard, fresh)));
-      if (held !== null) memory.keep({ ...held, marker });
-      return adopt(shard, marker);
+      const epoch = seenEpoch ?? (await beginEpoch(deps, (fresh) => store.open(shard, fresh)));
+      if (held !== null) memory.keep({ ...held, epoch });
+      return adopt(shard, epoch);
     }
     onFault(lossOf(tenant));
-    const marker = await makeMarker(deps, (fresh) => store.repair(held, fresh));
-    memory.keep({ ...held, marker });
-    adopt(shard, marker);
+    const epoch = await beginEpoch(deps, (fresh) => store.repair(held, fresh));
+    memory.keep({ ...held, epoch });
+    adopt(shard, epoch);
   };
 }
 
-/** The marker that holds after `step`, which takes the fresh one where there is none. */
-async function makeMarker(
-  { entropy, onMarkerMade }: DirectoryReaderDeps,
+/** The epoch that holds after `step`, which takes the fresh one where there is none. */
+async function beginEpoch(
+  { entropy, onEpochBegun }: DirectoryReaderDeps,
   step: (fresh: string) => Promise<string>,
 ): Promise<string> {
-  const fresh = encodeHex(entropy.bytes(MARKER_BYTES));
-  const marker = await step(fresh);
-  if (marker === fresh) onMarkerMade(marker);
-  return marker;
+  const fresh = encodeHex(entropy.bytes(EPOCH_BYTES));
+  const epoch = await step(fresh);
+  if (epoch === fresh) onEpochBegun(epoch);
+  return epoch;
 }
 
 /** Endpoints whose text is the same keep their object, so that a re-read unseals only what changed. */
 function heldFrom(
   deps: DirectoryReaderDeps,
   tenant: string,
-  marker: string,
+  epoch: string,
   read: ReadReply,
-  old: Held | null,
+  old: HeldTenant | null,
   checkedAt: number,
-): Held {
-  if (read.stored === null && old !== null) return { ...old, marker, checkedAt };
+): HeldTenant {
+  if (read.stored === null && old !== null) return { ...old, epoch, checkedAt };
   const stored = new Map<string, StoredEndpoint>();
   const endpoints: Endpoint[] = [];
   let bytes = ROW_BYTES;
@@ -172,7 +172,7 @@ function heldFrom(
     endpoints.push(endpoint);
     bytes += 2 * text.length + ROW_BYTES;
   }
-  return { tenant, marker, known: { version: read.version, endpoints }, stored, bytes, checkedAt, isStale: false };
+  return { tenant, epoch, known: { version: read.version, endpoints }, stored, bytes, checkedAt, isStale: false };
 }
 
 function lossOf(tenant: string): PosthasteError {

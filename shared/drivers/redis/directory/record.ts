@@ -6,7 +6,6 @@ import { Buffer } from "node:buffer";
 
 import type { Endpoint } from "../../../domain/endpoint.ts";
 import type { Sealer } from "../../../lib/ambient.ts";
-import { assert } from "../../../lib/assert.ts";
 import { PLACE_LENGTH } from "./scripts.ts";
 
 type Sealed = Pick<Endpoint, "secrets" | "headers">;
@@ -15,7 +14,6 @@ type Text = Open & { readonly sealed: string };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const TIME_DIGITS = 16;
 
 /** Another text on each call, since a seal is fresh each time: equal texts are the same write. */
 export function endpointText(endpoint: Endpoint, sealer: Sealer): string {
@@ -35,12 +33,6 @@ export function endpointOf(tenant: string, id: string, stored: string, sealer: S
 
 export function placeOf(stored: string): string {
   return stored.slice(0, PLACE_LENGTH);
-}
-
-/** A time as orders hold it: digits that sort as text does. */
-export function sortableTime(atMs: number): string {
-  assert(Number.isSafeInteger(atMs) && atMs >= 0, "a time that is sorted by is whole ms since 1970");
-  return String(atMs).padStart(TIME_DIGITS, "0");
 }
 
 function sealContext(endpointId: string): string {

@@ -1,5 +1,5 @@
--- KEYS: 1 marker, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard.
--- ARGV: 1 marker, 2 version, 3 endpoint id, 4 tenant. Returns 'ok', 'lost', 'none'. Atomic as directory-create.
+-- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard.
+-- ARGV: 1 epoch, 2 version, 3 endpoint id, 4 tenant. Returns 'ok', 'lost', 'none'. Atomic as directory-create.
 
 local there = redis.call('HGET', KEYS[3], ARGV[3])
 if not there then return 'none' end

@@ -1,9 +1,9 @@
 /**
  * Lua that writes a tenant's endpoints back from the memory of a process, after Redis lost them. Two kinds of loss:
  *
- * - The marker is the one that memory was read under, the version is lower: a failover lost the last writes, and what
+ * - The epoch is the one that memory was read under, the version is lower: a failover lost the last writes, and what
  *   is there is an older state of the same history. Memory takes its place entirely.
- * - The marker is another one (or none: it gets the fresh one): Redis was flushed. What was created since then stays; what
+ * - The epoch is another one (or none: it gets the fresh one): Redis was flushed. What was created since then stays; what
  *   memory holds and Redis does not is added, once: a note of whose memory was added keeps a second process, or the
  *   same one again, from bringing back what was removed since.
  */

@@ -1,16 +1,16 @@
--- KEYS: 1 marker, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard, 6 note of added memories.
--- ARGV: 1 marker and 2 version of the memory, 3 a fresh marker, 4 tenant, then endpoint id, place and text, in turn.
--- Returns {marker that holds now, 'repaired' or 'kept'}; 'kept' when there was nothing to repair (any more).
+-- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard, 6 note of added memories.
+-- ARGV: 1 epoch and 2 version of the memory, 3 a fresh epoch, 4 tenant, then endpoint id, place and text, in turn.
+-- Returns {epoch that holds now, 'repaired' or 'kept'}; 'kept' when there was nothing to repair (any more).
 -- Atomic: nobody reads half a repair, and of several processes that repair one does it. The version ends above both.
 
 redis.call('SET', KEYS[1], ARGV[3], 'NX')
-local marker = redis.call('GET', KEYS[1])
+local epoch = redis.call('GET', KEYS[1])
 local version = tonumber(redis.call('GET', KEYS[2]) or '0')
 local held = tonumber(ARGV[2])
-local isSame = marker == ARGV[1]
+local isSame = epoch == ARGV[1]
 local isDone = version >= held
 if not isSame then isDone = tonumber(redis.call('HGET', KEYS[6], ARGV[1]) or '-1') >= held end
-if isDone then return {marker, 'kept'} end
+if isDone then return {epoch, 'kept'} end
 
 local isHeld = {}
 for index = 5, #ARGV, 2 do
@@ -40,4 +40,4 @@ else
 end
 version = math.max(version + 1, held + 1, math.floor(now))
 redis.call('SET', KEYS[2], string.format('%.0f', version))
-return {marker, 'repaired'}
+return {epoch, 'repaired'}

@@ -1,6 +1,6 @@
 /**
  * Lua of the directory. Each tenant has a hash of endpoints (id -> place and text), its version, and an order; a shard has
- * one order of all its tenants' endpoints, and a marker. The marker is a random word made once: another one, or none,
+ * one order of all its tenants' endpoints, and an epoch. The epoch is a random word made once: another one, or none,
  * says that this Redis is not the one that was read before (flushed, or restored from nothing).
  *
  * A place is `<created at, 16 digits>:<version of its creation, 16 digits>:`, 34 characters; orders sort by it.

@@ -1,31 +1,32 @@
 /** The directory's scripts as typed calls: which keys they take, and what their answers mean. */
 import type { Endpoint } from "../../../domain/endpoint.ts";
-import type { Held } from "./memory.ts";
-import type { OrderedList } from "./page.ts";
-import { readPage } from "./page.ts";
-import { placeOf, sortableTime } from "./record.ts";
+import type { HeldTenant } from "./memory.ts";
+import type { OrderedList } from "../client/page.ts";
+import { readPage } from "../client/page.ts";
+import { placeOf } from "./record.ts";
+import { sortableTime } from "../client/page.ts";
 import { directoryRepair } from "./repair-script.ts";
-import { listOf, numberOf, pairsOf, textOf, textOrNull } from "./reply.ts";
+import { listOf, numberOf, pairsOf, textOf, textOrNull } from "../client/reply.ts";
 import * as scripts from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { announcementChannel, announcementMessage } from "../notifier.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
 
-/** Marker and version that a process goes by: a write is refused as `lost` when Redis shows others, or older. */
+/** Epoch and version that a process goes by: a write is refused as `lost` when Redis shows others, or older. */
 export interface Seen {
-  readonly marker: string;
+  readonly epoch: string;
   readonly version: number;
 }
 
 export interface VersionReply {
   /** Null: Redis has lost it. */
-  readonly marker: string | null;
+  readonly epoch: string | null;
   readonly version: number;
 }
 
 /** False: Redis lost what this process has seen. */
-export function isAsSeen(reply: VersionReply, seen: Seen): reply is VersionReply & { readonly marker: string } {
-  return reply.marker === seen.marker && reply.version >= seen.version;
+export function isAsSeen(reply: VersionReply, seen: Seen): reply is VersionReply & { readonly epoch: string } {
+  return reply.epoch === seen.epoch && reply.version >= seen.version;
 }
 
 export interface ReadReply extends VersionReply {
@@ -63,47 +64,47 @@ export function createDirectoryStore(options: { readonly commands: RedisCommands
   ];
   return {
     async open(shard: number, fresh: string): Promise<string> {
-      return textOf(await commands.run(scripts.directoryOpen, [keysOf.marker(shard)], [fresh]));
+      return textOf(await commands.run(scripts.directoryOpen, [keysOf.epoch(shard)], [fresh]));
     },
     async version(tenant: string): Promise<VersionReply> {
       const reply = listOf(await commands.run(scripts.directoryVersion, keysOf.state(tenant), []));
-      return { marker: textOrNull(reply[0]), version: numberOf(reply[1]) };
+      return { epoch: textOrNull(reply[0]), version: numberOf(reply[1]) };
     },
     async read(tenant: string, seen: Seen | null): Promise<ReadReply> {
-      const args = seen === null ? ["", ""] : [seen.marker, seen.version];
+      const args = seen === null ? ["", ""] : [seen.epoch, seen.version];
       const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
-      const [marker, version, stored] = listOf(await commands.run(scripts.directoryRead, touched, args));
+      const [epoch, version, stored] = listOf(await commands.run(scripts.directoryRead, touched, args));
       return {
-        marker: textOrNull(marker),
+        epoch: textOrNull(epoch),
         version: numberOf(version),
         stored: stored === undefined ? null : pairsOf(stored),
       };
     },
     async find(tenant: string, id: string): Promise<FindReply> {
       const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
-      const [marker, version, stored] = listOf(await commands.run(scripts.directoryFind, touched, [id]));
-      return { marker: textOrNull(marker), version: numberOf(version), stored: textOrNull(stored) };
+      const [epoch, version, stored] = listOf(await commands.run(scripts.directoryFind, touched, [id]));
+      return { epoch: textOrNull(epoch), version: numberOf(version), stored: textOrNull(stored) };
     },
     async create(seen: Seen, endpoint: Endpoint, text: string, endpointsMax: number): Promise<string> {
       const { id, tenant, createdAtMs } = endpoint;
-      const args = [seen.marker, seen.version, id, sortableTime(createdAtMs), text, tenant, endpointsMax];
+      const args = [seen.epoch, seen.version, id, sortableTime(createdAtMs), text, tenant, endpointsMax];
       return textOf(await commands.run(scripts.directoryCreate, keysOf.all(tenant), [...args, ...news(tenant, id)]));
     },
     /** `stored` as it was read; `text` takes the place of what follows its place. */
     async update(seen: Seen, tenant: string, id: string, stored: string, text: string): Promise<string> {
       const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
-      const args = [seen.marker, seen.version, id, stored, placeOf(stored) + text];
+      const args = [seen.epoch, seen.version, id, stored, placeOf(stored) + text];
       return textOf(await commands.run(scripts.directoryUpdate, touched, [...args, ...news(tenant, id)]));
     },
     async remove(seen: Seen, tenant: string, id: string): Promise<string> {
-      const args = [seen.marker, seen.version, id, tenant, ...news(tenant, id)];
+      const args = [seen.epoch, seen.version, id, tenant, ...news(tenant, id)];
       return textOf(await commands.run(scripts.directoryRemove, keysOf.all(tenant), args));
     },
-    /** Writes memory back unless that was done already; the marker that holds afterwards. */
-    async repair({ tenant, marker, known, stored }: Held, fresh: string): Promise<string> {
+    /** Writes memory back unless that was done already; the epoch that holds afterwards. */
+    async repair({ tenant, epoch, known, stored }: HeldTenant, fresh: string): Promise<string> {
       const endpoints = Array.from(stored, ([id, kept]) => [id, kept.stored]).flat();
       const touched = [...keysOf.all(tenant), keysOf.note(tenant)];
-      const args = [marker, known.version, fresh, tenant, ...endpoints];
+      const args = [epoch, known.version, fresh, tenant, ...endpoints];
       return textOf(listOf(await commands.run(directoryRepair, touched, args))[0]);
     },
     async list(tenant: string | null, limit: number, cursor: string | null) {
@@ -142,13 +143,13 @@ async function pick(
 }
 
 function createDirectoryKeys(keys: KeySpace) {
-  const marker = (shard: number): string => keys.key(shard, "directory:marker");
+  const epoch = (shard: number): string => keys.key(shard, "directory:marker");
   const shardOrder = (shard: number): string => keys.key(shard, "directory:order");
   const ofTenant = (name: string) => (tenant: string) => keys.key(keys.shardOf(tenant), `directory:${name}:${tenant}`);
   const [version, endpoints, order] = [ofTenant("version"), ofTenant("endpoints"), ofTenant("order")];
-  const state = (tenant: string): string[] => [marker(keys.shardOf(tenant)), version(tenant)];
+  const state = (tenant: string): string[] => [epoch(keys.shardOf(tenant)), version(tenant)];
   return {
-    marker,
+    epoch,
     endpoints,
     order,
     note: ofTenant("repaired"),

@@ -4,11 +4,12 @@
  * turns. A shard that fails is left alone for a while, and costs nothing but its own items' time.
  */
 import type { Cancel, Clock, Entropy } from "../../../lib/ambient.ts";
-import { onAbort } from "../../../lib/on-abort.ts";
+import { backoffMs } from "../../../lib/retry.ts";
+import type { Waiter } from "../../../lib/waiters.ts";
+import { Waiters } from "../../../lib/waiters.ts";
 
-/** Waits after a failure of a shard: doubled up to the maximum, with half of it by chance. */
-const PAUSE_MS = 100;
-const PAUSE_MS_MAX = 5000;
+/** Of a shard that failed. */
+const PAUSES = { firstMs: 100, maxMs: 5000 } as const;
 
 export interface LeaseLoops<Item> {
   /** 1 to `max` items; none only when `signal` is aborted or the loops were stopped. */
@@ -19,17 +20,12 @@ export interface LeaseLoops<Item> {
   stop(): Promise<void>;
 }
 
-interface Waiter<Item> {
-  readonly max: number;
-  readonly resolve: (items: readonly Item[]) => void;
-  isAsking: boolean;
-}
-
 interface Shard {
   readonly index: number;
   /** `new` needs `open` first; `ready` may be asked; the others have something under way. */
   state: "new" | "ready" | "asked" | "listening" | "paused";
-  pauseMs: number;
+  /** In a row. */
+  failures: number;
 }
 
 export interface LeaseLoopsOptions<Item> {
@@ -50,34 +46,41 @@ export interface LeaseLoopsOptions<Item> {
 
 export function createLeaseLoops<Item>(options: LeaseLoopsOptions<Item>): LeaseLoops<Item> {
   const stopping = new AbortController();
-  const waiters = createLaneWaiters<Item>();
+  const waiters = new Waiters<Item>();
+  /** Those on whose behalf a shard is asked now. */
+  const asking = new Set<Waiter>();
   const calls = createCalls(options.onFault);
   const rota = createRota(options, pump);
 
   function pump(): void {
     while (!stopping.signal.aborted && options.hasRoom()) {
-      const waiter = waiters.next();
+      const waiter = firstIdle();
       const shard = waiter === undefined ? undefined : rota.next();
       if (waiter === undefined || shard === undefined) return;
       calls.track(ask(waiter, shard));
     }
   }
 
-  async function ask(waiter: Waiter<Item>, shard: Shard): Promise<void> {
+  function firstIdle(): Waiter | undefined {
+    for (const waiter of waiters) if (!asking.has(waiter)) return waiter;
+    return undefined;
+  }
+
+  async function ask(waiter: Waiter, shard: Shard): Promise<void> {
     const isNew = shard.state === "new";
     shard.state = "asked";
-    waiter.isAsking = true;
+    asking.add(waiter);
     try {
       if (isNew) await options.open(shard.index);
       const items = await options.pull(shard.index, waiter.max);
-      shard.pauseMs = PAUSE_MS;
+      shard.failures = 0;
       if (items === null) calls.track(listen(shard));
       else shard.state = "ready";
       if (items !== null && items.length > 0 && !waiters.hand(waiter, items)) calls.track(options.giveBack(items));
     } catch (error) {
       rota.pause(shard, error);
     }
-    waiter.isAsking = false;
+    asking.delete(waiter);
     pump();
   }
 
@@ -85,7 +88,7 @@ export function createLeaseLoops<Item>(options: LeaseLoopsOptions<Item>): LeaseL
     shard.state = "listening";
     try {
       let hasRung = false;
-      while (!hasRung && waiters.waitingCount() > 0 && !stopping.signal.aborted) {
+      while (!hasRung && waiters.count > 0 && !stopping.signal.aborted) {
         hasRung = await options.listen(shard.index, stopping.signal);
       }
       // Without a ring, too: whoever takes next asks the shard, and does not rely on what was true some time ago.
@@ -99,7 +102,7 @@ export function createLeaseLoops<Item>(options: LeaseLoopsOptions<Item>): LeaseL
   return {
     take(max, signal) {
       if (signal.aborted || stopping.signal.aborted) return Promise.resolve([]);
-      const taken = waiters.add(max, signal);
+      const taken = waiters.wait(max, signal);
       pump();
       return taken;
     },
@@ -107,47 +110,8 @@ export function createLeaseLoops<Item>(options: LeaseLoopsOptions<Item>): LeaseL
     async stop() {
       stopping.abort();
       rota.stop();
-      waiters.dismiss();
+      waiters.dismissAll();
       await calls.over();
-    },
-  };
-}
-
-/** Those who wait, first come first served. */
-function createLaneWaiters<Item>() {
-  const waiting = new Set<Waiter<Item>>();
-  return {
-    waitingCount: () => waiting.size,
-    /** The first on whose behalf no shard is asked now. */
-    next(): Waiter<Item> | undefined {
-      for (const waiter of waiting) if (!waiter.isAsking) return waiter;
-      return undefined;
-    },
-    add: (max: number, signal: AbortSignal): Promise<readonly Item[]> =>
-      new Promise((resolve) => {
-        const cancel = onAbort(signal, () => {
-          waiting.delete(waiter);
-          resolve([]);
-        });
-        const waiter: Waiter<Item> = {
-          max,
-          isAsking: false,
-          resolve(items) {
-            cancel();
-            resolve(items);
-          },
-        };
-        waiting.add(waiter);
-      }),
-    /** False when the waiter does not wait any more. */
-    hand(waiter: Waiter<Item>, items: readonly Item[]): boolean {
-      const isWaiting = waiting.delete(waiter);
-      if (isWaiting) waiter.resolve(items);
-      return isWaiting;
-    },
-    dismiss(): void {
-      for (const waiter of waiting) waiter.resolve([]);
-      waiting.clear();
     },
   };
 }
@@ -177,13 +141,13 @@ function createRota(
       if (isStopped) return;
       onFault(error);
       shard.state = "paused";
-      const cancel = clock.timer(shard.pauseMs * (0.5 + entropy.fraction() / 2), () => {
+      const cancel = clock.timer(backoffMs(shard.failures, PAUSES, entropy), () => {
         pauses.delete(cancel);
         shard.state = "new";
         resumed();
       });
       pauses.add(cancel);
-      shard.pauseMs = Math.min(shard.pauseMs * 2, PAUSE_MS_MAX);
+      shard.failures += 1;
     },
     stop(): void {
       isStopped = true;
@@ -207,5 +171,5 @@ function createCalls(onFault: (error: unknown) => void) {
 }
 
 function createShard(index: number): Shard {
-  return { index, state: "new", pauseMs: PAUSE_MS };
+  return { index, state: "new", failures: 0 };
 }

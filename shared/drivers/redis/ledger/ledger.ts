@@ -28,7 +28,7 @@ export interface RedisLedger extends Ledger {
    */
   remember(envelopes: readonly Envelope[]): Promise<void>;
   /**
-   * The letters of these held-back deliveries were taken out: their events need not wait for them any more. An event
+   * The dead letters of these held-back deliveries were taken out: their events need not wait for them any more. An event
    * stays an hour at least, so that a delivery that is taken up again can be recorded as such.
    */
   release(keys: readonly DeliveryKey[]): Promise<void>;

@@ -7,7 +7,7 @@
  */
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
-import type { Batcher, Settled } from "../../../lib/batcher.ts";
+import type { Batcher, BatchResult } from "../../../lib/batcher.ts";
 import { createBatcher } from "../../../lib/batcher.ts";
 import type { LedgerEntry } from "../../../ports/ledger.ts";
 import type { KeySpace } from "../client/key-space.ts";
@@ -211,4 +211,4 @@ function bytesOf(entries: readonly Entry[]): number {
   return entries.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-const DONE: Settled<void> = { kind: "done", value: undefined };
+const DONE: BatchResult<void> = { kind: "done", value: undefined };

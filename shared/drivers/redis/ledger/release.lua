@@ -1,4 +1,4 @@
--- The letters of these deliveries are gone: what they held back asks nothing more of its event.
+-- The dead letters of these deliveries are gone: what they held back asks nothing more of its event.
 -- KEYS: root. ARGV: bytes per shard, then for each delivery tenant, id, endpoint, generation. Returns how many were held.
 
 local count = 0

@@ -6,7 +6,7 @@ import { PosthasteError } from "../../../domain/errors.ts";
 import type { DeliveryKey } from "../../../domain/delivery.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
 import type { Clock } from "../../../lib/ambient.ts";
-import type { Batcher, Settled } from "../../../lib/batcher.ts";
+import type { Batcher, BatchResult } from "../../../lib/batcher.ts";
 import { createBatcher } from "../../../lib/batcher.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES } from "./bounds.ts";
@@ -84,4 +84,4 @@ function createShardBatcher(options: WriterOptions, shard: number): Batcher<Enve
   });
 }
 
-const DONE: Settled<void> = { kind: "done", value: undefined };
+const DONE: BatchResult<void> = { kind: "done", value: undefined };

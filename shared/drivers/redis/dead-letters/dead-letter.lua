@@ -2,9 +2,9 @@
 
 local root = KEYS[1]
 
-local function lists_of(letter)
-  return {root .. ':all', root .. ':tenant:' .. letter.tenant, root .. ':endpoint:' .. letter.endpoint,
-    root .. ':event:' .. letter.event}
+local function lists_of(meta)
+  return {root .. ':all', root .. ':tenant:' .. meta.tenant, root .. ':endpoint:' .. meta.endpoint,
+    root .. ':event:' .. meta.event}
 end
 local function read(id)
   local text = redis.call('HGET', root .. ':meta', id)
@@ -23,11 +23,11 @@ local function trim_marks()
   redis.call('ZREMRANGEBYSCORE', root .. ':gone', '-inf', now)
   redis.call('ZREMRANGEBYRANK', root .. ':gone', 0, -GONE_MAX - 1)
 end
-local function take_out(id, letter)
-  for _, list in ipairs(lists_of(letter)) do redis.call('ZREM', list, id) end
+local function take_out(id, meta)
+  for _, list in ipairs(lists_of(meta)) do redis.call('ZREM', list, id) end
   redis.call('HDEL', root .. ':meta', id)
   redis.call('HDEL', root .. ':bodies', id)
   redis.call('HDEL', root .. ':places', id)
-  weigh(letter.tenant, 0 - letter.bytes)
-  mark(id, letter.revision)
+  weigh(meta.tenant, 0 - meta.bytes)
+  mark(id, meta.revision)
 end

@@ -7,14 +7,15 @@ import { Buffer } from "node:buffer";
 import { PosthasteError } from "../../../domain/errors.ts";
 import { assert } from "../../../lib/assert.ts";
 import { listOf, textOf } from "./reply.ts";
-import type { RedisCommands, RedisScript } from "../client/redis-commands.ts";
-import { luaScript } from "../client/lua-script.ts";
+import type { RedisCommands, RedisScript } from "./redis-commands.ts";
+import { luaScript } from "./lua-script.ts";
 
 export const PAGE_ROWS_MAX = 1000;
 const CURSOR_LENGTH_MAX = 400;
+const TIME_DIGITS = 16;
 
-const pageUp: RedisScript = luaScript({ name: "page-up", returns: "text", files: ["directory/page-up"] });
-const pageDown: RedisScript = luaScript({ name: "page-down", returns: "text", files: ["directory/page-down"] });
+const pageUp: RedisScript = luaScript({ name: "page-up", returns: "text", files: ["client/page-up"] });
+const pageDown: RedisScript = luaScript({ name: "page-down", returns: "text", files: ["client/page-down"] });
 
 export interface OrderedList {
   /** One letter for each list, so that a cursor of one is refused by another. */
@@ -49,6 +50,12 @@ export async function readPage(
   const members = sorted.slice(0, limit);
   const last = members.at(-1);
   return { members, next: sorted.length > limit && last !== undefined ? encodeCursor(list, last) : null };
+}
+
+/** A time as orders hold it: digits that sort as text does. */
+export function sortableTime(atMs: number): string {
+  assert(Number.isSafeInteger(atMs) && atMs >= 0, "a time that is sorted by is whole ms since 1970");
+  return String(atMs).padStart(TIME_DIGITS, "0");
 }
 
 function encodeCursor(list: OrderedList, member: string): string {

@@ -1,0 +1,71 @@
+/** What the fields of a request's head mean: Content-Type, Idempotency-Key, traceparent. */
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+
+export type BodyForm = "json" | "cloudevent";
+
+const JSON_TYPE = "application/json";
+const CLOUD_EVENT_TYPE = "application/cloudevents+json";
+const utf8Charset = /^\s*charset\s*=\s*"?utf-8"?\s*$/i;
+
+/**
+ * Which form the body has (RFC 9110 section 8.3; CloudEvents HTTP binding section 3). The only parameter that is allowed
+ * is `charset=utf-8`. Throws `unsupported-media-type`.
+ */
+export function bodyFormOf(request: Request, takesCloudEvents: boolean): BodyForm {
+  const value = request.headers.get("content-type");
+  if (value === JSON_TYPE) return "json";
+  const [media = "", ...parameters] = (value ?? "").split(";");
+  const type = media.trim().toLowerCase();
+  if (parameters.every((parameter) => utf8Charset.test(parameter))) {
+    if (type === JSON_TYPE) return "json";
+    if (takesCloudEvents && type === CLOUD_EVENT_TYPE) return "cloudevent";
+  }
+  throw new PosthasteError("unsupported-media-type", refusal(type, takesCloudEvents));
+}
+
+function refusal(type: string, takesCloudEvents: boolean): string {
+  if (type.startsWith("application/cloudevents-batch")) {
+    return "CloudEvents batches are not taken; POST each event, or use /v1/events/batch with application/json.";
+  }
+  const accepted = takesCloudEvents ? `${JSON_TYPE} or ${CLOUD_EVENT_TYPE}` : JSON_TYPE;
+  return `Send ${accepted}, in UTF-8.`;
+}
+
+const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
+
+const quotedForm = /^"((?:[!#-[\]-~]|\\["\\])+)"$/;
+const bareForm = /^[!#-~]+$/;
+
+/**
+ * A Structured Field String (RFC 9651 section 3.3.3; ietf-wg-httpapi Idempotency-Key draft, 2025-02-26) or, as many
+ * clients send it, the bare text: 1 to 255 visible ASCII characters either way. Quoted and bare forms of one text are one
+ * key. Null when there is none. Throws `invalid-header`.
+ */
+export function idempotencyKeyOf(headers: Headers): string | null {
+  const value = headers.get("idempotency-key");
+  if (value === null) return null;
+  const quoted = quotedForm.exec(value)?.[1];
+  const key = quoted === undefined ? value : quoted.replaceAll(/\\(.)/g, "$1");
+  const isWellFormed = quoted !== undefined || bareForm.test(value);
+  if (isWellFormed && key.length <= IDEMPOTENCY_KEY_LENGTH_MAX) return key;
+  const detail = `must be 1 to ${IDEMPOTENCY_KEY_LENGTH_MAX} visible ASCII characters, best in double quotes`;
+  throw new PosthasteError("invalid-header", {
+    detail: `The Idempotency-Key header ${detail}.`,
+    errors: [{ header: "idempotency-key", detail }],
+  });
+}
+
+const traceparentForm = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/**
+ * W3C Trace Context level 2, version 00: the field unchanged, or null. An invalid one is ignored; it is never an error.
+ * Later versions are not known here and so not passed on.
+ */
+export function traceparentOf(headers: Headers): string | null {
+  const value = headers.get("traceparent");
+  return value !== null && traceparentForm.test(value) ? value : null;
+}
+
+export function traceIdOf(traceparent: string | null): string | null {
+  return traceparent === null ? null : traceparent.slice(3, 35);
+}
