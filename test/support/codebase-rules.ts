@@ -1,5 +1,6 @@
 /**
- * The rules of the codebase as pure functions over a file's path and text. `test/codebase.test.ts` runs them over the tree.
+ * The rules of the codebase that a linter cannot say, as pure functions over a file's path and text; the others are in
+ * `.oxlintrc.json`. `test/codebase.test.ts` runs them over the tree and shows that each of either kind bites.
  * The layer table is that of the design: a file imports its own layer and those below, never above.
  */
 import { functionBodies, importsOf, lineAt, maskSource } from "./source-scan.ts";
@@ -26,8 +27,6 @@ interface Module {
 }
 
 export const FOLDERS = ["shared", "gateway", "processor", "cli", "test", "bench", "examples"] as const;
-const SOURCE_LINES_MAX = 250;
-const TEST_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
 
 const TESTS_LAYER = 6;
@@ -61,17 +60,8 @@ const workspaces: Readonly<Record<string, string>> = {
 
 const driverSets = new Set(["embedded", "distributed", "edge"]);
 
-const forbiddenGlobals: readonly (readonly [RegExp, string])[] = [
-  [/\bDate\s*\.\s*now\b/g, "Date.now: take a Clock"],
-  [/\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<![.\w$]|new\s+)Date\s*\(/g, "the time of day by Date: take a Clock"],
-  [/\bMath\s*\.\s*random\b/g, "Math.random: take an Entropy"],
-  [/(?<![.\w$])(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b(?!\s*\??:)/g, "a timer: take a Clock"],
-  [/(?<![.\w$])performance\b(?!\s*\??:)/g, "performance: take a Clock"],
-  [/(?<![.\w$])crypto\b(?!\s*\??:)/g, "crypto: take a Hasher, an Entropy or a Sealer"],
-  [/(?<![.\w$])fetch\b(?!\s*\??:)/g, "fetch: take a Transport"],
-  [/(?<![.\w$])process\s*[.[]/g, "process: main reads the environment and passes typed values"],
-  [/(?<![.\w$])(?:globalThis|Bun|Deno)\s*[.[]/g, "a global of one runtime: take it as an argument"],
-];
+/** oxlint forbids the other ways to the time of day, and cannot tell this one from `new Date(atMs)`. */
+const presentDate = /\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<![.\w$]|new\s+)Date\s*\(/g;
 
 /** Imports go down the layers only, within the table's exceptions. */
 export const importLayers: CodebaseRule = (file) => {
@@ -136,17 +126,11 @@ export const packages: CodebaseRule = (file) => {
   });
 };
 
-/** Time, chance, hashing, network and environment are arguments below the drivers and main. */
-export const globals: CodebaseRule = (file) => {
+/** The time of day is an argument below the drivers and main. */
+export const timeOfDay: CodebaseRule = (file) => {
   const { path } = file;
   if (path.startsWith("shared/drivers/") || (moduleOf(path)?.layer ?? TESTS_LAYER) >= 5) return [];
-  return forbiddenGlobals.flatMap(([pattern, message]) => matches(file, pattern, message));
-};
-
-export const fileLength: CodebaseRule = ({ path, text }) => {
-  const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
-  const linesMax = moduleOf(path)?.layer === TESTS_LAYER ? TEST_LINES_MAX : SOURCE_LINES_MAX;
-  return lines <= linesMax ? [] : [{ path, line: linesMax + 1, message: `${lines} lines, more than ${linesMax}` }];
+  return matches(file, presentDate, "the time of day by Date: take a Clock");
 };
 
 /** Bodies of `describe` and of the contracts in test/contract are exempt: they are lists of tests. */
@@ -161,34 +145,13 @@ export const functionLength: CodebaseRule = ({ path, text }) => {
     });
 };
 
-export const fileNames: CodebaseRule = ({ path }) => {
+/** oxlint holds the case of file names. */
+export const names: CodebaseRule = ({ path }) => {
   const parts = path.split("/");
-  const file = parts.pop() ?? "";
-  const stem = file.replace(/(?:\.d)?\.ts$/, "");
-  const isKebab = (part: string): boolean => /^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(part);
+  const stem = (parts.pop() ?? "").split(".")[0] ?? "";
   const at = (message: string): readonly Violation[] => [{ path, line: 1, message }];
-  if (/^(?:utils?|helpers?|types|index)$/.test(stem.split(".")[0] ?? "")) return at("name the thing inside");
-  if (!parts.every(isKebab)) return at("a folder is not in kebab-case");
-  return stem
-    .replace(/\.(?:test|contract)$/, "")
-    .split(".")
-    .every(isKebab)
-    ? []
-    : at("not in kebab-case");
-};
-
-export const namedExports: CodebaseRule = (file) => {
-  if (file.path === "gateway/main/worker.ts") return [];
-  return matches(file, /\bexport\s+default\b|\bas\s+default\b/g, "default export");
-};
-
-/** No `any`, and no comment that silences the compiler. */
-export const noAny: CodebaseRule = (file) => {
-  const any = matches(file, /(?:\b(?:as|is|extends)|[:<>,|&=])\s*any\b(?!\s*[(:=.])/g, "any: say what it is");
-  const comments = [...file.text.matchAll(/(?:\/\/|\/\*)[\s*]*@ts-(?:ignore|nocheck)/g)].map(({ index }) => {
-    return { path: file.path, line: lineAt(file.text, index), message: "the compiler is silenced" };
-  });
-  return [...any, ...comments];
+  if (/^(?:utils?|helpers?|types|index)$/.test(stem)) return at("name the thing inside");
+  return parts.every((part) => /^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(part)) ? [] : at("a folder is not in kebab-case");
 };
 
 /** `path:line message`, as editors understand it. */
