@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenHarness } from "./harness.ts";
-import { START_MS, TENANT, readAll, sampleKey, withCode } from "./harness.ts";
+import { readAll, withCode } from "./harness.ts";
+import { START_MS, TENANT, sampleKey } from "../support/samples.ts";
 
 export function apiKeysContract(name: string, open: OpenHarness): void {
   test(`${name} API-key store: find() gives back every field, also after a crash`, async () => {

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import type { ClaimRequest } from "@posthaste/shared/ports/claims.ts";
 import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "@posthaste/shared/ports/claims.ts";
 import type { OpenHarness } from "./harness.ts";
-import { START_MS, TENANT, sampleEnvelope, sampleScheduled, takeDue, takeSome } from "./harness.ts";
+import { takeDue, takeSome } from "./harness.ts";
+import { START_MS, TENANT, sampleEnvelope, sampleScheduled } from "../support/samples.ts";
 
 const HOUR_MS = 3600 * 1000;
 const KEY = "key:order-17";

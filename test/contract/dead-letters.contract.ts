@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
-import { ENDPOINT_ID, START_MS, TENANT, readAll, sampleEnvelope, sampleDeadLetter, withCode } from "./harness.ts";
+import { readAll, withCode } from "./harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT, sampleDeadLetter, sampleEnvelope } from "../support/samples.ts";
 
 const EVERYTHING: DeadLetterFilter = { tenant: null };
 

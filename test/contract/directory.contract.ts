@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Announcement } from "@posthaste/shared/ports/notifier.ts";
 import type { OpenHarness } from "./harness.ts";
-import { START_MS, TENANT, readAll, sampleEndpoint, withCode } from "./harness.ts";
+import { readAll, withCode } from "./harness.ts";
+import { START_MS, TENANT, sampleEndpoint } from "../support/samples.ts";
 
 export function directoryContract(name: string, open: OpenHarness): void {
   test(`${name} directory: find() gives back every field of what create() was given`, async () => {

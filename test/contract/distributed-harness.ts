@@ -16,9 +16,9 @@ import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { MASTER_KEY } from "./embedded-harness.ts";
 import type { Harness, HarnessBounds } from "./harness.ts";
-import { START_MS, sampleRecord } from "./harness.ts";
 import type { RedisProcess, RedisServer } from "../drivers/redis/harness.ts";
 import { openRedisHarness } from "../drivers/redis/harness.ts";
+import { START_MS, sampleRecord } from "../support/samples.ts";
 
 const KAFKA = {
   brokers: [],

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenHarness } from "./harness.ts";
-import { TENANT, sampleEndpoint, sampleEnvelope, sampleKey, sampleRecord, sampleScheduled } from "./harness.ts";
+import {
+  TENANT,
+  sampleEndpoint,
+  sampleEnvelope,
+  sampleKey,
+  sampleRecord,
+  sampleScheduled,
+} from "../support/samples.ts";
 
 export function driversContract(name: string, open: OpenHarness): void {
   test(`${name} drivers: health() is null while every store can be written`, async () => {

@@ -10,7 +10,7 @@ import { createSealer, systemEntropy, systemHasher } from "@posthaste/shared/dri
 import type { ManualClock } from "../support/clocks/manual-clock.ts";
 import { createManualClock } from "../support/clocks/manual-clock.ts";
 import type { Harness, HarnessBounds } from "./harness.ts";
-import { START_MS } from "./harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 export interface EmbeddedHarness extends Harness {
   readonly drivers: EmbeddedDrivers;

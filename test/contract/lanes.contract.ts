@@ -6,17 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { OpenHarness } from "./harness.ts";
-import {
-  START_MS,
-  assertLaneIdle,
-  idsOf,
-  sampleEnvelope,
-  sampleEnvelopes,
-  sampleScheduled,
-  takeDue,
-  takeSome,
-  withCode,
-} from "./harness.ts";
+import { assertLaneIdle, idsOf, takeDue, takeSome, withCode } from "./harness.ts";
+import { START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
 export function lanesContract(name: string, open: OpenHarness): void {
   test(`${name} lanes: take() gives back every field of the envelope, byte for byte`, async () => {

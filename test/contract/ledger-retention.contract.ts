@@ -4,17 +4,16 @@ import { test } from "node:test";
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { DeliveryRecord, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
+import { takeDue, takeSome } from "./harness.ts";
 import {
   ENDPOINT_ID,
   START_MS,
   TENANT,
-  sampleEnvelope,
   sampleDeadLetter,
+  sampleEnvelope,
   sampleRecord,
   sampleScheduled,
-  takeDue,
-  takeSome,
-} from "./harness.ts";
+} from "../support/samples.ts";
 
 const DAY_MS = 24 * 3600_000;
 const FAILED: AttemptResult = {

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { DeliveryRecord, DeliveryFilter, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { OpenHarness } from "./harness.ts";
-import { ENDPOINT_ID, START_MS, TENANT, readAll, sampleEnvelope, sampleRecord, withCode } from "./harness.ts";
+import { readAll, withCode } from "./harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleRecord } from "../support/samples.ts";
 
 const FAILED: AttemptResult = {
   kind: "fault",

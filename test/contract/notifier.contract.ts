@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Announcement } from "@posthaste/shared/ports/notifier.ts";
 import type { OpenHarness } from "./harness.ts";
-import { TENANT } from "./harness.ts";
+import { TENANT } from "../support/samples.ts";
 
 const announcement = (endpointId: string): Announcement => ({ kind: "directory-changed", tenant: TENANT, endpointId });
 

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { START_MS, withCode } from "./harness.ts";
+import { withCode } from "./harness.ts";
 import type { OpenLogHarness } from "../drivers/memory/partition-log-harness.ts";
 import { SPEC, TOPIC, append, numbered, openWithTopic, read, record } from "../drivers/memory/partition-log-harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 export function partitionLogContract(name: string, open: OpenLogHarness): void {
   test(`${name}: a record comes back byte for byte, with key, headers and the writer's time`, async () => {

@@ -2,15 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenHarness } from "./harness.ts";
-import {
-  START_MS,
-  assertNothingDue,
-  memberIdsOf,
-  sampleEnvelope,
-  sampleEnvelopes,
-  sampleScheduled,
-  takeDue,
-} from "./harness.ts";
+import { assertNothingDue, memberIdsOf, takeDue } from "./harness.ts";
+import { START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
 export function retryQueueContract(name: string, open: OpenHarness): void {
   /** One item of one event, `afterMs` after the start. */

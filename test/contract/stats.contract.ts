@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import { STATS_KEPT_MS, STAT_TYPES_MAX } from "@posthaste/shared/ports/stats.ts";
 import type { OpenHarness } from "./harness.ts";
-import { ENDPOINT_ID, START_MS, TENANT } from "./harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT } from "../support/samples.ts";
 
 const HOUR_MS = 3600_000;
 

@@ -1,7 +1,8 @@
 /** API keys: made once, shown once, never worth more than the key that made them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertNames, assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
+import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 const PATH = "/v1/api-keys";
 

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Scope } from "@posthaste/shared/domain/api-key.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { assertProblem, openGatewayHarness, START_MS } from "../support/gateway-harness.ts";
+import { assertProblem, openGatewayHarness } from "../support/gateway-harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 const EVENT = { type: "a", data: 1 };
 

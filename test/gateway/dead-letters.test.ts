@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
-import { assertNames, assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
+import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 const PATH = "/v1/dead-letters";
 

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SECRET_OVERLAP_MS } from "@posthaste/shared/domain/endpoint.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
-import { assertNames, assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
+import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 const PATH = "/v1/endpoints";
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

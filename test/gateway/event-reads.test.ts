@@ -5,7 +5,8 @@ import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import type { DeliveryRecord, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
-import { assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
+import { assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 const ANSWERED: Extract<AttemptResult, { kind: "answered" }> = {
   kind: "answered",

@@ -1,7 +1,8 @@
 /** Publishing one event: what is taken, what becomes of its bytes, and what the 202 says. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertNames, assertProblem, at, openGatewayHarness, START_MS, textAt } from "../support/gateway-harness.ts";
+import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import { START_MS } from "../support/samples.ts";
 
 const EVENT = { type: "order.paid", data: { total: 12 } };
 const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -6,8 +6,8 @@ import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { hashApiKey, keyStatus } from "@posthaste/shared/domain/api-key.ts";
 import type { ApiKeyStore } from "@posthaste/shared/ports/api-keys.ts";
 import { openMemoryHarness } from "../contract/embedded-harness.ts";
-import { sampleKey } from "../contract/harness.ts";
 import { seededEntropy, testHasher } from "../support/ambient.ts";
+import { sampleKey } from "../support/samples.ts";
 
 async function openStart() {
   const harness = await openMemoryHarness();

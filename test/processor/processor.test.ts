@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { verifyMessage, parseSecret } from "@posthaste/shared/domain/signature.ts";
 import { testHasher } from "../support/ambient.ts";
 import type { ProcessorHarness } from "../support/processor-harness.ts";
-import { endpointOf, envelopeOf, ids, openProcessorHarness, START_MS, TENANT } from "../support/processor-harness.ts";
+import { openProcessorHarness } from "../support/processor-harness.ts";
+import { START_MS, TENANT, endpointOf, envelopeOf, ids } from "../support/samples.ts";
 
 const nothing = { high: 0, medium: 0, low: 0, retry: 0, dead: 0 };
 const only = (type: string) => ({ eventTypes: [type] });

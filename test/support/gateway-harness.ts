@@ -24,8 +24,8 @@ import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
 import type { ManualClock } from "./clocks/manual-clock.ts";
 import { createManualClock } from "./clocks/manual-clock.ts";
+import { START_MS } from "./samples.ts";
 
-export const START_MS = Date.UTC(2026, 0, 31, 12);
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 
 export interface Wish {

@@ -3,12 +3,11 @@
  * and a scripted world behind the transport. Several processes may live on one database, one after the other.
  */
 import { DatabaseSync } from "node:sqlite";
-import type { AttemptResult, Fault } from "@posthaste/shared/domain/attempt.ts";
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
-import { envelopeBody } from "@posthaste/shared/domain/envelope.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
-import { laneByPriority, LANES } from "@posthaste/shared/domain/event.ts";
+import { LANES } from "@posthaste/shared/domain/event.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createRateLimiter } from "@posthaste/shared/drivers/memory/rate-limiter.ts";
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
@@ -30,87 +29,9 @@ import { startProcessor } from "@posthaste/processor/processor.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
 import type { ManualClock, ProcessClock } from "./clocks/manual-clock.ts";
 import { createManualClock } from "./clocks/manual-clock.ts";
-
-export const START_MS = Date.UTC(2026, 0, 31, 12);
-export const TENANT = "acme";
+import { START_MS, TENANT, answered, deliveryOf, endpointOf, envelopeOf, faulted } from "./samples.ts";
 
 const SEALER = createSealer(new Uint8Array(32).fill(7));
-const priorityByLane = { high: "HIGH", medium: "MEDIUM", low: "LOW" } as const satisfies Record<
-  Lane,
-  Envelope["priority"]
->;
-
-export function envelopeOf(id: string, lane: Lane = "medium", parts: Partial<Envelope> = {}): Envelope {
-  const type = parts.type ?? "order.paid";
-  return {
-    id,
-    tenant: TENANT,
-    type,
-    priority: priorityByLane[lane],
-    acceptedAtMs: START_MS,
-    deliverAtMs: null,
-    traceparent: null,
-    directoryVersion: 0,
-    body: envelopeBody({ type, timestampMs: START_MS, dataText: `{"id":"${id}"}` }),
-    ...parts,
-  };
-}
-
-/** Active, for every type, at `https://<id>.example/`. */
-export function endpointOf(id: string, parts: Partial<Endpoint> = {}): Endpoint {
-  return {
-    id,
-    tenant: TENANT,
-    url: `https://${id}.example/`,
-    eventTypes: ["*"],
-    description: "",
-    headers: {},
-    secrets: [{ secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", createdAtMs: 0, expiresAtMs: null }],
-    retry: null,
-    rateLimit: null,
-    batch: null,
-    status: "active",
-    statusReason: null,
-    statusSinceMs: null,
-    createdAtMs: START_MS,
-    updatedAtMs: START_MS,
-    ...parts,
-  };
-}
-
-/** A first attempt of the event at the endpoint. */
-export function deliveryOf(
-  envelope: Envelope,
-  endpointId: string,
-  parts: Partial<PendingDelivery> = {},
-): PendingDelivery {
-  return {
-    tenant: TENANT,
-    endpointId,
-    lane: laneByPriority[envelope.priority],
-    generation: 0,
-    attempt: 1,
-    deferrals: 0,
-    members: [envelope],
-    group: null,
-    ...parts,
-  };
-}
-
-export function answered(status: number, parts: { retryAfter?: string; durationMs?: number } = {}): AttemptResult {
-  return {
-    kind: "answered",
-    status,
-    retryAfter: parts.retryAfter ?? null,
-    bodyExcerpt: "",
-    isBodyCut: false,
-    durationMs: parts.durationMs ?? 10,
-  };
-}
-
-export function faulted(fault: Fault): AttemptResult {
-  return { kind: "fault", fault, detail: "so it was", durationMs: 10 };
-}
 
 /** What a receiver does with one request; `hang` outlasts every deadline. */
 export type Reply = { readonly status: number; readonly afterMs?: number; readonly retryAfter?: string } | "hang";
@@ -376,10 +297,6 @@ export function openLimiters(
     },
     inFlight: () => flying,
   };
-}
-
-export function ids(prefix: string, count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 }
 
 function idOf(delivery: PendingDelivery): string {

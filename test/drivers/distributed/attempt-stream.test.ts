@@ -5,7 +5,7 @@ import { withAttemptStream } from "@posthaste/shared/drivers/distributed/attempt
 import type { Ledger, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { RecordProducer, NewRecord } from "@posthaste/shared/ports/partition-log.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
-import { ENDPOINT_ID, START_MS, sampleEnvelope, sampleRecord } from "../../contract/harness.ts";
+import { ENDPOINT_ID, START_MS, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
 
 const envelope = sampleEnvelope("evt_1");
 

@@ -8,9 +8,10 @@ import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { ConsumerRecord } from "@posthaste/shared/ports/partition-log.ts";
 import { plainChance } from "../../support/ambient.ts";
 import { deadLettersContract } from "../../contract/dead-letters.contract.ts";
-import { ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleDeadLetter, withCode } from "../../contract/harness.ts";
+import { withCode } from "../../contract/harness.ts";
 import type { LettersHarness } from "./dead-letters-harness.ts";
 import { GROUP, TAKEOVER_MS, TOPIC, lettersOpener } from "./dead-letters-harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT, sampleDeadLetter, sampleEnvelope } from "../../support/samples.ts";
 
 deadLettersContract("log and redis", lettersOpener());
 deadLettersContract("log and redis with 3 shards", async (bounds = {}) => {

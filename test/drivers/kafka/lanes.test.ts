@@ -6,9 +6,9 @@ import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts"
 import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { PartitionLog } from "@posthaste/shared/ports/partition-log.ts";
 import type { Harness } from "../../contract/harness.ts";
-import { START_MS } from "../../contract/harness.ts";
 import { lanesContract } from "../../contract/lanes.contract.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
+import { START_MS } from "../../support/samples.ts";
 
 const NEVER = new AbortController().signal;
 const GROUP = "lanes";

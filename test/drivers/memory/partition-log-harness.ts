@@ -9,8 +9,7 @@ import type {
   PartitionLog,
   TopicSpec,
 } from "@posthaste/shared/ports/partition-log.ts";
-
-import { START_MS } from "../../contract/harness.ts";
+import { START_MS } from "../../support/samples.ts";
 
 export interface LogHarness extends AsyncDisposable {
   readonly log: PartitionLog;

@@ -8,9 +8,10 @@ import type { ConsumerRecord, NewRecord, TopicSpec } from "@posthaste/shared/por
 
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, withCode } from "../../contract/harness.ts";
+import { withCode } from "../../contract/harness.ts";
 import type { LogHarness } from "./partition-log-harness.ts";
 import { partitionLogContract } from "../../contract/partition-log.contract.ts";
+import { START_MS } from "../../support/samples.ts";
 
 const STEP_MS = 10;
 const FACT_MS = 60_000;

@@ -7,9 +7,9 @@ import type { PartitionDepth } from "@posthaste/shared/ports/partition-log.ts";
 import type { RetryItem, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, sampleEnvelopes, sampleScheduled } from "../../contract/harness.ts";
 import type { Life } from "./delay-topics-harness.ts";
 import { GROUP, HOUR_MS, MINUTE_MS, NEVER, after, openBroker, openLife, recordTimes } from "./delay-topics-harness.ts";
+import { START_MS, sampleEnvelopes, sampleScheduled } from "../../support/samples.ts";
 
 /** As the processor parks behind an open breaker: 10 s, doubled to half an hour, and then 100 a second. */
 const PARK_MS = 10_000;

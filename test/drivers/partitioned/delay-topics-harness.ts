@@ -11,7 +11,8 @@ import { plainChance } from "../../support/ambient.ts";
 import type { ManualClock, ProcessClock } from "../../support/clocks/manual-clock.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import type { Harness, HarnessBounds } from "../../contract/harness.ts";
-import { START_MS, memberIdsOf, sampleEnvelope, sampleScheduled } from "../../contract/harness.ts";
+import { memberIdsOf } from "../../contract/harness.ts";
+import { START_MS, sampleEnvelope, sampleScheduled } from "../../support/samples.ts";
 
 export const GROUP = "retry";
 export const NEVER = new AbortController().signal;

@@ -7,7 +7,7 @@ import type { RetryItem } from "@posthaste/shared/ports/retry-queue.ts";
 import fc from "fast-check";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, memberIdsOf } from "../../contract/harness.ts";
+import { memberIdsOf } from "../../contract/harness.ts";
 import type { Life } from "./delay-topics-harness.ts";
 import {
   CRASH_MS,
@@ -22,6 +22,7 @@ import {
   recordTimes,
   topicOf,
 } from "./delay-topics-harness.ts";
+import { START_MS } from "../../support/samples.ts";
 
 const SMALLEST_MS = 5000;
 

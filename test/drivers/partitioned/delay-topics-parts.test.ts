@@ -9,7 +9,7 @@ import {
 } from "@posthaste/shared/drivers/partitioned/delay-topics/retry-record.ts";
 import { DELAYS_MS, createDelayPlan, delayName } from "@posthaste/shared/drivers/partitioned/delay-topics/plan.ts";
 import fc from "fast-check";
-import { START_MS, sampleEnvelopes, sampleScheduled } from "../../contract/harness.ts";
+import { START_MS, sampleEnvelopes, sampleScheduled } from "../../support/samples.ts";
 
 const RESUME_MS = 500;
 

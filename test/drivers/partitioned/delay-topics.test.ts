@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PoisonRecord } from "@posthaste/shared/drivers/partitioned/window/quarantine.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, withCode } from "../../contract/harness.ts";
+import { withCode } from "../../contract/harness.ts";
 import { retryQueueContract } from "../../contract/retry-queue.contract.ts";
 import {
   CRASH_MS,
@@ -17,6 +17,7 @@ import {
   recordTimes,
   topicOf,
 } from "./delay-topics-harness.ts";
+import { START_MS } from "../../support/samples.ts";
 
 retryQueueContract("delay topics", openDelayTopicsHarness);
 

@@ -13,7 +13,7 @@ import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import type { Harness } from "../../contract/harness.ts";
-import { START_MS } from "../../contract/harness.ts";
+import { START_MS } from "../../support/samples.ts";
 
 export const TOPICS = { high: "lane.high", medium: "lane.medium", low: "lane.low" } as const;
 export const GROUP = "lanes";

@@ -5,9 +5,10 @@ import { createLaneCommits } from "@posthaste/shared/drivers/partitioned/lanes/c
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import fc from "fast-check";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { idsOf, sampleEnvelope, sampleEnvelopes, withCode } from "../../contract/harness.ts";
+import { idsOf, withCode } from "../../contract/harness.ts";
 import type { LogWorld } from "./lanes-harness.ts";
 import { GROUP, JOIN_MS, TOPICS, createLanesOf, openLogWorld, passing } from "./lanes-harness.ts";
+import { sampleEnvelope, sampleEnvelopes } from "../../support/samples.ts";
 
 const NEVER = new AbortController().signal;
 

@@ -18,9 +18,10 @@ import type {
 } from "@posthaste/shared/ports/partition-log.ts";
 import { plainChance } from "../../support/ambient.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, idsOf, sampleEnvelope } from "../../contract/harness.ts";
+import { idsOf } from "../../contract/harness.ts";
 import { TOPICS } from "./lanes-harness.ts";
 import { HOUR_MS, NEVER, after, topicOf } from "./delay-topics-harness.ts";
+import { START_MS, sampleEnvelope } from "../../support/samples.ts";
 
 const DELAYS_MS = [5000, 60_000];
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRecentEvents } from "@posthaste/shared/drivers/partitioned/lanes/recent-events.ts";
-import { START_MS, sampleEnvelope } from "../../contract/harness.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
+import { START_MS, sampleEnvelope } from "../../support/samples.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -12,11 +12,12 @@ import {
 } from "@posthaste/shared/drivers/redis/api-keys/cache.ts";
 import type { ApiKeyStore } from "@posthaste/shared/ports/api-keys.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { readAll, sampleKey, START_MS, TENANT, withCode } from "../../contract/harness.ts";
+import { readAll, withCode } from "../../contract/harness.ts";
 import { apiKeysContract } from "../../contract/api-keys.contract.ts";
 import type { RedisHarness, RedisProcess } from "./harness.ts";
 import { openRedisHarness } from "./harness.ts";
 import { createSwitchedCommands } from "./switch.ts";
+import { START_MS, TENANT, sampleKey } from "../../support/samples.ts";
 
 const openDrivers = ({ commands, keys, clock, bounds }: RedisProcess) => ({
   apiKeys: openRedisApiKeyStore({ commands, keys, clock, keysMax: bounds.apiKeysMax ?? 1000 }),

@@ -8,8 +8,9 @@ import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-c
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, withCode } from "../../contract/harness.ts";
+import { withCode } from "../../contract/harness.ts";
 import { openActor, openRedisProxy } from "./proxy.ts";
+import { START_MS } from "../../support/samples.ts";
 
 const NEVER = new AbortController().signal;
 const REDIS_URL = process.env["REDIS_URL"] ?? "redis://127.0.0.1:1";

@@ -7,9 +7,10 @@ import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-c
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeadLetterIndex, IndexedDeadLetter, DeadLetterPlace } from "@posthaste/shared/ports/dead-letter-index.ts";
-import { START_MS, TENANT, readAll, sampleEnvelope, sampleDeadLetter, withCode } from "../../contract/harness.ts";
+import { readAll, withCode } from "../../contract/harness.ts";
 import type { RedisHarness } from "./harness.ts";
 import { openRedisHarness } from "./harness.ts";
+import { START_MS, TENANT, sampleDeadLetter, sampleEnvelope } from "../../support/samples.ts";
 
 const EVERYTHING = { tenant: null } as const;
 const DAY_MS = 24 * 3600_000;

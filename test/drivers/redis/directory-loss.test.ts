@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
-import { readAll, sampleEndpoint, START_MS, TENANT, withCode } from "../../contract/harness.ts";
+import { readAll, withCode } from "../../contract/harness.ts";
 import type { DirectoryProcess } from "./directory-processes.ts";
 import { openDirectoryHarness, openProcess, openShardedDirectoryHarness } from "./directory-processes.ts";
+import { START_MS, TENANT, sampleEndpoint } from "../../support/samples.ts";
 
 function isLoss(error: unknown): boolean {
   return isStoreUnavailable(error) && /lost/.test(error.message);

@@ -11,10 +11,10 @@ import type { Notifier } from "@posthaste/shared/ports/notifier.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { MASTER_KEY } from "../../contract/embedded-harness.ts";
-import { START_MS } from "../../contract/harness.ts";
 import { createSwitchedCommands } from "./switch.ts";
 import type { RedisDrivers, RedisHarness, RedisProcess } from "./harness.ts";
 import { openRedisHarness } from "./harness.ts";
+import { START_MS } from "../../support/samples.ts";
 
 const sealer = createSealer(MASTER_KEY);
 

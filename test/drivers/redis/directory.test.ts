@@ -7,8 +7,9 @@ import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { SingleFlight } from "@posthaste/shared/lib/single-flight.ts";
 import { directoryContract } from "../../contract/directory.contract.ts";
-import { readAll, sampleEndpoint, START_MS, TENANT, withCode } from "../../contract/harness.ts";
+import { readAll, withCode } from "../../contract/harness.ts";
 import { openDirectoryHarness, openProcess, openShardedDirectoryHarness } from "./directory-processes.ts";
+import { START_MS, TENANT, sampleEndpoint } from "../../support/samples.ts";
 
 directoryContract("redis", openDirectoryHarness);
 directoryContract("redis with 3 shards", openShardedDirectoryHarness);

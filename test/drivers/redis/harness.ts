@@ -18,8 +18,8 @@ import { createModelCommands, directLink } from "../../support/redis-model/model
 import { createRedisModel } from "../../support/redis-model/redis-model.ts";
 import { MASTER_KEY } from "../../contract/embedded-harness.ts";
 import type { Harness, HarnessBounds, HarnessClock } from "../../contract/harness.ts";
-import { START_MS } from "../../contract/harness.ts";
 import { createCommandWatch } from "./watch.ts";
+import { START_MS } from "../../support/samples.ts";
 
 export interface RedisProcess {
   readonly commands: RedisCommands;

@@ -9,8 +9,8 @@ import { laneKeys } from "@posthaste/shared/drivers/redis/high-lane/scripts.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
-import { sampleEnvelope } from "../../contract/harness.ts";
 import { openCrashLane } from "./high-lane-crash-lane.ts";
+import { sampleEnvelope } from "../../support/samples.ts";
 
 const WORKERS = 2;
 const ROUNDS = 10;

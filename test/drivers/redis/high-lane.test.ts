@@ -7,10 +7,11 @@ import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper
 import { KNOWN_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-store.ts";
 import type { RedisCommands, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import type { LaneItem } from "@posthaste/shared/ports/lanes.ts";
-import { START_MS, idsOf, sampleEnvelope, sampleEnvelopes, withCode } from "../../contract/harness.ts";
+import { idsOf, withCode } from "../../contract/harness.ts";
 import { laneBooksContract, lanesContract } from "../../contract/lanes.contract.ts";
 import type { LaneWorld } from "./high-lane-harness.ts";
 import { openLaneWorld, openRoutedLanes, openThreeLanes } from "./high-lane-harness.ts";
+import { START_MS, sampleEnvelope, sampleEnvelopes } from "../../support/samples.ts";
 
 const NEVER = new AbortController().signal;
 

@@ -8,8 +8,8 @@ import type { LedgerBounds } from "@posthaste/shared/drivers/redis/ledger/bounds
 import { LEDGER_WAIT_MS_MAX, RECORD_BUDGET_MS } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
 import type { RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../contract/harness.ts";
 import { FAILED, OF_ENDPOINT, delivery, openLedgerHarness } from "./ledger-harness.ts";
+import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
 
 const KEY = { ...OF_ENDPOINT, eventId: "evt_a", generation: 0 };
 const entry = delivery(sampleRecord(sampleEnvelope("evt_a")));

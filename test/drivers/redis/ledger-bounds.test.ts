@@ -7,8 +7,8 @@ import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger
 import { EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, TENANT, sampleEnvelope, sampleDeadLetter, sampleRecord } from "../../contract/harness.ts";
 import { DAY_MS, FAILED, OF_ENDPOINT, delivery, idsKept, openLedgerHarness, weigh } from "./ledger-harness.ts";
+import { START_MS, TENANT, sampleDeadLetter, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
 
 const open = openLedgerHarness();
 

@@ -9,9 +9,9 @@ import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { DeliveryRecord, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { HarnessBounds } from "../../contract/harness.ts";
-import { ENDPOINT_ID, TENANT } from "../../contract/harness.ts";
 import type { RedisHarness } from "./harness.ts";
 import { openRedisHarness } from "./harness.ts";
+import { ENDPOINT_ID, TENANT } from "../../support/samples.ts";
 
 export const DAY_MS = 24 * 3600_000;
 export const OF_ENDPOINT = { tenant: TENANT, endpointId: ENDPOINT_ID };

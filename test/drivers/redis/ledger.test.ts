@@ -4,10 +4,11 @@ import { test } from "node:test";
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import { LOOKED_MAX, PARTS_MAX } from "@posthaste/shared/drivers/redis/ledger/pages.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
-import { START_MS, TENANT, readAll, sampleEnvelope, sampleRecord } from "../../contract/harness.ts";
+import { readAll } from "../../contract/harness.ts";
 import { ledgerContract } from "../../contract/ledger.contract.ts";
 import { ledgerRetentionContract } from "../../contract/ledger-retention.contract.ts";
 import { FAILED, delivery, openLedgerHarness } from "./ledger-harness.ts";
+import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
 
 const open = openLedgerHarness();
 

@@ -5,8 +5,8 @@ import { parseRedisUrl } from "@posthaste/shared/drivers/redis/client/redis-url.
 import { checkRedis } from "@posthaste/shared/drivers/redis/client/startup-check.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS } from "../../contract/harness.ts";
 import { openActor } from "./proxy.ts";
+import { START_MS } from "../../support/samples.ts";
 
 const REDIS_URL = process.env["REDIS_URL"] ?? "redis://127.0.0.1:1";
 

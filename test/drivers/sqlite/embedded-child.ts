@@ -5,7 +5,7 @@
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { MASTER_KEY } from "../../contract/embedded-harness.ts";
-import { sampleEnvelope } from "../../contract/harness.ts";
+import { sampleEnvelope } from "../../support/samples.ts";
 
 const [mode, folder] = process.argv.slice(2);
 

@@ -21,17 +21,15 @@ import {
   openFileHarness,
   openMemoryHarness,
 } from "../../contract/embedded-harness.ts";
+import { idsOf, takeSome, withCode } from "../../contract/harness.ts";
 import {
   START_MS,
   TENANT,
-  idsOf,
   sampleEndpoint,
   sampleEnvelope,
   sampleEnvelopes,
   sampleRecord,
-  takeSome,
-  withCode,
-} from "../../contract/harness.ts";
+} from "../../support/samples.ts";
 
 const CHILD = fileURLToPath(new URL("embedded-child.ts", import.meta.url));
 

@@ -11,7 +11,8 @@ import type { SchemaCounts } from "./embedded-counts.ts";
 import { countRows } from "./embedded-counts.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
-import { START_MS, TENANT, sampleEnvelope, sampleRecord, takeSome, withCode } from "../../contract/harness.ts";
+import { takeSome, withCode } from "../../contract/harness.ts";
+import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
 
 const DAY_MS = 24 * 3600_000;
 

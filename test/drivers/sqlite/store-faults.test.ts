@@ -12,7 +12,8 @@ import { PullWaiters } from "@posthaste/shared/lib/waiters.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { createBreakable, ioError } from "./breakable-database.ts";
-import { START_MS, TENANT, memberIdsOf, sampleEnvelopes, sampleScheduled, withCode } from "../../contract/harness.ts";
+import { memberIdsOf, withCode } from "../../contract/harness.ts";
+import { START_MS, TENANT, sampleEnvelopes, sampleScheduled } from "../../support/samples.ts";
 
 const HOUR_MS = 3600 * 1000;
 const NEVER = new AbortController().signal;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endpointOf, envelopeOf, openProcessorHarness, START_MS, TENANT } from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { START_MS, TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const nothing = { high: 0, medium: 0, low: 0, retry: 0, dead: 0 };
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fanOut } from "@posthaste/processor/delivery/fan-out.ts";
 import { FAN_OUT_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
-import { endpointOf, envelopeOf, START_MS, TENANT } from "../../support/processor-harness.ts";
+import { START_MS, TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const event = envelopeOf("evt_1");
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
-import { START_MS, endpointOf, envelopeOf, openProcessorHarness } from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { START_MS, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 /** A retry queue that is full until `free` is called. */
 function fullRetryQueue() {

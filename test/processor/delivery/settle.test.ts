@@ -4,7 +4,8 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { GROUP_TYPE } from "@posthaste/shared/domain/envelope.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { ProcessorHarness, Reply } from "../../support/processor-harness.ts";
-import { endpointOf, envelopeOf, openProcessorHarness, START_MS, TENANT } from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { START_MS, TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 /** Notes the order in which the real drivers are called (`?`) and have done it (`!`); may make one of them fail. */
 function recording(calls: string[], isFailing: (call: string) => boolean = () => false): (drivers: Drivers) => Drivers {

@@ -5,7 +5,7 @@ import { createSettlements, LINGER_MS, SETTLEMENTS_MAX } from "@posthaste/proces
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import { seededEntropy } from "../../support/ambient.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, TENANT } from "../../support/processor-harness.ts";
+import { START_MS, TENANT } from "../../support/samples.ts";
 
 /** Notes what is written, in order; acks fail while `isDown`. */
 function open() {

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { LimiterHarness } from "../../support/processor-harness.ts";
-import { answered, endpointOf, ids, openLimiters } from "../../support/processor-harness.ts";
+import { openLimiters } from "../../support/processor-harness.ts";
+import { answered, endpointOf, ids } from "../../support/samples.ts";
 
 const RICH = { holdUpMsMax: 60_000 };
 

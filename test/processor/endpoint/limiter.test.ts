@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { createRateLimiter } from "@posthaste/shared/drivers/memory/rate-limiter.ts";
 import type { LimiterHarness } from "../../support/processor-harness.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { answered, endpointOf, faulted, ids, openLimiters, START_MS } from "../../support/processor-harness.ts";
+import { openLimiters } from "../../support/processor-harness.ts";
+import { START_MS, answered, endpointOf, faulted, ids } from "../../support/samples.ts";
 
 const ep1 = endpointOf("ep1");
 

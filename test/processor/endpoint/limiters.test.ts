@@ -2,15 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { LimiterHarness } from "../../support/processor-harness.ts";
-import {
-  answered,
-  endpointOf,
-  envelopeOf,
-  ids,
-  lookupIn,
-  openLimiters,
-  openProcessorHarness,
-} from "../../support/processor-harness.ts";
+import { lookupIn, openLimiters, openProcessorHarness } from "../../support/processor-harness.ts";
+import { answered, endpointOf, envelopeOf, ids } from "../../support/samples.ts";
 
 const LIMITERS_MAX = 10_000;
 const oneFailure = { breaker: { ...PROCESSOR_LIMITS.breaker, failuresToOpen: 1 } };

@@ -5,7 +5,7 @@ import { createWaitingRoom } from "@posthaste/processor/endpoint/waiting-room.ts
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import fc from "fast-check";
-import { endpointOf, envelopeOf, deliveryOf } from "../../support/processor-harness.ts";
+import { deliveryOf, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const endpoint = endpointOf("ep1");
 

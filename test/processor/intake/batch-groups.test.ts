@@ -7,7 +7,7 @@ import { GROUP_BYTES_MAX } from "@posthaste/shared/domain/envelope.ts";
 import { messageBody } from "@posthaste/shared/domain/message.ts";
 import { testHasher } from "../../support/ambient.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { endpointOf, envelopeOf, START_MS } from "../../support/processor-harness.ts";
+import { START_MS, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const batched = endpointOf("ep1", { batch: { maxEvents: 3, maxWaitMs: 500 } });
 

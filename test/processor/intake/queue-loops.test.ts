@@ -10,7 +10,8 @@ import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
-import { endpointOf, envelopeOf, ids, openProcessorHarness, START_MS } from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { START_MS, endpointOf, envelopeOf, ids } from "../../support/samples.ts";
 
 function scheduled(id: string, parts: Partial<Scheduled> = {}): Scheduled {
   return {

@@ -10,14 +10,8 @@ import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { seededEntropy } from "../../support/ambient.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
-import {
-  endpointOf,
-  envelopeOf,
-  ids,
-  openProcessorHarness,
-  START_MS,
-  TENANT,
-} from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { START_MS, TENANT, endpointOf, envelopeOf, ids } from "../../support/samples.ts";
 
 const nothing = { high: 0, medium: 0, low: 0, retry: 0, dead: 0 };
 const active = { status: "active", statusReason: null } as const;

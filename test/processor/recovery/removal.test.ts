@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
-import { endpointOf, envelopeOf, openProcessorHarness } from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { endpointOf, envelopeOf } from "../../support/samples.ts";
 
 /** The removal of dead letters waits until `go` is called. */
 function withSlowRemoval(): { wrap: (drivers: Drivers) => Drivers; go: () => void } {
