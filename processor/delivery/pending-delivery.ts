@@ -28,7 +28,8 @@ export interface PendingDelivery {
 
 /**
  * How a delivery, or a queue item with all its deliveries, left the processor. `settled`: delivered, handed over durably
- * or recorded as missed. `released`: not finished, because we are stopping; its queue hands it out again.
+ * or recorded as missed. `released`: not finished, because we are stopping or its
+ * tenant cannot be read now; its queue hands it out again.
  */
 export type Ending = "settled" | "released";
 

@@ -6,7 +6,7 @@ import type { Completed } from "./completed.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Send } from "./send.ts";
 import type { Settle } from "./settle.ts";
-import { waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
+import { DEFAULT_RETRY_POLICY, waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 
 export interface RunDeliveryDeps {
@@ -64,9 +64,9 @@ async function runDelivery(deps: RunDeliveryDeps, delivery: PendingDelivery, end
   }
 }
 
-/** 0 when it may go at once, as the default schedule does. The members of a group wait for its youngest. */
+/** 0 when it may go at once. The members of a group wait for its youngest. */
 function firstAttemptAtMs({ entropy }: RunDeliveryDeps, { members }: PendingDelivery, { retry }: Endpoint): number {
-  const waitMs = retry === null ? 0 : (waitBeforeMs(retry, 1, entropy.fraction()) ?? 0);
+  const waitMs = waitBeforeMs(retry ?? DEFAULT_RETRY_POLICY, 1, entropy.fraction()) ?? 0;
   if (waitMs === 0) return 0;
   return waitMs + Math.max(...members.map(({ acceptedAtMs, deliverAtMs }) => deliverAtMs ?? acceptedAtMs));
 }

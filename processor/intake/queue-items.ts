@@ -1,6 +1,6 @@
 /**
  * What every queue loop does with an item that it took: give it room in the window, wait for its deliveries, then
- * acknowledge it or release it. The one place where that happens.
+ * acknowledge it or release it. The one place where that is decided; acks are written together by `settlements.ts`.
  */
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";

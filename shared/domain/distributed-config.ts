@@ -37,7 +37,7 @@ export interface DistributedConfig {
   readonly kafka: KafkaConfig;
 }
 
-/** Seven days more than the longest wait of the default schedule, rounded up (design: retention). */
+/** Seven days more than the longest wait of the default schedule, rounded up: what a processor that was off for a week still finds. */
 export const RETENTION_DAYS_MIN = 8;
 const DAY_MS = 24 * 3600 * 1000;
 

@@ -72,7 +72,7 @@ export function composeDistributed(parts: {
   const producers = {
     lanes: opened.use(partitionLog.openProducer("lanes")),
     low: opened.use(partitionLog.openProducer("low")),
-    retry: opened.use(partitionLog.openProducer("poison")),
+    poison: opened.use(partitionLog.openProducer("poison")),
   };
   const queues = opened.use(createDistributedQueues({ ...parts, producers }));
   return {

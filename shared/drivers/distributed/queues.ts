@@ -36,11 +36,11 @@ export interface DistributedQueuesOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-/** They do not wait for each other: a large batch of LOW holds up neither MEDIUM nor a retry. */
+/** They do not wait for each other: a large batch of LOW holds up neither MEDIUM nor what is put aside. */
 export interface DistributedProducers {
   readonly lanes: RecordProducer;
   readonly low: RecordProducer;
-  readonly retry: RecordProducer;
+  readonly poison: RecordProducer;
 }
 
 export interface DistributedQueues extends AsyncDisposable {
@@ -67,7 +67,7 @@ const WINDOW_BOUNDS = {
 export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
   const { partitionLog, stores, clock, entropy, producers, onFault } = options;
   const opened = new AsyncDisposableStack();
-  const onPoison = createPoisonTopic(producers.retry, clock);
+  const onPoison = createPoisonTopic(producers.poison, clock, onFault);
   const common = { partitionLog, clock, entropy, onPoison };
   const delayTopics = opened.use(
     createDelayTopics({
@@ -156,22 +156,16 @@ function expired(deadLetter: DroppedDeadLetter, reason: string, atMs: number): L
   };
 }
 
-/** What cannot be read is kept as it is, with the place it came from and the reason. */
-function createPoisonTopic(producer: RecordProducer, clock: Clock): OnPoison {
-  return ({ topic, partition, offset, headers, value, reason }) =>
-    producer.append([
-      {
-        topic: POISON_TOPIC,
-        partition: null,
-        key: null,
-        value,
-        headers: {
-          ...headers,
-          "poison-topic": topic,
-          "poison-place": `${partition}:${offset}`,
-          "poison-reason": reason,
-        },
-        timestampMs: clock.now(),
-      },
-    ]);
+/** What cannot be read is kept as it is, with the place it came from and the reason. Who gives it tries again. */
+function createPoisonTopic(producer: RecordProducer, clock: Clock, onFault: (error: unknown) => void): OnPoison {
+  return async ({ topic, partition, offset, headers, value, reason }) => {
+    const place = { "poison-topic": topic, "poison-place": `${partition}:${offset}`, "poison-reason": reason };
+    const record = { topic: POISON_TOPIC, partition: null, key: null, value, headers: { ...headers, ...place } };
+    try {
+      await producer.append([{ ...record, timestampMs: clock.now() }]);
+    } catch (error) {
+      onFault(error);
+      throw error;
+    }
+  };
 }

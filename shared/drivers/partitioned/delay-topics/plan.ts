@@ -7,7 +7,10 @@ import { assert } from "../../../lib/assert.ts";
 /** Delays of the topics; a wait of half an hour takes at most 11 appends, one of fourteen hours 20, of thirty days 52. */
 export const DELAYS_MS: readonly number[] = [5000, 60_000, 10 * 60_000, 3600_000, 6 * 3600_000, 24 * 3600_000];
 
-/** A partition log may answer up to half a second late when all that is read was paused; twice that is the least lead. */
+/**
+ * An item is relayed at its relay time, which is when it was written and the topic's delay. Its record is read the lead
+ * before that. A log may answer up to half a second late when all that is read was paused; twice that is the least lead.
+ */
 const LEAD_MS_MIN = 1000;
 
 /** Last waits up to this long end in memory, while the window has room; what is written once more costs an append. */
