@@ -7,6 +7,7 @@ import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeliverEvent } from "./delivery/deliver-event.ts";
+import type { PutAside } from "./delivery/put-aside.ts";
 import type { RunDelivery } from "./delivery/run-delivery.ts";
 import type { Settle } from "./delivery/settle.ts";
 import type { Settlements } from "./delivery/settlements.ts";
@@ -18,6 +19,7 @@ import type { ProcessorLimits } from "./limits.ts";
 import type { Recovery } from "./recovery/recovery.ts";
 import { createCompleted } from "./delivery/completed.ts";
 import { createDeliverEvent } from "./delivery/deliver-event.ts";
+import { createPutAside } from "./delivery/put-aside.ts";
 import { createRunDelivery } from "./delivery/run-delivery.ts";
 import { createSend } from "./delivery/send.ts";
 import { createSettle } from "./delivery/settle.ts";
@@ -48,6 +50,7 @@ export interface Pipeline {
   readonly run: RunDelivery;
   readonly groups: BatchGroups;
   readonly deliverEvent: DeliverEvent;
+  readonly putAside: PutAside;
   readonly recovery: Recovery;
 }
 
@@ -85,7 +88,8 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   const completed = createCompleted({ ledger, settlements, telemetry: telemetry.delivery });
   const run = createRunDelivery({ clock, entropy, limiters, completed, send, settle, backlogMax });
   const groups = createBatchGroups({ clock, hasher, run });
-  const reads = { clock, directory, retryQueue, settlements, completed, untilStored };
-  const deliverEvent = createDeliverEvent({ ...reads, groups, run, settle });
-  return { lookup, limiters, untilStored, settlements, settle, run, groups, deliverEvent, recovery };
+  const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
+  const reads = { clock, entropy, directory, retryQueue, settlements, completed, untilStored, onFailure };
+  const deliverEvent = createDeliverEvent({ ...reads, groups, run, settle, putAside, signal: signals.writing });
+  return { lookup, limiters, untilStored, settlements, settle, run, groups, deliverEvent, putAside, recovery };
 }

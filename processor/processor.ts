@@ -73,11 +73,12 @@ async function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, e
 }
 
 /** The four readers: one per lane, and one of the retry queue. */
-function loopsOf({ drivers, limits, clock }: ProcessorDeps, pipeline: Pipeline, outstanding: Outstanding) {
-  const { deliverEvent, untilStored, settlements } = pipeline;
+function loopsOf({ drivers, limits, clock, telemetry }: ProcessorDeps, pipeline: Pipeline, outstanding: Outstanding) {
+  const { deliverEvent, putAside, untilStored, settlements } = pipeline;
+  const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const depsOf = (queue: keyof ProcessorLimits["windowItems"]) => {
     const window = createWindow({ itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes });
-    return { window, outstanding, untilStored, settlements, deliverEvent };
+    return { window, outstanding, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
   };
   const { lanes, retryQueue } = drivers;
   const lowThrottle = createLowThrottle(clock);

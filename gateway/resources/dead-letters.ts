@@ -10,10 +10,10 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { requireInTime } from "../request/context.ts";
-import { dataTextOf, eventView } from "./event-view.ts";
+import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
-import { createRamp, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayDeadLetters } from "./replay.ts";
+import { createRamp, isReplayable, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayDeadLetters } from "./replay.ts";
 import { answer, answerEmpty, answerJson, readJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validate } from "../request/validation.ts";
@@ -82,14 +82,18 @@ async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
 async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   validate(Nothing, await readJson(admitted));
   const deadLetter = await findDeadLetter(deps, admitted);
-  if ((await deps.drivers.directory.find(deadLetter.tenant, deadLetter.endpointId)) === null) {
+  if (!(await isReplayable(deps, deadLetter))) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
   }
   const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, admitted.context);
   const [deliveryId] = await planReplays(deps, ramp, [deadLetter]);
   await deps.drivers.deadLetters.remove([deadLetter]);
   const { eventId, endpointId } = deadLetter;
-  return answerJson(admitted, 202, { delivery_id: deliveryId, event_id: eventId, endpoint_id: endpointId });
+  return answerJson(admitted, 202, {
+    delivery_id: deliveryId,
+    event_id: eventId,
+    endpoint_id: shownEndpointId(endpointId),
+  });
 }
 
 async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
@@ -144,7 +148,7 @@ function deadLetterView(deadLetter: DeadLetter): object {
     tenant: deadLetter.tenant,
     event_id: deadLetter.eventId,
     event_type: deadLetter.envelope.type,
-    endpoint_id: deadLetter.endpointId,
+    endpoint_id: shownEndpointId(deadLetter.endpointId),
     state: deadLetter.state,
     reason: deadLetter.reason,
     attempt_count: deadLetter.attempts,

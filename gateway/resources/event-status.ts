@@ -3,7 +3,7 @@
  * endpoint's generations a delivered one counts, else the latest.
  */
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
-import { deliveryId, isFinal } from "@posthaste/shared/domain/delivery.ts";
+import { UNKNOWN_ENDPOINT, deliveryId, isFinal } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
@@ -42,7 +42,7 @@ export function eventStatus(input: {
   hasher: Hasher;
 }): EventStatus {
   const { record, endpoints, hasher } = input;
-  const begun = input.deliveries.map((view) => shownOf(view, input.attempts, hasher));
+  const begun = withoutUnknown(record, input.deliveries).map((view) => shownOf(view, input.attempts, hasher));
   const isBegun = new Set(begun.map(({ endpointId }) => endpointId));
   const plan = record.fanOut ?? (begun.length > 0 ? NOTHING_OWED : planOf(record, endpoints));
   const owed = (endpointIds: readonly string[], state: DeliveryState, reason: string | null): ShownDelivery[] =>
@@ -57,6 +57,12 @@ export function eventStatus(input: {
     ...owed(plan.filtered, "filtered", `does not subscribe to ${record.envelope.type}`),
   ];
   return { ...judge(deliveries, record, isMoreOwed(record, isBegun), wait), deliveries };
+}
+
+/** An event whose endpoints could not be read for long is dead for now; once it was fanned out all the same, that counts. */
+function withoutUnknown({ fanOut }: EventRecord, deliveries: readonly DeliveryView[]): readonly DeliveryView[] {
+  const known = deliveries.filter(({ endpointId }) => endpointId !== UNKNOWN_ENDPOINT);
+  return known.length === 0 && fanOut === null ? deliveries : known;
 }
 
 /** Fan-out to a single endpoint is not recorded. Its delivery has begun, so no other is owed. */

@@ -1,4 +1,5 @@
 /** Events as the API shows them. */
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { laneOf } from "@posthaste/shared/domain/envelope.ts";
@@ -32,7 +33,7 @@ export function eventStatusView(
 ): object {
   const deliveries = status.deliveries.map((delivery) => ({
     id: delivery.id,
-    endpoint_id: delivery.endpointId,
+    endpoint_id: shownEndpointId(delivery.endpointId),
     url: endpoints.get(delivery.endpointId)?.url ?? null,
     state: delivery.state,
     reason: delivery.reason,
@@ -42,6 +43,11 @@ export function eventStatusView(
     attempts: delivery.attempts.map(attemptView),
   }));
   return { ...eventView(envelope), state: status.state, reason: status.reason, deliveries };
+}
+
+/** Null for an event that was never fanned out. */
+export function shownEndpointId(endpointId: string): string | null {
+  return endpointId === UNKNOWN_ENDPOINT ? null : endpointId;
 }
 
 export function attemptView(view: AttemptView): object {

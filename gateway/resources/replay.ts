@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import type { DeliveryKey } from "@posthaste/shared/domain/delivery.ts";
-import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { UNKNOWN_ENDPOINT, deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { GatewayDeps } from "../request/deps.ts";
@@ -58,23 +58,33 @@ export async function planReplays(
 ): Promise<readonly string[]> {
   if (deliveries.length === 0) return [];
   requireInTime(ramp.context);
+  const { startMs, planned, ratePerS } = ramp;
+  const notBeforeMsOf = (index: number): number => startMs + Math.floor(((planned + index) * 1000) / ratePerS);
   const items = deliveries.map(({ endpointId, envelope }, index) =>
     scheduledEvent(envelope, {
       cause: "replay",
-      notBeforeMs: ramp.startMs + Math.floor(((ramp.planned + index) * 1000) / ramp.ratePerS),
-      endpointId,
-      generation: ramp.startMs,
+      notBeforeMs: notBeforeMsOf(index),
+      // An event that was never fanned out is fanned out now.
+      ...(endpointId === UNKNOWN_ENDPOINT
+        ? { endpointId: null, generation: 0 }
+        : { endpointId, generation: ramp.startMs }),
       attempt: 1,
     }),
   );
   await scheduleOrRefuse(deps.drivers.retryQueue, items);
   ramp.planned += items.length;
-  const ids = deliveries.map(({ endpointId, envelope }) => {
+  const ids = deliveries.map(({ endpointId, envelope }, index) => {
     const key: DeliveryKey = { tenant: envelope.tenant, eventId: envelope.id, endpointId, generation: ramp.startMs };
-    return { key, id: deliveryId(key, envelope.acceptedAtMs, deps.hasher), type: envelope.type };
+    return {
+      key,
+      id: deliveryId(key, envelope.acceptedAtMs, deps.hasher),
+      type: envelope.type,
+      notBeforeMs: notBeforeMsOf(index),
+    };
   });
+  const known = ids.filter(({ key }) => key.endpointId !== UNKNOWN_ENDPOINT);
   deps.drivers.ledger.record(
-    ids.map(({ key, id, type }, index) => ({
+    known.map(({ key, id, type, notBeforeMs }) => ({
       kind: "delivery",
       delivery: {
         ...key,
@@ -85,7 +95,7 @@ export async function planReplays(
         attempt: 0,
         result: null,
         groupId: null,
-        nextAttemptAtMs: items[index]?.notBeforeMs ?? ramp.startMs,
+        nextAttemptAtMs: notBeforeMs,
         reason: "replayed by hand",
       },
     })),
@@ -124,14 +134,23 @@ export function hasTime(deps: Pick<GatewayDeps, "clock">, ramp: Ramp): boolean {
 }
 
 /** Whether a dead letter's endpoint still exists; each endpoint is looked up once. */
-function createLivingCheck({ drivers }: GatewayDeps): (deadLetter: DeadLetter) => Promise<boolean> {
+function createLivingCheck(deps: GatewayDeps): (deadLetter: DeadLetter) => Promise<boolean> {
   const known = new Map<string, Promise<boolean>>();
-  return ({ tenant, endpointId }) => {
+  return (deadLetter) => {
+    const { tenant, endpointId } = deadLetter;
     const name = `${tenant}\n${endpointId}`;
     const before = known.get(name);
     if (before !== undefined) return before;
-    const found = drivers.directory.find(tenant, endpointId).then((endpoint) => endpoint !== null);
+    const found = isReplayable(deps, deadLetter);
     known.set(name, found);
     return found;
   };
+}
+
+/** Whether there is somewhere to send it: its endpoint was not deleted, or never known. */
+export async function isReplayable(
+  { drivers }: Pick<GatewayDeps, "drivers">,
+  { tenant, endpointId }: Pick<DeadLetter, "tenant" | "endpointId">,
+): Promise<boolean> {
+  return endpointId === UNKNOWN_ENDPOINT || (await drivers.directory.find(tenant, endpointId)) !== null;
 }

@@ -4,16 +4,19 @@
  */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
-import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
 import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { BatchGroups } from "../intake/batch-groups.ts";
 import type { Completed } from "./completed.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
+import type { PutAside } from "./put-aside.ts";
 import type { RunDelivery } from "./run-delivery.ts";
 import type { Settle } from "./settle.ts";
 import type { Settlements } from "./settlements.ts";
 import type { UntilStored } from "./until-stored.ts";
+import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
+import { retry } from "@posthaste/shared/lib/retry.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { ANYTHING } from "./completed.ts";
 import { fanOut } from "./fan-out.ts";
@@ -21,6 +24,7 @@ import { firstDelivery } from "./pending-delivery.ts";
 
 export interface DeliverEventDeps {
   readonly clock: Clock;
+  readonly entropy: Entropy;
   readonly directory: Pick<Directory, "peek" | "endpoints">;
   readonly retryQueue: Pick<RetryQueue, "schedule">;
   readonly settlements: Pick<Settlements, "record">;
@@ -29,20 +33,36 @@ export interface DeliverEventDeps {
   readonly run: RunDelivery;
   readonly settle: Pick<Settle, "missed">;
   readonly untilStored: UntilStored;
+  readonly putAside: Pick<PutAside, "event">;
+  /** Aborted at the end of a stop. */
+  readonly signal: AbortSignal;
+  readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
 }
+
+/**
+ * Reads of a tenant's endpoints before the event is put aside: about a second and a half, so that a store that blinks
+ * costs no detour. A tenant that failed so is read once for a while: a flood of its events must not fill the window.
+ */
+const READ_TRIES_MAX = 5;
+const READ_BACKOFF = { firstMs: 100, maxMs: 1000 } as const;
+const UNREADABLE_MS = 5000;
+const UNREADABLE_TENANTS_MAX = 1000;
 
 export interface Handed {
   /** The queue may have handed it out before. */
   readonly isRepeat: boolean;
   /** Its `deliver_at` has come, whatever the clock says. */
   readonly isDue: boolean;
+  /** How often it was put aside before. */
+  readonly deferrals: number;
   /** Takes how many deliveries the item still stands for: all after the fan-out, fewer as they end. */
   readonly weigh: (deliveries: number) => void;
 }
 
 export type DeliverEvent = (envelope: Envelope, handed: Handed) => Promise<Ending>;
 
-export function createDeliverEvent(deps: DeliverEventDeps): DeliverEvent {
+export function createDeliverEvent(given: DeliverEventDeps): DeliverEvent {
+  const deps = { ...given, read: createRead(given) };
   return (envelope, handed) => {
     const { deliverAtMs } = envelope;
     return !handed.isDue && deliverAtMs !== null && deliverAtMs > deps.clock.now()
@@ -55,12 +75,7 @@ export function createDeliverEvent(deps: DeliverEventDeps): DeliverEvent {
  * Back at its `deliver_at`, from the retry queue. When that is full the event is fanned out now, and kept in the
  * dead-letter record until there is room and it is due.
  */
-async function postpone(
-  deps: DeliverEventDeps,
-  envelope: Envelope,
-  notBeforeMs: number,
-  handed: Handed,
-): Promise<Ending> {
+async function postpone(deps: Deps, envelope: Envelope, notBeforeMs: number, handed: Handed): Promise<Ending> {
   const plan = { cause: "deliver-at", notBeforeMs, endpointId: null, generation: 0, attempt: 1 } as const;
   const entry = scheduledEvent(envelope, plan);
   const stored = await deps.untilStored("deliver-at", () => deps.retryQueue.schedule([entry]));
@@ -76,14 +91,15 @@ async function postpone(
  * does not wait while the directory answers from memory: the window must know the item's weight before the next is let in.
  */
 async function fanOutEach(
-  deps: DeliverEventDeps,
+  deps: Deps,
   envelope: Envelope,
-  { weigh }: Handed,
+  { weigh, deferrals }: Handed,
   each: (endpoint: Endpoint) => Promise<Ending>,
 ): Promise<Ending> {
   const { tenant, directoryVersion } = envelope;
-  const known = deps.directory.peek(tenant, directoryVersion) ?? (await readEndpoints(deps, tenant, directoryVersion));
-  if (known === null) return "released";
+  const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
+  if (known === "stopping") return "released";
+  if (known === "unreadable") return deps.putAside.event(envelope, deferrals, known);
   const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
   if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
@@ -101,14 +117,29 @@ async function fanOutEach(
   return (await Promise.all(endings)).every((ending) => ending === "settled") ? "settled" : "released";
 }
 
-/** Null when we stopped before the directory could be read. */
-async function readEndpoints(
-  { directory, untilStored }: DeliverEventDeps,
-  tenant: string,
-  atLeastVersion: number,
-): Promise<TenantEndpoints | null> {
-  const read = await untilStored("read directory", () => directory.endpoints(tenant, atLeastVersion));
-  return read.kind === "done" ? read.value : null;
+type Deps = DeliverEventDeps & { readonly read: Read };
+type Read = (tenant: string, atLeastVersion: number) => Promise<TenantEndpoints | "unreadable" | "stopping">;
+
+function createRead({ directory, clock, entropy, signal, onFailure }: DeliverEventDeps): Read {
+  const unreadable = new RecentSet<string>({ countMax: UNREADABLE_TENANTS_MAX, age: { ms: UNREADABLE_MS, clock } });
+  return async (tenant, atLeastVersion) => {
+    const triesMax = unreadable.has(tenant) ? 1 : READ_TRIES_MAX;
+    try {
+      const read = await retry(() => directory.endpoints(tenant, atLeastVersion), {
+        clock,
+        entropy,
+        signal,
+        ...READ_BACKOFF,
+        onFailure: (error, waitMs) => onFailure("read directory", error, waitMs),
+        isRetriable: (_error, attemptIndex) => attemptIndex + 1 < triesMax,
+      });
+      return read.kind === "done" ? read.value : "stopping";
+    } catch (error) {
+      onFailure("read directory", error, 0);
+      unreadable.add(tenant);
+      return "unreadable";
+    }
+  };
 }
 
 /** The first attempt at one endpoint, alone or in a batch of LOW events where the endpoint takes batches. */

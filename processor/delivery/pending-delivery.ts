@@ -34,7 +34,7 @@ export interface PendingDelivery {
 export type Ending = "settled" | "released";
 
 /** The first attempt of an event at an endpoint. */
-export function firstDelivery(envelope: Envelope, endpoint: Endpoint): PendingDelivery {
+export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">): PendingDelivery {
   return {
     tenant: envelope.tenant,
     endpointId: endpoint.id,

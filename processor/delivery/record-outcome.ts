@@ -31,6 +31,9 @@ export interface RecordOutcomeDeps {
   readonly recovery: Pick<Recovery, "whenOut">;
 }
 
+/** About ten seconds. */
+const DISABLE_TRIES_MAX = 8;
+
 /** Where the delivery stands once that is durable. */
 export type Standing = Pick<DeliveryRecord, "state" | "reason" | "attempt" | "nextAttemptAtMs">;
 
@@ -110,16 +113,23 @@ async function disable(
   const nowMs = deps.clock.now();
   let isDisabled = false;
   let hasMoved = false;
+  let failures = 0;
   const stored = await deps.untilStored("disable", async () => {
-    await deps.directory.update(tenant, endpointId, (endpoint) => {
+    const updating = deps.directory.update(tenant, endpointId, (endpoint) => {
       hasMoved = endpoint.url !== attempted.url;
       isDisabled = !hasMoved && endpoint.status !== "disabled";
       if (!isDisabled) return endpoint;
       return { ...endpoint, status: "disabled", statusReason: reason, statusSinceMs: nowMs, updatedAtMs: nowMs };
     });
+    // A tenant whose directory cannot be written must not keep a place for ever: the next 410 tries again.
+    await updating.catch((error: unknown) => {
+      failures += 1;
+      if (failures < DISABLE_TRIES_MAX) throw error;
+    });
   });
   if (stored.kind === "aborted") return null;
   if (isDisabled) deps.telemetry.endpoint.disabled(endpointId, tenant, reason);
+  if (failures >= DISABLE_TRIES_MAX) return "the endpoint could not be disabled, because its tenant cannot be read";
   return hasMoved ? "the endpoint has another URL by now" : "the endpoint was disabled";
 }
 

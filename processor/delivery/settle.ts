@@ -10,6 +10,7 @@ import type { Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeferReason } from "../endpoint/entry.ts";
+import type { Obstacle } from "./put-aside.ts";
 import type { LookAgain } from "../recovery/look-again.ts";
 import type { RecordOutcomeDeps, Standing } from "./record-outcome.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
@@ -33,7 +34,7 @@ export interface Settle {
   /** No attempt is to be made: recorded as missed, with the reason a person will read. */
   missed(delivery: PendingDelivery, state: MissedState, reason: string): Promise<Ending>;
   /** No attempt is made now; the same attempt comes back at `notBeforeMs`. */
-  deferred(delivery: PendingDelivery, why: DeferReason, notBeforeMs: number): Promise<Ending>;
+  deferred(delivery: PendingDelivery, why: DeferReason | Obstacle, notBeforeMs: number): Promise<Ending>;
   /** Its first attempt is not due before `notBeforeMs`. */
   postponed(delivery: PendingDelivery, notBeforeMs: number): Promise<Ending>;
 }
@@ -85,7 +86,9 @@ const deferWords = {
   "breaker-open": "the endpoint has failed several times in a row",
   throttled: "the endpoint asked for fewer requests, or its rate limit is reached",
   busy: "the endpoint answers slowly",
-} as const satisfies Record<DeferReason, string>;
+  unreadable: "the tenant's endpoints cannot be read",
+  failed: "an unexpected error, which the log names",
+} as const satisfies Record<DeferReason | Obstacle, string>;
 
 /** The same attempt is still to be made, later. */
 function waiting({ attempt }: PendingDelivery, notBeforeMs: number, reason: string): Standing {

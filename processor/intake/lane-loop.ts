@@ -2,11 +2,12 @@
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { DeliverEvent } from "../delivery/deliver-event.ts";
+import type { PutAside } from "../delivery/put-aside.ts";
 import type { BatchGroups } from "./batch-groups.ts";
 import type { LowThrottle } from "./low-throttle.ts";
 import type { QueueItemDeps } from "./queue-items.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
-import { runItem } from "./queue-items.ts";
+import { requireStopping, runItem } from "./queue-items.ts";
 import { TAKE_MAX } from "./window.ts";
 
 export interface LaneLoopDeps extends QueueItemDeps {
@@ -16,10 +17,11 @@ export interface LaneLoopDeps extends QueueItemDeps {
   readonly groups: Pick<BatchGroups, "closeFullest"> | null;
   readonly lowThrottle: LowThrottle;
   readonly deliverEvent: DeliverEvent;
+  readonly putAside: Pick<PutAside, "event">;
 }
 
 export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Promise<void> {
-  const { lane, lanes, lowThrottle, deliverEvent, window } = deps;
+  const { lane, lanes, lowThrottle, deliverEvent, putAside, window } = deps;
   return async (signal) => {
     while (!isAborted(signal)) {
       closeGroups(deps);
@@ -27,6 +29,7 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
       if (room === 0) return;
       const most = Math.min(room, TAKE_MAX);
       const items = await lanes.take(lane, lane === "low" ? await lowThrottle.turn(most, signal) : most, signal);
+      if (items.length === 0) return requireStopping(signal);
       if (lane === "high" && items.length > 0) lowThrottle.highTaken();
       if (lane === "low") lowThrottle.lowTaken(items.length);
       for (const item of items) {
@@ -34,9 +37,11 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
         // Items taken before may have become many deliveries. One that found no room before a stop goes back.
         const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
         const { envelope, isRepeat } = item;
-        void runItem(deps, lanes, item, envelope.body.length, async (weigh) =>
-          isRoomy ? deliverEvent(envelope, { isRepeat, isDue: false, weigh }) : "released",
-        );
+        void runItem(deps, lanes, item, envelope.body.length, {
+          run: async (weigh) =>
+            isRoomy ? deliverEvent(envelope, { isRepeat, isDue: false, deferrals: 0, weigh }) : "released",
+          putAside: () => putAside.event(envelope, 0, "failed"),
+        });
       }
     }
   };

@@ -2,6 +2,8 @@
  * What every queue loop does with an item that it took: give it room in the window, wait for its deliveries, then
  * acknowledge it or release it. The one place where that is decided; acks are written together by `settlements.ts`.
  */
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
@@ -12,7 +14,19 @@ export interface QueueItemDeps {
   readonly outstanding: Outstanding;
   readonly untilStored: UntilStored;
   readonly settlements: Pick<Settlements, "ack">;
+  readonly clock: Pick<Clock, "sleep">;
+  readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
 }
+
+/** How an item is worked on, and what becomes of it when that throws: a bug, or a value that should not have come here. */
+export interface ItemWork {
+  readonly run: (weigh: Weigh) => Promise<Ending>;
+  readonly putAside: () => Promise<Ending>;
+}
+
+/** An item that cannot even be put aside keeps its place for so long before it is handed out again. */
+const HELD_BACK_MS = 5000;
+const STAY = new AbortController().signal;
 
 interface ItemQueue<Item> {
   ack(items: readonly Item[]): Promise<void>;
@@ -31,7 +45,7 @@ export async function runItem<Item>(
   queue: ItemQueue<Item>,
   item: Item,
   bytes: number,
-  run: (weigh: Weigh) => Promise<Ending>,
+  work: ItemWork,
 ): Promise<void> {
   const { window, outstanding, untilStored, settlements } = deps;
   let weight = 1;
@@ -41,11 +55,32 @@ export async function runItem<Item>(
   };
   outstanding.enter();
   window.hold(bytes);
-  const ending = await run(weigh);
+  const ending = await runToEnd(deps, work, weigh);
   window.free(bytes, weight);
   if (ending === "settled") return settlements.ack(queue, item, outstanding.leave);
   await untilStored("release", () => queue.release([item]));
   outstanding.leave();
+}
+
+/** An error that nobody expected ends this item's work alone, and is no reason to try it again at once. */
+async function runToEnd({ clock, onFailure }: QueueItemDeps, work: ItemWork, weigh: Weigh): Promise<Ending> {
+  try {
+    return await work.run(weigh);
+  } catch (error) {
+    onFailure("deliver", error, 0);
+  }
+  try {
+    return await work.putAside();
+  } catch (error) {
+    onFailure("put aside", error, HELD_BACK_MS);
+    await clock.sleep(HELD_BACK_MS, STAY);
+    return "released";
+  }
+}
+
+/** A queue that gives nothing although nobody stops is closed; to ask it again at once would starve everything else. */
+export function requireStopping(signal: AbortSignal): void {
+  if (!signal.aborted) throw new PosthasteError("store-unavailable", "A queue gave nothing: it is closed.");
 }
 
 /** Counts items taken and not yet acknowledged or released, for a stop that waits for the last. */

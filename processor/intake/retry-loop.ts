@@ -2,6 +2,7 @@
 import type { RetryItem, RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { DeliverEvent } from "../delivery/deliver-event.ts";
 import type { Ending } from "../delivery/pending-delivery.ts";
+import type { Obstacle, PutAside } from "../delivery/put-aside.ts";
 import type { RunDelivery } from "../delivery/run-delivery.ts";
 import type { Settle } from "../delivery/settle.ts";
 import type { EndpointLookup } from "../endpoint/lookup.ts";
@@ -9,7 +10,7 @@ import type { QueueItemDeps, Weigh } from "./queue-items.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { dueDelivery, firstMember } from "../delivery/pending-delivery.ts";
 import { ENDPOINT_DELETED } from "../endpoint/lookup.ts";
-import { runItem } from "./queue-items.ts";
+import { requireStopping, runItem } from "./queue-items.ts";
 import { TAKE_MAX } from "./window.ts";
 
 export interface RetryLoopDeps extends QueueItemDeps {
@@ -18,6 +19,7 @@ export interface RetryLoopDeps extends QueueItemDeps {
   readonly deliverEvent: DeliverEvent;
   readonly run: Pick<RunDelivery, "due">;
   readonly settle: Pick<Settle, "missed">;
+  readonly putAside: PutAside;
 }
 
 export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => Promise<void> {
@@ -27,13 +29,15 @@ export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => P
       const room = await window.room(signal);
       if (room === 0) return;
       const items = await retryQueue.take(Math.min(room, TAKE_MAX), signal);
+      if (items.length === 0) return requireStopping(signal);
       for (const item of items) {
         const bytes = item.members.reduce((sum, member) => sum + member.body.length, 0);
         // Items taken before may have become many deliveries. One that found no room before a stop goes back.
         const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
-        void runItem(deps, retryQueue, item, bytes, async (weigh) =>
-          isRoomy ? runRetryItem(deps, item, weigh) : "released",
-        );
+        void runItem(deps, retryQueue, item, bytes, {
+          run: async (weigh) => (isRoomy ? runRetryItem(deps, item, weigh) : "released"),
+          putAside: () => putAside(deps, item, "failed"),
+        });
       }
     }
   };
@@ -43,14 +47,24 @@ function runRetryItem(deps: RetryLoopDeps, item: RetryItem, weigh: Weigh): Promi
   const { endpointId } = item;
   if (endpointId !== null) return resume(deps, { ...item, endpointId });
   const isRepeat = item.isRepeat || item.cause === "relieved";
-  return deps.deliverEvent(firstMember(item), { isRepeat, isDue: true, weigh });
+  return deps.deliverEvent(firstMember(item), { isRepeat, isDue: true, deferrals: item.deferrals, weigh });
 }
 
-/** Goes on with a delivery that is due. One whose tenant cannot be read goes back to the queue. */
+function putAside(deps: RetryLoopDeps, item: RetryItem, why: Obstacle): Promise<Ending> {
+  const { endpointId } = item;
+  return endpointId === null
+    ? deps.putAside.event(firstMember(item), item.deferrals, why)
+    : deps.putAside.delivery(dueDelivery({ ...item, endpointId }), why);
+}
+
+/** Goes on with a delivery that is due. One whose tenant cannot be read is put aside: handed back it would be due at once. */
 async function resume(deps: RetryLoopDeps, item: RetryItem & { readonly endpointId: string }): Promise<Ending> {
   const delivery = dueDelivery(item);
-  const endpoint = await deps.lookup.find(delivery.tenant, delivery.endpointId).catch(() => undefined);
-  if (endpoint === undefined) return "released";
+  const endpoint = await deps.lookup.find(delivery.tenant, delivery.endpointId).catch((error: unknown) => {
+    deps.onFailure("read directory", error, 0);
+    return undefined;
+  });
+  if (endpoint === undefined) return deps.putAside.delivery(delivery, "unreadable");
   if (endpoint === null) return deps.settle.missed(delivery, ENDPOINT_DELETED.state, ENDPOINT_DELETED.reason);
   return deps.run.due(delivery, endpoint, item.isRepeat || item.cause === "replay");
 }

@@ -52,6 +52,12 @@ export function isFinal(state: DeliveryState): boolean {
   return FINAL_STATES.has(state);
 }
 
+/**
+ * Stands for the endpoint in the dead letter of an event that was never fanned out, because the tenant's endpoints could
+ * not be read. A replay of it fans the event out.
+ */
+export const UNKNOWN_ENDPOINT = "ep_unknown";
+
 export interface DeliveryKey {
   readonly tenant: string;
   readonly eventId: string;

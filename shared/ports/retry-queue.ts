@@ -38,9 +38,11 @@ export function scheduledEvent(
     readonly endpointId: string | null;
     readonly generation: number;
     readonly attempt: number;
+    /** 0 unless told. */
+    readonly deferrals?: number;
   },
 ): Scheduled {
-  return { ...plan, deferrals: 0, members: [envelope], group: null };
+  return { deferrals: 0, ...plan, members: [envelope], group: null };
 }
 
 export interface RetryItem extends Scheduled {

@@ -79,3 +79,10 @@ test("a processor says on /readyz what it waits for, and both programs end on SI
     assert.deepEqual(await program.end("SIGTERM"), { code: 0, signal: null });
   }
 });
+
+test("another master key than that of the programs before is named, with the ways out", async () => {
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 0 });
+  const complaint = await complaintOf({ ...storesEnv(), ...prefixEnv(harness.prefix) });
+  assert.match(complaint, /POSTHASTE_MASTER_KEY is not the key/);
+  assert.match(complaint, /same key/);
+});

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import { START_MS } from "../support/samples.ts";
 
 const PATH = "/v1/dead-letters";
@@ -284,3 +285,15 @@ for (const [body, pointer] of [
     assertNames(answer, pointer);
   });
 }
+
+test("a dead letter of an event that was never fanned out names no endpoint, and its replay fans it out", async () => {
+  await using harness = await openGatewayHarness();
+  const unknown = await harness.addDeadLetter({ endpointId: UNKNOWN_ENDPOINT, deadLetter: { state: "dead" } });
+  const shown = await harness.call("GET", `${PATH}/${unknown.id}`);
+  assert.equal(at(shown.json, "endpoint_id"), null);
+  const answer = await harness.call("POST", `${PATH}/${unknown.id}/replay`, { body: {} });
+  assert.deepEqual([answer.status, at(answer.json, "endpoint_id")], [202, null]);
+  const [item] = await harness.drivers.retryQueue.take(10, new AbortController().signal);
+  assert.deepEqual([item?.endpointId, item?.generation, item?.members[0]?.id], [null, 0, unknown.eventId]);
+  assert.equal(await harness.drivers.deadLetters.find(unknown.id), null);
+});

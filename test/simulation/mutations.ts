@@ -35,6 +35,13 @@ function copyTree(): string {
   return copy;
 }
 
+/**
+ * A mistake that goes round without a wait ends no seed: its patch begins with `Hangs.`. The seeds that it needs take a
+ * few seconds when they end, so this is no race.
+ */
+const HANG_MS = 60_000;
+const HANG_SEEDS = "40";
+
 interface Verdict {
   readonly isCaught: boolean;
   readonly words: string;
@@ -48,9 +55,19 @@ function plant(patch: string): Verdict {
     // A patch may say where to begin, when what it breaks shows in a rare moment only.
     const words = readFileSync(patch, "utf8");
     const from = /^Needs .* Seeds from (\d+)\.$/m.exec(words)?.[1] ?? "1";
-    const args = ["test/simulation/run-seeds.ts", "--seeds", values.seeds, "--from", from];
+    const args = [
+      "test/simulation/run-seeds.ts",
+      "--seeds",
+      words.startsWith("Hangs.") ? HANG_SEEDS : values.seeds,
+      "--from",
+      from,
+    ];
     if (words.startsWith("In fleets.")) args.push("--fleet");
-    const run = spawnSync(process.execPath, args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28 });
+    const isToHang = words.startsWith("Hangs.");
+    const timeout = isToHang ? HANG_MS : 0;
+    const run = spawnSync(process.execPath, args, { cwd: copy, encoding: "utf8", maxBuffer: 2 ** 28, timeout });
+    if (isToHang && run.signal !== null)
+      return { isCaught: true, words: `caught: the world stands still for ${HANG_MS} ms` };
     const seed = /^SEED=(\d+)$/m.exec(run.stdout)?.[1];
     if (seed === undefined)
       return {

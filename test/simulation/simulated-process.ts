@@ -12,6 +12,8 @@ import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import type { EmbeddedBounds, EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
+import type { Directory } from "@posthaste/shared/ports/directory.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -135,11 +137,35 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
   const onFault = (error: unknown): void => trace.violation("no crash inside", `a listener threw ${String(error)}`);
   const drivers = openEmbedded({ clock, entropy, hasher, sealer, database, bounds, onFault });
   const telemetry = tracingTelemetry(parts, isAlive);
-  const processor = startProcessor({ drivers, transport, clock, entropy, hasher, telemetry, limits });
+  const blinking = { ...drivers, directory: blinkingDirectory(drivers.directory, parts) };
+  const processor = startProcessor({ drivers: blinking, transport, clock, entropy, hasher, telemetry, limits });
   const collectMetrics = (): Promise<string> => Promise.resolve("");
   const gatewayDeps = { drivers, transport, clock, entropy, hasher, telemetry, collectMetrics };
   const gateway = createGateway({ ...gatewayDeps, limits: DEFAULT_LIMITS });
   return { drivers, processor, gateway };
+}
+
+/** Most waits before a directory cannot be read, and most times that it cannot, in ms. */
+const BLINK_AFTER_MS = 20_000;
+const BLINK_MS = 30_000;
+
+/** A directory that cannot be read for a while, and says so at once: nothing may go round without a wait meanwhile. */
+function blinkingDirectory(directory: Directory, { clock, chance, trace, index, history }: ProcessParts): Directory {
+  if (!chance.isTrue(0.25)) return directory;
+  const fromMs = clock.now() + chance.magnitude(1, BLINK_AFTER_MS);
+  const untilMs = fromMs + chance.magnitude(1, BLINK_MS);
+  trace.note(`p${index} cannot read the directory from ${fromMs} to ${untilMs}`);
+  // What was put aside comes back after a wait that grew with the time it was away.
+  history.downs.push({ fromMs, toMs: untilMs + 2 * (untilMs - fromMs) + 2000 });
+  const isAway = (): boolean => clock.now() >= fromMs && clock.now() < untilMs;
+  return {
+    ...directory,
+    peek: (tenant, atLeast) => (isAway() ? null : directory.peek(tenant, atLeast)),
+    endpoints: (tenant, atLeast) =>
+      isAway()
+        ? Promise.reject(new PosthasteError("store-unavailable", "The directory cannot be read now."))
+        : directory.endpoints(tenant, atLeast),
+  };
 }
 
 /** Writes the product's own events into the trace; what speaks of a bug is a violation. */

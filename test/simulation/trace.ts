@@ -14,7 +14,7 @@ export interface Trace {
   hash(): string;
 }
 
-const BREACHES_KEPT = 10;
+const VIOLATIONS_KEPT = 10;
 
 export function createTrace(options: { readonly now: () => number; readonly linesKept: number }): Trace {
   const hash = createHash("sha256");
@@ -33,8 +33,8 @@ export function createTrace(options: { readonly now: () => number; readonly line
   return {
     note,
     violation(invariant, detail) {
-      note(`BREACH of ${invariant}: ${detail}`);
-      if (violations.length < BREACHES_KEPT) violations.push(`${invariant}: ${detail}`);
+      note(`VIOLATION of ${invariant}: ${detail}`);
+      if (violations.length < VIOLATIONS_KEPT) violations.push(`${invariant}: ${detail}`);
     },
     violations: () => violations,
     tail: () => lines.slice(-options.linesKept),

@@ -4,7 +4,7 @@
  * it is a projection and stops nobody.
  */
 import type { Envelope } from "../../domain/envelope.ts";
-import { isStoreUnavailable } from "../../domain/errors.ts";
+import { PosthasteError, isStoreUnavailable } from "../../domain/errors.ts";
 import { laneOf } from "../../domain/envelope.ts";
 import { isAborted } from "../../lib/lifecycle.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
@@ -84,6 +84,7 @@ function createMerge(sources: readonly Source[], giveBack: (items: readonly Lane
     try {
       const items = await source(max, signal);
       if (isAborted(signal)) giveBack(items);
+      else if (items.length === 0) failure = { error: closed() };
       else ready.push(...items);
     } catch (error) {
       failure = { error };
@@ -108,6 +109,11 @@ function createMerge(sources: readonly Source[], giveBack: (items: readonly Lane
     if (ready.length > 0) giveBack(ready.splice(0));
     return [];
   };
+}
+
+/** To ask again at once what gives nothing would starve everything else. */
+function closed(): PosthasteError {
+  return new PosthasteError("store-unavailable", "A source of the lane gave nothing: it is closed.");
 }
 
 function split(items: readonly LaneItem[], partitioned: PartitionedLanes): readonly [LaneItem[], LaneItem[]] {

@@ -67,6 +67,7 @@ export async function openProcess(
     readonly memory?: MemoryBounds;
     readonly isSentTwice?: boolean;
     readonly isAway?: boolean;
+    readonly masterKey?: Uint8Array;
   } = {},
 ): Promise<DirectoryProcess> {
   const clock = createManualClock(START_MS);
@@ -82,7 +83,7 @@ export async function openProcess(
   const directory = await openRedisDirectory({
     commands: { ...line.commands, subscribe },
     keys: harness.keys,
-    sealer,
+    sealer: options.masterKey === undefined ? sealer : createSealer(options.masterKey),
     notifier: options.notifier ?? createNotifier({ onFault }),
     clock,
     entropy: systemEntropy,

@@ -231,3 +231,26 @@ test("opening while Redis is away is refused", async () => {
   await using harness = await openDirectoryHarness();
   await assert.rejects(openProcess(harness, { isAway: true }), withCode("store-unavailable"));
 });
+
+const OTHER_KEY = new Uint8Array(32).fill(9);
+
+test("a process with another master key is refused, also before there is any endpoint", async () => {
+  await using harness = await openDirectoryHarness();
+  await using first = await openProcess(harness);
+  await assert.rejects(openProcess(harness, { masterKey: OTHER_KEY }), /POSTHASTE_MASTER_KEY is not the key/);
+  await first.directory.create(sampleEndpoint("ep_a"));
+  await assert.rejects(openProcess(harness, { masterKey: OTHER_KEY }), /POSTHASTE_MASTER_KEY is not the key/);
+  await using second = await openProcess(harness);
+  assert.equal((await second.directory.endpoints(TENANT, 0)).endpoints.length, 1);
+});
+
+test("a Redis that an older version filled is no reason to take another master key", async () => {
+  await using harness = await openDirectoryHarness();
+  await using first = await openProcess(harness);
+  await first.directory.create(sampleEndpoint("ep_a"));
+  const forget = { name: "forget", lua: "return redis.call('DEL', KEYS[1])", returns: "text" } as const;
+  await harness.commands.run(forget, [harness.keys.key(0, "directory:master-key")], []);
+  await assert.rejects(openProcess(harness, { masterKey: OTHER_KEY }), /POSTHASTE_MASTER_KEY is not the key/);
+  await using second = await openProcess(harness);
+  assert.equal((await second.directory.endpoints(TENANT, 0)).endpoints.length, 1);
+});

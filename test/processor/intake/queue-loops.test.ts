@@ -2,7 +2,7 @@ import { createLowThrottle } from "@posthaste/processor/intake/low-throttle.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
-import { createOutstanding } from "@posthaste/processor/intake/queue-items.ts";
+import { createOutstanding, runItem } from "@posthaste/processor/intake/queue-items.ts";
 import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
 import { createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
@@ -156,7 +156,11 @@ test("a take that fails is repeated, and the lane goes on", async () => {
 });
 
 /** A lane of `count` items that were taken at once, each fanned out into `deliveries`; what its loop did with them. */
-function openLane(count: number, deliveries: number) {
+function openLane(
+  count: number,
+  deliveries: number,
+  whenEmpty: () => Promise<readonly LaneItem[]> = () => new Promise(() => undefined),
+) {
   const started: ((ending: Ending) => void)[] = [];
   const released: LaneItem[] = [];
   const items = Array.from({ length: count }, (_, index) => ({
@@ -164,8 +168,7 @@ function openLane(count: number, deliveries: number) {
     isRepeat: false,
   }));
   const lanes = {
-    take: (_lane: Lane, max: number) =>
-      items.length > 0 ? Promise.resolve(items.splice(0, max)) : new Promise(() => undefined),
+    take: (_lane: Lane, max: number) => (items.length > 0 ? Promise.resolve(items.splice(0, max)) : whenEmpty()),
     release: async (given: readonly LaneItem[]) => void released.push(...given),
   } as unknown as Lanes;
   const stop = new AbortController();
@@ -183,6 +186,9 @@ function openLane(count: number, deliveries: number) {
     lanes,
     window: createWindow({ itemsMax: 100, bytesMax: 1_000_000 }),
     groups: null,
+    clock: createManualClock(START_MS),
+    onFailure: assert.ifError,
+    putAside: { event: () => Promise.reject(new Error("nothing is put aside here")) },
     lowThrottle: createLowThrottle(createManualClock(START_MS)),
   });
   const ended = loop(stop.signal);
@@ -210,4 +216,36 @@ test("a stop releases what was taken and found no room, and only that", async ()
     [lane.started.length, lane.released.map(({ envelope }) => envelope.id)],
     [3, ["evt_3", "evt_4", "evt_5", "evt_6", "evt_7", "evt_8", "evt_9"]],
   );
+});
+
+test("an item whose work throws and that cannot be put aside is released after a while, and not at once", async () => {
+  const clock = createManualClock(START_MS);
+  const failures: string[] = [];
+  const released: string[] = [];
+  const outstanding = createOutstanding();
+  const deps = {
+    window: createWindow({ itemsMax: 10, bytesMax: 1000 }),
+    outstanding,
+    untilStored: async <Value>(_what: string, write: () => Promise<Value>) =>
+      ({ kind: "done", value: await write() }) as const,
+    settlements: { ack: () => assert.fail("acked") },
+    clock,
+    onFailure: (what: string) => void failures.push(what),
+  };
+  const queue = {
+    ack: () => Promise.resolve(),
+    release: async (items: readonly string[]) => void released.push(...items),
+  };
+  const broken = (): Promise<Ending> => Promise.reject(new TypeError("a bug"));
+  const ended = runItem(deps, queue, "item", 1, { run: broken, putAside: broken });
+  await clock.advance(4000);
+  assert.deepEqual([failures, released, outstanding.count()], [["deliver", "put aside"], [], 1]);
+  await clock.advance(2000);
+  await ended;
+  assert.deepEqual([released, outstanding.count()], [["item"], 0]);
+});
+
+test("a queue that gives nothing although nobody stops ends its loop with an error, which is begun again after a wait", async () => {
+  const lane = openLane(0, 1, () => Promise.resolve([]));
+  await assert.rejects(lane.ended, /it is closed/);
 });

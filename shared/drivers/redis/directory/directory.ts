@@ -10,6 +10,7 @@ import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Directory } from "../../../ports/directory.ts";
 import type { Notifier } from "../../../ports/notifier.ts";
+import { requireMasterKey } from "./master-key.ts";
 import type { DirectoryAnswers } from "./answers.ts";
 import { createDirectoryAnswers } from "./answers.ts";
 import { createEpochChannel } from "./epochs.ts";
@@ -45,10 +46,14 @@ export interface RedisDirectoryOptions {
 
 export type RedisDirectory = Directory & AsyncDisposable;
 
-/** Throws `store-unavailable` when Redis does not answer: a process without any directory is not ready. */
+/**
+ * Throws `store-unavailable` when Redis does not answer: a process without any directory is not ready. Throws a plain
+ * Error when the endpoints there are encrypted with another master key.
+ */
 export async function openRedisDirectory(options: RedisDirectoryOptions): Promise<RedisDirectory> {
   const { commands, keys, sealer, notifier, clock, endpointsMax = ENDPOINTS_PER_TENANT_MAX, onFault } = options;
   const store = createDirectoryStore({ commands, keys });
+  await requireMasterKey({ commands, keys, sealer, store });
   const memory = createDirectoryMemory(options.memory ?? MEMORY_BOUNDS);
   const epochs = createEpochChannel({ commands, keys });
   const reader = await openDirectoryReader({ ...options, store, memory, onEpochBegun: epochs.announceEpoch });

@@ -1,0 +1,60 @@
+/**
+ * What cannot be worked on now: the tenant's endpoints cannot be read, or the work itself threw. It leaves the place in
+ * the window that others need, waits in the retry queue with growing waits, and is dead-lettered after about a day.
+ */
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { Ending, PendingDelivery } from "./pending-delivery.ts";
+import type { Settle } from "./settle.ts";
+import type { UntilStored } from "./until-stored.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
+import { backoffMs } from "@posthaste/shared/lib/retry.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import { firstDelivery } from "./pending-delivery.ts";
+
+/** From one second to five minutes: when a store returns, nothing waits much longer than that. */
+const WAITS = { firstMs: 1000, maxMs: 300_000 } as const;
+/** So often is it put aside: about a day. Deferrals for the endpoint's sake count, too, and are far fewer. */
+export const PUT_ASIDE_MAX = 300;
+
+/** Why. `unreadable`: the tenant's endpoints; `failed`: the work threw an error that nobody expected. */
+export type Obstacle = "unreadable" | "failed";
+
+const words = {
+  unreadable: "the tenant's endpoints could not be read",
+  failed: "an unexpected error, which the log names, kept it from being worked on",
+} as const satisfies Record<Obstacle, string>;
+
+export interface PutAside {
+  /** An event that is still to be fanned out, put aside `deferrals` times before. */
+  event(envelope: Envelope, deferrals: number, why: Obstacle): Promise<Ending>;
+  delivery(delivery: PendingDelivery, why: Obstacle): Promise<Ending>;
+}
+
+export function createPutAside(deps: {
+  readonly clock: Pick<Clock, "now">;
+  readonly entropy: Pick<Entropy, "fraction">;
+  readonly retryQueue: Pick<RetryQueue, "schedule">;
+  readonly settle: Pick<Settle, "missed" | "deferred">;
+  readonly untilStored: UntilStored;
+}): PutAside {
+  const { clock, entropy, retryQueue, settle, untilStored } = deps;
+  const againAtMs = (deferrals: number): number => Math.ceil(clock.now() + backoffMs(deferrals, WAITS, entropy));
+  return {
+    async event(envelope, deferrals, why) {
+      const missed = (reason: string): Promise<Ending> =>
+        settle.missed(firstDelivery(envelope, { id: UNKNOWN_ENDPOINT }), "dead", reason);
+      if (deferrals >= PUT_ASIDE_MAX) return missed(`${words[why]} for a day`);
+      const plan = { cause: "deliver-at", endpointId: null, generation: 0, attempt: 1 } as const;
+      const item = scheduledEvent(envelope, { ...plan, notBeforeMs: againAtMs(deferrals), deferrals: deferrals + 1 });
+      const stored = await untilStored("put aside", () => retryQueue.schedule([item]));
+      if (stored.kind === "aborted") return "released";
+      return stored.value.kind === "scheduled" ? "settled" : missed(`${words[why]}, and the retry queue is full`);
+    },
+    delivery: (delivery, why) =>
+      delivery.deferrals >= PUT_ASIDE_MAX
+        ? settle.missed(delivery, "dead", `${words[why]} for a day`)
+        : settle.deferred(delivery, why, againAtMs(delivery.deferrals)),
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * Whether this process has the master key of those before it: what it could not read it would hold back from everybody,
+ * and what it writes nobody else could read. Redis keeps a sealed word for it, made by the first process.
+ */
+import { Buffer } from "node:buffer";
+
+import type { Sealer } from "../../../lib/ambient.ts";
+import type { KeySpace } from "../client/key-space.ts";
+import type { RedisCommands } from "../client/redis-commands.ts";
+import { textOf } from "../client/reply.ts";
+import { endpointOf } from "./record.ts";
+import { directoryOpen } from "./scripts.ts";
+import type { DirectoryStore } from "./store.ts";
+
+const CONTEXT = "master-key";
+const WORD = new TextEncoder().encode("posthaste");
+
+/** Throws a plain Error that names the setting; `store-unavailable` when Redis does not answer. */
+export async function requireMasterKey(options: {
+  readonly commands: Pick<RedisCommands, "run">;
+  readonly keys: KeySpace;
+  readonly sealer: Sealer;
+  readonly store: Pick<DirectoryStore, "list">;
+}): Promise<void> {
+  const { commands, keys, sealer, store } = options;
+  // A Redis of a version that kept no word: an endpoint that is there tells as much.
+  const { rows } = await store.list(null, 1, null);
+  opens(() => rows.map((row) => endpointOf(row.tenant, row.id, row.stored, sealer)));
+  const fresh = Buffer.from(sealer.seal(WORD, CONTEXT)).toString("base64");
+  const kept = textOf(await commands.run(directoryOpen, [keys.key(0, "directory:master-key")], [fresh]));
+  opens(() => sealer.open(Buffer.from(kept, "base64"), CONTEXT));
+}
+
+function opens(open: () => unknown): void {
+  try {
+    open();
+  } catch (cause) {
+    throw new Error(
+      "POSTHASTE_MASTER_KEY is not the key that the endpoints in this Redis are encrypted with. Give every gateway and " +
+        "processor of a deployment the same key, or name another Redis (REDIS_URL) or another REDIS_PREFIX.",
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,157 @@
+/** What cannot be worked on leaves the place that others need, comes back with growing waits, and ends with a reason. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PUT_ASIDE_MAX } from "@posthaste/processor/delivery/put-aside.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import type { ProcessorHarness } from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
+
+const HOUR_MS = 3_600_000;
+const BROKEN = "broken";
+
+/** The directory of one tenant cannot be read; how often it was asked. */
+function unreadable(state: { isBroken: boolean; reads: number }, tenant = BROKEN) {
+  return (drivers: Drivers): Drivers => ({
+    ...drivers,
+    directory: {
+      ...drivers.directory,
+      peek: (asked, atLeast) => (asked === tenant && state.isBroken ? null : drivers.directory.peek(asked, atLeast)),
+      endpoints: (asked, atLeast) => {
+        if (asked !== tenant || !state.isBroken) return drivers.directory.endpoints(asked, atLeast);
+        state.reads += 1;
+        return Promise.reject(new Error("sealed with another key"));
+      },
+    },
+  });
+}
+
+async function dueRetry(harness: ProcessorHarness, deferrals = 0): Promise<void> {
+  const plan = {
+    cause: "retry",
+    notBeforeMs: harness.clock.now(),
+    endpointId: "ep1",
+    generation: 0,
+    attempt: 2,
+  } as const;
+  await harness.drivers.retryQueue.schedule([scheduledEvent(envelopeOf("evt_1"), { ...plan, deferrals })]);
+}
+
+test("a due retry whose tenant cannot be read waits before it is looked at again, and goes out when it can be", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  const state = { isBroken: true, reads: 0 };
+  harness.start({ wrap: unreadable(state, TENANT) });
+  await dueRetry(harness);
+  await harness.clock.advance(10_000);
+  assert.ok(state.reads > 1 && state.reads < 20, `${state.reads} reads in 10 s`);
+  assert.equal((await harness.delivery("evt_1", "ep1"))?.reason, "waits: the tenant's endpoints cannot be read");
+  state.isBroken = false;
+  await harness.clock.advance(60_000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
+});
+
+test("events of a tenant that cannot be read fill no lane: those of others go out within seconds", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"), endpointOf("ep2", { tenant: BROKEN }));
+  const state = { isBroken: true, reads: 0 };
+  harness.start({ wrap: unreadable(state) });
+  const count = PROCESSOR_LIMITS.windowItems.medium + 500;
+  for (let index = 0; index < count; index++) {
+    await harness.publish(envelopeOf(`broken_${index}`, "medium", { tenant: BROKEN }));
+  }
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(5000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
+  state.isBroken = false;
+  await harness.clock.advance(5 * 60_000);
+  assert.equal(new Set(harness.world.idsTo("ep2")).size, count);
+});
+
+test("after a day an event that was never fanned out is a dead letter with the reason, and a due delivery likewise", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.start({ wrap: unreadable({ isBroken: true, reads: 0 }, TENANT) });
+  await harness.publish(envelopeOf("evt_new"));
+  await dueRetry(harness);
+  await harness.clock.advance(23 * HOUR_MS);
+  assert.equal((await harness.depths()).dead, 0);
+  await harness.clock.advance(4 * HOUR_MS);
+  const { rows } = await harness.drivers.deadLetters.list({ tenant: TENANT }, 10, null);
+  const found = new Map(rows.map(({ eventId, endpointId, state, reason }) => [eventId, [endpointId, state, reason]]));
+  const reason = "the tenant's endpoints could not be read for a day";
+  assert.deepEqual(found.get("evt_1"), ["ep1", "dead", reason]);
+  assert.deepEqual(found.get("evt_new"), [UNKNOWN_ENDPOINT, "dead", reason]);
+  assert.deepEqual(await harness.depths(), { high: 0, medium: 0, low: 0, retry: 0, dead: 2 });
+});
+
+test("an error that nobody expected ends the work on its item alone, without a tight circle", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  let throws = 0;
+  const wrap = (drivers: Drivers): Drivers => ({
+    ...drivers,
+    directory: {
+      ...drivers.directory,
+      peek(tenant, atLeast) {
+        if (tenant !== BROKEN) return drivers.directory.peek(tenant, atLeast);
+        throws += 1;
+        throw new TypeError("a bug");
+      },
+    },
+  });
+  harness.start({ wrap });
+  await harness.publish(envelopeOf("evt_bad", "medium", { tenant: BROKEN }), envelopeOf("evt_1"));
+  await harness.clock.advance(10_000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
+  assert.ok(throws > 1 && throws < 10, `${throws} times in 10 s`);
+  assert.deepEqual(await harness.depths(), { high: 0, medium: 0, low: 0, retry: 1, dead: 0 });
+});
+
+test("an item that cannot even be put aside keeps its place until it can be, and is not lost", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  let isDown = true;
+  const wrap = (drivers: Drivers): Drivers => ({
+    ...unreadable({ isBroken: true, reads: 0 }, TENANT)(drivers),
+    retryQueue: {
+      ...drivers.retryQueue,
+      schedule: (items) => (isDown ? Promise.reject(new Error("no store")) : drivers.retryQueue.schedule(items)),
+    },
+  });
+  const processor = harness.start({ wrap });
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(60_000);
+  assert.deepEqual([processor.outstanding(), (await harness.depths()).medium], [1, 1]);
+  isDown = false;
+  await harness.clock.advance(10_000);
+  assert.deepEqual([processor.outstanding(), (await harness.depths()).retry], [0, 1]);
+});
+
+test("a delivery with 410 whose endpoint cannot be disabled ends, and keeps no place for ever", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.world.script("ep1", () => ({ status: 410 }));
+  const wrap = (drivers: Drivers): Drivers => ({
+    ...drivers,
+    directory: { ...drivers.directory, update: () => Promise.reject(new Error("sealed with another key")) },
+  });
+  const processor = harness.start({ wrap });
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(60_000);
+  const { rows } = await harness.drivers.deadLetters.list({ tenant: TENANT }, 10, null);
+  assert.match(rows[0]?.reason ?? "", /410.*could not be disabled/);
+  assert.equal(processor.outstanding(), 0);
+});
+
+test("what was put aside so often that it is over is a dead letter at once, also when it was deferred before", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.start({ wrap: unreadable({ isBroken: true, reads: 0 }, TENANT) });
+  await dueRetry(harness, PUT_ASIDE_MAX);
+  await harness.clock.advance(1000);
+  assert.equal((await harness.depths()).dead, 1);
+});
