@@ -16,6 +16,10 @@ export interface OperatorKeyDeps {
 }
 
 const PAGE = 1000;
+const FIRST_NAME = "first operator key";
+const SETTING_NAME = "operator key of the settings";
+/** A setting that was changed: its old value no longer works, and works again when it returns. */
+const REPLACED_NAME = "operator key of earlier settings";
 
 /** The key; null when the store already has a usable one, as only its hash is known. */
 export async function ensureOperatorKey(
@@ -26,7 +30,7 @@ export async function ensureOperatorKey(
   showOnce: (key: string) => void,
 ): Promise<string | null> {
   if (setting !== null) {
-    await saveOperatorKey(deps, setting, "operator key of the settings");
+    await saveOperatorKey(deps, setting, SETTING_NAME);
     return setting;
   }
   const known = await operatorKeys(deps.apiKeys);
@@ -34,16 +38,23 @@ export async function ensureOperatorKey(
   const key = newApiKeySecret(deps.entropy);
   // Shown first. A crash in between leaves a key that does not work and is replaced, never a working key that is lost.
   showOnce(key);
-  await saveOperatorKey(deps, key, "first operator key");
+  await saveOperatorKey(deps, key, FIRST_NAME);
   return key;
 }
 
-/** The id comes from the key itself, so the same key is one record however often it is saved. */
+/**
+ * The id comes from the key itself, so the same key is one record however often it is saved. Throws a plain Error for a
+ * key that was revoked through the API: who revoked it does not want it back at the next start.
+ */
 export async function saveOperatorKey(deps: OperatorKeyDeps, key: string, name: string): Promise<void> {
   const { apiKeys, hasher, clock } = deps;
   const known = await operatorKeys(apiKeys);
   const hash = hashApiKey(key, hasher);
   const nowMs = clock.now();
+  const same = known.find((other) => other.hash === hash);
+  if (same !== undefined && same.revokedAtMs !== null && same.name !== REPLACED_NAME) {
+    throw new Error("POSTHASTE_OPERATOR_KEY is a key that was revoked through the API. Set another one, or none.");
+  }
   await apiKeys.save({
     id: derivedId("key", 0, hasher, `operator ${hash}`),
     hash,
@@ -52,15 +63,16 @@ export async function saveOperatorKey(deps: OperatorKeyDeps, key: string, name: 
     tenant: null,
     scopes: Scope.options,
     rateLimit: null,
-    createdAtMs: known.find((other) => other.hash === hash)?.createdAtMs ?? nowMs,
+    createdAtMs: same?.createdAtMs ?? nowMs,
     expiresAtMs: null,
     revokedAtMs: null,
   });
-  // A setting that was changed must not leave its old value working.
+  // A key that was shown once by another gateway, started at the same moment, is nobody's old setting.
+  if (name === FIRST_NAME) return;
   for (const other of known) {
-    if (other.name === name && other.hash !== hash && other.revokedAtMs === null) {
-      await apiKeys.revoke(null, other.id, nowMs);
-    }
+    if (other.name !== name || other.hash === hash || other.revokedAtMs !== null) continue;
+    await apiKeys.revoke(null, other.id, nowMs);
+    await apiKeys.save({ ...other, name: REPLACED_NAME, revokedAtMs: nowMs });
   }
 }
 

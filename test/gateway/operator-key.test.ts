@@ -98,3 +98,27 @@ test("keys of tenants are no operator's: the first start still makes one", async
   await world.apiKeys.save(sampleKey("key_tenant", { tenant: "acme" }));
   assert.notEqual(await world.start(null), null);
 });
+
+test("a key of the settings that was revoked through the API does not come back at the next start", async () => {
+  await using world = await openStart();
+  await world.start(SETTING);
+  await world.apiKeys.revoke(null, (await world.find(SETTING)).id, world.clock.now());
+  await assert.rejects(world.start(SETTING), /POSTHASTE_OPERATOR_KEY is a key that was revoked/);
+  assert.equal(await world.status(SETTING), "revoked");
+});
+
+test("two gateways that start at once without a setting both show a key, and both work", async () => {
+  await using world = await openStart();
+  const late: ApiKeyStore = { ...world.apiKeys, list: () => Promise.resolve({ rows: [], next: null }) };
+  const first = await world.start(null);
+  // It looked before the first one had saved its key, and saves after it.
+  const second = await world.start(null, { ...late, list: listOnce(late, world.apiKeys) });
+  assert.ok(first !== null && second !== null && first !== second);
+  assert.deepEqual([await world.status(first), await world.status(second)], ["usable", "usable"]);
+});
+
+/** The first look finds nothing yet, later ones what is there. */
+function listOnce(empty: ApiKeyStore, full: ApiKeyStore): ApiKeyStore["list"] {
+  let looks = 0;
+  return (...args) => (looks++ === 0 ? empty : full).list(...args);
+}

@@ -139,6 +139,8 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       openRedisApiKeyStore({
         ...main,
         clock,
+        entropy,
+        onFault,
         onCache: options.onCache,
         ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
       }),

@@ -10,6 +10,7 @@ import {
   KEY_TRUSTED_MS,
   KNOWN_KEYS_MAX,
 } from "@posthaste/shared/drivers/redis/api-keys/cache.ts";
+import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { ApiKeyStore } from "@posthaste/shared/ports/api-keys.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { readAll, withCode } from "../../contract/harness.ts";
@@ -19,8 +20,9 @@ import { openRedisHarness } from "./harness.ts";
 import { createSwitchedCommands } from "./switch.ts";
 import { START_MS, TENANT, sampleKey } from "../../support/samples.ts";
 
+const ambient = { entropy: systemEntropy, onFault: assert.ifError };
 const openDrivers = ({ commands, keys, clock, bounds }: RedisProcess) => ({
-  apiKeys: openRedisApiKeyStore({ commands, keys, clock, keysMax: bounds.apiKeysMax ?? 1000 }),
+  apiKeys: openRedisApiKeyStore({ ...ambient, commands, keys, clock, keysMax: bounds.apiKeysMax ?? 1000 }),
 });
 const open = openRedisHarness(openDrivers);
 const openSharded = openRedisHarness(openDrivers, { shards: 5 });
@@ -33,14 +35,17 @@ function openProcess(harness: RedisHarness, keysMax = 1000) {
   const clock = createManualClock(START_MS);
   const line = createSwitchedCommands(harness.commands);
   const hits: boolean[] = [];
+  const faults: unknown[] = [];
   const apiKeys = openRedisApiKeyStore({
+    entropy: systemEntropy,
+    onFault: (error) => void faults.push(error),
     commands: line.commands,
     keys: harness.keys,
     clock,
     keysMax,
     onCache: (isHit) => void hits.push(isHit),
   });
-  return { ...line, clock, apiKeys, hits };
+  return { ...line, clock, apiKeys, hits, faults };
 }
 
 const key = sampleKey("key_a");
@@ -84,6 +89,7 @@ test("a question that Redis leaves open for 1 s is not shared by later ones", as
     return reply;
   };
   const slow = openRedisApiKeyStore({
+    ...ambient,
     commands: { ...harness.commands, run },
     keys: harness.keys,
     clock: process.clock,
@@ -113,6 +119,7 @@ test("find() asks Redis nothing while it is trusted, and each find tells whether
 
 test("many who look for one key at once ask Redis once", async () => {
   await using harness = await open();
+  await openProcess(harness).apiKeys.save(key);
   const process = openProcess(harness);
   await Promise.all(Array.from({ length: 100 }, () => find(process.apiKeys)));
   assert.deepEqual(process.scripts, ["key-read"]);
@@ -198,7 +205,7 @@ test("an error that is not the store's absence never falls back on the cache", a
     ...harness.commands,
     run: (script, keys, args) => (broken === null ? harness.commands.run(script, keys, args) : Promise.reject(broken)),
   };
-  const apiKeys = openRedisApiKeyStore({ commands, keys: harness.keys, clock });
+  const apiKeys = openRedisApiKeyStore({ ...ambient, commands, keys: harness.keys, clock });
   await apiKeys.save(key);
   broken = new PosthasteError("internal", "a script that is wrong");
   await clock.advance(KEY_TRUSTED_MS);
@@ -267,4 +274,60 @@ test("the cache holds at most 10,000 entries, and guessing at keys pushes out no
   for (let count = 0; count < 20_000; count++) cache.keep(`known-${count}`, key, 0);
   assert.equal(cache.size, 10_000);
   assert.equal(cache.trusted(key.hash), null);
+});
+
+/** Deletes all that lies under the prefix, as FLUSHALL would. */
+async function flush({ commands, keys }: RedisHarness): Promise<void> {
+  const lua = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end return 'ok'";
+  await commands.run({ name: "flush", lua, returns: "text" }, [], [`${keys.channel("")}*`]);
+}
+
+test("keys that a process knows survive a Redis that lost them, with their lists, for all processes", async () => {
+  await using harness = await open();
+  const [first, second] = [openProcess(harness), openProcess(harness)];
+  const unused = sampleKey("key_of_settings");
+  const revoked = sampleKey("key_revoked");
+  for (const each of [key, unused, revoked]) await first.apiKeys.save(each);
+  await first.apiKeys.revoke(null, revoked.id, START_MS);
+  await find(first.apiKeys);
+  await flush(harness);
+  await first.clock.advance(KEY_TRUSTED_MS);
+  assert.deepEqual(await find(first.apiKeys), key);
+  assert.equal(first.faults.length, 1);
+  assert.deepEqual(await find(second.apiKeys, unused.hash), unused);
+  assert.equal((await find(second.apiKeys, revoked.hash))?.revokedAtMs, START_MS);
+  const { rows } = await second.apiKeys.list(null, 10, null);
+  assert.equal(rows.length, 3);
+  assert.equal((await second.apiKeys.revoke(null, unused.id, START_MS))?.revokedAtMs, START_MS);
+});
+
+test("what another process wrote back, and changed since, is not overwritten", async () => {
+  await using harness = await open();
+  const [first, second] = [openProcess(harness), openProcess(harness)];
+  await first.apiKeys.save(key);
+  await find(first.apiKeys);
+  await find(second.apiKeys);
+  await flush(harness);
+  for (const { clock } of [first, second]) await clock.advance(KEY_TRUSTED_MS);
+  await find(first.apiKeys);
+  await first.apiKeys.revoke(null, key.id, START_MS);
+  assert.equal((await find(second.apiKeys))?.revokedAtMs, START_MS);
+});
+
+test("after a loss an unknown key is not refused but unavailable, on every process, for a day", async () => {
+  await using harness = await open();
+  const first = openProcess(harness);
+  await first.apiKeys.save(key);
+  await find(first.apiKeys);
+  await flush(harness);
+  await assert.rejects(find(first.apiKeys, "hash-of-another"), isUnavailable);
+  const started = openProcess(harness);
+  await assert.rejects(find(started.apiKeys, "hash-of-another"), isUnavailable);
+  await started.apiKeys.save(sampleKey("key_made_again"));
+  assert.ok((await find(started.apiKeys, sampleKey("key_made_again").hash)) !== null);
+});
+
+test("before any loss an unknown key is none", async () => {
+  await using harness = await open();
+  assert.equal(await find(openProcess(harness).apiKeys), null);
 });

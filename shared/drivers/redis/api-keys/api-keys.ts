@@ -6,9 +6,10 @@
 import type { ApiKey } from "../../../domain/api-key.ts";
 import { API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
 import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
-import type { Clock } from "../../../lib/ambient.ts";
+import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../../ports/api-keys.ts";
 import { createApiKeyCache, KEY_TRUSTED_MS } from "./cache.ts";
+import { createKeyLosses } from "./losses.ts";
 import type { ApiKeyRecords } from "./store.ts";
 import { createApiKeyRecords } from "./store.ts";
 import type { KeySpace } from "../client/key-space.ts";
@@ -25,12 +26,21 @@ export interface RedisApiKeyStoreOptions {
   readonly keysMax?: number;
   /** Called on each `find`: true when it was answered from the process. Must not throw. */
   readonly onCache?: (isHit: boolean) => void;
+  readonly entropy: Pick<Entropy, "bytes">;
+  /** Told of a Redis that lost keys. Must not throw. */
+  readonly onFault: (error: unknown) => void;
 }
 
 export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeyStore {
   const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
   const store = createApiKeyRecords(options);
   const cache = createApiKeyCache(clock);
+  const losses = createKeyLosses({
+    records: store,
+    entropy: options.entropy,
+    known: cache.known,
+    onFault: options.onFault,
+  });
   /**
    * One question for each hash, shared by whoever comes while its answer would be trusted. A later question, or a change
    * of the key, takes its place: its answer is not kept.
@@ -43,8 +53,8 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     }
     const askedAt = clock.monotonic();
     const isCurrent = (): boolean => reads.get(hash) === pendingRead;
-    const answer: Promise<ApiKey | null> = store
-      .read(hash)
+    const answer: Promise<ApiKey | null> = losses
+      .require(hash)
       .then(
         (key) => {
           if (isCurrent()) cache.keep(hash, key, askedAt);
@@ -82,7 +92,7 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     },
     async save(key) {
       const askedAt = clock.monotonic();
-      await save(store, key, keysMax);
+      await save(store, key, await losses.look(key.hash), keysMax);
       replace(key.hash, key, askedAt);
     },
     list: (tenant, limit, cursor) => store.list(tenant, limit, cursor),
@@ -104,8 +114,7 @@ interface PendingRead {
 }
 
 /** The record is last: what can be used is listed, and can be revoked. A crash before leaves a key that nobody was told. */
-async function save(store: ApiKeyRecords, key: ApiKey, keysMax: number): Promise<void> {
-  const old = await store.read(key.hash);
+async function save(store: ApiKeyRecords, key: ApiKey, old: ApiKey | null, keysMax: number): Promise<void> {
   if (!(await store.enlist(key, old, keysMax))) {
     throw new PosthasteError("limit-reached", `There are ${keysMax} usable API keys already. Revoke one first.`);
   }

@@ -27,6 +27,8 @@ export interface ApiKeyCache {
   /** `askedAt` by `Clock.monotonic`. */
   keep(hash: string, key: ApiKey | null, askedAt: number): void;
   drop(hash: string): void;
+  /** All keys that are known here, revoked ones too; for a Redis that lost them. */
+  known(): readonly ApiKey[];
   readonly size: number;
 }
 
@@ -63,6 +65,7 @@ export function createApiKeyCache(clock: Pick<Clock, "monotonic">): ApiKeyCache 
       known.delete(hash);
       absent.delete(hash);
     },
+    known: () => [...known.keys()].flatMap((hash) => known.peek(hash)?.key ?? []),
     get size() {
       return known.size + absent.size;
     },

@@ -1,6 +1,5 @@
--- KEYS: 1 record. Returns {JSON, time of revocation or nil}, or nil when there is none.
+-- KEYS: 1 record, 2 epoch of the shard, 3 mark of a loss. Returns {epoch or nil, mark or nil, JSON or nil, time of revocation or nil}.
 -- ARGV: none.
 
 local record = redis.call('HMGET', KEYS[1], 'record', 'revokedAtMs')
-if not record[1] then return false end
-return record
+return {redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3]), record[1], record[2]}

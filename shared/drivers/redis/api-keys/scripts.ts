@@ -12,6 +12,12 @@ export const keyRead: RedisScript = luaScript({
   files: ["api-keys/read"],
 });
 
+export const keyNoteLoss: RedisScript = luaScript({
+  name: "key-note-loss",
+  returns: "text",
+  files: ["api-keys/note-loss"],
+});
+
 export const keyPick: RedisScript = luaScript({
   name: "key-pick",
   returns: "text",

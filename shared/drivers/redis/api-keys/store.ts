@@ -5,6 +5,7 @@ import { readPage } from "../client/page.ts";
 import { sortableTime } from "../client/page.ts";
 import { listOf, textOf, textOrNull } from "../client/reply.ts";
 import type { KeySpace } from "../client/key-space.ts";
+import { setOnce } from "../client/set-once.ts";
 import * as scripts from "./scripts.ts";
 import type { RedisCommands, RedisReply } from "../client/redis-commands.ts";
 
@@ -20,6 +21,8 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
   const { commands, keys } = options;
   const recordKey = (hash: string): string => keys.key(keys.shardOf(hash), `apiKey:${hash}`);
   const nameKey = (id: string): string => keys.key(keys.shardOf(id), `apiKeyName:${id}`);
+  const epochKey = (shard: number): string => keys.key(shard, "apiKeys:epoch");
+  const lossKey = (shard: number): string => keys.key(shard, "apiKeys:loss");
   const lists = createListKeys(keys);
 
   async function pick(hashes: readonly string[]): Promise<readonly ApiKey[]> {
@@ -37,9 +40,24 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
     return hashes.flatMap((hash) => found.get(hash) ?? []);
   }
 
+  /** The record, and what tells whether Redis is the one that was seen before. */
+  async function look(hash: string): Promise<{ key: ApiKey | null; epoch: string | null; isLost: boolean }> {
+    const shard = keys.shardOf(hash);
+    const names = [recordKey(hash), epochKey(shard), lossKey(shard)];
+    const [epoch, mark, ...record] = listOf(await commands.run(scripts.keyRead, names, [])).map(textOrNull);
+    return { key: keyOf(record), epoch: epoch ?? null, isLost: mark !== null };
+  }
+
   return {
+    look,
+    shardOf: (hash: string): number => keys.shardOf(hash),
+    /** The epoch that holds: `fresh` where there was none. */
+    beginEpoch: (shard: number, fresh: string): Promise<string> => setOnce(commands, epochKey(shard), fresh),
+    async noteLoss(shard: number, ms: number): Promise<void> {
+      await commands.run(scripts.keyNoteLoss, [lossKey(shard)], [ms]);
+    },
     async read(hash: string): Promise<ApiKey | null> {
-      return keyOf(await commands.run(scripts.keyRead, [recordKey(hash)], []));
+      return (await look(hash)).key;
     },
     async write(key: ApiKey): Promise<void> {
       const { revokedAtMs, ...text } = key;

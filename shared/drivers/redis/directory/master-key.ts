@@ -7,9 +7,8 @@ import { Buffer } from "node:buffer";
 import type { Sealer } from "../../../lib/ambient.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
-import { textOf } from "../client/reply.ts";
+import { setOnce } from "../client/set-once.ts";
 import { endpointOf } from "./record.ts";
-import { directoryOpen } from "./scripts.ts";
 import type { DirectoryStore } from "./store.ts";
 
 const CONTEXT = "master-key";
@@ -27,7 +26,7 @@ export async function requireMasterKey(options: {
   const { rows } = await store.list(null, 1, null);
   opens(() => rows.map((row) => endpointOf(row.tenant, row.id, row.stored, sealer)));
   const fresh = Buffer.from(sealer.seal(WORD, CONTEXT)).toString("base64");
-  const kept = textOf(await commands.run(directoryOpen, [keys.key(0, "directory:master-key")], [fresh]));
+  const kept = await setOnce(commands, keys.key(0, "directory:master-key"), fresh);
   opens(() => sealer.open(Buffer.from(kept, "base64"), CONTEXT));
 }
 

@@ -13,12 +13,6 @@ import type { RedisScript } from "../client/redis-commands.ts";
 /** Characters of a place. */
 export const PLACE_LENGTH = 34;
 
-export const directoryOpen: RedisScript = luaScript({
-  name: "directory-open",
-  returns: "text",
-  files: ["directory/open"],
-});
-
 export const directoryVersion: RedisScript = luaScript({
   name: "directory-version",
   returns: "text",

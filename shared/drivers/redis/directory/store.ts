@@ -9,6 +9,7 @@ import { directoryRepair } from "./repair-script.ts";
 import { listOf, numberOf, pairsOf, textOf, textOrNull } from "../client/reply.ts";
 import * as scripts from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
+import { setOnce } from "../client/set-once.ts";
 import { announcementChannel, announcementMessage } from "../notifier.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
 
@@ -64,7 +65,7 @@ export function createDirectoryStore(options: { readonly commands: RedisCommands
   ];
   return {
     async open(shard: number, fresh: string): Promise<string> {
-      return textOf(await commands.run(scripts.directoryOpen, [keysOf.epoch(shard)], [fresh]));
+      return setOnce(commands, keysOf.epoch(shard), fresh);
     },
     async version(tenant: string): Promise<VersionReply> {
       const reply = listOf(await commands.run(scripts.directoryVersion, keysOf.state(tenant), []));
