@@ -42,6 +42,12 @@ export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "co
   put(deadLetters: readonly IndexedDeadLetter[]): Promise<readonly DroppedDeadLetter[]>;
   /** Returns what was there. */
   drop(drops: readonly DeadLetterDrop[]): Promise<readonly DroppedDeadLetter[]>;
+  /** False when it may lack what the record has: it is new, or its store lost data. */
+  isWhole(): Promise<boolean>;
+  /** The record is about to be put in again from its beginning. */
+  beginFilling(token: string): Promise<void>;
+  /** It was: the index is whole unless its store lost data meanwhile, or another filling was begun. */
+  endFilling(token: string): Promise<void>;
   /** Bytes of bodies that are kept at most. */
   readonly bytesMax: number;
   /** Dead letters that are kept at most. */

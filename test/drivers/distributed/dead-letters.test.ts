@@ -1,6 +1,7 @@
 /** Dead letters on a log with their index in Redis: the contract, and what makes up for a crash between the two. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LOOK_EVERY_MS } from "@posthaste/shared/drivers/partitioned/dead-letters/fill.ts";
 import { createPartitionedDeadLetters } from "@posthaste/shared/drivers/partitioned/dead-letters/dead-letters.ts";
 import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letters/index-store.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
@@ -253,4 +254,24 @@ test("nothing is committed while the index is away, and all of it afterwards", a
   harness.isIndexAway = false;
   await harness.clock.advance(60_000);
   assert.equal(await lag(), 0);
+});
+
+test("an index whose Redis lost its data is filled from the record, without what was taken out, and held ones are looked at", async () => {
+  await using harness = await lettersOpener()();
+  await harness.clock.advance(TAKEOVER_MS);
+  const held = sampleDeadLetter("dlv_held", { state: "paused" });
+  const gone = sampleDeadLetter("dlv_gone");
+  const dead = Array.from({ length: 250 }, (_, index) => sampleDeadLetter(`dlv_${index}`, { atMs: START_MS + index }));
+  await harness.letters.append([held, gone, ...dead]);
+  await harness.letters.remove([gone]);
+  const lua = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end return 'ok'";
+  await harness.commands.run({ name: "flush", lua, returns: "text" }, [], [`${harness.keys.channel("")}*`]);
+  assert.equal(await harness.letters.count({ tenant: TENANT }), 0);
+  const news = sampleDeadLetter("dlv_news");
+  await harness.letters.append([news]);
+  await harness.clock.advance(2 * LOOK_EVERY_MS);
+  assert.equal(await harness.letters.count({ tenant: TENANT }), 252);
+  assert.deepEqual(await harness.letters.find(held.id), held);
+  assert.equal(await harness.letters.find(gone.id), null);
+  assert.ok(harness.late.includes(`${TENANT} ${ENDPOINT_ID}`));
 });

@@ -5,10 +5,12 @@
  */
 import type { DeliveryKey } from "../../../domain/delivery.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
+import { inTime } from "../../../lib/in-time.ts";
 import type { DeadLetter, DeadLetters } from "../../../ports/dead-letters.ts";
 import type { DeadLetterIndex, DroppedDeadLetter, DeadLetterDrop } from "../../../ports/dead-letter-index.ts";
 import type { GroupReader, PartitionLog } from "../../../ports/partition-log.ts";
 import { deadLetterRecord, revisionOf, tombstoneRecord } from "./record.ts";
+import { keepIndexWhole } from "./fill.ts";
 import { createDeadLetterProjector } from "./projector.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 
@@ -30,6 +32,9 @@ export interface PartitionedDeadLettersOptions {
   /** An endpoint for which something held came into the index late: look again whether it is active. Must not throw. */
   readonly onLate: (tenant: string, endpointId: string) => void;
 }
+
+/** A filling under way at the end is waited for this long. */
+const FILLING_ENDS_MS = 2000;
 
 /** Between the tries of an append to put its dead letters into the index. Without a Redis they cost less than a second. */
 const PUT_AGAIN_MS = [50, 250, 500] as const;
@@ -57,7 +62,11 @@ export function createPartitionedDeadLetters(options: PartitionedDeadLettersOpti
     for (const { tenant, endpointId } of owners.values()) options.onLate(tenant, endpointId);
   };
   const projector = createDeadLetterProjector({ ...options, recordDropped, onLate });
+  // What does not read is put aside by the usual group.
+  const createFiller = () =>
+    createDeadLetterProjector({ ...options, recordDropped, onLate, onPoison: () => Promise.resolve() });
   const closing = new AbortController();
+  let filling: Promise<void> = Promise.resolve();
   let joining: Promise<GroupReader> | null = null;
   let reader: GroupReader | null = null;
 
@@ -93,10 +102,13 @@ export function createPartitionedDeadLetters(options: PartitionedDeadLettersOpti
       if (reader !== null) return;
       joining ??= partitionLog.openReader(options.group, [topic], projector.listener).finally(() => (joining = null));
       reader = await joining;
+      filling = keepIndexWhole({ ...options, createProjector: createFiller, signal: closing.signal });
     },
-    health: () => (reader === null ? "The record of dead deadLetters is not read yet." : reader.health()),
+    health: () => (reader === null ? "The record of dead letters is not read yet." : reader.health()),
     async [Symbol.asyncDispose]() {
       closing.abort();
+      // A join of its group cannot be broken off; the log ends it.
+      await inTime(clock, FILLING_ENDS_MS, filling);
       await projector.close();
       await (reader ?? (await joining?.catch(() => null)))?.[Symbol.asyncDispose]();
       await producer[Symbol.asyncDispose]();
@@ -106,5 +118,5 @@ export function createPartitionedDeadLetters(options: PartitionedDeadLettersOpti
 
 function expiryReason({ bytesMax, countMax }: DeadLetterIndex): string {
   const bounds = `at most ${bytesMax} bytes and ${countMax} deadLetters`;
-  return `dropped from the dead deadLetters, which keep ${bounds}; it was the tenant's oldest`;
+  return `dropped from the dead letters, which keep ${bounds}; it was the tenant's oldest`;
 }

@@ -11,7 +11,7 @@ import type {
 } from "../../../ports/dead-letter-index.ts";
 import { createDeadLetterLists } from "./lists.ts";
 import { envelopeArgument, deadLetterOf, metaOf, metaText } from "./meta.ts";
-import { DROP_DEAD_LETTERS, PUT_DEAD_LETTERS, READ_DEAD_LETTER } from "./scripts.ts";
+import { DROP_DEAD_LETTERS, PUT_DEAD_LETTERS, READ_DEAD_LETTER, WHOLE_DEAD_LETTERS } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { replyText } from "../ledger/record.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
@@ -68,6 +68,9 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
     return dropped;
   }
 
+  const askWhole = (step: "look" | "begin" | "end", token: string): Promise<readonly RedisReply[]> =>
+    Promise.all(shards.map((shard) => run(shard, WHOLE_DEAD_LETTERS, [step, token])));
+
   return {
     bytesMax,
     countMax,
@@ -85,6 +88,9 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
       const columns = replies.find((reply) => Array.isArray(reply));
       return columns === undefined ? null : deadLetterOf([id, ...(columns as readonly RedisReply[])]);
     },
+    isWhole: async () => (await askWhole("look", "")).every((reply) => Number(reply) === 1),
+    beginFilling: async (token) => void (await askWhole("begin", token)),
+    endFilling: async (token) => void (await askWhole("end", token)),
     list: lists.list,
     count: lists.count,
   };

@@ -9,6 +9,7 @@
  *   :tenants  sorted set, tenants by the bytes of their bodies
  *   :bytes    what all bodies weigh
  *   :gone     sorted set, <id>|<revision> by the time from which its put may be repeated
+ *   :whole    there when the index has all that the record has; :filling the token of whoever fills it
  *   :evicted   hash, id -> JSON of what had to make room and was not yet written out of the record
  */
 import { luaScript } from "../client/lua-script.ts";
@@ -21,6 +22,9 @@ const GONE_MAX = 100_000;
 const ROOM_MADE_MAX = 1000;
 /** What makes room past it is told to nobody. */
 const EVICTED_MAX = 10_000;
+
+/** A filling that takes longer begins anew. */
+const FILLING_MS_MAX = 3600 * 1000;
 
 export const PUT_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-put",
@@ -47,6 +51,13 @@ export const LIST_DEAD_LETTERS: RedisScript = luaScript({
   returns: "bytes",
   files: ["dead-letters/dead-letter", "client/list", "dead-letters/list"],
   constants: { GONE_KEPT_MS, GONE_MAX },
+});
+
+export const WHOLE_DEAD_LETTERS: RedisScript = luaScript({
+  name: "dead-letters-whole",
+  returns: "text",
+  files: ["dead-letters/whole"],
+  constants: { FILLING_MS_MAX },
 });
 
 export const COUNT_DEAD_LETTERS: RedisScript = luaScript({
