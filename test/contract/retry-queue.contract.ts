@@ -50,6 +50,16 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_a"]]);
   });
 
+  test(`${name} retry queue: after a step of the clock, or a sleep of the machine, what is due comes within a minute`, async () => {
+    await using harness = await open();
+    await harness.drivers.retryQueue.schedule([after("evt_a", 3 * 3_600_000)]);
+    const taken = takeDue(harness);
+    await harness.clock.settle();
+    harness.clock.stepWall(4 * 3_600_000);
+    await harness.clock.advance(61_000);
+    assert.deepEqual(memberIdsOf(await taken), [["evt_a"]]);
+  });
+
   test(`${name} retry queue: a waiting take() is woken when the first item is due`, async () => {
     await using harness = await open();
     await harness.drivers.retryQueue.schedule([after("evt_a", 5000)]);

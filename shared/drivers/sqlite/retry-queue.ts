@@ -2,7 +2,8 @@
  * What is due later, ordered by time in one table. Waiters wait with one timer for the earliest item; there is no
  * polling. A take writes nothing: items in someone's hands are remembered here and passed over.
  */
-import type { Cancel, Clock } from "../../lib/ambient.ts";
+import { Alarm } from "../../lib/alarm.ts";
+import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import { PullWaiters } from "../../lib/waiters.ts";
 import type { Envelope } from "../../domain/envelope.ts";
@@ -38,7 +39,7 @@ export function createRetryQueue(options: {
   const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, ...found });
   let count = found.count;
   const hands = createHands(rows, clock, found.idLast);
-  const alarm = createAlarm(clock, () => waiters.wake());
+  const alarm = new Alarm(clock, () => waiters.wake());
   const waiters = new PullWaiters<RetryItem>({
     pull: (max) => hands.pull(max),
     toError: storeError,
@@ -132,27 +133,6 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
     acked: (place: RetryPlace) => void held.delete(place.id),
     released(place: RetryPlace): void {
       if (held.delete(place.id)) lowerFloor(place);
-    },
-  };
-}
-
-/** One timer at most, for the earliest time it was set for. */
-function createAlarm(clock: Pick<Clock, "now" | "timer">, ring: () => void) {
-  let timer: { readonly dueAtMs: number; readonly cancel: Cancel } | null = null;
-  return {
-    setFor(dueAtMs: number | null): void {
-      if (dueAtMs === null || (timer !== null && timer.dueAtMs <= dueAtMs)) return;
-      timer?.cancel();
-      // At least 1 ms: a timer that came early by less than that is set once more, and not in a tight circle.
-      const cancel = clock.timer(Math.max(1, dueAtMs - clock.now()), () => {
-        timer = null;
-        ring();
-      });
-      timer = { dueAtMs, cancel };
-    },
-    stop(): void {
-      timer?.cancel();
-      timer = null;
     },
   };
 }

@@ -1,16 +1,14 @@
 /**
- * What waits in memory for its own time: handed out at that time, in its order, to whoever takes. One timer at most is
+ * What waits in memory for its own time: handed out at that time, in its order, to whoever takes. One alarm is
  * set, for the earliest thing that is to happen.
  */
-import type { Cancel, Clock } from "../../../lib/ambient.ts";
+import { Alarm } from "../../../lib/alarm.ts";
+import type { Clock } from "../../../lib/ambient.ts";
 import { createHeap } from "../../../lib/heap.ts";
 import { RecentSet } from "../../../lib/recent-set.ts";
 import { PullWaiters } from "../../../lib/waiters.ts";
 import type { RetryItem, Scheduled } from "../../../ports/retry-queue.ts";
 import type { DelayedEntry } from "./partition.ts";
-
-/** The timer rings this often at least: after a step of the clock, or a sleep of the machine, the time left is another. */
-const LOOK_EVERY_MS = 60_000;
 
 /** Items that were handed out lately and are remembered at least; up to twice as many are. About 15 MB at most. */
 const HANDED_OUT_MAX = 50_000;
@@ -37,7 +35,7 @@ export function createDueItems(clock: Pick<Clock, "now" | "timer">, ring: () => 
   );
   const handedOut = new RecentSet<string>({ countMax: HANDED_OUT_MAX });
   const waiters = new PullWaiters<RetryItem>({ pull });
-  let timer: { readonly atMs: number; readonly cancel: Cancel } | null = null;
+  const alarm = new Alarm(clock, ring);
 
   function pull(max: number): RetryItem[] {
     const nowMs = clock.now();
@@ -49,7 +47,7 @@ export function createDueItems(clock: Pick<Clock, "now" | "timer">, ring: () => 
         continue;
       }
       if (first.notBeforeMs > nowMs) {
-        ringAt(first.notBeforeMs);
+        alarm.setFor(first.notBeforeMs);
         break;
       }
       heap.pop();
@@ -58,31 +56,19 @@ export function createDueItems(clock: Pick<Clock, "now" | "timer">, ring: () => 
     return items;
   }
 
-  function ringAt(atMs: number): void {
-    if (timer !== null && timer.atMs <= atMs) return;
-    timer?.cancel();
-    // At least 1 ms: a timer that came early by less than that is set once more, and not in a tight circle.
-    const cancel = clock.timer(Math.min(Math.max(1, atMs - clock.now()), LOOK_EVERY_MS), () => {
-      timer = null;
-      ring();
-    });
-    timer = { atMs, cancel };
-  }
-
   return {
     add: heap.push,
     take: (max, signal) => waiters.take(max, signal),
     serve() {
       const first = heap.peek();
       if (first === undefined) return;
-      if (first.notBeforeMs > clock.now()) ringAt(first.notBeforeMs);
+      if (first.notBeforeMs > clock.now()) alarm.setFor(first.notBeforeMs);
       else waiters.wake();
     },
-    ringAt,
+    ringAt: (atMs) => alarm.setFor(atMs),
     dropLost: () => heap.retain(({ home }) => !home.isLost),
     stop() {
-      timer?.cancel();
-      timer = null;
+      alarm.stop();
       waiters.close();
     },
   };
