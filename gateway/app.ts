@@ -68,7 +68,7 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
   return { fetch: answerRequest, stop };
 }
 
-function createRoutes(deps: GatewayDeps): readonly Route[] {
+export function createRoutes(deps: GatewayDeps): readonly Route[] {
   return [
     publishRoute(deps),
     batchRoute(deps),
