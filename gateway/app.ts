@@ -6,8 +6,9 @@ import { Hono } from "hono";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { GatewayDeps, GatewayLimits } from "./request/deps.ts";
 import type { RequestContext } from "./request/context.ts";
-import type { Route } from "./request/handle.ts";
+import type { HandleDeps, Route } from "./request/handle.ts";
 import type { OpenRoute } from "./resources/health.ts";
+import { Admission } from "./request/admission.ts";
 import { createAllowedMethods } from "./request/allowed-methods.ts";
 import { createRequestContext, endRequest } from "./request/context.ts";
 import { problemResponse, publicError } from "./request/problem.ts";
@@ -35,29 +36,36 @@ type App = Hono<{ Bindings: RequestContext }>;
 export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimits }): Gateway {
   const { clock, limits } = deps;
   let isStopping = false;
-  let inFlight = 0;
+  const admission = new Admission(limits, clock);
   const open = healthRoutes(deps, () => isStopping);
-  const app = createApp(deps, createRoutes(deps), open);
+  const app = createApp({ ...deps, admission }, createRoutes(deps), open);
   const openPaths = new Set(open.map(({ path }) => path));
 
   const answerRequest = (request: Request): Promise<Response> => {
     const isOpen = openPaths.has(pathOf(request.url));
     const context = createRequestContext();
-    if (!isOpen && inFlight >= limits.inFlightMax) return Promise.resolve(refuseOverload(context));
+    if (!isOpen) {
+      try {
+        const { headers } = request;
+        admission.begin(context, headers.get("content-length"), headers.has("transfer-encoding"));
+      } catch (thrown) {
+        return Promise.resolve(crashed(thrown, context, deps));
+      }
+    }
     const startedMs = clock.monotonic();
-    if (!isOpen) inFlight += 1;
     return new Promise((resolve) => {
       const finish = (response: Response): void => {
         report(deps, request, context, response, clock.monotonic() - startedMs);
         resolve(response);
       };
-      const cancel = clock.timer(limits.requestBudgetMs, () => {
-        finish(problemResponse(endRequest(context, limits.requestBudgetMs), context.headers));
-      });
+      context.expire = (budgetMs) => {
+        if (!context.isOver) finish(problemResponse(endRequest(context, budgetMs), context.headers));
+      };
+      const cancel = clock.timer(limits.requestBudgetMs, () => context.expire?.(limits.requestBudgetMs));
       // The request counts until the work itself ends, as the work costs the memory.
       void respond(app, request, context, deps, (response) => {
         cancel();
-        if (!isOpen) inFlight -= 1;
+        admission.leave(context);
         if (!context.isOver) finish(response);
       });
     });
@@ -83,7 +91,7 @@ export function createRoutes(deps: GatewayDeps): readonly Route[] {
 }
 
 /** One handler for each route and no middleware: Hono then calls it without composing a chain. */
-function createApp(deps: GatewayDeps, routes: readonly Route[], open: readonly OpenRoute[]): App {
+function createApp(deps: HandleDeps, routes: readonly Route[], open: readonly OpenRoute[]): App {
   const app: App = new Hono<{ Bindings: RequestContext }>();
   for (const route of routes) {
     app.on(route.method, route.path, (c) => {
@@ -132,12 +140,6 @@ function crashed(thrown: unknown, context: RequestContext, deps: GatewayDeps): R
   const error = publicError(thrown, deps.telemetry.log, context.route);
   context.code = error.code;
   return problemResponse(error, {});
-}
-
-function refuseOverload(context: RequestContext): Response {
-  context.code = "overloaded";
-  const detail = "Too many requests are being worked on; send this one again as Retry-After says.";
-  return problemResponse(new PosthasteError("overloaded", { detail, retryAfterS: 1 }), {});
 }
 
 const methods = new Set(["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"]);

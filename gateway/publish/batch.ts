@@ -7,7 +7,7 @@ import { acceptBatch } from "./accept-batch.ts";
 import { batchTexts, readItem } from "./batch-items.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
 import { charge, requireGrantable } from "../request/rate-limit.ts";
-import { answer, readBody } from "../request/handle.ts";
+import { answer } from "../request/handle.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
 import { traceparentOf } from "../request/headers.ts";
 
@@ -20,20 +20,21 @@ export function batchRoute(deps: GatewayDeps): Route {
     scope: "publish",
     query: ["tenant"],
     body: { bytesMax: BATCH_BYTES_MAX, isOptional: false, takesCloudEvents: false },
+    chargesItself: true,
     handle: (admitted) => publishBatch(deps, admitted),
   };
 }
 
 async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const { caller, context } = admitted;
+  const { caller, context, text } = admitted;
   const { headers } = admitted.request;
   const key = idempotencyKeyOf(headers);
   const queryTenant = admitted.query.get("tenant") ?? null;
   const tenant = resolveTenant(caller, null, queryTenant);
-  const text = await readBody(admitted);
   const texts = batchTexts(text);
+  // In one charge, all or nothing, and only for a batch that is well-formed: what is refused whole costs nothing.
   requireGrantable(caller, texts.length);
-  if (texts.length > 1) await charge(deps.drivers.rateLimiter, caller, texts.length - 1, admitted.headers);
+  await charge(deps.drivers.rateLimiter, caller, texts.length, admitted.headers);
   const nowMs = deps.clock.now();
   const { answer: stored, isReplay } = await acceptBatch(deps, {
     items: texts.map((item, index) => readItem(item, index, { caller, queryTenant, nowMs })),

@@ -6,7 +6,7 @@ import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { acceptEvent } from "./accept.ts";
 import { readDraft } from "./draft.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
-import { answer, readBody } from "../request/handle.ts";
+import { answer } from "../request/handle.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
 import { traceparentOf } from "../request/headers.ts";
 
@@ -24,9 +24,8 @@ export function publishRoute(deps: GatewayDeps): Route {
 }
 
 async function publish(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const { request, caller, form } = admitted;
+  const { request, caller, form, text } = admitted;
   const { headers } = request;
-  const text = await readBody(admitted);
   const { draft, headerText } = readDraft({ text, form, headers, nowMs: deps.clock.now(), hasher: deps.hasher });
   const tenant = resolveTenant(caller, draft.tenant, admitted.query.get("tenant") ?? null);
   const key = idempotencyKeyOf(headers);

@@ -8,10 +8,12 @@ import { scanDepth } from "@posthaste/shared/domain/json-span.ts";
 /** Most bytes of a body on the management routes: endpoints, keys, replays. */
 export const MANAGEMENT_BYTES_MAX = 64 * 1024;
 
-/** `onTimeout` registers the function that ends a read when the request's time is over. */
 export interface BodyReading {
   readonly request: Request;
   readonly bytesMax: number;
+  /** Called for each piece of a body whose length is not declared; what it throws ends the read. */
+  readonly onBytes: (count: number) => void;
+  /** Registers the function that ends a read when the request's time is over. */
   readonly onTimeout: (cancel: () => void) => void;
 }
 
@@ -28,11 +30,15 @@ export function checkDeclaredLength(request: Request, bytesMax: number): number 
   return bytes;
 }
 
+/** How long the body is, by a length that the HTTP server holds it to; null when only its end tells. */
+export function framedLength(request: Request, bytesMax: number): number | null {
+  const declared = checkDeclaredLength(request, bytesMax);
+  return request.headers.has("transfer-encoding") ? null : declared;
+}
+
 export async function readText(reading: BodyReading): Promise<string> {
   const { request, bytesMax } = reading;
-  const declared = checkDeclaredLength(request, bytesMax);
-  const isFramed = declared !== null && !request.headers.has("transfer-encoding");
-  const bytes = isFramed ? await readWhole(request) : await readStream(reading);
+  const bytes = framedLength(request, bytesMax) !== null ? await readWhole(request) : await readStream(reading);
   if (bytes.length > bytesMax) throw tooLarge(bytesMax);
   return decodeUtf8(bytes);
 }
@@ -73,7 +79,7 @@ async function readWhole(request: Request): Promise<Uint8Array> {
 }
 
 /** A body of unknown length. It is read up to the bound; the rest is never read. */
-async function readStream({ request, bytesMax, onTimeout }: BodyReading): Promise<Uint8Array> {
+async function readStream({ request, bytesMax, onBytes, onTimeout }: BodyReading): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   if (request.body === null) return new Uint8Array(0);
   const reader = request.body.getReader();
@@ -89,6 +95,12 @@ async function readStream({ request, bytesMax, onTimeout }: BodyReading): Promis
     if (total > bytesMax) {
       cancel();
       throw tooLarge(bytesMax);
+    }
+    try {
+      onBytes(value.length);
+    } catch (refusal) {
+      cancel();
+      throw refusal;
     }
     chunks.push(value);
   }

@@ -11,8 +11,9 @@ export interface RequestContext {
   /** The code of the problem it was answered with. */
   code: string | null;
   /** Ends the reading of the body; null while no body is read. */
-  cancelReading: (() => void) | null;
-  isReading: boolean;
+  cancelReading: ((late: PosthasteError) => void) | null;
+  /** Answers at once because `budgetMs` are over. Null until the request is under way. */
+  expire: ((budgetMs: number) => void) | null;
   /** The answer was sent before the work ended. */
   isOver: boolean;
   /** Fields that each answer carries, RateLimit above all. */
@@ -20,20 +21,22 @@ export interface RequestContext {
 }
 
 export function createRequestContext(): RequestContext {
-  return { route: "unmatched", code: null, cancelReading: null, isReading: false, isOver: false, headers: {} };
+  return { route: "unmatched", code: null, cancelReading: null, expire: null, isOver: false, headers: {} };
 }
 
 /** Called when the budget is spent; the error is the answer. */
 export function endRequest(context: RequestContext, budgetMs: number): PosthasteError {
   context.isOver = true;
-  const error = context.isReading
-    ? lateBody()
-    : new PosthasteError("store-unavailable", {
-        detail: `No answer within ${budgetMs} ms; whether the request was carried out is unknown. Send it again, best with the same Idempotency-Key.`,
-        retryAfterS: 1,
-      });
+  const { cancelReading } = context;
+  const error =
+    cancelReading !== null
+      ? lateBody(budgetMs)
+      : new PosthasteError("store-unavailable", {
+          detail: `No answer within ${budgetMs} ms; whether the request was carried out is unknown. Send it again, best with the same Idempotency-Key.`,
+          retryAfterS: 1,
+        });
   context.code = error.code;
-  context.cancelReading?.();
+  cancelReading?.(error);
   return error;
 }
 
@@ -42,24 +45,35 @@ export function requireInTime(context: RequestContext): void {
   if (context.isOver) throw new PosthasteError("store-unavailable", "The request's time is over.");
 }
 
-/** Runs `read` as the arrival of the body. A body that is late, or that we cut off, is never used. */
-export async function readInTime<Content>(context: RequestContext, read: () => Promise<Content>): Promise<Content> {
-  context.isReading = true;
-  try {
-    const content = await read();
-    if (!context.isOver) return content;
-  } catch (failure) {
-    if (!context.isOver) throw failure;
-  } finally {
-    context.isReading = false;
-    context.cancelReading = null;
-  }
-  throw lateBody();
+/**
+ * Runs `read` as the arrival of the body. It ends with the request's time, whatever `read` does, and what comes after
+ * that is never used. `read` is given the function that registers how to give the body up.
+ */
+export function readInTime<Content>(
+  context: RequestContext,
+  read: (onTimeout: (giveUp: () => void) => void) => Promise<Content>,
+): Promise<Content> {
+  return new Promise((resolve, reject) => {
+    let giveUp = (): void => undefined;
+    context.cancelReading = (late) => {
+      context.cancelReading = null;
+      reject(late);
+      giveUp();
+    };
+    read((given) => {
+      giveUp = given;
+    })
+      .finally(() => {
+        if (!context.isOver) context.cancelReading = null;
+      })
+      .then(resolve, reject);
+  });
 }
 
-function lateBody(): PosthasteError {
-  return new PosthasteError(
-    "request-timeout",
-    "The body did not arrive in time; nothing of it was taken. Send it again.",
-  );
+/** The rest of the body is not waited for, so the connection ends with the answer (RFC 9110 section 15.5.9). */
+function lateBody(budgetMs: number): PosthasteError {
+  return new PosthasteError("request-timeout", {
+    detail: `The body did not arrive within ${budgetMs} ms; nothing of it was taken. Send it again.`,
+    headers: { connection: "close" },
+  });
 }

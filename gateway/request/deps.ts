@@ -15,11 +15,30 @@ export interface GatewayDeps {
   readonly collectMetrics: () => Promise<string>;
 }
 
+/** Of each bound one API key gets a third, one tenant a half (`shares.ts`); past that the answer is 429 `share-reached`. */
 export interface GatewayLimits {
-  /** Most requests in progress; one more is answered 503 `overloaded`. */
+  /** Most requests at work; one more is answered 503 `overloaded`. */
   readonly inFlightMax: number;
+  /** Most requests whose API key is being looked up. */
+  readonly headsMax: number;
+  /** Of those whose key is being looked up, most with a body of more than 64 KiB or of no declared length. */
+  readonly largeHeadsMax: number;
+  /** Most requests whose body is still arriving. */
+  readonly arrivingMax: number;
+  /** Most bytes of bodies, arriving or at work: declared ones in whole, others as they come. */
+  readonly bodyBytesMax: number;
+  /** How long a body may take once half of a bound on bodies is used. */
+  readonly bodyPressedMs: number;
   /** From the request's head to its answer; includes the arrival of the body. */
   readonly requestBudgetMs: number;
 }
 
-export const DEFAULT_LIMITS: GatewayLimits = { inFlightMax: 2048, requestBudgetMs: 10_000 };
+export const DEFAULT_LIMITS: GatewayLimits = {
+  inFlightMax: 2048,
+  headsMax: 2048,
+  largeHeadsMax: 128,
+  arrivingMax: 2048,
+  bodyBytesMax: 128 * 1024 * 1024,
+  bodyPressedMs: 2000,
+  requestBudgetMs: 10_000,
+};

@@ -1,17 +1,25 @@
 /**
- * How each request is handled, the same for all routes. First come key, scope and tenant: 401 and 403 are never charged.
- * Then the body's form and declared size, the rate limit, the query, and the route's own work. Errors become answers here.
+ * How each request is handled, the same for all routes, in this order:
+ *
+ * 1. By the head alone: key, scope, tenant, the body's form and declared size. Refused here, it holds no memory.
+ * 2. The body arrives, within its bounds by key, by tenant and in all (`admission.ts`). It holds no slot meanwhile.
+ * 3. A slot of the work, by key and tenant again.
+ * 4. The rate limit: what is refused before costs nothing.
+ * 5. The query, and the route's own work.
+ *
+ * Errors become answers here.
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { JSON_DEPTH_MAX } from "@posthaste/shared/domain/json-span.ts";
 import type { BodyForm } from "./headers.ts";
+import type { Admission } from "./admission.ts";
 import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
 import type { Query } from "./query.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
-import { checkDeclaredLength, parseJson, readText } from "./body.ts";
+import { checkDeclaredLength, framedLength, parseJson, readText } from "./body.ts";
 import { bodyFormOf } from "./headers.ts";
-import { readInTime } from "./context.ts";
+import { readInTime, requireInTime } from "./context.ts";
 import { announcePolicy, charge } from "./rate-limit.ts";
 import { problemResponse, publicError } from "./problem.ts";
 import { checkQuery, parseQuery } from "./query.ts";
@@ -33,6 +41,8 @@ export interface Route {
   readonly query: readonly string[];
   /** Null: the body is not read. */
   readonly body: BodyRule | null;
+  /** The route charges the rate limit when it has read how much is asked for; all others cost one unit. */
+  readonly chargesItself?: true;
   readonly handle: (admitted: AdmittedRequest) => Promise<Response>;
 }
 
@@ -44,6 +54,8 @@ export interface AdmittedRequest {
   readonly query: Query;
   readonly form: BodyForm;
   readonly rule: BodyRule | null;
+  /** The body; empty when it is not read. */
+  readonly text: string;
   /** Fields that each answer carries, RateLimit above all. */
   readonly headers: Record<string, string>;
   readonly param: (name: string) => string;
@@ -56,7 +68,11 @@ export interface MatchedRequest {
   readonly param: (name: string) => string;
 }
 
-export async function handleRequest(route: Route, matched: MatchedRequest, deps: GatewayDeps): Promise<Response> {
+export interface HandleDeps extends GatewayDeps {
+  readonly admission: Admission;
+}
+
+export async function handleRequest(route: Route, matched: MatchedRequest, deps: HandleDeps): Promise<Response> {
   const { request, context } = matched;
   const { headers } = context;
   context.route = route.path;
@@ -67,7 +83,9 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
     const { query, repeated } = parseQuery(request.url);
     requireOwnTenant(caller, query.get("tenant") ?? null);
     const form = route.body === null ? "json" : checkBody(request, route.body);
-    await charge(deps.drivers.rateLimiter, caller, 1, headers);
+    const text = route.body === null ? "" : await receiveBody(request, context, { caller, rule: route.body }, deps);
+    deps.admission.enter(context, caller);
+    if (route.chargesItself !== true) await charge(deps.drivers.rateLimiter, caller, 1, headers);
     checkQuery(query, repeated, route.query);
     return await route.handle({
       request,
@@ -76,6 +94,7 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
       query,
       form,
       rule: route.body,
+      text,
       headers,
       param: matched.param,
     });
@@ -86,20 +105,26 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
   }
 }
 
-/** The body's text, within its size bound and the request's time. */
-export async function readBody(admitted: AdmittedRequest): Promise<string> {
-  const { request, context, rule } = admitted;
-  const bytesMax = rule?.bytesMax ?? 0;
-  const onTimeout = (cancel: () => void): void => {
-    context.cancelReading = cancel;
-  };
-  return readInTime(context, () => readText({ request, bytesMax, onTimeout }));
+/** The body's text, within its size bound, its share of what may arrive at once, and the request's time. */
+async function receiveBody(
+  request: Request,
+  context: RequestContext,
+  { caller, rule }: { caller: ApiKey; rule: BodyRule },
+  { admission }: HandleDeps,
+): Promise<string> {
+  requireInTime(context);
+  const { bytesMax } = rule;
+  const arrival = admission.arrive(context, caller, framedLength(request, bytesMax));
+  try {
+    return await readInTime(context, (onTimeout) => readText({ request, bytesMax, onBytes: arrival.grow, onTimeout }));
+  } finally {
+    arrival.end();
+  }
 }
 
 /** The body as parsed JSON; `{}` for an empty one where that is allowed. */
-export async function readJson(admitted: AdmittedRequest): Promise<unknown> {
-  const text = await readBody(admitted);
-  if (admitted.rule?.isOptional === true && text === "") return {};
+export function bodyJson({ rule, text }: AdmittedRequest): unknown {
+  if (rule?.isOptional === true && text === "") return {};
   return parseJson(text, JSON_DEPTH_MAX);
 }
 

@@ -17,7 +17,7 @@ import { requireInTime } from "../request/context.ts";
 import { grantOf } from "./api-key-grant.ts";
 import { instantText, listView } from "./view-parts.ts";
 import { cursorOf, limitOf } from "../request/query.ts";
-import { answerEmpty, answerJson, readJson } from "../request/handle.ts";
+import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validateStrictly } from "../request/validation.ts";
 
@@ -36,7 +36,7 @@ export function apiKeyRoutes(deps: GatewayDeps): readonly Route[] {
 
 async function create(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { caller } = admitted;
-  const wish = validateStrictly(NewApiKey, await readJson(admitted));
+  const wish = validateStrictly(NewApiKey, bodyJson(admitted));
   const tenant = resolveTenant(caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   const nowMs = Math.floor(deps.clock.now());
   const grant = grantOf(caller, wish, tenant, nowMs);

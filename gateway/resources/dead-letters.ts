@@ -14,7 +14,7 @@ import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import { createRamp, isReplayable, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayDeadLetters } from "./replay.ts";
-import { answer, answerEmpty, answerJson, readJson } from "../request/handle.ts";
+import { answer, answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validate } from "../request/validation.ts";
 
@@ -80,7 +80,7 @@ async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
 }
 
 async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  validate(Nothing, await readJson(admitted));
+  validate(Nothing, bodyJson(admitted));
   const deadLetter = await findDeadLetter(deps, admitted);
   if (!(await isReplayable(deps, deadLetter))) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
@@ -97,7 +97,7 @@ async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<
 }
 
 async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const wish = validate(ReplayWish, await readJson(admitted));
+  const wish = validate(ReplayWish, bodyJson(admitted));
   const tenant = resolveTenant(admitted.caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const done = await replayDeadLetters(deps, ramp, {

@@ -13,7 +13,7 @@ import { scheduleOrRefuse } from "./schedule.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText } from "./view-parts.ts";
-import { answerJson, readJson } from "../request/handle.ts";
+import { answerJson, bodyJson } from "../request/handle.ts";
 import { tenantSuffix } from "../request/tenancy.ts";
 import { traceparentOf } from "../request/headers.ts";
 import { failed, validate } from "../request/validation.ts";
@@ -34,7 +34,7 @@ export function endpointActionRoutes(deps: GatewayDeps): readonly Route[] {
 
 async function rotate(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { tenant, id } = namedEndpoint(admitted);
-  const wish = validate(NewSecret, await readJson(admitted));
+  const wish = validate(NewSecret, bodyJson(admitted));
   const { secrets } = await findEndpoint(deps, admitted);
   if (secrets.some(({ secret }) => secret === wish.secret)) {
     throw failed([{ pointer: "#/secret", detail: "is in use here already; give another, or none and one is made" }]);
@@ -59,7 +59,7 @@ async function rotate(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
  * it would be fanned out. The ledger gets the fan-out that would have led here.
  */
 async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  validate(Nothing, await readJson(admitted));
+  validate(Nothing, bodyJson(admitted));
   const endpoint = await findEndpoint(deps, admitted);
   if (endpoint.status !== "active") throw notActive(endpoint);
   requireInTime(admitted.context);

@@ -19,7 +19,7 @@ import {
   ReplayRate,
   replayDeadLetters,
 } from "./replay.ts";
-import { answerJson, readJson } from "../request/handle.ts";
+import { answerJson, bodyJson } from "../request/handle.ts";
 import { failed, validate } from "../request/validation.ts";
 
 const Status = v.picklist([...MISSED_STATES, "delivered"], `must be ${MISSED_STATES.join(", ")} or delivered`);
@@ -53,7 +53,7 @@ export function endpointReplayRoute(deps: GatewayDeps): Route {
 }
 
 async function replay(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const wish = validate(ReplayWish, await readJson(admitted));
+  const wish = validate(ReplayWish, bodyJson(admitted));
   if (wish.since !== undefined && wish.until !== undefined && wish.until <= wish.since) {
     throw failed([{ pointer: "#/until", detail: "must be later than since" }]);
   }

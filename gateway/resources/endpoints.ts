@@ -13,7 +13,7 @@ import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText, listView } from "./view-parts.ts";
 import { cursorOf, limitOf } from "../request/query.ts";
-import { answerEmpty, answerJson, readJson } from "../request/handle.ts";
+import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
 import { validateStrictly } from "../request/validation.ts";
 
@@ -67,7 +67,7 @@ export function endpointRoutes(deps: GatewayDeps): readonly Route[] {
 
 async function create(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { caller } = admitted;
-  const wish = validateStrictly(NewEndpoint, await readJson(admitted));
+  const wish = validateStrictly(NewEndpoint, bodyJson(admitted));
   const tenant = resolveTenant(caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   await vet(deps, wish.url);
   requireInTime(admitted.context);
@@ -108,7 +108,7 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 
 async function change(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { tenant, id } = namedEndpoint(admitted);
-  const wish = validateStrictly(EndpointPatch, await readJson(admitted));
+  const wish = validateStrictly(EndpointPatch, bodyJson(admitted));
   if (wish.url !== undefined) {
     await findEndpoint(deps, admitted);
     await vet(deps, wish.url);

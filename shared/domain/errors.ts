@@ -38,6 +38,7 @@ export const ERRORS = {
   "forbidden-address": { status: 422, title: "The URL leads to an address that must not be called" },
   "limit-reached": { status: 422, title: "A limit on stored resources is reached" },
   "rate-limited": { status: 429, title: "Rate limit exceeded", type: `${IANA}#quota-exceeded` },
+  "share-reached": { status: 429, title: "Too much of one key or tenant at once" },
   internal: { status: 500, title: "Unexpected error" },
   overloaded: { status: 503, title: "Too much is waiting", type: `${IANA}#temporary-reduced-capacity` },
   "store-unavailable": { status: 503, title: "The store is not available", type: `${IANA}#temporary-reduced-capacity` },

@@ -27,7 +27,7 @@ test("problem types are those of the registry where one fits, else names of ours
 
 test("just 429 and 503 are worth the same call again", () => {
   const retriable = codes.filter((code) => new PosthasteError(code, "It is so.").retriable);
-  assert.deepEqual(retriable, ["rate-limited", "overloaded", "store-unavailable", "stopping"]);
+  assert.deepEqual(retriable, ["rate-limited", "share-reached", "overloaded", "store-unavailable", "stopping"]);
 });
 
 test("a sentence alone is the detail, and the message too", () => {

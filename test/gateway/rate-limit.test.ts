@@ -123,7 +123,8 @@ test("a batch of n costs n, all or nothing", async () => {
   assert.equal(first.headers.get("ratelimit"), '"default";r=2;t=1');
   assertProblem(await batch(3), 429, "rate-limited");
   assert.equal((await harness.drivers.lanes.depth("medium")).count, 3);
-  const last = await batch(1);
+  // The refused one cost nothing, so what was left is still there.
+  const last = await batch(2);
   assert.deepEqual([last.status, last.headers.get("ratelimit")], [200, '"default";r=0;t=1']);
 });
 
@@ -133,4 +134,22 @@ test("422 instead of an endless 429 for a batch that no window can grant", async
   const answer = await harness.call("POST", "/v1/events/batch", { key, body: { events: [EVENT, EVENT, EVENT] } });
   assertProblem(answer, 422, "validation-failed");
   assertNames(answer, "#/events");
+});
+
+test("a batch that is refused as a whole costs nothing, and after Retry-After of a 429 it is granted", async () => {
+  await using harness = await openGatewayHarness();
+  const key = await harness.createKey({ rateLimit: { limit: 4, windowMs: 5000 } });
+  const batch = (body: unknown) => harness.call("POST", "/v1/events/batch", { key, body });
+  const of = (count: number) => ({ events: Array.from({ length: count }, () => EVENT) });
+  for (const body of ["{", { events: [] }, { events: [EVENT], more: 1 }, of(5)]) {
+    assert.ok((await batch(body)).status >= 400);
+  }
+  await harness.clock.advance(500);
+  assert.equal((await batch(of(3))).status, 200);
+  await harness.clock.advance(1500);
+  for (let knock = 0; knock < 20; knock++) assert.equal((await batch(of(2))).status, 429);
+  const refused = await batch(of(2));
+  assert.equal((await harness.call("POST", "/v1/events", { key, body: EVENT })).status, 202, "single events go on");
+  await harness.clock.advance(Number(refused.headers.get("retry-after")) * 1000);
+  assert.equal((await batch(of(2))).status, 200);
 });

@@ -100,13 +100,13 @@ test("500 also for what no route catches", async () => {
   assert.equal(answer.text.includes("secret"), false);
 });
 
-test("503 overloaded past the requests that may be in context; health is answered all the same", async () => {
+test("429 past the requests that one key may have at work; health is answered all the same", async () => {
   let release = (): void => undefined;
   const gate = new Promise<void>((resolve) => {
     release = resolve;
   });
   await using harness = await openGatewayHarness({
-    limits: { inFlightMax: 2 },
+    limits: { inFlightMax: 4 },
     wrap: (drivers) => ({
       ...drivers,
       lanes: { ...drivers.lanes, append: (envelopes) => gate.then(() => drivers.lanes.append(envelopes)) },
@@ -118,7 +118,7 @@ test("503 overloaded past the requests that may be in context; health is answere
   ];
   await harness.clock.settle();
   const refused = await harness.call("POST", "/v1/events", { body: EVENT });
-  assertProblem(refused, 503, "overloaded");
+  assertProblem(refused, 429, "share-reached");
   assert.equal(refused.headers.get("retry-after"), "1");
   assert.equal((await harness.call("GET", "/livez")).status, 200);
   release();
