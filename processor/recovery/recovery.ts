@@ -3,7 +3,7 @@
  * retry queue, spread at a bounded rate. Scheduled first, removed second: a crash in between repeats a delivery, which
  * the ledger recognises, and loses none.
  */
-import type { DeadLetter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
+import type { DeadLetter, DeadLetterFilter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { Leases } from "@posthaste/shared/ports/leases.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
@@ -117,12 +117,15 @@ async function bringBack(deps: Bringing, tenant: string, endpointId: string): Pr
   const startMs = deps.clock.now();
   const spacingMs = 1000 / deps.perS;
   for (const state of HELD_STATES) {
-    const first = (limit: number) => deps.deadLetters.list({ tenant, endpointId, state }, limit, null);
+    const filter = { tenant, endpointId, state };
+    let place: Place | null = { cursor: null };
     while (!isAborted(deps.signal) && (await isActive(deps, tenant, endpointId))) {
-      if ((await first(1)).rows.length === 0) break;
+      place = await seekHeld(deps, filter, place.cursor);
+      if (place === null) break;
       await using lease = await takeLease(deps, endpointId);
       if (lease === null) break;
-      const deadLetters = upToBytes((await first(PAGE)).rows, PAGE_BYTES);
+      const page = await deps.deadLetters.list(filter, PAGE, place.cursor);
+      const deadLetters = upToBytes(page.rows, PAGE_BYTES);
       const firstMs = startMs + count * spacingMs;
       const items = deadLetters
         .toReversed()
@@ -133,6 +136,29 @@ async function bringBack(deps: Bringing, tenant: string, endpointId: string): Pr
     }
   }
   if (count > 0) deps.telemetry.recovered(endpointId, tenant, count);
+}
+
+/** The page behind this cursor has a dead letter that is held. */
+interface Place {
+  readonly cursor: string | null;
+}
+
+/**
+ * Looks on from the cursor, and then once from the newest, as more may have come meanwhile; null when there is nothing.
+ * A page without rows is not the end: a store looks at so many dead letters of other states at once and no more.
+ */
+async function seekHeld(deps: Bringing, filter: DeadLetterFilter, from: string | null): Promise<Place | null> {
+  let cursor = from;
+  let isWhole = from === null;
+  while (!isAborted(deps.signal)) {
+    const page = await deps.deadLetters.list(filter, 1, cursor);
+    if (page.rows.length > 0) return { cursor };
+    if (page.next === null && isWhole) return null;
+    isWhole ||= page.next === null;
+    cursor = page.next;
+    await yieldTurn(deps.clock, deps.signal);
+  }
+  return null;
 }
 
 /**

@@ -10,6 +10,7 @@ import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
+import { createBoundedLists } from "./sqlite/bounded-list.ts";
 import { createClaims } from "./sqlite/claims.ts";
 import { createDatabase, openDatabaseFile, prepareDatabase } from "./sqlite/database.ts";
 import { createDeadLetters } from "./sqlite/dead-letters.ts";
@@ -74,6 +75,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
   const notifier = createNotifier({ onFault });
   const stats = createStats({ database, writer, clock });
   const retryQueue = createRetryQueue({ database, writer, events, clock, ...given("bounds", bounds.retryQueue) });
+  const lists = createBoundedLists({ database, clock });
   const retention = createRetention({ database, writer, clock });
   writer.onCommit(() => retention.wake());
 
@@ -85,8 +87,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
   return {
     lanes: createLanes({ database, writer, events, clock, ...given("bounds", bounds.lanes) }),
     retryQueue,
-    deadLetters: createDeadLetters({ database, writer, ...given("bytesMax", bounds.deadLetterBytesMax) }),
-    ledger: createLedger({ database, writer }),
+    deadLetters: createDeadLetters({ database, writer, lists, ...given("bytesMax", bounds.deadLetterBytesMax) }),
+    ledger: createLedger({ database, writer, lists }),
     stats,
     directory: openDirectory({
       database,

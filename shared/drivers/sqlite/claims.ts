@@ -38,7 +38,7 @@ export function createClaims(options: {
   const abandon = database.prepare("UPDATE claims SET lease_until = 0 WHERE tenant = ? AND key = ? AND status IS NULL");
   const findEvent = database.prepare<{ id: number }>("SELECT id FROM events WHERE tenant = ? AND event_id = ?");
   // The file has one process at a time: whoever held a lease is gone, and its caller need not wait for the end of it.
-  database.prepare("UPDATE claims SET lease_until = 0 WHERE status IS NULL").run();
+  database.prepare("UPDATE claims SET lease_until = 0 WHERE status IS NULL AND lease_until > 0").run();
 
   /** An append under the id of an event that is kept would be taken for that event, so the id is not free yet. */
   function isOver(row: ClaimRow, { tenant, key }: ClaimRequest, nowMs: number): boolean {

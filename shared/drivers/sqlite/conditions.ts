@@ -7,11 +7,17 @@ export interface Conditions {
   /** `WHERE ...`, or nothing when there is no condition. */
   readonly where: string;
   readonly values: readonly SqlValue[];
+  copy(): Conditions;
+  /** A copy with the conditions of `other` behind. */
+  plus(other: Conditions): Conditions;
+  readonly texts: readonly string[];
 }
 
 export function createConditions(): Conditions {
-  const texts: string[] = [];
-  const values: SqlValue[] = [];
+  return conditionsOf([], []);
+}
+
+function conditionsOf(texts: string[], values: SqlValue[]): Conditions {
   const conditions: Conditions = {
     and(sql, ...added) {
       const present = added.filter((value) => value !== undefined);
@@ -24,6 +30,9 @@ export function createConditions(): Conditions {
       return texts.length === 0 ? "" : `WHERE ${texts.join(" AND ")}`;
     },
     values,
+    texts,
+    copy: () => conditionsOf([...texts], [...values]),
+    plus: (other) => conditionsOf([...texts, ...other.texts], [...values, ...other.values]),
   };
   return conditions;
 }

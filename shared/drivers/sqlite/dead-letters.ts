@@ -2,9 +2,8 @@
 import type { MissedState } from "../../domain/delivery.ts";
 import { assert } from "../../lib/assert.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../ports/dead-letters.ts";
-import type { Conditions } from "./conditions.ts";
+import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
-import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
@@ -12,6 +11,9 @@ import type { GroupCommit } from "./group-commit.ts";
 
 /** Bodies kept at most; past it the oldest dead letters of the tenant that keeps most are dropped. */
 export const DEAD_LETTER_BYTES_MAX = 4 * 1024 ** 3;
+
+/** Dropped with one write at most. A store far above its bound, which was lowered, comes down over many writes. */
+const DROPPED_MAX = 1000;
 
 interface DeadLetterRow extends EnvelopeRow {
   readonly id: number;
@@ -36,12 +38,14 @@ const UPSERT = `
 export function createDeadLetters(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
+  readonly lists: BoundedLists;
   readonly bytesMax?: number;
 }): DeadLetters {
-  const { database, writer, bytesMax = DEAD_LETTER_BYTES_MAX } = options;
+  const { database, writer, lists, bytesMax = DEAD_LETTER_BYTES_MAX } = options;
   const rows = createDeadLetterRows(database);
   const dropToBound = createByteBound(database, bytesMax);
   const find = database.prepare<DeadLetterRow>(`SELECT ${COLUMNS} FROM dead_letters e WHERE e.delivery_id = ?`);
+  const readRow = database.prepare<DeadLetterRow>(`SELECT ${COLUMNS} FROM dead_letters e WHERE e.id = ?`);
   const countAll = database.prepare<{ count: number }>(
     "SELECT letters AS count FROM dead_letter_totals WHERE tenant = ''",
   );
@@ -61,12 +65,9 @@ export function createDeadLetters(options: {
       return row === undefined ? null : deadLetterOf(row);
     },
     async list(filter, limit, cursor) {
-      assertLimit(limit);
-      const conditions = conditionsOf(filter);
-      if (cursor !== null) conditions.and("(e.at, e.id) < (?, ?)", ...decodeCursor("d", 2, cursor));
-      const sql = `SELECT ${COLUMNS} FROM dead_letters e ${conditions.where} ORDER BY e.at DESC, e.id DESC LIMIT ?`;
-      const found = database.prepare<DeadLetterRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({ kind: "d", limit, rows: found, keysOf: ({ at, id }) => [at, id], show: deadLetterOf });
+      const { rows: keys, next } = await lists.page({ ...queryOf(filter), limit, cursor });
+      // Another turn may have taken one since its key was read.
+      return { rows: keys.flatMap(({ id }) => readRow.all(id)).map(deadLetterOf), next };
     },
     async remove(deadLetters) {
       if (deadLetters.length === 0) return;
@@ -75,12 +76,7 @@ export function createDeadLetters(options: {
     async count(filter) {
       // Asked at each collection of metrics, and answered without reading the dead letters.
       if (filter.tenant === null && Object.keys(filter).length === 1) return countAll.get()?.count ?? 0;
-      const { where, values } = conditionsOf(filter);
-      const row = database
-        .prepare<{ count: number }>(`SELECT count(*) AS count FROM dead_letters e ${where}`)
-        .get(...values);
-      assert(row !== undefined, "a count has a row");
-      return row.count;
+      return await lists.count(queryOf(filter));
     },
   };
 }
@@ -120,7 +116,7 @@ function createByteBound(database: Database, bytesMax: number): () => void {
   );
   const reason = `dropped from the dead letters, which keep at most ${bytesMax} bytes; it was the tenant's oldest`;
   return () => {
-    while ((total.get()?.bytes ?? 0) > bytesMax) {
+    for (let count = 0; count < DROPPED_MAX && (total.get()?.bytes ?? 0) > bytesMax; count++) {
       const tenant = fullest.get()?.tenant;
       const deadLetter = tenant === undefined ? undefined : dropOldest.get(tenant);
       assert(tenant !== undefined && deadLetter !== undefined, "what is over the bound is some tenant's");
@@ -129,19 +125,43 @@ function createByteBound(database: Database, bytesMax: number): () => void {
   };
 }
 
-/** One index each: the event's, else the endpoint's, else the tenant's; `+` keeps SQLite from choosing another. */
-function conditionsOf(filter: DeadLetterFilter): Conditions {
+interface KeyRow {
+  readonly id: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/**
+ * One index each: the event's, else the endpoint's, else the tenant's, else all; those of endpoints and of all once
+ * more by state, as what is held for an endpoint must be found among any number of others.
+ */
+function queryOf(filter: DeadLetterFilter): Omit<ListQuery<KeyRow>, "limit" | "cursor"> {
+  const { eventId, endpointId, state } = filter;
   const tenant = filter.tenant ?? undefined;
-  const byEvent = filter.eventId !== undefined;
-  const byEndpoint = !byEvent && filter.endpointId !== undefined;
-  return createConditions()
-    .and("e.event_id = ?", filter.eventId)
-    .and(byEndpoint ? "e.endpoint_id = ?" : "+e.endpoint_id = ?", filter.endpointId)
-    .and(byEvent || byEndpoint ? "+e.tenant = ?" : "e.tenant = ?", tenant)
-    .and("e.type = ?", filter.eventType)
-    .and("e.state = ?", filter.state)
-    .and("e.at >= ?", filter.sinceMs)
-    .and("e.at < ?", filter.untilMs);
+  const isOfEvent = eventId !== undefined;
+  const isOfEndpoint = !isOfEvent && endpointId !== undefined;
+  const isOfTenant = !isOfEvent && !isOfEndpoint && tenant !== undefined;
+  const isByState = !isOfEvent && !isOfTenant;
+  return {
+    kind: "d",
+    table: "dead_letters e",
+    keys: ["e.at", "e.id"],
+    range: createConditions()
+      .and("e.event_id = ?", eventId)
+      .and("e.endpoint_id = ?", isOfEndpoint ? endpointId : undefined)
+      .and("e.tenant = ?", isOfTenant ? tenant : undefined)
+      .and("e.state = ?", isByState ? state : undefined),
+    sinceMs: filter.sinceMs,
+    untilMs: filter.untilMs,
+    checks: createConditions()
+      .and("+e.endpoint_id = ?", isOfEndpoint ? undefined : endpointId)
+      .and("+e.tenant = ?", isOfTenant ? undefined : tenant)
+      .and("+e.state = ?", isByState ? undefined : state)
+      .and("+e.type = ?", filter.eventType),
+    select: "SELECT e.id, e.at, length(e.body) AS bytes FROM dead_letters e",
+    keysOf: ({ at, id }) => [at, id],
+    bytesOf: ({ bytes }) => bytes,
+  };
 }
 
 function valuesOf(id: number, deadLetter: DeadLetter) {

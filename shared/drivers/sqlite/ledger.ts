@@ -2,9 +2,8 @@
 import type { DeliveryState } from "../../domain/delivery.ts";
 import { DELIVERY_STATES, isFinal } from "../../domain/delivery.ts";
 import type { AttemptView, DeliveryFilter, DeliveryView, EventRecord, FanOut, Ledger } from "../../ports/ledger.ts";
-import type { Conditions } from "./conditions.ts";
+import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
-import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
@@ -19,6 +18,12 @@ interface EventRow extends EnvelopeRow {
   readonly matched_count: number | null;
   readonly filtered: string | null;
   readonly filtered_count: number | null;
+}
+
+interface EventKeyRow {
+  readonly id: number;
+  readonly accepted_at: number;
+  readonly bytes: number;
 }
 
 interface DeliveryRow {
@@ -61,10 +66,18 @@ const ATTEMPT_COLUMNS = `a.delivery, d.tenant, e.event_id, e.type, d.endpoint_id
 
 const FINAL_STATES: ReadonlySet<string> = new Set(DELIVERY_STATES.filter(isFinal));
 
-export function createLedger(options: { readonly database: Database; readonly writer: GroupCommit }): Ledger {
-  const { database, writer } = options;
+/** An attempt follows its event's acceptance, unless the machine's clock was set back: so far at most. */
+const CLOCK_STEP_MS = 3600 * 1000;
+
+export function createLedger(options: {
+  readonly database: Database;
+  readonly writer: GroupCommit;
+  readonly lists: BoundedLists;
+}): Ledger {
+  const { database, writer, lists } = options;
   const recordEntry = createLedgerRecord(database);
   const readEvent = database.prepare<EventRow>(`${EVENT_SELECT} WHERE e.tenant = ? AND e.event_id = ?`);
+  const readEventRow = database.prepare<EventRow>(`${EVENT_SELECT} WHERE e.id = ?`);
   const readState = database.prepare<{ state: string; attempt: number | null }>(
     `SELECT d.state, (SELECT max(attempt) FROM attempts a WHERE a.delivery = d.id) AS attempt
      FROM events e CROSS JOIN deliveries d ON d.event = e.id
@@ -88,73 +101,92 @@ export function createLedger(options: { readonly database: Database; readonly wr
       return row === undefined ? null : eventOf(row);
     },
     async events(filter, limit, cursor) {
-      assertLimit(limit);
-      const conditions = createConditions()
-        .and("e.tenant = ?", filter.tenant ?? undefined)
-        .and("e.type = ?", filter.type)
-        .and("e.accepted_at >= ?", filter.sinceMs)
-        .and("e.accepted_at < ?", filter.untilMs);
-      if (cursor !== null) conditions.and("(e.accepted_at, e.id) < (?, ?)", ...decodeCursor("e", 2, cursor));
+      const tenant = filter.tenant ?? undefined;
+      const query: ListQuery<EventKeyRow> = {
+        kind: "e",
+        limit,
+        cursor,
+        table: "events e",
+        keys: ["e.accepted_at", "e.id"],
+        range: createConditions().and("e.tenant = ?", tenant),
+        sinceMs: filter.sinceMs,
+        untilMs: filter.untilMs,
+        checks: createConditions().and("+e.type = ?", filter.type),
+        select: "SELECT e.id, e.accepted_at, length(e.body) AS bytes FROM events e",
+        keysOf: ({ accepted_at: acceptedAtMs, id }) => [acceptedAtMs, id],
+        bytesOf: ({ bytes }) => bytes,
+      };
       await writer.flush();
-      const sql = `${EVENT_SELECT} ${conditions.where} ORDER BY e.accepted_at DESC, e.id DESC LIMIT ?`;
-      const rows = database.prepare<EventRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({ kind: "e", limit, rows, keysOf: (row) => [row.accepted_at, row.id], show: eventOf });
+      const { rows, next } = await lists.page(query);
+      // Retention may have taken one since its key was read.
+      return { rows: rows.flatMap(({ id }) => readEventRow.all(id)).map(eventOf), next };
     },
     async deliveries(filter, limit, cursor) {
-      assertLimit(limit);
-      const conditions = deliveryConditions(filter);
-      if (cursor !== null) conditions.and("(d.accepted_at, d.id) < (?, ?)", ...decodeCursor("l", 2, cursor));
+      const query = deliveryQuery(filter, limit, cursor);
       await writer.flush();
-      const sql = `${DELIVERY_SELECT} ${conditions.where} ORDER BY d.accepted_at DESC, d.id DESC LIMIT ?`;
-      const rows = database.prepare<DeliveryRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({ kind: "l", limit, rows, keysOf: (row) => [row.accepted_at, row.id], show: deliveryOf });
+      const { rows, next } = await lists.page(query);
+      return { rows: rows.map(deliveryOf), next };
     },
     async attempts(filter, limit, cursor) {
-      assertLimit(limit);
-      const conditions = attemptConditions(filter);
-      if (cursor !== null) conditions.and("(a.at, a.delivery, a.attempt) < (?, ?, ?)", ...decodeCursor("a", 3, cursor));
+      const query = attemptQuery(filter, limit, cursor);
       await writer.flush();
-      const from =
-        filter.eventId === undefined
-          ? "attempts a CROSS JOIN deliveries d ON d.id = a.delivery"
-          : "deliveries d CROSS JOIN attempts a ON a.delivery = d.id";
-      const sql = `SELECT ${ATTEMPT_COLUMNS} FROM ${from} CROSS JOIN events e ON e.id = d.event ${conditions.where}
-        ORDER BY a.at DESC, a.delivery DESC, a.attempt DESC LIMIT ?`;
-      const rows = database.prepare<AttemptRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({
-        kind: "a",
-        limit,
-        rows,
-        keysOf: (row) => [row.at, row.delivery, row.attempt],
-        show: attemptOf,
-      });
+      const { rows, next } = await lists.page(query);
+      return { rows: rows.map(attemptOf), next };
     },
   };
 }
 
 const OF_EVENT = "d.event = (SELECT id FROM events WHERE tenant = ? AND event_id = ?)";
 
-/** One index each: the event's, else the endpoint's; `+` keeps SQLite from choosing another. */
-function deliveryConditions(filter: DeliveryFilter): Conditions {
-  const byEndpoint = filter.eventId === undefined;
-  return createConditions()
-    .and(OF_EVENT, filter.tenant, filter.eventId)
-    .and(byEndpoint ? "d.endpoint_id = ?" : "+d.endpoint_id = ?", filter.endpointId)
+/** By the endpoint's index; or all rows of one event, sorted. */
+function deliveryQuery(filter: DeliveryFilter, limit: number, cursor: string | null): ListQuery<DeliveryRow> {
+  const isOfEvent = filter.eventId !== undefined;
+  const ofEvent = createConditions().and(OF_EVENT, filter.tenant, filter.eventId);
+  const checks = createConditions()
+    .and("+d.endpoint_id = ?", isOfEvent ? filter.endpointId : undefined)
     .and("+d.tenant = ?", filter.tenant)
-    .and("+d.state = ?", filter.state)
-    .and("d.accepted_at >= ?", filter.sinceMs)
-    .and("d.accepted_at < ?", filter.untilMs);
+    .and("+d.state = ?", filter.state);
+  return {
+    kind: "l",
+    limit,
+    cursor,
+    table: "deliveries d",
+    keys: ["d.accepted_at", "d.id"],
+    range: isOfEvent ? ofEvent.plus(checks) : createConditions().and("d.endpoint_id = ?", filter.endpointId),
+    sinceMs: filter.sinceMs,
+    untilMs: filter.untilMs,
+    checks: isOfEvent ? createConditions() : checks,
+    select: DELIVERY_SELECT,
+    keysOf: ({ accepted_at: acceptedAtMs, id }) => [acceptedAtMs, id],
+  };
 }
 
-function attemptConditions(filter: DeliveryFilter): Conditions {
-  const byEndpoint = filter.eventId === undefined;
-  return createConditions()
-    .and(OF_EVENT, filter.tenant, filter.eventId)
-    .and(byEndpoint ? "a.endpoint_id = ?" : "+a.endpoint_id = ?", filter.endpointId)
+/** As above; `since` and `until` are the event's, while the order is the attempt's own time. */
+function attemptQuery(filter: DeliveryFilter, limit: number, cursor: string | null): ListQuery<AttemptRow> {
+  const isOfEvent = filter.eventId !== undefined;
+  const ofEvent = createConditions().and(OF_EVENT, filter.tenant, filter.eventId);
+  const checks = createConditions()
+    .and("+a.endpoint_id = ?", isOfEvent ? filter.endpointId : undefined)
     .and("+d.tenant = ?", filter.tenant)
     .and("+d.state = ?", filter.state)
     .and("+d.accepted_at >= ?", filter.sinceMs)
     .and("+d.accepted_at < ?", filter.untilMs);
+  const from = isOfEvent
+    ? "deliveries d CROSS JOIN attempts a ON a.delivery = d.id"
+    : "attempts a CROSS JOIN deliveries d ON d.id = a.delivery";
+  return {
+    kind: "a",
+    limit,
+    cursor,
+    table: "attempts a",
+    keys: ["a.at", "a.delivery", "a.attempt"],
+    range: isOfEvent ? ofEvent.plus(checks) : createConditions().and("a.endpoint_id = ?", filter.endpointId),
+    sinceMs: filter.sinceMs === undefined ? undefined : filter.sinceMs - CLOCK_STEP_MS,
+    untilMs: undefined,
+    checks: isOfEvent ? createConditions() : checks,
+    select: `SELECT ${ATTEMPT_COLUMNS} FROM ${from} CROSS JOIN events e ON e.id = d.event`,
+    keysOf: ({ at, delivery, attempt }) => [at, delivery, attempt],
+  };
 }
 
 function eventOf(row: EventRow): EventRecord {

@@ -139,8 +139,8 @@ function createEventPrune(database: Database): (nowMs: number) => boolean {
        OR EXISTS (SELECT 1 FROM retry_members WHERE event = ?1)
        OR EXISTS (SELECT 1 FROM dead_letters WHERE event_id = ?3 AND +tenant = ?2 AND state IN (${heldStates})) AS found`,
   );
-  const lastNews = database.prepare<{ at: number | null }>(
-    "SELECT max(updated_at) AS at FROM deliveries WHERE event = ?",
+  const lastNews = database.prepare<{ at: number | null; count: number }>(
+    "SELECT max(updated_at) AS at, count(*) AS count FROM deliveries WHERE event = ?",
   );
   const later = database.prepare("UPDATE events SET prune_at = ? WHERE id = ?");
   const someDeliveries = database.prepare<{ id: number }>("SELECT id FROM deliveries WHERE event = ? LIMIT ?");
@@ -165,7 +165,10 @@ function createEventPrune(database: Database): (nowMs: number) => boolean {
     const due = candidates.all(nowMs);
     let rowsLeft = PRUNE_ROWS_MAX;
     for (const { id, tenant, event_id: eventId } of due) {
-      const newsAtMs = lastNews.get(id)?.at ?? 0;
+      const news = lastNews.get(id);
+      const newsAtMs = news?.at ?? 0;
+      // What is looked at counts as well: one event may have a thousand deliveries.
+      rowsLeft -= news?.count ?? 0;
       if (isReferred.get(id, tenant, eventId)?.found === 1) {
         later.run(nowMs + HELD_RECHECK_MS, id);
         rowsLeft--;
@@ -173,7 +176,7 @@ function createEventPrune(database: Database): (nowMs: number) => boolean {
         later.run(newsAtMs + EVENTS_KEPT_MS, id);
         rowsLeft--;
       } else {
-        rowsLeft -= removeSome(id, rowsLeft);
+        rowsLeft -= removeSome(id, PRUNE_ROWS_MAX);
       }
       if (rowsLeft <= 0) return true;
     }

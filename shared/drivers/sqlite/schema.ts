@@ -216,4 +216,12 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- Of the event that the claim stands for: repeated, it is the same to the byte.
   ALTER TABLE claims ADD COLUMN accepted_at INTEGER;
   `,
+  `
+  -- What is held for one endpoint, or for any, among any number of other dead letters.
+  CREATE INDEX dead_letters_by_endpoint_state ON dead_letters (endpoint_id, state, at, id);
+  CREATE INDEX dead_letters_by_state ON dead_letters (state, at, id);
+  CREATE INDEX endpoints_by_tenant ON endpoints (tenant, created_at, id);
+  -- Leases that a start ends: few, whatever the number of claims.
+  CREATE INDEX claims_leased ON claims (lease_until) WHERE status IS NULL;
+  `,
 ];

@@ -142,33 +142,31 @@ const columnByOutcome = { delivered: "delivered", retry: "retried", dead: "dead"
 
 /** The first `STAT_TYPES_MAX` types of a tenant and hour have their names; the rest are `other`. */
 function createTypeNames(database: Database): { nameOf(tenant: string, hour: number, type: string): string } {
-  const known = database.prepare<{ tenant: string; type: string }>(
-    "SELECT tenant, type FROM stat_types WHERE hour = ?",
+  const known = database.prepare<{ type: string }>(
+    `SELECT type FROM stat_types WHERE tenant = ? AND hour = ? LIMIT ${STAT_TYPES_MAX + 1}`,
   );
   let current = -1;
   let namesByTenant = new Map<string, Set<string>>();
 
-  function begin(hour: number): void {
-    const rows = known.all(hour);
-    // After the read: when it throws the hour has not begun, and the next count tries again.
-    current = hour;
-    namesByTenant = new Map();
-    for (const { tenant, type } of rows) {
-      const names = namesByTenant.get(tenant);
-      if (names === undefined) namesByTenant.set(tenant, new Set([type]));
-      else names.add(type);
-    }
+  /** Read when the tenant is first counted in the hour, so that a start or a new hour reads nothing for all of them. */
+  function namesOf(tenant: string, hour: number): Set<string> | null {
+    const names = namesByTenant.get(tenant);
+    if (names !== undefined) return names;
+    if (namesByTenant.size >= STAT_TENANTS_MAX) return null;
+    // Before it is kept: when the read throws, the next count tries again.
+    const found = new Set(known.all(tenant, hour).map(({ type }) => type));
+    namesByTenant.set(tenant, found);
+    return found;
   }
 
   return {
     nameOf(tenant, hour, type) {
-      if (hour > current) begin(hour);
-      let names = namesByTenant.get(tenant);
-      if (names === undefined) {
-        if (namesByTenant.size >= STAT_TENANTS_MAX) return OTHER;
-        names = new Set();
-        namesByTenant.set(tenant, names);
+      if (hour > current) {
+        current = hour;
+        namesByTenant = new Map();
       }
+      const names = namesOf(tenant, hour);
+      if (names === null) return OTHER;
       if (names.has(type)) return type;
       if (names.size >= STAT_TYPES_MAX) return OTHER;
       names.add(type);

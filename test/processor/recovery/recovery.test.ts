@@ -98,6 +98,24 @@ test("dead letters come back in pages of 50 and at most 4 MiB, one write each", 
   assert.deepEqual([writes, longest, new Set(harness.world.idsTo("ep1")).size], [[4, 4, 2], 50, 10]);
 });
 
+test("what is held comes back although the store's pages are empty for a while, as it looks at so many and no more", async () => {
+  await using harness = await openWithHeld(120);
+  harness.crash();
+  await harness.change("ep1", active);
+  /** Two empty pages before each real one. */
+  const list: Drivers["deadLetters"]["list"] = async (filter, limit, cursor) => {
+    const [, empty = "0", rest = ""] = /^(\d):(.*)$/.exec(cursor ?? "0:") ?? [];
+    if (Number(empty) < 2) return { rows: [], next: `${Number(empty) + 1}:${rest}` };
+    const page = await deadLetters.list(filter, limit, rest === "" ? null : rest);
+    return { rows: page.rows, next: page.next === null ? null : `0:${page.next}` };
+  };
+  const { deadLetters } = harness.drivers;
+  harness.start({ wrap: (drivers) => ({ ...drivers, deadLetters: { ...drivers.deadLetters, list } }) });
+  await harness.clock.advance(10_000);
+  assert.equal(new Set(harness.world.idsTo("ep1")).size, 120);
+  assert.deepEqual(await harness.depths(), nothing);
+});
+
 test("an endpoint paused between two pages gets no further page back", async () => {
   await using harness = await openWithHeld(120);
   harness.crash();

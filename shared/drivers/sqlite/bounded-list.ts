@@ -1,0 +1,167 @@
+/**
+ * Lists, newest first, that look at a bounded number of rows in one turn. The index gives the order and a range; what
+ * is asked of each row besides may fail for all of them, so a page may end early, with a cursor that goes on behind.
+ */
+import type { Clock } from "../../lib/ambient.ts";
+import type { Page } from "../../ports/dead-letters.ts";
+import type { Conditions } from "./conditions.ts";
+import type { CursorKind } from "./cursor.ts";
+import { assertLimit, decodeCursor, encodeCursor } from "./cursor.ts";
+import type { Database } from "./database.ts";
+
+/** Rows that one statement looks at: some milliseconds when none is in memory. */
+export const LOOKED_MAX = 2000;
+/** Statements for one page, each in a turn of its own; a page that is not full by then is given out short. */
+export const PARTS_MAX = 8;
+/** Bodies of one page; one row goes, however large. */
+export const PAGE_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface ListQuery<Row> {
+  readonly kind: CursorKind;
+  readonly limit: number;
+  readonly cursor: string | null;
+  /** The table whose index gives the order, with its alias. */
+  readonly table: string;
+  /** Columns of the order, a time first; of the same index as `range`. */
+  readonly keys: readonly string[];
+  /** Equalities on the columns that the index begins with. */
+  readonly range: Conditions;
+  /** Bounds of the first key; until is exclusive. */
+  readonly sinceMs: number | undefined;
+  readonly untilMs: number | undefined;
+  /** Asked of each row in the range. A `+` keeps SQLite from choosing another index for it. */
+  readonly checks: Conditions;
+  /** `SELECT ... FROM` the table and what is joined to it. */
+  readonly select: string;
+  readonly keysOf: (row: Row) => readonly number[];
+  /** Bytes that the row stands for. */
+  readonly bytesOf?: (row: Row) => number;
+}
+
+type Place = readonly number[];
+
+export interface BoundedLists {
+  page<Row>(query: ListQuery<Row>): Promise<Page<Row>>;
+  /** All rows of the query, part by part to the end. */
+  count(query: Omit<ListQuery<never>, "limit" | "cursor">): Promise<number>;
+}
+
+export function createBoundedLists(options: {
+  readonly database: Database;
+  readonly clock: Pick<Clock, "soon">;
+}): BoundedLists {
+  const { database, clock } = options;
+  const turn = (): Promise<void> => new Promise((resolve) => clock.soon(resolve));
+  return {
+    async page<Row>(query: ListQuery<Row>): Promise<Page<Row>> {
+      assertLimit(query.limit);
+      const found: Row[] = [];
+      let after = startOf(query);
+      for (let part = 0; part < PARTS_MAX; part++) {
+        if (part > 0) await turn();
+        const last = query.checks.where === "" ? null : lastLookedAt(database, query, after);
+        found.push(...readPart(database, query, { after, last, count: query.limit + 1 - found.length }));
+        if (last === null || found.length > query.limit) return pageOf(query, found, null);
+        after = last;
+      }
+      return pageOf(query, found, after);
+    },
+    async count(query) {
+      let total = 0;
+      let after = startOf({ ...query, cursor: null });
+      for (;;) {
+        const last = lastLookedAt(database, query, after);
+        total += countPart(database, query, { after, last });
+        if (last === null) return total;
+        after = last;
+        await turn();
+      }
+    },
+  };
+}
+
+type Range = Pick<ListQuery<never>, "table" | "keys" | "range" | "sinceMs" | "checks">;
+
+/** The page begins behind this place: the cursor's, or the first with a time before `untilMs`. */
+function startOf({ kind, keys, cursor, untilMs }: Pick<ListQuery<never>, "kind" | "keys" | "cursor" | "untilMs">) {
+  const after = cursor === null ? null : decodeCursor(kind, keys.length, cursor);
+  const until = untilMs === undefined ? null : atTime(keys, untilMs);
+  if (after === null || until === null) return after ?? until;
+  return (after[0] ?? 0) < (until[0] ?? 0) ? after : until;
+}
+
+/** Before all rows of that time: ids begin at 1. */
+function atTime(keys: readonly string[], atMs: number): Place {
+  return keys.map((_, index) => (index === 0 ? atMs : -1));
+}
+
+/** Where a statement that looks at `LOOKED_MAX` rows ends; null when fewer are left. */
+function lastLookedAt(database: Database, query: Range, after: Place | null): Place | null {
+  const { table, keys, range, sinceMs } = query;
+  const since = sinceMs === undefined ? null : atTime(keys, sinceMs);
+  const { where, values } = between(range, keys, after, since);
+  const names = keys.map((key, index) => `${key} AS key_${index}`).join(", ");
+  const row = database
+    .prepare<Record<string, number>>(`SELECT ${names} FROM ${table} ${where} ${orderBy(keys)} LIMIT 1 OFFSET ?`)
+    .get(...values, LOOKED_MAX - 1);
+  return row === undefined ? null : keys.map((_, index) => row[`key_${index}`] ?? 0);
+}
+
+function readPart<Row>(
+  database: Database,
+  query: ListQuery<Row>,
+  part: Part & { readonly count: number },
+): readonly Row[] {
+  const { where, values } = conditionsOf(query, part);
+  return database.prepare<Row>(`${query.select} ${where} ${orderBy(query.keys)} LIMIT ?`).all(...values, part.count);
+}
+
+interface Part {
+  readonly after: Place | null;
+  readonly last: Place | null;
+}
+
+function countPart(database: Database, query: Range, part: Part): number {
+  const { where, values } = conditionsOf(query, part);
+  const rows = `SELECT 1 FROM ${query.table} ${where} ${orderBy(query.keys)} LIMIT ?`;
+  const sql = `SELECT count(*) AS count FROM (${rows})`;
+  return database.prepare<{ count: number }>(sql).get(...values, LOOKED_MAX)?.count ?? 0;
+}
+
+function conditionsOf({ keys, range, checks, sinceMs }: Range, { after, last }: Part): Conditions {
+  const from = last ?? (sinceMs === undefined ? null : atTime(keys, sinceMs));
+  return between(range.plus(checks), keys, after, from);
+}
+
+/** Adds `after` (exclusive) and `from` (inclusive), each one comparison that the index answers. */
+function between(base: Conditions, keys: readonly string[], after: Place | null, from: Place | null): Conditions {
+  const names = `(${keys.join(", ")})`;
+  const marks = `(${keys.map(() => "?").join(", ")})`;
+  const conditions = base.copy();
+  if (after !== null) conditions.and(`${names} < ${marks}`, ...after);
+  if (from !== null) conditions.and(`${names} >= ${marks}`, ...from);
+  return conditions;
+}
+
+function orderBy(keys: readonly string[]): string {
+  return `ORDER BY ${keys.map((key) => `${key} DESC`).join(", ")}`;
+}
+
+/** `end`: the place that was looked at last when the list goes on behind `found`. */
+function pageOf<Row>(query: ListQuery<Row>, found: readonly Row[], end: Place | null): Page<Row> {
+  const { kind, limit, keysOf } = query;
+  const rows = upToBytes(found.slice(0, limit), query.bytesOf);
+  const last = rows.at(-1);
+  const next = rows.length < found.length && last !== undefined ? keysOf(last) : end;
+  return { rows, next: next === null ? null : encodeCursor(kind, next) };
+}
+
+function upToBytes<Row>(rows: readonly Row[], bytesOf: ListQuery<Row>["bytesOf"]): readonly Row[] {
+  if (bytesOf === undefined) return rows;
+  let bytes = 0;
+  const end = rows.findIndex((row, index) => {
+    bytes += bytesOf(row);
+    return index > 0 && bytes > PAGE_BYTES_MAX;
+  });
+  return end === -1 ? rows : rows.slice(0, end);
+}

@@ -1,0 +1,139 @@
+/** A list looks at a bounded number of rows for one call, whatever its filter, and its cursor leads to the end. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LOOKED_MAX, PAGE_BYTES_MAX, PARTS_MAX } from "@posthaste/shared/drivers/sqlite/bounded-list.ts";
+import type { Page } from "@posthaste/shared/ports/dead-letters.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { EmbeddedHarness } from "../../contract/embedded-harness.ts";
+import { openMemoryHarness } from "../../contract/embedded-harness.ts";
+import { ENDPOINT_ID, START_MS, TENANT, sampleDeadLetter, sampleEnvelope } from "../../support/samples.ts";
+
+const LOOKED = LOOKED_MAX * PARTS_MAX;
+/** Two full calls and a rest. */
+const ROWS = 2 * LOOKED + 500;
+const OTHER_ENDPOINT = "ep_01kg9bqf00bbbbbbbbbbbbbbbb";
+
+/** As many events, each delivered at its first attempt, and as many dead letters; one a millisecond. */
+async function fill(harness: EmbeddedHarness): Promise<void> {
+  const count = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})`;
+  const from = START_MS - ROWS;
+  const [tenant, endpoint, type] = [`'${TENANT}'`, `'${ENDPOINT_ID}'`, "'order.paid'"];
+  const rest = `NULL, NULL, 1`;
+  for (const insert of [
+    `events SELECT i, ${tenant}, 'evt_' || i, ${type}, 'LOW', ${from} + i, ${rest}, 1, ${START_MS} * 2, x'00'`,
+    `deliveries SELECT i, i, ${endpoint}, 0, ${tenant}, ${from} + i, 'delivered', 1, ${from} + i, NULL, NULL`,
+    `attempts SELECT i, 1, ${endpoint}, ${from} + i, 200, NULL, '', 0, NULL, 1, NULL, NULL`,
+    `dead_letters SELECT i, 'dlv_' || i, ${tenant}, 'evt_' || i, ${endpoint}, 0, 'dead', '', 1, ${from} + i, ${type}, 'LOW',
+       ${from}, ${rest}, x'00'`,
+  ]) {
+    harness.raw.exec(`${count} INSERT INTO ${insert} FROM n`);
+  }
+  await harness.reopen();
+}
+
+type List = (drivers: Drivers, cursor: string | null) => Promise<Page<unknown>>;
+
+/** Filters that match nothing of what is there, or nothing but the oldest. */
+const MATCHING_NOTHING: Readonly<Record<string, List>> = {
+  "events by type": ({ ledger }, cursor) => ledger.events({ tenant: TENANT, type: "no.such" }, 100, cursor),
+  "events of all tenants by type": ({ ledger }, cursor) =>
+    ledger.events({ tenant: null, type: "no.such" }, 100, cursor),
+  "deliveries by state": ({ ledger }, cursor) =>
+    ledger.deliveries({ tenant: TENANT, endpointId: ENDPOINT_ID, state: "expired" }, 100, cursor),
+  "attempts by the state of their delivery": ({ ledger }, cursor) =>
+    ledger.attempts({ tenant: TENANT, endpointId: ENDPOINT_ID, state: "expired" }, 100, cursor),
+  "attempts until a time before all": ({ ledger }, cursor) =>
+    ledger.attempts({ tenant: TENANT, endpointId: ENDPOINT_ID, untilMs: 1 }, 100, cursor),
+  "attempts since a time after all": ({ ledger }, cursor) =>
+    ledger.attempts({ tenant: TENANT, endpointId: ENDPOINT_ID, sinceMs: START_MS + 1 }, 100, cursor),
+  "attempts of another tenant's endpoint": ({ ledger }, cursor) =>
+    ledger.attempts({ tenant: "other", endpointId: ENDPOINT_ID }, 100, cursor),
+  "dead letters by type": ({ deadLetters }, cursor) =>
+    deadLetters.list({ tenant: TENANT, eventType: "no.such" }, 100, cursor),
+  "dead letters of an endpoint by type": ({ deadLetters }, cursor) =>
+    deadLetters.list({ tenant: TENANT, endpointId: ENDPOINT_ID, eventType: "no.such" }, 100, cursor),
+  "dead letters of a tenant by state": ({ deadLetters }, cursor) =>
+    deadLetters.list({ tenant: TENANT, state: "paused" }, 100, cursor),
+};
+
+/** What an index alone answers, in one call. */
+const ANSWERED_BY_INDEX: Readonly<Record<string, List>> = {
+  "events since a time after all": ({ ledger }, cursor) =>
+    ledger.events({ tenant: TENANT, sinceMs: START_MS + 1 }, 100, cursor),
+  "events until a time before all": ({ ledger }, cursor) =>
+    ledger.events({ tenant: TENANT, type: "no.such", untilMs: 1 }, 100, cursor),
+  "attempts since a time long after all": ({ ledger }, cursor) =>
+    ledger.attempts({ tenant: TENANT, endpointId: ENDPOINT_ID, sinceMs: START_MS + 2 * 3600 * 1000 }, 100, cursor),
+  "dead letters held for an endpoint": ({ deadLetters }, cursor) =>
+    deadLetters.list({ tenant: TENANT, endpointId: ENDPOINT_ID, state: "paused" }, 1, cursor),
+  "dead letters held for any endpoint": ({ deadLetters }, cursor) =>
+    deadLetters.list({ tenant: null, state: "paused" }, 50, cursor),
+  "dead letters of another endpoint": ({ deadLetters }, cursor) =>
+    deadLetters.list({ tenant: TENANT, endpointId: OTHER_ENDPOINT, eventType: "no.such" }, 100, cursor),
+};
+
+/** The rows of each page, to the end. */
+async function pagesOf(drivers: Drivers, list: List): Promise<number[]> {
+  const pages: number[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<unknown> = await list(drivers, cursor);
+    pages.push(page.rows.length);
+    cursor = page.next;
+  } while (cursor !== null && pages.length < 100);
+  return pages;
+}
+
+test("a filter that matches nothing of many rows looks at a bounded number of them for each call, and comes to the end", async () => {
+  await using harness = await openMemoryHarness();
+  await fill(harness);
+  for (const [name, list] of Object.entries(MATCHING_NOTHING)) {
+    assert.deepEqual(await pagesOf(harness.drivers, list), [0, 0, 0], name);
+  }
+  for (const [name, list] of Object.entries(ANSWERED_BY_INDEX)) {
+    assert.deepEqual(await pagesOf(harness.drivers, list), [0], name);
+  }
+});
+
+test("the one row that matches, the oldest of many, is found behind the empty pages", async () => {
+  await using harness = await openMemoryHarness();
+  await fill(harness);
+  const oldest = { atMs: START_MS - 2 * ROWS, state: "expired" as const };
+  await harness.drivers.deadLetters.append([sampleDeadLetter("dlv_oldest", oldest)]);
+  const list: List = ({ deadLetters }, cursor) => deadLetters.list({ tenant: TENANT, state: "expired" }, 100, cursor);
+  assert.deepEqual(await pagesOf(harness.drivers, list), [0, 0, 1]);
+  assert.equal(await harness.drivers.deadLetters.count({ tenant: TENANT, state: "expired" }), 1);
+  assert.equal(
+    await harness.drivers.deadLetters.count({ tenant: TENANT, endpointId: ENDPOINT_ID, state: "dead" }),
+    ROWS,
+  );
+});
+
+test("a cursor of a later time than until begins at until, not at the cursor", async () => {
+  await using harness = await openMemoryHarness();
+  await fill(harness);
+  const { ledger } = harness.drivers;
+  const { next } = await ledger.events({ tenant: TENANT }, 1, null);
+  const untilMs = START_MS - ROWS + 3;
+  const page = await ledger.events({ tenant: TENANT, type: "order.paid", untilMs }, 100, next);
+  assert.deepEqual(
+    page.rows.map(({ envelope }) => envelope.id),
+    ["evt_2", "evt_1"],
+  );
+});
+
+test("a page ends early, with a cursor, at a bound of bytes; a row that is larger goes alone", async () => {
+  await using harness = await openMemoryHarness();
+  const body = new Uint8Array(PAGE_BYTES_MAX / 4).fill(32);
+  const sizes = [body, body, body, body, body, new Uint8Array(PAGE_BYTES_MAX + 1)];
+  const envelopes = sizes.map((bytes, index) => sampleEnvelope(`evt_${index}`, { body: bytes }));
+  await harness.drivers.lanes.append(envelopes);
+  await harness.drivers.deadLetters.append(
+    envelopes.map((envelope, index) => sampleDeadLetter(`dlv_${index}`, { envelope, atMs: START_MS + index })),
+  );
+  const lists: readonly List[] = [
+    ({ ledger }, cursor) => ledger.events({ tenant: TENANT }, 100, cursor),
+    ({ deadLetters }, cursor) => deadLetters.list({ tenant: TENANT }, 100, cursor),
+  ];
+  for (const list of lists) assert.deepEqual(await pagesOf(harness.drivers, list), [1, 4, 1]);
+});
