@@ -66,6 +66,8 @@ export function attemptHeaders(input: {
   const headers: Record<string, string> = {
     ...input.endpoint.headers,
     "content-type": "application/json",
+    // Nothing of an answer is decoded: what is kept of it is to be read by a person.
+    "accept-encoding": "identity",
     "user-agent": USER_AGENT,
     "webhook-id": input.id,
     "webhook-timestamp": String(timestampS),

@@ -3,6 +3,7 @@
  * after the first wait of a list (0 in the default). Standard Webhooks 1.0.0, "Deliverability and reliability".
  */
 import * as v from "valibot";
+import { assert } from "../lib/assert.ts";
 
 /** Attempts of any policy, at most. */
 export const ATTEMPTS_MAX = 50;
@@ -73,7 +74,19 @@ function backoffS(policy: v.InferOutput<typeof Backoff>, attempt: number): numbe
   return Math.min(policy.max_s, policy.base_s * policy.factor ** (attempt - 2));
 }
 
-const imfFixdate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+const DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
+const MONTH = `(?<month>${MONTHS.join("|")})`;
+const TIME = String.raw`(?<hour>\d{2}):(?<minute>\d{2}):(?<second>\d{2})`;
+
+/** The three forms of RFC 9110 section 5.6.7: IMF-fixdate, and those of RFC 850 and asctime, which are obsolete. */
+const httpDates = [
+  new RegExp(String.raw`^${DAY}, (?<day>\d{2}) ${MONTH} (?<year>\d{4}) ${TIME} GMT$`),
+  new RegExp(
+    String.raw`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?<day>\d{2})-${MONTH}-(?<year>\d{2}) ${TIME} GMT$`,
+  ),
+  new RegExp(String.raw`^${DAY} ${MONTH} (?<day>[ \d]\d) ${TIME} (?<year>\d{4})$`),
+] as const;
 
 /**
  * `Retry-After` (RFC 9110 section 10.2.3) as ms from now: delay-seconds or an HTTP-date. Null when it is neither; a
@@ -83,7 +96,32 @@ export function parseRetryAfterMs(value: string | null, nowMs: number): number |
   if (value === null) return null;
   const text = value.trim();
   if (/^\d+$/.test(text)) return Math.min(Number(text), WAIT_S_MAX) * 1000;
-  if (!imfFixdate.test(text)) return null;
-  const atMs = Date.parse(text);
-  return Number.isFinite(atMs) ? Math.min(Math.max(0, atMs - nowMs), WAIT_S_MAX * 1000) : null;
+  const atMs = parseHttpDateMs(text, nowMs);
+  return atMs === null ? null : Math.min(Math.max(0, atMs - nowMs), WAIT_S_MAX * 1000);
+}
+
+/** Null for what is no date, such as the 30th of February. A leap second is the second after it. */
+function parseHttpDateMs(text: string, nowMs: number): number | null {
+  const found = httpDates.map((form) => form.exec(text)?.groups).find((groups) => groups !== undefined);
+  if (found === undefined) return null;
+  const { day = "", month = "", year = "", hour = "", minute = "", second = "" } = found;
+  const [dayOfMonth, hours, minutes, seconds] = [day, hour, minute, second].map(Number);
+  assert(
+    dayOfMonth !== undefined && hours !== undefined && minutes !== undefined && seconds !== undefined,
+    "four fields",
+  );
+  if (hours > 23 || minutes > 59 || seconds > 60) return null;
+  const monthIndex = MONTHS.findIndex((name) => name === month);
+  const years = year.length === 2 ? wholeYear(Number(year), nowMs) : Number(year);
+  const midnight = new Date(Date.UTC(2000, monthIndex, 1));
+  midnight.setUTCFullYear(years, monthIndex, dayOfMonth);
+  if (midnight.getUTCMonth() !== monthIndex) return null;
+  return midnight.getTime() + ((hours * 60 + minutes) * 60 + seconds) * 1000;
+}
+
+/** Two digits mean the nearest such year that is not more than 50 years ahead. */
+function wholeYear(twoDigits: number, nowMs: number): number {
+  const thisYear = new Date(nowMs).getUTCFullYear();
+  const inThisCentury = thisYear - (thisYear % 100) + twoDigits;
+  return inThisCentury > thisYear + 50 ? inThisCentury - 100 : inThisCentury;
 }

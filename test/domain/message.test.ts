@@ -64,6 +64,7 @@ test("an attempt carries the endpoint's headers, ours, and nothing else", () => 
   assert.deepEqual(rest, {
     "x-own": "1",
     "content-type": "application/json",
+    "accept-encoding": "identity",
     "user-agent": "Posthaste/0.1 (+webhooks)",
     "webhook-id": "evt_1",
     "webhook-timestamp": String(Math.floor(NOW_MS / 1000)),
