@@ -266,3 +266,57 @@ test("high lane: a minute of waiting costs a heartbeat every ten seconds and not
   assert.ok(names.length >= 6 && names.length <= 8, `${names.length} calls`);
   assert.deepEqual(new Set(names), new Set(["lane-beat"]));
 });
+
+const SPOIL: RedisScript = { name: "test-spoil", returns: "text", lua: "redis.call('RENAME', KEYS[1], KEYS[2])" };
+const SET: RedisScript = { name: "test-set", returns: "text", lua: "redis.call('SET', KEYS[1], 'of somebody else')" };
+const DELETE: RedisScript = { name: "test-delete", returns: "text", lua: "redis.call('DEL', KEYS[1])" };
+
+/** A key that a lane's scripts write is of another type for a while, so that a step in the middle of a script fails. */
+async function whileSpoiled(world: LaneWorld, name: string, work: () => Promise<void>): Promise<void> {
+  const { commands, keys } = world.process;
+  const key = keys.key(0, name);
+  const isThere =
+    Number(
+      await commands.run(
+        { name: "test-exists", returns: "text", lua: "return redis.call('EXISTS', KEYS[1])" },
+        [key],
+        [],
+      ),
+    ) === 1;
+  if (isThere) await commands.run(SPOIL, [key, `${key}:aside`], []);
+  await commands.run(SET, [key], []);
+  await work();
+  await commands.run(DELETE, [key], []);
+  if (isThere) await commands.run(SPOIL, [`${key}:aside`, key], []);
+}
+
+for (const name of ["lane:high:held", "lane:high:leases"]) {
+  test(`high lane: a take that breaks off at ${name} takes nothing away`, async () => {
+    await using world = await openLaneWorld();
+    const lane = world.lane();
+    await lane.append(sampleEnvelopes(40));
+    await whileSpoiled(world, name, async () => {
+      assert.deepEqual(await takeNow(world, lane), []);
+      await world.harness.clock.advance(1000);
+    });
+    const items: LaneItem[] = [];
+    for (let round = 0; round < 20 && items.length < 40; round++) {
+      await world.harness.clock.advance(LEASE_MS);
+      items.push(...(await takeNow(world, lane)));
+    }
+    assert.deepEqual(new Set(idsOf(items)), new Set(sampleEnvelopes(40).map(({ id }) => id)));
+  });
+}
+
+for (const name of ["lane:high", "lane:high:kept", "lane:high:known", "lane:tally"]) {
+  test(`high lane: an append that breaks off at ${name} is unavailable, and the same event sent again is delivered`, async () => {
+    await using world = await openLaneWorld();
+    const lane = world.lane();
+    await whileSpoiled(world, name, async () => {
+      await assert.rejects(lane.append(sampleEnvelopes(3)), withCode("store-unavailable"));
+    });
+    await lane.append(sampleEnvelopes(3));
+    await world.harness.clock.advance(LEASE_MS);
+    assert.deepEqual(new Set(idsOf(await takeNow(world, lane))), new Set(["evt_0", "evt_1", "evt_2"]));
+  });
+}

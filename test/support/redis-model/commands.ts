@@ -50,12 +50,19 @@ const GENERAL_COMMANDS: Readonly<Record<string, Command>> = {
     pushed(key);
     return list.items.length;
   },
-  RPOP({ keys }, [key = "", count]) {
+  LRANGE: ({ keys }, [key = "", from = "", to = ""]) => {
+    const items = keys.find(key, "list")?.items ?? [];
+    const { start, end } = spanOf(items.length, from, to);
+    return items.slice(start, end);
+  },
+  LTRIM({ keys }, [key = "", from = "", to = ""]) {
     const list = keys.find(key, "list");
-    if (list === null) return null;
-    const taken = list.items.splice(Math.max(0, list.items.length - Number(count ?? 1))).toReversed();
+    if (list === null) return "OK";
+    const { start, end } = spanOf(list.items.length, from, to);
+    list.items.splice(end);
+    list.items.splice(0, start);
     keys.tidy(key);
-    return count === undefined ? (taken[0] ?? null) : taken;
+    return "OK";
   },
 };
 
@@ -67,6 +74,15 @@ export function runCommand(context: CommandContext, [name = "", ...args]: readon
   const command = COMMANDS.get(name.toUpperCase());
   if (command === undefined) throw new Error(`the model does not know ${name}`);
   return command(context, args);
+}
+
+/** From `from` to `to`, both included, negative ones counted from the end. */
+function spanOf(length: number, from: string, to: string): { readonly start: number; readonly end: number } {
+  const [first, last] = [from, to].map((text) =>
+    wholeNumber(text) < 0 ? length + wholeNumber(text) : wholeNumber(text),
+  );
+  const start = Math.max(0, first ?? 0);
+  return { start, end: Math.max(start, Math.min(length, (last ?? 0) + 1)) };
 }
 
 /** Redis takes no other for a count or a time. */

@@ -20,6 +20,8 @@ const BREAKER = { failuresToOpen: 5, probeAfterMs: 250, probeAfterMsMax: 2000 } 
 const SERVER_TROUBLE = new Set([
   ..."OOM MISCONF READONLY LOADING BUSY MASTERDOWN NOREPLICAS CLUSTERDOWN TRYAGAIN MOVED ASK UNBLOCKED".split(" "),
   ..."NOAUTH NOPERM WRONGPASS".split(" "),
+  // A key of ours that somebody else wrote. It is for an operator to mend; what was asked is not at fault.
+  "WRONGTYPE",
 ]);
 
 export interface RedisCalls {

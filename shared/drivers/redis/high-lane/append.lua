@@ -1,7 +1,8 @@
 -- KEYS list, kept, known, tally. ARGV name, channel, items max, bytes max, then for each envelope: name of the event,
 -- acceptance time, packed envelope.
 -- Returns {1, number of new items, 0}, or {0, items, bytes} as they are when the new ones would pass a bound.
--- Atomic: all new ones are kept and announced, or none. Names that are kept or known are passed over and count nothing.
+-- Atomic: all new ones are kept and announced, or none. Names that are kept or known are passed over and count nothing. A
+-- step that fails leaves an event on the list under no name rather than a name without its event: it may come twice.
 
 local list, kept, known, tally = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name = ARGV[1]
@@ -30,9 +31,9 @@ for _, at in ipairs(fresh) do
   local event, packed = ARGV[at], ARGV[at + 2]
   local elsewhere = '~' .. event
   if isLive(elsewhere) then packed = '\1' .. packed end
-  redis.call('ZREM', known, event, elsewhere)
-  redis.call('ZADD', kept, ARGV[at + 1], event)
   redis.call('LPUSH', list, packed)
+  redis.call('ZADD', kept, ARGV[at + 1], event)
+  redis.call('ZREM', known, event, elsewhere)
 end
 redis.call('HINCRBY', tally, name .. ':items', #fresh)
 redis.call('HINCRBY', tally, name .. ':bytes', bytes)
