@@ -4,16 +4,20 @@
  */
 import * as v from "valibot";
 import type { Envelope } from "./envelope.ts";
-import { Priority } from "./event.ts";
+import { EventType, Priority, PublishedId, TenantName } from "./event.ts";
 
+/**
+ * As strict as the API: an id with a dot cannot be signed, a tenant with a slash is another's key, and a line feed in a
+ * traceparent is no header field. What is not so was not written by us, and ends here instead of in the work on it.
+ */
 const Facts = v.object({
-  id: v.string(),
-  tenant: v.string(),
-  type: v.string(),
+  id: PublishedId,
+  tenant: TenantName,
+  type: EventType,
   priority: Priority,
   accepted: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
   due: v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number))),
-  traceparent: v.optional(v.string()),
+  traceparent: v.optional(v.pipe(v.string(), v.regex(/^[!-~]{1,256}$/))),
   directory: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
 });
 

@@ -92,3 +92,23 @@ test("retry record: bytes cut anywhere are poison, never a throw", () => {
   }
   assert.equal(parseRetryRecord({ ...record, partition: 0, offset: 0, value: null }).kind, "poison");
 });
+
+for (const [name, value] of [
+  ["attempt", "0"],
+  ["attempt", "-1"],
+  ["generation", "-1"],
+  ["parks", "-3"],
+  ["hops", "1.5"],
+  ["endpoint", "ep a"],
+  ["endpoint", "../ep"],
+  ["group", "grp\n1"],
+  ["not-before", "soon"],
+  ["cause", "other"],
+] as const) {
+  test(`retry record: a ${name} of ${JSON.stringify(value)} is poison`, () => {
+    const item = sampleScheduled(sampleEnvelopes(1));
+    const record = { ...retryRecord({ item, relays: 0, topic: "t", nowMs: START_MS }), partition: 0, offset: 0 };
+    assert.equal(parseRetryRecord(record).kind, "item");
+    assert.equal(parseRetryRecord({ ...record, headers: { ...record.headers, [name]: value } }).kind, "poison");
+  });
+}

@@ -312,3 +312,18 @@ test("while Redis does not answer everything rejects with store-unavailable", as
   ];
   for (const call of calls) await assert.rejects(call(), withCode("store-unavailable"));
 });
+
+for (const [what, lua] of [
+  ["whose envelope does not unpack", "redis.call('HSET', KEYS[1] .. ':bodies', 'dlv_bad', 'no envelope')"],
+  ["whose facts are no JSON of ours", `redis.call('HSET', KEYS[1] .. ':meta', 'dlv_bad', '{"tenant":"${TENANT}"}')`],
+] as const) {
+  test(`a dead letter ${what} costs itself alone: the others are listed, counted and found`, async () => {
+    await using harness = await openIndex();
+    const good = sampleDeadLetter("dlv_good");
+    await harness.index.put([indexed(sampleDeadLetter("dlv_bad", { atMs: START_MS + 1 })), indexed(good)]);
+    await harness.commands.run({ name: "test-spoil", returns: "text", lua }, [harness.keys.key(0, "dead")], []);
+    assert.deepEqual((await harness.index.list({ tenant: TENANT }, 10, null)).rows, [good]);
+    assert.deepEqual(await harness.index.find("dlv_good"), good);
+    assert.equal(await harness.index.find("dlv_bad"), null);
+  });
+}

@@ -21,7 +21,7 @@ const Facts = v.object({
   "letter-reason": v.string(),
   "letter-attempts": Whole,
   "letter-at": Whole,
-  "letter-endpoint": v.string(),
+  "letter-endpoint": v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/)),
   "letter-generation": Whole,
 });
 

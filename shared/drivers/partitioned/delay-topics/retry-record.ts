@@ -17,18 +17,22 @@ export type ParsedRetry =
   | { readonly kind: "item"; readonly item: Scheduled; readonly relays: number }
   | { readonly kind: "poison"; readonly reason: string };
 
-const Whole = v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number));
+const Count = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
+const Ordinal = v.pipe(v.string(), v.regex(/^[1-9]\d{0,14}$/), v.transform(Number));
+const Time = v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number));
+/** Of an endpoint or a group: what is safe in a key and a header. */
+const Name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/));
 
 const Facts = v.object({
   cause: v.picklist(["retry", "parked", "replay", "deliver-at", "relieved"]),
-  "not-before": Whole,
-  endpoint: v.optional(v.string()),
-  generation: Whole,
-  attempt: Whole,
-  parks: Whole,
-  hops: Whole,
-  group: v.optional(v.string()),
-  "group-closed": v.optional(Whole),
+  "not-before": Time,
+  endpoint: v.optional(Name),
+  generation: Count,
+  attempt: Ordinal,
+  parks: Count,
+  hops: Count,
+  group: v.optional(Name),
+  "group-closed": v.optional(Time),
 });
 
 /** How a member is framed: length of the facts, length of the body, both 32 bits big-endian; then the two. */

@@ -126,6 +126,7 @@ function droppedOf(reply: RedisReply): readonly DroppedDeadLetter[] {
   const dropped: DroppedDeadLetter[] = [];
   for (let index = 0; index + 1 < flat.length; index += 2) {
     const meta = metaOf(flat[index + 1] ?? null);
+    if (meta === null) continue;
     dropped.push({
       id: replyText(flat[index] ?? null),
       revision: meta.revision,

@@ -2,7 +2,6 @@
 import * as v from "valibot";
 import { MISSED_STATES } from "../../../domain/delivery.ts";
 import { packEnvelope, unpackEnvelope } from "../../../domain/envelope-record.ts";
-import { assert } from "../../../lib/assert.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
 import { replyText } from "../ledger/record.ts";
 import type { RedisReply } from "../client/redis-commands.ts";
@@ -40,22 +39,27 @@ export function metaText(deadLetter: DeadLetter, revision: string): string {
   return JSON.stringify(meta);
 }
 
-export function metaOf(reply: RedisReply): DeadLetterMeta {
-  return v.parse(Meta, JSON.parse(replyText(reply)));
+/** Null when it does not read back. */
+export function metaOf(reply: RedisReply): DeadLetterMeta | null {
+  try {
+    return v.parse(Meta, JSON.parse(replyText(reply)));
+  } catch {
+    return null;
+  }
 }
 
 export function envelopeArgument(deadLetter: DeadLetter): Uint8Array {
   return packEnvelope(deadLetter.envelope);
 }
 
-/** From id, JSON and packed envelope. */
-export function deadLetterOf(columns: readonly RedisReply[]): DeadLetter {
+/** From id, JSON and packed envelope; null when they do not read back, so that one bad record costs itself alone. */
+export function deadLetterOf(columns: readonly RedisReply[]): DeadLetter | null {
   const [id = null, text = null, packed = null] = columns;
-  assert(packed instanceof Uint8Array, "a dead letter has its envelope");
+  const meta = metaOf(text);
+  if (meta === null || !(packed instanceof Uint8Array)) return null;
   // Not Redis's own kind of bytes.
   const envelope = unpackEnvelope(new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength));
-  assert(envelope !== null, "what was packed here unpacks");
-  const meta = metaOf(text);
+  if (envelope === null) return null;
   return {
     id: replyText(id),
     tenant: meta.tenant,
