@@ -1,22 +1,21 @@
 /**
  * Accepts the events of a batch with the steps of `accept.ts`. The valid ones become durable together, in one append,
- * whatever is wrong with the others. Ids of the publisher's own are claimed one by one, so that a batch that is repeated
+ * whatever is wrong with the others. Where no single store takes them all, some may fail and be answered as such. Ids of the publisher's own are claimed one by one, so that a batch that is repeated
  * in part makes nothing twice.
  */
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
-import type { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { assert, unreachable } from "@posthaste/shared/lib/assert.ts";
-import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { Idempotency } from "./accept.ts";
+import type { Done, Entry, ItemResult, Open, Outcomes, Repeat, Wanted } from "./batch-entries.ts";
 import type { BatchItem } from "./batch-items.ts";
 import type { Accepted, HeldClaim } from "./claims.ts";
-import type { Draft } from "./draft.ts";
-import { problemOf } from "../request/problem.ts";
+import { publicError } from "../request/problem.ts";
 import { acceptedText, appendEnvelopes, envelopeOf, freshId } from "./accept.ts";
+import { ownId, resultText, resultsOf, sortOut } from "./batch-entries.ts";
 import { atItem } from "./batch-items.ts";
-import { abandonClaim, claimOfId, claimOfKey, completeClaim, idConflict, takeClaim, tryClaim } from "./claims.ts";
+import { abandonClaim, claimOfId, claimOfKey, completeClaim, takeClaim, tryClaim } from "./claims.ts";
 import { draftFingerprint } from "./draft.ts";
 
 export interface BatchAcceptance {
@@ -30,32 +29,7 @@ export interface BatchAcceptance {
   readonly context: RequestContext;
 }
 
-type ItemResult =
-  | { readonly kind: "refused"; readonly error: PosthasteError }
-  | { readonly kind: "accepted"; readonly answerText: string; readonly isReplay: boolean };
-
-/** An event that still has to be claimed, if it has an id of its own. */
-interface Wanted {
-  readonly kind: "wanted";
-  readonly draft: Draft;
-  readonly tenant: string;
-  readonly id: string;
-}
-
-/** An event that is ours to append. */
-interface Open extends Omit<Wanted, "kind"> {
-  readonly kind: "open";
-  readonly acceptedAtMs: number;
-  readonly claim: HeldClaim | null;
-}
-
-type Done = { readonly kind: "done"; readonly result: ItemResult };
-/** The same event as one before it in this batch. */
-type Repeat = { readonly kind: "repeat"; readonly of: number };
-type Failed = { readonly kind: "failed"; readonly failure: unknown };
-type Entry = Open | Done | Repeat | Failed;
-
-/** From the parsed batch to its 200. Throws when nothing could be made durable; then nothing was. */
+/** From the parsed batch to its 200. Throws when nothing could be made durable. */
 export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance): Promise<Accepted> {
   const { items, tenant, idempotency, context } = acceptance;
   let acceptedAtMs = Math.floor(deps.clock.now());
@@ -81,48 +55,22 @@ export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance
     // 3. Append: from here on the events are accepted.
     const open = entries.filter((entry) => entry.kind === "open");
     const envelopes = await envelopesOf(deps, open, acceptance.traceparent);
-    if (envelopes.length > 0) await appendEnvelopes(deps, envelopes, context);
+    const failures = await appendEnvelopes(deps, envelopes, context);
 
-    // 4. Store each event's answer under its id, then the whole under the Idempotency-Key, and give it.
-    const answers = answersOf(open, envelopes, acceptance.suffixOf);
-    await completeIds(deps, answers);
-    const body = `{"data":[${resultsOf(entries, answers).map(resultText).join(",")}]}`;
-    if (keyClaim !== null) await completeClaim(deps, keyClaim, { status: 200, body });
+    // 4. Store each event's answer under its id, then the whole under the Idempotency-Key, and give it. If some failed,
+    //    their ids and the key are given up: a repeat appends the same events again.
+    const outcomes = outcomesOf(deps, open, { envelopes, failures, suffixOf: acceptance.suffixOf });
+    await completeIds(deps, outcomes);
+    const body = `{"data":[${resultsOf(entries, outcomes).map(resultText).join(",")}]}`;
+    if (failures.size > 0) await abandonIds(deps, open);
+    if (keyClaim !== null && failures.size > 0) await abandonClaim(deps, keyClaim);
+    if (keyClaim !== null && failures.size === 0) await completeClaim(deps, keyClaim, { status: 200, body });
     return { answer: { status: 200, body }, isReplay: false };
   } catch (failure) {
     await abandonIds(deps, entries);
     if (keyClaim !== null) await abandonClaim(deps, keyClaim);
     throw failure;
   }
-}
-
-function ownId(item: BatchItem): string | null {
-  return item.kind === "readable" ? item.draft.id : null;
-}
-
-/** Refused items are done at once. Of one id within the batch, the first stands for all that are equal. */
-function sortOut(
-  deps: GatewayDeps,
-  items: readonly BatchItem[],
-  eventIds: readonly string[],
-): readonly (Wanted | Done | Repeat)[] {
-  const firstById = new Map<string, { index: number; fingerprint: string }>();
-  return items.map((item, index) => {
-    if (item.kind === "refused") return { kind: "done", result: item };
-    const { draft, tenant } = item;
-    const id = eventIds[index];
-    assert(id !== undefined, "each item has an id");
-    if (draft.id === null) return { kind: "wanted", draft, tenant, id };
-    const name = `${tenant}\n${id}`;
-    const fingerprint = draftFingerprint(draft, deps.hasher);
-    const first = firstById.get(name);
-    if (first === undefined) {
-      firstById.set(name, { index, fingerprint });
-      return { kind: "wanted", draft, tenant, id };
-    }
-    if (first.fingerprint === fingerprint) return { kind: "repeat", of: first.index };
-    return { kind: "done", result: { kind: "refused", error: atItem(idConflict(id), index) } };
-  });
 }
 
 /** Never rejects, so that the claims that were made can be given up. */
@@ -171,63 +119,40 @@ async function envelopesOf(
   );
 }
 
-function answersOf(
+function outcomesOf(
+  deps: GatewayDeps,
   open: readonly Open[],
-  envelopes: readonly Envelope[],
-  suffixOf: (tenant: string) => string,
-): ReadonlyMap<Open, StoredAnswer> {
+  appended: {
+    readonly envelopes: readonly Envelope[];
+    readonly failures: ReadonlyMap<Envelope, unknown>;
+    readonly suffixOf: (tenant: string) => string;
+  },
+): Outcomes {
+  const { envelopes, failures, suffixOf } = appended;
   return new Map(
-    open.map((entry, index) => {
+    open.map((entry, index): [Open, ItemResult] => {
       const envelope = envelopes[index];
       assert(envelope !== undefined, "each open entry has its envelope");
-      return [entry, { status: 202, body: acceptedText(envelope, suffixOf(entry.tenant)) }];
+      const failure = failures.get(envelope);
+      if (failure !== undefined) {
+        return [entry, { kind: "refused", error: publicError(failure, deps.telemetry.log, "/v1/events/batch") }];
+      }
+      return [entry, { kind: "accepted", answerText: acceptedText(envelope, suffixOf(entry.tenant)), isReplay: false }];
     }),
   );
 }
 
-async function completeIds(deps: GatewayDeps, answers: ReadonlyMap<Open, StoredAnswer>): Promise<void> {
-  const held = [...answers].flatMap(([{ claim }, answer]) => (claim === null ? [] : [{ claim, answer }]));
-  await Promise.all(held.map(({ claim, answer }) => completeClaim(deps, claim, answer)));
+async function completeIds(deps: GatewayDeps, outcomes: Outcomes): Promise<void> {
+  await Promise.all(
+    [...outcomes].map(async ([{ claim }, result]) => {
+      if (claim === null || result.kind === "refused") return;
+      await completeClaim(deps, claim, { status: 202, body: result.answerText });
+    }),
+  );
 }
 
+/** A claim that has its answer keeps it. */
 async function abandonIds(deps: GatewayDeps, entries: readonly Entry[]): Promise<void> {
   const held = entries.flatMap((entry) => (entry.kind === "open" && entry.claim !== null ? [entry.claim] : []));
   await Promise.all(held.map((claim) => abandonClaim(deps, claim)));
-}
-
-/** In the order of the items. */
-function resultsOf(entries: readonly Entry[], answers: ReadonlyMap<Open, StoredAnswer>): readonly ItemResult[] {
-  const results: ItemResult[] = [];
-  for (const entry of entries) results.push(resultOf(entry, results, answers));
-  return results;
-}
-
-function resultOf(entry: Entry, before: readonly ItemResult[], answers: ReadonlyMap<Open, StoredAnswer>): ItemResult {
-  switch (entry.kind) {
-    case "done":
-      return entry.result;
-    case "open": {
-      const answer = answers.get(entry);
-      assert(answer !== undefined, "each open entry was answered");
-      return { kind: "accepted", answerText: answer.body, isReplay: false };
-    }
-    case "repeat": {
-      const first = before[entry.of];
-      assert(first !== undefined, "a repeat follows its first");
-      return first.kind === "accepted" ? { ...first, isReplay: true } : first;
-    }
-    case "failed":
-      throw entry.failure;
-    default:
-      return unreachable(entry);
-  }
-}
-
-/** An accepted item's text is the object that a single event would have been answered with. */
-function resultText(result: ItemResult): string {
-  if (result.kind === "refused") {
-    const problem = problemOf(result.error);
-    return JSON.stringify({ status: problem.status, problem });
-  }
-  return `{"status":202,${result.isReplay ? '"idempotent_replayed":true,' : ""}${result.answerText.slice(1)}`;
 }

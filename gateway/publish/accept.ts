@@ -7,6 +7,7 @@ import { envelopeBody, laneOf } from "@posthaste/shared/domain/envelope.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
+import { PartlyAppended } from "@posthaste/shared/ports/lanes.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { GatewayDeps } from "../request/deps.ts";
@@ -105,19 +106,40 @@ export function envelopeOf(
   };
 }
 
-/** Makes all of them durable, or none; then counts them. A count that fails changes nothing about the events. */
+const NONE: ReadonlyMap<Envelope, unknown> = new Map();
+
+/**
+ * Makes them durable, then counts them. Resolves with those that failed while others were kept; throws when none was
+ * kept. A count that fails changes nothing about the events.
+ */
 export async function appendEnvelopes(
   deps: GatewayDeps,
   envelopes: readonly Envelope[],
   context: RequestContext,
-): Promise<void> {
+): Promise<ReadonlyMap<Envelope, unknown>> {
+  if (envelopes.length === 0) return NONE;
   requireInTime(context);
-  await deps.drivers.lanes.append(envelopes);
-  for (const envelope of envelopes) deps.telemetry.accept.accepted(envelope);
+  const failures = await appendToLanes(deps, envelopes);
+  const kept = failures.size === 0 ? envelopes : envelopes.filter((envelope) => !failures.has(envelope));
+  for (const envelope of kept) deps.telemetry.accept.accepted(envelope);
   try {
-    deps.drivers.stats.add(envelopes.map(acceptedEntry));
+    deps.drivers.stats.add(kept.map(acceptedEntry));
   } catch {
-    deps.telemetry.log.write("warn", "stats.not_counted", { count: envelopes.length });
+    deps.telemetry.log.write("warn", "stats.not_counted", { count: kept.length });
+  }
+  return failures;
+}
+
+async function appendToLanes(
+  { drivers }: GatewayDeps,
+  envelopes: readonly Envelope[],
+): Promise<ReadonlyMap<Envelope, unknown>> {
+  try {
+    await drivers.lanes.append(envelopes);
+    return NONE;
+  } catch (failure) {
+    if (failure instanceof PartlyAppended) return failure.failures;
+    throw failure;
   }
 }
 

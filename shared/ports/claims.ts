@@ -36,7 +36,7 @@ export type Claim =
     }
   | { readonly kind: "answered"; readonly answer: StoredAnswer }
   | { readonly kind: "in-flight"; readonly retryAfterMs: number }
-  /** The key was used with another fingerprint. */
+  /** The key was used with another fingerprint, and its request was not given up. */
   | { readonly kind: "mismatch" };
 
 export interface Claims {
@@ -47,7 +47,10 @@ export interface Claims {
    * it only after the append resolved.
    */
   complete(tenant: string, key: string, answer: StoredAnswer): Promise<void>;
-  /** Gives the lease up after a failed append; the ids stay with the key. */
+  /**
+   * Gives the lease up after a failed append. A repeat of the same request gets the same ids and time; another request
+   * takes the key as if it were new, with a time after that of the failed one.
+   */
   abandon(tenant: string, key: string): Promise<void>;
 }
 

@@ -3,6 +3,9 @@
  * across lanes. Bounded: past its bound `append` throws `overloaded` and nothing is kept; a lane on a log has the log's
  * disk as its bound.
  *
+ * An id whose append failed may be used again, for another event with a later acceptance time. The copy that the failed
+ * append may have left on a log must not stand for that one.
+ *
  * Durability: when `append` resolves, every envelope survives SIGKILL of any of our processes, and the ledger knows
  * the event (same step or soon after). Appending an event id that the lane set already keeps does nothing; on a
  * log that holds while its reader remembers it, and the ledger sees to the rest.
@@ -12,6 +15,7 @@
  * hand it out once more, and only the ledger tells then that it was done.
  */
 import type { Envelope } from "../domain/envelope.ts";
+import { PosthasteError } from "../domain/errors.ts";
 import type { Lane } from "../domain/event.ts";
 
 export interface LaneItem {
@@ -30,8 +34,21 @@ export interface Depth {
   readonly oldestAtMs: number | null;
 }
 
+/** Some of the envelopes of an append are kept. Those in `failures` are not, as far as is known. */
+export class PartlyAppended extends PosthasteError {
+  readonly failures: ReadonlyMap<Envelope, unknown>;
+  constructor(failures: ReadonlyMap<Envelope, unknown>) {
+    super("store-unavailable", `${failures.size} events could not be stored, others were.`);
+    this.failures = failures;
+  }
+}
+
 export interface Lanes {
-  /** All or nothing. Each envelope goes to the lane of its own priority. */
+  /**
+   * Each envelope goes to the lane of its own priority. All or nothing where one store keeps them all; else it throws
+   * `PartlyAppended` when some are kept and some failed, and the failure itself when all failed. What failed is not
+   * shown by the ledger; on a log it may have been written all the same, as when the answer of a single append is lost.
+   */
   append(envelopes: readonly Envelope[]): Promise<void>;
   /** Waits until there is work, then resolves with 1 to `max` items; with none only when `signal` is aborted. */
   take(lane: Lane, max: number, signal: AbortSignal): Promise<readonly LaneItem[]>;

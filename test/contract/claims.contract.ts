@@ -98,6 +98,38 @@ export function claimsContract(name: string, open: OpenHarness): void {
     assert.deepEqual(retaken, { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: true });
   });
 
+  test(`${name} claims: an abandoned claim is free for another request, at a later time, also after a crash`, async () => {
+    for (const key of [KEY, "id:order-17"]) {
+      await using harness = await open();
+      const { claims } = harness.drivers;
+      await claims.claim(request({ key }));
+      await claims.abandon(TENANT, key);
+      const other = request({ key, fingerprint: "bb22", eventIds: ["evt_other"] });
+      const later = { kind: "claimed", eventIds: ["evt_other"], acceptedAtMs: START_MS + 1, isRetake: false };
+      assert.deepEqual(await claims.claim(other), later);
+      assert.deepEqual(await claims.claim(request({ key })), { kind: "mismatch" });
+      await claims.abandon(TENANT, key);
+      await harness.reopen();
+      const third = await harness.drivers.claims.claim(request({ key, acceptedAtMs: START_MS + HOUR_MS }));
+      assert.deepEqual(third, {
+        kind: "claimed",
+        eventIds: ["evt_first"],
+        acceptedAtMs: START_MS + HOUR_MS,
+        isRetake: false,
+      });
+    }
+  });
+
+  test(`${name} claims: the id of an event that is kept is not free for another, abandoned or not`, async () => {
+    await using harness = await open();
+    const key = "id:evt_kept";
+    await harness.drivers.claims.claim(request({ key, eventIds: ["evt_kept"] }));
+    await harness.drivers.lanes.append([sampleEnvelope("evt_kept")]);
+    await harness.drivers.claims.abandon(TENANT, key);
+    assert.deepEqual(await harness.drivers.claims.claim(request({ key, fingerprint: "bb22" })), { kind: "mismatch" });
+    assert.equal((await harness.drivers.claims.claim(request({ key }))).kind, "claimed");
+  });
+
   test(`${name} claims: abandon() after complete() leaves the answer`, async () => {
     await using harness = await open();
     await harness.drivers.claims.claim(request());

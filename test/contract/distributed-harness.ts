@@ -13,6 +13,7 @@ import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
+import type { PartitionLog } from "@posthaste/shared/ports/partition-log.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { MASTER_KEY } from "./embedded-harness.ts";
 import type { Harness, HarnessBounds } from "./harness.ts";
@@ -36,9 +37,16 @@ const CRASH_MS = LEASE_MS + 12_000;
 
 export const openDistributedHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("real", bounds);
 export const openModelHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("model", bounds);
+/** The set over a log that is not what it was: `wrapLog` gives the processes theirs. */
+export const openFaultyHarness = (wrapLog: (log: PartitionLog) => PartitionLog): Promise<Harness> =>
+  openHarness("model", {}, wrapLog);
 
 /** One partition for each topic, because the suites look at the order of all. */
-async function openHarness(server: RedisServer, bounds: HarnessBounds = {}): Promise<Harness> {
+async function openHarness(
+  server: RedisServer,
+  bounds: HarnessBounds = {},
+  wrapLog: (log: PartitionLog) => PartitionLog = (log) => log,
+): Promise<Harness> {
   let broker: MemoryLog | null = null;
   let partitionLog: MemoryLog | null = null;
   const open = openRedisHarness(
@@ -46,7 +54,7 @@ async function openHarness(server: RedisServer, bounds: HarnessBounds = {}): Pro
       broker ??= await openBroker(process);
       partitionLog?.crash();
       partitionLog = broker.forProcess(process.clock);
-      return await openSet(process, partitionLog, bounds);
+      return await openSet(process, wrapLog(partitionLog), bounds);
     },
     { server },
   );
@@ -75,7 +83,7 @@ async function openBroker({ worldClock }: RedisProcess): Promise<MemoryLog> {
 
 async function openSet(
   { commands, keys, clock, onFault }: RedisProcess,
-  partitionLog: MemoryLog,
+  partitionLog: PartitionLog,
   bounds: HarnessBounds,
 ) {
   const { laneItemsMax = 1_000_000, laneBytesMax = 2 ** 30, retryItemsMax } = bounds;

@@ -8,14 +8,18 @@ import { PosthasteError, isStoreUnavailable } from "../../domain/errors.ts";
 import { laneOf } from "../../domain/envelope.ts";
 import { isAborted } from "../../lib/lifecycle.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
+import { PartlyAppended } from "../../ports/lanes.ts";
+import { appendParts } from "../partitioned/lanes/append-parts.ts";
 import type { PartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import type { HighLane } from "../redis/high-lane/high-lane.ts";
 
 export interface DistributedLanesOptions {
   readonly high: HighLane;
   readonly partitioned: PartitionedLanes;
-  /** Makes events known to the ledger. */
-  readonly remember: (envelopes: readonly Envelope[]) => Promise<void>;
+  /** Makes events known to the ledger; resolves with those that were new to it. */
+  readonly remember: (envelopes: readonly Envelope[]) => Promise<readonly Envelope[]>;
+  /** Takes events of which nothing was recorded out of the ledger again. */
+  readonly forget: (envelopes: readonly Envelope[]) => Promise<void>;
   readonly isRedisReachable: () => boolean;
   /** Called for events whose ledger entry was lost, and of each use of the fall-back. */
   readonly onFault: (error: unknown) => void;
@@ -51,13 +55,22 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
     async append(envelopes) {
       if (envelopes.length === 0) return;
       // At the same time; who settles an event before it is known is heard a second time (`redis/ledger/recorder.ts`).
-      const known = options.remember(envelopes).catch(onFault);
-      const ofHigh = envelopes.filter((envelope) => laneOf(envelope) === "high");
-      const others = envelopes.filter((envelope) => laneOf(envelope) !== "high");
-      await Promise.all([
-        ofHigh.length === 0 ? undefined : appendHigh(ofHigh),
-        others.length === 0 ? undefined : partitioned.append(others),
-      ]);
+      const known = options.remember(envelopes).catch((error: unknown): readonly Envelope[] => {
+        onFault(error);
+        return [];
+      });
+      try {
+        await appendParts(atomicParts(envelopes), (part) =>
+          part.some(isHigh) ? appendHigh(part) : partitioned.append(part),
+        );
+      } catch (failure) {
+        // What was refused must not be shown as pending. What was known before was accepted before.
+        const failed =
+          failure instanceof PartlyAppended ? failure.failures : new Map(envelopes.map((each) => [each, 0]));
+        const ghosts = (await known).filter((envelope) => failed.has(envelope));
+        if (ghosts.length > 0) await options.forget(ghosts).catch(onFault);
+        throw failure;
+      }
       await known;
     },
     take: (lane, max, signal) => (lane === "high" ? takeHigh(max, signal) : partitioned.take(lane, max, signal)),
@@ -72,6 +85,17 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
     depth: async (lane) =>
       lane === "high" ? sum(await high.depth(), await partitioned.depth(lane)) : partitioned.depth(lane),
   };
+}
+
+function isHigh(envelope: Envelope): boolean {
+  return laneOf(envelope) === "high";
+}
+
+/** What one store keeps whole or not at all: of HIGH all of one tenant, for they lie in one shard. */
+function atomicParts(envelopes: readonly Envelope[]): readonly (readonly Envelope[])[] {
+  const others = envelopes.filter((envelope) => !isHigh(envelope));
+  const high = Map.groupBy(envelopes.filter(isHigh), ({ tenant }) => tenant);
+  return others.length === 0 ? [...high.values()] : [...high.values(), others];
 }
 
 /** One stream from several. Each source has at most one take under way; what it brings too late is kept for the next. */

@@ -107,16 +107,18 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
         stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
-  const remember = (envelopes: readonly Envelope[]): Promise<void> => stores.ledger.remember(envelopes);
+  const remember = (envelopes: readonly Envelope[]) => stores.ledger.remember(envelopes);
+  const forget = (envelopes: readonly Envelope[]) => stores.ledger.forget(envelopes);
   return {
     lanes: createDistributedLanes({
       high,
       partitioned: partitionedLanes,
       remember,
+      forget,
       isRedisReachable: () => stores.isReachable(),
       onFault,
     }),
-    retryQueue: withKnownReplays(delayTopics, { remember, onFault }),
+    retryQueue: withKnownReplays(delayTopics, { remember, forget, onFault }),
     deadLetters,
     steps: [
       { name: "The consumers of the lanes", run: () => partitionedLanes.startReading() },

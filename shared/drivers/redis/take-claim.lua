@@ -3,7 +3,8 @@
 -- ARGV    fingerprint, ids as JSON, time of the acceptance
 -- Returns {"claimed", ids as JSON, time of the acceptance, retake 0 or 1} | {"answered", status, body} | {"in-flight", ms} | {"mismatch"}
 -- Atomic: of calls at the same time one holds the lease. An id whose event is kept is never free: where its claim is
--- cleaned away, nobody knows the event's body any more, and the call is a mismatch.
+-- cleaned away, nobody knows the event's body any more, and the call is a mismatch. A claim that was given up, its lease
+-- 0 and without an answer, is free for another request, whose time is later than that of the one given up.
 
 local claim = KEYS[1]
 local found = redis.call("HMGET", claim, "fingerprint", "ids", "lease", "status", "body", "expires", "at")
@@ -20,6 +21,13 @@ if not found[1] or (tonumber(found[6]) <= now and not is_kept) then
   redis.call("HSET", claim, "fingerprint", ARGV[1], "ids", ARGV[2], "at", ARGV[3])
   hold()
   return {"claimed", ARGV[2], ARGV[3], 0}
+end
+local is_given_up = not found[4] and tonumber(found[3]) == 0
+if found[1] ~= ARGV[1] and is_given_up and not is_kept then
+  local at = string.format("%.0f", math.max(tonumber(ARGV[3]), tonumber(found[7] or 0) + 1))
+  redis.call("HSET", claim, "fingerprint", ARGV[1], "ids", ARGV[2], "at", at)
+  hold()
+  return {"claimed", ARGV[2], at, 0}
 end
 if found[1] ~= ARGV[1] then return {"mismatch"} end
 if found[4] then return {"answered", tonumber(found[4]), found[5]} end

@@ -21,6 +21,8 @@ interface ClaimRow {
 }
 
 const ROW_BYTES = 256;
+/** The `lease_until` of a claim that was given up; one whose holder is gone has 0. */
+const GIVEN_UP = -1;
 const OWN_ID = "id:";
 
 export function createClaims(options: {
@@ -35,14 +37,16 @@ export function createClaims(options: {
   const complete = database.prepare(
     "UPDATE claims SET status = ?, body = ?, lease_until = 0, expires_at = ? WHERE tenant = ? AND key = ? AND status IS NULL",
   );
-  const abandon = database.prepare("UPDATE claims SET lease_until = 0 WHERE tenant = ? AND key = ? AND status IS NULL");
+  const abandon = database.prepare("UPDATE claims SET lease_until = ? WHERE tenant = ? AND key = ? AND status IS NULL");
   const findEvent = database.prepare<{ id: number }>("SELECT id FROM events WHERE tenant = ? AND event_id = ?");
   // The file has one process at a time: whoever held a lease is gone, and its caller need not wait for the end of it.
   database.prepare("UPDATE claims SET lease_until = 0 WHERE status IS NULL AND lease_until > 0").run();
 
   /** An append under the id of an event that is kept would be taken for that event, so the id is not free yet. */
-  function isOver(row: ClaimRow, { tenant, key }: ClaimRequest, nowMs: number): boolean {
-    if (row.expires_at > nowMs) return false;
+  function isOver(row: ClaimRow, request: ClaimRequest, nowMs: number): boolean {
+    const { tenant, key } = request;
+    const isForAnother = isGivenUp(row) && row.fingerprint !== request.fingerprint;
+    if (row.expires_at > nowMs && !isForAnother) return false;
     return !key.startsWith(OWN_ID) || findEvent.get(tenant, key.slice(OWN_ID.length)) === undefined;
   }
 
@@ -50,7 +54,11 @@ export function createClaims(options: {
     const nowMs = clock.now();
     const row = find.get(request.tenant, request.key);
     if (row === undefined || isOver(row, request, nowMs)) {
-      const { tenant, key, fingerprint, eventIds, acceptedAtMs } = request;
+      const { tenant, key, fingerprint, eventIds } = request;
+      const acceptedAtMs = Math.max(
+        request.acceptedAtMs,
+        row !== undefined && isGivenUp(row) ? (row.accepted_at ?? 0) + 1 : 0,
+      );
       const ids = JSON.stringify(eventIds);
       insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, acceptedAtMs);
       return { kind: "claimed", eventIds, acceptedAtMs, isRetake: false };
@@ -70,7 +78,11 @@ export function createClaims(options: {
       await writer.write(write, ROW_BYTES + answer.body.length);
     },
     async abandon(tenant, key) {
-      await writer.write(() => void abandon.run(tenant, key), 0);
+      await writer.write(() => void abandon.run(GIVEN_UP, tenant, key), 0);
     },
   };
+}
+
+function isGivenUp({ status, lease_until }: ClaimRow): boolean {
+  return status === null && lease_until === GIVEN_UP;
 }

@@ -208,9 +208,9 @@ test("redis ledger: Redis itself drops large values some days after they are gon
 
 test("redis ledger: a thousand events that are published at once share a few scripts", async () => {
   let calls = 0;
-  const run = (): Promise<number> => {
+  const run = (): Promise<readonly number[]> => {
     calls += 1;
-    return Promise.resolve(1);
+    return Promise.resolve([1]);
   };
   const keys = createKeySpace({ shards: 1 });
   const ledger = createRedisLedger({ commands: { run }, keys, clock: createManualClock(START_MS), onLost: () => {} });

@@ -17,6 +17,7 @@ import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { LaneItem, Lanes } from "../../../ports/lanes.ts";
 import type { RecordProducer, NewRecord, PartitionLog } from "../../../ports/partition-log.ts";
+import { appendParts } from "./append-parts.ts";
 import type { PartitionedLane } from "./lane.ts";
 import { createPartitionedLane } from "./lane.ts";
 import { keyOf } from "./recent-events.ts";
@@ -83,10 +84,14 @@ export function createPartitionedLanes(options: PartitionedLanesOptions): Partit
 
   return {
     async append(envelopes) {
-      const records = recordsOf(envelopes, topics, clock.now());
-      await Promise.all(
-        LANES.filter((lane) => records[lane].length > 0).map((lane) => producers[lane].append(records[lane])),
-      );
+      const timestampMs = clock.now();
+      // One by one, so that each is known to be written or not; the producer sends them together all the same.
+      const parts = withoutCopies(envelopes).map((envelope) => [envelope]);
+      await appendParts(parts, async ([envelope]) => {
+        if (envelope === undefined) return;
+        const lane = laneOf(envelope);
+        await producers[lane].append([recordOf(envelope, topics[lane], timestampMs)]);
+      });
     },
     async take(lane, max, signal) {
       const items = await byLane[lane].take(max, signal);
@@ -115,27 +120,19 @@ export function createPartitionedLanes(options: PartitionedLanesOptions): Partit
   };
 }
 
-/** By lane, each event once. The key is the event's id, so that events spread and copies of one meet in one partition. */
-function recordsOf(
-  envelopes: readonly Envelope[],
-  topics: Readonly<Record<Lane, string>>,
-  timestampMs: number,
-): Record<Lane, NewRecord[]> {
-  const records: Record<Lane, NewRecord[]> = { high: [], medium: [], low: [] };
-  const seen = new Set<string>();
-  for (const envelope of envelopes) {
-    const eventKey = keyOf(envelope);
-    if (seen.has(eventKey)) continue;
-    seen.add(eventKey);
-    const lane = laneOf(envelope);
-    records[lane].push({
-      topic: topics[lane],
-      partition: null,
-      key: envelope.id,
-      value: envelope.body,
-      headers: envelopeHeaders(envelope),
-      timestampMs,
-    });
-  }
-  return records;
+/** Each event once. */
+function withoutCopies(envelopes: readonly Envelope[]): readonly Envelope[] {
+  return [...new Map(envelopes.map((envelope) => [keyOf(envelope), envelope])).values()];
+}
+
+/** The key is the event's id, so that events spread and copies of one meet in one partition. */
+function recordOf(envelope: Envelope, topic: string, timestampMs: number): NewRecord {
+  return {
+    topic,
+    partition: null,
+    key: envelope.id,
+    value: envelope.body,
+    headers: envelopeHeaders(envelope),
+    timestampMs,
+  };
 }

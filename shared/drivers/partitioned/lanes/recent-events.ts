@@ -43,7 +43,10 @@ export function createRecentEvents(clock: Pick<Clock, "monotonic">): RecentEvent
   };
 }
 
-/** A line feed is in neither of the two. */
+/**
+ * A line feed is in none of the three. The time tells an event from one that failed before under the same id, and may be
+ * in the log all the same.
+ */
 export function keyOf(envelope: Envelope): string {
-  return `${envelope.tenant}\n${envelope.id}`;
+  return `${envelope.tenant}\n${envelope.id}\n${envelope.acceptedAtMs}`;
 }

@@ -154,7 +154,7 @@ export function createLeaseStore(options: {
 
 /** Unique over tenants; neither part can hold a slash. */
 function eventName(envelope: Envelope): string {
-  return `${envelope.tenant}/${envelope.id}`;
+  return `${envelope.tenant}/${envelope.id}/${envelope.acceptedAtMs}`;
 }
 
 function ticketOf(holder: string, number: number): string {

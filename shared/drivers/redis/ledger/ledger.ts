@@ -23,10 +23,16 @@ import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-c
 
 export interface RedisLedger extends Ledger {
   /**
-   * Makes events known, bodies included; for the lanes, before or with the append. Twice does nothing. Rejects with
-   * `store-unavailable`, after 2 s at the latest, or `overloaded`; what to do then is the lanes' choice, for the ledger is a projection.
+   * Makes events known, bodies included; for the lanes, before or with the append. Twice does nothing. Resolves with those
+   * that were new. Rejects with `store-unavailable`, after 2 s at the latest, or `overloaded`; what to do then is the
+   * lanes' choice, for the ledger is a projection.
    */
-  remember(envelopes: readonly Envelope[]): Promise<void>;
+  remember(envelopes: readonly Envelope[]): Promise<readonly Envelope[]>;
+  /**
+   * The append of these events failed. Those of which nothing was recorded are taken out; one that a reader met all the
+   * same stays. Rejects as `remember` does.
+   */
+  forget(envelopes: readonly Envelope[]): Promise<void>;
   /**
    * The dead letters of these held-back deliveries were taken out: their events need not wait for them any more. An event
    * stays an hour at least, so that a delivery that is taken up again can be recorded as such.
@@ -71,6 +77,10 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
     record: recorder.record,
     flush: recorder.flush,
     remember: writer.remember,
+    async forget(envelopes) {
+      await recorder.written();
+      await writer.forget(envelopes);
+    },
     async release(deliveries) {
       await recorder.written();
       await writer.release(deliveries);

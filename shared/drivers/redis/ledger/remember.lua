@@ -1,10 +1,10 @@
 -- Makes events known.
 -- KEYS: root. ARGV: events per tenant, bytes per shard, then for each event tenant, id, type, acceptance, deliver-at or
--- 0, packed envelope. Returns how many were new. An event that is kept already stays as it is; one accepted a day or
+-- 0, packed envelope. Returns the ordinals, from 1, of the new ones. An event that is kept already stays as it is; one accepted a day or
 -- more after it takes its place, for by then the publisher may use the id again.
 
 local events_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
-local count, added = 0, {}
+local count, added, ordinals = 0, {}, {}
 trim((#ARGV - 2) / 6 + 20)
 
 for at = 3, #ARGV, 6 do
@@ -25,6 +25,7 @@ for at = 3, #ARGV, 6 do
     redis.call('ZADD', root .. ':events:' .. tenant, accepted, name)
     added[tenant] = true
     count = count + 1
+    ordinals[count] = (at + 3) / 6
   end
 end
 for tenant in pairs(added) do
@@ -35,4 +36,4 @@ for tenant in pairs(added) do
   end
 end
 finish(bytes_max)
-return count
+return ordinals

@@ -15,6 +15,13 @@ export const REMEMBER: RedisScript = luaScript({
   constants: EVENT_CONSTANTS,
 });
 
+export const FORGET: RedisScript = luaScript({
+  name: "ledger-forget",
+  returns: "text",
+  files: ["ledger/names", "ledger/events", "ledger/forget"],
+  constants: EVENT_CONSTANTS,
+});
+
 export const RECORD: RedisScript = luaScript({
   name: "ledger-record",
   returns: "text",
