@@ -8,7 +8,7 @@ import type { Draft } from "./draft.ts";
 import { parseJson } from "../request/body.ts";
 import { itemDraft } from "./draft.ts";
 import { resolveTenant } from "../request/tenancy.ts";
-import { failed, pointerTo } from "../request/validation.ts";
+import { failed, givenTwice, pointerTo } from "../request/validation.ts";
 
 export type BatchItem =
   | { readonly kind: "refused"; readonly error: PosthasteError }
@@ -24,9 +24,7 @@ export function batchTexts(text: string): readonly string[] {
     throw failed([{ pointer: "#", detail: 'must be an object: {"events":[...]}' }]);
   }
   const { members, duplicate } = objectSpans(text, 0);
-  if (duplicate !== null) {
-    throw new PosthasteError("invalid-json", `The member ${JSON.stringify(duplicate)} is given more than once.`);
-  }
+  if (duplicate !== null) throw givenTwice([duplicate]);
   const unknown = [...members.keys()].filter((name) => name !== "events");
   if (unknown.length > 0) {
     throw failed(

@@ -14,7 +14,7 @@ import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import { JSON_DEPTH_MAX, objectSpans } from "@posthaste/shared/domain/json-span.ts";
 import type { BodyForm } from "../request/headers.ts";
 import { parseJson } from "../request/body.ts";
-import { failed, pointerTo, validate } from "../request/validation.ts";
+import { failed, givenTwice, pointerTo, validate } from "../request/validation.ts";
 
 export interface Draft {
   readonly type: string;
@@ -124,11 +124,7 @@ function cloudEventOf(
 function uniqueSpans(text: string): ObjectSpans {
   const spans = objectSpans(text, 0);
   if (spans.duplicate === null) return spans;
-  const pointer = pointerTo([spans.duplicate]);
-  throw new PosthasteError("invalid-json", {
-    detail: `The member ${JSON.stringify(spans.duplicate)} is given more than once.`,
-    errors: [{ pointer, detail: "is given more than once" }],
-  });
+  throw givenTwice([spans.duplicate]);
 }
 
 function textOf(spans: ObjectSpans, member: string, text: string): string {

@@ -10,7 +10,7 @@
  * Errors become answers here.
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
-import { JSON_DEPTH_MAX } from "@posthaste/shared/domain/json-span.ts";
+import { JSON_DEPTH_MAX, repeatedMember } from "@posthaste/shared/domain/json-span.ts";
 import type { BodyForm } from "./headers.ts";
 import type { Admission } from "./admission.ts";
 import type { RequestContext } from "./context.ts";
@@ -23,6 +23,7 @@ import { readInTime, requireInTime } from "./context.ts";
 import { announcePolicy, charge } from "./rate-limit.ts";
 import { problemResponse, publicError } from "./problem.ts";
 import { checkQuery, parseQuery } from "./query.ts";
+import { givenTwice } from "./validation.ts";
 import { requireOwnTenant } from "./tenancy.ts";
 
 export interface BodyRule {
@@ -122,10 +123,13 @@ async function receiveBody(
   }
 }
 
-/** The body as parsed JSON; `{}` for an empty one where that is allowed. */
+/** The body as parsed JSON; `{}` for an empty one where that is allowed. Refuses a member that is given twice. */
 export function bodyJson({ rule, text }: AdmittedRequest): unknown {
   if (rule?.isOptional === true && text === "") return {};
-  return parseJson(text, JSON_DEPTH_MAX);
+  const value = parseJson(text, JSON_DEPTH_MAX);
+  const repeated = repeatedMember(text);
+  if (repeated !== null) throw givenTwice(repeated);
+  return value;
 }
 
 /** A success; `text` is the JSON to send. */

@@ -2,7 +2,7 @@
  * Errors as `application/problem+json` (RFC 9457). A `PosthasteError` says what the caller may know. Anything else that is
  * thrown is our bug: it is logged, and the answer is 500 `internal` without its details.
  */
-import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
+import type { ErrorCode, FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { ERRORS, PosthasteError, problemType } from "@posthaste/shared/domain/errors.ts";
 import type { Log } from "@posthaste/shared/telemetry/log.ts";
 
@@ -12,10 +12,14 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly code: ErrorCode;
-  readonly errors?: unknown;
+  readonly errors?: readonly FieldProblem[];
   /** RateLimit header fields draft, "quota-exceeded". */
   readonly "violated-policies"?: readonly string[];
 }
+
+/** Most characters of a sentence and of a place in a problem: what the caller sent is named in it, not sent back. */
+const DETAIL_LENGTH_MAX = 500;
+const PLACE_LENGTH_MAX = 300;
 
 /** Retry-After of a 503 that names no other time. */
 const RETRY_AFTER_S = 1;
@@ -27,10 +31,26 @@ export function problemOf(error: PosthasteError): Problem {
     type: problemType(error.code),
     title,
     status,
-    detail,
+    detail: clip(detail, DETAIL_LENGTH_MAX),
     code: error.code,
-    ...(errors === undefined ? {} : { errors }),
+    ...(errors === undefined ? {} : { errors: errors.map(clipProblem) }),
     ...(error.code === "rate-limited" ? { "violated-policies": ["default"] } : {}),
+  };
+}
+
+/** The text when it is short enough; else its beginning, never with half a character at the cut. */
+export function clip(text: string, lengthMax: number): string {
+  if (text.length <= lengthMax) return text;
+  return `${text.slice(0, lengthMax - 3).replace(/[\ud800-\udbff]$/, "")}...`;
+}
+
+function clipProblem(problem: FieldProblem): FieldProblem {
+  const { detail, pointer, header, parameter } = problem;
+  return {
+    detail: clip(detail, DETAIL_LENGTH_MAX),
+    ...(pointer === undefined ? {} : { pointer: clip(pointer, PLACE_LENGTH_MAX) }),
+    ...(header === undefined ? {} : { header: clip(header, PLACE_LENGTH_MAX) }),
+    ...(parameter === undefined ? {} : { parameter: clip(parameter, PLACE_LENGTH_MAX) }),
   };
 }
 

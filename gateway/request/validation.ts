@@ -5,9 +5,12 @@
 import * as v from "valibot";
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { clip } from "./problem.ts";
 
 /** Most problems in one answer. */
 const PROBLEMS_MAX = 20;
+/** Most characters of a name that the caller made up. */
+const NAME_LENGTH_MAX = 64;
 
 type Schema = v.GenericSchema;
 
@@ -30,11 +33,24 @@ export function failed(problems: readonly FieldProblem[]): PosthasteError {
   return new PosthasteError("validation-failed", { detail: describe(errors), errors });
 }
 
-/** RFC 6901 section 6: `~` and `/` are escaped, then percent-encoded where a fragment demands it. */
+/** A member that is given twice is refused: other parsers may read another of the two. */
+export function givenTwice(path: readonly (string | number)[]): PosthasteError {
+  const name = String(path.at(-1) ?? "");
+  return new PosthasteError("invalid-json", {
+    detail: `The member ${JSON.stringify(clip(name, NAME_LENGTH_MAX))} is given more than once.`,
+    errors: [{ pointer: pointerTo(path), detail: "is given more than once" }],
+  });
+}
+
+/**
+ * RFC 6901 section 6: `~` and `/` are escaped, then percent-encoded where a fragment demands it. A name that is longer
+ * than any of ours is cut.
+ */
 export function pointerTo(path: readonly (string | number)[]): string {
-  const steps = path.map(
-    (step) => `/${encodeURIComponent(wellFormed(String(step)).replaceAll("~", "~0").replaceAll("/", "~1"))}`,
-  );
+  const steps = path.map((step) => {
+    const name = wellFormed(clip(String(step), NAME_LENGTH_MAX));
+    return `/${encodeURIComponent(name.replaceAll("~", "~0").replaceAll("/", "~1"))}`;
+  });
   return `#${steps.join("")}`;
 }
 

@@ -1,7 +1,7 @@
 /** Actions on one endpoint: rotate its secret, send it a test event. */
 import * as v from "valibot";
-import { EndpointSecretText, rotateSecrets } from "@posthaste/shared/domain/endpoint.ts";
-import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { EndpointSecretText, rotateSecrets, SECRETS_MAX } from "@posthaste/shared/domain/endpoint.ts";
+import type { Endpoint, EndpointSecret } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
@@ -35,22 +35,32 @@ export function endpointActionRoutes(deps: GatewayDeps): readonly Route[] {
 async function rotate(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { tenant, id } = namedEndpoint(admitted);
   const wish = validate(NewSecret, bodyJson(admitted));
-  const { secrets } = await findEndpoint(deps, admitted);
-  if (secrets.some(({ secret }) => secret === wish.secret)) {
-    throw failed([{ pointer: "#/secret", detail: "is in use here already; give another, or none and one is made" }]);
-  }
   requireInTime(admitted.context);
   const nowMs = Math.floor(deps.clock.now());
   const secret = wish.secret ?? newSecret(deps.entropy);
   const changed = await deps.drivers.directory.update(tenant, id, (endpoint) => ({
     ...endpoint,
-    secrets: rotateSecrets(endpoint, secret, nowMs),
+    secrets: secretsAfter(endpoint, secret, nowMs),
     updatedAtMs: nowMs,
   }));
   if (changed === null) throw noEndpoint();
   return answerJson(admitted, 200, {
     secret,
     previous_expires_at: instantText(changed.secrets[1]?.expiresAtMs ?? null),
+  });
+}
+
+/** Throws what refuses the rotation, in the same step as it is made. */
+function secretsAfter(endpoint: Endpoint, secret: string, nowMs: number): readonly EndpointSecret[] {
+  if (endpoint.secrets.some((old) => old.secret === secret)) {
+    throw failed([{ pointer: "#/secret", detail: "is in use here already; give another, or none and one is made" }]);
+  }
+  const rotation = rotateSecrets(endpoint, secret, nowMs);
+  if (rotation.kind === "rotated") return rotation.secrets;
+  const until = instantText(rotation.freeAtMs) ?? "";
+  throw new PosthasteError("conflict", {
+    detail: `${SECRETS_MAX} secrets sign already, as promised at their rotations; rotate again from ${until}.`,
+    retryAfterS: Math.max(1, Math.ceil((rotation.freeAtMs - nowMs) / 1000)),
   });
 }
 

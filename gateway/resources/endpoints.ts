@@ -1,6 +1,7 @@
 /** `/v1/endpoints`: create, list, show, change, remove. */
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { HEADER_MASK, HEADERS_MAX } from "@posthaste/shared/domain/endpoint-headers.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
@@ -15,7 +16,7 @@ import { instantText, listView } from "./view-parts.ts";
 import { cursorOf, limitOf } from "../request/query.ts";
 import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
-import { validateStrictly } from "../request/validation.ts";
+import { failed, pointerTo, validateStrictly } from "../request/validation.ts";
 
 /** The transport has the same bound; this one holds whatever the transport does. */
 const VET_MS = 5000;
@@ -109,12 +110,13 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 async function change(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { tenant, id } = namedEndpoint(admitted);
   const wish = validateStrictly(EndpointPatch, bodyJson(admitted));
+  const nowMs = Math.floor(deps.clock.now());
   if (wish.url !== undefined) {
-    await findEndpoint(deps, admitted);
+    // Refused before the look-up of the address, if it will be refused at all.
+    changeEndpoint(await findEndpoint(deps, admitted), wish, nowMs);
     await vet(deps, wish.url);
   }
   requireInTime(admitted.context);
-  const nowMs = Math.floor(deps.clock.now());
   const changed = await deps.drivers.directory.update(tenant, id, (endpoint) => changeEndpoint(endpoint, wish, nowMs));
   if (changed === null) throw noEndpoint();
   return answerJson(admitted, 200, endpointView(changed));
@@ -143,20 +145,40 @@ async function vet(deps: GatewayDeps, url: string): Promise<void> {
   }
 }
 
-/** `patch` has only what changes; a `url` in it has been vetted. */
+/** `patch` has only what changes; a `url` in it is vetted by the caller. Throws what the endpoint as it is refuses. */
 function changeEndpoint(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): Endpoint {
   return {
     ...endpoint,
     url: patch.url ?? endpoint.url,
     eventTypes: patch.event_types ?? endpoint.eventTypes,
     description: patch.description ?? endpoint.description,
-    headers: patch.headers ?? endpoint.headers,
+    headers: changeHeaders(endpoint, patch),
     retry: patch.retry === undefined ? endpoint.retry : patch.retry,
     rateLimit: patch.rate_limit === undefined ? endpoint.rateLimit : patch.rate_limit,
     batch: patch.batch === undefined ? endpoint.batch : patch.batch,
     ...changeStatus(endpoint, patch, nowMs),
     updatedAtMs: nowMs,
   };
+}
+
+/**
+ * Each header of the patch changes alone. Their values are secrets that are never shown, so who points the endpoint at
+ * another origin must give each again, or remove it: whoever may change a URL could read them all otherwise.
+ */
+function changeHeaders(endpoint: Endpoint, { url, headers: changes }: EndpointPatch): Endpoint["headers"] {
+  if (changes === null) return {};
+  const isMoved = url !== undefined && new URL(url).origin !== new URL(endpoint.url).origin;
+  const taken = Object.keys(endpoint.headers).filter((name) => !Object.hasOwn(changes ?? {}, name));
+  if (isMoved && taken.length > 0) {
+    const detail = "must be given again, or removed with null, as the URL leads to another origin";
+    throw failed(taken.map((name) => ({ pointer: pointerTo(["headers", name]), detail })));
+  }
+  if (changes === undefined) return endpoint.headers;
+  const merged = Object.entries({ ...endpoint.headers, ...changes }).filter(([, value]) => value !== null);
+  if (merged.length > HEADERS_MAX) {
+    throw failed([{ pointer: "#/headers", detail: `must have at most ${HEADERS_MAX} headers, those it has included` }]);
+  }
+  return Object.fromEntries(merged) as Endpoint["headers"];
 }
 
 type Status = Pick<Endpoint, "status" | "statusReason" | "statusSinceMs">;
@@ -188,7 +210,7 @@ function endpointView(endpoint: Endpoint): object {
     url: endpoint.url,
     event_types: endpoint.eventTypes,
     description: endpoint.description,
-    headers: Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, "***"])),
+    headers: Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, HEADER_MASK])),
     retry: endpoint.retry ?? DEFAULT_RETRY_POLICY,
     rate_limit: rateLimit === null ? null : { limit: rateLimit.limit, window_ms: rateLimit.windowMs },
     batch: batch === null ? null : { max_events: batch.maxEvents, max_wait_ms: batch.maxWaitMs },

@@ -8,6 +8,7 @@ import { encodeBase32 } from "./base32.ts";
 import { Instant, TenantName } from "./event.ts";
 import type { RateLimit } from "./endpoint.ts";
 import { RateLimitSetting } from "./endpoint.ts";
+import { freeText } from "./free-text.ts";
 import { encodeHex } from "./hex.ts";
 
 export const Scope = v.picklist(["publish", "manage", "read"], "must be publish, manage or read");
@@ -39,11 +40,7 @@ export interface ApiKey {
 }
 
 export const NewApiKey = v.strictObject({
-  name: v.pipe(
-    v.string("must be a string"),
-    v.minLength(1, "must not be empty"),
-    v.maxLength(100, "must have at most 100 characters"),
-  ),
+  name: v.pipe(freeText(100), v.minLength(1, "must not be empty")),
   tenant: v.optional(TenantName),
   scopes: v.optional(
     v.pipe(v.array(Scope, "must be a list of publish, manage, read"), v.minLength(1, "must name at least one scope")),

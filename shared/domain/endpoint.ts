@@ -3,16 +3,17 @@
  * The schemas are the grammar of `POST /v1/endpoints` and `PATCH /v1/endpoints/:id`.
  */
 import * as v from "valibot";
+import { ExtraHeaders, HeaderChanges } from "./endpoint-headers.ts";
 import { EventType, TenantName } from "./event.ts";
+import { freeText } from "./free-text.ts";
 import { RetryPolicy } from "./retry-policy.ts";
 import { parseSecret } from "./signature.ts";
 
 export const ENDPOINTS_PER_TENANT_MAX = 1000;
 export const SUBSCRIPTIONS_MAX = 100;
-export const HEADERS_MAX = 20;
 /** Old and new secret sign side by side this long after a rotation. */
 export const SECRET_OVERLAP_MS = 24 * 3600 * 1000;
-/** Secrets that may sign at once: a rotation within the overlap drops the oldest past this. */
+/** Secrets that may sign at once; a rotation past this is refused, as it would break the promise made to an older one. */
 export const SECRETS_MAX = 3;
 
 export type EndpointStatus = "active" | "paused" | "disabled";
@@ -61,10 +62,12 @@ export interface Endpoint {
 export const EndpointUrl = v.pipe(
   v.string("must be a string"),
   v.maxLength(2048, "must have at most 2048 characters"),
+  v.check((text) => text.isWellFormed(), "must be Unicode without lone surrogates"),
   v.check((text) => URL.canParse(text), "must be an absolute URL such as https://example.com/hooks"),
   v.check((text) => /^https?:$/.test(protocolOf(text)), "must begin with https:// or http://"),
   v.check((text) => !hasUserInfo(text), "must not carry a user name or password; use a header instead"),
   v.check((text) => !text.includes("#"), "must not have a fragment"),
+  v.check((text) => !hasPortZero(text), "must not name port 0, where nothing can listen"),
   v.transform((text) => new URL(text).href),
   // Once more, for the normal form writes a letter beyond ASCII as up to twelve characters.
   v.maxLength(2048, "must have at most 2048 characters"),
@@ -72,6 +75,10 @@ export const EndpointUrl = v.pipe(
 
 function protocolOf(text: string): string {
   return URL.canParse(text) ? new URL(text).protocol : "";
+}
+
+function hasPortZero(text: string): boolean {
+  return URL.canParse(text) && new URL(text).port === "0";
 }
 
 function hasUserInfo(text: string): boolean {
@@ -86,30 +93,6 @@ export const Subscription = v.pipe(
   v.check(
     (text) => text === "*" || v.is(EventType, text.endsWith(".*") ? text.slice(0, -2) : text),
     "must be *, an event type such as order.paid, or a prefix such as order.*",
-  ),
-);
-
-const ownHeaders =
-  /^(?:host|content-length|content-type|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|webhook-.*|posthaste-.*|traceparent|tracestate|user-agent)$/;
-
-const HeaderName = v.pipe(
-  v.string(),
-  v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, "must be an HTTP header name of at most 64 characters"),
-  v.check((name) => !ownHeaders.test(name.toLowerCase()), "is a header that Posthaste or HTTP itself sets"),
-);
-const HeaderValue = v.pipe(
-  v.string("must be a string"),
-  v.regex(/^[\t\x20-\x7e]{0,1024}$/, "must be at most 1024 visible ASCII characters, without line breaks"),
-);
-
-export const ExtraHeaders = v.pipe(
-  v.unknown(),
-  // A list would pass for an object with the names 0, 1, 2.
-  v.check((input) => !Array.isArray(input), "must be an object of header names and values"),
-  v.record(HeaderName, HeaderValue, "must be an object of header names and values"),
-  v.check((headers) => Object.keys(headers).length <= HEADERS_MAX, `must have at most ${HEADERS_MAX} headers`),
-  v.transform((headers) =>
-    Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
   ),
 );
 
@@ -148,8 +131,7 @@ const settings = {
     v.minLength(1, 'must name at least one event type, or "*"'),
     v.maxLength(SUBSCRIPTIONS_MAX, `must name at most ${SUBSCRIPTIONS_MAX} event types`),
   ),
-  description: v.pipe(v.string("must be a string"), v.maxLength(500, "must have at most 500 characters")),
-  headers: ExtraHeaders,
+  description: freeText(500),
   retry: v.nullable(RetryPolicy),
   rate_limit: v.nullable(RateLimitSetting),
   batch: v.nullable(BatchOption),
@@ -161,7 +143,7 @@ export const NewEndpoint = v.strictObject({
   event_types: v.optional(settings.event_types, ["*"]),
   tenant: v.optional(TenantName),
   description: v.optional(settings.description, ""),
-  headers: v.optional(settings.headers, {}),
+  headers: v.optional(ExtraHeaders, {}),
   secret: v.optional(EndpointSecretText),
   retry: v.optional(settings.retry, null),
   rate_limit: v.optional(settings.rate_limit, null),
@@ -175,7 +157,7 @@ export const EndpointPatch = v.strictObject({
   url: v.optional(settings.url),
   event_types: v.optional(settings.event_types),
   description: v.optional(settings.description),
-  headers: v.optional(settings.headers),
+  headers: v.optional(v.nullable(HeaderChanges)),
   retry: v.optional(settings.retry),
   rate_limit: v.optional(settings.rate_limit),
   batch: v.optional(settings.batch),
@@ -196,10 +178,19 @@ export function activeSecrets(endpoint: Endpoint, nowMs: number): readonly Endpo
   return endpoint.secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs);
 }
 
-/** The list of secrets after `secret` takes over: older ones end with the overlap, the oldest beyond the cap fall. */
-export function rotateSecrets(endpoint: Endpoint, secret: string, nowMs: number): readonly EndpointSecret[] {
-  const older = endpoint.secrets
-    .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs)
-    .map((old) => ({ ...old, expiresAtMs: old.expiresAtMs ?? nowMs + SECRET_OVERLAP_MS }));
-  return [{ secret, createdAtMs: nowMs, expiresAtMs: null }, ...older].slice(0, SECRETS_MAX);
+export type Rotation =
+  | { readonly kind: "rotated"; readonly secrets: readonly EndpointSecret[] }
+  /** As many sign as may; the first of them ends then. */
+  | { readonly kind: "full"; readonly freeAtMs: number };
+
+/** After `secret` takes over, the older ones end with the overlap. None ends before the time that was promised for it. */
+export function rotateSecrets(endpoint: Endpoint, secret: string, nowMs: number): Rotation {
+  const older = activeSecrets(endpoint, nowMs).map((old) => ({
+    ...old,
+    expiresAtMs: old.expiresAtMs ?? nowMs + SECRET_OVERLAP_MS,
+  }));
+  if (older.length < SECRETS_MAX) {
+    return { kind: "rotated", secrets: [{ secret, createdAtMs: nowMs, expiresAtMs: null }, ...older] };
+  }
+  return { kind: "full", freeAtMs: Math.min(...older.map(({ expiresAtMs }) => expiresAtMs)) };
 }

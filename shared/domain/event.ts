@@ -44,23 +44,33 @@ export const TenantName = v.pipe(
   v.regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
 );
 
-/** RFC 3339 section 5.6 with a full date, a time and an offset; becomes epoch ms. */
+const INSTANT_MS_MIN = Date.parse("0000-01-01T00:00:00Z");
+const INSTANT_MS_MAX = Date.parse("9999-12-31T23:59:59.999Z");
+
+/**
+ * RFC 3339 section 5.6 with a full date, a time and an offset; becomes epoch ms. Leap seconds are refused, as epoch time
+ * has none, and so is an offset that leads out of the years 0000 to 9999, as RFC 3339 could not write it again.
+ */
 export const Instant = v.pipe(
   v.string("must be an RFC 3339 time such as 2026-01-31T12:00:00Z"),
   v.regex(
     /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/,
     "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
   ),
+  v.check((text) => !text.startsWith("60", 17), "must not be a leap second; give the second before or after"),
   v.transform((text) => parseInstant(text.toUpperCase())),
   v.check((atMs) => Number.isFinite(atMs), "must be a time that exists"),
+  v.check((atMs) => atMs >= INSTANT_MS_MIN && atMs <= INSTANT_MS_MAX, "must lie in the years 0000 to 9999 in UTC"),
 );
 
-/** NaN for a day that its month lacks and for the hour 24, which `Date.parse` takes for the day after. */
+const clockPattern = /T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+
+/** NaN for a day that its month lacks, and for what `Date.parse` of some runtime would take: hour 24, offset +99:99. */
 function parseInstant(text: string): number {
   const day = text.slice(0, 10);
   const midnightMs = Date.parse(`${day}T00:00:00Z`);
   const isDay = Number.isFinite(midnightMs) && new Date(midnightMs).toISOString().startsWith(day);
-  return isDay && !text.startsWith("24", 11) ? Date.parse(text) : Number.NaN;
+  return isDay && clockPattern.test(text) ? Date.parse(text) : Number.NaN;
 }
 
 export const NewEvent = v.strictObject({

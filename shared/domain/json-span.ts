@@ -95,6 +95,29 @@ export function elementSpans(text: string, from: number): Span[] {
   return elements;
 }
 
+/**
+ * The path of the first member that is given more than once, at any depth; null when there is none. Each level reads its
+ * part of the text again, so it is for short texts. Only for text that JSON.parse accepts.
+ */
+export function repeatedMember(text: string, from = 0): readonly (string | number)[] | null {
+  const start = skipSpace(text, from);
+  const code = text.charCodeAt(start);
+  if (code === OPEN_BRACE) {
+    const { members, duplicate } = objectSpans(text, start);
+    if (duplicate !== null) return [duplicate];
+    for (const [name, span] of members) {
+      const deeper = repeatedMember(text, span.start);
+      if (deeper !== null) return [name, ...deeper];
+    }
+  } else if (code === OPEN_BRACKET) {
+    for (const [index, span] of elementSpans(text, start).entries()) {
+      const deeper = repeatedMember(text, span.start);
+      if (deeper !== null) return [index, ...deeper];
+    }
+  }
+  return null;
+}
+
 /** From behind one item to the next, or to the closing character. */
 function nextItem(text: string, from: number, close: number): number {
   const at = skipSpace(text, from);

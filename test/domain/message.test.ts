@@ -103,7 +103,9 @@ test("a receiver verifies an attempt with the endpoint's secret, and no other by
 });
 
 test("during the overlap a receiver verifies with the old secret or the new, afterwards with the new alone", () => {
-  const secrets = rotateSecrets(endpoint, newSecret(seededEntropy(2)), NOW_MS);
+  const rotation = rotateSecrets(endpoint, newSecret(seededEntropy(2)), NOW_MS);
+  assert.ok(rotation.kind === "rotated");
+  const { secrets } = rotation;
   const rotated = { ...endpoint, secrets };
   const [newKey, oldKey] = signingKeys(rotated, NOW_MS);
   assert.ok(newKey !== undefined && oldKey !== undefined);
