@@ -49,7 +49,9 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
         const { headers } = request;
         admission.begin(context, headers.get("content-length"), headers.has("transfer-encoding"));
       } catch (thrown) {
-        return Promise.resolve(crashed(thrown, context, deps));
+        const refused = crashed(thrown, context, deps);
+        report(deps, request, context, refused, 0);
+        return Promise.resolve(refused);
       }
     }
     const startedMs = clock.monotonic();

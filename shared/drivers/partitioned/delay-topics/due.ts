@@ -88,9 +88,12 @@ function handOut(entry: DelayedEntry, item: Scheduled, handedOut: RecentSet<stri
   return { ...item, isRepeat: entry.isRepeat, handle: entry };
 }
 
-/** The piece of work: the same delivery, attempt and deferral. The group's id stands for its members. */
+/**
+ * The piece of work: the same delivery, attempt and deferral. The group's id stands for its members, and the time tells an
+ * event from one that failed to be accepted under the same id.
+ */
 function keyOf(item: Scheduled): string {
   const first = item.members[0];
-  const subject = item.group?.id ?? `${first?.tenant} ${first?.id}`;
+  const subject = item.group?.id ?? `${first?.tenant} ${first?.id} ${first?.acceptedAtMs}`;
   return `${item.cause} ${subject} ${item.endpointId ?? ""} ${item.generation} ${item.attempt} ${item.deferrals}`;
 }
