@@ -13,7 +13,15 @@ import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
-import { createRamp, isReplayable, planReplays, REPLAY_RATE_DEFAULT, ReplayRate, replayDeadLetters } from "./replay.ts";
+import {
+  createRamp,
+  isReplayable,
+  PageCursor,
+  planReplays,
+  REPLAY_RATE_DEFAULT,
+  ReplayRate,
+  replayDeadLetters,
+} from "./replay.ts";
 import { answer, answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validate } from "../request/validation.ts";
@@ -32,6 +40,7 @@ const ReplayWish = v.strictObject({
   state: v.optional(State),
   since: v.optional(Instant),
   until: v.optional(Instant),
+  cursor: v.optional(PageCursor),
   dry_run: v.optional(v.boolean("must be true or false"), false),
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
@@ -102,11 +111,13 @@ async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const done = await replayDeadLetters(deps, ramp, {
     filter: filterOf(tenant, wish),
+    cursor: wish.cursor ?? null,
     isMeant: () => true,
     isDryRun: wish.dry_run,
   });
-  const { matched, replayed, skipped, isCut } = done;
-  return answerJson(admitted, 200, { matched, replayed, skipped, dry_run: wish.dry_run, has_more: isCut });
+  const { matched, replayed, skipped, next } = done;
+  const counts = { matched, replayed, skipped, dry_run: wish.dry_run, has_more: next !== null };
+  return answerJson(admitted, 200, next === null ? counts : { ...counts, next_cursor: next });
 }
 
 interface Wish {

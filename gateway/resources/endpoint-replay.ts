@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { MISSED_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { Instant } from "@posthaste/shared/domain/event.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
-import type { Ramp } from "./replay.ts";
+import type { Counts, Ramp } from "./replay.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
@@ -12,6 +12,8 @@ import { instantText } from "./view-parts.ts";
 import {
   createRamp,
   hasTime,
+  hasTimeForTies,
+  PageCursor,
   planReplays,
   REPLAY_MAX,
   REPLAY_PAGE,
@@ -24,20 +26,30 @@ import { failed, validate } from "../request/validation.ts";
 
 const Status = v.picklist([...MISSED_STATES, "delivered"], `must be ${MISSED_STATES.join(", ")} or delivered`);
 
+/** Where a request goes on: what it had as `until`, and the page's cursor in the store or nothing. */
+const ReplayCursor = v.pipe(
+  PageCursor,
+  v.regex(/^\d{1,15}\./, "must be next_cursor of the answer before, as it was"),
+  v.transform((text) => {
+    const mark = text.indexOf(".");
+    return { untilMs: Number(text.slice(0, mark)), page: mark === text.length - 1 ? null : text.slice(mark + 1) };
+  }),
+);
+
 const ReplayWish = v.strictObject({
   since: v.optional(Instant),
   until: v.optional(Instant),
   status: v.optional(Status, "dead"),
+  cursor: v.optional(ReplayCursor),
   dry_run: v.optional(v.boolean("must be true or false"), false),
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
 type ReplayWish = v.InferOutput<typeof ReplayWish>;
 
-interface Answer {
-  readonly matched: number;
-  readonly replayed: number;
-  readonly skipped: number;
-  /** `until` of the next request, for what remains; null when nothing does. */
+interface Answer extends Counts {
+  /** What remains, exactly; null when nothing does. */
+  readonly nextCursor: string | null;
+  /** `until` of the next request, for what remains; null when nothing does, or when a time alone cannot tell. */
   readonly nextUntilMs: number | null;
 }
 
@@ -69,23 +81,39 @@ async function replay(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
     skipped: found.skipped,
     dry_run: wish.dry_run,
     next_until: instantText(found.nextUntilMs),
+    ...(found.nextCursor === null ? {} : { next_cursor: found.nextCursor }),
   });
 }
 
 type Named = { readonly tenant: string; readonly id: string };
 type MissedWish = ReplayWish & { readonly status: (typeof MISSED_STATES)[number] };
 
-/** A dead letter is never older than its event, so `since` bounds both. What was replayed is gone, so `until` stays. */
+/** The time from which on nothing is replayed: the cursor's, as the request before had it. */
+function untilOf({ cursor, until }: ReplayWish, ramp: Ramp): number {
+  return cursor?.untilMs ?? until ?? ramp.startMs + 1;
+}
+
+function cursorText(untilMs: number, page: string | null): string {
+  return `${untilMs}.${page ?? ""}`;
+}
+
+/**
+ * A dead letter is never older than its event, so `since` bounds both, and what is left has events older than the dead
+ * letters that were looked at. `until` stays as it is only when dead letters are gone; else the cursor alone goes on.
+ */
 async function replayMissed(deps: GatewayDeps, ramp: Ramp, { tenant, id }: Named, wish: MissedWish): Promise<Answer> {
   const sinceMs = wish.since ?? 0;
-  const untilMs = wish.until ?? ramp.startMs + 1;
-  const filter = { tenant, endpointId: id, state: wish.status, sinceMs };
-  const done = await replayDeadLetters(deps, ramp, {
-    filter,
+  const untilMs = untilOf(wish, ramp);
+  const { next, doneFromMs, ...counts } = await replayDeadLetters(deps, ramp, {
+    filter: { tenant, endpointId: id, state: wish.status, sinceMs },
+    cursor: wish.cursor?.page ?? null,
     isMeant: ({ envelope }) => envelope.acceptedAtMs >= sinceMs && envelope.acceptedAtMs < untilMs,
     isDryRun: wish.dry_run,
   });
-  return { ...done, nextUntilMs: done.isCut ? untilMs : null };
+  if (next === null) return { ...counts, nextCursor: null, nextUntilMs: null };
+  const nextMs = Math.min(untilMs, doneFromMs ?? untilMs);
+  const isProgress = nextMs < untilMs || counts.replayed > 0;
+  return { ...counts, nextCursor: cursorText(untilMs, next), nextUntilMs: isProgress ? nextMs : null };
 }
 
 /**
@@ -101,32 +129,40 @@ async function replayDelivered(
   const { ledger } = deps.drivers;
   const isSeen = new Set<string>();
   const total = { matched: 0, replayed: 0, skipped: 0 };
-  const untilMs = wish.until ?? ramp.startMs + 1;
+  const untilMs = untilOf(wish, ramp);
   const filter = { tenant, endpointId: id, state: "delivered" as const, untilMs, ...sinceOf(wish) };
-  let cursor: string | null = null;
+  let cursor = wish.cursor?.page ?? null;
+  let seenMs: number | null = null;
   /** Once a bound is reached: the acceptance time that is still finished, and nothing older. */
   let lastMs: number | null = null;
-  do {
+  for (;;) {
     const page = await ledger.deliveries(filter, REPLAY_PAGE, cursor);
-    cursor = page.next;
-    const rows = page.rows.filter((row) => isNew(row, isSeen));
-    const records = await Promise.all(rows.map(({ eventId }) => ledger.event(tenant, eventId)));
+    const rows = page.rows.filter(({ acceptedAtMs }) => lastMs === null || acceptedAtMs === lastMs);
+    const fresh = rows.filter((row) => isNew(row, isSeen));
+    const records = await Promise.all(fresh.map(({ eventId }) => ledger.event(tenant, eventId)));
     const kept = records.flatMap((record) => (record === null ? [] : [record.envelope]));
-    const meant = kept.filter(({ acceptedAtMs }) => lastMs === null || acceptedAtMs === lastMs);
-    total.matched += meant.length + records.length - kept.length;
+    total.matched += records.length;
     total.skipped += records.length - kept.length;
     if (!wish.dry_run) {
       await planReplays(
         deps,
         ramp,
-        meant.map((envelope) => ({ endpointId: id, envelope })),
+        kept.map((envelope) => ({ endpointId: id, envelope })),
       );
-      total.replayed += meant.length;
+      total.replayed += kept.length;
     }
-    if (meant.length < kept.length) return { ...total, nextUntilMs: lastMs };
-    if (total.matched >= REPLAY_MAX || !hasTime(deps, ramp)) lastMs ??= kept.at(-1)?.acceptedAtMs ?? null;
-  } while (cursor !== null);
-  return { ...total, nextUntilMs: null };
+    if (lastMs !== null && rows.length < page.rows.length) {
+      return { ...total, nextCursor: cursorText(lastMs, null), nextUntilMs: lastMs };
+    }
+    cursor = page.next;
+    if (cursor === null) return { ...total, nextCursor: null, nextUntilMs: null };
+    seenMs = rows.at(-1)?.acceptedAtMs ?? seenMs;
+    const isOver = !hasTime(deps, ramp);
+    // The time is over within a millisecond, or before anything was found: only the store's own cursor can tell.
+    const isStuck = isOver && (seenMs === null || !hasTimeForTies(deps, ramp));
+    if (isStuck) return { ...total, nextCursor: cursorText(untilMs, cursor), nextUntilMs: null };
+    if (isOver || total.matched >= REPLAY_MAX) lastMs ??= seenMs;
+  }
 }
 
 function sinceOf(wish: ReplayWish): { readonly sinceMs?: number } {

@@ -14,13 +14,23 @@ import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
-/** Most deliveries replayed by one request. */
+/** Most deliveries replayed by one request; it goes past it to finish a millisecond. */
 export const REPLAY_MAX = 10_000;
+/** Most dead letters that one request looks at, those of deleted endpoints and of another time included. */
+const LOOKED_MAX = 200_000;
 export const REPLAY_RATE_DEFAULT = 100;
 /** Most bodies in memory. */
 export const REPLAY_PAGE = 100;
 /** How long one request goes on planning; well within its budget. */
 const REPLAY_TIME_MS = 5000;
+/** How long it goes on to finish a millisecond. */
+const TIES_TIME_MS = 7000;
+
+/** Opaque to callers, and checked by the store it is of. */
+export const PageCursor = v.pipe(
+  v.string("must be next_cursor of the answer before"),
+  v.regex(/^[\w.-]{1,512}$/, "must be next_cursor of the answer before, as it was"),
+);
 
 export const ReplayRate = v.pipe(
   v.number("must be a whole number of deliveries per second"),
@@ -37,13 +47,18 @@ export interface Ramp {
   planned: number;
 }
 
-export interface Replayed {
+export interface Counts {
   readonly matched: number;
   readonly replayed: number;
-  /** Not replayed, as their endpoint was deleted. */
+  /** Not replayed, as their endpoint was deleted or the event is no longer kept. */
   readonly skipped: number;
-  /** A bound of the request was reached before the end. */
-  readonly isCut: boolean;
+}
+
+export interface Replayed extends Counts {
+  /** Where the next request goes on, when a bound of this one was reached before the end. */
+  readonly next: string | null;
+  /** All dead letters of this time and later were looked at, when `next` is not null; null when none was. */
+  readonly doneFromMs: number | null;
 }
 
 export function createRamp(nowMs: number, ratePerS: number, context: RequestContext): Ramp {
@@ -103,34 +118,61 @@ export async function planReplays(
   return ids.map(({ id }) => id);
 }
 
-/** Replays the dead letters of a filter for which `isMeant` is true, newest first, by page. A dry run only counts. */
+/**
+ * Replays the dead letters of a filter for which `isMeant` is true, newest first, by page. A dry run only counts. What is
+ * passed over counts towards no bound of replays, so that it never keeps a request from those behind it.
+ */
 export async function replayDeadLetters(
   deps: GatewayDeps,
   ramp: Ramp,
-  wish: { filter: DeadLetterFilter; isMeant: (deadLetter: DeadLetter) => boolean; isDryRun: boolean },
+  wish: {
+    readonly filter: DeadLetterFilter;
+    readonly cursor: string | null;
+    readonly isMeant: (deadLetter: DeadLetter) => boolean;
+    readonly isDryRun: boolean;
+  },
 ): Promise<Replayed> {
   const { deadLetters } = deps.drivers;
   const isAlive = createLivingCheck(deps);
   const total = { matched: 0, replayed: 0, skipped: 0 };
-  let cursor: string | null = null;
-  do {
+  let cursor = wish.cursor;
+  let lookedCount = 0;
+  let lastAtMs: number | null = null;
+  /** Once a bound is reached: the time that is still finished, and nothing older. */
+  let finishedMs: number | null = null;
+  for (;;) {
     const page = await deadLetters.list(wish.filter, REPLAY_PAGE, cursor);
-    cursor = page.next;
-    const meant = page.rows.filter(wish.isMeant);
+    const rows = page.rows.filter(({ atMs }) => finishedMs === null || atMs === finishedMs);
+    const meant = rows.filter(wish.isMeant);
     const alive = await Promise.all(meant.map(isAlive));
     const living = meant.filter((_, index) => alive[index] === true);
     total.matched += meant.length;
     total.skipped += meant.length - living.length;
-    if (wish.isDryRun) continue;
-    await planReplays(deps, ramp, living);
-    if (living.length > 0) await deadLetters.remove(living);
-    total.replayed += living.length;
-  } while (cursor !== null && total.matched < REPLAY_MAX && hasTime(deps, ramp));
-  return { ...total, isCut: cursor !== null };
+    if (!wish.isDryRun && living.length > 0) {
+      await planReplays(deps, ramp, living);
+      await deadLetters.remove(living);
+      total.replayed += living.length;
+    }
+    // What was older on this page is read again by the next request.
+    if (rows.length < page.rows.length) return { ...total, next: cursor, doneFromMs: finishedMs };
+    lookedCount += rows.length;
+    lastAtMs = rows.at(-1)?.atMs ?? lastAtMs;
+    cursor = page.next;
+    if (cursor === null) return { ...total, next: null, doneFromMs: null };
+    const isOver = lookedCount >= LOOKED_MAX || !hasTime(deps, ramp);
+    if (isOver && (wish.isDryRun || total.replayed === 0 || !hasTimeForTies(deps, ramp))) {
+      return { ...total, next: cursor, doneFromMs: lastAtMs === null ? null : lastAtMs + 1 };
+    }
+    if (isOver || total.replayed >= REPLAY_MAX) finishedMs ??= lastAtMs;
+  }
 }
 
 export function hasTime(deps: Pick<GatewayDeps, "clock">, ramp: Ramp): boolean {
   return deps.clock.now() - ramp.startMs < REPLAY_TIME_MS;
+}
+
+export function hasTimeForTies(deps: Pick<GatewayDeps, "clock">, ramp: Ramp): boolean {
+  return deps.clock.now() - ramp.startMs < TIES_TIME_MS;
 }
 
 /** Whether a dead letter's endpoint still exists; each endpoint is looked up once. */
