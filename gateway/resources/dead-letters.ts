@@ -11,6 +11,7 @@ import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
+import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import {
@@ -19,6 +20,7 @@ import {
   PageCursor,
   planReplays,
   REPLAY_RATE_DEFAULT,
+  REPLAYED,
   ReplayRate,
   replayDeadLetters,
 } from "./replay.ts";
@@ -84,7 +86,9 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 }
 
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  await deps.drivers.deadLetters.remove([await findDeadLetter(deps, admitted)]);
+  const deadLetter = await findDeadLetter(deps, admitted);
+  await deps.drivers.deadLetters.remove([deadLetter]);
+  recordEnded(deps, [deadLetter], "its dead letter was deleted");
   return answerEmpty(admitted);
 }
 
@@ -97,6 +101,7 @@ async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<
   const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, admitted.context);
   const [deliveryId] = await planReplays(deps, ramp, [deadLetter]);
   await deps.drivers.deadLetters.remove([deadLetter]);
+  recordEnded(deps, [deadLetter], REPLAYED);
   const { eventId, endpointId } = deadLetter;
   return answerJson(admitted, 202, {
     delivery_id: deliveryId,

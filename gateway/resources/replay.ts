@@ -12,6 +12,7 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { RequestContext } from "../request/context.ts";
 import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import { recordEnded } from "./ended-deliveries.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
 /** Most deliveries replayed by one request; it goes past it to finish a millisecond. */
@@ -19,6 +20,8 @@ export const REPLAY_MAX = 10_000;
 /** Most dead letters that one request looks at, those of deleted endpoints and of another time included. */
 const LOOKED_MAX = 200_000;
 export const REPLAY_RATE_DEFAULT = 100;
+/** What the ledger says of a held delivery that was replayed. */
+export const REPLAYED = "replayed by hand, as a delivery of its own";
 /** Most bodies in memory. */
 export const REPLAY_PAGE = 100;
 /** How long one request goes on planning; well within its budget. */
@@ -151,6 +154,7 @@ export async function replayDeadLetters(
     if (!wish.isDryRun && living.length > 0) {
       await planReplays(deps, ramp, living);
       await deadLetters.remove(living);
+      recordEnded(deps, living, REPLAYED);
       total.replayed += living.length;
     }
     // What was older on this page is read again by the next request.

@@ -1,4 +1,4 @@
-/** A dead letter that is written as held while its owner resumes the endpoint would lie there unseen: look again. */
+/** A dead letter that is written as held while its owner resumes or deletes the endpoint would lie there unseen. */
 import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { EndpointLookup } from "../endpoint/lookup.ts";
@@ -17,6 +17,7 @@ export function createLookAgain(deps: {
     if (state === "backlog" && limiters.keepsBack(endpointId)) return;
     const endpoint = lookup.peek(tenant, endpointId);
     // `recover` looks for itself when memory cannot tell.
-    if (endpoint === undefined || endpoint?.status === "active") void recovery.recover(tenant, endpointId);
+    if (endpoint === undefined || endpoint === null || endpoint.status === "active")
+      void recovery.recover(tenant, endpointId);
   };
 }

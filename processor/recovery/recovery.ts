@@ -1,5 +1,5 @@
 /**
- * Brings back what was held for an endpoint (paused, disabled, backlog) when it is active again. Dead letters go to the
+ * Brings back what was held for an endpoint (paused, disabled, backlog) when it is active again, or gone. Dead letters go to the
  * retry queue, spread at a bounded rate. Scheduled first, removed second: a crash in between repeats a delivery, which
  * the ledger recognises, and loses none.
  */
@@ -26,7 +26,7 @@ const LEASE_AGAIN_MS = 1000;
 const HOLDER_BYTES = 8;
 
 export interface Recovery {
-  /** Looks whether the endpoint is active and, if so, brings back what is held for it. Runs once at a time for each. */
+  /** Brings back what is held for the endpoint if it is active, or was deleted. Runs once at a time for each. */
   recover(tenant: string, endpointId: string): Promise<void>;
   /** Does so for every endpoint that has something held: at the start, and after announcements may have been lost. */
   recoverAll(signal: AbortSignal): Promise<void>;
@@ -111,15 +111,21 @@ interface Bringing extends RecoveryDeps {
   readonly holder: string;
 }
 
-/** Page by page, while the endpoint is active: its owner may pause it again meanwhile. */
+/**
+ * Page by page, while the endpoint is active: its owner may pause it again meanwhile. What was held for an endpoint that
+ * was deleted goes the same way and ends there as dead, with the reason; else it would be held for good.
+ */
 async function bringBack(deps: Bringing, tenant: string, endpointId: string): Promise<void> {
   let count = 0;
+  let standing: Standing = "active";
   const startMs = deps.clock.now();
   const spacingMs = 1000 / deps.perS;
   for (const state of HELD_STATES) {
     const filter = { tenant, endpointId, state };
     let place: Place | null = { cursor: null };
-    while (!isAborted(deps.signal) && (await isActive(deps, tenant, endpointId))) {
+    while (!isAborted(deps.signal)) {
+      standing = await standingOf(deps, tenant, endpointId);
+      if (standing === "holding back") break;
       place = await seekHeld(deps, filter, place.cursor);
       if (place === null) break;
       await using lease = await takeLease(deps, endpointId);
@@ -135,8 +141,10 @@ async function bringBack(deps: Bringing, tenant: string, endpointId: string): Pr
       await yieldTurn(deps.clock, deps.signal);
     }
   }
-  if (count > 0) deps.telemetry.recovered(endpointId, tenant, count);
+  if (count > 0 && standing !== "deleted") deps.telemetry.recovered(endpointId, tenant, count);
 }
+
+type Standing = "active" | "deleted" | "holding back";
 
 /** The page behind this cursor has a dead letter that is held. */
 interface Place {
@@ -199,9 +207,10 @@ async function move(deps: Bringing, deadLetters: readonly DeadLetter[], items: r
 }
 
 /** By the directory itself: a memory that is behind would leave dead letters lying that nobody looks for again. */
-async function isActive({ directory }: RecoveryDeps, tenant: string, endpointId: string): Promise<boolean> {
+async function standingOf({ directory }: RecoveryDeps, tenant: string, endpointId: string): Promise<Standing> {
   const endpoint = await directory.find(tenant, endpointId);
-  return endpoint?.status === "active";
+  if (endpoint === null) return "deleted";
+  return endpoint.status === "active" ? "active" : "holding back";
 }
 
 /** The first dead letters whose bodies together stay within `bytesMax`, and one at least. */

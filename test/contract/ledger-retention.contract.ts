@@ -89,6 +89,26 @@ export function ledgerRetentionContract(name: string, open: OpenHarness): void {
     assert.equal(await harness.drivers.ledger.event(TENANT, "evt_a"), null);
   });
 
+  test(`${name} ledger: a held delivery that was ended by hand is dead with its reason, and its event goes a day later`, async () => {
+    await using harness = await open();
+    const { ledger, deadLetters } = harness.drivers;
+    const envelope = await passThrough(harness, "evt_a");
+    const held = sampleDeadLetter("dlv_a", { envelope, state: "paused", attempts: 0 });
+    const standing = { attempt: 0, result: null, nextAttemptAtMs: null };
+    ledger.record([delivery(sampleRecord(envelope, { ...standing, state: "paused", reason: "paused" }))]);
+    await deadLetters.append([held]);
+    await deadLetters.remove([held]);
+    const reason = "its dead letter was deleted";
+    ledger.record([delivery(sampleRecord(envelope, { ...standing, state: "dead", reason }))]);
+    const { rows } = await ledger.deliveries({ tenant: TENANT, eventId: "evt_a" }, 10, null);
+    assert.deepEqual(
+      rows.map((row) => [row.state, row.reason]),
+      [["dead", reason]],
+    );
+    await harness.clock.advance(DAY_MS + 2 * 3600_000);
+    assert.equal(await ledger.event(TENANT, "evt_a"), null);
+  });
+
   test(`${name} ledger: an event id may be used again once the event is gone`, async () => {
     await using harness = await open();
     await passThrough(harness, "evt_a");

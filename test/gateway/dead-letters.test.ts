@@ -4,7 +4,8 @@ import { test } from "node:test";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
 import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
-import { START_MS } from "../support/samples.ts";
+import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
+import { START_MS, sampleDeadLetter } from "../support/samples.ts";
 
 const PATH = "/v1/dead-letters";
 
@@ -13,7 +14,11 @@ async function createEndpoint(harness: GatewayHarness, tenant = "default"): Prom
   return textAt(answer.json, "id");
 }
 
-async function deliver(harness: GatewayHarness, endpointId: string): Promise<string> {
+async function deliver(
+  harness: GatewayHarness,
+  endpointId: string,
+  standing: Partial<DeliveryRecord> = {},
+): Promise<string> {
   const answer = await harness.call("POST", "/v1/events", { body: { type: "a", data: 1 } });
   const eventId = textAt(answer.json, "id");
   const key = { tenant: "default", eventId, endpointId, generation: 0 };
@@ -30,6 +35,7 @@ async function deliver(harness: GatewayHarness, endpointId: string): Promise<str
         groupId: null,
         nextAttemptAtMs: null,
         reason: null,
+        ...standing,
       },
     },
   ]);
@@ -114,6 +120,36 @@ test("a replay is seen in the event at once, as pending", async () => {
     [at(answer.json, "delivery_id"), "pending"],
   );
 });
+
+for (const [what, method, suffix, reason] of [
+  ["deleted", "DELETE", "", "its dead letter was deleted"],
+  ["replayed", "POST", "/:id/replay", "replayed by hand, as a delivery of its own"],
+  ["replayed by filter", "POST", "/replay", "replayed by hand, as a delivery of its own"],
+] as const) {
+  test(`a held dead letter that is ${what} ends its delivery with the reason`, async () => {
+    await using harness = await openGatewayHarness();
+    const endpointId = await createEndpoint(harness);
+    const eventId = await deliver(harness, endpointId, { state: "paused", attempt: 0 });
+    const record = await harness.drivers.ledger.event("default", eventId);
+    assert.ok(record);
+    const held = sampleDeadLetter("dlv_01kg9bqf00aaaaaaaaaaaaaaaa", {
+      endpointId,
+      state: "paused",
+      attempts: 0,
+      envelope: record.envelope,
+    });
+    await harness.drivers.deadLetters.append([held]);
+    const path = suffix === "" ? `/${held.id}` : suffix.replace(":id", held.id);
+    const body = method === "POST" ? { body: {} } : {};
+    const answer = await harness.call(method, `${PATH}${path}`, body);
+    assert.ok(answer.status < 300, answer.text);
+    const { json } = await harness.call("GET", `/v1/events/${eventId}`);
+    const deliveries = at(json, "deliveries") as { state: string; reason: string; replayed_at: string | null }[];
+    const first = deliveries.find(({ replayed_at: replayedAt }) => replayedAt === null);
+    assert.deepEqual([first?.state, first?.reason], ["dead", reason]);
+    assert.equal(at(json, "state"), method === "DELETE" ? "dead" : "pending");
+  });
+}
 
 test("a replay that cannot be planned leaves the letter where it is", async () => {
   await using harness = await openGatewayHarness({

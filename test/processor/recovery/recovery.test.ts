@@ -116,6 +116,29 @@ test("what is held comes back although the store's pages are empty for a while, 
   assert.deepEqual(await harness.depths(), nothing);
 });
 
+test("what is held for an endpoint that is deleted ends as dead, with the reason, and its event is not kept for it", async () => {
+  await using harness = await openWithHeld(3);
+  await harness.drivers.directory.remove(TENANT, "ep1");
+  await harness.clock.advance(5000);
+  const delivery = await harness.delivery("evt_0", "ep1");
+  assert.deepEqual([delivery?.state, delivery?.reason], ["dead", "the endpoint was deleted"]);
+  assert.deepEqual([harness.world.sent.length, await harness.depths()], [0, { ...nothing, dead: 3 }]);
+  const { rows } = await harness.drivers.deadLetters.list({ tenant: TENANT }, 10, null);
+  assert.deepEqual(new Set(rows.map(({ state }) => state)), new Set(["dead"]));
+  await harness.clock.advance(25 * 3600 * 1000);
+  assert.equal(await harness.drivers.ledger.event(TENANT, "evt_0"), null);
+});
+
+test("what is held for an endpoint that was deleted while no processor ran ends at the next start", async () => {
+  await using harness = await openWithHeld(3);
+  harness.crash();
+  await harness.drivers.directory.remove(TENANT, "ep1");
+  await harness.clock.advance(1000);
+  harness.start();
+  await harness.clock.advance(5000);
+  assert.equal((await harness.delivery("evt_2", "ep1"))?.state, "dead");
+});
+
 test("an endpoint paused between two pages gets no further page back", async () => {
   await using harness = await openWithHeld(120);
   harness.crash();
