@@ -7,7 +7,16 @@ import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger
 import { EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { DAY_MS, FAILED, OF_ENDPOINT, delivery, idsKept, openLedgerHarness, weigh } from "./ledger-harness.ts";
+import {
+  DAY_MS,
+  FAILED,
+  OF_ENDPOINT,
+  delivery,
+  forgetWeights,
+  idsKept,
+  openLedgerHarness,
+  weigh,
+} from "./ledger-harness.ts";
 import { START_MS, TENANT, sampleDeadLetter, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
 
 const open = openLedgerHarness();
@@ -49,6 +58,41 @@ test("redis ledger: past its bytes the longest delivered event goes first, the u
   assert.deepEqual(await idsKept(harness.ledger), ["evt_4", "evt_3", "evt_1", "evt_0"]);
   await harness.ledger.remember([sampleEnvelope("evt_5", { body, acceptedAtMs: START_MS + 5 })]);
   assert.deepEqual(await idsKept(harness.ledger), ["evt_5", "evt_4", "evt_3", "evt_0"]);
+  assert.ok(((await weigh(harness))[3] ?? 0) <= 44_000);
+});
+
+test("redis ledger: past its bytes events go of the tenant that keeps most, although another's would expire first", async () => {
+  await using harness = await openLedgerHarness({ bounds: { bytesPerShardMax: 100_000 } })();
+  const small = [0, 1].map((at) =>
+    sampleEnvelope(`evt_small_${at}`, { tenant: "globex", acceptedAtMs: START_MS + at }),
+  );
+  await harness.ledger.remember(small);
+  harness.ledger.record(small.map((envelope) => delivery(sampleRecord(envelope))));
+  await harness.ledger.flush();
+  const body = new Uint8Array(2000).fill(0x20);
+  for (let from = 0; from < 300; from += 50) {
+    const flood = Array.from({ length: 50 }, (_, at) =>
+      sampleEnvelope(`evt_${from + at}`, { body, acceptedAtMs: START_MS + 10 + from + at }),
+    );
+    await harness.ledger.remember(flood);
+  }
+  assert.deepEqual(await idsKept(harness.ledger, "globex"), ["evt_small_1", "evt_small_0"]);
+  const kept = await idsKept(harness.ledger);
+  assert.ok(kept.length > 10 && kept.length < 40, `${kept.length} of the flood are kept`);
+  assert.equal(kept[0], "evt_299");
+  assert.ok(((await weigh(harness))[3] ?? 0) <= 100_000);
+});
+
+test("redis ledger: events that were kept before tenants were weighed go in the order in which they would expire", async () => {
+  await using harness = await openLedgerHarness({ bounds: { bytesPerShardMax: 44_000 } })();
+  const body = new Uint8Array(8000).fill(0x20);
+  const envelopes = [0, 1, 2, 3].map((at) => sampleEnvelope(`evt_${at}`, { acceptedAtMs: START_MS + at, body }));
+  await harness.ledger.remember(envelopes);
+  await forgetWeights(harness);
+  await harness.ledger.remember([sampleEnvelope("evt_4", { body, tenant: "globex", acceptedAtMs: START_MS + 4 })]);
+  await harness.ledger.remember([sampleEnvelope("evt_5", { body, tenant: "globex", acceptedAtMs: START_MS + 5 })]);
+  assert.deepEqual(await idsKept(harness.ledger, "globex"), ["evt_5", "evt_4"]);
+  assert.deepEqual(await idsKept(harness.ledger), ["evt_3", "evt_2"]);
   assert.ok(((await weigh(harness))[3] ?? 0) <= 44_000);
 });
 

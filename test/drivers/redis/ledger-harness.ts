@@ -104,5 +104,16 @@ export async function weigh(harness: LedgerHarness): Promise<number[]> {
   return reply.map(Number);
 }
 
-export const idsKept = async (ledger: RedisLedger) =>
-  (await ledger.events({ tenant: TENANT }, 1000, null)).rows.map(({ envelope }) => envelope.id);
+const FORGET_WEIGHTS: RedisScript = {
+  name: "test-forget-weights",
+  returns: "text",
+  lua: "return redis.call('DEL', KEYS[1] .. ':tenants')",
+};
+
+/** The ledger as a release left it that did not weigh tenants. */
+export async function forgetWeights(harness: LedgerHarness): Promise<void> {
+  await harness.commands.run(FORGET_WEIGHTS, [harness.keys.key(0, "ledger")], []);
+}
+
+export const idsKept = async (ledger: RedisLedger, tenant = TENANT) =>
+  (await ledger.events({ tenant }, 1000, null)).rows.map(({ envelope }) => envelope.id);

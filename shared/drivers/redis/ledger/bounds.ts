@@ -5,7 +5,8 @@ export interface LedgerBounds {
   readonly eventsPerTenantMax: number;
   /**
    * Of one shard: packed envelopes, deliveries and attempts, with a fixed sum for the names of each. Past it whole
-   * events go in the order in which they would expire, so the longest delivered first and the unfinished last.
+   * events go of the tenant that keeps most, so that nobody's flood costs another its history: of its oldest those first
+   * that would expire first, so the longest delivered before the unfinished.
    */
   readonly bytesPerShardMax: number;
   /** Entries of one endpoint's list of deliveries; older ones are still found by their event. */

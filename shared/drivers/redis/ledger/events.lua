@@ -10,7 +10,10 @@ local FACTS_FORMAT = string.rep('%.0f ', #facts - 1) .. '%.0f'
 -- What Redis 7.0 takes for an event beside its text, measured: 1 KiB, and as much again for its first delivery.
 local EVENT_BYTES, EVICTED_MAX, TRIMMED_ROWS_MAX = 1024, 10000, 2000
 local LARGE = {'body', 'deliveries', 'attempts', 'times'}
-local events, grown = {}, 0
+-- Oldest events of the fullest tenant that are compared, and how many of them go before tenants are compared again.
+local COMPARED, TAKEN = 50, 10
+-- What each tenant's events have grown by and is not added up yet.
+local events, grown = {}, {}
 
 -- False when the event is not kept; it may still lie there, and is then the second answer.
 local function load(tenant, id)
@@ -42,7 +45,7 @@ end
 
 local function weigh(event, bytes)
   event.b = event.b + bytes
-  grown = grown + bytes
+  grown[event.tenant] = (grown[event.tenant] or 0) + bytes
 end
 
 -- Trimming is what takes events out; the expiry in Redis is for shards that nobody writes to, so it is set generously
@@ -103,7 +106,7 @@ local function forget(name)
   redis.call('ZREM', root .. ':events', name)
   redis.call('ZREM', root .. ':events:' .. tenant, name)
   redis.call('ZREM', root .. ':due', name)
-  grown = grown - bytes
+  grown[tenant] = (grown[tenant] or 0) - bytes
   events[name] = false
   return rows
 end
@@ -117,15 +120,46 @@ local function trim(count)
   end
 end
 
+-- Adds up what has grown; returns what all events of the shard weigh.
+local function sum_up()
+  local all = 0
+  for tenant, bytes in pairs(grown) do
+    all = all + bytes
+    local left = redis.call('ZINCRBY', root .. ':tenants', string.format('%.0f', bytes), tenant)
+    if tonumber(left) <= 0 then redis.call('ZREM', root .. ':tenants', tenant) end
+  end
+  grown = {}
+  return redis.call('INCRBY', root .. ':bytes', string.format('%.0f', all))
+end
+
+-- Events that may go next: of the tenant that keeps most, its oldest in the order in which they would expire. While events
+-- lie there that came before tenants were weighed (all weights together are less than the bytes), the first to expire.
+local function first_to_go(bytes)
+  local fullest, weight = unpack(redis.call('ZREVRANGE', root .. ':tenants', 0, 0, 'WITHSCORES'))
+  if not fullest or tonumber(weight) * redis.call('ZCARD', root .. ':tenants') < bytes then
+    return redis.call('ZRANGE', root .. ':due', 0, TAKEN - 1)
+  end
+  local names = redis.call('ZRANGE', root .. ':events:' .. fullest, 0, COMPARED - 1)
+  local due = {}
+  for _, name in ipairs(names) do due[name] = tonumber(redis.call('ZSCORE', root .. ':due', name) or 0) end
+  table.sort(names, function(left, right)
+    if due[left] ~= due[right] then return due[left] < due[right] end
+    return left < right
+  end)
+  return names
+end
+
 local function finish(bytes_max)
   save_all()
-  local bytes = redis.call('INCRBY', root .. ':bytes', string.format('%.0f', grown))
-  local before = grown
-  for _ = 1, EVICTED_MAX do
-    if bytes + grown - before <= bytes_max then break end
-    local first = redis.call('ZRANGE', root .. ':due', 0, 0)[1]
-    if not first then break end
-    forget(first)
+  local bytes, gone = sum_up(), 0
+  while bytes > bytes_max and gone < EVICTED_MAX do
+    local names = first_to_go(bytes)
+    if #names == 0 then return end
+    for index = 1, math.min(#names, TAKEN) do
+      forget(names[index])
+      gone = gone + 1
+      bytes = sum_up()
+      if bytes <= bytes_max then return end
+    end
   end
-  if grown ~= before then redis.call('INCRBY', root .. ':bytes', string.format('%.0f', grown - before)) end
 end

@@ -13,6 +13,7 @@
 --   :events, :events:<tenant>     sorted sets, <tenant>|<id> by acceptance
 --   :due                          sorted set, <tenant>|<id> by the time from which the event is gone
 --   :bytes                        what all events of the shard weigh
+--   :tenants                      sorted set, tenants by what their events weigh
 --
 -- One name of another store is touched: the claim of an event's own id, to last as long as an event that takes long.
 --
