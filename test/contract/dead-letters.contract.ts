@@ -204,9 +204,9 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
   });
 
   test(`${name} dead letters: past the bound the oldest of the tenant that keeps most are dropped, also after a crash`, async () => {
-    await using harness = await open({ deadLetterBytesMax: 1000 });
+    await using harness = await open({ deadLetterBytesMax: 100_000 });
     const big = (id: string, tenant: string, atMs: number) => {
-      const envelope = sampleEnvelope(`evt_${id}`, { tenant, body: new Uint8Array(300) });
+      const envelope = sampleEnvelope(`evt_${id}`, { tenant, body: new Uint8Array(30_000) });
       return sampleDeadLetter(id, { tenant, envelope, atMs });
     };
     const { deadLetters } = harness.drivers;
@@ -219,11 +219,30 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), 3);
   });
 
+  test(`${name} dead letters: they weigh what they take, not their bodies alone, and news change the weight`, async () => {
+    await using harness = await open({ deadLetterBytesMax: 20_000 });
+    const small = (index: number, reason: string, atMs = START_MS + index) => {
+      const envelope = sampleEnvelope(`evt_${index}`, { body: new Uint8Array(1) });
+      return sampleDeadLetter(`dlv_${index}`, { envelope, atMs, reason, attempts: atMs > START_MS + 999 ? 2 : 1 });
+    };
+    const { deadLetters } = harness.drivers;
+    await deadLetters.append(Array.from({ length: 1000 }, (_, index) => small(index, "answered 500")));
+    const kept = await deadLetters.count(EVERYTHING);
+    assert.ok(kept > 10 && kept < 100, `${kept} dead letters of one byte are kept in 20,000 bytes`);
+    await deadLetters.append([small(999, "x".repeat(10_000), START_MS + 2000)]);
+    const left = await deadLetters.count(EVERYTHING);
+    assert.ok(left < kept, "a longer reason makes room for itself");
+    await deadLetters.remove((await deadLetters.list(EVERYTHING, 1000, null)).rows);
+    const again = Array.from({ length: kept }, (_, index) => small(index, "answered 500", START_MS + 5000 + index));
+    await deadLetters.append(again);
+    assert.equal(await deadLetters.count(EVERYTHING), kept);
+  });
+
   test(`${name} dead letters: what was dropped shows as expired in the ledger, with the reason`, async () => {
-    await using harness = await open({ deadLetterBytesMax: 500 });
+    await using harness = await open({ deadLetterBytesMax: 50_000 });
     const { deadLetters, lanes, ledger } = harness.drivers;
     for (const [index, id] of ["evt_first", "evt_second"].entries()) {
-      const envelope = sampleEnvelope(id, { body: new Uint8Array(300) });
+      const envelope = sampleEnvelope(id, { body: new Uint8Array(30_000) });
       const deadLetter = sampleDeadLetter(`dlv_${id}`, { envelope, eventId: id, atMs: index + 1 });
       await lanes.append([envelope]);
       ledger.record([
@@ -249,7 +268,7 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     }
     const { rows } = await ledger.deliveries({ tenant: TENANT, endpointId: ENDPOINT_ID }, 10, null);
     assert.deepEqual(rows.map(({ state }) => state).toSorted(), ["dead", "expired"]);
-    assert.match(rows.find(({ state }) => state === "expired")?.reason ?? "", /at most 500 bytes/);
+    assert.match(rows.find(({ state }) => state === "expired")?.reason ?? "", /at most 50000 bytes/);
   });
 
   test(`${name} dead letters: they outlive the ledger's entry of their event`, async () => {

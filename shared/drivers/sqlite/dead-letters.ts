@@ -9,7 +9,7 @@ import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
-/** Bodies kept at most; past it the oldest dead letters of the tenant that keeps most are dropped. */
+/** Dead letters kept at most, all that they take (`size` in the schema); past it the oldest dead letters of the tenant that keeps most are dropped. */
 export const DEAD_LETTER_BYTES_MAX = 4 * 1024 ** 3;
 
 /** Dropped with one write at most. A store far above its bound, which was lowered, comes down over many writes. */

@@ -224,4 +224,26 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- Leases that a start ends: few, whatever the number of claims.
   CREATE INDEX claims_leased ON claims (lease_until) WHERE status IS NULL;
   `,
+  `
+  -- Dead letters weigh what they take, not their bodies alone: 200 bytes for numbers, row and indexes beside the texts.
+  ALTER TABLE dead_letters ADD COLUMN size INTEGER GENERATED ALWAYS AS (
+    200 + length(body) + 3 * (length(tenant) + length(event_id) + length(endpoint_id)) + 2 * length(delivery_id)
+    + length(reason) + length(type) + ifnull(length(traceparent), 0)) VIRTUAL;
+  DROP TRIGGER dead_letters_in;
+  DROP TRIGGER dead_letters_out;
+  CREATE TRIGGER dead_letters_in AFTER INSERT ON dead_letters BEGIN
+    INSERT INTO dead_letter_totals VALUES (NEW.tenant, 1, NEW.size), ('', 1, NEW.size)
+      ON CONFLICT (tenant) DO UPDATE SET letters = letters + 1, bytes = bytes + excluded.bytes;
+  END;
+  CREATE TRIGGER dead_letters_news AFTER UPDATE ON dead_letters WHEN NEW.size <> OLD.size BEGIN
+    UPDATE dead_letter_totals SET bytes = bytes + NEW.size - OLD.size WHERE tenant IN (NEW.tenant, '');
+  END;
+  CREATE TRIGGER dead_letters_out AFTER DELETE ON dead_letters BEGIN
+    UPDATE dead_letter_totals SET letters = letters - 1, bytes = bytes - OLD.size WHERE tenant IN (OLD.tenant, '');
+    DELETE FROM dead_letter_totals WHERE tenant = OLD.tenant AND letters = 0;
+  END;
+  DELETE FROM dead_letter_totals;
+  INSERT INTO dead_letter_totals SELECT tenant, count(*), sum(size) FROM dead_letters GROUP BY tenant;
+  INSERT INTO dead_letter_totals SELECT '', count(*), ifnull(sum(size), 0) FROM dead_letters;
+  `,
 ];

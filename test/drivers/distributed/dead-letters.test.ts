@@ -124,9 +124,9 @@ test("remove() writes the tombstone before it answers, and tells whose letters w
 });
 
 test("what made room is taken out of the record, too", async () => {
-  await using harness = await lettersOpener()({ deadLetterBytesMax: 500 });
+  await using harness = await lettersOpener()({ deadLetterBytesMax: 50_000 });
   const big = (id: string, atMs: number) =>
-    sampleDeadLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
+    sampleDeadLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(30_000) }) });
   await harness.letters.append([big("dlv_a", 1)]);
   await harness.letters.append([big("dlv_b", 2)]);
   const record = await readRecord(harness);
@@ -166,13 +166,13 @@ test("letters of a process that died between tombstone and index are taken out b
 });
 
 test("what made room for a process that died at once is taken out of the record by the next", async () => {
-  await using harness = await lettersOpener({ isProjected: false })({ deadLetterBytesMax: 500 });
+  await using harness = await lettersOpener({ isProjected: false })({ deadLetterBytesMax: 50_000 });
   const big = (id: string, atMs: number) =>
-    sampleDeadLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(300) }) });
+    sampleDeadLetter(id, { atMs, envelope: sampleEnvelope(`evt_${id}`, { body: new Uint8Array(30_000) }) });
   await harness.letters.append([big("dlv_a", 1)]);
   // Another process, which dies after its put.
   const { commands, keys } = harness;
-  const other = createRedisDeadLetterIndex({ commands, keys, bytesMax: 500 });
+  const other = createRedisDeadLetterIndex({ commands, keys, bytesMax: 50_000 });
   const told = await other.put([{ deadLetter: big("dlv_b", 2), revision: "1", place: null }]);
   assert.deepEqual(
     told.map(({ id }) => id),

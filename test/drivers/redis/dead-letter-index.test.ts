@@ -172,27 +172,31 @@ test("of letters that were dropped nothing is left but a mark for a day, and tha
 });
 
 test("past the bytes the oldest of the tenant that keeps most make room; each is told until it is dropped", async () => {
-  await using harness = await openIndex({ bytesMax: 1000 });
+  await using harness = await openIndex({ bytesMax: 100_000 });
   const { index } = harness;
-  await index.put([weighing(300, "dlv_quiet", 1, "quiet"), weighing(300, "dlv_a", 2), weighing(300, "dlv_b", 3)]);
-  const told = await index.put([weighing(300, "dlv_c", 4)]);
+  await index.put([
+    weighing(30_000, "dlv_quiet", 1, "quiet"),
+    weighing(30_000, "dlv_a", 2),
+    weighing(30_000, "dlv_b", 3),
+  ]);
+  const told = await index.put([weighing(30_000, "dlv_c", 4)]);
   assert.deepEqual(
     told.map(({ id, tenant }) => [id, tenant]),
     [["dlv_a", TENANT]],
   );
   assert.deepEqual(await idsOf(index), ["dlv_c", "dlv_b", "dlv_quiet"]);
   // Who was told may have died before anything was done about it.
-  assert.deepEqual(await index.put([weighing(300, "dlv_c", 4)]), told);
+  assert.deepEqual(await index.put([weighing(30_000, "dlv_c", 4)]), told);
   await index.drop(told.map(({ id, revision }) => dropOf(id, revision)));
-  assert.deepEqual(await index.put([weighing(300, "dlv_c", 4)]), []);
+  assert.deepEqual(await index.put([weighing(30_000, "dlv_c", 4)]), []);
 });
 
 test("what made room is told no more once later news of it are there", async () => {
-  await using harness = await openIndex({ bytesMax: 500 });
-  await harness.index.put([weighing(300, "dlv_a", 1)]);
-  await harness.index.put([weighing(300, "dlv_b", 2)]);
+  await using harness = await openIndex({ bytesMax: 50_000 });
+  await harness.index.put([weighing(30_000, "dlv_a", 1)]);
+  await harness.index.put([weighing(30_000, "dlv_b", 2)]);
   await harness.index.drop([dropOf("dlv_b")]);
-  const back = weighing(300, "dlv_a", 3);
+  const back = weighing(30_000, "dlv_a", 3);
   assert.deepEqual(await harness.index.put([{ ...back, revision: "2" }]), []);
   assert.deepEqual(await idsOf(harness.index), ["dlv_a"]);
 });
@@ -204,13 +208,13 @@ test("letters are bounded in number, too, however small they are", async () => {
 });
 
 test("each shard has its equal part of the bounds", async () => {
-  await using harness = await openIndex({ shards: 2, bytesMax: 2000 });
+  await using harness = await openIndex({ shards: 2, bytesMax: 200_000 });
   const { index, keys } = harness;
   const tenants = ["acme", "globex", "initech", "umbrella", "hooli"];
   const [zero, one] = [0, 1].map((shard) => tenants.find((tenant) => keys.shardOf(tenant) === shard));
   assert.ok(zero !== undefined && one !== undefined);
-  await index.put([weighing(900, "dlv_one", 1, one)]);
-  await index.put([1, 2, 3].map((atMs) => weighing(400, `dlv_${atMs}`, atMs, zero)));
+  await index.put([weighing(90_000, "dlv_one", 1, one)]);
+  await index.put([1, 2, 3].map((atMs) => weighing(40_000, `dlv_${atMs}`, atMs, zero)));
   assert.deepEqual((await idsOf(index)).toSorted(), ["dlv_2", "dlv_3", "dlv_one"]);
 });
 

@@ -263,3 +263,27 @@ function limitPages(raw: DatabaseSync, extra: number): void {
   const used = Number(raw.prepare("PRAGMA page_count").get()?.["page_count"]);
   raw.exec(`PRAGMA max_page_count = ${used + extra}`);
 }
+
+test("dead letters of an older version are weighed anew, with all that they take", () => {
+  const raw = new DatabaseSync(":memory:");
+  migrate(raw, SCHEMA_STEPS.slice(0, 2));
+  const insert = raw.prepare(
+    `INSERT INTO dead_letters VALUES (?, ?, ?, 'evt', 'ep', 0, 'dead', 'why', 1, 5, 'a', 'LOW', 5, NULL, NULL, 1, ?)`,
+  );
+  for (const [id, tenant] of [
+    [1, "acme"],
+    [2, "acme"],
+    [3, "globex"],
+  ] as const) {
+    insert.run(id, `dlv_${id}`, tenant, new Uint8Array(100));
+  }
+  migrate(raw);
+  const totals = raw.prepare("SELECT tenant, letters, bytes FROM dead_letter_totals ORDER BY tenant").all();
+  const [all, acme, globex] = totals.map(({ letters, bytes }) => [Number(letters), Number(bytes)] as const);
+  assert.deepEqual([all?.[0], acme?.[0], globex?.[0]], [3, 2, 1]);
+  assert.ok((globex?.[1] ?? 0) > 300);
+  assert.equal(all?.[1], (acme?.[1] ?? 0) + (globex?.[1] ?? 0));
+  raw.exec("DELETE FROM dead_letters");
+  assert.equal(raw.prepare("SELECT bytes FROM dead_letter_totals WHERE tenant = ''").get()?.["bytes"], 0);
+  raw.close();
+});

@@ -16,9 +16,9 @@ import type { KeySpace } from "../client/key-space.ts";
 import { replyText } from "../ledger/record.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
 
-/** Bodies of all shards together. */
+/** Packed envelopes and what is told of them, of all shards together. */
 export const DEAD_LETTER_INDEX_BYTES_MAX = 512 * 1024 ** 2;
-/** Dead letters of all shards together: what Redis keeps of each beside its body is about 1.3 KB (Redis 7.0). */
+/** Dead letters of all shards together: what Redis keeps of each beside that is about 1 KB (Redis 7.0). */
 export const DEAD_LETTER_INDEX_COUNT_MAX = 500_000;
 /** Dead letters, and bytes of their bodies, in one script; one dead letter goes whatever it weighs. */
 const PUT_DEAD_LETTERS_MAX = 100;
@@ -113,7 +113,8 @@ function* partsOf(deadLetters: readonly IndexedDeadLetter[]): Generator<readonly
 }
 
 function putArguments({ deadLetter, revision, place }: IndexedDeadLetter): readonly RedisArgument[] {
-  return [deadLetter.id, metaText(deadLetter, revision), envelopeArgument(deadLetter), placeText(place)];
+  const packed = envelopeArgument(deadLetter);
+  return [deadLetter.id, metaText(deadLetter, revision, packed.length), packed, placeText(place)];
 }
 
 function placeText(place: DeadLetterPlace | null): string {

@@ -20,10 +20,13 @@ const Meta = v.object({
   bytes: v.number(),
 });
 
+const encoder = new TextEncoder();
+
 export type DeadLetterMeta = v.InferOutput<typeof Meta>;
 
-export function metaText(deadLetter: DeadLetter, revision: string): string {
-  const meta: DeadLetterMeta = {
+/** `packedBytes`: of its envelope. What it weighs is that and this text. */
+export function metaText(deadLetter: DeadLetter, revision: string, packedBytes: number): string {
+  const meta: Omit<DeadLetterMeta, "bytes"> = {
     revision,
     tenant: deadLetter.tenant,
     endpoint: deadLetter.endpointId,
@@ -34,9 +37,8 @@ export function metaText(deadLetter: DeadLetter, revision: string): string {
     attempts: deadLetter.attempts,
     at: deadLetter.atMs,
     reason: deadLetter.reason,
-    bytes: deadLetter.envelope.body.length,
   };
-  return JSON.stringify(meta);
+  return JSON.stringify({ ...meta, bytes: packedBytes + encoder.encode(JSON.stringify(meta)).length });
 }
 
 /** Null when it does not read back. */
