@@ -31,6 +31,7 @@ export interface EmbeddedBounds {
   readonly deadLetterBytesMax?: number;
   readonly endpointsPerTenantMax?: number;
   readonly apiKeysPerTenantMax?: number;
+  readonly claimBytesMax?: number;
   readonly limitSubjectsMax?: number;
   /** Ledger and stats writes that may wait; past it they are dropped and counted. */
   readonly postsWaitingMax?: number;
@@ -98,7 +99,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
       ...given("endpointsMax", bounds.endpointsPerTenantMax),
     }),
     apiKeys: openApiKeyStore({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
-    claims: createClaims({ database, writer, clock }),
+    claims: createClaims({ database, writer, clock, ...given("bytesMax", bounds.claimBytesMax) }),
     leases: createLeases({ clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,

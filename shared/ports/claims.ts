@@ -4,6 +4,7 @@
  * it is given the *same* event ids and time, so that the append repeated is the same event, to the byte.
  * ietf-wg-httpapi Idempotency-Key draft (2025-02-26).
  */
+import { PosthasteError } from "../domain/errors.ts";
 
 export interface ClaimRequest {
   readonly tenant: string;
@@ -40,7 +41,10 @@ export type Claim =
   | { readonly kind: "mismatch" };
 
 export interface Claims {
-  /** Durable when it resolves. */
+  /**
+   * Durable when it resolves. Throws `overloaded` for a new claim past the bytes of its tenant or of all; one that stands
+   * is answered all the same.
+   */
   claim(request: ClaimRequest): Promise<Claim>;
   /**
    * Stores the answer for `CLAIM_KEPT_MS`, that of an `id:` key at least as long as the event of that id is kept; call
@@ -52,6 +56,23 @@ export interface Claims {
    * takes the key as if it were new, with a time after that of the failed one.
    */
   abandon(tenant: string, key: string): Promise<void>;
+}
+
+/** Claims kept at most, with keys, ids and answers; of one tenant at most a share of it. */
+export const CLAIM_BYTES_MAX = 4 * 1024 ** 3;
+export const CLAIM_TENANT_SHARE = 0.5;
+/** Claims are freed hour by hour. */
+const CLAIM_RETRY_AFTER_S = 300;
+
+/** The refusal of a new claim: those that stand are promises, and none of them is dropped for it. */
+export function claimsFull(of: "tenant" | "all"): PosthasteError {
+  const whose = of === "tenant" ? "The tenant has" : "There are";
+  return new PosthasteError("overloaded", {
+    detail:
+      `${whose} as many idempotency keys and event ids of the last 24 hours as can be kept. ` +
+      "Publish without an Idempotency-Key and without an id of your own, or try again later.",
+    retryAfterS: CLAIM_RETRY_AFTER_S,
+  });
 }
 
 /** A little longer than the gateway's request budget. */

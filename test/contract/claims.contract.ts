@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { ClaimRequest } from "@posthaste/shared/ports/claims.ts";
 import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "@posthaste/shared/ports/claims.ts";
 import type { OpenHarness } from "./harness.ts";
-import { takeDue, takeSome } from "./harness.ts";
+import { takeDue, takeSome, withCode } from "./harness.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleScheduled } from "../support/samples.ts";
 
 const HOUR_MS = 3600 * 1000;
@@ -28,6 +28,50 @@ export function claimsContract(name: string, open: OpenHarness): void {
       [1, 2, 3].map((n) => harness.drivers.claims.claim(request({ eventIds: [`evt_${n}`] }))),
     );
     assert.deepEqual(claims.map(({ kind }) => kind).toSorted(), ["claimed", "in-flight", "in-flight"]);
+  });
+
+  test(`${name} claims: past its share of the bytes a tenant's new key is refused, what stands and other tenants go on`, async () => {
+    await using harness = await open({ claimBytesMax: 40_000 });
+    const { claims } = harness.drivers;
+    const answer = { status: 202, body: JSON.stringify({ id: "x".repeat(500) }) };
+    const take = async (tenant: string, index: number): Promise<void> => {
+      await claims.claim(request({ tenant, key: `key:${index}` }));
+      await claims.complete(tenant, `key:${index}`, answer);
+    };
+    let taken = 0;
+    await assert.rejects(async () => {
+      for (; taken < 1000; taken++) await take(TENANT, taken);
+    }, withCode("overloaded"));
+    assert.ok(taken > 5 && taken < 40, `${taken} claims of about 1 KB in 20,000 bytes`);
+    assert.deepEqual(await claims.claim(request({ key: "key:0" })), { kind: "answered", answer });
+    await take("globex", 0);
+    let others = 0;
+    await assert.rejects(async () => {
+      for (; others < 1000; others++) await take(`tenant-${others}`, 0);
+    }, withCode("overloaded"));
+    assert.ok(others > 5 && others < 60, `${others} more of all tenants`);
+    await harness.reopen();
+    await assert.rejects(harness.drivers.claims.claim(request({ key: "key:new" })), withCode("overloaded"));
+  });
+
+  test(`${name} claims: claims that are over make room`, async () => {
+    await using harness = await open({ claimBytesMax: 10_000 });
+    const fill = async (round: number): Promise<number> => {
+      for (let count = 0; count < 100; count++) {
+        try {
+          const key = `key:${round}-${count}`;
+          await harness.drivers.claims.claim(request({ key }));
+          await harness.drivers.claims.complete(TENANT, key, ANSWER);
+        } catch {
+          return count;
+        }
+      }
+      return 100;
+    };
+    const first = await fill(1);
+    assert.ok(first > 3 && first < 40);
+    await harness.clock.advance(CLAIM_KEPT_MS + 4 * HOUR_MS);
+    assert.equal(await fill(2), first);
   });
 
   test(`${name} claims: while the lease runs a repeat hears how long it has`, async () => {

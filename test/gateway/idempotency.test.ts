@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "@posthaste/shared/ports/claims.ts";
+import { CLAIM_KEPT_MS, CLAIM_LEASE_MS, claimsFull } from "@posthaste/shared/ports/claims.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
 import { assertProblem, at, openGatewayHarness } from "../support/gateway-harness.ts";
@@ -27,6 +27,26 @@ test("202 for the same key and body is the first answer, and one event", async (
   assert.equal(first.headers.get("idempotent-replayed"), null);
   assert.equal(second.headers.get("idempotent-replayed"), "true");
   assert.deepEqual([second.status, second.text], [202, first.text]);
+  assert.equal((await harness.takeLane("medium")).length, 1);
+});
+
+test("503 overloaded with Retry-After when no claim more can be kept; without a key of its own the event is taken", async () => {
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      claims: { ...drivers.claims, claim: () => Promise.reject(claimsFull("tenant")) },
+    }),
+  });
+  const refused = await harness.call("POST", "/v1/events", { body: EVENT, headers: KEY });
+  assertProblem(refused, 503, "overloaded");
+  assert.match(String(at(refused.json, "detail")), /without an Idempotency-Key/);
+  assert.equal(refused.headers.get("retry-after"), "300");
+  assertProblem(await harness.call("POST", "/v1/events", { body: { ...EVENT, id: "own-1" } }), 503, "overloaded");
+  const batch = await harness.call("POST", "/v1/events/batch", {
+    body: { events: [{ ...EVENT, id: "own-2" }, EVENT] },
+  });
+  assertProblem(batch, 503, "overloaded");
+  assert.equal((await harness.call("POST", "/v1/events", { body: EVENT })).status, 202);
   assert.equal((await harness.takeLane("medium")).length, 1);
 });
 

@@ -98,6 +98,7 @@ export interface StoreBounds {
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
   readonly apiKeysMax?: number;
+  readonly claimBytesMax?: number;
   readonly limitSubjectsMax?: number;
 }
 
@@ -114,7 +115,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const { endpointsMax, apiKeysMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const { endpointsMax, apiKeysMax, claimBytesMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -145,7 +146,11 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
         ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
       }),
     ),
-    claims: createRedisClaims({ ...main, eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId) }),
+    claims: createRedisClaims({
+      ...main,
+      eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId),
+      ...(claimBytesMax === undefined ? {} : { bytesMax: claimBytesMax }),
+    }),
     leases: createRedisLeases(main),
     rateLimiter: createRedisRateLimiter({
       ...cache,

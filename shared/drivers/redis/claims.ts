@@ -6,16 +6,17 @@
  * `body`. PEXPIRE cleans up; what counts is `expires`.
  */
 import { assert, unreachable } from "../../lib/assert.ts";
-import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
+import type { Claim, Claims } from "../../ports/claims.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
-import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "../../ports/claims.ts";
+import { CLAIM_BYTES_MAX, CLAIM_KEPT_MS, CLAIM_LEASE_MS, CLAIM_TENANT_SHARE, claimsFull } from "../../ports/claims.ts";
 import { luaScript } from "./client/lua-script.ts";
 import type { RedisScript } from "./client/redis-commands.ts";
 
 /** A claim lies at `<this><tenant>:<key>`; the key of an event's own id begins with the other. */
 export const CLAIM_NAME = "claim:";
 export const OWN_ID = "id:";
+const WEIGHT_NAME = "claims-weight";
 
 const HOUR_MS = 3600 * 1000;
 /**
@@ -24,18 +25,22 @@ const HOUR_MS = 3600 * 1000;
  */
 const RECORD_SLACK_MS = 2 * HOUR_MS;
 
+/** What Redis 7.0 takes for a claim beside its texts, and for how many hours after its own it lies there at most. */
+const CLAIM_BYTES = 500;
+const WEIGHT = { CLAIM_BYTES, HOUR_MS, CLAIM_HOURS: Math.ceil((CLAIM_KEPT_MS + RECORD_SLACK_MS) / HOUR_MS) };
+
 export const TAKE_CLAIM: RedisScript = luaScript({
   name: "take-claim",
   returns: "text",
-  files: ["take-claim"],
-  constants: { CLAIM_KEPT_MS, CLAIM_LEASE_MS, RECORD_SLACK_MS },
+  files: ["claim-weight", "take-claim"],
+  constants: { ...WEIGHT, CLAIM_KEPT_MS, CLAIM_LEASE_MS, RECORD_SLACK_MS },
 });
 
 export const ANSWER_CLAIM: RedisScript = luaScript({
   name: "answer-claim",
   returns: "text",
-  files: ["answer-claim"],
-  constants: { CLAIM_KEPT_MS, RECORD_SLACK_MS },
+  files: ["claim-weight", "answer-claim"],
+  constants: { ...WEIGHT, CLAIM_KEPT_MS, RECORD_SLACK_MS },
 });
 
 export const ABANDON_CLAIM: RedisScript = luaScript({
@@ -53,24 +58,32 @@ export function createRedisClaims(options: {
    * the epoch ms from which it is gone. Without it an id is free 24 h after its answer.
    */
   readonly eventKey?: (tenant: string, eventId: string) => string;
+  /** `CLAIM_BYTES_MAX`; each shard has its equal part. */
+  readonly bytesMax?: number;
 }): Claims {
-  const { commands, keys, eventKey } = options;
+  const { commands, keys, eventKey, bytesMax = CLAIM_BYTES_MAX } = options;
+  const shardBytesMax = Math.floor(bytesMax / keys.shards);
   const keyOf = (tenant: string, key: string): string =>
     keys.key(keys.shardOf(tenant), `${CLAIM_NAME}${tenant}:${key}`);
 
-  function keysOf({ tenant, key }: ClaimRequest): string[] {
-    const claim = keyOf(tenant, key);
-    if (eventKey === undefined || !key.startsWith(OWN_ID)) return [claim];
-    return [claim, eventKey(tenant, key.slice(OWN_ID.length))];
+  function keysOf(tenant: string, key: string): string[] {
+    const shard = keys.shardOf(tenant);
+    return [keyOf(tenant, key), keys.key(shard, `${WEIGHT_NAME}:${tenant}`), keys.key(shard, WEIGHT_NAME)];
+  }
+
+  function eventKeyOf(tenant: string, key: string): string[] {
+    return eventKey === undefined || !key.startsWith(OWN_ID) ? [] : [eventKey(tenant, key.slice(OWN_ID.length))];
   }
 
   return {
-    async claim(request) {
-      const args = [request.fingerprint, JSON.stringify(request.eventIds), request.acceptedAtMs];
-      return toClaim(await commands.run(TAKE_CLAIM, keysOf(request), args));
+    async claim({ tenant, key, fingerprint, eventIds, acceptedAtMs }) {
+      const bounds = [Math.floor(shardBytesMax * CLAIM_TENANT_SHARE), shardBytesMax];
+      const args = [fingerprint, JSON.stringify(eventIds), acceptedAtMs, ...bounds];
+      const reply = await commands.run(TAKE_CLAIM, [...keysOf(tenant, key), ...eventKeyOf(tenant, key)], args);
+      return toClaim(reply);
     },
     async complete(tenant, key, answer) {
-      await commands.run(ANSWER_CLAIM, [keyOf(tenant, key)], [answer.status, answer.body]);
+      await commands.run(ANSWER_CLAIM, keysOf(tenant, key), [answer.status, answer.body]);
     },
     async abandon(tenant, key) {
       await commands.run(ABANDON_CLAIM, [keyOf(tenant, key)], []);
@@ -81,7 +94,7 @@ export function createRedisClaims(options: {
 function toClaim(reply: RedisReply): Claim {
   assert(Array.isArray(reply), "the answer to a claim is a list");
   const [kind, first, second, third] = reply as readonly RedisReply[];
-  switch (kind as Claim["kind"]) {
+  switch (kind as Claim["kind"] | "full" | "full-tenant") {
     case "claimed":
       return {
         kind: "claimed",
@@ -95,6 +108,10 @@ function toClaim(reply: RedisReply): Claim {
       return { kind: "in-flight", retryAfterMs: Number(first) };
     case "mismatch":
       return { kind: "mismatch" };
+    case "full":
+      throw claimsFull("all");
+    case "full-tenant":
+      throw claimsFull("tenant");
     default:
       return unreachable(kind as never);
   }

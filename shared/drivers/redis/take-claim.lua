@@ -1,14 +1,17 @@
 -- KEYS[1] the claim: see claims-scripts.ts
--- KEYS[2] only for an event's own id: the event's record, a hash whose field `x` is the time from which it is gone
--- ARGV    fingerprint, ids as JSON, time of the acceptance
+-- KEYS[2] what the claims of the tenant weigh; KEYS[3] those of the shard: see claim-weight.lua
+-- KEYS[4] only for an event's own id: the event's record, a hash whose field `x` is the time from which it is gone
+-- ARGV    fingerprint, ids as JSON, time of the acceptance, bytes of a tenant and of the shard at most
 -- Returns {"claimed", ids as JSON, time of the acceptance, retake 0 or 1} | {"answered", status, body} | {"in-flight", ms} | {"mismatch"}
+-- | {"full-tenant"} | {"full"}
 -- Atomic: of calls at the same time one holds the lease. An id whose event is kept is never free: where its claim is
 -- cleaned away, nobody knows the event's body any more, and the call is a mismatch. A claim that was given up, its lease
--- 0 and without an answer, is free for another request, whose time is later than that of the one given up.
+-- 0 and without an answer, is free for another request, whose time is later than that of the one given up. A claim that
+-- stands is never refused.
 
 local claim = KEYS[1]
 local found = redis.call("HMGET", claim, "fingerprint", "ids", "lease", "status", "body", "expires", "at")
-local is_kept = KEYS[2] ~= nil and tonumber(redis.call("HGET", KEYS[2], "x") or 0) > now
+local is_kept = KEYS[4] ~= nil and tonumber(redis.call("HGET", KEYS[4], "x") or 0) > now
 
 local function hold()
   redis.call("HSET", claim, "lease", now + CLAIM_LEASE_MS, "expires", now + CLAIM_KEPT_MS)
@@ -17,6 +20,11 @@ end
 
 if not found[1] and is_kept then return {"mismatch"} end
 if not found[1] or (tonumber(found[6]) <= now and not is_kept) then
+  local bytes = CLAIM_BYTES + #claim + #ARGV[1] + #ARGV[2]
+  if weight_of(KEYS[2]) + bytes > tonumber(ARGV[4]) then return {"full-tenant"} end
+  if weight_of(KEYS[3]) + bytes > tonumber(ARGV[5]) then return {"full"} end
+  weigh(KEYS[2], bytes)
+  weigh(KEYS[3], bytes)
   redis.call("DEL", claim)
   redis.call("HSET", claim, "fingerprint", ARGV[1], "ids", ARGV[2], "at", ARGV[3])
   hold()

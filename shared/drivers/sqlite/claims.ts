@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../lib/ambient.ts";
 import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
-import { CLAIM_KEPT_MS, CLAIM_LEASE_MS } from "../../ports/claims.ts";
+import { CLAIM_BYTES_MAX, CLAIM_KEPT_MS, CLAIM_LEASE_MS, CLAIM_TENANT_SHARE, claimsFull } from "../../ports/claims.ts";
 import type { Database } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
@@ -29,10 +29,14 @@ export function createClaims(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
   readonly clock: Pick<Clock, "now">;
+  readonly bytesMax?: number;
 }): Claims {
-  const { database, writer, clock } = options;
+  const { database, writer, clock, bytesMax = CLAIM_BYTES_MAX } = options;
   const find = database.prepare<ClaimRow>("SELECT * FROM claims WHERE tenant = ? AND key = ?");
-  const insert = database.prepare("INSERT OR REPLACE INTO claims VALUES (NULL, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)");
+  const insert = database.prepare("INSERT INTO claims VALUES (NULL, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)");
+  // Not by REPLACE, which would delete without the trigger that counts.
+  const drop = database.prepare("DELETE FROM claims WHERE id = ?");
+  const total = database.prepare<{ bytes: number }>("SELECT bytes FROM claim_totals WHERE tenant = ?");
   const retake = database.prepare("UPDATE claims SET lease_until = ?, expires_at = ? WHERE id = ?");
   const complete = database.prepare(
     "UPDATE claims SET status = ?, body = ?, lease_until = 0, expires_at = ? WHERE tenant = ? AND key = ? AND status IS NULL",
@@ -50,6 +54,11 @@ export function createClaims(options: {
     return !key.startsWith(OWN_ID) || findEvent.get(tenant, key.slice(OWN_ID.length)) === undefined;
   }
 
+  function requireRoom(tenant: string): void {
+    if ((total.get(tenant)?.bytes ?? 0) >= bytesMax * CLAIM_TENANT_SHARE) throw claimsFull("tenant");
+    if ((total.get("")?.bytes ?? 0) >= bytesMax) throw claimsFull("all");
+  }
+
   function claim(request: ClaimRequest): Claim {
     const nowMs = clock.now();
     const row = find.get(request.tenant, request.key);
@@ -59,6 +68,8 @@ export function createClaims(options: {
         request.acceptedAtMs,
         row !== undefined && isGivenUp(row) ? (row.accepted_at ?? 0) + 1 : 0,
       );
+      if (row !== undefined) drop.run(row.id);
+      requireRoom(tenant);
       const ids = JSON.stringify(eventIds);
       insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, acceptedAtMs);
       return { kind: "claimed", eventIds, acceptedAtMs, isRetake: false };

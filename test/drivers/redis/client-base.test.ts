@@ -56,9 +56,9 @@ const SET_EVENT_END: RedisScript = {
 };
 
 /** The ledger of this set is the embedded one: before each claim of an id its record in Redis is made to agree. */
-function createClaimsBesideEmbeddedLedger({ commands, keys, others }: RedisProcess): Claims {
+function createClaimsBesideEmbeddedLedger({ commands, keys, others, bounds }: RedisProcess): Claims {
   const eventKey = (tenant: string, eventId: string): string => keys.key(0, `event:${tenant}:${eventId}`);
-  const claims = createRedisClaims({ commands, keys, eventKey });
+  const claims = createRedisClaims({ commands, keys, eventKey, bytesMax: bounds.claimBytesMax ?? 1e12 });
   return {
     ...claims,
     async claim(request) {

@@ -1,0 +1,29 @@
+-- Part: what claims weigh, of a tenant or of a whole shard: a hash of bytes by the hour in which they were written, `all`,
+-- their sum, and `at`, the hour up to which it was trimmed. A claim is gone with its hour, CLAIM_HOURS later, so that no
+-- list of claims is needed.
+
+local hour = math.floor(now / HOUR_MS)
+
+local function weight_of(key)
+  local found = redis.call("HMGET", key, "all", "at")
+  local all = tonumber(found[1] or 0)
+  if not found[2] or tonumber(found[2]) >= hour then return all end
+  local fields = redis.call("HGETALL", key)
+  for index = 1, #fields, 2 do
+    local written = tonumber(fields[index])
+    if written and written < hour - CLAIM_HOURS then
+      all = all - tonumber(fields[index + 1])
+      redis.call("HDEL", key, fields[index])
+    end
+  end
+  redis.call("HSET", key, "all", string.format("%.0f", all), "at", hour)
+  return all
+end
+
+local function weigh(key, bytes)
+  weight_of(key)
+  redis.call("HINCRBY", key, hour, bytes)
+  redis.call("HINCRBY", key, "all", bytes)
+  redis.call("HSETNX", key, "at", hour)
+  redis.call("PEXPIRE", key, (CLAIM_HOURS + 2) * HOUR_MS)
+end
