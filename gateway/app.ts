@@ -19,6 +19,7 @@ import { deadLetterRoutes } from "./resources/dead-letters.ts";
 import { endpointActionRoutes } from "./resources/endpoint-actions.ts";
 import { endpointReadRoutes } from "./resources/endpoint-reads.ts";
 import { endpointReplayRoute } from "./resources/endpoint-replay.ts";
+import type { EndpointDeps } from "./resources/endpoints.ts";
 import { endpointRoutes } from "./resources/endpoints.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { publishRoute } from "./publish/events.ts";
@@ -27,7 +28,7 @@ import { healthRoutes } from "./resources/health.ts";
 export interface Gateway {
   /** Answers every request, also malformed ones; never rejects. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** From now on `/readyz` says 503; requests are still answered. */
+  /** From now on `/readyz` says 503, and no request waits for a name server; all are still answered. */
   stop(): void;
 }
 
@@ -35,10 +36,10 @@ type App = Hono<{ Bindings: RequestContext }>;
 
 export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimits }): Gateway {
   const { clock, limits } = deps;
-  let isStopping = false;
+  const stopping = new AbortController();
   const admission = new Admission(limits, clock);
-  const open = healthRoutes(deps, () => isStopping);
-  const app = createApp({ ...deps, admission }, createRoutes(deps), open);
+  const open = healthRoutes(deps, () => stopping.signal.aborted);
+  const app = createApp({ ...deps, admission }, createRoutes({ ...deps, stopping: stopping.signal }), open);
   const openPaths = new Set(open.map(({ path }) => path));
 
   const answerRequest = (request: Request): Promise<Response> => {
@@ -73,12 +74,12 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
     });
   };
   const stop = (): void => {
-    isStopping = true;
+    stopping.abort();
   };
   return { fetch: answerRequest, stop };
 }
 
-export function createRoutes(deps: GatewayDeps): readonly Route[] {
+export function createRoutes(deps: EndpointDeps): readonly Route[] {
   return [
     publishRoute(deps),
     batchRoute(deps),

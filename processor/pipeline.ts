@@ -54,8 +54,17 @@ export interface Pipeline {
   readonly recovery: Recovery;
 }
 
-/** `sending` ends attempts in flight, `writing` ends the repetition of writes; both are aborted by a stop. */
-export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSignal; writing: AbortSignal }): Pipeline {
+export interface PipelineSignals {
+  /** Ends what has not begun: a look-up that an attempt waits for. */
+  readonly taking: AbortSignal;
+  /** Ends attempts in flight. */
+  readonly sending: AbortSignal;
+  /** Ends the repetition of writes. */
+  readonly writing: AbortSignal;
+}
+
+/** The signals are aborted by a stop, one after the other. */
+export function createPipeline(deps: ProcessorDeps, signals: PipelineSignals): Pipeline {
   const { drivers, transport, telemetry, limits, ...ambient } = deps;
   const { clock, entropy, hasher } = ambient;
   const { directory, ledger, retryQueue, deadLetters, stats, rateLimiter } = drivers;
@@ -84,7 +93,8 @@ export function createPipeline(deps: ProcessorDeps, signals: { sending: AbortSig
   const lookAgain = createLookAgain({ lookup, limiters, recovery });
   const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored };
   const settle = createSettle({ ...ambient, ...writes, telemetry, lookAgain });
-  const send = createSend({ ...ambient, transport, attemptMs, telemetry: telemetry.delivery, signal: signals.sending });
+  const { taking: stopping, sending: signal } = signals;
+  const send = createSend({ ...ambient, transport, attemptMs, telemetry: telemetry.delivery, stopping, signal });
   const completed = createCompleted({ ledger, settlements, telemetry: telemetry.delivery });
   const run = createRunDelivery({ clock, entropy, limiters, completed, send, settle, backlogMax });
   const groups = createBatchGroups({ clock, hasher, run });

@@ -18,7 +18,7 @@ import { createWindow } from "./intake/window.ts";
 
 export interface Processor {
   /**
-   * Stops taking, lets attempts in flight end for up to `stopMs`, breaks off the rest and releases everything
+   * Stops taking, ends look-ups that attempts wait for, lets attempts in flight end for up to `stopMs`, breaks off the rest and releases everything
    * unfinished. Resolves when done. Nothing accepted is lost if the process is killed instead.
    */
   stop(): Promise<void>;
@@ -32,7 +32,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const sending = new AbortController();
   const writing = new AbortController();
   const outstanding = createOutstanding();
-  const pipeline = createPipeline(deps, { sending: sending.signal, writing: writing.signal });
+  const pipeline = createPipeline(deps, { taking: taking.signal, sending: sending.signal, writing: writing.signal });
   const { recovery, untilStored } = pipeline;
   const recoverAll = (): void => void untilStored("recover held", () => recovery.recoverAll(taking.signal));
   const unsubscribe = drivers.notifier.subscribe((announcement) => {

@@ -26,7 +26,12 @@ const PAUSED_REASON = "paused by its owner";
 const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
 const ONE = "/v1/endpoints/:id";
 
-export function endpointRoutes(deps: GatewayDeps): readonly Route[] {
+export interface EndpointDeps extends GatewayDeps {
+  /** Aborted when the gateway stops: no look-up is waited for any more. */
+  readonly stopping: AbortSignal;
+}
+
+export function endpointRoutes(deps: EndpointDeps): readonly Route[] {
   const all = "/v1/endpoints";
   const list = ["tenant", "limit", "cursor"];
   return [
@@ -66,11 +71,11 @@ export function endpointRoutes(deps: GatewayDeps): readonly Route[] {
   ];
 }
 
-async function create(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+async function create(deps: EndpointDeps, admitted: AdmittedRequest): Promise<Response> {
   const { caller } = admitted;
   const wish = validateStrictly(NewEndpoint, bodyJson(admitted));
   const tenant = resolveTenant(caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
-  await vet(deps, wish.url);
+  await vet(deps, wish.url, tenant);
   requireInTime(admitted.context);
   const nowMs = Math.floor(deps.clock.now());
   const secret = wish.secret ?? newSecret(deps.entropy);
@@ -107,14 +112,14 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
   return answerJson(admitted, 200, endpointView(await findEndpoint(deps, admitted)));
 }
 
-async function change(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
+async function change(deps: EndpointDeps, admitted: AdmittedRequest): Promise<Response> {
   const { tenant, id } = namedEndpoint(admitted);
   const wish = validateStrictly(EndpointPatch, bodyJson(admitted));
   const nowMs = Math.floor(deps.clock.now());
   if (wish.url !== undefined) {
     // Refused before the look-up of the address, if it will be refused at all.
     changeEndpoint(await findEndpoint(deps, admitted), wish, nowMs);
-    await vet(deps, wish.url);
+    await vet(deps, wish.url, tenant);
   }
   requireInTime(admitted.context);
   const changed = await deps.drivers.directory.update(tenant, id, (endpoint) => changeEndpoint(endpoint, wish, nowMs));
@@ -129,16 +134,16 @@ async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
 }
 
 /** A name that does not resolve now is allowed, as each attempt vets the address again. */
-async function vet(deps: GatewayDeps, url: string): Promise<void> {
-  using deadline = deps.clock.deadline(VET_MS);
-  const vetting = await deps.transport.vet(url, deadline.signal);
+async function vet(deps: EndpointDeps, url: string, tenant: string): Promise<void> {
+  using deadline = deps.clock.deadline(VET_MS, deps.stopping);
+  const vetting = await deps.transport.vet(url, tenant, deadline.signal);
   switch (vetting.kind) {
     case "allowed":
     case "unresolved":
       return;
     case "forbidden": {
       const errors = [{ pointer: "#/url", detail: vetting.reason }];
-      throw new PosthasteError("forbidden-address", { detail: vetting.reason, errors });
+      throw new PosthasteError("forbidden-address", { detail: `The URL cannot be called: ${vetting.reason}.`, errors });
     }
     default:
       return unreachable(vetting);

@@ -2,17 +2,19 @@
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
+import type { NotNow } from "../endpoint/entry.ts";
 import type { Completed } from "./completed.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Send } from "./send.ts";
 import type { Settle } from "./settle.ts";
+import { isUnmade } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY, waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 
 export interface RunDeliveryDeps {
   readonly clock: Clock;
   readonly entropy: Entropy;
-  readonly limiters: Pick<EndpointLimiters, "enter" | "leave">;
+  readonly limiters: Pick<EndpointLimiters, "enter" | "leave" | "leaveUnmade">;
   readonly completed: Completed;
   readonly send: Send;
   readonly settle: Settle;
@@ -45,20 +47,26 @@ export function createRunDelivery(deps: RunDeliveryDeps): RunDelivery {
 async function runDelivery(deps: RunDeliveryDeps, delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending> {
   const { limiters, send, settle } = deps;
   const entry = await limiters.enter(delivery, endpoint);
+  if (entry.kind !== "go") return notNow(deps, delivery, entry);
+  const result = await send(delivery, entry.endpoint);
+  if (isUnmade(result, delivery.deferrals)) {
+    return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, "unresolved"));
+  }
+  limiters.leave(entry.slot, result);
+  return settle.attempted(delivery, entry.endpoint, result);
+}
+
+/** No attempt is made now. */
+function notNow({ settle, backlogMax }: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow): Promise<Ending> {
   switch (entry.kind) {
-    case "go": {
-      const result = await send(delivery, entry.endpoint);
-      limiters.leave(entry.slot, result);
-      return settle.attempted(delivery, entry.endpoint, result);
-    }
     case "defer":
       return settle.deferred(delivery, entry.why, entry.untilMs);
     case "overflow":
-      return settle.missed(delivery, "backlog", backlogReason(deps.backlogMax));
+      return settle.missed(delivery, "backlog", backlogReason(backlogMax));
     case "inactive":
       return settle.missed(delivery, entry.state, entry.reason);
     case "stopping":
-      return "released";
+      return Promise.resolve("released");
     default:
       return unreachable(entry);
   }

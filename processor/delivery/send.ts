@@ -15,6 +15,8 @@ export interface SendDeps {
   readonly hasher: Hasher;
   readonly attemptMs: number;
   readonly telemetry: DeliveryTelemetry;
+  /** Aborted when a stop begins: what still waits for an address ends. */
+  readonly stopping: AbortSignal;
   /** Aborted when a stop has waited long enough. */
   readonly signal: AbortSignal;
 }
@@ -34,7 +36,9 @@ export function createSend(deps: SendDeps): Send {
       traceparent: childTraceparent(firstMember(delivery).traceparent, deps.entropy),
       hasher: deps.hasher,
     });
-    const request = { url: endpoint.url, headers, body, timeoutMs: deps.attemptMs };
+    const { tenant } = delivery;
+    const { attemptMs: timeoutMs, stopping } = deps;
+    const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping };
     const result = await deps.transport.send(request, deps.signal);
     deps.telemetry.attempted(subjectOf(delivery), result);
     return result;

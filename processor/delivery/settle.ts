@@ -86,6 +86,7 @@ const deferWords = {
   "breaker-open": "the endpoint has failed several times in a row",
   throttled: "the endpoint asked for fewer requests, or its rate limit is reached",
   busy: "the endpoint answers slowly",
+  unresolved: "no name server answered for the endpoint's host",
   unreadable: "the tenant's endpoints cannot be read",
   failed: "an unexpected error, which the log names",
 } as const satisfies Record<DeferReason | Obstacle, string>;

@@ -4,6 +4,7 @@ import type { RateLimit } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { ProcessorLimits } from "../limits.ts";
 import type { DeferReason } from "./entry.ts";
+import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
 import { verdictOf } from "@posthaste/shared/domain/outcome.ts";
 import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { createCircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
@@ -84,7 +85,7 @@ export class EndpointCondition {
   record(token: number, result: AttemptResult, nowMs: number): "opened" | "closed" | null {
     // While half-open the probe alone decides: attempts from before the breaker opened say nothing about now.
     const isTelling = this.breaker.state() !== "half-open" || token === this.#probe;
-    if (result.kind === "fault" && result.fault === "aborted") {
+    if (isOwnFault(result)) {
       this.pace.end(token, nowMs, "none");
       if (isTelling) this.breaker.forget();
       return null;
@@ -129,11 +130,12 @@ export class EndpointCondition {
    */
   deferUntilMs(deferrals: number, why: DeferReason, nowMs: number): number {
     const { deferMs, deferMsMax, holdUpMsMax, recoveryPerS } = this.#limits;
-    const isOwnLimit = why !== "breaker-open" && this.#perSecondMax !== null;
-    const firstMs = why === "breaker-open" ? deferMs : holdUpMsMax;
+    const isUnreached = why === "breaker-open" || why === "unresolved";
+    const isOwnLimit = !isUnreached && this.#perSecondMax !== null;
+    const firstMs = isUnreached ? deferMs : holdUpMsMax;
     const delayMs = Math.min(firstMs * 2 ** (isOwnLimit ? 0 : Math.min(deferrals, 30)), deferMsMax);
     const earliestMs = Math.max(nowMs + delayMs, this.breaker.probeAtMs(), this.#quietUntilMs);
-    return this.pace.reserve(earliestMs, why === "breaker-open" ? recoveryPerS : this.#perSecondMax);
+    return this.pace.reserve(earliestMs, isUnreached ? recoveryPerS : this.#perSecondMax);
   }
 
   /** Is there nothing worth remembering? An open breaker is until its probe is due, quiet time and deferrals are. */

@@ -4,7 +4,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 
 /** Why a delivery is deferred: it goes to the retry queue and uses no attempt. */
-export type DeferReason = "breaker-open" | "throttled" | "busy";
+export type DeferReason = "breaker-open" | "throttled" | "busy" | "unresolved";
 
 /** The right to make one attempt; given back with its result. */
 export interface Slot {
@@ -14,9 +14,16 @@ export interface Slot {
   readonly token: number;
 }
 
-export type Entry =
+export type Entry = Go | NotNow;
+
+export interface Go {
   /** Attempt now, at the endpoint as it is now, and leave the slot afterwards. */
-  | { readonly kind: "go"; readonly slot: Slot; readonly endpoint: Endpoint }
+  readonly kind: "go";
+  readonly slot: Slot;
+  readonly endpoint: Endpoint;
+}
+
+export type NotNow =
   /** The endpoint cannot be asked, or the delivery would hold up others: the same attempt again at `untilMs`. */
   | { readonly kind: "defer"; readonly why: DeferReason; readonly untilMs: number }
   /** Too many deliveries of this endpoint are deferred already. */
@@ -26,5 +33,5 @@ export type Entry =
   /** The process stops: the delivery goes back to its queue. */
   | { readonly kind: "stopping" };
 
-export const STOPPING: Entry = { kind: "stopping" };
-export const OVERFLOW: Entry = { kind: "overflow" };
+export const STOPPING: NotNow = { kind: "stopping" };
+export const OVERFLOW: NotNow = { kind: "overflow" };

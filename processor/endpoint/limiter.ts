@@ -11,7 +11,7 @@ import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { ProcessorLimits } from "../limits.ts";
-import type { DeferReason, Entry, Slot } from "./entry.ts";
+import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { FairSlots } from "./slots.ts";
 import type { EndpointLookup } from "./lookup.ts";
 import type { HeldSlots, Holder, Slots } from "./slots.ts";
@@ -70,11 +70,20 @@ export class EndpointLimiter implements Holder {
     const nowMs = this.#deps.clock.now();
     this.condition.noteRateLimit(endpoint.rateLimit);
     const refusal = this.condition.refusal(this.#room.ahead(delivery.lane), nowMs);
-    if (refusal !== null) return Promise.resolve(this.#defer(delivery, refusal));
+    if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
     return new Promise((resolve) => {
       this.#room.push({ delivery, endpoint, sinceMs: nowMs, resolve });
       this.pump();
     });
+  }
+
+  /** The same attempt again later, or an overflow when too many wait so. */
+  defer(delivery: PendingDelivery, why: DeferReason): NotNow {
+    const nowMs = this.#deps.clock.now();
+    if (this.condition.isBacklogFull(nowMs)) return OVERFLOW;
+    const untilMs = this.condition.deferUntilMs(delivery.deferrals, why, nowMs);
+    this.condition.deferred.add(untilMs);
+    return { kind: "defer", why, untilMs };
   }
 
   /** The attempt of a slot has ended. */
@@ -161,18 +170,10 @@ export class EndpointLimiter implements Holder {
     resolve({ kind: "go", slot: { endpointId: this.endpointId, lane, token }, endpoint });
   }
 
-  #defer(delivery: PendingDelivery, why: DeferReason): Entry {
-    const nowMs = this.#deps.clock.now();
-    if (this.condition.isBacklogFull(nowMs)) return OVERFLOW;
-    const untilMs = this.condition.deferUntilMs(delivery.deferrals, why, nowMs);
-    this.condition.deferred.add(untilMs);
-    return { kind: "defer", why, untilMs };
-  }
-
   /** Gives how many were deferred. */
   #deferOlder(sinceMs: number, why: DeferReason): number {
     const taken = this.#room.takeOlder(sinceMs);
-    for (const { delivery, resolve } of taken) resolve(this.#defer(delivery, why));
+    for (const { delivery, resolve } of taken) resolve(this.defer(delivery, why));
     return taken.length;
   }
 

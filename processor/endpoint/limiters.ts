@@ -3,7 +3,7 @@ import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
-import type { Entry, Slot } from "./entry.ts";
+import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { STOPPING } from "./entry.ts";
@@ -21,6 +21,11 @@ export interface EndpointLimiters {
   enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry>;
   /** The attempt that `slot` was for has ended with `result`. */
   leave(slot: Slot, result: AttemptResult): void;
+  /**
+   * As `leave`, for an attempt that was not made: the delivery is deferred. The bound on what one endpoint may have
+   * deferred holds for it too.
+   */
+  leaveUnmade(slot: Slot, result: AttemptResult, delivery: PendingDelivery, why: DeferReason): NotNow;
   /** The endpoint was deleted: nothing of it is remembered, as soon as nothing of it is under way. */
   removed(endpointId: string): void;
   /** An overflow was recorded. False when it may come back at once; when true, `onRecovered` will tell. */
@@ -71,15 +76,27 @@ export function createEndpointLimiters(
     limiters.delete(limiter.endpointId);
   };
 
+  const limiterIn = (slot: Slot): EndpointLimiter => {
+    const limiter = limiters.get(slot.endpointId);
+    assert(limiter !== undefined, "a limiter stays while an attempt is in flight");
+    return limiter;
+  };
+
+  const leave = (limiter: EndpointLimiter, slot: Slot, result: AttemptResult): void => {
+    limiter.leave(slot, result);
+    dropIfRemoved(limiter);
+    fairSlots.serve((waiting) => waiting.pump());
+  };
+
   return {
     enter: (delivery, endpoint) =>
       isClosed ? Promise.resolve(STOPPING) : limiterOf(delivery).enter(delivery, endpoint),
-    leave(slot, result) {
-      const limiter = limiters.get(slot.endpointId);
-      assert(limiter !== undefined, "a limiter stays while an attempt is in flight");
-      limiter.leave(slot, result);
-      dropIfRemoved(limiter);
-      fairSlots.serve((waiting) => waiting.pump());
+    leave: (slot, result) => leave(limiterIn(slot), slot, result),
+    leaveUnmade(slot, result, delivery, why) {
+      const limiter = limiterIn(slot);
+      const entry = limiter.defer(delivery, why);
+      leave(limiter, slot, result);
+      return entry;
     },
     removed(endpointId) {
       const limiter = limiters.get(endpointId);

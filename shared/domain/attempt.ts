@@ -8,7 +8,8 @@ export type Fault =
   | "timeout" // the total deadline passed, connect, headers or body
   | "connect-refused" // nothing listens there
   | "reset" // the connection broke after it was made
-  | "dns" // the name does not resolve
+  | "dns" // the name does not resolve: a name server said so
+  | "resolver" // no name server of ours gave an answer; no attempt is counted for it
   | "tls" // handshake or certificate
   | "forbidden-address" // the address guard said no
   | "bad-answer" // what came back is not HTTP
@@ -37,6 +38,14 @@ export interface Faulted {
 }
 
 export type AttemptResult = Answered | Faulted;
+
+/** Faults of our own: the endpoint was not asked, and nothing is learnt of it. */
+const OWN_FAULTS: ReadonlySet<Fault> = new Set(["aborted", "resolver"]);
+
+/** Does it say nothing of the endpoint? */
+export function isOwnFault(result: AttemptResult): boolean {
+  return result.kind === "fault" && OWN_FAULTS.has(result.fault);
+}
 
 /** Bytes of a response that are read and kept; what follows is never downloaded. */
 export const RESPONSE_BYTES_MAX = 4096;

@@ -42,6 +42,17 @@ export function decide(input: {
   return { kind: "retry", attempt: attempt + 1, notBeforeMs, reason };
 }
 
+/**
+ * A look-up without an answer counts as no attempt so often; the next one is counted, so that a delivery to a zone that
+ * never answers ends too. With the waits of the processor this is about nine hours for each attempt.
+ */
+export const UNMADE_MAX = 24;
+
+/** Was no attempt made, so that the same one is to be made later? `deferrals` is how often it was put off already. */
+export function isUnmade(result: AttemptResult, deferrals: number): boolean {
+  return result.kind === "fault" && result.fault === "resolver" && deferrals < UNMADE_MAX;
+}
+
 export function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }

@@ -24,7 +24,12 @@ export class SingleFlight<Key, Value> {
 
   /** The answer to the question under way, else to a new one. It may come from a state older than this call. */
   share(key: Key): Promise<Value> {
-    return this.#questions.get(key)?.current ?? this.#start(key);
+    return this.peek(key) ?? this.#start(key);
+  }
+
+  /** The answer to the question under way; undefined when there is none. */
+  peek(key: Key): Promise<Value> | undefined {
+    return this.#questions.get(key)?.current;
   }
 
   /** As `share`, but never older than this call: who asks while a question is under way shares the one after it. */

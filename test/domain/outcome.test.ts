@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AttemptResult, Fault } from "@posthaste/shared/domain/attempt.ts";
 import type { Outcome, Verdict } from "@posthaste/shared/domain/outcome.ts";
-import { decide, describe, isSuccess, verdictOf } from "@posthaste/shared/domain/outcome.ts";
+import { UNMADE_MAX, decide, describe, isSuccess, isUnmade, verdictOf } from "@posthaste/shared/domain/outcome.ts";
 import { WAIT_S_MAX } from "@posthaste/shared/domain/retry-policy.ts";
 import fc from "fast-check";
 
@@ -60,6 +60,15 @@ for (const name of faults) {
 test("an attempt that we broke off ourselves is unfinished, even the last one", () => {
   assert.deepEqual(outcomeOf(fault("aborted"), 1), { kind: "unfinished" });
   assert.deepEqual(outcomeOf(fault("aborted"), 3), { kind: "unfinished" });
+});
+
+test("a look-up without an answer is no attempt, so often and no more; an answer that there is no name is one", () => {
+  assert.equal(isUnmade(fault("resolver"), 0), true);
+  assert.equal(isUnmade(fault("resolver"), UNMADE_MAX - 1), true);
+  assert.equal(isUnmade(fault("resolver"), UNMADE_MAX), false);
+  assert.equal(outcomeOf(fault("resolver")).kind, "retry");
+  for (const name of faults) assert.equal(isUnmade(fault(name), 0), false);
+  assert.equal(isUnmade(answered(503), 0), false);
 });
 
 test("410 ends the endpoint at the first attempt, and at the last", () => {

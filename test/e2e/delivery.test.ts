@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { createServer } from "node:net";
 import { test } from "node:test";
+import { FOUND_MS_MAX } from "@posthaste/shared/drivers/http/look-ups.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { Webhook } from "standardwebhooks";
 import type { EventView } from "../support/whole-system.ts";
-import { OK_ANSWER, listen, openReceiver } from "../support/receiver.ts";
+import { OK_ANSWER, found, listen, openReceiver } from "../support/receiver.ts";
 import { openWholeSystem } from "../support/whole-system.ts";
 
 interface Arrival {
@@ -260,11 +262,15 @@ for (const [name, url] of [
 test("a name that turns to a private address after creation is refused at connect", async () => {
   let asked = 0;
   await using receiver = await openScripted([200]);
-  const resolve = () => Promise.resolve(asked++ === 0 ? ["93.184.215.14"] : ["127.0.0.1"]);
-  await using system = await openWholeSystem({ allow: "", resolve });
+  const resolve = () => Promise.resolve(found(asked++ === 0 ? ["93.184.215.14"] : ["127.0.0.1"]));
+  let laterMs = 0;
+  const transportClock = { ...systemClock, monotonic: () => systemClock.monotonic() + laterMs };
+  await using system = await openWholeSystem({ allow: "", resolve, transportClock });
   await system.endpoint(`http://rebinding.example:${receiver.port}/`, { retry: { delays_s: [0] } });
+  laterMs = FOUND_MS_MAX;
   const event = await system.until(await system.publish({ type: "a", data: 1 }), isOver);
   assert.equal(event.deliveries[0]?.attempts[0]?.fault, "forbidden-address");
-  assert.match(event.deliveries[0]?.reason ?? "", /127\.0\.0\.1/);
+  assert.match(event.deliveries[0]?.reason ?? "", /^forbidden-address: the host rebinding\.example is not allowed/);
+  assert.doesNotMatch(JSON.stringify(event), /127\.0\.0\.1/);
   assert.equal(receiver.arrivals.length, 0);
 });

@@ -111,12 +111,12 @@ test("422 for a __proto__ among the headers, which valibot alone would drop", as
 test("422 forbidden-address names the URL and the reason, at creation and at change", async () => {
   await using harness = await openGatewayHarness({
     vet: (url) =>
-      url.includes("inside") ? { kind: "forbidden", reason: "10.0.0.1 is private." } : { kind: "allowed" },
+      url.includes("inside") ? { kind: "forbidden", reason: "the host is not allowed" } : { kind: "allowed" },
   });
   const created = await harness.call("POST", PATH, { body: { url: "https://inside.example/" } });
   assertProblem(created, 422, "forbidden-address");
   assertNames(created, "#/url");
-  assert.match(textAt(created.json, "detail"), /10\.0\.0\.1 is private/);
+  assert.match(textAt(created.json, "detail"), /^The URL cannot be called: the host is not allowed\.$/);
   const id = await createOne(harness);
   const changed = await harness.call("PATCH", `${PATH}/${id}`, { body: { url: "https://inside.example/" } });
   assertProblem(changed, 422, "forbidden-address");
@@ -126,6 +126,24 @@ test("422 forbidden-address names the URL and the reason, at creation and at cha
 test("201 for a name that does not resolve yet", async () => {
   await using harness = await openGatewayHarness({ vet: () => ({ kind: "unresolved", reason: "no such name" }) });
   await createOne(harness);
+});
+
+test("a look-up is for the endpoint's tenant, and a stop ends the wait for it: the endpoint is made", async () => {
+  const askedFor: string[] = [];
+  const { promise: asked, resolve: noteAsked } = Promise.withResolvers<void>();
+  await using harness = await openGatewayHarness({
+    vet: (_url, tenant, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener("abort", () => resolve({ kind: "unresolved", reason: "no answer" }));
+        askedFor.push(tenant);
+        noteAsked();
+      }),
+  });
+  const creating = harness.call("POST", PATH, { body: { url: URL_ONE, tenant: "acme" } });
+  await asked;
+  harness.gateway.stop();
+  assert.equal((await creating).status, 201);
+  assert.deepEqual(askedFor, ["acme"]);
 });
 
 test("GET lists a tenant's endpoints, oldest first, page by page", async () => {

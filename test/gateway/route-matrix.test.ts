@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRoutes } from "@posthaste/gateway/app.ts";
-import type { GatewayDeps } from "@posthaste/gateway/request/deps.ts";
+import type { EndpointDeps } from "@posthaste/gateway/resources/endpoints.ts";
 import { Scope } from "@posthaste/shared/domain/api-key.ts";
 import { assertProblem, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
 
@@ -62,7 +62,7 @@ async function openTwo() {
 }
 
 test("the table has a row for every route, and no other", () => {
-  const routes = createRoutes({} as GatewayDeps).map(({ method, path, scope }) => `${method} ${path} ${scope}`);
+  const routes = createRoutes({} as EndpointDeps).map(({ method, path, scope }) => `${method} ${path} ${scope}`);
   const rows = Object.entries(matrix).map(([route, { scope }]) => `${route} ${scope}`);
   assert.deepEqual(rows.toSorted(), routes.toSorted());
 });

@@ -70,7 +70,7 @@ export interface GatewayHarness extends AsyncDisposable {
 export interface HarnessOptions {
   readonly limits?: Partial<GatewayLimits>;
   readonly wrap?: (drivers: Drivers) => Drivers;
-  readonly vet?: (url: string) => Vetting;
+  readonly vet?: (url: string, tenant: string, signal: AbortSignal) => Vetting | Promise<Vetting>;
   readonly collectMetrics?: () => Promise<string>;
 }
 
@@ -91,7 +91,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
   };
   const gateway = createGateway({
     drivers: options.wrap?.(drivers) ?? drivers,
-    transport: { vet: async (url) => options.vet?.(url) ?? { kind: "allowed" } },
+    transport: { vet: async (...asked) => options.vet?.(...asked) ?? { kind: "allowed" } },
     clock,
     entropy,
     hasher: testHasher,

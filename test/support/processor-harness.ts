@@ -34,7 +34,11 @@ import { START_MS, TENANT, answered, deliveryOf, endpointOf, envelopeOf, faulted
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 
 /** What a receiver does with one request; `hang` outlasts every deadline. */
-export type Reply = { readonly status: number; readonly afterMs?: number; readonly retryAfter?: string } | "hang";
+export type Reply =
+  | { readonly status: number; readonly afterMs?: number; readonly retryAfter?: string }
+  | "hang"
+  /** No name server answers for its host within this time: nothing is sent. */
+  | { readonly unresolvedAfterMs: number };
 
 export interface Sent {
   /** The host's first label, which is the endpoint's id. */
@@ -68,8 +72,9 @@ function createWorld(): World {
       body: new TextDecoder().decode(request.body),
       atMs: clock.now(),
     };
+    const reply = scripts.get(endpointId)?.(seen, to(endpointId).length + 1) ?? { status: 200 };
+    if (typeof reply === "object" && "unresolvedAfterMs" in reply) return lookUp(clock, request, reply);
     sent.push(seen);
-    const reply = scripts.get(endpointId)?.(seen, to(endpointId).length) ?? { status: 200 };
     const afterMs = reply === "hang" ? Infinity : (reply.afterMs ?? 10);
     try {
       await clock.sleep(Math.min(afterMs, request.timeoutMs), signal);
@@ -98,6 +103,19 @@ function createWorld(): World {
       },
     }),
   };
+}
+
+/** Ends with a stop at once, as the transport's port promises. */
+async function lookUp(
+  clock: Clock,
+  { stopping }: DeliveryRequest,
+  { unresolvedAfterMs }: { readonly unresolvedAfterMs: number },
+): Promise<AttemptResult> {
+  const isStopped = await clock.sleep(unresolvedAfterMs, stopping).then(
+    () => false,
+    () => true,
+  );
+  return faulted(isStopped ? "aborted" : "resolver");
 }
 
 export interface ProcessorHarness extends AsyncDisposable {

@@ -7,6 +7,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { AttemptResult, Fault } from "@posthaste/shared/domain/attempt.ts";
+import type { AddressResolver, Resolution } from "@posthaste/shared/drivers/http/resolver.ts";
 import type { HttpTransportOptions } from "@posthaste/shared/drivers/http/transport.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
@@ -24,6 +25,8 @@ export interface RawReceiver extends Receiver {
 
 /** A signal that nobody aborts. */
 export const running = new AbortController().signal;
+/** The tenant of requests that name none. */
+export const TENANT = "acme";
 /** The smallest whole answer. */
 export const OK_ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -32,6 +35,18 @@ export function openTransport(options: Partial<HttpTransportOptions> = {}): Tran
   const allow = parseCidrs("127.0.0.0/8");
   return openHttpTransport({ clock: systemClock, allow, connectionsMax: 8, ...options });
 }
+
+/** A resolver that gives every name these addresses. */
+export function answering(addresses: readonly string[]): AddressResolver {
+  return () => Promise.resolve(found(addresses));
+}
+
+export function found(addresses: readonly string[], ttlMs = 60_000): Resolution {
+  return { kind: "found", addresses, ttlMs };
+}
+
+/** A resolver that never answers, and does not end before it is told to. */
+export const silentResolver: AddressResolver = () => new Promise(() => undefined);
 
 export async function listen(server: Server, cut: () => void): Promise<Receiver> {
   await new Promise<void>((resolve) => {
@@ -91,7 +106,8 @@ export async function openRawReceiver(onRequest: (socket: Socket, nth: number) =
 }
 
 export function post(url: string, change: Partial<DeliveryRequest> = {}): DeliveryRequest {
-  return { url, headers: { "content-type": "application/json" }, body: Buffer.from("{}"), timeoutMs: 5000, ...change };
+  const headers = { "content-type": "application/json" };
+  return { url, tenant: TENANT, headers, body: Buffer.from("{}"), timeoutMs: 5000, stopping: running, ...change };
 }
 
 export function assertFault(result: AttemptResult, fault: Fault, detail: RegExp): void {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createGateway } from "@posthaste/gateway/app.ts";
 import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
@@ -52,14 +53,24 @@ export interface WholeSystem extends AsyncDisposable {
 }
 
 export async function openWholeSystem(
-  options: { allow?: string; limits?: Partial<ProcessorLimits>; resolve?: AddressResolver } = {},
+  options: {
+    allow?: string;
+    limits?: Partial<ProcessorLimits>;
+    resolve?: AddressResolver;
+    transportClock?: Clock;
+  } = {},
 ): Promise<WholeSystem> {
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const database = new DatabaseSync(":memory:");
   const drivers = openEmbedded({ ...ambient, sealer: createSealer(systemEntropy.bytes(32)), database });
   const allow = parseCidrs(options.allow ?? "127.0.0.0/8");
   const resolve = options.resolve === undefined ? {} : { resolve: options.resolve };
-  const transport = openHttpTransport({ clock: systemClock, allow, connectionsMax: 64, ...resolve });
+  const transport = openHttpTransport({
+    clock: options.transportClock ?? systemClock,
+    allow,
+    connectionsMax: 64,
+    ...resolve,
+  });
   const shared = { ...ambient, drivers, transport, telemetry: silentTelemetry };
   const gateway = createGateway({ ...shared, collectMetrics: () => Promise.resolve(""), limits: DEFAULT_LIMITS });
   const processor = startProcessor({ ...shared, limits: { ...PROCESSOR_LIMITS, stopMs: 100, ...options.limits } });

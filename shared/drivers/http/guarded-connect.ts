@@ -1,6 +1,6 @@
 /**
- * How a socket to a receiver comes to be: resolve, vet every address, dial a vetted address, compare what was reached
- * with what was dialled, and only then start TLS. A forbidden address gets no TCP packet. undici's own connector
+ * How a socket to a receiver comes to be: resolve, vet every address, dial the vetted addresses until one connects,
+ * compare what was reached with what was dialled, and only then start TLS. A forbidden address gets no TCP packet. undici's own connector
  * would report the peer after the TLS handshake, which is too late.
  */
 import { connect as connectTcp, isIP } from "node:net";
@@ -11,97 +11,103 @@ import type { SecureContext } from "node:tls";
 import type { buildConnector } from "undici-npm";
 
 import type { Cidr } from "../../domain/address-guard.ts";
-import { parseAddress } from "../../domain/address-guard.ts";
+import { checkAddress, parseAddress } from "../../domain/address-guard.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
+import { Lru } from "../../lib/lru.ts";
+import { dialFirst, dialOrder } from "./dial-first.ts";
 import { ConnectFault, faultOf } from "./network-fault.ts";
-import type { AddressResolver } from "./resolver.ts";
+import type { Resolution, VettedHost } from "./resolver.ts";
 import { bareHost, vetHost } from "./resolver.ts";
 
 /** Resolve, dial and TLS together. A connection is not bound to one request, so it has a bound of its own. */
 export const CONNECT_MS_MAX = 10_000;
-/** One address may take this long while another is left to try. */
-export const ADDRESS_MS_MAX = 3000;
-/** Of a host's addresses all are vetted; this many are dialled, in the resolver's order. */
-export const ADDRESSES_DIALLED_MAX = 8;
+/** Origins of which it is remembered which address was reached last; the longest unused is forgotten first. */
+export const REACHED_KEPT_MAX = 4096;
+/** For so long. After that the addresses are tried in the resolver's order again. */
+export const REACHED_MS_MAX = 600_000;
 
 export interface GuardedConnectDeps {
   readonly clock: Clock;
   readonly allow: readonly Cidr[];
-  readonly resolve: AddressResolver;
+  /** Resolves a name for a socket to the origin (`https://host:port`, default port left out). */
+  readonly find: (origin: string, name: string, signal: AbortSignal) => Promise<Resolution>;
   /** Trust of its own for TLS; null means the runtime's. */
   readonly secureContext: SecureContext | null;
   /** Ends every connect that is under way. */
   readonly closing: AbortSignal;
-  /** Told of each socket that was made, with its origin (`https://host:port`, default port left out). */
+  /** Told of each socket that was made, with its origin. */
   readonly onOpened: (origin: string, socket: Socket) => void;
 }
 
 /** undici's `connect` option. Fails with `ConnectFault` alone, whose missing `code` keeps undici from trying anew. */
 export function createGuardedConnect(deps: GuardedConnectDeps): buildConnector.connector {
+  const reached = new Lru<string, string>({
+    countMax: REACHED_KEPT_MAX,
+    age: { ms: REACHED_MS_MAX, clock: deps.clock },
+  });
   return (options, callback) => {
-    openSocket(deps, options).then(
+    openSocket(deps, reached, options).then(
       (socket) => callback(null, socket),
       (error: unknown) => callback(asConnectFault(error), null),
     );
   };
 }
 
-async function openSocket(deps: GuardedConnectDeps, target: buildConnector.Options): Promise<Socket> {
-  using deadline = deps.clock.deadline(CONNECT_MS_MAX, deps.closing);
+async function openSocket(
+  deps: GuardedConnectDeps,
+  reached: Lru<string, string>,
+  target: buildConnector.Options,
+): Promise<Socket> {
+  const { clock, allow } = deps;
+  using deadline = clock.deadline(CONNECT_MS_MAX, deps.closing);
   const { signal } = deadline;
   const name = bareHost(target.hostname);
-  const vetted = await vetHost(name, deps, signal);
+  const origin = `${target.protocol}//${target.host ?? target.hostname}`;
+  const vetted = await vetHost(name, allow, (host) => deps.find(origin, host, signal), signal);
+  const isTls = target.protocol === "https:";
+  const port = Number(target.port) || (isTls ? 443 : 80);
+  const dial = (address: string, losing: AbortSignal): Promise<Socket> => dialVetted(address, port, allow, losing);
+  const close = (socket: Socket): void => void socket.destroy();
+  const order = dialOrder(addressesOf(vetted), reached.get(origin));
+  const { address, connection } = await dialFirst({ clock, dial, close }, order, signal);
+  reached.set(origin, address);
+  const socket = isTls ? await startTls(connection, name, deps.secureContext, signal) : connection;
+  deps.onOpened(origin, socket);
+  return socket;
+}
+
+/** Throws the fault of a host that must or can not be dialled. */
+export function addressesOf(vetted: VettedHost): readonly string[] {
   switch (vetted.kind) {
+    case "allowed":
+      return vetted.addresses;
     case "forbidden":
       throw new ConnectFault("forbidden-address", vetted.reason);
     case "unresolved":
       throw new ConnectFault("dns", vetted.reason);
-    case "allowed": {
-      const isTls = target.protocol === "https:";
-      const port = Number(target.port) || (isTls ? 443 : 80);
-      const tcp = await dialFirst(deps.clock, vetted.addresses.slice(0, ADDRESSES_DIALLED_MAX), port, signal);
-      const socket = isTls ? await startTls(tcp, name, deps.secureContext, signal) : tcp;
-      deps.onOpened(`${target.protocol}//${target.host ?? target.hostname}`, socket);
-      return socket;
-    }
+    case "unanswered":
+      throw new ConnectFault("resolver", vetted.reason);
     default:
       return unreachable(vetted);
   }
 }
 
-/** The addresses one after the other; the last failure is the one reported. */
-async function dialFirst(
-  clock: Clock,
-  addresses: readonly string[],
-  port: number,
-  signal: AbortSignal,
-): Promise<Socket> {
-  let failure: unknown = new ConnectFault("unreachable", "the host has no address");
-  for (const [index, address] of addresses.entries()) {
-    const isLast = index === addresses.length - 1;
-    using limit = clock.deadline(isLast ? CONNECT_MS_MAX : ADDRESS_MS_MAX, signal);
-    try {
-      return await dial(address, port, limit.signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      failure = error;
-    }
-  }
-  throw failure;
-}
-
-async function dial(address: string, port: number, signal: AbortSignal): Promise<Socket> {
+/** The guard stands on both sides of the packet: before the address is dialled, and before what was reached is spoken to. */
+async function dialVetted(address: string, port: number, allow: readonly Cidr[], signal: AbortSignal): Promise<Socket> {
+  if (checkAddress(address, allow).kind === "forbidden") throw new ConnectFault("forbidden-address", NOT_VETTED);
   const socket = connectTcp({ host: address, port, noDelay: true, autoSelectFamily: false });
   await ready(socket, "connect", signal);
   const { remoteAddress } = socket;
   if (remoteAddress === undefined || !isSameAddress(remoteAddress, address)) {
     socket.destroy();
-    throw new ConnectFault("forbidden-address", `dialled ${address} but reached ${remoteAddress ?? "nobody"}`);
+    throw new ConnectFault("forbidden-address", NOT_VETTED);
   }
   return socket;
 }
+
+const NOT_VETTED = "the address that would be reached is not the one that was checked";
 
 /** Server name indication carries names only (RFC 6066 section 3); an address is checked against the certificate all the same. */
 async function startTls(

@@ -51,7 +51,7 @@ const faultByCode: Readonly<Record<string, DescribedFault>> = {
   UND_ERR_CLOSED: { fault: "aborted", detail: "the sender is stopping" },
 };
 
-/** Total; an error that is not known is `unreachable` with its own words. */
+/** Total. Words of an error that is not known are not passed on: the runtimes put addresses of ours into them. */
 export function faultOf(error: unknown): DescribedFault {
   if (error instanceof ConnectFault) return described(error.fault, error.message);
   if (error instanceof BadAnswer) return described("bad-answer", error.message);
@@ -63,7 +63,7 @@ export function faultOf(error: unknown): DescribedFault {
     return message.includes("Invalid EOF") ? described("reset", CLOSED_EARLY) : described("bad-answer", NOT_HTTP);
   }
   if (code === "UND_ERR_SOCKET" && message.startsWith("bad ")) return described("bad-answer", NOT_HTTP);
-  return faultByCode[code] ?? described("unreachable", code === "" ? message : `${message} (${code})`);
+  return faultByCode[code] ?? described("unreachable", `the network failed${code === "" ? "" : ` (${code})`}`);
 }
 
 /** One line, whatever the error's text was. */

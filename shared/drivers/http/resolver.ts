@@ -1,26 +1,29 @@
 /**
  * From the host of a URL to the addresses that may be dialled. A host with one forbidden address is refused as a
- * whole: whoever mixes a public and a private address in one answer wants the private one to be dialled.
+ * whole: whoever mixes a public and a private address in one answer wants the private one to be dialled. No reason
+ * given here names an address that a name stands for: reasons are read by tenants, and would map the operator's network.
  */
-import { lookup } from "node:dns/promises";
-
 import type { Cidr } from "../../domain/address-guard.ts";
 import { checkAddress, checkUrlHost } from "../../domain/address-guard.ts";
 import { unreachable } from "../../lib/assert.ts";
 
-/** All addresses (A and AAAA) of a name as literals, in the order to try; rejects when there is none. */
-export type AddressResolver = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
+/** What a name stands for. */
+export type Resolution =
+  /** Addresses (A and AAAA) as literals, in the order to try, and for how long they hold. */
+  | { readonly kind: "found"; readonly addresses: readonly string[]; readonly ttlMs: number }
+  /** A name server said that there is no such name, or that it has no address. */
+  | { readonly kind: "none"; readonly reason: string }
+  /** No name server gave an answer that tells. That says nothing of the receiver. */
+  | { readonly kind: "unanswered"; readonly reason: string };
+
+/** Asks anew each time. Never rejects; ends soon after the signal's abort. */
+export type AddressResolver = (name: string, signal: AbortSignal) => Promise<Resolution>;
 
 export type VettedHost =
   | { readonly kind: "allowed"; readonly addresses: readonly string[] }
   | { readonly kind: "forbidden"; readonly reason: string }
-  | { readonly kind: "unresolved"; readonly reason: string };
-
-/** The operating system's resolver, hosts file included, asked anew each time. */
-export const systemResolver: AddressResolver = async (host) => {
-  const answers = await lookup(host, { all: true, verbatim: true });
-  return answers.map((answer) => answer.address);
-};
+  | { readonly kind: "unresolved"; readonly reason: string }
+  | { readonly kind: "unanswered"; readonly reason: string };
 
 /** The host as a name or a bare literal: no brackets, no trailing dot. */
 export function bareHost(host: string): string {
@@ -28,56 +31,47 @@ export function bareHost(host: string): string {
   return host.endsWith(".") ? host.slice(0, -1) : host;
 }
 
-export interface Guard {
-  readonly allow: readonly Cidr[];
-  readonly resolve: AddressResolver;
-}
-
 /**
- * Checks a literal as it stands; resolves a name and checks each of its addresses. Rejects only with the signal's
- * reason; the answer of a resolver that ignores the signal is dropped.
+ * Checks a literal as it stands; has a name resolved by `find` and checks each of its addresses. Rejects only with the
+ * signal's reason.
  */
-export async function vetHost(host: string, guard: Guard, signal: AbortSignal): Promise<VettedHost> {
+export async function vetHost(
+  host: string,
+  allow: readonly Cidr[],
+  find: AddressResolver,
+  signal: AbortSignal,
+): Promise<VettedHost> {
   signal.throwIfAborted();
-  const verdict = checkUrlHost(host, guard.allow);
+  const verdict = checkUrlHost(host, allow);
   switch (verdict.kind) {
     case "forbidden":
       return verdict;
     case "allowed":
       return { kind: "allowed", addresses: [bareHost(host)] };
     case "name":
-      return vetName(verdict.name, guard, signal);
+      return vetResolution(verdict.name, await find(verdict.name, signal), allow);
     default:
       return unreachable(verdict);
   }
 }
 
-async function vetName(name: string, { allow, resolve }: Guard, signal: AbortSignal): Promise<VettedHost> {
-  let addresses: readonly string[];
-  try {
-    addresses = await untilAborted(resolve(name, signal), signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    return { kind: "unresolved", reason: `the name ${name} does not resolve (${codeOf(error)})` };
+function vetResolution(name: string, resolution: Resolution, allow: readonly Cidr[]): VettedHost {
+  switch (resolution.kind) {
+    case "found": {
+      const { addresses } = resolution;
+      const isAllowed = addresses.every((address) => checkAddress(address, allow).kind === "allowed");
+      return isAllowed ? { kind: "allowed", addresses } : { kind: "forbidden", reason: forbiddenName(name) };
+    }
+    case "none":
+      return { kind: "unresolved", reason: resolution.reason };
+    case "unanswered":
+      return resolution;
+    default:
+      return unreachable(resolution);
   }
-  if (addresses.length === 0) return { kind: "unresolved", reason: `the name ${name} has no address` };
-  for (const address of addresses) {
-    const verdict = checkAddress(address, allow);
-    if (verdict.kind === "forbidden") return { kind: "forbidden", reason: `${name} resolves to ${verdict.reason}` };
-  }
-  return { kind: "allowed", addresses };
 }
 
-/** The promise's end or the signal's abort, whichever is first. */
-function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(signal.reason);
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : "no answer";
+/** The same words for every class of address. */
+export function forbiddenName(name: string): string {
+  return `the host ${name} is not allowed: it resolves to an address that deliveries must not reach`;
 }

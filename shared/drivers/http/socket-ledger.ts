@@ -9,6 +9,8 @@ import type { Clock } from "../../lib/ambient.ts";
 
 export interface OriginUse {
   readonly origin: string;
+  /** Of the latest request: who a further socket is opened for. */
+  tenant: string;
   /** Requests between `begin` and `end`. */
   activeCount: number;
   /** With the time of opening, oldest first; ms of `Clock.monotonic`. */
@@ -17,8 +19,10 @@ export interface OriginUse {
 
 export interface SocketLedger {
   /** Counts a request in. When it is the origin's only one, its idle sockets that are too old are closed first. */
-  begin(origin: string): OriginUse;
+  begin(origin: string, tenant: string): OriginUse;
   end(use: OriginUse): void;
+  /** Whose request an origin's next socket is for; nobody's when all requests have ended meanwhile. */
+  tenantOf(origin: string): string;
   /**
    * Records a socket. When more than the maximum are open, closes the sockets of origins that have no request under
    * way, longest unused first. Origins with a request keep theirs, so the bound is soft by what the callers have in
@@ -26,6 +30,9 @@ export interface SocketLedger {
    */
   opened(origin: string, socket: Socket): void;
 }
+
+/** No tenant has this name. */
+const NOBODY = "";
 
 export function createSocketLedger(options: {
   readonly clock: Clock;
@@ -37,10 +44,10 @@ export function createSocketLedger(options: {
   const uses = new Map<string, OriginUse>();
   let open = 0;
 
-  function useOf(origin: string): OriginUse {
+  function useOf(origin: string, tenant: string): OriginUse {
     const known = uses.get(origin);
     if (known !== undefined) return known;
-    const use = { origin, activeCount: 0, sockets: new Map<Socket, number>() };
+    const use = { origin, tenant, activeCount: 0, sockets: new Map<Socket, number>() };
     uses.set(origin, use);
     return use;
   }
@@ -72,8 +79,9 @@ export function createSocketLedger(options: {
   }
 
   return {
-    begin(origin) {
-      const use = useOf(origin);
+    begin(origin, tenant) {
+      const use = useOf(origin, tenant);
+      use.tenant = tenant;
       use.activeCount += 1;
       if (use.activeCount === 1 && use.sockets.size > 0) closeAged(use);
       return use;
@@ -84,8 +92,9 @@ export function createSocketLedger(options: {
       uses.delete(use.origin);
       if (use.sockets.size > 0) uses.set(use.origin, use);
     },
+    tenantOf: (origin) => uses.get(origin)?.tenant ?? NOBODY,
     opened(origin, socket) {
-      const use = useOf(origin);
+      const use = useOf(origin, NOBODY);
       use.sockets.set(socket, clock.monotonic());
       open += 1;
       socket.once("close", () => forget(use, socket));

@@ -7,7 +7,7 @@
  * sockets are closed, longest unused first, once more than `socketsMax` are open, and an origin's pool goes with its
  * last socket. undici's own `maxOrigins` is not used because it refuses new origins instead of closing old ones.
  *
- * How often a name is resolved and vetted anew: a socket idles at most `IDLE_MS` (`IDLE_MS_MAX` if the server asks for
+ * How often the addresses of a name are vetted anew: at each new socket. A socket idles at most `IDLE_MS` (`IDLE_MS_MAX` if the server asks for
  * it), carries at most `REQUESTS_PER_SOCKET_MAX` requests, and one that idles while its origin has no request under way
  * is not used again once it is older than `SOCKET_AGE_MS_MAX`.
  */
@@ -17,15 +17,22 @@ import { Agent } from "undici-npm";
 
 import type { Cidr } from "../../domain/address-guard.ts";
 import type { AttemptResult } from "../../domain/attempt.ts";
-import type { Clock } from "../../lib/ambient.ts";
+import type { Clock, Deadline } from "../../lib/ambient.ts";
+import { DeadlineExceeded } from "../../lib/ambient.ts";
+import { unreachable } from "../../lib/assert.ts";
+import { onAbort } from "../../lib/on-abort.ts";
 import type { DeliveryRequest, Transport, Vetting } from "../../ports/transport.ts";
 import { exchange } from "./exchange.ts";
-import { createGuardedConnect } from "./guarded-connect.ts";
+import { addressesOf, createGuardedConnect } from "./guarded-connect.ts";
 import type { DescribedFault } from "./network-fault.ts";
-import { faultOf } from "./network-fault.ts";
-import type { AddressResolver, Guard } from "./resolver.ts";
-import { systemResolver, vetHost } from "./resolver.ts";
+import { ConnectFault, faultOf } from "./network-fault.ts";
+import type { LookUps } from "./look-ups.ts";
+import { createLookUps } from "./look-ups.ts";
+import type { AddressResolver } from "./resolver.ts";
+import { vetHost } from "./resolver.ts";
+import type { OriginUse } from "./socket-ledger.ts";
 import { createSocketLedger } from "./socket-ledger.ts";
+import { createSystemResolver } from "./system-resolver.ts";
 import type { Target } from "./target.ts";
 import { createTargetParser } from "./target.ts";
 
@@ -58,9 +65,10 @@ export interface HttpTransportOptions {
 
 export function openHttpTransport(options: HttpTransportOptions): Transport {
   const { clock, allow } = options;
-  const resolve = options.resolve ?? systemResolver;
   const parseTarget = createTargetParser();
   const closing = new AbortController();
+  const resolve = options.resolve ?? createSystemResolver({ clock });
+  const lookUps = createLookUps({ clock, resolve, closing: closing.signal });
   const ledger = createSocketLedger({
     clock,
     socketsMax: options.socketsMax ?? SOCKETS_MAX,
@@ -71,27 +79,49 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
     createGuardedConnect({
       clock,
       allow,
-      resolve,
+      find: (origin, name, signal) => lookUps.find(name, ledger.tenantOf(origin), signal),
       secureContext: secureContextOf(options.certificateAuthorities ?? []),
       closing: closing.signal,
       onOpened: (origin, socket) => ledger.opened(origin, socket),
     }),
   );
 
+  /**
+   * Has the host resolved while the request may still be given up as not made. A request that finds an idle socket needs
+   * no address; else `connect` asks again and is answered from memory.
+   */
+  async function resolveFirst(use: OriginUse, target: Target, request: DeliveryRequest, signal: AbortSignal) {
+    if (use.sockets.size >= use.activeCount) return;
+    using wait = startWait(clock, request, signal);
+    const find: AddressResolver = (name) => lookUps.find(name, request.tenant, wait.signal);
+    try {
+      addressesOf(await vetHost(target.hostname, allow, find, wait.signal));
+    } catch (error) {
+      if (!(error instanceof DeadlineExceeded)) throw error;
+      const detail = `no name server answered for ${target.hostname} within ${request.timeoutMs} ms`;
+      throw new ConnectFault("resolver", detail);
+    }
+  }
+
   async function send(request: DeliveryRequest, signal: AbortSignal): Promise<AttemptResult> {
     const startedAtMs = clock.monotonic();
+    const elapsedMs = (): number => clock.monotonic() - startedAtMs;
     const target = parseTarget(request.url);
     if (target === null) return faulted({ fault: "unreachable", detail: "the URL is not an http or https URL" }, 0);
     if (signal.aborted || closing.signal.aborted) return faulted(STOPPING, 0);
-    const use = ledger.begin(target.origin);
+    const use = ledger.begin(target.origin, request.tenant);
     try {
-      const { headers, body, timeoutMs } = request;
+      await resolveFirst(use, target, request, signal);
+      const { headers, body } = request;
       const { origin, path } = target;
+      const timeoutMs = request.timeoutMs - elapsedMs();
       const answer = await exchange(agent, { origin, path, headers, body }, { clock, timeoutMs, signal });
-      return { kind: "answered", ...answer, durationMs: clock.monotonic() - startedAtMs };
+      return { kind: "answered", ...answer, durationMs: elapsedMs() };
     } catch (error) {
-      const fault = signal.aborted || closing.signal.aborted ? STOPPING : faultOf(error);
-      return faulted(fault, clock.monotonic() - startedAtMs);
+      const isStopping = signal.aborted || closing.signal.aborted || error === request.stopping.reason;
+      const isLate = error instanceof DeadlineExceeded;
+      const told = isLate ? new DeadlineExceeded(request.timeoutMs) : error;
+      return faulted(isStopping ? STOPPING : faultOf(told), elapsedMs());
     } finally {
       ledger.end(use);
     }
@@ -99,7 +129,7 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
 
   return {
     send,
-    vet: (url, signal) => vetTarget(parseTarget(url), { clock, allow, resolve }, signal),
+    vet: (url, tenant, signal) => vetTarget(parseTarget(url), { clock, allow, lookUps, tenant }, signal),
     async [Symbol.asyncDispose]() {
       if (closing.signal.aborted) return;
       closing.abort(new Error(STOPPING.detail));
@@ -110,16 +140,46 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
 
 const STOPPING: DescribedFault = { fault: "aborted", detail: "the sender is stopping" };
 
-async function vetTarget(
-  target: Target | null,
-  deps: Guard & { readonly clock: Clock },
-  signal: AbortSignal,
-): Promise<Vetting> {
+/** Ends at the request's deadline, when nothing new is to begin, and with the request. */
+function startWait(clock: Clock, { timeoutMs, stopping }: DeliveryRequest, signal: AbortSignal): Deadline {
+  const deadline = clock.deadline(timeoutMs, signal);
+  const ending = new AbortController();
+  const cancels = [deadline.signal, stopping].map((each) => onAbort(each, () => ending.abort(each.reason)));
+  for (const each of [deadline.signal, stopping]) if (each.aborted) ending.abort(each.reason);
+  return {
+    signal: ending.signal,
+    [Symbol.dispose]() {
+      for (const cancel of cancels) cancel();
+      deadline[Symbol.dispose]();
+    },
+  };
+}
+
+interface VetDeps {
+  readonly clock: Clock;
+  readonly allow: readonly Cidr[];
+  readonly lookUps: LookUps;
+  readonly tenant: string;
+}
+
+async function vetTarget(target: Target | null, deps: VetDeps, signal: AbortSignal): Promise<Vetting> {
+  const { clock, allow, lookUps, tenant } = deps;
   if (target === null) return { kind: "unresolved", reason: "the URL is not an http or https URL" };
-  using deadline = deps.clock.deadline(VET_MS_MAX, signal);
+  using deadline = clock.deadline(VET_MS_MAX, signal);
   try {
-    const vetted = await vetHost(target.hostname, deps, deadline.signal);
-    return vetted.kind === "allowed" ? { kind: "allowed" } : vetted;
+    const find: AddressResolver = (name) => lookUps.find(name, tenant, deadline.signal);
+    const vetted = await vetHost(target.hostname, allow, find, deadline.signal);
+    switch (vetted.kind) {
+      case "allowed":
+        return { kind: "allowed" };
+      case "forbidden":
+        return vetted;
+      case "unresolved":
+      case "unanswered":
+        return { kind: "unresolved", reason: vetted.reason };
+      default:
+        return unreachable(vetted);
+    }
   } catch {
     return { kind: "unresolved", reason: `the name ${target.hostname} was not resolved in time` };
   }

@@ -10,6 +10,7 @@ import { waitingFor } from "@posthaste/shared/lib/on-abort.ts";
 
 import {
   OK_ANSWER,
+  answering,
   assertAnswer,
   assertFault,
   openRawReceiver,
@@ -297,7 +298,7 @@ test("sockets of idle origins are closed, longest unused first, when socketsMax 
     });
     response.end("ok");
   });
-  await using transport = openTransport({ socketsMax: 2, resolve: () => Promise.resolve(["127.0.0.1"]) });
+  await using transport = openTransport({ socketsMax: 2, resolve: answering(["127.0.0.1"]) });
   for (const name of ["a", "b", "c"]) {
     assertAnswer(await transport.send(post(`http://${name}.test:${receiver.port}/`), running), 200, "ok");
   }

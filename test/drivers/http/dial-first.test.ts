@@ -1,0 +1,117 @@
+/** Connecting as RFC 8305 says, with attempts by hand. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  ADDRESSES_DIALLED_MAX,
+  ATTEMPT_DELAY_MS,
+  dialFirst,
+  dialOrder,
+} from "@posthaste/shared/drivers/http/dial-first.ts";
+
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
+import { running } from "../../support/receiver.ts";
+
+interface Harness {
+  readonly clock: ManualClock;
+  /** `address@ms` of each attempt. */
+  readonly dialled: string[];
+  readonly abandoned: string[];
+  readonly closed: string[];
+  connect(address: string): void;
+  refuse(address: string): void;
+  /** What became of it: the address reached, or the error. */
+  run(addresses: readonly string[], signal?: AbortSignal): { state: string };
+}
+
+function openDials(): Harness {
+  const clock = createManualClock(0);
+  const [dialled, abandoned, closed]: [string[], string[], string[]] = [[], [], []];
+  const open = new Map<string, { resolve: (address: string) => void; reject: (error: Error) => void }>();
+  const dial = (address: string, signal: AbortSignal): Promise<string> => {
+    dialled.push(`${address}@${clock.monotonic()}`);
+    signal.addEventListener("abort", () => void abandoned.push(address));
+    return new Promise((resolve, reject) => open.set(address, { resolve, reject }));
+  };
+  return {
+    clock,
+    dialled,
+    abandoned,
+    closed,
+    connect: (address) => open.get(address)?.resolve(address),
+    refuse: (address) => open.get(address)?.reject(new Error(`${address} refused`)),
+    run(addresses, signal = running) {
+      const outcome = { state: "waits" };
+      dialFirst({ clock, dial, close: (address) => void closed.push(address) }, addresses, signal).then(
+        ({ address }) => (outcome.state = address),
+        (error: Error) => (outcome.state = error.message),
+      );
+      return outcome;
+    },
+  };
+}
+
+test("a good address behind dead ones is reached: attempts begin 250 ms apart, the first that connects wins", async () => {
+  const { clock, dialled, abandoned, connect, run } = openDials();
+  const outcome = run(["d1", "d2", "d3", "d4", "good", "unused"]);
+  await clock.advance(4 * ATTEMPT_DELAY_MS);
+  assert.deepEqual(dialled, ["d1@0", "d2@250", "d3@500", "d4@750", "good@1000"]);
+  connect("good");
+  await clock.settle();
+  assert.equal(outcome.state, "good");
+  assert.deepEqual(abandoned, ["d1", "d2", "d3", "d4", "good"]);
+  await clock.advance(10_000);
+  assert.equal(dialled.length, 5);
+  assert.equal(clock.timerCount(), 0);
+});
+
+test("an attempt that fails makes way at once; the last failure is told when all have failed", async () => {
+  const { clock, dialled, refuse, run } = openDials();
+  const outcome = run(["a", "b"]);
+  await clock.settle();
+  refuse("a");
+  await clock.settle();
+  assert.deepEqual(dialled, ["a@0", "b@0"]);
+  refuse("b");
+  await clock.settle();
+  assert.equal(outcome.state, "b refused");
+});
+
+test("a slow first address may still win, and what connects after that is closed", async () => {
+  const { clock, closed, connect, run } = openDials();
+  const outcome = run(["slow", "other"]);
+  await clock.advance(ATTEMPT_DELAY_MS);
+  connect("slow");
+  connect("other");
+  await clock.settle();
+  assert.equal(outcome.state, "slow");
+  assert.deepEqual(closed, ["other"]);
+});
+
+test("the signal ends all attempts at once", async () => {
+  const { clock, abandoned, run } = openDials();
+  const stop = new AbortController();
+  const outcome = run(["a", "b", "c"], stop.signal);
+  await clock.advance(ATTEMPT_DELAY_MS);
+  stop.abort(new Error("stopping"));
+  await clock.settle();
+  assert.equal(outcome.state, "stopping");
+  assert.deepEqual(abandoned, ["a", "b"]);
+  assert.equal(clock.timerCount(), 0);
+});
+
+test("families take turns, what worked comes first, and there is a bound", () => {
+  const addresses = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2"];
+  assert.deepEqual(dialOrder(addresses, undefined), [
+    "2001:db8::1",
+    "192.0.2.1",
+    "2001:db8::2",
+    "192.0.2.2",
+    "2001:db8::3",
+  ]);
+  assert.deepEqual(dialOrder(addresses, "192.0.2.2").slice(0, 3), ["192.0.2.2", "2001:db8::1", "192.0.2.1"]);
+  assert.deepEqual(dialOrder(["192.0.2.1", "192.0.2.2"], "198.51.100.9"), ["192.0.2.1", "192.0.2.2"]);
+  const many = Array.from({ length: 40 }, (_, nth) => `192.0.2.${nth}`);
+  assert.equal(dialOrder(many, "192.0.2.39").length, ADDRESSES_DIALLED_MAX);
+});
