@@ -1,5 +1,7 @@
 /** What the fields of a request's head mean: Content-Type, Idempotency-Key, traceparent. */
+import * as v from "valibot";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { Traceparent } from "@posthaste/shared/domain/event.ts";
 
 export type BodyForm = "json" | "cloudevent";
 
@@ -55,15 +57,13 @@ export function idempotencyKeyOf(headers: Headers): string | null {
   });
 }
 
-const traceparentForm = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
 /**
  * W3C Trace Context level 2, version 00: the field unchanged, or null. An invalid one is ignored; it is never an error.
  * Later versions are not known here and so not passed on.
  */
 export function traceparentOf(headers: Headers): string | null {
   const value = headers.get("traceparent");
-  return value !== null && traceparentForm.test(value) ? value : null;
+  return v.is(Traceparent, value) ? value : null;
 }
 
 export function traceIdOf(traceparent: string | null): string | null {

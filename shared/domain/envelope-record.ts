@@ -4,23 +4,50 @@
  */
 import * as v from "valibot";
 import type { Envelope } from "./envelope.ts";
-import { EventType, Priority, PublishedId, TenantName } from "./event.ts";
+import { ENVELOPE_BODY_BYTES_MAX } from "./envelope.ts";
+import { DELIVER_AHEAD_MS_MAX, EventType, Priority, PublishedId, TenantName, Traceparent } from "./event.ts";
+import { ID_TIME_MS_MAX } from "./id.ts";
 
-/**
- * As strict as the API: an id with a dot cannot be signed, a tenant with a slash is another's key, and a line feed in a
- * traceparent is no header field. What is not so was not written by us, and ends here instead of in the work on it.
- */
-const Facts = v.object({
-  id: PublishedId,
-  tenant: TenantName,
-  type: EventType,
-  priority: Priority,
-  accepted: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
-  due: v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number))),
-  traceparent: v.optional(v.pipe(v.string(), v.regex(/^[!-~]{1,256}$/))),
-  directory: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
-});
+/** A count or a version as digits. */
+export const RecordedWhole = v.pipe(
+  v.string("must be digits"),
+  v.regex(/^\d{1,15}$/, "must be 1 to 15 digits"),
+  v.transform(Number),
+);
 
+/** Epoch ms as digits; ids and dates are made of it. */
+export const RecordedTime = v.pipe(RecordedWhole, v.maxValue(ID_TIME_MS_MAX, `must be at most ${ID_TIME_MS_MAX}`));
+
+/** The name of an endpoint, a delivery or a group: part of Redis keys, cursors and paths. */
+export const RecordedName = v.pipe(
+  v.string("must be a name"),
+  v.regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
+);
+
+/** The door of the record: the same schemas as the API's, for a record may have been written by anyone. */
+const Facts = v.pipe(
+  v.object({
+    id: PublishedId,
+    tenant: TenantName,
+    type: EventType,
+    priority: Priority,
+    accepted: RecordedTime,
+    due: v.optional(RecordedTime),
+    traceparent: v.optional(Traceparent),
+    directory: RecordedWhole,
+  }),
+  v.forward(
+    v.partialCheck(
+      [["due"], ["accepted"]],
+      ({ due, accepted }) => due === undefined || due <= accepted + DUE_AFTER_MS_MAX,
+      "must lie at most 32 days after acceptance",
+    ),
+    ["due"],
+  ),
+);
+
+/** As the API allows, and what a claim that is taken again and clocks that differ add. */
+const DUE_AFTER_MS_MAX = DELIVER_AHEAD_MS_MAX + 2 * 24 * 3600 * 1000;
 const LINE_BYTES_MAX = 4096;
 const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
@@ -41,8 +68,9 @@ export function envelopeHeaders(envelope: Envelope): Record<string, string> {
   return headers;
 }
 
-/** Null when a fact is missing or malformed. */
+/** Null when a fact is missing or malformed, or the body is larger than any event's. */
 export function envelopeOfHeaders(headers: Readonly<Record<string, unknown>>, body: Uint8Array): Envelope | null {
+  if (body.length > ENVELOPE_BODY_BYTES_MAX) return null;
   const parsed = v.safeParse(Facts, headers);
   if (!parsed.success) return null;
   const facts = parsed.output;
@@ -59,6 +87,22 @@ export function envelopeOfHeaders(headers: Readonly<Record<string, unknown>>, bo
   };
 }
 
+/** Why `envelopeOfHeaders` gives null, in words for an operator; values are not repeated. */
+export function envelopeFault(headers: Readonly<Record<string, unknown>>, body: Uint8Array): string {
+  if (body.length > ENVELOPE_BODY_BYTES_MAX) {
+    return `the event's body has ${body.length} bytes, at most ${ENVELOPE_BODY_BYTES_MAX} are taken`;
+  }
+  return headerFault(v.safeParse(Facts, headers));
+}
+
+/** Names the header that a schema refused, and what it must be. */
+export function headerFault({ issues }: v.SafeParseResult<v.GenericSchema>): string {
+  const issue = issues?.[0];
+  if (issue === undefined) return "the record is not readable";
+  const header = v.getDotPath(issue) ?? "?";
+  return `header ${header} ${issue.message.startsWith("must") ? issue.message : "is missing"}`;
+}
+
 /** The facts as one line of JSON, then the body as it is. */
 export function packEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
   const line = encoder.encode(`${JSON.stringify(envelopeHeaders(envelope))}\n`);
@@ -70,13 +114,27 @@ export function packEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
 
 /** Null when the bytes are not those of `packEnvelope`. The body is a view on the given bytes. */
 export function unpackEnvelope(packed: Uint8Array): Envelope | null {
+  const parts = splitPacked(packed);
+  return parts === null ? null : envelopeOfHeaders(parts.facts, parts.body);
+}
+
+/** Why `unpackEnvelope` gives null, in words for an operator. */
+export function packedFault(packed: Uint8Array): string {
+  const parts = splitPacked(packed);
+  return parts === null
+    ? "the facts before the body are no line of JSON"
+    : envelopeFault(parts.facts, parts.body).replace("header", "fact");
+}
+
+function splitPacked(
+  packed: Uint8Array,
+): { readonly facts: Readonly<Record<string, unknown>>; readonly body: Uint8Array } | null {
   const end = packed.subarray(0, LINE_BYTES_MAX).indexOf(NEWLINE);
   if (end < 0) return null;
   try {
     const facts: unknown = JSON.parse(decoder.decode(packed.subarray(0, end)));
-    return typeof facts === "object" && facts !== null
-      ? envelopeOfHeaders(facts as Record<string, unknown>, packed.subarray(end + 1))
-      : null;
+    if (typeof facts !== "object" || facts === null) return null;
+    return { facts: facts as Record<string, unknown>, body: packed.subarray(end + 1) };
   } catch {
     return null;
   }

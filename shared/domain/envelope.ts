@@ -3,7 +3,10 @@
  * `data` is the publisher's own text, byte for byte (`json-span.ts`); nobody serialises it again.
  */
 import type { Lane, Priority } from "./event.ts";
-import { laneByPriority } from "./event.ts";
+import { EVENT_BYTES_MAX, laneByPriority } from "./event.ts";
+
+/** Most bytes of an event's body: what the API takes, and the frame of `envelopeBody` around it. */
+export const ENVELOPE_BODY_BYTES_MAX = EVENT_BYTES_MAX + 1024;
 
 export interface Envelope {
   /** The event's id, and `webhook-id` of each attempt to deliver it. */

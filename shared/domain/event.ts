@@ -73,6 +73,15 @@ function parseInstant(text: string): number {
   return isDay && clockPattern.test(text) ? Date.parse(text) : Number.NaN;
 }
 
+/** W3C Trace Context, section 3.2: version 00, neither id all zeros, lower case. */
+export const Traceparent = v.pipe(
+  v.string("must be a string"),
+  v.regex(
+    /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/,
+    "must be a traceparent of W3C Trace Context, version 00",
+  ),
+);
+
 export const NewEvent = v.strictObject({
   type: EventType,
   data: v.unknown(),

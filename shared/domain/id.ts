@@ -15,7 +15,8 @@ export const EVENT_ID_LENGTH_MAX = 64;
 
 const TIME_LETTERS = 10;
 const TAIL_BYTES = 10;
-const TIME_MS_MAX = 2 ** 48 - 1;
+/** The latest time that an id can hold, in the year 10889. */
+export const ID_TIME_MS_MAX = 2 ** 48 - 1;
 
 /** Ten letters hold 50 bits, so with 48 bits of time the first is at most 7. */
 const BODY = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
@@ -48,7 +49,7 @@ export function isEventId(text: string): boolean {
 }
 
 function layOut(prefix: IdPrefix, atMs: number, tail: Uint8Array): string {
-  assert(Number.isInteger(atMs) && atMs >= 0 && atMs <= TIME_MS_MAX, "the time of an id is whole and below 2^48 ms");
+  assert(Number.isInteger(atMs) && atMs >= 0 && atMs <= ID_TIME_MS_MAX, "the time of an id is whole and below 2^48 ms");
   assert(tail.length === TAIL_BYTES, "an id ends in 80 bits");
   return `${prefix}_${encodeBase32Number(atMs, TIME_LETTERS)}${encodeBase32(tail)}`;
 }

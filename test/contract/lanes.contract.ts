@@ -7,14 +7,14 @@ import { test } from "node:test";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { OpenHarness } from "./harness.ts";
 import { assertLaneIdle, idsOf, takeDue, takeSome, withCode } from "./harness.ts";
-import { START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
+import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
 export function lanesContract(name: string, open: OpenHarness): void {
   test(`${name} lanes: take() gives back every field of the envelope, byte for byte`, async () => {
     await using harness = await open();
     const envelope = sampleEnvelope("evt_full", {
       deliverAtMs: START_MS + 1,
-      traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+      traceparent: SAMPLE_TRACEPARENT,
       directoryVersion: 42,
       body: Uint8Array.from({ length: 256 }, (_, byte) => byte),
     });
@@ -26,7 +26,7 @@ export function lanesContract(name: string, open: OpenHarness): void {
   test(`${name} lanes: the same fields come back after a restart`, async () => {
     await using harness = await open();
     const envelope = sampleEnvelope("evt_full", {
-      traceparent: "00-a-b-01",
+      traceparent: SAMPLE_TRACEPARENT,
       deliverAtMs: START_MS + 7,
       directoryVersion: 3,
     });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenHarness } from "./harness.ts";
 import { assertNothingDue, memberIdsOf, takeDue } from "./harness.ts";
-import { START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
+import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
 export function retryQueueContract(name: string, open: OpenHarness): void {
   /** One item of one event, `afterMs` after the start. */
@@ -12,7 +12,7 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
 
   test(`${name} retry queue: take() gives back every field of what was scheduled`, async () => {
     await using harness = await open();
-    const scheduled = sampleScheduled(sampleEnvelopes(3, { priority: "LOW", traceparent: "00-a-b-01" }), {
+    const scheduled = sampleScheduled(sampleEnvelopes(3, { priority: "LOW", traceparent: SAMPLE_TRACEPARENT }), {
       cause: "parked",
       notBeforeMs: START_MS,
       generation: START_MS - 5,

@@ -20,6 +20,8 @@ export const TENANT = "acme";
 
 export const ENDPOINT_ID = "ep_01kg9bqf00aaaaaaaaaaaaaaaa";
 
+export const SAMPLE_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 const encoder = new TextEncoder();
 const priorityByLane = { high: "HIGH", medium: "MEDIUM", low: "LOW" } as const satisfies Record<
   Lane,

@@ -187,7 +187,7 @@ test("a record that does not read back is given away raw, repeated until it is k
       [TOPICS.medium, 0, 1, { id: "evt_x" }, null],
     ],
   );
-  assert.match(world.poison[0]?.reason ?? "", /headers/);
+  assert.match(world.poison[0]?.reason ?? "", /header tenant is missing/);
   assert.match(world.poison[1]?.reason ?? "", /no value/);
   assert.equal(await committedOf(world), 3);
 });

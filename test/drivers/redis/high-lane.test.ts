@@ -5,6 +5,7 @@ import type { HighLane } from "@posthaste/shared/drivers/redis/high-lane/high-la
 import { HIGH_LANE_BOUNDS } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import { KNOWN_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-store.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { RedisCommands, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import type { LaneItem } from "@posthaste/shared/ports/lanes.ts";
 import { idsOf, withCode } from "../../contract/harness.ts";
@@ -119,7 +120,7 @@ test("high lane: poison is handed over with its bytes and removed, and what is g
   await pushByHand(world, Buffer.from("garbage"));
   await lane.append([sampleEnvelope("evt_a")]);
   await lane.ack(await takeNow(world, lane));
-  assert.deepEqual(poison, ["garbage: the facts before the body do not read back"]);
+  assert.deepEqual(poison, ["garbage: the facts before the body are no line of JSON"]);
   assert.deepEqual(await lane.depth(), { count: 0, oldestAtMs: null });
 });
 
@@ -320,3 +321,36 @@ for (const name of ["lane:high", "lane:high:kept", "lane:high:known", "lane:tall
     assert.deepEqual(new Set(idsOf(await takeNow(world, lane))), new Set(["evt_0", "evt_1", "evt_2"]));
   });
 }
+test("high lane: items that cannot be put aside now hold up no good one behind them", async () => {
+  await using world = await openLaneWorld();
+  const { promise: stored, resolve: store } = Promise.withResolvers<void>();
+  const lane = world.lane({ onPoison: () => stored });
+  await pushByHand(world, Buffer.from("garbage"));
+  await pushByHand(world, Buffer.from(""));
+  await lane.append([sampleEnvelope("evt_a")]);
+  assert.deepEqual(marksOf(await takeNow(world, lane)), [["evt_a", false]]);
+  store();
+});
+
+test("high lane: a take that fails between holding and taking off loses nothing, and says that the store is unavailable", async () => {
+  for (const part of ["held", "leases"]) {
+    await using world = await openLaneWorld();
+    const faults: unknown[] = [];
+    const lane = world.lane({ onFault: (error) => void faults.push(error) });
+    await lane.append(sampleEnvelopes(3));
+    const key = world.process.keys.key(0, `lane:high:${part}`);
+    const run = (lua: string) => world.process.commands.run({ name: "by-hand", lua, returns: "text" }, [key], []);
+    await run("return redis.call('SET', KEYS[1], 'of another type')");
+    const taken = lane.take(100, NEVER);
+    await world.harness.clock.settle();
+    await run("return redis.call('DEL', KEYS[1])");
+    await world.harness.clock.advance(10_000);
+    assert.deepEqual(
+      (await taken).map(({ envelope }) => envelope.id),
+      ["evt_0", "evt_1", "evt_2"],
+      part,
+    );
+    assert.ok(faults.length > 0);
+    for (const fault of faults) assert.ok(fault instanceof PosthasteError && fault.code === "store-unavailable", part);
+  }
+});

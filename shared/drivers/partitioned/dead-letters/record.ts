@@ -4,7 +4,15 @@
  */
 import * as v from "valibot";
 import { MISSED_STATES } from "../../../domain/delivery.ts";
-import { envelopeHeaders, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
+import {
+  RecordedName,
+  RecordedTime,
+  RecordedWhole,
+  envelopeFault,
+  envelopeHeaders,
+  envelopeOfHeaders,
+  headerFault,
+} from "../../../domain/envelope-record.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
 import type { IndexedDeadLetter, DeadLetterDrop } from "../../../ports/dead-letter-index.ts";
 import type { ConsumerRecord, NewRecord } from "../../../ports/partition-log.ts";
@@ -14,15 +22,19 @@ export type ParsedDeadLetter =
   | { readonly kind: "tombstone"; readonly drop: DeadLetterDrop }
   | { readonly kind: "poison"; readonly reason: string };
 
-const Whole = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
+/** Reasons are sentences of ours, with at most an excerpt of an answer. */
+const REASON_LENGTH_MAX = 16 * 1024;
 
 const Facts = v.object({
-  "letter-state": v.picklist(MISSED_STATES),
-  "letter-reason": v.string(),
-  "letter-attempts": Whole,
-  "letter-at": Whole,
-  "letter-endpoint": v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/)),
-  "letter-generation": Whole,
+  "letter-state": v.picklist(MISSED_STATES, `must be one of ${MISSED_STATES.join(", ")}`),
+  "letter-reason": v.pipe(
+    v.string("must be a text"),
+    v.maxLength(REASON_LENGTH_MAX, `must have at most ${REASON_LENGTH_MAX} characters`),
+  ),
+  "letter-attempts": RecordedWhole,
+  "letter-at": RecordedTime,
+  "letter-endpoint": RecordedName,
+  "letter-generation": RecordedTime,
 });
 
 /** What tells a dead letter from earlier and later news of the same delivery. */
@@ -67,11 +79,10 @@ export function parseDeadLetterRecord(record: ConsumerRecord): ParsedDeadLetter 
     return { kind: "tombstone", drop: { id: key, revision: headers["letter-revision"] ?? null, place } };
   }
   const parsed = v.safeParse(Facts, headers);
-  if (!parsed.success) {
-    return { kind: "poison", reason: `header not readable: ${v.getDotPath(parsed.issues[0]) ?? "?"}` };
-  }
+  if (!parsed.success) return { kind: "poison", reason: headerFault(parsed) };
+  if (!v.is(RecordedName, key)) return { kind: "poison", reason: "the record's key is no delivery's id" };
   const envelope = envelopeOfHeaders(headers, value);
-  if (envelope === null) return { kind: "poison", reason: "the event's headers are not readable" };
+  if (envelope === null) return { kind: "poison", reason: envelopeFault(headers, value) };
   const facts = parsed.output;
   const deadLetter: DeadLetter = {
     id: key,

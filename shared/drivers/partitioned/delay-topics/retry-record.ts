@@ -5,10 +5,20 @@
  */
 import * as v from "valibot";
 import type { Envelope } from "../../../domain/envelope.ts";
-import { envelopeHeaders, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
+import {
+  RecordedName,
+  RecordedTime,
+  RecordedWhole,
+  envelopeFault,
+  envelopeHeaders,
+  envelopeOfHeaders,
+  headerFault,
+} from "../../../domain/envelope-record.ts";
+import { BATCH_EVENTS_MAX } from "../../../domain/event.ts";
+import { ATTEMPTS_MAX } from "../../../domain/retry-policy.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { ConsumerRecord, NewRecord } from "../../../ports/partition-log.ts";
-import type { Scheduled } from "../../../ports/retry-queue.ts";
+import type { ScheduleCause, Scheduled } from "../../../ports/retry-queue.ts";
 
 /** Below the record size that logs accept by default (1 MiB). */
 export const RETRY_VALUE_BYTES_MAX = 900 * 1024;
@@ -17,26 +27,34 @@ export type ParsedRetry =
   | { readonly kind: "item"; readonly item: Scheduled; readonly relays: number }
   | { readonly kind: "poison"; readonly reason: string };
 
-const Count = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
-const Ordinal = v.pipe(v.string(), v.regex(/^[1-9]\d{0,14}$/), v.transform(Number));
-const Time = v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number));
-/** Of an endpoint or a group: what is safe in a key and a header. */
-const Name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/));
+/** The causes of what may be fanned out when it is due, and so names no endpoint. A retry is always of one. */
+const FANNED_OUT_LATE: ReadonlySet<ScheduleCause> = new Set(["deliver-at", "relieved", "parked", "replay"]);
+
+/** Longer than any wait that is planned: a week between attempts, a month for `deliver_at`. */
+const WAIT_MS_MAX = 366 * 24 * 3600 * 1000;
 
 const Facts = v.object({
-  cause: v.picklist(["retry", "parked", "replay", "deliver-at", "relieved"]),
-  "not-before": Time,
-  endpoint: v.optional(Name),
-  generation: Count,
-  attempt: Ordinal,
-  parks: Count,
-  hops: Count,
-  group: v.optional(Name),
-  "group-closed": v.optional(Time),
+  cause: v.picklist(
+    ["retry", "parked", "replay", "deliver-at", "relieved"],
+    "must be retry, parked, replay, deliver-at or relieved",
+  ),
+  "not-before": RecordedTime,
+  endpoint: v.optional(RecordedName),
+  generation: RecordedTime,
+  attempt: v.pipe(
+    RecordedWhole,
+    v.minValue(1, "must be at least 1"),
+    v.maxValue(ATTEMPTS_MAX, `must be at most ${ATTEMPTS_MAX}`),
+  ),
+  parks: RecordedWhole,
+  hops: RecordedWhole,
+  group: v.optional(RecordedName),
+  "group-closed": v.optional(RecordedTime),
 });
 
 /** How a member is framed: length of the facts, length of the body, both 32 bits big-endian; then the two. */
 const FRAME_BYTES = 8;
+const CUT = "the members end too early";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -70,19 +88,26 @@ export function retryRecord(parts: {
 }
 
 export function parseRetryRecord(record: ConsumerRecord): ParsedRetry {
-  const parsed = v.safeParse(Facts, record.headers);
-  if (!parsed.success)
-    return { kind: "poison", reason: `header not readable: ${v.getDotPath(parsed.issues[0]) ?? "?"}` };
+  const { headers, value, timestampMs } = record;
+  const parsed = v.safeParse(Facts, headers);
+  if (!parsed.success) return poison(headerFault(parsed));
+  if (value === null) return poison("the record has no value, which is its members");
+  if (value.length > RETRY_VALUE_BYTES_MAX) {
+    return poison(`the members have ${value.length} bytes, at most ${RETRY_VALUE_BYTES_MAX} are taken`);
+  }
+  const members = unpackMembers(value);
+  if (typeof members === "string") return poison(members);
   const facts = parsed.output;
-  const members = record.value === null ? null : unpackMembers(record.value);
-  if (members === null || members.length === 0) return { kind: "poison", reason: "the members are not readable" };
-  const { group: id, "group-closed": closedAtMs } = facts;
+  const { group: id, "group-closed": closedAtMs, endpoint = null, "not-before": notBeforeMs } = facts;
   const group = id === undefined || closedAtMs === undefined ? null : { id, closedAtMs };
-  if (group === null && members.length > 1) return { kind: "poison", reason: "several members without a group" };
+  if (notBeforeMs > timestampMs + WAIT_MS_MAX) return poison("header not-before lies more than a year ahead");
+  if (endpoint === null && !FANNED_OUT_LATE.has(facts.cause)) return poison("header endpoint is missing");
+  const fault = membersFault(members, group !== null, endpoint !== null);
+  if (fault !== null) return poison(fault);
   const item: Scheduled = {
     cause: facts.cause,
-    notBeforeMs: facts["not-before"],
-    endpointId: facts.endpoint ?? null,
+    notBeforeMs,
+    endpointId: endpoint,
     generation: facts.generation,
     attempt: facts.attempt,
     deferrals: facts.parks,
@@ -90,6 +115,20 @@ export function parseRetryRecord(record: ConsumerRecord): ParsedRetry {
     group,
   };
   return { kind: "item", item, relays: facts.hops };
+}
+
+function poison(reason: string): ParsedRetry {
+  return { kind: "poison", reason };
+}
+
+/** What is sent in one POST is one tenant's, and for one endpoint. */
+function membersFault(members: readonly Envelope[], isGroup: boolean, hasEndpoint: boolean): string | null {
+  const tenant = members[0]?.tenant;
+  if (tenant === undefined) return "the record has no members";
+  if (members.length > BATCH_EVENTS_MAX) return `there are more than ${BATCH_EVENTS_MAX} members`;
+  if (members.length > 1 && !isGroup) return "there are several members and no group";
+  if (isGroup && !hasEndpoint) return "there is a group and no endpoint";
+  return members.every((member) => member.tenant === tenant) ? null : "the members are of several tenants";
 }
 
 function packMembers(members: readonly Envelope[], first: Envelope): Uint8Array<ArrayBuffer> {
@@ -121,22 +160,23 @@ function factsBeyond(shared: Record<string, string>, own: Record<string, string>
   return beyond;
 }
 
-/** Null when the bytes are not those of `packMembers`. The bodies are views on the given bytes. */
-function unpackMembers(packed: Uint8Array): readonly Envelope[] | null {
+/** Why, when the bytes are not those of `packMembers`. The bodies are views on the given bytes. */
+function unpackMembers(packed: Uint8Array): readonly Envelope[] | string {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   const members: Envelope[] = [];
   let shared: Record<string, unknown> = {};
   for (let at = 0; at < packed.length;) {
-    if (at + FRAME_BYTES > packed.length) return null;
+    if (at + FRAME_BYTES > packed.length) return CUT;
     const factsAt = at + FRAME_BYTES;
     const bodyAt = factsAt + view.getUint32(at);
     const end = bodyAt + view.getUint32(at + 4);
-    if (end > packed.length) return null;
+    if (end > packed.length) return CUT;
     const own = parseFacts(packed.subarray(factsAt, bodyAt));
-    if (own === null) return null;
+    if (own === null) return "a member's facts are no JSON";
     const facts = Object.fromEntries(Object.entries({ ...shared, ...own }).filter(([, fact]) => fact !== null));
-    const member = envelopeOfHeaders(facts, packed.subarray(bodyAt, end));
-    if (member === null) return null;
+    const body = packed.subarray(bodyAt, end);
+    const member = envelopeOfHeaders(facts, body);
+    if (member === null) return `a member: ${envelopeFault(facts, body)}`;
     if (members.length === 0) shared = facts;
     members.push(member);
     at = end;

@@ -3,7 +3,7 @@
  * far the group's committed offset may move. After `drop` every call does nothing: another reader has the partition.
  */
 import type { Envelope } from "../../../domain/envelope.ts";
-import { envelopeOfHeaders } from "../../../domain/envelope-record.ts";
+import { envelopeFault, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { LaneItem } from "../../../ports/lanes.ts";
@@ -209,8 +209,6 @@ function holdOf({ headers, value, timestampMs }: ConsumerRecord): Held {
   return { envelope, atMs: envelope?.acceptedAtMs ?? timestampMs, isOut: false };
 }
 
-function poisonReason(record: ConsumerRecord): string {
-  return record.value === null
-    ? "The record has no value, which is the event's body."
-    : "The record's headers are not those of an event.";
+function poisonReason({ headers, value }: ConsumerRecord): string {
+  return value === null ? "the record has no value, which is the event's body" : envelopeFault(headers, value);
 }

@@ -24,6 +24,9 @@ const SERVER_TROUBLE = new Set([
   "WRONGTYPE",
 ]);
 
+/** A key holds something else than ours, put there by hand: in the text of a command, or of the script that ran it. */
+const WRONG_TYPE = /\bWRONGTYPE\b/;
+
 export interface RedisCalls {
   /** `send` is called once, when there is a connection. */
   call<Answer>(send: () => Promise<Answer>): Promise<Answer>;
@@ -110,6 +113,7 @@ export function toError(cause: unknown): Error {
   const firstWord = cause.message.split(" ", 1)[0] ?? "";
   const plain = new Error(cause.message);
   if (cause.name !== "ReplyError") return storeUnavailable("The connection to Redis failed", plain);
+  if (WRONG_TYPE.test(cause.message)) return storeUnavailable("A key in Redis has the wrong type", plain);
   return SERVER_TROUBLE.has(firstWord) ? storeUnavailable(`Redis refused with ${firstWord}`, plain) : plain;
 }
 

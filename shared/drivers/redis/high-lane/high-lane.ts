@@ -9,7 +9,7 @@
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
-import { unpackEnvelope } from "../../../domain/envelope-record.ts";
+import { packedFault, unpackEnvelope } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
 import { encodeHex } from "../../../domain/hex.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
@@ -31,6 +31,8 @@ export const HELD_MAX = 100_000;
 /** What is held longer is another's to do. */
 export const HOLD_MS_MAX = 3600 * 1000;
 const HOLDER_BYTES = 10;
+/** Items that do not unpack and are being put aside; from there on `take` waits, and good items behind them with it. */
+const DISCARDS_MAX = 32;
 
 export interface HighLane extends AsyncDisposable {
   /** Appends to this lane whatever an envelope's priority says. Rejects with `overloaded`: nothing is kept. */
@@ -74,7 +76,7 @@ interface Handle {
 export function createRedisHighLane(options: HighLaneOptions): HighLane {
   const { keys } = options;
   const parts = assemble(options);
-  const { store, keeper, loops } = parts;
+  const { store, keeper, loops, discards } = parts;
   return {
     append: (envelopes) => everyShard(byShard(keys, envelopes), store.append),
     take(max, signal) {
@@ -101,6 +103,7 @@ export function createRedisHighLane(options: HighLaneOptions): HighLane {
     note: (envelopes) => everyShard(byShard(keys, envelopes), store.note),
     async [Symbol.asyncDispose]() {
       await loops.stop();
+      await discards.over();
       await keeper.stop();
     },
   };
@@ -126,7 +129,7 @@ function assemble(options: HighLaneOptions) {
     beat: store.beat,
     onFault,
   });
-  const discard = createDiscard(store, options);
+  const discards = createDiscards(store, options);
   const loops = createLeaseLoops<LaneItem>({
     clock,
     entropy,
@@ -138,7 +141,8 @@ function assemble(options: HighLaneOptions) {
       const { items, poison } = unpackAll(all, lane, shard);
       const tickets = items.map((item) => handleOf(item).ticket);
       keeper.hold(shard, tickets);
-      for (const leased of poison) await discard(shard, leased);
+      // Beside the good ones, which must not wait until the bad ones are stored elsewhere.
+      for (const leased of poison) await discards.begin(shard, leased);
       return items;
     },
     giveBack: (items) => release({ store, keeper }, items),
@@ -146,7 +150,7 @@ function assemble(options: HighLaneOptions) {
     hasRoom: () => keeper.heldCount() < HELD_MAX,
     onFault,
   });
-  return { store, keeper, loops };
+  return { store, keeper, loops, discards };
 }
 
 /** Not renewed from here on: when the call that follows fails the lease runs out, and the item comes again. */
@@ -164,14 +168,28 @@ async function release(
 }
 
 /** Hands poison over, then removes it. Its lease is not renewed: when either fails it comes again. */
-function createDiscard(store: LeaseStore, options: Pick<HighLaneOptions, "onPoison" | "onFault">) {
-  return async (shard: number, { ticket, packed }: Leased): Promise<void> => {
+function createDiscards(store: LeaseStore, options: Pick<HighLaneOptions, "onPoison" | "onFault">) {
+  const underWay = new Set<Promise<void>>();
+
+  async function discard(shard: number, { ticket, packed }: Leased): Promise<void> {
     try {
-      await options.onPoison(packed, "the facts before the body do not read back");
+      await options.onPoison(packed, packedFault(packed));
       await store.ack(shard, [{ ticket, envelope: null, bytes: packed.length }]);
     } catch (error) {
       options.onFault(error);
     }
+  }
+
+  return {
+    /** Resolves when there is room for the next. */
+    async begin(shard: number, leased: Leased): Promise<void> {
+      const running = discard(shard, leased).finally(() => underWay.delete(running));
+      underWay.add(running);
+      while (underWay.size >= DISCARDS_MAX) await Promise.race(underWay);
+    },
+    async over(): Promise<void> {
+      await Promise.all(underWay);
+    },
   };
 }
 
