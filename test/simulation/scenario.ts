@@ -68,6 +68,15 @@ export interface Scenario {
   readonly lostReplyRate: number;
   /** At the end, paused and disabled endpoints are set going again. */
   readonly isHealing: boolean;
+  /** No name server answers for the endpoints that are not the healthy one. */
+  readonly silences: readonly Silence[];
+}
+
+export interface Silence {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** How long a look-up waits: all of its time, or not at all, as the last one is remembered. */
+  readonly lookUpMs: number;
 }
 
 const TYPES = ["order.paid", "order.sent", "user.created", "ping"] as const;
@@ -111,6 +120,11 @@ export function drawScenario(chance: Chance): Scenario {
     lostReplyRate: chance.pick([0, 0, 0.1, 0.3]),
     isHealing: chance.isTrue(0.7),
     bounds: drawBounds(chance),
+    silences: times(chance.isTrue(0.25) ? chance.whole(1, 2) : 0).map((fromMs) => ({
+      fromMs,
+      toMs: fromMs + chance.magnitude(100, 40_000),
+      lookUpMs: chance.pick([0, 5000]),
+    })),
   };
 }
 

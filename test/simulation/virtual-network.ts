@@ -7,6 +7,7 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliveryRequest, Transport, Vetting } from "@posthaste/shared/ports/transport.ts";
 import type { Chance } from "./chance.ts";
 import type { Reaction, Receiver } from "./receivers.ts";
+import type { Silence } from "./scenario.ts";
 import type { Trace } from "./trace.ts";
 
 export interface Send {
@@ -39,12 +40,15 @@ export function createVirtualNetwork(options: {
   readonly chance: Chance;
   readonly trace: Trace;
   readonly receiverOf: (url: string) => Receiver | null;
+  /** In ms since the network began. */
+  readonly silences: readonly Silence[];
   readonly onSend: (send: Send) => void;
   readonly onHeard: (send: Send) => void;
 }): VirtualNetwork {
   const { clock, chance, trace } = options;
   const sends: Send[] = [];
   const inFlight = new Set<Send>();
+  const startMs = clock.now();
 
   function begin(sender: Sender, request: DeliveryRequest): Send {
     const sent: Send = {
@@ -67,7 +71,30 @@ export function createVirtualNetwork(options: {
     return sent;
   }
 
+  function silenceOf(url: string): Silence | undefined {
+    if (options.receiverOf(url)?.isHealthy !== false) return undefined;
+    const sinceMs = clock.now() - startMs;
+    return options.silences.find(({ fromMs, toMs }) => fromMs <= sinceMs && sinceMs < toMs);
+  }
+
+  /** Nothing leaves, so no send is recorded. */
+  function waitForName(sender: Sender, { url, stopping }: DeliveryRequest, lookUpMs: number): Promise<AttemptResult> {
+    trace.note(`no name p${sender.index} ${url}`);
+    return new Promise((resolve) => {
+      const end = (fault: Fault): void => {
+        cancel();
+        stopping.removeEventListener("abort", stop);
+        if (sender.isAlive()) resolve({ kind: "fault", fault, detail: "simulated", durationMs: 0 });
+      };
+      const stop = (): void => end("aborted");
+      const cancel = clock.timer(lookUpMs, () => end("resolver"));
+      stopping.addEventListener("abort", stop, { once: true });
+    });
+  }
+
   function send(sender: Sender, request: DeliveryRequest, signal: AbortSignal): Promise<AttemptResult> {
+    const silence = silenceOf(request.url);
+    if (silence !== undefined && sender.isAlive()) return waitForName(sender, request, silence.lookUpMs);
     return new Promise((resolve) => {
       if (!sender.isAlive()) return;
       const sent = begin(sender, request);

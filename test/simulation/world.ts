@@ -119,6 +119,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     chance: chance.fork(),
     trace,
     receiverOf: (url) => slotOf(model, url)?.receiver ?? null,
+    silences: scenario.silences,
     onSend: (send) => checkSend(send, slotOf(model, send.url)),
     onHeard: (send) => noteGone(model, send),
   });

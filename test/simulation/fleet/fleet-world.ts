@@ -113,6 +113,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     chance: chance.fork(),
     trace,
     receiverOf: (url) => slotOf(model, url)?.receiver ?? null,
+    silences: scenario.silences,
     onSend: (send) => checkSend(send, slotOf(model, send.url)),
     onHeard: (send) => noteGone(model, send),
   });
