@@ -120,7 +120,7 @@ export function drawScenario(chance: Chance): Scenario {
     lostReplyRate: chance.pick([0, 0, 0.1, 0.3]),
     isHealing: chance.isTrue(0.7),
     bounds: drawBounds(chance),
-    silences: times(chance.isTrue(0.25) ? chance.whole(1, 2) : 0).map((fromMs) => ({
+    silences: times(chance.isTrue(0.75) ? 0 : chance.whole(1, 2)).map((fromMs) => ({
       fromMs,
       toMs: fromMs + chance.magnitude(100, 40_000),
       lookUpMs: chance.pick([0, 5000]),
