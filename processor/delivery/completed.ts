@@ -15,6 +15,8 @@ export const ANYTHING = 0;
 export interface Completed {
   /** Runs `work` unless the ledger shows the attempt as completed; `ANYTHING` asks for any news of the delivery. */
   unless(delivery: PendingDelivery, attempt: number, work: () => Promise<Ending>): Promise<Ending>;
+  /** Asks once, and counts the repeat. False when the ledger cannot tell. */
+  isShown(delivery: PendingDelivery, attempt: number): Promise<boolean>;
 }
 
 export function createCompleted(deps: {
@@ -24,6 +26,7 @@ export function createCompleted(deps: {
 }): Completed {
   const repeats = new OneAtATime<string>();
   return {
+    isShown: (delivery, attempt) => isCompleted(deps, delivery, attempt),
     unless(delivery, attempt, work) {
       const { tenant, endpointId, generation } = delivery;
       const key = [tenant, firstMember(delivery).id, endpointId, generation, delivery.attempt].join("\n");

@@ -1,4 +1,5 @@
 /** One delivery from its queue to its end: enter the endpoint limiter, attempt, leave the slot, settle. */
+import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
@@ -57,19 +58,33 @@ async function runDelivery(deps: RunDeliveryDeps, delivery: PendingDelivery, end
 }
 
 /** No attempt is made now. */
-function notNow({ settle, backlogMax }: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow): Promise<Ending> {
+function notNow(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow): Promise<Ending> {
   switch (entry.kind) {
     case "defer":
-      return settle.deferred(delivery, entry.why, entry.untilMs);
+      return deps.settle.deferred(delivery, entry.why, entry.untilMs);
     case "overflow":
-      return settle.missed(delivery, "backlog", backlogReason(backlogMax));
+      return hold(deps, delivery, "backlog", backlogReason(deps.backlogMax));
     case "inactive":
-      return settle.missed(delivery, entry.state, entry.reason);
+      return hold(deps, delivery, entry.state, entry.reason);
     case "stopping":
       return Promise.resolve("released");
     default:
       return unreachable(entry);
   }
+}
+
+/**
+ * Into the dead-letter record, until it can be delivered. A crash may leave two chains of retries of one delivery: where the
+ * other has ended it, its dead letter is not replaced by one that is held and then comes back to nothing.
+ */
+async function hold(
+  { completed, settle }: RunDeliveryDeps,
+  delivery: PendingDelivery,
+  state: MissedState,
+  reason: string,
+): Promise<Ending> {
+  if (delivery.attempt > 1 && (await completed.isShown(delivery, delivery.attempt))) return "settled";
+  return settle.missed(delivery, state, reason);
 }
 
 /** 0 when it may go at once. The members of a group wait for its youngest. */

@@ -4,6 +4,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { GROUP_TYPE } from "@posthaste/shared/domain/envelope.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { ProcessorHarness, Reply } from "../../support/processor-harness.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { openProcessorHarness } from "../../support/processor-harness.ts";
 import { START_MS, TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
 
@@ -200,4 +201,19 @@ test("a failed group is retried whole, with the same bytes and id, and each memb
     const delivery = await harness.delivery(id, "ep1");
     assert.deepEqual([delivery?.state, delivery?.attempts], ["delivered", 2]);
   }
+});
+
+test("a second chain of retries, which a crash left, does not replace the dead letter of the first by one that is held", async () => {
+  await using harness = await deliverOne({ reply: { status: 410 } });
+  const key = { cause: "retry", endpointId: "ep1", generation: 0, attempt: 3 } as const;
+  await harness.drivers.retryQueue.schedule([
+    scheduledEvent(envelopeOf("evt_1"), { ...key, notBeforeMs: harness.clock.now() }),
+  ]);
+  await harness.clock.advance(60_000);
+  const { rows } = await harness.drivers.deadLetters.list({ tenant: TENANT }, 10, null);
+  assert.deepEqual(
+    rows.map(({ eventId, state, attempts }) => ({ eventId, state, attempts })),
+    [{ eventId: "evt_1", state: "dead", attempts: 1 }],
+  );
+  assert.equal((await harness.depths()).retry, 0);
 });
