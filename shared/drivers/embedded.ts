@@ -32,6 +32,7 @@ export interface EmbeddedBounds {
   readonly endpointsPerTenantMax?: number;
   readonly apiKeysPerTenantMax?: number;
   readonly claimBytesMax?: number;
+  readonly databaseBytesMax?: number;
   readonly limitSubjectsMax?: number;
   /** Ledger and stats writes that may wait; past it they are dropped and counted. */
   readonly postsWaitingMax?: number;
@@ -77,7 +78,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
   const stats = createStats({ database, writer, clock });
   const retryQueue = createRetryQueue({ database, writer, events, clock, ...given("bounds", bounds.retryQueue) });
   const lists = createBoundedLists({ database, clock });
-  const retention = createRetention({ database, writer, clock });
+  const retention = createRetention({ database, writer, clock, ...given("databaseBytesMax", bounds.databaseBytesMax) });
   writer.onCommit(() => retention.wake());
 
   async function flush(): Promise<void> {

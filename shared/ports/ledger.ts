@@ -2,7 +2,8 @@
  * What became of each event: events, deliveries, attempts. A projection of the queues for people and for dedupe, not
  * the truth itself: `record` may lose entries under overload (counted by the driver), never hold anything up.
  * Reads see what was recorded before, and an event as soon as its lane append resolved. Delivered events are kept
- * 24 h, others until their last delivery ends and 24 h more; dead letters keep their own copy.
+ * 24 h, others until their last delivery ends and 24 h more, as far as the bounds of the driver allow; dead letters keep
+ * their own copy.
  */
 import type { AttemptResult } from "../domain/attempt.ts";
 import type { DeliveryKey, DeliveryState } from "../domain/delivery.ts";

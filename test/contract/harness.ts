@@ -17,6 +17,8 @@ export interface HarnessBounds {
   readonly endpointsMax?: number;
   readonly apiKeysMax?: number;
   readonly claimBytesMax?: number;
+  /** Embedded sets alone. */
+  readonly databaseBytesMax?: number;
   readonly limitSubjectsMax?: number;
 }
 

@@ -2,13 +2,16 @@
  * Takes out what nobody needs any more: events 24 h after their last news, answers of claims, old counts. Small steps
  * through the writer, timed to what expires next; nothing runs while there is nothing to expire.
  *
+ * Past the bytes of the database, events that are done go before their time (`early-prune.ts`).
+ *
  * An event is kept as long as a lane, the retry queue or a held-back dead letter refers to it; the claim of an event's
  * own id as long as the event.
  */
 import type { Cancel, Clock } from "../../lib/ambient.ts";
-import { HELD_STATES } from "../../domain/delivery.ts";
 import { STATS_KEPT_MS } from "../../ports/stats.ts";
 import type { Database, Statement } from "./database.ts";
+import { createEarlyPrune } from "./early-prune.ts";
+import { createEventRemoval } from "./event-removal.ts";
 import { EVENTS_KEPT_MS } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
@@ -18,6 +21,11 @@ export const PRUNE_ROWS_MAX = 500;
 export const PRUNE_WAIT_MS_MIN = 60_000;
 /** An event that is still referred to is looked at again after this. */
 const HELD_RECHECK_MS = 3600 * 1000;
+
+/** All pages in use. Lanes, retries, dead letters and claims have bounds of their own, which leave room for history. */
+const DATABASE_BYTES_MAX = 40 * 1024 ** 3;
+/** How often a commit looks whether there is room. */
+const ROOM_CHECK_MS = 10_000;
 
 export interface Retention {
   /** Something was written: there will be something to expire. */
@@ -29,9 +37,11 @@ export function createRetention(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
   readonly clock: Clock;
+  readonly databaseBytesMax?: number;
 }): Retention {
-  const { database, writer, clock } = options;
+  const { database, writer, clock, databaseBytesMax = DATABASE_BYTES_MAX } = options;
   const prune = createPrune(database);
+  const early = createEarlyPrune(database, databaseBytesMax);
   const nextDue = database.prepare<{ at: number | null }>(
     `SELECT min(at) AS at FROM (
        SELECT min(prune_at) AS at FROM events
@@ -39,29 +49,54 @@ export function createRetention(options: {
        UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_types
        UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_endpoints)`,
   );
-  let cancel: Cancel | null = null;
+  let timer: { readonly dueAtMs: number; readonly cancel: Cancel } | null = null;
+  let isRunning = false;
   let isStopped = false;
+  let checkedAtMs = clock.monotonic();
 
   /** One timer at most; none when all tables are empty. */
   function arm(): void {
-    if (isStopped || cancel !== null) return;
+    if (isStopped || isRunning || timer !== null) return;
     const dueAtMs = nextDue.get()?.at ?? null;
-    if (dueAtMs === null) return;
-    cancel = clock.timer(Math.max(PRUNE_WAIT_MS_MIN, dueAtMs - clock.now()), () => void run());
+    if (dueAtMs !== null) setTimer(Math.max(PRUNE_WAIT_MS_MIN, dueAtMs - clock.now()));
+  }
+
+  function setTimer(ms: number): void {
+    timer?.cancel();
+    timer = { dueAtMs: clock.monotonic() + ms, cancel: clock.timer(ms, () => void run()) };
+  }
+
+  /** Past the bytes a run begins within a minute, whatever is due. */
+  function armForRoom(): void {
+    const nowMs = clock.monotonic();
+    if (isStopped || isRunning || nowMs < checkedAtMs + ROOM_CHECK_MS) return;
+    checkedAtMs = nowMs;
+    if (!early.isOver()) return;
+    if (timer === null || timer.dueAtMs > nowMs + PRUNE_WAIT_MS_MIN) setTimer(PRUNE_WAIT_MS_MIN);
   }
 
   async function step(): Promise<boolean> {
     return !isStopped && (await writer.write(() => prune(clock.now()), 0));
   }
 
+  /** True when there is no room yet and more may go. */
+  async function makeRoom(): Promise<boolean> {
+    return !isStopped && early.isOver() && (await writer.write(() => early.step(), 0));
+  }
+
   async function run(): Promise<void> {
+    timer = null;
+    isRunning = true;
     try {
       let hasMore = true;
       while (hasMore) hasMore = await step();
+      early.begin();
+      hasMore = true;
+      while (hasMore) hasMore = await makeRoom();
     } catch {
       // The store cannot be written now, which `health` reports; what is due stays due until the next run.
     }
-    cancel = null;
+    isRunning = false;
     tryArm();
   }
 
@@ -69,6 +104,7 @@ export function createRetention(options: {
   function tryArm(): void {
     try {
       arm();
+      armForRoom();
     } catch {
       // The store cannot be read now; the next commit arms it.
     }
@@ -81,7 +117,7 @@ export function createRetention(options: {
     },
     stop() {
       isStopped = true;
-      cancel?.();
+      timer?.cancel();
     },
   };
 }
@@ -130,37 +166,14 @@ function createClaimPrune(database: Database): (nowMs: number) => boolean {
 }
 
 function createEventPrune(database: Database): (nowMs: number) => boolean {
+  const { isReferred, removeSome } = createEventRemoval(database);
   const candidates = database.prepare<{ id: number; tenant: string; event_id: string }>(
     `SELECT id, tenant, event_id FROM events WHERE prune_at <= ? ORDER BY prune_at LIMIT ${PRUNE_ROWS_MAX}`,
-  );
-  const heldStates = HELD_STATES.map((state) => `'${state}'`).join(", ");
-  const isReferred = database.prepare<{ found: number }>(
-    `SELECT EXISTS (SELECT 1 FROM lane_items WHERE lane IN (0, 1, 2) AND event = ?1)
-       OR EXISTS (SELECT 1 FROM retry_members WHERE event = ?1)
-       OR EXISTS (SELECT 1 FROM dead_letters WHERE event_id = ?3 AND +tenant = ?2 AND state IN (${heldStates})) AS found`,
   );
   const lastNews = database.prepare<{ at: number | null; count: number }>(
     "SELECT max(updated_at) AS at, count(*) AS count FROM deliveries WHERE event = ?",
   );
   const later = database.prepare("UPDATE events SET prune_at = ? WHERE id = ?");
-  const someDeliveries = database.prepare<{ id: number }>("SELECT id FROM deliveries WHERE event = ? LIMIT ?");
-  const removeAttempts = database.prepare("DELETE FROM attempts WHERE delivery = ?");
-  const removeDelivery = database.prepare("DELETE FROM deliveries WHERE id = ?");
-  const removeFanOut = database.prepare("DELETE FROM fan_outs WHERE event = ?");
-  const removeEvent = database.prepare("DELETE FROM events WHERE id = ?");
-
-  /** Deletes up to `rowsMax` rows of the event and returns how many; the event's own row goes last. */
-  function removeSome(event: number, rowsMax: number): number {
-    let count = 0;
-    for (const { id } of someDeliveries.all(event, rowsMax)) {
-      count += Number(removeAttempts.run(id).changes) + Number(removeDelivery.run(id).changes);
-      if (count >= rowsMax) return count;
-    }
-    removeFanOut.run(event);
-    removeEvent.run(event);
-    return count + 1;
-  }
-
   return (nowMs) => {
     const due = candidates.all(nowMs);
     let rowsLeft = PRUNE_ROWS_MAX;
@@ -169,7 +182,7 @@ function createEventPrune(database: Database): (nowMs: number) => boolean {
       const newsAtMs = news?.at ?? 0;
       // What is looked at counts as well: one event may have a thousand deliveries.
       rowsLeft -= news?.count ?? 0;
-      if (isReferred.get(id, tenant, eventId)?.found === 1) {
+      if (isReferred(id, tenant, eventId)) {
         later.run(nowMs + HELD_RECHECK_MS, id);
         rowsLeft--;
       } else if (newsAtMs + EVENTS_KEPT_MS > nowMs) {
