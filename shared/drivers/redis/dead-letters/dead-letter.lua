@@ -6,9 +6,18 @@ local function lists_of(meta)
   return {root .. ':all', root .. ':tenant:' .. meta.tenant, root .. ':endpoint:' .. meta.endpoint,
     root .. ':event:' .. meta.event}
 end
+-- Nothing when it is not there, or is not what put.lua wrote: such a row costs itself and nothing else.
+local function decode(text)
+  local is_json, meta = pcall(cjson.decode, text)
+  if not is_json or type(meta) ~= 'table' or type(meta.revision) ~= 'string' or type(meta.bytes) ~= 'number' then return nil end
+  for _, name in ipairs({'tenant', 'endpoint', 'event'}) do
+    if type(meta[name]) ~= 'string' then return nil end
+  end
+  return meta
+end
 local function read(id)
   local text = redis.call('HGET', root .. ':meta', id)
-  return text and cjson.decode(text) or nil, text
+  return text and decode(text) or nil, text
 end
 local function weigh(tenant, bytes)
   redis.call('INCRBY', root .. ':bytes', bytes)
@@ -22,6 +31,11 @@ end
 local function trim_marks()
   redis.call('ZREMRANGEBYSCORE', root .. ':gone', '-inf', now)
   redis.call('ZREMRANGEBYRANK', root .. ':gone', 0, -GONE_MAX - 1)
+end
+local function take_out_unreadable(id, list)
+  redis.call('ZREM', list, id)
+  redis.call('ZREM', root .. ':all', id)
+  for _, hash in ipairs({':meta', ':bodies', ':places'}) do redis.call('HDEL', root .. hash, id) end
 end
 local function take_out(id, meta)
   for _, list in ipairs(lists_of(meta)) do redis.call('ZREM', list, id) end

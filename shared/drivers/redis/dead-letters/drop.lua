@@ -12,6 +12,7 @@ local dropped = {}
 for index = 1, #ARGV, 3 do
   local id, revision, tombstone = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   local meta, text = read(id)
+  if text and not meta then take_out_unreadable(id, root .. ':all') end
   if meta and ((revision == '' and tombstone == '') or meta.revision == revision
       or (revision == '' and is_before(redis.call('HGET', root .. ':places', id), tombstone))) then
     take_out(id, meta)
@@ -20,7 +21,8 @@ for index = 1, #ARGV, 3 do
   end
   if revision ~= '' then mark(id, revision) end
   local evicted = redis.call('HGET', root .. ':evicted', id)
-  if evicted and cjson.decode(evicted).revision == revision then redis.call('HDEL', root .. ':evicted', id) end
+  local was = evicted and decode(evicted)
+  if evicted and (not was or was.revision == revision) then redis.call('HDEL', root .. ':evicted', id) end
 end
 trim_marks()
 return dropped

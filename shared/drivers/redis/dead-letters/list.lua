@@ -20,6 +20,7 @@ scan(key, high, low, function(score, id)
   end
   if what == 'count' then return {score, id}, 0 end
   local packed = redis.call('HGET', root .. ':bodies', id)
+  if not packed then return nil end
   return {score, id, id, text, packed}, #packed
 end)
 return reply()

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { MISSED_STATES } from "../../../domain/delivery.ts";
 import { packEnvelope, unpackEnvelope } from "../../../domain/envelope-record.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
-import { replyText } from "../ledger/record.ts";
+import { parseJson, replyText } from "../ledger/record.ts";
 import type { RedisReply } from "../client/redis-commands.ts";
 
 const Meta = v.object({
@@ -41,27 +41,24 @@ export function metaText(deadLetter: DeadLetter, revision: string, packedBytes: 
   return JSON.stringify({ ...meta, bytes: packedBytes + encoder.encode(JSON.stringify(meta)).length });
 }
 
-/** Null when it does not read back. */
+/** Null when it is not what `metaText` writes: a row that was put there by hand, or damaged, costs itself alone. */
 export function metaOf(reply: RedisReply): DeadLetterMeta | null {
-  try {
-    return v.parse(Meta, JSON.parse(replyText(reply)));
-  } catch {
-    return null;
-  }
+  const parsed = v.safeParse(Meta, parseJson(replyText(reply)));
+  return parsed.success ? parsed.output : null;
 }
 
 export function envelopeArgument(deadLetter: DeadLetter): Uint8Array {
   return packEnvelope(deadLetter.envelope);
 }
 
-/** From id, JSON and packed envelope; null when they do not read back, so that one bad record costs itself alone. */
+/** From id, JSON and packed envelope; null when they do not read back. */
 export function deadLetterOf(columns: readonly RedisReply[]): DeadLetter | null {
   const [id = null, text = null, packed = null] = columns;
-  const meta = metaOf(text);
-  if (meta === null || !(packed instanceof Uint8Array)) return null;
+  if (!(packed instanceof Uint8Array)) return null;
   // Not Redis's own kind of bytes.
   const envelope = unpackEnvelope(new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength));
-  if (envelope === null) return null;
+  const meta = metaOf(text);
+  if (envelope === null || meta === null) return null;
   return {
     id: replyText(id),
     tenant: meta.tenant,

@@ -31,8 +31,8 @@ while made < ROOM_MADE_MAX and is_full() do
   local oldest = redis.call('ZRANGE', root .. list, 0, 0)[1]
   if not oldest then break end
   local meta, text = read(oldest)
-  take_out(oldest, meta)
-  if redis.call('HLEN', root .. ':evicted') < EVICTED_MAX then redis.call('HSET', root .. ':evicted', oldest, text) end
+  if meta then take_out(oldest, meta) else take_out_unreadable(oldest, root .. list) end
+  if meta and redis.call('HLEN', root .. ':evicted') < EVICTED_MAX then redis.call('HSET', root .. ':evicted', oldest, text) end
   made = made + 1
 end
 trim_marks()

@@ -21,15 +21,21 @@ local function load(tenant, id)
   local event = events[name]
   if event ~= nil then return event, false end
   local found = redis.call('HMGET', key_of('event', tenant, id), 'x', 's')
-  if not found[1] or tonumber(found[1]) <= now then
+  local gone_from = found[1] and tonumber(found[1])
+  event = {tenant = tenant, id = id, name = name, x = gone_from, fresh = {}}
+  local index, read = 0, 0
+  for fact in string.gmatch(found[2] or '', '%S+') do
+    index = index + 1
+    local number = facts[index] and tonumber(fact)
+    if number then
+      event[facts[index]] = number
+      read = read + 1
+    end
+  end
+  -- What does not read back is taken for gone, and so makes room for the same event told again.
+  if not gone_from or gone_from <= now or read ~= #facts then
     events[name] = false
     return false, found[1] ~= false
-  end
-  event = {tenant = tenant, id = id, name = name, x = tonumber(found[1]), fresh = {}}
-  local index = 0
-  for fact in string.gmatch(found[2], '%S+') do
-    index = index + 1
-    event[facts[index]] = tonumber(fact)
   end
   events[name] = event
   return event, false
@@ -87,6 +93,7 @@ end
 -- Returns how many rows went, the event's own included.
 local function forget(name)
   local tenant, id = string.match(name, '^([^|]*)|(.*)$')
+  if not tenant then return redis.call('ZREM', root .. ':due', name) end
   local rows = 1
   local bytes = events[name] and events[name].b
   if not bytes then
@@ -96,7 +103,7 @@ local function forget(name)
   for _, what in ipairs({'deliveries', 'attempts'}) do
     for _, field in ipairs(redis.call('HKEYS', key_of(what, tenant, id))) do
       local endpoint, rest = string.match(field, '^([^|]*)|(.*)$')
-      redis.call('ZREM', list_of(what, tenant, endpoint), id .. '|' .. rest)
+      if endpoint then redis.call('ZREM', list_of(what, tenant, endpoint), id .. '|' .. rest) end
       rows = rows + 1
     end
   end

@@ -125,7 +125,7 @@ function listDeliveries<Row>(
   { commands, keys, rootOf, written }: DeliveryLists,
   list: "deliveries" | "attempts",
   request: { readonly filter: DeliveryFilter; readonly limit: number; readonly cursor: string | null },
-  show: (tenant: string, columns: readonly RedisReply[]) => Row,
+  show: (tenant: string, columns: readonly RedisReply[]) => Row | null,
 ): Promise<Page<Row>> {
   const { filter, limit, cursor } = request;
   const { tenant, eventId = "", endpointId = "", state = "" } = filter;

@@ -6,10 +6,11 @@
 local what, tenant, only_id, only_endpoint, wanted = ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 
 local function row_of(score, member, id, endpoint, generation, attempt)
+  if not id or not endpoint then return nil end
   if only_endpoint ~= '' and endpoint ~= only_endpoint then return nil end
   local event = kept(tenant, id, 's')
   local accepted = event and accepted_at(event[2])
-  if not event or not is_within(accepted) then return nil end
+  if not accepted or not is_within(accepted) then return nil end
   local value
   if wanted ~= '' or what == 'deliveries' then
     value = redis.call('HGET', key_of('deliveries', tenant, id), endpoint .. '|' .. generation)
@@ -43,7 +44,7 @@ else
   local accepted = event and accepted_at(event[2])
   local members = redis.call('HKEYS', key_of('deliveries', tenant, only_id))
   table.sort(members, function(left, right) return left > right end)
-  for _, member in ipairs(event and members or {}) do
+  for _, member in ipairs(accepted and members or {}) do
     if not is_behind(accepted, member) and not look(accepted, member, of_event) then break end
   end
 end

@@ -35,13 +35,15 @@ end
 local function list_of(what, tenant, endpoint)
   return root .. ':to:' .. tenant .. ':' .. endpoint .. ':' .. what
 end
--- The chosen fields of an event, after x; nil when it is gone.
+-- The chosen fields of an event, after x; nil when it is gone, or is not what these scripts wrote: a row that was put
+-- there by hand or damaged costs itself and nothing else.
 local function kept(tenant, id, ...)
   local found = redis.call('HMGET', key_of('event', tenant, id), 'x', ...)
-  if not found[1] or tonumber(found[1]) <= now then return nil end
+  local gone_from = found[1] and tonumber(found[1])
+  if not gone_from or gone_from <= now then return nil end
   return found
 end
--- The acceptance, as text, of what lies in s.
+-- The acceptance, as text, of what lies in s; nil when that is no list of numbers.
 local function accepted_at(packed)
-  return string.match(packed, '^%S+')
+  return packed and string.match(packed, '^%d+')
 end

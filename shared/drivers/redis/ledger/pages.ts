@@ -109,7 +109,7 @@ function encodePlace(list: LedgerList, place: Place): string {
 /** Throws `invalid-cursor` for what `encodePlace` of this list did not give out. */
 function decodePlace(list: LedgerList, cursor: string): Place {
   const text = cursor.length > CURSOR_LENGTH_MAX ? "" : Buffer.from(cursor, "base64url").toString("utf8");
-  const [, score, member = ""] = /^[a-z-]+ (\d{1,16}) ([A-Za-z0-9_|-]+)$/.exec(text) ?? [];
+  const [, score, member = ""] = /^[a-z-]+ (\d{1,16}) (\P{C}+)$/u.exec(text) ?? [];
   const place = { score: Number(score), member };
   if (!Number.isSafeInteger(place.score) || encodePlace(list, place) !== cursor) {
     throw new PosthasteError(

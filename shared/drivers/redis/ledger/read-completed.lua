@@ -5,5 +5,6 @@ if not kept(ARGV[1], ARGV[2]) then return 0 end
 local value = redis.call('HGET', key_of('deliveries', ARGV[1], ARGV[2]), ARGV[3] .. '|' .. ARGV[4])
 if not value then return 0 end
 local state, last = string.match(value, '^(%S+) %d+ (%d+) ')
+if not state then return 0 end
 if FINAL[state] or tonumber(last) >= tonumber(ARGV[5]) then return 1 end
 return 0

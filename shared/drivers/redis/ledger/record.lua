@@ -60,8 +60,9 @@ local function record_delivery(event, at)
   local old = redis.call('HGET', deliveries, field)
   if old then
     local old_state, old_attempts, old_last, old_claim, old_json = string.match(old, '^(%S+) (%d+) (%d+) (%S) (.*)$')
-    last, claim, before = tonumber(old_last), old_claim, #old
-    is_taken = attempt >= tonumber(old_attempts)
+    before = #old
+    if old_state then last, claim = tonumber(old_last), old_claim end
+    is_taken = not old_state or attempt >= tonumber(old_attempts)
       and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
       and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
     if not is_taken then state, attempt, json = old_state, tonumber(old_attempts), old_json end

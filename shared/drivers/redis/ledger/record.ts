@@ -1,6 +1,7 @@
 /** What the ledger's scripts are given and what they give back: entries as arguments, replies as views. */
+import * as v from "valibot";
 import type { AttemptResult } from "../../../domain/attempt.ts";
-import type { DeliveryState } from "../../../domain/delivery.ts";
+import { DELIVERY_STATES } from "../../../domain/delivery.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
 import { packEnvelope, unpackEnvelope } from "../../../domain/envelope-record.ts";
 import { assert, unreachable } from "../../../lib/assert.ts";
@@ -16,19 +17,41 @@ import { FAN_OUT_IDS_MAX } from "../../../ports/ledger.ts";
 import type { RedisArgument, RedisReply } from "../client/redis-commands.ts";
 
 /** The part of a delivery that scripts never look at. */
-interface StoredDelivery {
-  readonly updatedAtMs: number;
-  readonly nextAttemptAtMs: number | null;
-  readonly reason: string | null;
-}
+const StoredDelivery = v.object({
+  updatedAtMs: v.number(),
+  nextAttemptAtMs: v.nullable(v.number()),
+  reason: v.nullable(v.string()),
+});
+type StoredDelivery = v.InferOutput<typeof StoredDelivery>;
 
-interface StoredAttempt {
+const StoredAttempt = v.object({
+  eventType: v.string(),
+  atMs: v.number(),
+  result: v.variant("kind", [
+    v.looseObject({ kind: v.literal("answered"), status: v.number(), bodyExcerpt: v.string(), durationMs: v.number() }),
+    v.looseObject({ kind: v.literal("fault"), fault: v.string(), detail: v.string(), durationMs: v.number() }),
+  ]),
+  groupId: v.nullable(v.string()),
+  reason: v.nullable(v.string()),
+});
+
+interface WrittenAttempt {
   readonly eventType: string;
   readonly atMs: number;
   readonly result: AttemptResult;
   readonly groupId: string | null;
   readonly reason: string | null;
 }
+
+const StoredFanOut = v.object({
+  tenant: v.string(),
+  eventId: v.string(),
+  atMs: v.number(),
+  matched: v.array(v.string()),
+  matchedCount: v.number(),
+  filtered: v.array(v.string()),
+  filteredCount: v.number(),
+});
 
 export function envelopeArguments(envelope: Envelope): RedisArgument[] {
   const { tenant, id, type, acceptedAtMs, deliverAtMs } = envelope;
@@ -79,7 +102,7 @@ function deliveryArguments(record: DeliveryRecord): RedisArgument[] {
 
 function attemptText(record: DeliveryRecord, result: AttemptResult): string {
   const { eventType, atMs, groupId, reason } = record;
-  const attempt: StoredAttempt = { eventType, atMs, result, groupId, reason };
+  const attempt: WrittenAttempt = { eventType, atMs, result, groupId, reason };
   return JSON.stringify(attempt);
 }
 
@@ -99,25 +122,37 @@ export function eventOf(packed: RedisReply | undefined, fanOut: RedisReply | und
   // A plain view: clients hand out subclasses, which compare unequal to what was given.
   const envelope = unpackEnvelope(new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength));
   if (envelope === null) return null;
-  const text = replyText(fanOut);
-  // Written by `fanOutArguments`.
-  return { envelope, fanOut: text === "" ? null : (JSON.parse(text) as FanOut) };
+  // Written by `fanOutArguments`; one that does not read is shown as not known.
+  const stored = v.safeParse(StoredFanOut, parseJson(replyText(fanOut)));
+  return { envelope, fanOut: stored.success ? stored.output : null };
 }
 
-/** Columns: event id, endpoint, generation, acceptance, value. */
-export function deliveryOf(tenant: string, columns: readonly RedisReply[]): DeliveryView {
+/** Undefined when the text is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Columns: event id, endpoint, generation, acceptance, value. Null when they do not read back. */
+export function deliveryOf(tenant: string, columns: readonly RedisReply[]): DeliveryView | null {
   const [, state, attempts, text] = /^(\S+) (\d+) \d+ \S (.*)$/s.exec(replyText(columns[4])) ?? [];
-  assert(state !== undefined && text !== undefined, "a delivery is stored as its script wrote it");
+  const known = DELIVERY_STATES.find((each) => each === state);
+  if (known === undefined || text === undefined) return null;
   // Written by `deliveryArguments`.
-  const stored = JSON.parse(text) as StoredDelivery;
-  return { ...keyOf(tenant, columns), state: state as DeliveryState, attempts: Number(attempts), ...stored };
+  const stored = v.safeParse(StoredDelivery, parseJson(text));
+  if (!stored.success) return null;
+  return { ...keyOf(tenant, columns), state: known, attempts: Number(attempts), ...stored.output };
 }
 
-/** Columns: event id, endpoint, generation, acceptance, JSON, attempt. */
-export function attemptOf(tenant: string, columns: readonly RedisReply[]): AttemptView {
+/** Columns: event id, endpoint, generation, acceptance, JSON, attempt. Null when they do not read back. */
+export function attemptOf(tenant: string, columns: readonly RedisReply[]): AttemptView | null {
+  const stored = parseJson(replyText(columns[4]));
+  if (!v.is(StoredAttempt, stored)) return null;
   // Written by `attemptText`.
-  const stored = JSON.parse(replyText(columns[4])) as StoredAttempt;
-  return { ...keyOf(tenant, columns), attempt: Number(replyText(columns[5])), ...stored };
+  return { ...keyOf(tenant, columns), attempt: Number(replyText(columns[5])), ...(stored as WrittenAttempt) };
 }
 
 function keyOf(tenant: string, columns: readonly RedisReply[]) {
