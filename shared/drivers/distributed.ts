@@ -7,6 +7,7 @@ import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
+import type { Quarantined } from "./distributed/poison.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
@@ -28,6 +29,8 @@ export interface DistributedOptions {
   readonly onWarning: (warning: string) => void;
   /** What went wrong and is being mended. Must not throw. */
   readonly onFault: (error: unknown) => void;
+  /** A record that could not be read was put aside. Must not throw. */
+  readonly onQuarantined: (quarantined: Quarantined) => void;
   /** A look into the auth cache. */
   readonly onCache: (isHit: boolean) => void;
 }
@@ -41,14 +44,24 @@ export interface DistributedDrivers extends Drivers {
 
 /** Throws a plain Error that names the setting when a store is not there, refuses us or does not fit. */
 export async function openDistributed(options: DistributedOptions): Promise<DistributedDrivers> {
-  const { clock, entropy, role, onFault } = options;
+  const { clock, entropy, role, onFault, onQuarantined } = options;
   await using opening = new AsyncDisposableStack();
   let lost = 0;
   const onLost = (count: number): void => void (lost += count);
   const partitionLog = opening.use(await openLog(options));
   const stores = opening.use(await openDistributedStores({ ...options, onLost }));
   const drivers = opening.use(
-    composeDistributed({ partitionLog, stores, clock, entropy, role, onFault, onLost, lostCount: () => lost }),
+    composeDistributed({
+      partitionLog,
+      stores,
+      clock,
+      entropy,
+      role,
+      onFault,
+      onQuarantined,
+      onLost,
+      lostCount: () => lost,
+    }),
   );
   const opened = opening.move();
   return { ...drivers, [Symbol.asyncDispose]: () => opened.disposeAsync() };
@@ -62,6 +75,7 @@ export function composeDistributed(parts: {
   readonly entropy: Entropy;
   readonly role: DistributedRole;
   readonly onFault: (error: unknown) => void;
+  readonly onQuarantined: (quarantined: Quarantined) => void;
   readonly onLost: (count: number) => void;
   readonly lostCount: () => number;
   readonly retryItemsMax?: number;

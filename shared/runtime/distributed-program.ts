@@ -62,6 +62,7 @@ export async function openDistributedProgram(
       onWarning: (warning) => log.write("warn", "store.warning", { warning }),
       onFault: (error) =>
         log.write("error", "store.fault", { error: error instanceof Error ? error.message : String(error) }),
+      onQuarantined: (record) => telemetry.queue.quarantined(record),
       onCache: (isHit) => telemetry.accept.cache("auth", isHit),
     }),
   );

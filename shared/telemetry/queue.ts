@@ -15,10 +15,19 @@ export interface QueueTelemetry {
   observe(read: () => Promise<readonly QueueSample[]>): void;
   dropped(buffer: "ledger" | "stats", count: number): void;
   loopFailed(loop: string, error: unknown, delayMs: number): void;
+  /** A record or row that could not be read was put aside; `keptBytes` of its `bytes` are kept. */
+  quarantined(record: {
+    readonly topic: string;
+    readonly partition: number;
+    readonly offset: number;
+    readonly reason: string;
+    readonly bytes: number;
+    readonly keptBytes: number;
+  }): void;
 }
 
-/** A loop that fails again and again is logged no more often, and then says how often it failed. */
-const LOOP_LOG_MS = 1000;
+/** What happens again and again is logged no more often for each name, and then says how often it was not. */
+const LOG_EVERY_MS = 1000;
 
 export function createQueueTelemetry({
   meter,
@@ -29,8 +38,8 @@ export function createQueueTelemetry({
   readonly log: Log;
   readonly clock: Pick<Clock, "monotonic">;
 }): QueueTelemetry {
-  /** Names are constants of the code. */
-  const failuresByLoop = new Map<string, { loggedAtMs: number; unlogged: number }>();
+  const failures = createLogPace(clock);
+  const poison = createLogPace(clock);
   const depth = meter.createObservableGauge("posthaste.queue.depth", {
     unit: "{item}",
     description: "Items not yet settled",
@@ -46,6 +55,10 @@ export function createQueueTelemetry({
   const restarts = meter.createCounter("posthaste.loop.restarts", {
     unit: "{restart}",
     description: "Worker loops that failed and began again",
+  });
+  const quarantined = meter.createCounter("posthaste.quarantine.records", {
+    unit: "{record}",
+    description: "Records that could not be read and were put aside",
   });
   return {
     observe(read) {
@@ -65,16 +78,45 @@ export function createQueueTelemetry({
     },
     loopFailed(loop, error, delayMs) {
       restarts.add(1, { loop });
-      const nowMs = clock.monotonic();
-      const before = failuresByLoop.get(loop);
-      if (before !== undefined && nowMs - before.loggedAtMs < LOOP_LOG_MS) return void before.unlogged++;
-      failuresByLoop.set(loop, { loggedAtMs: nowMs, unlogged: 0 });
+      const unlogged = failures.turn(loop);
+      if (unlogged === null) return;
       log.write("error", "loop.failed", {
         loop,
         error: error instanceof Error ? error.message : "unknown",
         retry_in_ms: Math.round(delayMs),
-        ...(before === undefined || before.unlogged === 0 ? {} : { unlogged: before.unlogged }),
+        ...(unlogged === 0 ? {} : { unlogged }),
       });
+    },
+    quarantined({ topic, partition, offset, reason, bytes, keptBytes }) {
+      quarantined.add(1, { topic });
+      const unlogged = poison.turn(topic);
+      if (unlogged === null) return;
+      log.write("error", "record.quarantined", {
+        topic,
+        place: `${partition}:${offset}`,
+        reason,
+        bytes,
+        kept_bytes: keptBytes,
+        ...(unlogged === 0 ? {} : { unlogged }),
+      });
+    },
+  };
+}
+
+/** Names are constants of the code. */
+function createLogPace(clock: Pick<Clock, "monotonic">) {
+  const byName = new Map<string, { loggedAtMs: number; unlogged: number }>();
+  return {
+    /** How many were not logged before this one; null when this one is not to be logged. */
+    turn(name: string): number | null {
+      const nowMs = clock.monotonic();
+      const before = byName.get(name);
+      if (before !== undefined && nowMs - before.loggedAtMs < LOG_EVERY_MS) {
+        before.unlogged++;
+        return null;
+      }
+      byName.set(name, { loggedAtMs: nowMs, unlogged: 0 });
+      return before?.unlogged ?? 0;
     },
   };
 }

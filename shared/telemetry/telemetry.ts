@@ -41,6 +41,6 @@ export const silentTelemetry: Telemetry = {
   accept: { accepted: nothing, answered: nothing, cache: nothing },
   delivery: { attempted: nothing, settled: nothing, deferred: nothing, repeatSkipped: nothing },
   endpoint: { breaker: nothing, disabled: nothing, recovered: nothing },
-  queue: { observe: nothing, dropped: nothing, loopFailed: nothing },
+  queue: { observe: nothing, dropped: nothing, loopFailed: nothing, quarantined: nothing },
   log: silentLog,
 };

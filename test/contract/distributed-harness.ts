@@ -107,6 +107,7 @@ async function openSet(
     entropy: systemEntropy,
     role: "processor",
     onFault,
+    onQuarantined: () => undefined,
     onLost,
     lostCount: () => 0,
     // The suites hold thousands of items.

@@ -14,13 +14,14 @@ import { createPartitionedDeadLetters } from "../partitioned/dead-letters/dead-l
 import { createPartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import type { OffsetWindowBounds } from "../partitioned/window/offset-window.ts";
 import { OFFSET_WINDOW_BOUNDS } from "../partitioned/window/offset-window.ts";
-import type { OnPoison } from "../partitioned/window/quarantine.ts";
 import { DELAY_TOPICS_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
 import { DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
 import { createDistributedLanes } from "./lanes.ts";
+import type { Quarantined } from "./poison.ts";
+import { createPoisonTopic } from "./poison.ts";
 import { withKnownReplays } from "./retries.ts";
 import type { DistributedStores } from "./stores.ts";
-import { DEAD_LETTER_TOPIC, LANE_TOPICS, POISON_TOPIC, retryTopic } from "./topics.ts";
+import { DEAD_LETTER_TOPIC, LANE_TOPICS, retryTopic } from "./topics.ts";
 
 export interface DistributedQueuesOptions {
   readonly partitionLog: PartitionLog;
@@ -34,6 +35,8 @@ export interface DistributedQueuesOptions {
   readonly windowBounds?: OffsetWindowBounds;
   /** Told of what failed and is repeated. Must not throw. */
   readonly onFault: (error: unknown) => void;
+  /** A record that could not be read was put aside. Must not throw. */
+  readonly onQuarantined: (quarantined: Quarantined) => void;
 }
 
 /** They do not wait for each other: a large batch of LOW holds up neither MEDIUM nor what is put aside. */
@@ -67,7 +70,12 @@ const WINDOW_BOUNDS = {
 export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
   const { partitionLog, stores, clock, entropy, producers, onFault } = options;
   const opened = new AsyncDisposableStack();
-  const onPoison = createPoisonTopic(producers.poison, clock, onFault);
+  const onPoison = createPoisonTopic({
+    producer: producers.poison,
+    clock,
+    onFault,
+    onQuarantined: options.onQuarantined,
+  });
   const common = { partitionLog, clock, entropy, onPoison };
   const delayTopics = opened.use(
     createDelayTopics({
@@ -155,19 +163,5 @@ function expired(deadLetter: DroppedDeadLetter, reason: string, atMs: number): L
       nextAttemptAtMs: null,
       reason,
     },
-  };
-}
-
-/** What cannot be read is kept as it is, with the place it came from and the reason. Who gives it tries again. */
-function createPoisonTopic(producer: RecordProducer, clock: Clock, onFault: (error: unknown) => void): OnPoison {
-  return async ({ topic, partition, offset, headers, value, reason }) => {
-    const place = { "poison-topic": topic, "poison-place": `${partition}:${offset}`, "poison-reason": reason };
-    const record = { topic: POISON_TOPIC, partition: null, key: null, value, headers: { ...headers, ...place } };
-    try {
-      await producer.append([{ ...record, timestampMs: clock.now() }]);
-    } catch (error) {
-      onFault(error);
-      throw error;
-    }
   };
 }

@@ -196,6 +196,7 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
       entropy: chance.entropy,
       role: kind,
       onFault,
+      onQuarantined: () => undefined,
       onLost,
       lostCount: () => lost,
     }),
