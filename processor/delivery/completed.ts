@@ -15,7 +15,7 @@ export const ANYTHING = 0;
 export interface Completed {
   /** Runs `work` unless the ledger shows the attempt as completed; `ANYTHING` asks for any news of the delivery. */
   unless(delivery: PendingDelivery, attempt: number, work: () => Promise<Ending>): Promise<Ending>;
-  /** Asks once, and counts the repeat. False when the ledger cannot tell. */
+  /** Asks once more, right before the attempt. False when the ledger cannot tell. */
   isShown(delivery: PendingDelivery, attempt: number): Promise<boolean>;
 }
 

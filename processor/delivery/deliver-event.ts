@@ -51,6 +51,8 @@ const UNREADABLE_TENANTS_MAX = 1000;
 export interface Handed {
   /** The queue may have handed it out before. */
   readonly isRepeat: boolean;
+  /** A copy that the lane gave away because the event held it up; the event itself may still be under way. */
+  readonly isCopy: boolean;
   /** Its `deliver_at` has come, whatever the clock says. */
   readonly isDue: boolean;
   /** How often it was put aside before. */
@@ -61,14 +63,47 @@ export interface Handed {
 
 export type DeliverEvent = (envelope: Envelope, handed: Handed) => Promise<Ending>;
 
+/** A copy whose event is under way here comes back after this. */
+const COPY_AGAIN_MS = 20_000;
+
 export function createDeliverEvent(given: DeliverEventDeps): DeliverEvent {
   const deps = { ...given, read: createRead(given) };
-  return (envelope, handed) => {
-    const { deliverAtMs } = envelope;
-    return !handed.isDue && deliverAtMs !== null && deliverAtMs > deps.clock.now()
-      ? postpone(deps, envelope, deliverAtMs, handed)
-      : fanOutEach(deps, envelope, handed, (endpoint) => deliverFirst(deps, envelope, endpoint, handed.isRepeat));
-  };
+  /** Events that this process has from a lane; as many as the windows let in. */
+  const underWay = new Set<string>();
+
+  async function deliverTracked(envelope: Envelope, handed: Handed): Promise<Ending> {
+    const key = `${envelope.tenant}\n${envelope.id}`;
+    if (underWay.has(key)) return handed.isCopy ? putOffCopy(deps, envelope, handed) : deliver(deps, envelope, handed);
+    if (handed.isDue) return deliver(deps, envelope, handed);
+    underWay.add(key);
+    try {
+      return await deliver(deps, envelope, handed);
+    } finally {
+      underWay.delete(key);
+    }
+  }
+  return deliverTracked;
+}
+
+function deliver(deps: Deps, envelope: Envelope, handed: Handed): Promise<Ending> {
+  const { deliverAtMs } = envelope;
+  return !handed.isDue && deliverAtMs !== null && deliverAtMs > deps.clock.now()
+    ? postpone(deps, envelope, deliverAtMs, handed)
+    : fanOutEach(deps, envelope, handed, (endpoint) => deliverFirst(deps, envelope, endpoint, handed.isRepeat));
+}
+
+/**
+ * The event itself waits for its group, its slot or its answer: its copy is kept until that has ended, and does not take
+ * a place in the window meanwhile. When the retry queue is full it goes on, and the ledger and the group tell it apart.
+ */
+async function putOffCopy(deps: Deps, envelope: Envelope, handed: Handed): Promise<Ending> {
+  const notBeforeMs = deps.clock.now() + COPY_AGAIN_MS;
+  const { deferrals } = handed;
+  const plan = { cause: "relieved", notBeforeMs, endpointId: null, generation: 0, attempt: 1, deferrals } as const;
+  const copy = scheduledEvent(envelope, plan);
+  const stored = await deps.untilStored("relieved", () => deps.retryQueue.schedule([copy]));
+  if (stored.kind === "aborted") return "released";
+  return stored.value.kind === "scheduled" ? "settled" : deliver(deps, envelope, handed);
 }
 
 /**
@@ -82,7 +117,7 @@ async function postpone(deps: Deps, envelope: Envelope, notBeforeMs: number, han
   if (stored.kind === "aborted") return "released";
   if (stored.value.kind === "scheduled") return "settled";
   return fanOutEach(deps, envelope, handed, (endpoint) =>
-    deps.settle.missed(firstDelivery(envelope, endpoint), "backlog", "the retry queue is full"),
+    deps.settle.missed(firstDelivery(envelope, endpoint, handed.isRepeat), "backlog", "the retry queue is full"),
   );
 }
 
@@ -149,7 +184,7 @@ function deliverFirst(
   endpoint: Endpoint,
   isRepeat: boolean,
 ): Promise<Ending> {
-  const delivery: PendingDelivery = firstDelivery(envelope, endpoint);
+  const delivery: PendingDelivery = firstDelivery(envelope, endpoint, isRepeat);
   const run = (): Promise<Ending> =>
     delivery.lane === "low" && endpoint.batch !== null
       ? deps.groups.add(envelope, endpoint)

@@ -21,6 +21,8 @@ export interface PendingDelivery {
   readonly attempt: number;
   /** How often this attempt was deferred. */
   readonly deferrals: number;
+  /** The attempt may have been made before, or be under way elsewhere: the ledger is asked right before it. */
+  readonly isRepeat: boolean;
   /** One event, or the events of a batch. */
   readonly members: readonly Envelope[];
   readonly group: Group | null;
@@ -34,7 +36,7 @@ export interface PendingDelivery {
 export type Ending = "settled" | "released";
 
 /** The first attempt of an event at an endpoint. */
-export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">): PendingDelivery {
+export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">, isRepeat: boolean): PendingDelivery {
   return {
     tenant: envelope.tenant,
     endpointId: endpoint.id,
@@ -42,6 +44,7 @@ export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">
     generation: 0,
     attempt: 1,
     deferrals: 0,
+    isRepeat,
     members: [envelope],
     group: null,
   };
@@ -51,8 +54,17 @@ export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">
 export function dueDelivery(item: RetryItem & { readonly endpointId: string }): PendingDelivery {
   const { endpointId, generation, attempt, members, group } = item;
   const first = firstMember(item);
-  const { tenant } = first;
-  return { tenant, endpointId, lane: laneOf(first), generation, attempt, deferrals: item.deferrals, members, group };
+  return {
+    tenant: first.tenant,
+    endpointId,
+    lane: laneOf(first),
+    generation,
+    attempt,
+    deferrals: item.deferrals,
+    isRepeat: item.isRepeat || item.cause === "replay" || item.cause === "relieved",
+    members,
+    group,
+  };
 }
 
 export function firstMember(delivery: Pick<PendingDelivery, "members">): Envelope {

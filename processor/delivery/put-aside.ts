@@ -44,7 +44,7 @@ export function createPutAside(deps: {
   return {
     async event(envelope, deferrals, why) {
       const missed = (reason: string): Promise<Ending> =>
-        settle.missed(firstDelivery(envelope, { id: UNKNOWN_ENDPOINT }), "dead", reason);
+        settle.missed(firstDelivery(envelope, { id: UNKNOWN_ENDPOINT }, false), "dead", reason);
       if (deferrals >= PUT_ASIDE_MAX) return missed(`${words[why]} for a day`);
       const plan = { cause: "deliver-at", endpointId: null, generation: 0, attempt: 1 } as const;
       const item = scheduledEvent(envelope, { ...plan, notBeforeMs: againAtMs(deferrals), deferrals: deferrals + 1 });

@@ -1,4 +1,5 @@
 /** One delivery from its queue to its end: enter the endpoint limiter, attempt, leave the slot, settle. */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
@@ -11,6 +12,7 @@ import type { Settle } from "./settle.ts";
 import { isUnmade } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY, waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import { ANYTHING } from "./completed.ts";
 
 export interface RunDeliveryDeps {
   readonly clock: Clock;
@@ -27,7 +29,7 @@ export interface RunDelivery {
   /** Fresh from its fan-out: the endpoint's retry policy may begin with a wait (`delays_s` beginning with more than 0). */
   first(delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending>;
   /** Due. A repeat is run only when the ledger does not show its attempt as completed. */
-  due(delivery: PendingDelivery, endpoint: Endpoint, isRepeat: boolean): Promise<Ending>;
+  due(delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending>;
 }
 
 export function createRunDelivery(deps: RunDeliveryDeps): RunDelivery {
@@ -36,36 +38,47 @@ export function createRunDelivery(deps: RunDeliveryDeps): RunDelivery {
       const notBeforeMs = firstAttemptAtMs(deps, delivery, endpoint);
       return notBeforeMs > deps.clock.now()
         ? deps.settle.postponed(delivery, notBeforeMs)
-        : runDelivery(deps, delivery, endpoint);
+        : runDelivery(deps, delivery, endpoint, ANYTHING);
     },
-    due(delivery, endpoint, isRepeat) {
-      const run = (): Promise<Ending> => runDelivery(deps, delivery, endpoint);
-      return isRepeat ? deps.completed.unless(delivery, delivery.attempt, run) : run();
+    due(delivery, endpoint) {
+      const run = (): Promise<Ending> => runDelivery(deps, delivery, endpoint, delivery.attempt);
+      return delivery.isRepeat ? deps.completed.unless(delivery, delivery.attempt, run) : run();
     },
   };
 }
 
-async function runDelivery(deps: RunDeliveryDeps, delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending> {
-  const { limiters, send, settle } = deps;
+/** `asked` is what a repeat asks the ledger for, see `completed.ts`. */
+async function runDelivery(
+  deps: RunDeliveryDeps,
+  delivery: PendingDelivery,
+  endpoint: Endpoint,
+  asked: number,
+): Promise<Ending> {
+  const { limiters, completed, send, settle } = deps;
   const entry = await limiters.enter(delivery, endpoint);
-  if (entry.kind !== "go") return notNow(deps, delivery, entry);
+  if (entry.kind !== "go") return notNow(deps, delivery, entry, asked);
+  // The wait for a slot may have been long, and who had the event before may have come to its end meanwhile.
+  if (delivery.isRepeat && (await completed.isShown(delivery, asked))) {
+    limiters.leave(entry.slot, NOT_MADE);
+    return "settled";
+  }
   const result = await send(delivery, entry.endpoint);
   if (isUnmade(result, delivery.deferrals)) {
-    return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, "unresolved"));
+    return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, "unresolved"), asked);
   }
   limiters.leave(entry.slot, result);
   return settle.attempted(delivery, entry.endpoint, result);
 }
 
 /** No attempt is made now. */
-function notNow(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow): Promise<Ending> {
+function notNow(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow, asked: number): Promise<Ending> {
   switch (entry.kind) {
     case "defer":
       return deps.settle.deferred(delivery, entry.why, entry.untilMs);
     case "overflow":
-      return hold(deps, delivery, "backlog", backlogReason(deps.backlogMax));
+      return hold(deps, delivery, { state: "backlog", reason: backlogReason(deps.backlogMax) }, asked);
     case "inactive":
-      return hold(deps, delivery, entry.state, entry.reason);
+      return hold(deps, delivery, entry, asked);
     case "stopping":
       return Promise.resolve("released");
     default:
@@ -80,12 +93,20 @@ function notNow(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow)
 async function hold(
   { completed, settle }: RunDeliveryDeps,
   delivery: PendingDelivery,
-  state: MissedState,
-  reason: string,
+  { state, reason }: { readonly state: MissedState; readonly reason: string },
+  asked: number,
 ): Promise<Ending> {
-  if (delivery.attempt > 1 && (await completed.isShown(delivery, delivery.attempt))) return "settled";
+  if ((delivery.isRepeat || delivery.attempt > 1) && (await completed.isShown(delivery, asked))) return "settled";
   return settle.missed(delivery, state, reason);
 }
+
+/** Frees the slot and says nothing of the endpoint. */
+const NOT_MADE: AttemptResult = {
+  kind: "fault",
+  fault: "aborted",
+  detail: "the ledger shows the attempt as completed",
+  durationMs: 0,
+};
 
 /** 0 when it may go at once. The members of a group wait for its youngest. */
 function firstAttemptAtMs({ entropy }: RunDeliveryDeps, { members }: PendingDelivery, { retry }: Endpoint): number {

@@ -56,7 +56,7 @@ export function createSettle(deps: SettleDeps): Settle {
     },
     deferred: async (delivery, why, notBeforeMs) => {
       const plan = {
-        cause: "parked",
+        cause: delivery.isRepeat ? "relieved" : "parked",
         notBeforeMs,
         attempt: delivery.attempt,
         deferrals: delivery.deferrals + 1,
@@ -73,7 +73,12 @@ export function createSettle(deps: SettleDeps): Settle {
       return finish(deps, delivery, standing, null);
     },
     postponed: async (delivery, notBeforeMs) => {
-      const plan = { cause: "retry", notBeforeMs, attempt: delivery.attempt, deferrals: delivery.deferrals } as const;
+      const plan = {
+        cause: delivery.isRepeat ? "relieved" : "retry",
+        notBeforeMs,
+        attempt: delivery.attempt,
+        deferrals: delivery.deferrals,
+      } as const;
       const reason = "waits: the retry policy begins with a wait";
       const standing = await schedule(deps, delivery, plan, waiting(delivery, notBeforeMs, reason));
       if (standing === null) return "released";

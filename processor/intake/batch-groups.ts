@@ -23,6 +23,8 @@ export interface BatchGroups {
 interface OpenGroup {
   readonly endpoint: Endpoint;
   readonly members: Envelope[];
+  /** Of the members: a copy of one of them shares its place. */
+  readonly ids: Set<string>;
   readonly ended: Promise<Ending>;
   readonly end: (ending: Ending | Promise<Ending>) => void;
   bytes: number;
@@ -45,7 +47,15 @@ export function createBatchGroups(deps: {
 
   const open = (endpoint: Endpoint, maxWaitMs: number): OpenGroup => {
     const { promise: ended, resolve: end } = Promise.withResolvers<Ending>();
-    const group: OpenGroup = { endpoint, members: [], ended, end, bytes: GROUP_FRAME_BYTES, timer: () => undefined };
+    const group: OpenGroup = {
+      endpoint,
+      members: [],
+      ids: new Set(),
+      ended,
+      end,
+      bytes: GROUP_FRAME_BYTES,
+      timer: () => undefined,
+    };
     group.timer = deps.clock.timer(maxWaitMs, () => close(group));
     groups.set(endpoint.id, group);
     return group;
@@ -56,9 +66,11 @@ export function createBatchGroups(deps: {
       if (isAbandoned || endpoint.batch === null) return Promise.resolve("released");
       const bytes = groupMemberBytes(envelope);
       const before = groups.get(endpoint.id);
+      if (before?.ids.has(envelope.id) === true) return before.ended;
       if (before !== undefined && before.bytes + bytes > GROUP_BYTES_MAX) close(before);
       const group = groups.get(endpoint.id) ?? open(endpoint, endpoint.batch.maxWaitMs);
       group.members.push(envelope);
+      group.ids.add(envelope.id);
       group.bytes += bytes;
       if (group.members.length >= endpoint.batch.maxEvents) close(group);
       return group.ended;
@@ -91,6 +103,8 @@ function groupDelivery({ endpoint, members }: OpenGroup, nowMs: number, hasher: 
     generation: 0,
     attempt: 1,
     deferrals: 0,
+    // Each member was asked about when it came in.
+    isRepeat: false,
     members,
     group: createGroup(members, nowMs, hasher),
   };

@@ -39,7 +39,9 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
         const { envelope, isRepeat } = item;
         void runItem(deps, lanes, item, envelope.body.length, {
           run: async (weigh) =>
-            isRoomy ? deliverEvent(envelope, { isRepeat, isDue: false, deferrals: 0, weigh }) : "released",
+            isRoomy
+              ? deliverEvent(envelope, { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh })
+              : "released",
           putAside: () => putAside.event(envelope, 0, "failed"),
         });
       }

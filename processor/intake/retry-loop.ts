@@ -46,8 +46,9 @@ export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => P
 function runRetryItem(deps: RetryLoopDeps, item: RetryItem, weigh: Weigh): Promise<Ending> {
   const { endpointId } = item;
   if (endpointId !== null) return resume(deps, { ...item, endpointId });
-  const isRepeat = item.isRepeat || item.cause === "relieved";
-  return deps.deliverEvent(firstMember(item), { isRepeat, isDue: true, deferrals: item.deferrals, weigh });
+  const isCopy = item.cause === "relieved";
+  const handed = { isRepeat: item.isRepeat || isCopy, isCopy, isDue: true, deferrals: item.deferrals, weigh };
+  return deps.deliverEvent(firstMember(item), handed);
 }
 
 function putAside(deps: RetryLoopDeps, item: RetryItem, why: Obstacle): Promise<Ending> {
@@ -66,5 +67,5 @@ async function resume(deps: RetryLoopDeps, item: RetryItem & { readonly endpoint
   });
   if (endpoint === undefined) return deps.putAside.delivery(delivery, "unreadable");
   if (endpoint === null) return deps.settle.missed(delivery, ENDPOINT_DELETED.state, ENDPOINT_DELETED.reason);
-  return deps.run.due(delivery, endpoint, item.isRepeat || item.cause === "replay");
+  return deps.run.due(delivery, endpoint);
 }

@@ -10,6 +10,7 @@ import type { Depth } from "./lanes.ts";
 /**
  * `parked`: deferred without an attempt (the word is older than the name, and stored).
  * `relieved`: a copy of an event whose deliveries held up the lane behind it; each is made unless the ledger shows it.
+ * One that was deferred since names its endpoint and stays what it is.
  */
 export type ScheduleCause = "retry" | "parked" | "replay" | "deliver-at" | "relieved";
 
@@ -17,7 +18,7 @@ export interface Scheduled {
   readonly cause: ScheduleCause;
   /** Epoch ms. */
   readonly notBeforeMs: number;
-  /** Null for `deliver-at` and `relieved`: fan-out happens when it is due. */
+  /** Null for `deliver-at` and for what was not fanned out of `relieved`: that happens when it is due. */
   readonly endpointId: string | null;
   readonly generation: number;
   /** The attempt to make, from 1. */

@@ -184,6 +184,7 @@ export function deliveryOf(
     generation: 0,
     attempt: 1,
     deferrals: 0,
+    isRepeat: false,
     members: [envelope],
     group: null,
     ...parts,

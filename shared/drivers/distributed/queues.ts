@@ -1,6 +1,8 @@
 /** The lanes, the retry queue and the record of dead letters of the distributed set: what must outlive every process. */
 import type { Clock, Entropy } from "../../lib/ambient.ts";
 import type { Envelope } from "../../domain/envelope.ts";
+import { laneOf } from "../../domain/envelope.ts";
+import type { Lane } from "../../domain/event.ts";
 import { PosthasteError } from "../../domain/errors.ts";
 import type { DeadLetters } from "../../ports/dead-letters.ts";
 import type { DroppedDeadLetter } from "../../ports/dead-letter-index.ts";
@@ -56,8 +58,11 @@ export interface DistributedQueues extends AsyncDisposable {
   readingHealth(): string | null;
 }
 
-/** An event whose deliveries hold up its partition is tried again elsewhere after a whole attempt and a little. */
-const OFFLOADED_MS = 20_000;
+/**
+ * An event whose deliveries hold up its partition is tried again elsewhere after a whole attempt and a little; one of LOW
+ * may wait for its group before that, a minute at most. Sooner the copy would go out beside the event itself.
+ */
+const OFFLOADED_MS = { high: 20_000, medium: 20_000, low: 80_000 } as const satisfies Record<Lane, number>;
 
 /** LOW is read less far ahead: what is decoded for it keeps HIGH waiting, and nothing waits for LOW. */
 const WINDOW_BOUNDS = {
@@ -94,7 +99,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       group: "lanes",
       producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
       windowBounds: options.windowBounds ?? WINDOW_BOUNDS,
-      offload: (envelopes) => offload(delayTopics, envelopes, clock.now() + OFFLOADED_MS),
+      offload: (envelopes) => offload(delayTopics, envelopes, clock.now()),
     }),
   );
   const high = opened.use(
@@ -139,9 +144,11 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
 }
 
 /** Throws when the retry queue is full: the lane asks again later, and its head stays blocked until then. */
-async function offload(queue: RetryQueue, envelopes: readonly Envelope[], notBeforeMs: number): Promise<void> {
-  const plan = { cause: "relieved", notBeforeMs, endpointId: null, generation: 0, attempt: 1 } as const;
-  const { kind } = await queue.schedule(envelopes.map((envelope) => scheduledEvent(envelope, plan)));
+async function offload(queue: RetryQueue, envelopes: readonly Envelope[], nowMs: number): Promise<void> {
+  const plan = { cause: "relieved", endpointId: null, generation: 0, attempt: 1 } as const;
+  const copyOf = (envelope: Envelope) =>
+    scheduledEvent(envelope, { ...plan, notBeforeMs: nowMs + OFFLOADED_MS[laneOf(envelope)] });
+  const { kind } = await queue.schedule(envelopes.map(copyOf));
   if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
 }
 
