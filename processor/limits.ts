@@ -36,6 +36,7 @@ export interface ProcessorLimits {
   readonly stopMs: number;
   readonly breaker: {
     readonly failuresToOpen: number;
+    readonly afterWell?: { readonly probeAfterMs: number; readonly growth: number };
     readonly probeAfterMs: number;
     readonly probeAfterMsMax: number;
   };
@@ -58,5 +59,10 @@ export const PROCESSOR_LIMITS: ProcessorLimits = {
   recoveryPerS: 100,
   attemptMs: ATTEMPT_DEADLINE_MS,
   stopMs: 20_000,
-  breaker: { failuresToOpen: 5, probeAfterMs: 10_000, probeAfterMsMax: 5 * 60 * 1000 },
+  breaker: {
+    failuresToOpen: 5,
+    probeAfterMs: 10_000,
+    probeAfterMsMax: 5 * 60 * 1000,
+    afterWell: { probeAfterMs: 1000, growth: 1.25 },
+  },
 };

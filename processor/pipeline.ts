@@ -75,7 +75,14 @@ export function createPipeline(deps: ProcessorDeps, signals: PipelineSignals): P
   const untilStored = createUntilStored({ clock, entropy, signal: signals.writing, onFailure });
   const settlements = createSettlements({ clock, ledger, stats, untilStored });
   const lookup = createEndpointLookup(directory);
-  const limiters = createEndpointLimiters({ clock, limits, rateLimiter, telemetry: telemetry.endpoint, lookup });
+  const limiters = createEndpointLimiters({
+    clock,
+    limits,
+    rateLimiter,
+    telemetry: telemetry.endpoint,
+    lookup,
+    recall: (endpointId, max) => retryQueue.recall(endpointId, max),
+  });
   const recovery = createRecovery({
     clock,
     entropy,

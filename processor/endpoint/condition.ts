@@ -19,6 +19,8 @@ const QUIET_MS_MAX = 3600 * 1000;
  * guessed pace (10,000 events at once for one quick endpoint: 510 a second by the guess, 8,000 without).
  */
 const SLOW_MS = 10_000;
+/** Deferred deliveries are called back when they are expected to find a slot this soon: well before they would be deferred again. */
+const SOON_MS = 250;
 
 export class EndpointCondition {
   readonly pace;
@@ -69,14 +71,21 @@ export class EndpointCondition {
     return nowMs < this.#slowUntilMs && this.pace.waitMs(ahead, nowMs) > holdUpMsMax ? "busy" : null;
   }
 
+  /** How many more it can take now, with `ahead` others waiting or on their way; no more than its own rate limit lets pass. */
+  room(ahead: number, nowMs: number): number {
+    const soonMax = this.#perSecondMax === null ? Infinity : (this.#perSecondMax * SOON_MS) / 1000;
+    return Math.floor(Math.min(this.pace.room(SOON_MS, nowMs), soonMax)) - ahead;
+  }
+
   /** May one more attempt of the lane begin, as far as the endpoint's cap goes? LOW holds at most half of it. */
   isOpenTo(lane: Lane, lowHeld: number): boolean {
     return lane !== "low" || lowHeld < Math.max(1, this.pace.cap() >> 1);
   }
 
-  /** An attempt begins; gives its token. */
-  begin(nowMs: number): number {
+  /** An attempt of the lane begins, LOW's `lowHeld`-th if it is one of LOW; gives its token. */
+  begin(lane: Lane, lowHeld: number, nowMs: number): number {
     const token = this.pace.begin(nowMs);
+    if (!this.isOpenTo(lane, lowHeld)) this.pace.usedUp();
     if (this.breaker.state() === "half-open") this.#probe = token;
     return token;
   }

@@ -4,6 +4,8 @@
  */
 export interface DeferredCount {
   add(dueAtMs: number): void;
+  /** So many came back before their time: those that were due soonest. */
+  take(count: number): void;
   count(nowMs: number): number;
   /** When no more than `most` of them will be left; at once when there are no more now. */
   whenAtMostMs(most: number, nowMs: number): number;
@@ -31,12 +33,27 @@ export function createDeferredCount(): DeferredCount {
     }
   }
 
+  const inOrder = () => Array.from(countByDueMs).toSorted(([one], [other]) => one - other);
+
   return {
     add(dueAtMs) {
       const dueMs = bucketOf(dueAtMs);
       countByDueMs.set(dueMs, (countByDueMs.get(dueMs) ?? 0) + 1);
       total += 1;
       soonestMs = Math.min(soonestMs, dueMs);
+    },
+    take(count) {
+      let left = Math.min(count, total);
+      if (left === 0) return;
+      total -= left;
+      for (const [dueMs, there] of inOrder()) {
+        if (there > left) {
+          countByDueMs.set(dueMs, there - left);
+          break;
+        }
+        countByDueMs.delete(dueMs);
+        left -= there;
+      }
     },
     count(nowMs) {
       forgetDue(nowMs);
@@ -45,7 +62,7 @@ export function createDeferredCount(): DeferredCount {
     whenAtMostMs(most, nowMs) {
       forgetDue(nowMs);
       let left = total;
-      for (const [dueMs, count] of Array.from(countByDueMs).toSorted(([one], [other]) => one - other)) {
+      for (const [dueMs, count] of inOrder()) {
         if (left <= most) break;
         left -= count;
         if (left <= most) return dueMs;

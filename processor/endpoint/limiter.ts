@@ -6,18 +6,16 @@
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint, RateLimit } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
-import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
-import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
-import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { Cancel } from "@posthaste/shared/lib/ambient.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
-import type { ProcessorLimits } from "../limits.ts";
 import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
-import type { FairSlots } from "./slots.ts";
-import type { EndpointLookup } from "./lookup.ts";
-import type { HeldSlots, Holder, Slots } from "./slots.ts";
+import type { LimiterDeps } from "./limiter-deps.ts";
+import type { HeldSlots, Holder } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import { isUnresolved } from "@posthaste/shared/domain/outcome.ts";
 import { EndpointCondition } from "./condition.ts";
+import { DeferredRecall } from "./deferred-recall.ts";
 import { OVERFLOW, STOPPING } from "./entry.ts";
 import { currentEndpoint } from "./lookup.ts";
 import { noneHeld } from "./slots.ts";
@@ -25,19 +23,6 @@ import { createWaitingRoom } from "./waiting-room.ts";
 
 /** Room for what overflowed is asked for no more often. */
 const ROOM_MS = 1000;
-
-/** What the limiters of a process share. */
-export interface LimiterDeps {
-  readonly clock: Clock;
-  readonly limits: ProcessorLimits;
-  readonly rateLimiter: RateLimiter;
-  readonly telemetry: EndpointTelemetry;
-  readonly lookup: EndpointLookup;
-  readonly slots: Slots;
-  readonly fairSlots: FairSlots<EndpointLimiter>;
-  /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */
-  readonly recovered: (tenant: string, endpointId: string) => void;
-}
 
 export class EndpointLimiter implements Holder {
   readonly tenant: string;
@@ -49,6 +34,7 @@ export class EndpointLimiter implements Holder {
   isRemoved = false;
   readonly #deps: LimiterDeps;
   readonly #room = createWaitingRoom();
+  readonly #recall: DeferredRecall;
   #isClosed = false;
   /** Grants of the endpoint's own rate limit not used yet, and whether one is being asked for. */
   #grants = 0;
@@ -64,11 +50,18 @@ export class EndpointLimiter implements Holder {
     this.tenant = tenant;
     this.endpointId = endpointId;
     this.condition = new EndpointCondition(deps.limits);
+    this.#recall = new DeferredRecall({
+      clock: deps.clock,
+      condition: this.condition,
+      recall: (max) => deps.recall(endpointId, max),
+      waiting: () => this.#room.count(),
+    });
   }
 
   enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry> {
     const nowMs = this.#deps.clock.now();
     this.condition.noteRateLimit(endpoint.rateLimit);
+    if (delivery.deferrals > 0) this.#recall.came();
     const refusal = this.condition.refusal(this.#room.ahead(delivery.lane), nowMs);
     if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
     return new Promise((resolve) => {
@@ -83,6 +76,7 @@ export class EndpointLimiter implements Holder {
     if (this.condition.isBacklogFull(nowMs)) return OVERFLOW;
     const untilMs = this.condition.deferUntilMs(delivery.deferrals, why, nowMs);
     this.condition.deferred.add(untilMs);
+    this.#recall.deferred(why);
     return { kind: "defer", why, untilMs };
   }
 
@@ -99,6 +93,8 @@ export class EndpointLimiter implements Holder {
       this.#recoverIfRoomy();
     }
     this.pump();
+    // No name server answered: that says nothing of room at the endpoint.
+    if (!isUnresolved(result)) this.#recall.attempted();
   }
 
   /** Lets all go that may go now, then sees to it that what stays is looked at again in time. */
@@ -131,6 +127,7 @@ export class EndpointLimiter implements Holder {
   /** Answers all that waits with `stopping`, and ends all timers. */
   close(): void {
     this.#isClosed = true;
+    this.#recall.close();
     for (const cancel of [this.#timer, this.#overflowTimer]) cancel?.();
     for (const { resolve } of this.#room.takeOlder(Infinity)) resolve(STOPPING);
   }
@@ -166,7 +163,7 @@ export class EndpointLimiter implements Holder {
     this.#room.shift(lane);
     if (endpoint.rateLimit !== null) this.#grants -= 1;
     this.#deps.slots.take(lane, this);
-    const token = this.condition.begin(this.#deps.clock.now());
+    const token = this.condition.begin(lane, this.held.low, this.#deps.clock.now());
     resolve({ kind: "go", slot: { endpointId: this.endpointId, lane, token }, endpoint });
   }
 

@@ -4,7 +4,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
-import type { LimiterDeps } from "./limiter.ts";
+import type { LimiterDeps } from "./limiter-deps.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { STOPPING } from "./entry.ts";
 import { createFairSlots } from "./slots.ts";

@@ -8,11 +8,15 @@ export interface EndpointPace {
   /** Whole attempts that may be in flight, at least 1. */
   cap(): number;
   begin(nowMs: number): number;
+  /** What begins now finds no more room: good answers from here on raise the cap, though part of it is kept for others. */
+  usedUp(): void;
   /** `token` is what `begin` gave. */
   end(token: number, nowMs: number, verdict: "healthy" | "overloaded" | "none"): void;
   inFlight(): number;
   /** Expected wait in ms of a delivery with `ahead` others before it. */
   waitMs(ahead: number, nowMs: number): number;
+  /** How many more would find a slot within `soonMs`; one more capful at most beside those that find one at once. */
+  room(soonMs: number, nowMs: number): number;
   /** Reserves the next slot not before `earliestMs`: deferred deliveries come back spread at the rate they can be served. */
   reserve(earliestMs: number, perSecondMax: number | null): number;
 }
@@ -26,6 +30,12 @@ const OPTIMISM = 2;
 /** Slots are reserved at most this far ahead; what comes later shares the last one. */
 const HORIZON_MS = 30 * 60 * 1000;
 
+/**
+ * An endpoint whose answers take this long doubles its cap each round trip until it is overloaded for the first time (as
+ * TCP's slow start does, RFC 5681 section 3.1): at one more per capful, 64 in flight at 5 s each would take four minutes.
+ */
+const SLOW_ANSWER_MS = 1000;
+
 /** `capFirst`: the cap until the first answer; a good one raises it to `capStart`. */
 export function createEndpointPace(settings: { capFirst: number; capStart: number; capMax: number }): EndpointPace {
   let cap = Math.min(settings.capFirst, settings.capStart);
@@ -34,6 +44,9 @@ export function createEndpointPace(settings: { capFirst: number; capStart: numbe
   let halvedAtMs = 0;
   let reservedMs = 0;
   let nextToken = 0;
+  let hasOverloaded = false;
+  /** The last attempt that used the cap up; those that were in flight with it may raise the cap. */
+  let fullToken = 0;
   /** Start times of attempts in flight, oldest first. */
   const started = new Map<number, number>();
 
@@ -48,11 +61,15 @@ export function createEndpointPace(settings: { capFirst: number; capStart: numbe
     begin(nowMs) {
       nextToken += 1;
       started.set(nextToken, nowMs);
+      if (started.size >= Math.floor(cap)) fullToken = nextToken;
       return nextToken;
+    },
+    usedUp() {
+      fullToken = nextToken;
     },
     end(token, nowMs, verdict) {
       const startedAtMs = started.get(token) ?? nowMs;
-      const wasFull = started.size >= Math.floor(cap);
+      const wasFull = fullToken >= token;
       started.delete(token);
       if (verdict === "none") return;
       const tookMs = nowMs - startedAtMs;
@@ -61,13 +78,19 @@ export function createEndpointPace(settings: { capFirst: number; capStart: numbe
       hasAnswered = true;
       if (verdict === "healthy") {
         if (isFirst && cap < settings.capStart) cap = settings.capStart;
-        else if (wasFull) cap = Math.min(settings.capMax, cap + 1 / cap);
+        else if (wasFull)
+          cap = Math.min(settings.capMax, cap + (tookMs >= SLOW_ANSWER_MS && !hasOverloaded ? 1 : 1 / cap));
       } else if (startedAtMs >= halvedAtMs) {
+        hasOverloaded = true;
         cap = Math.max(1, cap / 2);
         halvedAtMs = nowMs;
       }
     },
     waitMs: (ahead, nowMs) => (Math.max(0, ahead + 1 - (cap - started.size)) / cap) * latencyMs(nowMs),
+    room(soonMs, nowMs) {
+      const capfuls = Math.min(1, soonMs / Math.max(1, latencyMs(nowMs)));
+      return Math.floor(cap) - started.size + Math.floor(cap * capfuls);
+    },
     reserve(earliestMs, perSecondMax) {
       const ownMs = Math.min(SPACING_MS_MAX, (meanMs ?? 0) / (cap * OPTIMISM));
       const spacingMs = perSecondMax === null ? ownMs : Math.max(ownMs, 1000 / perSecondMax);

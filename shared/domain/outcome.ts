@@ -50,7 +50,12 @@ export const UNMADE_MAX = 24;
 
 /** Was no attempt made, so that the same one is to be made later? `deferrals` is how often it was put off already. */
 export function isUnmade(result: AttemptResult, deferrals: number): boolean {
-  return result.kind === "fault" && result.fault === "resolver" && deferrals < UNMADE_MAX;
+  return isUnresolved(result) && deferrals < UNMADE_MAX;
+}
+
+/** No name server of ours answered, so that nothing was sent. */
+export function isUnresolved(result: AttemptResult): boolean {
+  return result.kind === "fault" && result.fault === "resolver";
 }
 
 export function isSuccess(status: number): boolean {

@@ -1,6 +1,6 @@
 /**
  * Stops calling what keeps failing. Closed: calls pass. Open: none until the probe is due. Half-open: exactly one call
- * passes and decides. The wait for a probe doubles each time one fails. Time is an argument of every call.
+ * passes and decides. The wait for a probe grows each time one fails. Time is an argument of every call.
  */
 
 export type BreakerState = "closed" | "open" | "half-open";
@@ -8,6 +8,12 @@ export type BreakerState = "closed" | "open" | "half-open";
 export interface BreakerSettings {
   /** Failures in a row that open it. */
   readonly failuresToOpen: number;
+  /**
+   * How long to wait for a probe of what was well: a call succeeded since it was last down until `probeAfterMsMax`.
+   * It may come back in a moment, or have failed by chance, so the wait begins lower and grows less. Left out: as for
+   * all others.
+   */
+  readonly afterWell?: { readonly probeAfterMs: number; readonly growth: number };
   readonly probeAfterMs: number;
   readonly probeAfterMsMax: number;
 }
@@ -31,6 +37,9 @@ export interface CircuitBreaker {
 export function createCircuitBreaker(settings: BreakerSettings): CircuitBreaker {
   let state: BreakerState = "closed";
   let failures = 0;
+  /** It succeeded since it was last down for long. */
+  let wasWell = false;
+  const others = { probeAfterMs: settings.probeAfterMs, growth: 2 };
   let probeAfterMs = settings.probeAfterMs;
   let probeAtMs = 0;
 
@@ -46,10 +55,10 @@ export function createCircuitBreaker(settings: BreakerSettings): CircuitBreaker 
     },
     succeed() {
       failures = 0;
+      wasWell = true;
       // A call from before the breaker opened says that the endpoint answered once more, not that it is well.
       if (state !== "half-open") return false;
       state = "closed";
-      probeAfterMs = settings.probeAfterMs;
       probeAtMs = 0;
       return true;
     },
@@ -57,7 +66,12 @@ export function createCircuitBreaker(settings: BreakerSettings): CircuitBreaker 
       failures += 1;
       if (state === "open") return false;
       if (state === "closed" && failures < settings.failuresToOpen) return false;
-      if (state === "half-open") probeAfterMs = Math.min(probeAfterMs * 2, settings.probeAfterMsMax);
+      const pace = wasWell ? (settings.afterWell ?? others) : others;
+      probeAfterMs =
+        state === "closed"
+          ? pace.probeAfterMs
+          : Math.min(Math.ceil(probeAfterMs * pace.growth), settings.probeAfterMsMax);
+      if (probeAfterMs === settings.probeAfterMsMax) wasWell = false;
       state = "open";
       probeAtMs = nowMs + probeAfterMs;
       return true;

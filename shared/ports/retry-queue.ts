@@ -1,6 +1,7 @@
 /**
  * What is to be attempted at a known time: retries, deferred deliveries, replays, and events with `deliver_at`.
- * At least once; handed out at or after `notBeforeMs`, ordered by it; never early. Durable when `schedule` resolves.
+ * At least once; handed out at or after `notBeforeMs`, ordered by it; never early, but for what `recall` made due. Durable
+ * when `schedule` resolves.
  * A crash leaves items that were taken but not acked; they are handed out again.
  */
 import type { Envelope } from "../domain/envelope.ts";
@@ -46,6 +47,11 @@ export function scheduledEvent(
   return { deferrals: 0, ...plan, members: [envelope], group: null };
 }
 
+/** Waits for its endpoint without an attempt, and may be recalled. A copy that the lane gave away may wait for its first time. */
+export function isDeferred({ cause, deferrals, endpointId }: Scheduled): boolean {
+  return endpointId !== null && (cause === "parked" || (cause === "relieved" && deferrals > 0));
+}
+
 export interface RetryItem extends Scheduled {
   /** As for lanes; always true for items found at start. */
   readonly isRepeat: boolean;
@@ -67,6 +73,12 @@ export interface RetryQueue {
   take(max: number, signal: AbortSignal): Promise<readonly RetryItem[]>;
   ack(items: readonly RetryItem[]): Promise<void>;
   release(items: readonly RetryItem[]): Promise<void>;
+  /**
+   * Makes up to `max` deferred items of the endpoint due now, about the soonest first; resolves with how many those were.
+   * A hint: what lies where the driver cannot reach it keeps its time, and a crash may give the others theirs back. Only
+   * deferred items are ever made due early; each of them is still handed out once.
+   */
+  recall(endpointId: string, max: number): Promise<number>;
   /** `oldestAtMs` is the earliest `notBeforeMs`. */
   depth(): Promise<Depth>;
 }

@@ -290,4 +290,85 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     const [item] = await takeDue(harness);
     assert.deepEqual(item?.members, [envelope]);
   });
+
+  const parked = (id: string, endpointId: string, afterMs: number) =>
+    sampleScheduled([sampleEnvelope(id)], { cause: "parked", endpointId, notBeforeMs: START_MS + afterMs });
+
+  test(`${name} retry queue: recall() makes deferred items of one endpoint due at once, up to its maximum`, async () => {
+    await using harness = await open();
+    const { retryQueue } = harness.drivers;
+    await retryQueue.schedule([
+      parked("evt_a", "ep_1", 30_000),
+      parked("evt_b", "ep_1", 40_000),
+      parked("evt_c", "ep_1", 50_000),
+      // Not deferred: a copy that waits for the first attempt of its policy.
+      sampleScheduled([sampleEnvelope("evt_first")], {
+        cause: "relieved",
+        endpointId: "ep_1",
+        notBeforeMs: START_MS + 30_000,
+      }),
+      parked("evt_other", "ep_2", 30_000),
+      sampleScheduled([sampleEnvelope("evt_retry")], { endpointId: "ep_1", notBeforeMs: START_MS + 30_000 }),
+    ]);
+    await harness.clock.advance(1000);
+    assert.equal(await retryQueue.recall("ep_1", 2), 2);
+    const items = await takeDue(harness);
+    assert.deepEqual(memberIdsOf(items), [["evt_a"], ["evt_b"]]);
+    assert.equal(await retryQueue.recall("ep_none", 5), 0);
+    await assertNothingDue(harness);
+    await retryQueue.ack(items);
+    await harness.clock.advance(60_000);
+    assert.deepEqual(
+      memberIdsOf(await takeDue(harness))
+        .flat()
+        .toSorted(),
+      ["evt_c", "evt_first", "evt_other", "evt_retry"],
+    );
+  });
+
+  test(`${name} retry queue: a copy that was deferred is recalled as well`, async () => {
+    await using harness = await open();
+    const { retryQueue } = harness.drivers;
+    const deferred = { cause: "relieved", deferrals: 1, endpointId: "ep_1", notBeforeMs: START_MS + 30_000 } as const;
+    await retryQueue.schedule([sampleScheduled([sampleEnvelope("evt_a")], deferred)]);
+    await harness.clock.advance(1000);
+    assert.equal(await retryQueue.recall("ep_1", 10), 1);
+    assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_a"]]);
+  });
+
+  test(`${name} retry queue: a waiting take() is woken by recall()`, async () => {
+    await using harness = await open();
+    await harness.drivers.retryQueue.schedule([parked("evt_a", "ep_1", 50_000)]);
+    await harness.clock.advance(1000);
+    const taken = takeDue(harness);
+    await harness.drivers.retryQueue.recall("ep_1", 10);
+    assert.deepEqual(memberIdsOf(await taken), [["evt_a"]]);
+  });
+
+  test(`${name} retry queue: what was recalled and acked is handed out once, also after a crash`, async () => {
+    await using harness = await open();
+    await harness.drivers.retryQueue.schedule([parked("evt_a", "ep_1", 50_000)]);
+    await harness.clock.advance(1000);
+    await harness.drivers.retryQueue.recall("ep_1", 10);
+    const items = await takeDue(harness);
+    // In someone's hands it is not there to be recalled, also for a clock that was set back.
+    harness.clock.stepWall(-10_000);
+    assert.equal(await harness.drivers.retryQueue.recall("ep_1", 10), 0);
+    harness.clock.stepWall(10_000);
+    await harness.drivers.retryQueue.ack(items);
+    await harness.reopen();
+    await harness.clock.advance(60_000);
+    await assertNothingDue(harness);
+  });
+
+  test(`${name} retry queue: what was recalled and not acked comes again after a crash`, async () => {
+    await using harness = await open();
+    await harness.drivers.retryQueue.schedule([parked("evt_a", "ep_1", 50_000)]);
+    await harness.clock.advance(1000);
+    await harness.drivers.retryQueue.recall("ep_1", 10);
+    await takeDue(harness);
+    await harness.reopen();
+    await harness.clock.advance(60_000);
+    assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_a"]]);
+  });
 }

@@ -16,6 +16,7 @@ import type { Send, VirtualNetwork } from "./virtual-network.ts";
 import { attemptOf, bodyText, isHeardDelivered, membersOf } from "./chains.ts";
 import { hadDiskTrouble, wasQuiet } from "./history.ts";
 import { knownStateAt, mayHaveReopened } from "./model.ts";
+import { checkRecall } from "./recall-invariant.ts";
 import { headerOf } from "./virtual-network.ts";
 
 export interface Witness {
@@ -53,7 +54,9 @@ export function createSendInvariants(witness: Witness): (send: Send, slot: Slot 
     for (const member of members) {
       const published = publishedOf(witness, send, slot, member);
       if (published === null) continue;
-      checkAttempt(witness, send, chains.add(send, slot, member, published));
+      const chain = chains.add(send, slot, member, published);
+      checkAttempt(witness, send, chain);
+      checkRecall(witness, send, chain);
     }
   };
 }

@@ -57,7 +57,9 @@ export interface ProcessParts {
   readonly fateOfCommit: () => CommitFate;
 }
 
-type TracedParts = Pick<ProcessParts, "trace" | "index" | "clock"> & { readonly history: Pick<History, "movedAtMs"> };
+type TracedParts = Pick<ProcessParts, "trace" | "index" | "clock"> & {
+  readonly history: Pick<History, "movedAtMs"> & Partial<Pick<History, "deferrals">>;
+};
 
 export function startProcess(parts: ProcessParts): SimulatedProcess {
   const { index, clock, trace } = parts;
@@ -183,6 +185,7 @@ export function tracingTelemetry({ trace, index, history, clock }: TracedParts, 
       },
       deferred: ({ eventId, endpointId }, why, delayMs) => {
         trace.note(`${mark} parked ${eventId} at ${endpointId}: ${why}, ${delayMs} ms`);
+        history.deferrals?.set(`${endpointId} ${eventId}`, { atMs: clock.now(), processIndex: index });
         noteMoved(history, endpointId, eventId, clock.now());
       },
       repeatSkipped: ({ eventId, endpointId, attempt }) =>

@@ -15,6 +15,7 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import { assert, unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
+import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { DeliveryRequest, Transport } from "@posthaste/shared/ports/transport.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -254,7 +255,12 @@ export function lookupIn(endpoints: ReadonlyMap<string, Endpoint>): EndpointLook
 }
 
 export function openLimiters(
-  parts: { limits?: Partial<ProcessorLimits>; lookup?: EndpointLookup; rateLimiter?: RateLimiter } = {},
+  parts: {
+    limits?: Partial<ProcessorLimits>;
+    lookup?: EndpointLookup;
+    rateLimiter?: RateLimiter;
+    recall?: RetryQueue["recall"];
+  } = {},
 ): LimiterHarness {
   const clock = createManualClock(START_MS);
   const flying: Launched[] = [];
@@ -271,6 +277,7 @@ export function openLimiters(
     rateLimiter: parts.rateLimiter ?? createRateLimiter({ clock }),
     telemetry: silentTelemetry.endpoint,
     lookup: parts.lookup ?? noDirectory,
+    recall: parts.recall ?? (() => Promise.resolve(0)),
   });
   limiters.onRecovered((_tenant, endpointId) => void seen.recovered.push(endpointId));
 

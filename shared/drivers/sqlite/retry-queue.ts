@@ -86,6 +86,18 @@ export function createRetryQueue(options: {
       waiters.wake();
       return Promise.resolve();
     },
+    async recall(endpointId, max) {
+      // What is in someone's hands is not moved, also after the clock was set back: its place is its handle.
+      const places = await writer.write(
+        () => rows.recall(endpointId, clock.now(), max, (id) => !hands.holds(id)),
+        0,
+        (moved) => {
+          moved.forEach(hands.scheduled);
+          waiters.wake();
+        },
+      );
+      return places.length;
+    },
     async depth(): Promise<Depth> {
       return { count, oldestAtMs: rows.nextDueAtMs(null) };
     },
@@ -129,6 +141,7 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
       return items;
     },
     nextDueAtMs: () => rows.nextDueAtMs(floor),
+    holds: (id: number) => held.has(id),
     scheduled: lowerFloor,
     acked: (place: RetryPlace) => void held.delete(place.id),
     released(place: RetryPlace): void {

@@ -29,6 +29,8 @@ export interface RetryRows {
   /** Within an operation of the writer. */
   insert(item: Scheduled, bytes: number): RetryPlace;
   remove(place: RetryPlace): boolean;
+  /** Within an operation of the writer: of the next `max` deferred items of the endpoint, those that `isFree` become due; where they are now. */
+  recall(endpointId: string, nowMs: number, max: number, isFree: (id: number) => boolean): readonly RetryPlace[];
   /** At most `max` places after `floor` that are due, in order. */
   due(floor: RetryPlace, nowMs: number, max: number): readonly RetryPlace[];
   /** The earliest time after `floor`; null when there is none. */
@@ -62,11 +64,17 @@ function createRetryWrites(
   database: Database,
   events: EventStore,
   idFound: number,
-): Pick<RetryRows, "insert" | "remove"> {
+): Pick<RetryRows, "insert" | "remove" | "recall"> {
   const insertItem = database.prepare("INSERT INTO retry_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const insertMember = database.prepare("INSERT INTO retry_members VALUES (?, ?, ?)");
   const removeItem = database.prepare("DELETE FROM retry_items WHERE not_before = ? AND id = ?");
   const removeMembers = database.prepare("DELETE FROM retry_members WHERE item = ?");
+  const deferred = database.prepare<RetryPlace>(
+    `SELECT not_before AS notBeforeMs, id FROM retry_items
+     WHERE cause IN ('parked', 'relieved') AND (cause = 'parked' OR parks > 0)
+       AND endpoint_id = ? AND not_before > ? ORDER BY not_before, id LIMIT ?`,
+  );
+  const moveItem = database.prepare("UPDATE retry_items SET not_before = ? WHERE not_before = ? AND id = ?");
   let idLast = idFound;
 
   /** The row of a member; an event that was pruned since (a replayed dead letter) is written again. */
@@ -98,6 +106,13 @@ function createRetryWrites(
       if (Number(removeItem.run(place.notBeforeMs, place.id).changes) === 0) return false;
       removeMembers.run(place.id);
       return true;
+    },
+    recall(endpointId, nowMs, max, isFree) {
+      const free = deferred.all(endpointId, nowMs, max).filter(({ id }) => isFree(id));
+      return free.map(({ notBeforeMs, id }) => {
+        moveItem.run(nowMs, notBeforeMs, id);
+        return { notBeforeMs: nowMs, id };
+      });
     },
   };
 }

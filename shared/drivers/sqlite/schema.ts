@@ -64,4 +64,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   INSERT INTO claim_totals SELECT tenant, count(*), sum(size) FROM claims GROUP BY tenant;
   INSERT INTO claim_totals SELECT '', count(*), ifnull(sum(size), 0) FROM claims;
   `,
+  `
+  -- What is deferred for one endpoint, found again when that endpoint answers.
+  CREATE INDEX retry_items_deferred ON retry_items (endpoint_id, not_before) WHERE cause IN ('parked', 'relieved');
+  `,
 ];

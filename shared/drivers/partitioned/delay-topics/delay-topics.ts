@@ -4,6 +4,7 @@
  *
  * An item is appended to the next topic before its old offset is acked: a crash in between leaves it twice, never not
  * at all. An acknowledged item that lies behind an unacked one comes again after a crash, as a repeat.
+ * What was deferred and waits in memory is recalled at once; what still lies in a topic, when its relay comes.
  * Needs a partition log whose clock differs from ours by less than 2 s; beyond it items are late, never early.
  */
 import { PosthasteError } from "../../../domain/errors.ts";
@@ -103,6 +104,7 @@ export function createDelayTopics(options: DelayTopicsOptions): DelayTopics {
       advance();
       return Promise.resolve();
     },
+    recall: (endpointId, max) => Promise.resolve(due.recall(endpointId, max)),
     async depth() {
       return { count: await countUnacked(), oldestAtMs: earliest(partitions.values()) };
     },

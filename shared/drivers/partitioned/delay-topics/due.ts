@@ -9,6 +9,7 @@ import { RecentSet } from "../../../lib/recent-set.ts";
 import { PullWaiters } from "../../../lib/waiters.ts";
 import type { RetryItem, Scheduled } from "../../../ports/retry-queue.ts";
 import type { DelayedEntry } from "./partition.ts";
+import { createRecalls } from "./recalls.ts";
 
 /** Items that were handed out lately and are remembered at least; up to twice as many are. About 15 MB at most. */
 const HANDED_OUT_MAX = 50_000;
@@ -18,6 +19,14 @@ export interface DueItems {
   add(entry: DelayedEntry): void;
   /** Resolves with what is due, at once or later; with nothing only when the signal is aborted or all was stopped. */
   take(max: number, signal: AbortSignal): Promise<readonly RetryItem[]>;
+  /** Waits for a relay: it may be recalled before. */
+  watch(entry: DelayedEntry): void;
+  /** A relay takes it. */
+  unwatch(entry: DelayedEntry): void;
+  /** Makes deferred items of the endpoint due: at most `max`, and how many those were. */
+  recall(endpointId: string, max: number): number;
+  /** Was one more asked for than there were? Then it is due now. */
+  isMissed(entry: DelayedEntry): boolean;
   /** Wakes those who wait when something is due; else sees to a ring when the next will be. */
   serve(): void;
   /** Sees to a ring at that time, if there is none before it. */
@@ -30,9 +39,10 @@ export interface DueItems {
 
 /** `ring` is called at the times that were asked for, and may be called sooner. */
 export function createDueItems(clock: Pick<Clock, "now" | "timer">, ring: () => void): DueItems {
-  const heap = createHeap<DelayedEntry>(
-    (left, right) => left.notBeforeMs - right.notBeforeMs || left.sequence - right.sequence,
-  );
+  const heap = createHeap<Turn>((left, right) => left.atMs - right.atMs || left.entry.sequence - right.entry.sequence);
+  /** The turn that counts; one that was recalled leaves its former turn in the heap. */
+  const turns = new Map<DelayedEntry, Turn>();
+  const recalls = createRecalls();
   const handedOut = new RecentSet<string>({ countMax: HANDED_OUT_MAX });
   const waiters = new PullWaiters<RetryItem>({ pull });
   const alarm = new Alarm(clock, ring);
@@ -41,37 +51,82 @@ export function createDueItems(clock: Pick<Clock, "now" | "timer">, ring: () => 
     const nowMs = clock.now();
     const items: RetryItem[] = [];
     for (let first = heap.peek(); items.length < max && first !== undefined; first = heap.peek()) {
-      // Acked since it was handed back.
-      if (first.item === null) {
+      const { entry, atMs } = first;
+      // Recalled since, or acked since it was handed back.
+      if (turns.get(entry) !== first || entry.item === null) {
         heap.pop();
+        if (turns.get(entry) === first) drop(entry);
         continue;
       }
-      if (first.notBeforeMs > nowMs) {
-        alarm.setFor(first.notBeforeMs);
+      if (atMs > nowMs) {
+        alarm.setFor(atMs);
         break;
       }
       heap.pop();
-      items.push(handOut(first, first.item, handedOut));
+      drop(entry);
+      items.push(handOut(entry, entry.item, handedOut));
     }
     return items;
   }
 
+  function add(entry: DelayedEntry): void {
+    const turn = { atMs: entry.notBeforeMs, entry };
+    turns.set(entry, turn);
+    heap.push(turn);
+    recalls.waits(entry);
+  }
+
+  function drop(entry: DelayedEntry): void {
+    turns.delete(entry);
+    recalls.forget(entry);
+  }
+
+  function serve(): void {
+    const first = heap.peek();
+    if (first === undefined) return;
+    if (first.atMs > clock.now()) alarm.setFor(first.atMs);
+    else waiters.wake();
+  }
+
   return {
-    add: heap.push,
+    add,
+    watch: recalls.waits,
+    unwatch: recalls.forget,
     take: (max, signal) => waiters.take(max, signal),
-    serve() {
-      const first = heap.peek();
-      if (first === undefined) return;
-      if (first.notBeforeMs > clock.now()) alarm.setFor(first.notBeforeMs);
-      else waiters.wake();
+    recall(endpointId, max) {
+      const nowMs = clock.now();
+      const taken = recalls.take(endpointId, max, nowMs);
+      for (const entry of taken) {
+        entry.notBeforeMs = nowMs;
+        entry.isLast = true;
+        add(entry);
+      }
+      serve();
+      return taken.length;
     },
+    isMissed(entry) {
+      if (!recalls.isMissed(entry)) return false;
+      entry.notBeforeMs = Math.min(entry.notBeforeMs, clock.now());
+      return true;
+    },
+    serve,
     ringAt: (atMs) => alarm.setFor(atMs),
-    dropLost: () => heap.retain(({ home }) => !home.isLost),
+    dropLost() {
+      recalls.dropLost();
+      for (const entry of turns.keys()) if (entry.home.isLost) turns.delete(entry);
+      heap.retain((turn) => turns.get(turn.entry) === turn);
+    },
     stop() {
       alarm.stop();
       waiters.close();
     },
   };
+}
+
+/** When an entry is to be handed out. */
+interface Turn {
+  readonly atMs: number;
+  readonly entry: DelayedEntry;
 }
 
 /**
@@ -85,7 +140,7 @@ function handOut(entry: DelayedEntry, item: Scheduled, handedOut: RecentSet<stri
   const isCopy = entry.isRepeat === null && !handedOut.add(keyOf(item));
   entry.isOut = true;
   entry.isRepeat ??= isCopy || relays > 0 || offset < home.repeatBelow;
-  return { ...item, isRepeat: entry.isRepeat, handle: entry };
+  return { ...item, notBeforeMs: entry.notBeforeMs, isRepeat: entry.isRepeat, handle: entry };
 }
 
 /**

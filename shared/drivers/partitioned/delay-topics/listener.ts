@@ -61,7 +61,9 @@ export function createDelayListener(deps: DelayListenerDeps): GroupListener {
     records(position, records) {
       const partition = partitions.get(placeOf(position));
       if (partition === undefined || signal.aborted) return;
-      for (const entry of partition.admit(records)) due.add(entry);
+      const { last, relayed } = partition.admit(records);
+      for (const entry of last) due.add(entry);
+      for (const entry of relayed) due.watch(entry);
       advance();
     },
   };

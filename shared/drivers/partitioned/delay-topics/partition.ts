@@ -1,7 +1,7 @@
 /**
  * One partition of a delay topic, from its assignment until it is lost: what was read and is not acked, in the order it
- * was written, which is the order of relay time. It reads on only when all that it holds is near its relay time, so that
- * a topic of long waits keeps about one answer of the partition log in memory and not all of its backlog.
+ * was written, which is the order of relay time. In a topic of long waits, and in a crowd, it reads on only when all that it
+ * holds is near its relay time, so that about one answer of the partition log is kept in memory and not all of its backlog.
  */
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
@@ -23,7 +23,8 @@ export interface DelayedEntry {
   readonly home: DelayPartition;
   readonly offset: number;
   readonly relayAtMs: number;
-  readonly notBeforeMs: number;
+  /** As it was written; earlier once it was recalled. */
+  notBeforeMs: number;
   /** Of this process; keeps what is due together in the order it was read. */
   readonly sequence: number;
   readonly relays: number;
@@ -31,6 +32,8 @@ export interface DelayedEntry {
   item: Scheduled | null;
   /** Handed out and not handed back. */
   isOut: boolean;
+  /** It waits for its own time, or was called back: no relay takes it. */
+  isLast: boolean;
   /** Decided when it is handed out for the first time. */
   isRepeat: boolean | null;
 }
@@ -39,8 +42,8 @@ export interface DelayPartition extends EndSeeker {
   /** Offsets below it may have been worked on before; all are until the end of the partition is known. */
   repeatBelow: number;
   isLost: boolean;
-  /** Takes in what is new; the items that wait for their own time and not for a relay. */
-  admit(records: readonly ConsumerRecord[]): readonly DelayedEntry[];
+  /** Takes in what is new: the items that wait for their own time, and those that wait for a relay. */
+  admit(records: readonly ConsumerRecord[]): { readonly last: DelayedEntry[]; readonly relayed: DelayedEntry[] };
   /** The first items whose relay time has come, at most `max`; they are in the caller's hands. */
   takeDueRelays(nowMs: number, max: number): readonly DelayedEntry[];
   /** After relays that failed; they are offered again from `againAtMs` on. */
@@ -76,6 +79,8 @@ export interface DelayPartitionOptions {
 const ENTRY_BYTES = 500;
 /** From this fill on, the window is kept for what comes: only the shortest waits end in it, others in the smallest topic. */
 const CROWDED_FILL = 0.25;
+/** Topics of at most this delay are read ahead: a wait of up to ten minutes is then in memory from its first moment on. */
+const READ_AHEAD_MS_MAX = 60_000;
 
 export function createDelayPartition(options: DelayPartitionOptions): DelayPartition {
   const { assigned, plan, clock } = options;
@@ -98,7 +103,7 @@ export function createDelayPartition(options: DelayPartitionOptions): DelayParti
     isLost: false,
     learnEnd: (end) => void (partition.repeatBelow = end),
     admit(records) {
-      const last: DelayedEntry[] = [];
+      const admitted = { last: [] as DelayedEntry[], relayed: [] as DelayedEntry[] };
       for (const record of records) {
         const parsed = parseRetryRecord(record);
         const entry = parsed.kind === "item" ? entryOf(partition, record, parsed, options) : null;
@@ -106,10 +111,11 @@ export function createDelayPartition(options: DelayPartitionOptions): DelayParti
         reading.seen(record.timestampMs);
         if (parsed.kind === "poison") quarantine.put(record, parsed.reason, () => ackPoison(record.offset));
         if (entry === null) continue;
-        if (plan.isLast(entry.relayAtMs, entry.notBeforeMs, isCrowded())) last.push(entry);
-        else relays.push(entry);
+        entry.isLast = plan.isLast(entry.relayAtMs, entry.notBeforeMs, isCrowded());
+        admitted[entry.isLast ? "last" : "relayed"].push(entry);
+        if (!entry.isLast) relays.push(entry);
       }
-      return last;
+      return admitted;
     },
     takeDueRelays: relays.take,
     putRelaysBack: relays.putBack,
@@ -162,6 +168,7 @@ function entryOf(
     relays: parsed.relays,
     item: parsed.item,
     isOut: false,
+    isLast: false,
     isRepeat: null,
   };
 }
@@ -176,7 +183,7 @@ function createRelayQueue() {
       if (nowMs < notBeforeMs) return [];
       const firstLater = waiting.findIndex(({ relayAtMs }) => relayAtMs > nowMs);
       const dueCount = firstLater === -1 ? waiting.length : firstLater;
-      return waiting.splice(0, Math.min(max, dueCount));
+      return waiting.splice(0, Math.min(max, dueCount)).filter(({ isLast }) => !isLast);
     },
     putBack(entries: readonly DelayedEntry[], againAtMs: number): void {
       waiting.unshift(...entries);
@@ -208,7 +215,9 @@ function createReading(
       // A record of the future (the partition log's clock jumped back since) is no reason to wait longer than one delay.
       const nearAtMs = Math.min(lastWrittenAtMs, nowMs) + delayMs - plan.leadMs;
       const isFar = nearAtMs > nowMs;
-      const shouldPause = window.isFull() || isFar;
+      // While there is much room, short waits are read at once: what was deferred can be called back from memory.
+      const mayReadAhead = delayMs <= READ_AHEAD_MS_MAX && window.fill() < CROWDED_FILL;
+      const shouldPause = window.isFull() || (isFar && !mayReadAhead);
       if (shouldPause !== isPaused) {
         isPaused = shouldPause;
         if (shouldPause) assigned.pause();

@@ -19,7 +19,7 @@ export interface RelayDeps {
   readonly clock: Pick<Clock, "now">;
   readonly topicOf: (delayMs: number) => string;
   readonly producer: Pick<RecordProducer, "append">;
-  readonly due: Pick<DueItems, "add">;
+  readonly due: Pick<DueItems, "add" | "watch" | "unwatch" | "isMissed">;
   readonly onFault: (what: string, error: unknown) => void;
   /** Called when a batch has ended, either way. */
   readonly advance: () => void;
@@ -43,16 +43,21 @@ async function relay(deps: RelayDeps, partition: DelayPartition, entries: readon
   const nowMs = deps.clock.now();
   const going: DelayedEntry[] = [];
   for (const entry of entries) {
-    // Read late (after a stop of all processes), it may have less than a relay left.
-    if (deps.plan.isLast(nowMs, entry.notBeforeMs, true)) deps.due.add(entry);
-    else going.push(entry);
+    deps.due.unwatch(entry);
+    // Read late (after a stop of all processes), it may have less than a relay left. Or its endpoint asked for it meanwhile.
+    if (deps.plan.isLast(nowMs, entry.notBeforeMs, true) || deps.due.isMissed(entry)) {
+      entry.isLast = true;
+      deps.due.add(entry);
+    } else going.push(entry);
   }
   try {
     const records = going.flatMap((entry) => nextRecord(deps, entry, nowMs));
     if (records.length > 0) await deps.producer.append(records);
   } catch (error) {
     deps.onFault("relay", error);
-    if (!partition.isLost) partition.putRelaysBack(going, deps.clock.now() + RELAY_AGAIN_MS);
+    if (partition.isLost) return;
+    partition.putRelaysBack(going, deps.clock.now() + RELAY_AGAIN_MS);
+    for (const entry of going) deps.due.watch(entry);
     return;
   }
   if (partition.isLost) return;

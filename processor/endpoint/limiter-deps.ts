@@ -1,0 +1,22 @@
+/** What the endpoint limiters of a process share. */
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
+import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { ProcessorLimits } from "../limits.ts";
+import type { EndpointLimiter } from "./limiter.ts";
+import type { EndpointLookup } from "./lookup.ts";
+import type { FairSlots, Slots } from "./slots.ts";
+
+export interface LimiterDeps {
+  readonly clock: Clock;
+  readonly limits: ProcessorLimits;
+  readonly rateLimiter: RateLimiter;
+  readonly telemetry: EndpointTelemetry;
+  readonly lookup: EndpointLookup;
+  readonly slots: Slots;
+  readonly fairSlots: FairSlots<EndpointLimiter>;
+  /** Makes deferred deliveries of the endpoint due, at most `max`; see the retry queue's port. */
+  readonly recall: (endpointId: string, max: number) => Promise<number>;
+  /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */
+  readonly recovered: (tenant: string, endpointId: string) => void;
+}
