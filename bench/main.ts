@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- accept|deliver|islands] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
+ * `npm run bench [-- accept|deliver|islands|tenants] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
  * they are named: priority, partition, retries, idle.
  */
@@ -10,6 +10,7 @@ import { benchIslands } from "./islands.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
+import { benchTenants } from "./tenants.ts";
 
 const isQuick = process.argv.includes("--quick");
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
@@ -19,6 +20,7 @@ const benches = {
   accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
   islands: () => benchIslands({ rounds, seconds: isQuick ? 5 : 20 }),
+  tenants: () => benchTenants({ rounds, seconds: isQuick ? 5 : 20, backlog: isQuick ? 10_000 : 20_000 }),
 };
 const distributed = {
   priority: () => benchPriority({ rounds, events: isQuick ? 200 : 300, backlog: isQuick ? 50_000 : 200_000 }),

@@ -24,13 +24,17 @@ export function openBenchDrivers() {
 
 type BenchDrivers = ReturnType<typeof openBenchDrivers>["drivers"];
 
-export async function addEndpoint(drivers: BenchDrivers, url: string): Promise<void> {
+export async function addEndpoint(
+  drivers: BenchDrivers,
+  url: string,
+  { tenant, eventTypes } = { tenant: "default", eventTypes: ["*"] },
+): Promise<void> {
   const nowMs = systemClock.now();
   await drivers.directory.create({
     id: newId("ep", nowMs, systemEntropy),
-    tenant: "default",
+    tenant,
     url,
-    eventTypes: ["*"],
+    eventTypes,
     description: "",
     headers: {},
     secrets: [{ secret: newSecret(systemEntropy), createdAtMs: nowMs, expiresAtMs: null }],

@@ -4,9 +4,11 @@
  * pace, so they come by a ramp, and few are deferred again when it fails once more. While the breaker is open one is
  * called for each probe.
  */
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointCondition } from "./condition.ts";
 import type { DeferReason } from "./entry.ts";
+import { isUnresolved } from "@posthaste/shared/domain/outcome.ts";
 
 /** Asked for at once, at most. */
 const RECALL_MAX = 256;
@@ -21,6 +23,8 @@ export interface DeferredRecallDeps {
   readonly condition: EndpointCondition;
   /** Makes at most `max` deferred deliveries of the endpoint due; how many those were. */
   readonly recall: (max: number) => Promise<number>;
+  /** Some came back, and are counted no more: there may be room for what overflowed. */
+  readonly recalled: () => void;
   /** Deliveries of the endpoint that wait for a slot. */
   readonly waiting: () => number;
 }
@@ -59,8 +63,9 @@ export class DeferredRecall {
     this.#coming = Math.max(0, this.#coming - 1);
   }
 
-  /** An attempt ended, and the condition knows of it. */
-  attempted(): void {
+  /** An attempt ended, and the condition knows of it. Without an address it says nothing of room at the endpoint. */
+  attempted(result: AttemptResult): void {
+    if (isUnresolved(result)) return;
     this.#lookMs = LOOK_MS;
     this.#look();
   }
@@ -105,6 +110,7 @@ export class DeferredRecall {
     this.#coming += count;
     this.#comingUntilMs = nowMs + COMING_MS;
     condition.deferred.take(count);
+    if (count > 0 && !this.#isClosed) this.#deps.recalled();
     this.#isDone = count === 0 && condition.deferred.count(nowMs) === 0;
     this.#lookLater();
   }

@@ -13,12 +13,12 @@ import type { LimiterDeps } from "./limiter-deps.ts";
 import type { HeldSlots, Holder } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
-import { isUnresolved } from "@posthaste/shared/domain/outcome.ts";
 import { EndpointCondition } from "./condition.ts";
 import { DeferredRecall } from "./deferred-recall.ts";
 import { OVERFLOW, STOPPING } from "./entry.ts";
 import { currentEndpoint } from "./lookup.ts";
 import { noneHeld } from "./slots.ts";
+import { shortageOf } from "./limiter-deps.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
 /** Room for what overflowed is asked for no more often. */
@@ -54,6 +54,7 @@ export class EndpointLimiter implements Holder {
       clock: deps.clock,
       condition: this.condition,
       recall: (max) => deps.recall(endpointId, max),
+      recalled: () => void (this.#overflowTimer !== null && this.#recoverIfRoomy()),
       waiting: () => this.#room.count(),
     });
   }
@@ -62,7 +63,8 @@ export class EndpointLimiter implements Holder {
     const nowMs = this.#deps.clock.now();
     this.condition.noteRateLimit(endpoint.rateLimit);
     if (delivery.deferrals > 0) this.#recall.came();
-    const refusal = this.condition.refusal(this.#room.ahead(delivery.lane), nowMs);
+    const refusal =
+      this.condition.refusal(this.#room.ahead(delivery.lane), nowMs) ?? shortageOf(this.#deps, delivery.lane, this);
     if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
     return new Promise((resolve) => {
       this.#room.push({ delivery, endpoint, sinceMs: nowMs, resolve });
@@ -93,8 +95,7 @@ export class EndpointLimiter implements Holder {
       this.#recoverIfRoomy();
     }
     this.pump();
-    // No name server answered: that says nothing of room at the endpoint.
-    if (!isUnresolved(result)) this.#recall.attempted();
+    this.#recall.attempted(result);
   }
 
   /** Lets all go that may go now, then sees to it that what stays is looked at again in time. */
@@ -167,11 +168,10 @@ export class EndpointLimiter implements Holder {
     resolve({ kind: "go", slot: { endpointId: this.endpointId, lane, token }, endpoint });
   }
 
-  /** Gives how many were deferred. */
-  #deferOlder(sinceMs: number, why: DeferReason): number {
+  #deferOlder(sinceMs: number, why: DeferReason): readonly Waiting[] {
     const taken = this.#room.takeOlder(sinceMs);
     for (const { delivery, resolve } of taken) resolve(this.defer(delivery, why));
-    return taken.length;
+    return taken;
   }
 
   /** The breaker has closed: what overflowed need not wait for its hour. */
@@ -184,11 +184,10 @@ export class EndpointLimiter implements Holder {
 
   /** Calls what overflowed back once there is room. */
   #askForRoom(): void {
-    const { clock } = this.#deps;
     if (this.#isClosed || this.#overflowTimer !== null) return;
-    const nowMs = clock.now();
+    const nowMs = this.#deps.clock.now();
     const waitMs = Math.max(ROOM_MS, this.condition.roomAtMs(nowMs) - nowMs);
-    this.#overflowTimer = clock.timer(waitMs, () => this.#recoverIfRoomy());
+    this.#overflowTimer = this.#deps.clock.timer(waitMs, () => this.#recoverIfRoomy());
   }
 
   /** Has the endpoint's own rate limit room for one more attempt? When it is not known, asks, and looks again then. */
@@ -228,6 +227,16 @@ export class EndpointLimiter implements Holder {
     this.#timer = clock.timer(waitMs, () => this.#look());
   }
 
+  /** The endpoint was too slow, or it had room and there was no slot for its tenant. */
+  #foundSlow(deferred: readonly Waiting[]): void {
+    const { clock, shortage, slots } = this.#deps;
+    const isFull = this.condition.pace.inFlight() >= this.condition.pace.cap();
+    for (const lane of new Set(deferred.map(({ delivery }) => delivery.lane))) {
+      if (isFull || slots.isFree(lane, this)) this.condition.foundSlow(clock.now());
+      else shortage.found(lane, this.tenant);
+    }
+  }
+
   /** Lets go what may go, and defers what has waited too long. */
   #look(): void {
     const { clock, limits } = this.#deps;
@@ -235,7 +244,7 @@ export class EndpointLimiter implements Holder {
     const isQuiet = this.condition.quietUntilMs > clock.now();
     while (!this.#isClosed && this.#letOneGo());
     const deferred = this.#deferOlder(clock.now() - limits.holdUpMsMax, isQuiet ? "throttled" : "busy");
-    if (deferred > 0) this.condition.foundSlow(clock.now());
+    if (deferred.length > 0) this.#foundSlow(deferred);
     this.#arm();
   }
 }

@@ -9,6 +9,7 @@ import { assert } from "@posthaste/shared/lib/assert.ts";
 import { STOPPING } from "./entry.ts";
 import { createFairSlots } from "./slots.ts";
 import { EndpointLimiter } from "./limiter.ts";
+import { createShortage } from "./shortage.ts";
 import { createSlots } from "./slots.ts";
 
 /** Limiters kept; past it idle ones are forgotten, and learn their endpoint's pace again. */
@@ -40,7 +41,7 @@ export interface EndpointLimiters {
 }
 
 export function createEndpointLimiters(
-  deps: Omit<LimiterDeps, "slots" | "fairSlots" | "recovered"> & { readonly clock: Clock },
+  deps: Omit<LimiterDeps, "slots" | "shortage" | "fairSlots" | "recovered"> & { readonly clock: Clock },
 ): EndpointLimiters {
   const { limits, clock } = deps;
   const slots = createSlots({
@@ -56,6 +57,7 @@ export function createEndpointLimiters(
   const shared: LimiterDeps = {
     ...deps,
     slots,
+    shortage: createShortage(clock),
     fairSlots,
     recovered: (tenant, endpointId) => emit(tenant, endpointId),
   };

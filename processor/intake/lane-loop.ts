@@ -30,20 +30,21 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
       const most = Math.min(room, TAKE_MAX);
       const items = await lanes.take(lane, lane === "low" ? await lowThrottle.turn(most, signal) : most, signal);
       if (items.length === 0) return requireStopping(signal);
-      if (lane === "high" && items.length > 0) lowThrottle.highTaken();
+      if (lane === "high") lowThrottle.highTaken(items.length);
       if (lane === "low") lowThrottle.lowTaken(items.length);
       for (const item of items) {
         closeGroups(deps);
         // Items taken before may have become many deliveries. One that found no room before a stop goes back.
         const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
         const { envelope, isRepeat } = item;
-        void runItem(deps, lanes, item, envelope.body.length, {
+        const ended = runItem(deps, lanes, item, envelope.body.length, {
           run: async (weigh) =>
             isRoomy
               ? deliverEvent(envelope, { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh })
               : "released",
           putAside: () => putAside.event(envelope, 0, "failed"),
         });
+        if (lane === "high") void ended.finally(lowThrottle.highEnded);
       }
     }
   };

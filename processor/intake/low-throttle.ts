@@ -1,8 +1,9 @@
 /**
  * LOW gives way to HIGH. All lanes share one event loop, and often the cores with everything else: a backlog of LOW that
  * is worked off at full speed keeps HIGH waiting in queues that no priority reaches. So while HIGH events come, LOW is
- * taken a few at a time, at a pace that adapts: halved when its own turn comes late, which is how late HIGH comes too,
- * and raised a little when it comes in time. Without HIGH events LOW has all there is.
+ * taken a few at a time, at a pace that adapts: lowered when its own turn comes late beside HIGH, which is how late HIGH
+ * comes too, and raised a little when it comes in time. How late turns are while no HIGH runs is the machine's own noise,
+ * and no sign of anything. Without HIGH events LOW has all there is.
  */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 
@@ -12,13 +13,20 @@ export const HIGH_ABOUT_MS = 1000;
 export const LOW_BURST = 4;
 /** LOW events a second: where the pace begins, and what it never falls below or exceeds. */
 export const LOW_PACE = { first: 200, least: 100, most: 20_000 } as const;
-/** A turn that comes later than this is a sign of too much work. */
+/** A turn that comes later than this, and than noise makes it, is a sign of too much work. */
 export const LATE_MS = 1;
-const RAISE = 1.02;
+/** Noise that is made allowance for, at most: HIGH may come so late, too. */
+const NOISE_MS_MAX = 4;
+/** Weight of the newest turn in the noise. */
+const NOISE_WEIGHT = 0.1;
+/** By these factors a turn in time raises the pace, and a late one lowers it: it falls when three in ten are late. */
+const RAISE = 1.05;
+const LOWER = 0.9;
 
 export interface LowThrottle {
-  /** HIGH events were taken. */
-  highTaken(): void;
+  /** HIGH events were taken, and one of them has ended. */
+  highTaken(count?: number): void;
+  highEnded(): void;
   /** How many LOW events may be taken now, at most `max`; waits for their turn while HIGH is about. */
   turn(max: number, signal: AbortSignal): Promise<number>;
   /** So many LOW events were taken. */
@@ -30,18 +38,33 @@ export function createLowThrottle(clock: Clock): LowThrottle {
   let aboutUntil = clock.monotonic() + HIGH_ABOUT_MS;
   let nextAt = clock.monotonic();
   let perS: number = LOW_PACE.first;
+  let noiseMs = 0;
+  let running = 0;
   const isHighAbout = (): boolean => clock.monotonic() < aboutUntil;
+  // One that takes longer waits for its receiver, and costs us nothing meanwhile.
+  const isHighRunning = (): boolean => running > 0 && isHighAbout();
+
+  function judge(lateMs: number, wasBesideHigh: boolean): void {
+    if (!wasBesideHigh) noiseMs = Math.min(NOISE_MS_MAX, noiseMs + NOISE_WEIGHT * (lateMs - noiseMs));
+    const isTooMuch = wasBesideHigh && lateMs > LATE_MS + noiseMs;
+    perS = isTooMuch ? Math.max(LOW_PACE.least, perS * LOWER) : Math.min(LOW_PACE.most, perS * RAISE);
+  }
+
   return {
-    highTaken() {
+    highTaken(count = 1) {
+      running += count;
       aboutUntil = clock.monotonic() + HIGH_ABOUT_MS;
+    },
+    highEnded() {
+      running -= 1;
     },
     async turn(max, signal) {
       if (!isHighAbout()) return max;
       const waitMs = nextAt - clock.monotonic();
       if (waitMs > 0) {
+        const ranBefore = isHighRunning();
         await clock.sleep(waitMs, signal).catch(() => undefined);
-        const isLate = clock.monotonic() - nextAt > LATE_MS;
-        perS = isLate ? Math.max(LOW_PACE.least, perS / 2) : Math.min(LOW_PACE.most, perS * RAISE);
+        judge(clock.monotonic() - nextAt, ranBefore || isHighRunning());
       }
       return Math.min(max, LOW_BURST);
     },

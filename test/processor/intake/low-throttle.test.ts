@@ -67,6 +67,44 @@ test("turns that come in time speed LOW up", async () => {
   assert.ok(taken > 40 * LOW_PACE.first, `${taken} taken`);
 });
 
+/** LOW events taken in 20 s while one HIGH event a second comes and ends within 5 ms; turns are late as `lateMs` says. */
+async function takenBesideFew(lateMs: (isHighRunning: boolean, turn: number) => number): Promise<number> {
+  const clock = createManualClock(0);
+  let isRunning = false;
+  let turns = 0;
+  const sleep = (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs(isRunning, turns++), signal);
+  const lowThrottle = createLowThrottle({ ...clock, sleep });
+  let taken = 0;
+  const reader = (async () => {
+    while (clock.monotonic() < 19_000) {
+      const count = await lowThrottle.turn(LOW_BURST, running);
+      lowThrottle.lowTaken(count);
+      taken += count;
+    }
+  })();
+  for (let second = 0; second < 20; second++) {
+    lowThrottle.highTaken();
+    isRunning = true;
+    await clock.advance(5);
+    lowThrottle.highEnded();
+    isRunning = false;
+    await clock.advance(HIGH_ABOUT_MS - 6);
+  }
+  await clock.advance(1000);
+  await reader;
+  return taken;
+}
+
+test("one HIGH event a second holds no LOW back on a machine whose timers are always late", async () => {
+  const taken = await takenBesideFew(() => LATE_MS + 1);
+  assert.ok(taken >= 19 * 1000, `${taken} taken`);
+});
+
+test("single late turns, as any machine has them, do not hold LOW back", async () => {
+  const taken = await takenBesideFew((_isHighRunning, turn) => (turn % 10 === 0 ? 20 : 0));
+  assert.ok(taken >= 19 * 1000, `${taken} taken`);
+});
+
 test("a stop ends the wait for a turn", async () => {
   const clock = createManualClock(0);
   const lowThrottle = createLowThrottle(clock);

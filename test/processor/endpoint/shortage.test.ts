@@ -1,0 +1,30 @@
+/** What merely waits for endpoints that hang fills no window again and again: others of its lane wait a moment at most. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { endpointOf, envelopeOf } from "../../support/samples.ts";
+
+const HANGING = 400;
+const EVENTS = 8000;
+/** The first of them wait for a slot once, for `holdUpMsMax`. */
+const WAIT_MS_MAX = 2200;
+
+for (const lane of ["high", "medium", "low"] as const) {
+  test(`behind ${EVENTS} ${lane} events for ${HANGING} endpoints that hang, another tenant's ${lane} event waits once, not again`, async () => {
+    await using harness = await openProcessorHarness();
+    await harness.add(endpointOf("well", { tenant: "small" }));
+    for (let index = 0; index < HANGING; index++) {
+      await harness.add(endpointOf(`hangs${index}`, { tenant: "big", eventTypes: [`to.${index}`] }));
+      harness.world.script(`hangs${index}`, () => "hang");
+    }
+    harness.start();
+    const big = (_: unknown, index: number) =>
+      envelopeOf(`evt_${index}`, lane, { tenant: "big", type: `to.${index % HANGING}` });
+    await harness.publish(...Array.from({ length: EVENTS }, big));
+    const fromMs = harness.clock.now();
+    await harness.publish(envelopeOf("evt_small", lane, { tenant: "small" }));
+    while (harness.world.idsTo("well").length === 0) await harness.clock.advance(100);
+    const waitedMs = harness.clock.now() - fromMs;
+    assert.ok(waitedMs <= WAIT_MS_MAX, `${waitedMs} ms`);
+  });
+}
