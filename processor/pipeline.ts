@@ -103,7 +103,7 @@ export function createPipeline(deps: ProcessorDeps, signals: PipelineSignals): P
   const { taking: stopping, sending: signal } = signals;
   const send = createSend({ ...ambient, transport, attemptMs, telemetry: telemetry.delivery, stopping, signal });
   const completed = createCompleted({ ledger, settlements, telemetry: telemetry.delivery });
-  const run = createRunDelivery({ clock, entropy, limiters, completed, send, settle, backlogMax });
+  const run = createRunDelivery({ clock, entropy, limiters, lookup, completed, send, settle, backlogMax });
   const groups = createBatchGroups({ clock, hasher, run });
   const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
   const reads = { clock, entropy, directory, retryQueue, settlements, completed, untilStored, onFailure };

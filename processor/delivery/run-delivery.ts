@@ -5,6 +5,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { NotNow } from "../endpoint/entry.ts";
+import type { CurrentEndpoint, EndpointLookup } from "../endpoint/lookup.ts";
 import type { Completed } from "./completed.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Send } from "./send.ts";
@@ -12,12 +13,14 @@ import type { Settle } from "./settle.ts";
 import { isUnmade } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY, waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import { currentEndpoint } from "../endpoint/lookup.ts";
 import { ANYTHING } from "./completed.ts";
 
 export interface RunDeliveryDeps {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly limiters: Pick<EndpointLimiters, "enter" | "leave" | "leaveUnmade">;
+  readonly lookup: EndpointLookup;
   readonly completed: Completed;
   readonly send: Send;
   readonly settle: Settle;
@@ -54,20 +57,38 @@ async function runDelivery(
   endpoint: Endpoint,
   asked: number,
 ): Promise<Ending> {
-  const { limiters, completed, send, settle } = deps;
+  const { limiters, send, settle } = deps;
   const entry = await limiters.enter(delivery, endpoint);
   if (entry.kind !== "go") return notNow(deps, delivery, entry, asked);
-  // The wait for a slot may have been long, and who had the event before may have come to its end meanwhile.
-  if (delivery.isRepeat && (await completed.isShown(delivery, asked))) {
+  const again = delivery.isRepeat ? await askAgain(deps, delivery, entry.endpoint, asked) : active(entry.endpoint);
+  if (again.kind !== "active") {
     limiters.leave(entry.slot, NOT_MADE);
-    return "settled";
+    return again.kind === "completed" ? "settled" : hold(deps, delivery, again, asked);
   }
-  const result = await send(delivery, entry.endpoint);
+  const result = await send(delivery, again.endpoint);
   if (isUnmade(result, delivery.deferrals)) {
     return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, "unresolved"), asked);
   }
   limiters.leave(entry.slot, result);
-  return settle.attempted(delivery, entry.endpoint, result);
+  return settle.attempted(delivery, again.endpoint, result);
+}
+
+/**
+ * The wait for a slot may have been long, and who had the event before may have come to its end meanwhile. The question
+ * takes time, too, in which the endpoint may have been paused, disabled or deleted.
+ */
+async function askAgain(
+  { completed, lookup }: RunDeliveryDeps,
+  delivery: PendingDelivery,
+  endpoint: Endpoint,
+  asked: number,
+): Promise<CurrentEndpoint | { readonly kind: "completed" }> {
+  if (await completed.isShown(delivery, asked)) return { kind: "completed" };
+  return currentEndpoint(lookup, delivery, endpoint);
+}
+
+function active(endpoint: Endpoint): CurrentEndpoint {
+  return { kind: "active", endpoint };
 }
 
 /** No attempt is made now. */

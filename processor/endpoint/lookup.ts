@@ -34,6 +34,8 @@ export const ENDPOINT_DELETED: Inactive = { kind: "inactive", state: "dead", rea
 
 type Inactive = Extract<Entry, { kind: "inactive" }>;
 
+export type CurrentEndpoint = Inactive | { readonly kind: "active"; readonly endpoint: Endpoint };
+
 /**
  * The endpoint as it is now, or why it takes no deliveries. Nobody waits here: while the directory answers later, or not
  * at all, the endpoint is as it was `before`.
@@ -42,7 +44,7 @@ export function currentEndpoint(
   lookup: EndpointLookup,
   { tenant, endpointId }: Pick<PendingDelivery, "tenant" | "endpointId">,
   before: Endpoint,
-): Inactive | { readonly kind: "active"; readonly endpoint: Endpoint } {
+): CurrentEndpoint {
   const found = lookup.peek(tenant, endpointId);
   // So that memory has it for the next one who looks.
   if (found === undefined) lookup.find(tenant, endpointId).catch(() => undefined);

@@ -7,7 +7,7 @@ import type { ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
 import { openProcessorHarness } from "../../support/processor-harness.ts";
-import { endpointOf, envelopeOf } from "../../support/samples.ts";
+import { TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 /** As the window of a lane does after 5 s. */
 async function giveCopyAway(harness: ProcessorHarness, envelope: Envelope, notBeforeMs: number): Promise<void> {
@@ -102,5 +102,33 @@ test("a copy that was deferred stays one: its attempt is asked about when it com
   await harness.clock.advance(900_000);
   assert.deepEqual(asked, ["evt_x 0", "evt_x 1"]);
   assert.ok(!harness.world.idsTo("ep1").includes("evt_x"));
+  await harness.stop(processor);
+});
+
+test("an endpoint that is paused while the ledger is asked gets nothing: the delivery is held", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  let asked = 0;
+  const processor = harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      ledger: {
+        ...drivers.ledger,
+        async isCompleted() {
+          asked += 1;
+          const pause = () =>
+            drivers.directory.update(TENANT, "ep1", (endpoint) => ({ ...endpoint, status: "paused" }));
+          if (asked === 2) await pause();
+          return false;
+        },
+      },
+    }),
+  });
+  await giveCopyAway(harness, envelopeOf("evt_a", "medium"), harness.clock.now());
+  await harness.clock.advance(1000);
+  assert.equal(harness.world.sent.length, 0);
+  assert.deepEqual([(await harness.depths()).dead, processor.outstanding()], [1, 0]);
+  const { rows } = await harness.drivers.deadLetters.list({ tenant: TENANT }, 10, null);
+  assert.equal(rows[0]?.state, "paused");
   await harness.stop(processor);
 });
