@@ -12,7 +12,6 @@ import { createDistributedQueues } from "./distributed/queues.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
 import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
-import type { OffsetWindowBounds } from "./partitioned/window/offset-window.ts";
 import { openKafkaPartitionLog } from "./kafka/partition-log.ts";
 
 /** A gateway appends and reads nothing from Kafka; a processor does both. */
@@ -79,7 +78,6 @@ export function composeDistributed(parts: {
   readonly onLost: (count: number) => void;
   readonly lostCount: () => number;
   readonly retryItemsMax?: number;
-  readonly windowBounds?: OffsetWindowBounds;
 }): DistributedDrivers {
   const { partitionLog, stores, role, onLost } = parts;
   const opened = new AsyncDisposableStack();

@@ -110,8 +110,6 @@ async function openSet(
     onQuarantined: () => undefined,
     onLost,
     lostCount: () => 0,
-    // The suites hold thousands of items.
-    windowBounds: { recordsMax: 100_000, bytesMax: 2 ** 30, spanMax: 100_000, ageMsMax: 3_600_000 },
     ...(retryItemsMax === undefined ? {} : { retryItemsMax }),
   });
   // Joining takes time, which passes when the harness lets it.

@@ -14,7 +14,6 @@ import type { RetryQueue } from "../../ports/retry-queue.ts";
 import { scheduledEvent } from "../../ports/retry-queue.ts";
 import { createPartitionedDeadLetters } from "../partitioned/dead-letters/dead-letters.ts";
 import { createPartitionedLanes } from "../partitioned/lanes/lanes.ts";
-import type { OffsetWindowBounds } from "../partitioned/window/offset-window.ts";
 import { OFFSET_WINDOW_BOUNDS } from "../partitioned/window/offset-window.ts";
 import { DELAY_TOPICS_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
 import { DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
@@ -33,8 +32,6 @@ export interface DistributedQueuesOptions {
   readonly producers: DistributedProducers;
   /** By default `DELAY_TOPICS_BOUNDS.itemsMax`. */
   readonly retryItemsMax?: number;
-  /** By default `OFFSET_WINDOW_BOUNDS`. */
-  readonly windowBounds?: OffsetWindowBounds;
   /** Told of what failed and is repeated. Must not throw. */
   readonly onFault: (error: unknown) => void;
   /** A record that could not be read was put aside. Must not throw. */
@@ -98,7 +95,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       topics: LANE_TOPICS,
       group: "lanes",
       producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
-      windowBounds: options.windowBounds ?? WINDOW_BOUNDS,
+      windowBounds: WINDOW_BOUNDS,
       offload: (envelopes) => offload(delayTopics, envelopes, clock.now()),
     }),
   );
