@@ -11,7 +11,10 @@ import type { Shortage } from "./shortage.ts";
 import type { FairSlots, Holder, Slots } from "./slots.ts";
 
 export interface LimiterDeps {
+  /** Its time of day never steps. */
   readonly clock: Clock;
+  /** For queues and people: the time of day that is as far away as `steadyMs` is on `clock`. */
+  readonly wallTimeOf: (steadyMs: number) => number;
   readonly limits: ProcessorLimits;
   readonly rateLimiter: RateLimiter;
   readonly telemetry: EndpointTelemetry;

@@ -79,7 +79,7 @@ export class EndpointLimiter implements Holder {
     const untilMs = this.condition.deferUntilMs(delivery.deferrals, why, nowMs);
     this.condition.deferred.add(untilMs);
     this.#recall.deferred(why);
-    return { kind: "defer", why, untilMs };
+    return { kind: "defer", why, untilMs: this.#deps.wallTimeOf(untilMs) };
   }
 
   /** The attempt of a slot has ended. */

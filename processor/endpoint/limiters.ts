@@ -5,6 +5,7 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter-deps.ts";
+import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { STOPPING } from "./entry.ts";
 import { createFairSlots } from "./slots.ts";
@@ -41,9 +42,11 @@ export interface EndpointLimiters {
 }
 
 export function createEndpointLimiters(
-  deps: Omit<LimiterDeps, "slots" | "shortage" | "fairSlots" | "recovered"> & { readonly clock: Clock },
+  deps: Omit<LimiterDeps, "slots" | "shortage" | "fairSlots" | "recovered" | "wallTimeOf"> & { readonly clock: Clock },
 ): EndpointLimiters {
-  const { limits, clock } = deps;
+  const { limits } = deps;
+  // What is remembered of an endpoint is in spans of time: a step of the wall clock neither opens nor shuts anything.
+  const clock = steadyClock(deps.clock);
   const slots = createSlots({
     all: limits.inFlightMax,
     mediumAndLow: limits.inFlightMediumMax,
@@ -56,6 +59,8 @@ export function createEndpointLimiters(
   let emit: LimiterDeps["recovered"] = () => undefined;
   const shared: LimiterDeps = {
     ...deps,
+    clock,
+    wallTimeOf: (steadyMs) => deps.clock.now() + Math.ceil(steadyMs - clock.now()),
     slots,
     shortage: createShortage(clock),
     fairSlots,
@@ -85,7 +90,7 @@ export function createEndpointLimiters(
   };
 
   const leave = (limiter: EndpointLimiter, slot: Slot, result: AttemptResult): void => {
-    limiter.leave(slot, result);
+    limiter.leave(slot, inSeconds(result, deps.clock.now()));
     dropIfRemoved(limiter);
     fairSlots.serve((waiting) => waiting.pump());
   };
@@ -118,6 +123,19 @@ export function createEndpointLimiters(
       for (const limiter of limiters.values()) limiter.close();
     },
   };
+}
+
+/** Runs on from the time of day at its making, and never steps. */
+function steadyClock(clock: Clock): Clock {
+  const zeroMs = clock.now() - clock.monotonic();
+  return { ...clock, now: () => Math.floor(zeroMs + clock.monotonic()) };
+}
+
+/** A date in `Retry-After` is one of the wall clock: as a number of seconds it holds on any. */
+function inSeconds(result: AttemptResult, nowMs: number): AttemptResult {
+  if (result.kind === "fault" || result.retryAfter === null) return result;
+  const waitMs = parseRetryAfterMs(result.retryAfter, nowMs);
+  return { ...result, retryAfter: waitMs === null ? null : String(Math.ceil(waitMs / 1000)) };
 }
 
 /** Looks at some limiters, the oldest first, and forgets those that know nothing worth keeping. */

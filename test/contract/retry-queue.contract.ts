@@ -5,6 +5,8 @@ import type { OpenHarness } from "./harness.ts";
 import { assertNothingDue, memberIdsOf, takeDue } from "./harness.ts";
 import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
+const HOUR_MS = 3600_000;
+
 export function retryQueueContract(name: string, open: OpenHarness): void {
   /** One item of one event, `afterMs` after the start. */
   const after = (id: string, afterMs: number) =>
@@ -52,7 +54,7 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
 
   test(`${name} retry queue: after a step of the clock, or a sleep of the machine, what is due comes within a minute`, async () => {
     await using harness = await open();
-    await harness.drivers.retryQueue.schedule([after("evt_a", 3 * 3_600_000)]);
+    await harness.drivers.retryQueue.schedule([after("evt_a", 3 * HOUR_MS)]);
     const taken = takeDue(harness);
     await harness.clock.settle();
     harness.clock.stepWall(4 * 3_600_000);
@@ -370,5 +372,24 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     await harness.reopen();
     await harness.clock.advance(60_000);
     assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_a"]]);
+  });
+
+  test(`${name} retry queue: after a step of the clock back, what is scheduled from then on comes on time`, async () => {
+    await using harness = await open();
+    await harness.drivers.retryQueue.schedule([after("evt_before", 600_000)]);
+    const taken = takeDue(harness, 1);
+    await harness.clock.advance(1000);
+    harness.clock.stepWall(-HOUR_MS);
+    const nowMs = harness.clock.now();
+    const soon = [30_000, 90_000, 300_000].map((waitMs) =>
+      sampleScheduled([sampleEnvelope(`evt_${waitMs}`)], { notBeforeMs: nowMs + waitMs }),
+    );
+    await harness.drivers.retryQueue.schedule(soon);
+    await harness.clock.advance(31_000);
+    assert.deepEqual(memberIdsOf(await taken), [["evt_30000"]]);
+    await harness.clock.advance(330_000);
+    assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_90000"], ["evt_300000"]]);
+    await harness.clock.advance(HOUR_MS + 600_000);
+    assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_before"]]);
   });
 }

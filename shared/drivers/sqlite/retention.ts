@@ -7,6 +7,7 @@
  * An event is kept as long as a lane, the retry queue or a held-back dead letter refers to it; the claim of an event's
  * own id as long as the event.
  */
+import { ALARM_MS_MAX } from "../../lib/alarm.ts";
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { STATS_KEPT_MS } from "../../ports/stats.ts";
 import type { Database, Statement } from "./database.ts";
@@ -58,7 +59,8 @@ export function createRetention(options: {
   function arm(): void {
     if (isStopped || isRunning || timer !== null) return;
     const dueAtMs = nextDue.get()?.at ?? null;
-    if (dueAtMs !== null) setTimer(Math.max(PRUNE_WAIT_MS_MIN, dueAtMs - clock.now()));
+    // A minute at most, so that a step of the clock is noticed.
+    if (dueAtMs !== null) setTimer(Math.min(Math.max(PRUNE_WAIT_MS_MIN, dueAtMs - clock.now()), ALARM_MS_MAX));
   }
 
   function setTimer(ms: number): void {
@@ -88,7 +90,8 @@ export function createRetention(options: {
     timer = null;
     isRunning = true;
     try {
-      let hasMore = true;
+      // Nothing is written before something is due.
+      let hasMore = (nextDue.get()?.at ?? Infinity) <= clock.now();
       while (hasMore) hasMore = await step();
       early.begin();
       hasMore = true;

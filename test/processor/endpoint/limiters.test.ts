@@ -140,3 +140,28 @@ test("a delivery whose endpoint takes no deliveries any more is passed over, and
   assert.deepEqual([harness.launched.map(({ id }) => id), harness.limiters.waiting()], [["m1"], 0]);
   assert.deepEqual(harness.told, ["inactive m0", "inactive m2"]);
 });
+
+for (const stepMs of [-3600_000, 3600_000]) {
+  test(`a step of the clock by ${stepMs / 60_000} minutes neither opens nor shuts anything, and defers no longer`, async () => {
+    const harness = openLimiters({ limits: oneFailure });
+    await harness.submit(["f"]);
+    await harness.end(answered(500));
+    harness.clock.stepWall(stepMs);
+    await harness.submit(["m0"]);
+    const [deferred] = harness.deferred;
+    assert.ok(
+      deferred !== undefined && deferred.afterMs >= 10_000 && deferred.afterMs < 20_000,
+      `${deferred?.afterMs}`,
+    );
+    await harness.clock.advance(10_000);
+    await harness.submit(["probe"]);
+    assert.deepEqual(
+      harness.inFlight().map(({ id }) => id),
+      ["probe"],
+    );
+    await harness.end(answered(503, { retryAfter: new Date(harness.clock.now() + 20_000).toUTCString() }));
+    await harness.submit(["m1"]);
+    const last = harness.deferred.at(-1);
+    assert.ok(last !== undefined && last.afterMs >= 19_000 && last.afterMs < 40_000, `${last?.afterMs}`);
+  });
+}

@@ -22,7 +22,8 @@ import type { DelayPlan } from "./plan.ts";
 export interface DelayedEntry {
   readonly home: DelayPartition;
   readonly offset: number;
-  readonly relayAtMs: number;
+  /** Lowered when what was written behind it is to be relayed sooner: the partition log's clock stepped back. */
+  relayAtMs: number;
   /** As it was written; earlier once it was recalled. */
   notBeforeMs: number;
   /** Of this process; keeps what is due together in the order it was read. */
@@ -46,8 +47,8 @@ export interface DelayPartition extends EndSeeker {
   admit(records: readonly ConsumerRecord[]): { readonly last: DelayedEntry[]; readonly relayed: DelayedEntry[] };
   /** The first items whose relay time has come, at most `max`; they are in the caller's hands. */
   takeDueRelays(nowMs: number, max: number): readonly DelayedEntry[];
-  /** After relays that failed; they are offered again from `againAtMs` on. */
-  putRelaysBack(entries: readonly DelayedEntry[], againAtMs: number): void;
+  /** After relays that failed; they are offered again `againAfterMs` later. */
+  putRelaysBack(entries: readonly DelayedEntry[], againAfterMs: number): void;
   /** When the next relay is to be made; null when none is known. */
   nextRelayAtMs(): number | null;
   /** False when it was acked before. What is acked together is then committed together. */
@@ -86,7 +87,7 @@ export function createDelayPartition(options: DelayPartitionOptions): DelayParti
   const { assigned, plan, clock } = options;
   const window = new OffsetWindow<DelayedEntry | null>({ from: assigned.from, bounds: options.bounds });
   const commits = createLaneCommits({ clock, partition: assigned, head: () => window.head() });
-  const relays = createRelayQueue();
+  const relays = createRelayQueue(clock);
   const reading = createReading(assigned, window, options);
   const gone = new AbortController();
   const stopListening = onAbort(options.signal, () => gone.abort());
@@ -174,24 +175,33 @@ function entryOf(
 }
 
 /** Items that go on to another topic, in the order of their relay times, which is the order they came in. */
-function createRelayQueue() {
+function createRelayQueue(clock: Pick<Clock, "now" | "monotonic">) {
   let waiting: DelayedEntry[] = [];
-  let notBeforeMs = -Infinity;
+  /** Of the clock that never steps: after relays that failed. */
+  let pausedUntilMs = -Infinity;
   return {
-    push: (entry: DelayedEntry) => void waiting.push(entry),
+    push(entry: DelayedEntry): void {
+      for (let at = waiting.length - 1; at >= 0; at--) {
+        const before = waiting[at];
+        if (before === undefined || before.relayAtMs <= entry.relayAtMs) break;
+        before.relayAtMs = entry.relayAtMs;
+      }
+      waiting.push(entry);
+    },
     take(nowMs: number, max: number): readonly DelayedEntry[] {
-      if (nowMs < notBeforeMs) return [];
+      if (clock.monotonic() < pausedUntilMs) return [];
       const firstLater = waiting.findIndex(({ relayAtMs }) => relayAtMs > nowMs);
       const dueCount = firstLater === -1 ? waiting.length : firstLater;
       return waiting.splice(0, Math.min(max, dueCount)).filter(({ isLast }) => !isLast);
     },
-    putBack(entries: readonly DelayedEntry[], againAtMs: number): void {
+    putBack(entries: readonly DelayedEntry[], againAfterMs: number): void {
       waiting.unshift(...entries);
-      notBeforeMs = againAtMs;
+      pausedUntilMs = clock.monotonic() + againAfterMs;
     },
     nextAtMs(): number | null {
       const first = waiting[0];
-      return first === undefined ? null : Math.max(first.relayAtMs, notBeforeMs);
+      if (first === undefined) return null;
+      return Math.max(first.relayAtMs, clock.now() + Math.max(0, pausedUntilMs - clock.monotonic()));
     },
     clear(): void {
       waiting = [];

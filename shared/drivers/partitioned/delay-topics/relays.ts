@@ -56,7 +56,7 @@ async function relay(deps: RelayDeps, partition: DelayPartition, entries: readon
   } catch (error) {
     deps.onFault("relay", error);
     if (partition.isLost) return;
-    partition.putRelaysBack(going, deps.clock.now() + RELAY_AGAIN_MS);
+    partition.putRelaysBack(going, RELAY_AGAIN_MS);
     for (const entry of going) deps.due.watch(entry);
     return;
   }
