@@ -66,6 +66,10 @@ async function runDelivery(
     return again.kind === "completed" ? "settled" : hold(deps, delivery, again, asked);
   }
   const result = await send(delivery, again.endpoint);
+  if (result.kind === "not-written") {
+    limiters.leave(entry.slot, NOT_MADE);
+    return settle.missed(delivery, "dead", result.reason);
+  }
   if (isUnmade(result, delivery.deferrals)) {
     return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, "unresolved"), asked);
   }

@@ -1,4 +1,7 @@
-/** Signs the message of a delivery and makes one attempt. Never rejects: whatever happens is an `AttemptResult`. */
+/**
+ * Signs the message of a delivery and makes one attempt. Never rejects: whatever happens is an `AttemptResult`, or a message
+ * that cannot be written as HTTP, which is no fault of the endpoint.
+ */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
@@ -21,11 +24,41 @@ export interface SendDeps {
   readonly signal: AbortSignal;
 }
 
-export type Send = (delivery: PendingDelivery, endpoint: Endpoint) => Promise<AttemptResult>;
+export interface NotWritten {
+  readonly kind: "not-written";
+  /** One sentence. */
+  readonly reason: string;
+}
+
+export type Send = (delivery: PendingDelivery, endpoint: Endpoint) => Promise<AttemptResult | NotWritten>;
 
 export function createSend(deps: SendDeps): Send {
   return async (delivery, endpoint) => {
-    const { members, group, attempt } = delivery;
+    const message = writeMessage(deps, delivery, endpoint);
+    if (message.kind === "not-written") return message;
+    const { headers, body } = message;
+    const { tenant } = delivery;
+    const { attemptMs: timeoutMs, stopping } = deps;
+    const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping };
+    const result = await deps.transport.send(request, deps.signal);
+    deps.telemetry.attempted(subjectOf(delivery), result);
+    return result;
+  };
+}
+
+interface Message {
+  readonly kind: "message";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** RFC 9110 section 5.5, without the obsolete bytes. */
+const FIELD_VALUE = /^[\t\x20-\x7e]*$/;
+
+/** What stores hold may have been put there by hand: an id, a time or a header that HTTP has no place for. */
+function writeMessage(deps: SendDeps, delivery: PendingDelivery, endpoint: Endpoint): Message | NotWritten {
+  const { members, group, attempt } = delivery;
+  try {
     const body = messageBody(members, group);
     const headers = attemptHeaders({
       endpoint,
@@ -36,13 +69,13 @@ export function createSend(deps: SendDeps): Send {
       traceparent: childTraceparent(firstMember(delivery).traceparent, deps.entropy),
       hasher: deps.hasher,
     });
-    const { tenant } = delivery;
-    const { attemptMs: timeoutMs, stopping } = deps;
-    const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping };
-    const result = await deps.transport.send(request, deps.signal);
-    deps.telemetry.attempted(subjectOf(delivery), result);
-    return result;
-  };
+    const odd = Object.entries(headers).find(([, value]) => !FIELD_VALUE.test(value));
+    if (odd === undefined) return { kind: "message", headers, body };
+    return { kind: "not-written", reason: `the message cannot be sent: its header ${odd[0]} is no text of HTTP` };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : "it cannot be signed";
+    return { kind: "not-written", reason: `the message cannot be sent: ${why}` };
+  }
 }
 
 /** The publisher's trace goes on with a span of our own (W3C Trace Context, section 3.2.2.4). */

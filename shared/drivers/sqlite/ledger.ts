@@ -199,11 +199,21 @@ function fanOutOf(row: EventRow): FanOut | null {
     tenant: row.tenant,
     eventId: row.event_id,
     atMs: row.fan_out_at,
-    matched: JSON.parse(row.matched ?? "[]") as readonly string[],
+    matched: idsOf(row.matched),
     matchedCount: row.matched_count ?? 0,
-    filtered: JSON.parse(row.filtered ?? "[]") as readonly string[],
+    filtered: idsOf(row.filtered),
     filteredCount: row.filtered_count ?? 0,
   };
+}
+
+/** None when the text is no list of ours: a row that was changed by hand costs its own ids, and no list. */
+function idsOf(text: string | null): readonly string[] {
+  try {
+    const ids: unknown = JSON.parse(text ?? "[]");
+    return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
+  } catch {
+    return [];
+  }
 }
 
 function deliveryOf(row: DeliveryRow): DeliveryView {

@@ -243,3 +243,25 @@ test("an empty store sets no timer, and the first write sets one", async () => {
   assert.equal(await harness.drivers.ledger.event(TENANT, "evt_a"), null);
   assert.equal(harness.clock.timerCount(), 0);
 });
+
+test("a fan-out that was damaged costs its own ids, and no list", async () => {
+  await using harness = await openMemoryHarness();
+  const envelopes = [sampleEnvelope("evt_a"), sampleEnvelope("evt_b")];
+  await harness.drivers.lanes.append(envelopes);
+  harness.drivers.ledger.record(
+    envelopes.map(({ tenant, id: eventId }) => ({
+      kind: "fan-out",
+      fanOut: { tenant, eventId, atMs: START_MS, matched: ["ep_1"], matchedCount: 1, filtered: [], filteredCount: 0 },
+    })),
+  );
+  await harness.drivers.flush();
+  harness.raw.exec("UPDATE fan_outs SET matched = '{' WHERE event = (SELECT id FROM events WHERE event_id = 'evt_a')");
+  const { rows } = await harness.drivers.ledger.events({ tenant: TENANT }, 10, null);
+  assert.deepEqual(
+    rows.map(({ envelope, fanOut }) => [envelope.id, fanOut?.matched]),
+    [
+      ["evt_b", ["ep_1"]],
+      ["evt_a", []],
+    ],
+  );
+});
