@@ -3,6 +3,7 @@
  * mend. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings.
  */
 import { ConfigError } from "../domain/config.ts";
+import { unknownSettings } from "../domain/unknown-settings.ts";
 import { AssertionFailure } from "../lib/assert.ts";
 
 /** Resolves on the first SIGTERM or SIGINT, which asks for an orderly end; the second ends at once with 1. */
@@ -21,6 +22,7 @@ export function untilSignal(): Promise<void> {
 
 /** Runs the program and sets its exit code; `work` resolves with one. */
 export async function runProgram(name: string, work: () => Promise<number>): Promise<void> {
+  for (const unknown of unknownSettings(process.env)) process.stderr.write(`${name}: ${unknown}\n`);
   try {
     process.exitCode = await work();
   } catch (error) {

@@ -1,0 +1,66 @@
+/**
+ * Names in the environment that look like settings of ours and are none, each with the nearest that is. A warning and no
+ * error: an orchestrator may add names of its own, as Kubernetes does for a service called `posthaste`.
+ */
+import type { Environment } from "./config.ts";
+
+const PREFIX = "POSTHASTE_";
+
+/** Every setting of every program, and what the examples and the tests read. */
+const SETTINGS: readonly string[] = [
+  ..."HOST PORT PROCESSOR_PORT LOG_LEVEL".split(" "),
+  ..."POSTHASTE_DATA POSTHASTE_OPERATOR_KEY POSTHASTE_ALLOW_CIDRS POSTHASTE_MASTER_KEY".split(" "),
+  ..."REDIS_URL REDIS_CACHE_URL REDIS_SHARDS REDIS_PREFIX".split(" "),
+  ..."KAFKA_BROKERS KAFKA_TLS KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD".split(" "),
+  ..."KAFKA_PREFIX KAFKA_PARTITIONS KAFKA_REPLICATION KAFKA_MIN_ISR KAFKA_RETENTION_DAYS".split(" "),
+];
+const OTHERS: ReadonlySet<string> = new Set(["POSTHASTE_URL", "POSTHASTE_KEY", "POSTHASTE_FULL"]);
+
+/** Environment variables of a Kubernetes service: `..._SERVICE_HOST`, and `..._PORT` with a URL as its value. */
+const ORCHESTRATED = /_SERVICE_(?:HOST|PORT)(?:_\w+)?$|_PORT(?:_\d+_(?:TCP|UDP)(?:_\w+)?)?$/;
+const ORCHESTRATED_VALUE = /^(?:tcp|udp):\/\//;
+
+/** A name is taken for a mistyped one when at most this part of its letters differs. */
+const DIFFERENCE_MAX = 0.5;
+
+/** One sentence each, in the order of the environment; values are never shown. */
+export function unknownSettings(environment: Environment): readonly string[] {
+  return Object.entries(environment)
+    .filter(([name, value]) => isMeantForUs(name, value ?? ""))
+    .map(([name]) => {
+      const nearest = nearestSetting(name);
+      return `${name} is no setting and has no effect${nearest === null ? "" : `; did you mean ${nearest}?`}`;
+    });
+}
+
+function isMeantForUs(name: string, value: string): boolean {
+  if (!name.startsWith(PREFIX) || SETTINGS.includes(name) || OTHERS.has(name)) return false;
+  const isOrchestrated = ORCHESTRATED.test(name) && (name.includes("_SERVICE_") || ORCHESTRATED_VALUE.test(value));
+  return !isOrchestrated && !/_PORT_\d+_(?:TCP|UDP)_/.test(name);
+}
+
+function nearestSetting(name: string): string | null {
+  const bare = name.slice(PREFIX.length);
+  let nearest: string | null = null;
+  let least = Infinity;
+  for (const setting of SETTINGS) {
+    const wanted = setting.startsWith(PREFIX) ? setting.slice(PREFIX.length) : setting;
+    const difference = editDistance(bare, wanted) / Math.max(bare.length, wanted.length);
+    if (difference < least) [nearest, least] = [setting, difference];
+  }
+  return least <= DIFFERENCE_MAX ? nearest : null;
+}
+
+/** Letters to insert, delete or replace (Levenshtein). */
+function editDistance(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let at = 1; at <= left.length; at++) {
+    const next = [at];
+    for (let to = 1; to <= right.length; to++) {
+      const replaced = (row[to - 1] ?? 0) + (left[at - 1] === right[to - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[to] ?? 0) + 1, (next[to - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[right.length] ?? 0;
+}
