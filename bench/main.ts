@@ -12,6 +12,19 @@ import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
 import { benchTenants } from "./tenants.ts";
 
+const HELP = `Usage: npm run bench [-- NAME...] [--quick]
+
+  accept, deliver, islands, tenants     run when none is named: Posthaste in one process
+  priority, partition, retries, idle    over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+  --quick                               one short round in place of five
+
+Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine.
+`;
+if (process.argv.includes("--help") || process.argv.includes("-h")) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+
 const isQuick = process.argv.includes("--quick");
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const rounds = isQuick ? 1 : 5;

@@ -1,6 +1,7 @@
 /** The words after `posthaste`, parsed once; what is not understood is named, with the usage that helps. */
 import { parseArgs } from "node:util";
 import { parseSecret } from "@posthaste/shared/domain/signature.ts";
+import { DISTRIBUTED_HELP, SETTINGS_HELP, isHelpAsked } from "@posthaste/shared/runtime/help.ts";
 
 export type Command =
   | { readonly kind: "dev" | "serve" | "help" | "version" }
@@ -22,18 +23,12 @@ export const USAGE = `Usage: posthaste <command>
 
 Settings are environment variables:
 
-  HOST                    address to listen on (127.0.0.1)
-  PORT                    port to listen on (8080; 0 takes a free one)
-  LOG_LEVEL               debug, info, warn or error (info; dev: warn)
-  POSTHASTE_DATA          data folder (./.posthaste)
-  POSTHASTE_OPERATOR_KEY  API key for everything; 24 to 128 characters of A-Z a-z 0-9 _ -
-  POSTHASTE_ALLOW_CIDRS   private networks that endpoints may be in, such as 10.0.0.0/8 (none; dev: loopback)
-  POSTHASTE_MASTER_KEY    32 bytes in base64 that encrypt endpoint secrets (made once in the data folder)
-`;
+${SETTINGS_HELP}
+${DISTRIBUTED_HELP}`;
 
 export function parseCommandLine(words: readonly string[]): Command {
   const [name, ...rest] = words;
-  if (words.includes("--help") || words.includes("-h")) return { kind: "help" };
+  if (isHelpAsked(words)) return { kind: "help" };
   switch (name) {
     case undefined:
       return { kind: "help" };

@@ -1,3 +1,4 @@
+#!/usr/bin/env bun
 /** The command line. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { runProgram } from "@posthaste/shared/runtime/entry.ts";

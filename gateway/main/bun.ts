@@ -1,7 +1,8 @@
 /** `bun run gateway`: a gateway on Redis and Kafka. Any number of them, on any number of machines. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
-import { runProgram, untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { runWithHelp, untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { createGateway } from "../app.ts";
 import { DEFAULT_LIMITS } from "../request/deps.ts";
@@ -10,7 +11,12 @@ import { ensureOperatorKey } from "../resources/operator-key.ts";
 /** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
 const REQUESTS_END_MS = 11_000;
 
-await runProgram("gateway", async () => {
+const HELP = distributedUsage(
+  "gateway",
+  "Takes events over HTTP, for processors to deliver. Any number of them may run.",
+);
+
+await runWithHelp("gateway", HELP, async () => {
   const { env } = process;
   const stopped = untilSignal();
   await using program = await openDistributedProgram("gateway", env);

@@ -1,14 +1,17 @@
 /** `bun run processor`: a stream processor on Redis and Kafka. Any number of them, on any number of machines. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
-import { runProgram, untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { runWithHelp, untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { createInitializer } from "../initializer.ts";
 import { PROCESSOR_LIMITS } from "../limits.ts";
 import { startProcessor } from "../processor.ts";
 import { createStatus } from "../status.ts";
 
-await runProgram("processor", async () => {
+const HELP = distributedUsage("processor", "Delivers what gateways took. Any number of them may run.");
+
+await runWithHelp("processor", HELP, async () => {
   const { env } = process;
   const stopping = new AbortController();
   const stopped = untilSignal().then(() => stopping.abort());

@@ -5,6 +5,7 @@
 import { ConfigError } from "../domain/config.ts";
 import { unknownSettings } from "../domain/unknown-settings.ts";
 import { AssertionFailure } from "../lib/assert.ts";
+import { isHelpAsked } from "./help.ts";
 
 /** Resolves on the first SIGTERM or SIGINT, which asks for an orderly end; the second ends at once with 1. */
 export function untilSignal(): Promise<void> {
@@ -18,6 +19,12 @@ export function untilSignal(): Promise<void> {
     process.on("SIGTERM", ask);
     process.on("SIGINT", ask);
   });
+}
+
+/** Prints `help` instead of running when `--help` is among the words of the command. */
+export async function runWithHelp(name: string, help: string, work: () => Promise<number>): Promise<void> {
+  if (isHelpAsked(process.argv.slice(2))) process.stdout.write(help);
+  else await runProgram(name, work);
 }
 
 /** Runs the program and sets its exit code; `work` resolves with one. */

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Webhook } from "standardwebhooks";
 
 import { spawnPosthaste } from "./posthaste-child.ts";
 
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 
 async function ended(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -19,6 +23,34 @@ test("help names every command and every setting, and ends with 0", async () => 
   for (const word of ["dev", "serve", "demo", "receiver", "PORT", "POSTHASTE_DATA", "POSTHASTE_ALLOW_CIDRS"]) {
     assert.match(stdout, new RegExp(`^ {2}${word}\\b`, "m"));
   }
+});
+
+test("every setting of the distributed set is in the help, too", async () => {
+  const { stdout } = await ended(["help"]);
+  for (const word of ["REDIS_URL", "REDIS_SHARDS", "KAFKA_BROKERS", "KAFKA_RETENTION_DAYS", "PROCESSOR_PORT"]) {
+    assert.match(stdout, new RegExp(`^ {2}${word}\\b`, "m"));
+  }
+});
+
+for (const [script, first] of [
+  ["gateway/main/bun.ts", "Usage: npm run gateway"],
+  ["processor/main/process.ts", "Usage: npm run processor"],
+  ["bench/main.ts", "Usage: npm run bench"],
+  ["test/support/services-main.ts", "Usage: npm run services"],
+] as const) {
+  test(`${script} answers --help, and does nothing else`, async () => {
+    const run = promisify(execFile);
+    const { stdout, stderr } = await run(process.execPath, [script, "--help"], { cwd: ROOT });
+    assert.equal(stdout.split(/ \[|\n/, 1)[0], first);
+    assert.equal(stderr, "");
+  });
+}
+
+test("`npx posthaste` is the command line, as npm linked it", async () => {
+  const bin = fileURLToPath(new URL("../../node_modules/.bin/posthaste", import.meta.url));
+  const PATH = `${fileURLToPath(new URL("../../node_modules/.bin", import.meta.url))}:${process.env["PATH"] ?? ""}`;
+  const { stdout } = await promisify(execFile)(bin, ["--version"], { env: { ...process.env, PATH } });
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
 test("no command at all shows the same help", async () => {

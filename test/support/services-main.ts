@@ -4,6 +4,15 @@
  */
 import { openServices } from "./services.ts";
 
+if (process.argv.includes("--help") || process.argv.includes("-h")) {
+  process.stdout.write(`Usage: npm run services
+
+Starts a Redis and a Kafka for working by hand, prints REDIS_URL and KAFKA_BROKERS, and ends them on Ctrl-C with all data.
+REDIS_PORT and KAFKA_PORT fix the ports. What is missing is fetched and built first: Redis by npm, Kafka and a Java by Maven.
+`);
+  process.exit(0);
+}
+
 function portFrom(name: string): number | undefined {
   const text = process.env[name] ?? "";
   if (text === "") return undefined;

@@ -1,0 +1,37 @@
+/** Help on the terminal: the settings of every program, and what a program prints when it is asked for help. */
+
+export const SETTINGS_HELP = `  HOST                    address to listen on (127.0.0.1)
+  PORT                    port to listen on (8080; 0 takes a free one)
+  LOG_LEVEL               debug, info, warn or error (info; dev: warn)
+  POSTHASTE_DATA          data folder (./.posthaste)
+  POSTHASTE_OPERATOR_KEY  API key for everything; 24 to 128 characters of A-Z a-z 0-9 _ -
+  POSTHASTE_ALLOW_CIDRS   private networks that endpoints may be in, such as 10.0.0.0/8 (none; dev: loopback)
+  POSTHASTE_MASTER_KEY    32 bytes in base64 that encrypt endpoint secrets (made once in the data folder)
+`;
+
+export const DISTRIBUTED_HELP = `Settings of gateway and processor, the same for all of them:
+
+  REDIS_URL               redis://, rediss://, redis+sentinel://host:port,host:port/name or redis+cluster://... (needed)
+  REDIS_CACHE_URL         a Redis that may evict: rate limits and stats (REDIS_URL)
+  REDIS_SHARDS            groups of keys, fixed for a deployment (1; 16 on a cluster)
+  REDIS_PREFIX            before all keys (none)
+  KAFKA_BROKERS           host:port,host:port (needed)
+  KAFKA_TLS               true: TLS with the system's authorities (false)
+  KAFKA_SASL_MECHANISM    plain, scram-sha-256 or scram-sha-512, with KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD (none)
+  KAFKA_PREFIX            before all topics and groups (posthaste.)
+  KAFKA_PARTITIONS        of each topic that is made (6)
+  KAFKA_REPLICATION       of each topic that is made (1), and KAFKA_MIN_ISR (replication less one)
+  KAFKA_RETENTION_DAYS    of each topic that is made, at least 8 (8)
+  PROCESSOR_PORT          /livez, /readyz and /metrics of a processor (a free one)
+  POSTHASTE_MASTER_KEY    needed, and the same for all
+`;
+
+/** Is the program asked for help, and nothing else? */
+export function isHelpAsked(words: readonly string[]): boolean {
+  return words.includes("--help") || words.includes("-h");
+}
+
+/** Of `gateway` and `processor`, which take no words. */
+export function distributedUsage(name: string, what: string): string {
+  return `Usage: npm run ${name}\n\n${what}\n\nSettings are environment variables:\n\n${SETTINGS_HELP}\n${DISTRIBUTED_HELP}`;
+}
