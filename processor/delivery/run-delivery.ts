@@ -71,7 +71,8 @@ async function runDelivery(
     return settle.missed(delivery, "dead", result.reason);
   }
   if (isUnmade(result, delivery.deferrals)) {
-    return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, "unresolved"), asked);
+    const why = result.kind === "fault" && result.fault === "exhausted" ? "exhausted" : "unresolved";
+    return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, why), asked);
   }
   limiters.leave(entry.slot, result);
   return settle.attempted(delivery, again.endpoint, result);

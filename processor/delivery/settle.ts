@@ -92,6 +92,7 @@ const deferWords = {
   throttled: "the endpoint asked for fewer requests, or its rate limit is reached",
   busy: "the endpoint answers slowly",
   unresolved: "no name server answered for the endpoint's host",
+  exhausted: "this machine had no socket, port or memory left",
   unreadable: "the tenant's endpoints cannot be read",
   failed: "an unexpected error, which the log names",
 } as const satisfies Record<DeferReason | Obstacle, string>;

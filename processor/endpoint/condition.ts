@@ -139,7 +139,7 @@ export class EndpointCondition {
    */
   deferUntilMs(deferrals: number, why: DeferReason, nowMs: number): number {
     const { deferMs, deferMsMax, holdUpMsMax, recoveryPerS } = this.#limits;
-    const isUnreached = why === "breaker-open" || why === "unresolved";
+    const isUnreached = why === "breaker-open" || why === "unresolved" || why === "exhausted";
     const isOwnLimit = !isUnreached && this.#perSecondMax !== null;
     const firstMs = isUnreached ? deferMs : holdUpMsMax;
     const delayMs = Math.min(firstMs * 2 ** (isOwnLimit ? 0 : Math.min(deferrals, 30)), deferMsMax);

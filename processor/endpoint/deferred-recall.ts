@@ -8,7 +8,7 @@ import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointCondition } from "./condition.ts";
 import type { DeferReason } from "./entry.ts";
-import { isUnresolved } from "@posthaste/shared/domain/outcome.ts";
+import { isUnsent } from "@posthaste/shared/domain/outcome.ts";
 
 /** Asked for at once, at most. */
 const RECALL_MAX = 256;
@@ -47,11 +47,11 @@ export class DeferredRecall {
 
   /**
    * One was deferred, and is counted. Who waited in vain a moment ago is not called at once: he would do so again. Who has
-   * no address waits for his time, or for an answer to somebody else.
+   * no address, or no socket, waits for his time, or for an answer to somebody else.
    */
   deferred(why: DeferReason): void {
     this.#isDone = false;
-    if (why === "unresolved") return;
+    if (why === "unresolved" || why === "exhausted") return;
     if (this.#timer !== null || this.#isAsking) return;
     const waitMs = this.#refusesForMs();
     if (waitMs > 0) this.#lookIn(waitMs);
@@ -63,9 +63,9 @@ export class DeferredRecall {
     this.#coming = Math.max(0, this.#coming - 1);
   }
 
-  /** An attempt ended, and the condition knows of it. Without an address it says nothing of room at the endpoint. */
+  /** An attempt ended, and the condition knows of it. What was never sent says nothing of room at the endpoint. */
   attempted(result: AttemptResult): void {
-    if (isUnresolved(result)) return;
+    if (isUnsent(result)) return;
     this.#lookMs = LOOK_MS;
     this.#look();
   }

@@ -4,7 +4,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 
 /** Why a delivery is deferred: it goes to the retry queue and uses no attempt. */
-export type DeferReason = "breaker-open" | "throttled" | "busy" | "unresolved";
+export type DeferReason = "breaker-open" | "throttled" | "busy" | "unresolved" | "exhausted";
 
 /** The right to make one attempt; given back with its result. */
 export interface Slot {

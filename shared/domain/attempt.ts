@@ -10,6 +10,7 @@ export type Fault =
   | "reset" // the connection broke after it was made
   | "dns" // the name does not resolve: a name server said so
   | "resolver" // no name server of ours gave an answer; no attempt is counted for it
+  | "exhausted" // this machine had no descriptor, port or memory left; no attempt is counted for it
   | "tls" // handshake or certificate
   | "forbidden-address" // the address guard said no
   | "bad-answer" // what came back is not HTTP
@@ -40,7 +41,7 @@ export interface Faulted {
 export type AttemptResult = Answered | Faulted;
 
 /** Faults of our own: the endpoint was not asked, and nothing is learnt of it. */
-const OWN_FAULTS: ReadonlySet<Fault> = new Set(["aborted", "resolver"]);
+const OWN_FAULTS: ReadonlySet<Fault> = new Set(["aborted", "resolver", "exhausted"]);
 
 /** Does it say nothing of the endpoint? */
 export function isOwnFault(result: AttemptResult): boolean {

@@ -43,19 +43,19 @@ export function decide(input: {
 }
 
 /**
- * A look-up without an answer counts as no attempt so often; the next one is counted, so that a delivery to a zone that
- * never answers ends too. With the waits of the processor this is about nine hours for each attempt.
+ * What was never sent, for a look-up without an answer or since this machine had no socket left, counts as no attempt so
+ * often; the next one is counted, so that a delivery to a zone that never answers ends too. With the waits of the processor this is about nine hours for each attempt.
  */
 export const UNMADE_MAX = 24;
 
 /** Was no attempt made, so that the same one is to be made later? `deferrals` is how often it was put off already. */
 export function isUnmade(result: AttemptResult, deferrals: number): boolean {
-  return isUnresolved(result) && deferrals < UNMADE_MAX;
+  return isUnsent(result) && deferrals < UNMADE_MAX;
 }
 
-/** No name server of ours answered, so that nothing was sent. */
-export function isUnresolved(result: AttemptResult): boolean {
-  return result.kind === "fault" && result.fault === "resolver";
+/** Nothing was sent, for a reason of our own side: it says nothing of the endpoint. */
+export function isUnsent(result: AttemptResult): boolean {
+  return result.kind === "fault" && (result.fault === "resolver" || result.fault === "exhausted");
 }
 
 export function isSuccess(status: number): boolean {

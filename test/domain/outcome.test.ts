@@ -66,6 +66,7 @@ test("a look-up without an answer is no attempt, so often and no more; an answer
   assert.equal(isUnmade(fault("resolver"), 0), true);
   assert.equal(isUnmade(fault("resolver"), UNMADE_MAX - 1), true);
   assert.equal(isUnmade(fault("resolver"), UNMADE_MAX), false);
+  assert.equal(isUnmade(fault("exhausted"), 0), true);
   assert.equal(outcomeOf(fault("resolver")).kind, "retry");
   for (const name of faults) assert.equal(isUnmade(fault(name), 0), false);
   assert.equal(isUnmade(answered(503), 0), false);

@@ -39,7 +39,9 @@ export type Reply =
   | { readonly status: number; readonly afterMs?: number; readonly retryAfter?: string }
   | "hang"
   /** No name server answers for its host within this time: nothing is sent. */
-  | { readonly unresolvedAfterMs: number };
+  | { readonly unresolvedAfterMs: number }
+  /** This machine has no socket left: nothing is sent. */
+  | "exhausted";
 
 export interface Sent {
   /** The host's first label, which is the endpoint's id. */
@@ -74,6 +76,7 @@ function createWorld(): World {
       atMs: clock.now(),
     };
     const reply = scripts.get(endpointId)?.(seen, to(endpointId).length + 1) ?? { status: 200 };
+    if (reply === "exhausted") return faulted("exhausted");
     if (typeof reply === "object" && "unresolvedAfterMs" in reply) return lookUp(clock, request, reply);
     sent.push(seen);
     const afterMs = reply === "hang" ? Infinity : (reply.afterMs ?? 10);

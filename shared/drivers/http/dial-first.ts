@@ -5,6 +5,7 @@
 import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import { onAbort } from "../../lib/on-abort.ts";
+import { isExhausted } from "./network-fault.ts";
 
 /** RFC 8305 section 5, "Connection Attempt Delay". */
 export const ATTEMPT_DELAY_MS = 250;
@@ -26,7 +27,7 @@ export interface DialFirstDeps<Connection> {
   readonly close: (connection: Connection) => void;
 }
 
-/** Rejects with the last failure, or with the signal's reason. */
+/** Rejects with the signal's reason, or the last failure; with one of the receiver's if there was one. */
 export function dialFirst<Connection>(
   { clock, dial, close }: DialFirstDeps<Connection>,
   addresses: readonly string[],
@@ -38,6 +39,7 @@ export function dialFirst<Connection>(
     let next = 0;
     let open = 0;
     let isOver = signal.aborted;
+    let told: unknown = null;
     let cancelTimer = (): void => undefined;
 
     function end(): void {
@@ -55,10 +57,12 @@ export function dialFirst<Connection>(
     function failed(error: unknown): void {
       open -= 1;
       if (isOver) return;
+      // An address of a family that this machine does not speak must not hide what the receiver said at another.
+      if (told === null || !isExhausted(error)) told = error;
       if (next < addresses.length) return begin();
       if (open > 0) return;
       end();
-      reject(error);
+      reject(told);
     }
     function begin(): void {
       cancelTimer();

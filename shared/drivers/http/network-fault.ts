@@ -34,6 +34,15 @@ export interface DescribedFault {
 const CLOSED_EARLY = "the receiver closed the connection before the answer was complete";
 const NOT_HTTP = "the receiver sent something that is not an HTTP/1.1 answer";
 
+/** Of this machine and not of the receiver: `connect(2)` and `socket(2)`. */
+const exhausted: Readonly<Record<string, string>> = {
+  EMFILE: "this process has no file descriptor left",
+  ENFILE: "this machine has no file descriptor left",
+  ENOBUFS: "this machine has no room for another socket",
+  ENOMEM: "this machine has no memory for another socket",
+  EADDRNOTAVAIL: "this machine has no address or port left to call from",
+};
+
 const faultByCode: Readonly<Record<string, DescribedFault>> = {
   ECONNREFUSED: { fault: "connect-refused", detail: "the receiver refused the connection" },
   ECONNRESET: { fault: "reset", detail: "the receiver reset the connection" },
@@ -42,7 +51,6 @@ const faultByCode: Readonly<Record<string, DescribedFault>> = {
   ETIMEDOUT: { fault: "timeout", detail: "the network gave up waiting for the receiver" },
   EHOSTUNREACH: { fault: "unreachable", detail: "no route to the receiver's host" },
   ENETUNREACH: { fault: "unreachable", detail: "no route to the receiver's network" },
-  EADDRNOTAVAIL: { fault: "unreachable", detail: "the receiver's address cannot be reached from here" },
   UND_ERR_SOCKET: { fault: "reset", detail: CLOSED_EARLY },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { fault: "reset", detail: CLOSED_EARLY },
   UND_ERR_HEADERS_OVERFLOW: { fault: "bad-answer", detail: "the header fields of the answer are too large" },
@@ -63,7 +71,14 @@ export function faultOf(error: unknown): DescribedFault {
     return message.includes("Invalid EOF") ? described("reset", CLOSED_EARLY) : described("bad-answer", NOT_HTTP);
   }
   if (code === "UND_ERR_SOCKET" && message.startsWith("bad ")) return described("bad-answer", NOT_HTTP);
+  const ownDetail = exhausted[code];
+  if (ownDetail !== undefined) return described("exhausted", ownDetail);
   return faultByCode[code] ?? described("unreachable", `the network failed${code === "" ? "" : ` (${code})`}`);
+}
+
+/** Did this machine lack something, so that it says nothing of the receiver? */
+export function isExhausted(error: unknown): boolean {
+  return wordsOf(error).code in exhausted;
 }
 
 /** One line, whatever the error's text was. */

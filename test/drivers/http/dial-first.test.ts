@@ -66,6 +66,17 @@ test("a good address behind dead ones is reached: attempts begin 250 ms apart, t
   assert.equal(clock.timerCount(), 0);
 });
 
+test("what this machine lacked for one address does not hide what the receiver said at another", async () => {
+  for (const codes of [
+    ["EADDRNOTAVAIL", "ECONNREFUSED"],
+    ["ECONNREFUSED", "EADDRNOTAVAIL"],
+  ]) {
+    const dial = (address: string) => Promise.reject(Object.assign(new Error(address), { code: address }));
+    const dialled = dialFirst({ clock: createManualClock(0), dial, close: () => undefined }, codes, running);
+    await assert.rejects(dialled, { code: "ECONNREFUSED" });
+  }
+});
+
 test("an attempt that fails makes way at once; the last failure is told when all have failed", async () => {
   const { clock, dialled, refuse, run } = openDials();
   const outcome = run(["a", "b"]);

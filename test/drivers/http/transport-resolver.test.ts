@@ -118,6 +118,14 @@ test("the address that worked for an origin is dialled first from then on, as lo
   assert.deepEqual(reached, ["127.0.0.2", "127.0.0.2", "127.0.0.1"]);
 });
 
+test("what this machine lacks is its own fault, and none of the receiver", () => {
+  for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]) {
+    const { fault, detail } = faultOf(Object.assign(new Error(`connect ${code} 10.1.2.3:443`), { code }));
+    assert.equal(fault, "exhausted");
+    assert.match(detail, /^this (?:machine|process) has no /);
+  }
+});
+
 test("nothing that a tenant reads names an address that his URL does not name", async () => {
   await using transport = openTransport({ allow: [], resolve: answering(["10.1.2.3", "fd00::7"]) });
   const vetting = await transport.vet("https://inner.test/", TENANT, running);

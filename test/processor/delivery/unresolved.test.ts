@@ -137,3 +137,21 @@ test("a stop ends sixty look-ups at once; what waited is handed out again by the
   await harness.clock.advance(60_000);
   assert.equal(harness.world.sent.length, 60);
 });
+
+test("a machine without sockets uses no attempt and opens no breaker: all arrive at the first attempt", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1", { retry: { delays_s: [0] } }));
+  let isShort = true;
+  harness.world.script("ep1", () => (isShort ? "exhausted" : { status: 200 }));
+  harness.start();
+  for (let nth = 0; nth < 20; nth++) await harness.publish(envelopeOf(`evt_${nth}`));
+  await harness.clock.advance(1000);
+  assert.equal(
+    (await harness.delivery("evt_0", "ep1"))?.reason,
+    "waits: this machine had no socket, port or memory left",
+  );
+  isShort = false;
+  await harness.clock.advance(120_000);
+  assert.deepEqual(new Set(harness.world.sent.map(({ headers }) => headers["posthaste-attempt"])), new Set(["1"]));
+  assert.equal(new Set(harness.world.idsTo("ep1")).size, 20);
+});
