@@ -47,7 +47,9 @@ export function createPutAside(deps: {
         settle.missed(firstDelivery(envelope, { id: UNKNOWN_ENDPOINT }, false), "dead", reason);
       if (deferrals >= PUT_ASIDE_MAX) return missed(`${words[why]} for a day`);
       const plan = { cause: "deliver-at", endpointId: null, generation: 0, attempt: 1 } as const;
-      const item = scheduledEvent(envelope, { ...plan, notBeforeMs: againAtMs(deferrals), deferrals: deferrals + 1 });
+      // Never before its own time: whatever comes back from there counts as due.
+      const notBeforeMs = Math.max(againAtMs(deferrals), envelope.deliverAtMs ?? 0);
+      const item = scheduledEvent(envelope, { ...plan, notBeforeMs, deferrals: deferrals + 1 });
       const stored = await untilStored("put aside", () => retryQueue.schedule([item]));
       if (stored.kind === "aborted") return "released";
       return stored.value.kind === "scheduled" ? "settled" : missed(`${words[why]}, and the retry queue is full`);

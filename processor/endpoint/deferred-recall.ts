@@ -27,6 +27,8 @@ export interface DeferredRecallDeps {
   readonly recalled: () => void;
   /** Deliveries of the endpoint that wait for a slot. */
   readonly waiting: () => number;
+  /** Who came now would be deferred at once, as the tenant is short of slots. */
+  readonly isShort: () => boolean;
 }
 
 export class DeferredRecall {
@@ -89,7 +91,8 @@ export class DeferredRecall {
     if (state === "half-open") return;
     if (nowMs >= this.#comingUntilMs) this.#coming = 0;
     const room = state === "open" ? 1 : condition.room(waiting() + this.#coming, nowMs);
-    if (room > 0) void this.#recall(Math.min(RECALL_MAX, room));
+    // One is called even then: it finds out when the shortage is over.
+    if (room > 0) void this.#recall(this.#deps.isShort() ? 1 : Math.min(RECALL_MAX, room));
     else this.#lookLater();
   }
 

@@ -56,6 +56,7 @@ export class EndpointLimiter implements Holder {
       recall: (max) => deps.recall(endpointId, max),
       recalled: () => void (this.#overflowTimer !== null && this.#recoverIfRoomy()),
       waiting: () => this.#room.count(),
+      isShort: () => LANES.some((lane) => shortageOf(deps, lane, this) !== null),
     });
   }
 
@@ -218,9 +219,8 @@ export class EndpointLimiter implements Holder {
     if (sinceMs === null || this.#isClosed) return;
     const { clock, limits } = this.#deps;
     const nowMs = clock.now();
-    const overMs = sinceMs + limits.holdUpMsMax + 1 - nowMs;
     const quietMs = this.condition.quietUntilMs > nowMs ? this.condition.quietUntilMs - nowMs : Infinity;
-    const waitMs = Math.max(1, Math.min(overMs, quietMs));
+    const waitMs = Math.max(1, Math.min(sinceMs + limits.holdUpMsMax + 1 - nowMs, quietMs));
     if (this.#timer !== null && this.#timerAtMs <= nowMs + waitMs) return;
     this.#timer?.();
     this.#timerAtMs = nowMs + waitMs;

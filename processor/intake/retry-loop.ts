@@ -47,7 +47,9 @@ function runRetryItem(deps: RetryLoopDeps, item: RetryItem, weigh: Weigh): Promi
   const { endpointId } = item;
   if (endpointId !== null) return resume(deps, { ...item, endpointId });
   const isCopy = item.cause === "relieved";
-  const handed = { isRepeat: item.isRepeat || isCopy, isCopy, isDue: true, deferrals: item.deferrals, weigh };
+  // Put aside, or replayed after that, it may have been fanned out in part before.
+  const isRepeat = item.isRepeat || isCopy || item.deferrals > 0 || item.cause === "replay";
+  const handed = { isRepeat, isCopy, isDue: true, deferrals: item.deferrals, weigh };
   return deps.deliverEvent(firstMember(item), handed);
 }
 

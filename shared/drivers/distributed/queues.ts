@@ -143,8 +143,11 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
 /** Throws when the retry queue is full: the lane asks again later, and its head stays blocked until then. */
 async function offload(queue: RetryQueue, envelopes: readonly Envelope[], nowMs: number): Promise<void> {
   const plan = { cause: "relieved", endpointId: null, generation: 0, attempt: 1 } as const;
-  const copyOf = (envelope: Envelope) =>
-    scheduledEvent(envelope, { ...plan, notBeforeMs: nowMs + OFFLOADED_MS[laneOf(envelope)] });
+  // Never before its own time: what comes back from there counts as due.
+  const copyOf = (envelope: Envelope) => {
+    const notBeforeMs = Math.max(nowMs + OFFLOADED_MS[laneOf(envelope)], envelope.deliverAtMs ?? 0);
+    return scheduledEvent(envelope, { ...plan, notBeforeMs });
+  };
   const { kind } = await queue.schedule(envelopes.map(copyOf));
   if (kind === "full") throw new PosthasteError("overloaded", "The retry queue is full.");
 }

@@ -1,6 +1,6 @@
 /**
  * Takes out what nobody needs any more: events 24 h after their last news, answers of claims, old counts. Small steps
- * through the writer, timed to what expires next; nothing runs while there is nothing to expire.
+ * through the writer. It looks each minute for what has expired, and not at all while there is nothing to expire.
  *
  * Past the bytes of the database, events that are done go before their time (`early-prune.ts`).
  *

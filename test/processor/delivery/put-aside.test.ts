@@ -155,3 +155,39 @@ test("what was put aside so often that it is over is a dead letter at once, also
   await harness.clock.advance(1000);
   assert.equal((await harness.depths()).dead, 1);
 });
+
+test("an event put aside before its deliver_at comes back at that time, not before", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  const deliverAtMs = harness.clock.now() + HOUR_MS;
+  let isFull = true;
+  let isBroken = true;
+  harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      directory: {
+        ...drivers.directory,
+        peek: (tenant, version) => (isBroken ? null : drivers.directory.peek(tenant, version)),
+        endpoints: (tenant, version) =>
+          isBroken
+            ? Promise.reject(new Error("sealed with another key"))
+            : drivers.directory.endpoints(tenant, version),
+      },
+      retryQueue: {
+        ...drivers.retryQueue,
+        schedule(items) {
+          if (!isFull) return drivers.retryQueue.schedule(items);
+          isFull = false;
+          return Promise.resolve({ kind: "full", retryAfterS: 1 });
+        },
+      },
+    }),
+  });
+  await harness.publish(envelopeOf("evt_1", "medium", { deliverAtMs }));
+  await harness.clock.advance(10_000);
+  isBroken = false;
+  await harness.clock.advance(HOUR_MS / 2);
+  assert.deepEqual(harness.world.idsTo("ep1"), []);
+  await harness.clock.advance(HOUR_MS / 2);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
+});

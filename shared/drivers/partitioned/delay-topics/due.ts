@@ -38,11 +38,11 @@ export interface DueItems {
 }
 
 /** `ring` is called at the times that were asked for, and may be called sooner. */
-export function createDueItems(clock: Pick<Clock, "now" | "timer">, ring: () => void): DueItems {
+export function createDueItems(clock: Pick<Clock, "now" | "timer" | "monotonic">, ring: () => void): DueItems {
   const heap = createHeap<Turn>((left, right) => left.atMs - right.atMs || left.entry.sequence - right.entry.sequence);
   /** The turn that counts; one that was recalled leaves its former turn in the heap. */
   const turns = new Map<DelayedEntry, Turn>();
-  const recalls = createRecalls();
+  const recalls = createRecalls(clock);
   const handedOut = new RecentSet<string>({ countMax: HANDED_OUT_MAX });
   const waiters = new PullWaiters<RetryItem>({ pull });
   const alarm = new Alarm(clock, ring);

@@ -2,12 +2,15 @@
  * Deferred items that wait in memory, found by their endpoint, and endpoints that asked for more than there were: those
  * get theirs when a relay brings them through this process.
  */
+import type { Clock } from "../../../lib/ambient.ts";
 import { Lru } from "../../../lib/lru.ts";
 import { isDeferred } from "../../../ports/retry-queue.ts";
 import type { DelayedEntry } from "./partition.ts";
 
 /** Endpoints whose wish for more is remembered; the one that asked longest ago is forgotten. */
 const MISSED_MAX = 10_000;
+/** An answer tells that there is room now; what it asked for is no wish of the next hour, when the endpoint may be down. */
+const MISSED_MS = 60_000;
 
 export interface Recalls {
   /** Waits in memory, for its own time or for a relay. */
@@ -21,9 +24,9 @@ export interface Recalls {
   isMissed(entry: DelayedEntry): boolean;
 }
 
-export function createRecalls(): Recalls {
+export function createRecalls(clock: Pick<Clock, "monotonic">): Recalls {
   const waiting = new Map<string, Set<DelayedEntry>>();
-  const missed = new Lru<string, number>({ countMax: MISSED_MAX });
+  const missed = new Lru<string, number>({ countMax: MISSED_MAX, age: { ms: MISSED_MS, clock } });
   const endpointOf = ({ item }: DelayedEntry) => (item !== null && isDeferred(item) ? item.endpointId : null);
   /** By entry, since what was acked has no item any more. */
   const endpointIds = new WeakMap<DelayedEntry, string>();
