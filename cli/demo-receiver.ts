@@ -45,7 +45,7 @@ export function openDemoReceiver(clock: Clock, onArrival: (count: number) => voi
     return new Response(null, { status: 204 });
   }
 
-  const listening = serveHttp({ host: "127.0.0.1", port: 0, fetch: receive });
+  const listening = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: receive });
   return {
     url: listening.url,
     arrivals,

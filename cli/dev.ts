@@ -23,6 +23,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
     hasher: systemHasher,
     port: config.port === RECEIVER_PORT ? 0 : RECEIVER_PORT,
     isPortWish: true,
+    portSetting: "PORT",
     keysFor: async (port, pathAndQuery) => (await keys.promise)(port, pathAndQuery),
     onReceived: (received) => write(`  ${deliveryLine(received)}\n`),
   });
@@ -34,9 +35,25 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
     showKeyOnce: () => undefined,
   });
   keys.resolve(createKeysFor(posthaste.drivers, systemClock));
-  const { operatorKey, url } = posthaste;
+  const { operatorKey, url, port } = posthaste;
   assert(operatorKey !== null, "dev always knows its operator key");
-  write(startScreen({ version: VERSION, url, receiverUrl: receiver.url, operatorKey, dataFolder }));
+  write(
+    startScreen({
+      version: VERSION,
+      url,
+      receiverUrl: receiver.url,
+      receiverMoved: movedFrom(receiver.port, port),
+      operatorKey,
+      dataFolder,
+    }),
+  );
   await stopped;
   write("\n  Stopping: attempts in flight end first. Ctrl-C again stops at once.\n");
+}
+
+/** Endpoints that an earlier run made at the usual port are not this receiver's now, so the reader is told. */
+function movedFrom(receiverPort: number, apiPort: number): string | null {
+  if (receiverPort === RECEIVER_PORT) return null;
+  const holder = apiPort === RECEIVER_PORT ? "the API listens there" : "another program listens there";
+  return `not on ${RECEIVER_PORT}: ${holder}, and gets what is sent to endpoints at that port`;
 }

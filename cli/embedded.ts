@@ -84,7 +84,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   });
   const collectMetrics = createCollector(metrics, drivers, telemetry);
   const gateway = createGateway({ ...ambient, drivers, transport, telemetry, collectMetrics, limits: DEFAULT_LIMITS });
-  const listening = serveHttp({ host: config.host, port: config.port, fetch: gateway.fetch });
+  const listening = serveHttp({ host: config.host, port: config.port, portSetting: "PORT", fetch: gateway.fetch });
   opening.defer(() => listening.kill());
   const processor = startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
   log.write("info", "server.listening", { url: listening.url, data_folder: config.dataFolder });

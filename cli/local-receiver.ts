@@ -5,7 +5,7 @@
 import type { Verification } from "@posthaste/shared/domain/signature.ts";
 import { TOLERANCE_S, verifyMessage } from "@posthaste/shared/domain/signature.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/serve.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { CannotListen, serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import { BEHAVIOUR_PATHS, behaviourOf } from "./receiver-behaviour.ts";
 
@@ -33,8 +33,10 @@ export interface LocalReceiverOptions {
   readonly hasher: Hasher;
   /** 0 takes any free port. */
   readonly port: number;
-  /** True: another free port is taken when this one is busy. */
+  /** True: another free port is taken when this one is busy. The caller says so to the reader. */
   readonly isPortWish: boolean;
+  /** What the reader chooses the port by, for the error. */
+  readonly portSetting: string;
   /** Keys of the endpoints whose URL has this path and query at the receiver. */
   readonly keysFor: (port: number, pathAndQuery: string) => Promise<readonly Uint8Array[]>;
   readonly onReceived: (received: Received) => void;
@@ -56,12 +58,13 @@ export function openLocalReceiver(options: LocalReceiverOptions): LocalReceiver 
   };
 }
 
-function listen({ port, isPortWish }: LocalReceiverOptions, fetch: (request: Request) => Promise<Response>): Listening {
+function listen(options: LocalReceiverOptions, fetch: (request: Request) => Promise<Response>): Listening {
+  const { port, isPortWish, portSetting } = options;
   try {
-    return serveHttp({ host: HOST, port, fetch });
+    return serveHttp({ host: HOST, port, portSetting, fetch });
   } catch (error) {
-    if (!isPortWish) throw error;
-    return serveHttp({ host: HOST, port: 0, fetch });
+    if (!isPortWish || !(error instanceof CannotListen) || !error.isPortBusy) throw error;
+    return serveHttp({ host: HOST, port: 0, portSetting, fetch });
   }
 }
 

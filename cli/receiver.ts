@@ -15,6 +15,7 @@ export async function runReceiver(secrets: readonly string[], port: number): Pro
     hasher: systemHasher,
     port,
     isPortWish: false,
+    portSetting: "--port",
     keysFor: async () => keys,
     onReceived: (received) => void process.stdout.write(`  ${deliveryLine(received)}\n`),
   });

@@ -6,6 +6,8 @@ export interface StartFacts {
   readonly version: string;
   readonly url: string;
   readonly receiverUrl: string;
+  /** Why the receiver is not at its usual port; null when it is. */
+  readonly receiverMoved: string | null;
   readonly operatorKey: string;
   readonly dataFolder: string;
 }
@@ -18,7 +20,7 @@ export function startScreen(facts: StartFacts): string {
 
   API        ${styleText("cyan", facts.url)}
   API key    ${facts.operatorKey}
-  Receiver   ${styleText("cyan", facts.receiverUrl)}
+  Receiver   ${styleText("cyan", facts.receiverUrl)}${facts.receiverMoved === null ? "" : `\n             ${styleText("yellow", facts.receiverMoved)}`}
   Data       ${facts.dataFolder}
 
   ${styleText("bold", "1.")} Create an endpoint at the local receiver:

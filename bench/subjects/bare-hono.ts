@@ -14,5 +14,5 @@ app.post("/v1/events", async (context) => {
   const id = `evt_${crypto.randomUUID()}`;
   return context.json({ id, lane: "medium", status_url: `/v1/events/${id}` }, 202);
 });
-const { port } = serveHttp({ host: "127.0.0.1", port: 0, fetch: app.fetch });
+const { port } = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: app.fetch });
 tell({ port });

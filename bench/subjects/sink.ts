@@ -14,6 +14,7 @@ let reached: (() => void) | null = null;
 const { port } = serveHttp({
   host: "127.0.0.1",
   port: 0,
+  portSetting: "PORT",
   fetch: async (request) => {
     const path = request.url.slice(request.url.lastIndexOf("/"));
     if (hanging.has(path)) return new Promise<Response>(() => undefined);

@@ -26,7 +26,7 @@ await runWithHelp("gateway", HELP, async () => {
     process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
   );
   const gateway = createGateway({ ...program, limits: DEFAULT_LIMITS });
-  const listening = serveHttp({ host: config.host, port: config.port, fetch: gateway.fetch });
+  const listening = serveHttp({ host: config.host, port: config.port, portSetting: "PORT", fetch: gateway.fetch });
   program.log.write("info", "gateway.listening", { url: listening.url });
   await stopped;
   gateway.stop();

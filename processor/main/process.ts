@@ -29,7 +29,12 @@ await runWithHelp("processor", HELP, async () => {
     missing: () => initializer.missing(),
     isStopping: () => stopping.signal.aborted,
   });
-  const listening = serveHttp({ host: config.host, port: config.processorPort, fetch: status });
+  const listening = serveHttp({
+    host: config.host,
+    port: config.processorPort,
+    portSetting: "PROCESSOR_PORT",
+    fetch: status,
+  });
   log.write("info", "processor.listening", { url: listening.url });
   await initializer.run(stopping.signal);
   if (!stopping.signal.aborted) {

@@ -19,12 +19,28 @@ export interface Listening {
   kill(): Promise<void>;
 }
 
-/** Port 0 takes any free one. Throws an error that names host and port when it cannot listen there. */
-export function serveHttp(options: {
-  host: string;
-  port: number;
-  fetch: (request: Request) => Response | Promise<Response>;
-}): Listening {
+export interface ServeOptions {
+  readonly host: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** What the reader chooses the port by, for the error: `PORT`, `PROCESSOR_PORT` or `--port`. */
+  readonly portSetting: string;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+}
+
+/** It cannot listen there; the message names host, port and the settings that choose others. */
+export class CannotListen extends Error {
+  override readonly name = "CannotListen";
+  /** Another program listens there, which may be one of ours. */
+  readonly isPortBusy: boolean;
+  constructor(message: string, isPortBusy: boolean, cause: unknown) {
+    super(message, { cause });
+    this.isPortBusy = isPortBusy;
+  }
+}
+
+/** Throws `CannotListen`; never listens elsewhere than it was told. */
+export function serveHttp(options: ServeOptions): Listening {
   const { host } = options;
   const server = listen(options);
   const port = server.port ?? options.port;
@@ -43,7 +59,8 @@ export function serveHttp(options: {
   };
 }
 
-function listen({ host, port, fetch }: Parameters<typeof serveHttp>[0]) {
+function listen(options: ServeOptions) {
+  const { host, port, fetch } = options;
   try {
     return Bun.serve({
       hostname: host,
@@ -52,11 +69,33 @@ function listen({ host, port, fetch }: Parameters<typeof serveHttp>[0]) {
       idleTimeout: IDLE_S,
       maxRequestBodySize: REQUEST_BYTES_MAX,
       development: false,
+      // Bun 1.4.5 sets SO_REUSEPORT when `development` is false: two processes would share one port in silence.
+      reusePort: false,
       // The handler answers every error itself; this one speaks only if that fails, and says nothing of the inside.
       error: () => new Response(null, { status: 500 }),
     });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`cannot listen on ${host}:${port} (${why}); choose another with HOST and PORT`, { cause });
+    throw cannotListen(options, cause);
+  }
+}
+
+function cannotListen({ host, port, portSetting }: ServeOptions, cause: unknown): CannotListen {
+  const code = cause instanceof Error && "code" in cause ? cause.code : null;
+  const where = `cannot listen on ${host}:${port}`;
+  switch (code) {
+    case "EADDRINUSE": {
+      const remedy = `Stop that program, or choose another port with ${portSetting} (0 takes a free one).`;
+      return new CannotListen(`${where}: port ${port} is in use by another program. ${remedy}`, true, cause);
+    }
+    case "EACCES": {
+      const remedy = `Choose one from 1024 on with ${portSetting}.`;
+      return new CannotListen(`${where}: this user may not listen on port ${port}. ${remedy}`, false, cause);
+    }
+    case "EADDRNOTAVAIL":
+      return new CannotListen(`${where}: ${host} is no address of this machine. Mend HOST.`, false, cause);
+    default: {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      return new CannotListen(`${where} (${why}). Choose another with HOST and ${portSetting}.`, false, cause);
+    }
   }
 }
