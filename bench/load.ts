@@ -1,5 +1,6 @@
 /** Load over HTTP by `wrk`: chosen because it costs the least CPU beside the server on a small machine. */
 import { spawn, spawnSync } from "node:child_process";
+import { exitWithUs } from "posthaste/exit-with-us.ts";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,6 +48,7 @@ end
   );
   const wrk = ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}/v1/events`];
   const child = spawn("wrk", wrk, { stdio: ["ignore", "pipe", "inherit"] });
+  exitWithUs(child);
   let output = "";
   for await (const chunk of child.stdout) output += String(chunk);
   rmSync(folder, { recursive: true });

@@ -3,6 +3,7 @@
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
  * they are named: priority, partition, retries, idle.
  */
+import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
 import { benchDeliver } from "./deliver.ts";
 import { benchIdle } from "./idle.ts";
@@ -24,6 +25,9 @@ if (process.argv.includes("--help") || process.argv.includes("-h")) {
   process.stdout.write(HELP);
   process.exit(0);
 }
+
+// Subjects, wrk and programs that a bench started end with it.
+void untilSignal().then(() => process.exit(1));
 
 const isQuick = process.argv.includes("--quick");
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));

@@ -3,6 +3,7 @@
  * its standard output, ended by id. CPU and memory are read from /proc, so benches run on Linux.
  */
 import { spawn } from "node:child_process";
+import { exitWithUs } from "posthaste/exit-with-us.ts";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
@@ -27,6 +28,7 @@ export async function startSubject(file: string, environment: Readonly<Record<st
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...environment },
   });
+  exitWithUs(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const line = await lines.next();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { openConstellation } from "./constellation.ts";
+import { whenWeExit } from "./exit-with-us.ts";
 import { openPosthaste } from "./embedded.ts";
 import { openLocalServices } from "./local-services.ts";
 
@@ -26,7 +27,12 @@ const GRACE_MS = 20_000;
 export async function openEmbeddedDemo(): Promise<DemoSystem> {
   await using opening = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), "posthaste-demo-"));
-  opening.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  const forget = whenWeExit(remove);
+  opening.defer(() => {
+    forget();
+    remove();
+  });
   const posthaste = opening.use(
     await openPosthaste({
       // None of the caller's settings: the demo is the same everywhere.

@@ -5,6 +5,7 @@
 import { styleText } from "node:util";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
+import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import type { Payload } from "./demo-payloads.ts";
 import { readPayloads } from "./demo-payloads.ts";
 import { createProgress } from "./demo-progress.ts";
@@ -21,6 +22,8 @@ const PUBLISHERS = 16;
 const GIVE_UP_MS = 30_000;
 
 export async function runDemo(isDistributed: boolean): Promise<number> {
+  // Nothing of a demo is worth an orderly end: what it started ends with it.
+  void untilSignal().then(() => process.exit(1));
   const write = (text: string): void => void process.stdout.write(text);
   const payloads = readPayloads();
   const kib = Math.round(payloads.reduce((sum, { dataText }) => sum + dataText.length, 0) / 1024);

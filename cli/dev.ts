@@ -9,7 +9,7 @@ import type { KeysFor } from "./endpoint-keys.ts";
 import { createKeysFor } from "./endpoint-keys.ts";
 import { openLocalReceiver } from "./local-receiver.ts";
 import { startScreen } from "./start-screen.ts";
-import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { VERSION } from "./version.ts";
 
 export async function runDev(config: Config, isLogLevelSet: boolean): Promise<void> {
@@ -27,13 +27,14 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
     keysFor: async (port, pathAndQuery) => (await keys.promise)(port, pathAndQuery),
     onReceived: (received) => write(`  ${deliveryLine(received)}\n`),
   });
-  await using posthaste = await openPosthaste({
+  const opening = openPosthaste({
     config,
     isDev: true,
     logLevel: isLogLevelSet ? config.logLevel : "warn",
     writeLog: (text) => void process.stderr.write(text),
     showKeyOnce: () => undefined,
   });
+  await using posthaste = await unlessStopped(stopped, opening);
   keys.resolve(createKeysFor(posthaste.drivers, systemClock));
   const { operatorKey, url, port } = posthaste;
   assert(operatorKey !== null, "dev always knows its operator key");

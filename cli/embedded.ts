@@ -112,16 +112,15 @@ function openDrivers(masterKey: MasterKey, options: EmbeddedOptions): EmbeddedDr
   }
 }
 
-/** First no new request, then no new attempt; what is unfinished stays in its lane for the next start. */
+/** No new request and no new attempt, both at once; what is unfinished stays in its lane for the next start. */
 async function stopServing(parts: {
-  gateway: { stop(): void | Promise<void> };
+  gateway: { stop(): void };
   listening: Listening;
   processor: Processor;
 }): Promise<void> {
   const { gateway, listening, processor } = parts;
-  await gateway.stop();
-  await listening.stopWithin(REQUESTS_END_MS, systemClock);
-  await processor.stop();
+  gateway.stop();
+  await Promise.all([listening.stopWithin(REQUESTS_END_MS, systemClock), processor.stop()]);
 }
 
 /** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { ConfigError } from "@posthaste/shared/domain/config.ts";
+import { exitWithUs } from "./exit-with-us.ts";
 
 export interface LocalServices extends AsyncDisposable {
   /** The settings that name them, and all other settings of Redis and Kafka in the environment. */
@@ -25,6 +26,7 @@ export async function openLocalServices(say: (sentence: string) => void): Promis
   }
   say("Redis and Kafka are started for this run (REDIS_URL and KAFKA_BROKERS would name others).");
   const child = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
+  exitWithUs(child);
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGTERM");

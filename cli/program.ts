@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
+import { exitWithUs } from "./exit-with-us.ts";
 
 export type ProgramKind = "gateway" | "processor";
 
@@ -49,6 +50,7 @@ export async function startProgram(kind: ProgramKind, env: Readonly<Record<strin
     env: { PATH: path, HOST: "127.0.0.1", PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  exitWithUs(child);
   let printed = "";
   let url = "";
   let isReady = false;

@@ -1,11 +1,11 @@
 /** `posthaste serve`: everything in one process with production defaults. Logs are JSON lines on stdout. */
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { openPosthaste } from "./embedded.ts";
-import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 
 export async function runServe(config: Config): Promise<void> {
   const stopped = untilSignal();
-  const posthaste = await openPosthaste({
+  const opening = openPosthaste({
     config,
     isDev: false,
     logLevel: config.logLevel,
@@ -14,6 +14,7 @@ export async function runServe(config: Config): Promise<void> {
     showKeyOnce: (key) =>
       void process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
   });
+  const posthaste = await unlessStopped(stopped, opening);
   await stopped;
   await posthaste[Symbol.asyncDispose]();
 }

@@ -1,7 +1,7 @@
 /** `bun run gateway`: a gateway on Redis and Kafka. Any number of them, on any number of machines. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
-import { runWithHelp, untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { createGateway } from "../app.ts";
@@ -19,12 +19,13 @@ const HELP = distributedUsage(
 await runWithHelp("gateway", HELP, async () => {
   const { env } = process;
   const stopped = untilSignal();
-  await using program = await openDistributedProgram("gateway", env);
+  await using program = await unlessStopped(stopped, openDistributedProgram("gateway", env));
   const config = parseConfig(env);
-  await ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
+  const ensuring = ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
     // On stderr, so that the key is no part of the logs.
     process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
   );
+  await unlessStopped(stopped, ensuring);
   const gateway = createGateway({ ...program, limits: DEFAULT_LIMITS });
   const listening = serveHttp({ host: config.host, port: config.port, portSetting: "PORT", fetch: gateway.fetch });
   program.log.write("info", "gateway.listening", { url: listening.url });

@@ -1,7 +1,7 @@
 /** `bun run processor`: a stream processor on Redis and Kafka. Any number of them, on any number of machines. */
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
-import { runWithHelp, untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { createInitializer } from "../initializer.ts";
@@ -15,7 +15,7 @@ await runWithHelp("processor", HELP, async () => {
   const { env } = process;
   const stopping = new AbortController();
   const stopped = untilSignal().then(() => stopping.abort());
-  await using program = await openDistributedProgram("processor", env);
+  await using program = await unlessStopped(stopped, openDistributedProgram("processor", env));
   const config = parseConfig(env);
   const { drivers, telemetry, log } = program;
   const initializer = createInitializer({

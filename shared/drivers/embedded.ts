@@ -70,15 +70,20 @@ export function openEmbedded(options: EmbeddedOptions): EmbeddedDrivers {
 
 function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean): EmbeddedDrivers {
   const { clock, sealer, bounds = {} } = options;
+  // What sets timers is stopped when a later store cannot be opened, else they would keep the process.
+  using opening = new DisposableStack();
   const database = createDatabase(handle);
   const onFault = options.onFault ?? (() => undefined);
   const writer = createGroupCommit({ database, clock, onFault, ...given("postsWaitingMax", bounds.postsWaitingMax) });
   const events = createEventStore(database, clock);
   const notifier = createNotifier({ onFault });
   const stats = createStats({ database, writer, clock });
+  opening.defer(() => stats.stop());
   const retryQueue = createRetryQueue({ database, writer, events, clock, ...given("bounds", bounds.retryQueue) });
+  opening.defer(() => retryQueue.stop());
   const lists = createBoundedLists({ database, clock });
   const retention = createRetention({ database, writer, clock, ...given("databaseBytesMax", bounds.databaseBytesMax) });
+  opening.defer(() => retention.stop());
   writer.onCommit(() => retention.wake());
 
   async function flush(): Promise<void> {
@@ -86,7 +91,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     await writer.flush();
   }
 
-  return {
+  const drivers: EmbeddedDrivers = {
     lanes: createLanes({ database, writer, events, clock, ...given("bounds", bounds.lanes) }),
     retryQueue,
     deadLetters: createDeadLetters({ database, writer, lists, ...given("bytesMax", bounds.deadLetterBytesMax) }),
@@ -116,6 +121,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
       if (isOurs) handle.close();
     },
   };
+  opening.move();
+  return drivers;
 }
 
 /** An option that is left out when it was not given, as exact optional properties ask. */

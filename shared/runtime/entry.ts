@@ -7,18 +7,56 @@ import { unknownSettings } from "../domain/unknown-settings.ts";
 import { AssertionFailure } from "../lib/assert.ts";
 import { isHelpAsked } from "./help.ts";
 
-/** Resolves on the first SIGTERM or SIGINT, which asks for an orderly end; the second ends at once with 1. */
+/** The longest that an orderly end may take. Service managers give about 30 s before they kill. */
+const STOP_MS_MAX = 29_000;
+/** Ctrl-C under npm comes twice, from the terminal and from npm, which passes it on: that is one wish. */
+const ECHO_MS = 300;
+/** After the work is over, what still holds the event loop is left to itself. */
+const LINGER_MS_MAX = 2000;
+
+/**
+ * Resolves on the first SIGTERM or SIGINT, which asks for an orderly end; the second ends at once with 1, and so does an
+ * end that takes too long.
+ */
 export function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let isAsked = false;
-    const ask = (): void => {
-      if (isAsked) process.exit(1);
-      isAsked = true;
+    let first: { readonly name: NodeJS.Signals; readonly atMs: number } | null = null;
+    const ask = (name: NodeJS.Signals): void => {
+      const nowMs = performance.now();
+      if (first !== null) {
+        const isEcho = name === first.name && nowMs - first.atMs < ECHO_MS;
+        if (!isEcho) process.exit(1);
+        return;
+      }
+      first = { name, atMs: nowMs };
+      exitAfter(STOP_MS_MAX, () => {
+        process.stderr.write(
+          `Not stopped after ${STOP_MS_MAX / 1000} s; what is unfinished goes on at the next start.\n`,
+        );
+        process.exit(1);
+      });
       resolve();
     };
     process.on("SIGTERM", ask);
     process.on("SIGINT", ask);
   });
+}
+
+/**
+ * Resolves or rejects as `opening` does. A signal that comes before that ends the program at once: nothing was taken yet,
+ * and stores that do not answer would keep it waiting.
+ */
+export async function unlessStopped<Opened>(stopped: Promise<void>, opening: Promise<Opened>): Promise<Opened> {
+  let isOver = false;
+  const leave = (): void => {
+    if (!isOver) process.exit(0);
+  };
+  void stopped.then(leave);
+  try {
+    return await opening;
+  } finally {
+    isOver = true;
+  }
 }
 
 /** Prints `help` instead of running when `--help` is among the words of the command. */
@@ -35,6 +73,13 @@ export async function runProgram(name: string, work: () => Promise<number>): Pro
   } catch (error) {
     process.exitCode = report(name, error);
   }
+  // A start that failed half-way may leave a timer or a connection behind, which must not keep the process.
+  exitAfter(LINGER_MS_MAX, () => process.exit());
+}
+
+/** Keeps nothing alive itself: a process that has nothing more to do is gone before. */
+function exitAfter(ms: number, exit: () => void): void {
+  setTimeout(exit, ms).unref();
 }
 
 /** One line for each thing the reader can mend; a stack only where the fault is ours. */

@@ -48,7 +48,9 @@ for (const command of ["serve", "dev"]) {
     assert.deepEqual(await second.exited, { code: 1, signal: null });
     assert.match(
       second.printed.stderr,
-      new RegExp(`^posthaste: cannot listen on 127\\.0\\.0\\.1:${port}: port ${port} is in use .* with PORT \\(.*\\n$`),
+      new RegExp(
+        `^posthaste: cannot listen on 127\\.0\\.0\\.1:${port} since port ${port} is in use .* with PORT \\(.*\\n$`,
+      ),
     );
     assert.equal((await fetch(`${first.url}/readyz`)).status, 200);
   });

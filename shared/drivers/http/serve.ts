@@ -85,14 +85,14 @@ function cannotListen({ host, port, portSetting }: ServeOptions, cause: unknown)
   switch (code) {
     case "EADDRINUSE": {
       const remedy = `Stop that program, or choose another port with ${portSetting} (0 takes a free one).`;
-      return new CannotListen(`${where}: port ${port} is in use by another program. ${remedy}`, true, cause);
+      return new CannotListen(`${where} since port ${port} is in use by another program. ${remedy}`, true, cause);
     }
     case "EACCES": {
       const remedy = `Choose one from 1024 on with ${portSetting}.`;
-      return new CannotListen(`${where}: this user may not listen on port ${port}. ${remedy}`, false, cause);
+      return new CannotListen(`${where} since this user may not listen on port ${port}. ${remedy}`, false, cause);
     }
     case "EADDRNOTAVAIL":
-      return new CannotListen(`${where}: ${host} is no address of this machine. Mend HOST.`, false, cause);
+      return new CannotListen(`${where} since ${host} is no address of this machine. Mend HOST.`, false, cause);
     default: {
       const why = cause instanceof Error ? cause.message : String(cause);
       return new CannotListen(`${where} (${why}). Choose another with HOST and ${portSetting}.`, false, cause);

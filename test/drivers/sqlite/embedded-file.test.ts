@@ -29,6 +29,7 @@ import {
   sampleEnvelope,
   sampleEnvelopes,
   sampleRecord,
+  sampleScheduled,
 } from "../../support/samples.ts";
 
 const CHILD = fileURLToPath(new URL("embedded-child.ts", import.meta.url));
@@ -286,4 +287,24 @@ test("dead letters of an older version are weighed anew, with all that they take
   raw.exec("DELETE FROM dead_letters");
   assert.equal(raw.prepare("SELECT bytes FROM dead_letter_totals WHERE tenant = ''").get()?.["bytes"], 0);
   raw.close();
+});
+
+test("a database that cannot be opened leaves no timer behind, whatever waits in it", async () => {
+  using folder = createTemporaryFolder();
+  {
+    await using drivers = openFolder(folder.path);
+    await drivers.directory.create(sampleEndpoint("ep_a"));
+    await drivers.retryQueue.schedule([sampleScheduled(sampleEnvelopes(1), { notBeforeMs: START_MS + 3_600_000 })]);
+  }
+  const clock = createManualClock(START_MS);
+  const open = (): EmbeddedDrivers =>
+    openEmbedded({
+      clock,
+      entropy: systemEntropy,
+      hasher: systemHasher,
+      sealer: createSealer(MASTER_KEY.map((byte) => byte ^ 1)),
+      database: { folder: folder.path },
+    });
+  assert.throws(open, { name: "SealBroken" });
+  assert.equal(clock.timerCount(), 0);
 });
