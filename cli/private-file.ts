@@ -15,36 +15,35 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { folderFault } from "@posthaste/shared/domain/folder-fault.ts";
 
-/** Makes the folder, 0700 when it is new; one that exists keeps its mode. Throws a sentence when it cannot. */
+/** Makes the folder, 0700 when it is new; one that exists keeps its mode. Throws what the reader can mend. */
 export function makePrivateFolder(folder: string): void {
-  try {
+  explaining(folder, () => {
     const created = mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (created !== undefined) chmodSync(folder, 0o700);
-  } catch (cause) {
-    throw new Error(`The data folder ${folder} cannot be made (${messageOf(cause)}). Name another in POSTHASTE_DATA.`, {
-      cause,
-    });
-  }
+  });
 }
 
 /** The file's text; writes `make()` first when there is none yet. `suffix` must differ between processes. */
 export function keepPrivateFile(path: string, suffix: string, make: () => string): string {
-  const kept = readPrivateFile(path);
-  if (kept !== null) return kept;
-  const draft = `${path}.${suffix}`;
-  writeSynced(draft, `${make()}\n`);
-  try {
-    linkSync(draft, path);
-  } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
-  } finally {
-    rmSync(draft, { force: true });
-  }
-  syncFolder(dirname(path));
-  const written = readPrivateFile(path);
-  if (written === null) throw new Error(`${path} vanished while it was made.`);
-  return written;
+  return explaining(dirname(path), () => {
+    const kept = readPrivateFile(path);
+    if (kept !== null) return kept;
+    const draft = `${path}.${suffix}`;
+    try {
+      writeSynced(draft, `${make()}\n`);
+      linkSync(draft, path);
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw error;
+    } finally {
+      rmSync(draft, { force: true });
+    }
+    syncFolder(dirname(path));
+    const written = readPrivateFile(path);
+    if (written === null) throw new Error(`${path} vanished while it was made.`);
+    return written;
+  });
 }
 
 export function dataFile(folder: string, name: string): string {
@@ -57,7 +56,16 @@ function readPrivateFile(path: string): string | null {
     return readFileSync(path, "utf8").trim();
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
-    throw new Error(`${path} cannot be read (${messageOf(error)}).`, { cause: error });
+    throw error;
+  }
+}
+
+function explaining<Result>(folder: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    const fault = folderFault(folder, codeOf(cause), cause instanceof Error ? cause.message : String(cause));
+    throw fault === null ? cause : new Error(fault, { cause });
   }
 }
 
@@ -83,10 +91,6 @@ function syncFolder(folder: string): void {
   }
 }
 
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : null;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }

@@ -53,6 +53,18 @@ const MasterKey = v.pipe(
   v.transform((text) => decodeBase64(text)),
 );
 
+/** What a shell would have replaced is never part of a folder's name: it came from a file that no shell reads. */
+const DataFolder = v.pipe(
+  v.string(),
+  v.minLength(1, "must name a folder"),
+  v.check(
+    (path) => !/^~|^\$|^%\w+%/.test(path),
+    "must be a path as it is: only a shell replaces ~ and variables in it, so write /home/you/posthaste in full",
+  ),
+  v.check((path) => !/^["']|["']$/.test(path), "must be a path without quotes around it"),
+  v.check((path) => path.trim() === path, "must be a path without spaces around it"),
+);
+
 const AllowCidrs = v.pipe(
   v.string(),
   v.check(
@@ -76,7 +88,7 @@ const Settings = v.object({
   PORT: v.optional(Port, "8080"),
   PROCESSOR_PORT: v.optional(Port, "0"),
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"), "info"),
-  POSTHASTE_DATA: v.optional(v.pipe(v.string(), v.minLength(1, "must name a folder")), "./.posthaste"),
+  POSTHASTE_DATA: v.optional(DataFolder, "./.posthaste"),
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
   POSTHASTE_MASTER_KEY: v.optional(MasterKey),

@@ -22,11 +22,12 @@ const ORCHESTRATED_VALUE = /^(?:tcp|udp):\/\//;
 
 /** A name is taken for a mistyped one when at most this part of its letters differs. */
 const DIFFERENCE_MAX = 0.5;
+const STORE_LETTERS_MAX = 2;
 
 /** One sentence each, in the order of the environment; values are never shown. */
 export function unknownSettings(environment: Environment): readonly string[] {
   return Object.entries(environment)
-    .filter(([name, value]) => isMeantForUs(name, value ?? ""))
+    .filter(([name, value]) => isMeantForUs(name, value ?? "") || isNearStore(name))
     .map(([name]) => {
       const nearest = nearestSetting(name);
       return `${name} is no setting and has no effect${nearest === null ? "" : `; did you mean ${nearest}?`}`;
@@ -39,8 +40,14 @@ function isMeantForUs(name: string, value: string): boolean {
   return !isOrchestrated && !/_PORT_\d+_(?:TCP|UDP)_/.test(name);
 }
 
+/** Names of Redis and Kafka are used by others too: only what is a letter or two from a setting of ours is a mistake. */
+function isNearStore(name: string): boolean {
+  if (!/^(?:REDIS|KAFKA)_/.test(name) || SETTINGS.includes(name)) return false;
+  return SETTINGS.some((setting) => editDistance(name, setting) <= STORE_LETTERS_MAX);
+}
+
 function nearestSetting(name: string): string | null {
-  const bare = name.slice(PREFIX.length);
+  const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
   let nearest: string | null = null;
   let least = Infinity;
   for (const setting of SETTINGS) {

@@ -12,7 +12,7 @@ import { createRateLimiter } from "./memory/rate-limiter.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
 import { createBoundedLists } from "./sqlite/bounded-list.ts";
 import { createClaims } from "./sqlite/claims.ts";
-import { createDatabase, openDatabaseFile, prepareDatabase } from "./sqlite/database.ts";
+import { createDatabase, explained, openDatabaseFile, prepareDatabase } from "./sqlite/database.ts";
 import { createDeadLetters } from "./sqlite/dead-letters.ts";
 import { openDirectory } from "./sqlite/directory.ts";
 import { createEventStore } from "./sqlite/event-store.ts";
@@ -64,7 +64,8 @@ export function openEmbedded(options: EmbeddedOptions): EmbeddedDrivers {
     return gather(options, handle, isOurs);
   } catch (error) {
     if (isOurs) handle.close();
-    throw error;
+    // Damage may show only when the stores read what they begin with.
+    throw "folder" in options.database ? explained(error, options.database.folder) : error;
   }
 }
 

@@ -12,6 +12,9 @@ for (const [name, meant] of [
   ["POSTHASTE_PORT", "PORT"],
   ["POSTHASTE_REDIS_URL", "REDIS_URL"],
   ["POSTHASTE_LOG_LEVEL", "LOG_LEVEL"],
+  ["KAFKA_BROKER", "KAFKA_BROKERS"],
+  ["REDIS_URI", "REDIS_URL"],
+  ["REDIS_SHARD", "REDIS_SHARDS"],
 ] as const) {
   test(`${name} is named, and ${meant} with it`, () => {
     assert.deepEqual(unknownSettings({ [name]: "secret value" }), [
@@ -32,6 +35,10 @@ test("settings, names without our prefix, and those that Kubernetes adds for a s
     POSTHASTE_MASTER_KEY: "x",
     POSTHASTE_KEY: "phk_x",
     HOSTT: "x",
+    REDIS_HOST: "x",
+    KAFKA_HOME: "/opt/kafka",
+    KAFKA_PORT: "9092",
+    REDIS_PORT: "6379",
     POSTHASTE_SERVICE_HOST: "10.0.0.1",
     POSTHASTE_SERVICE_PORT: "8080",
     POSTHASTE_SERVICE_PORT_HTTP: "8080",

@@ -2,11 +2,12 @@
  * Opens the one SQLite file of the embedded set, for this process alone: WAL, every commit synced to disk, exclusive
  * lock of the kernel, so that SIGKILL frees it. `node:sqlite`, the same API on Bun, Node 24 and Deno.
  */
-import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 import { PosthasteError } from "../../domain/errors.ts";
+import { folderFault } from "../../domain/folder-fault.ts";
 import { migrate } from "./migrations.ts";
 
 export type SqlValue = null | number | string | Uint8Array;
@@ -37,7 +38,6 @@ const WAL_PAGES = 4096;
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
 const SQLITE_BUSY = 5;
-const SQLITE_NOTADB = 26;
 
 /**
  * Opens or creates `posthaste.db` in the folder (0700; the file 0600). Throws `store-unavailable` when another
@@ -45,13 +45,18 @@ const SQLITE_NOTADB = 26;
  */
 export function openDatabaseFile(folder: string): DatabaseSync {
   const path = join(folder, DATABASE_FILE);
-  createPrivate(folder, path);
-  const database = new DatabaseSync(path);
+  let database: DatabaseSync | null = null;
   try {
+    createPrivate(folder, path);
+    // SQLite would open what it may not write, and call the first write a failure of the disk.
+    accessSync(path, constants.R_OK | constants.W_OK);
+    database = new DatabaseSync(path);
     prepareDatabase(database);
   } catch (error) {
-    database.close();
-    throw explained(error, folder);
+    database?.close();
+    const problem = explained(error, folder);
+    if (problem !== error || !(error instanceof Error)) throw problem;
+    throw new Error(`The data folder ${folder} cannot be used. ${error.message}`, { cause: error });
   }
   return database;
 }
@@ -110,21 +115,21 @@ function createPrivate(folder: string, path: string): void {
   }
 }
 
-function explained(error: unknown, folder: string): unknown {
-  switch (sqliteCode(error)) {
-    case SQLITE_BUSY:
-      return new PosthasteError(
-        "store-unavailable",
-        `The data folder ${folder} is in use by another Posthaste process. Stop that process, or give this one a data folder of its own.`,
-        error,
-      );
-    case SQLITE_NOTADB:
-      return new Error(`${join(folder, DATABASE_FILE)} is not a Posthaste database. Use another data folder.`, {
-        cause: error,
-      });
-    default:
-      return error instanceof Error
-        ? new Error(`The data folder ${folder} cannot be used. ${error.message}`, { cause: error })
-        : error;
+/** Of an error while the folder is opened: what the reader can mend, in place of what SQLite or the system calls it. */
+export function explained(error: unknown, folder: string): unknown {
+  if (!(error instanceof Error) || error instanceof PosthasteError) return error;
+  const code = sqliteCode(error) ?? systemCode(error);
+  if (code === SQLITE_BUSY) {
+    return new PosthasteError(
+      "store-unavailable",
+      `The data folder ${folder} is in use by another Posthaste process. Stop that process, or give this one a data folder of its own.`,
+      error,
+    );
   }
+  const fault = folderFault(folder, code, error.message);
+  return fault === null ? error : new Error(fault, { cause: error });
+}
+
+function systemCode(error: Error): string | null {
+  return "code" in error && typeof error.code === "string" ? error.code : null;
 }

@@ -1,0 +1,133 @@
+/** A data folder that cannot be used ends the program with one line that says why and what to do. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { openFolder, spawnPosthaste, startServe } from "./posthaste-child.ts";
+
+const ENTRY = fileURLToPath(new URL("../../cli/main/posthaste.ts", import.meta.url));
+const NOBODY = 65_534;
+
+async function complaintAbout(folder: string): Promise<string> {
+  await using child = spawnPosthaste(["serve"], { PORT: "0", POSTHASTE_DATA: folder });
+  const { code } = await child.exited;
+  assert.notEqual(code, 0);
+  return onlyLine(child.printed.stderr);
+}
+
+/** As a user to whom modes of files mean something. */
+async function complaintToNobody(folder: string): Promise<string> {
+  const { PATH = "" } = process.env;
+  const isRoot = process.getuid?.() === 0;
+  const child = spawn(process.execPath, [ENTRY, "serve"], {
+    cwd: tmpdir(),
+    env: { PATH, PORT: "0", POSTHASTE_DATA: folder },
+    stdio: ["ignore", "ignore", "pipe"],
+    ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}),
+  });
+  let printed = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (printed += text));
+  await once(child, "close");
+  assert.equal(child.exitCode, 1, printed);
+  return onlyLine(printed);
+}
+
+function onlyLine(printed: string): string {
+  assert.match(printed, /^posthaste: [^\n]+\n$/);
+  return printed;
+}
+
+/** Folders of a test that other users may look into. */
+function openPublicFolder() {
+  const path = mkdtempSync(join(tmpdir(), "posthaste-public-"));
+  chmodSync(path, 0o755);
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+async function fill(folder: string): Promise<string> {
+  await using serving = await startServe(folder);
+  serving.kill("SIGTERM");
+  await serving.exited;
+  return join(folder, "posthaste.db");
+}
+
+test("a folder that this user may not write", async () => {
+  using folder = openPublicFolder();
+  chmodSync(folder.path, 0o555);
+  assert.match(await complaintToNobody(folder.path), /may not write there .*chown.*POSTHASTE_DATA/);
+});
+
+test("a folder that this user may not make", async () => {
+  using folder = openPublicFolder();
+  chmodSync(folder.path, 0o555);
+  assert.match(await complaintToNobody(join(folder.path, "a/b")), /a\/b cannot be used: this user may not write there/);
+});
+
+test("a database that this user may only read", async () => {
+  using folder = openPublicFolder();
+  const database = await fill(folder.path);
+  chmodSync(database, 0o444);
+  if (process.getuid?.() === 0)
+    for (const name of ["", "master.key"]) chownSync(join(folder.path, name), NOBODY, NOBODY);
+  assert.match(await complaintToNobody(folder.path), /may not write there .*posthaste\.db.*chown/);
+});
+
+test("a path that leads through a file", async () => {
+  using folder = openFolder();
+  writeFileSync(join(folder.path, "file"), "");
+  assert.match(await complaintAbout(join(folder.path, "file/data")), /a file and no folder .*Move the file away/);
+});
+
+test("a folder in the place of the database", async () => {
+  using folder = openFolder();
+  await fill(folder.path);
+  rmSync(join(folder.path, "posthaste.db"));
+  mkdirSync(join(folder.path, "posthaste.db"));
+  assert.match(await complaintAbout(folder.path), /database cannot be opened .*read and write/);
+});
+
+for (const [what, damage] of [
+  ["whose pages are overwritten", (path: string) => writeFileSync(path, overwritten(readFileSync(path)))],
+  ["that was cut off", (path: string) => truncateSync(path, 3 * 4096)],
+] as const) {
+  test(`a database ${what}`, async () => {
+    using folder = openFolder();
+    damage(await fill(folder.path));
+    assert.match(await complaintAbout(folder.path), /database is damaged .*backup.*\.recover/);
+  });
+}
+
+function overwritten(content: Buffer): Buffer {
+  return content.fill(0xa5, 4096);
+}
+
+test("a file that is no database at all", async () => {
+  using folder = openFolder();
+  writeFileSync(await fill(folder.path), "not a database, and long enough to be read as one ".repeat(100));
+  assert.match(await complaintAbout(folder.path), /not a Posthaste database .*backup/);
+});
+
+for (const path of ["~/posthaste", "~", "$HOME/posthaste", "${HOME}/posthaste"]) {
+  test(`the path ${path}, which only a shell would replace, is refused and nothing is made`, async () => {
+    assert.match(await complaintAbout(path), /^posthaste: POSTHASTE_DATA must be .*only a shell replaces/);
+  });
+}
+
+for (const path of ['"/tmp/x"', "'/tmp/x'", " /tmp/x", "/tmp/x "]) {
+  test(`the path ${JSON.stringify(path)} is refused for what is around it`, async () => {
+    assert.match(await complaintAbout(path), /^posthaste: POSTHASTE_DATA must be a path without/);
+  });
+}
