@@ -7,8 +7,10 @@ const HEALTH_MS = 3000;
 
 export interface StatusDeps {
   readonly clock: Clock;
-  /** Null when the stores can be used; else one sentence. */
+  /** Null while something is delivered; else one sentence. */
   readonly health: () => Promise<string | null>;
+  /** One entry for each store that is away while the rest goes on; none unless given. */
+  readonly degraded?: () => Promise<readonly string[]>;
   /** Null when everything was set up; else one sentence. */
   readonly missing: () => string | null;
   readonly isStopping: () => boolean;
@@ -35,18 +37,28 @@ export function createStatus(deps: StatusDeps): (request: Request) => Promise<Re
 
 async function readiness(deps: StatusDeps): Promise<Response> {
   if (deps.isStopping()) return problem(503, "This process ends what it has begun and takes nothing new.");
-  const fault = deps.missing() ?? (await healthInTime(deps));
-  return fault === null ? answer(200, '{"status":"ready"}', "application/json") : problem(503, fault);
+  const missing = deps.missing();
+  if (missing !== null) return problem(503, missing);
+  const { fault, degraded } = await conditionInTime(deps);
+  if (fault !== null) return problem(503, fault);
+  const body = degraded.length === 0 ? { status: "ready" } : { status: "ready", degraded };
+  return answer(200, JSON.stringify(body), "application/json");
 }
 
-async function healthInTime({ health, clock }: StatusDeps): Promise<string | null> {
-  const unknown = "A store cannot be asked for its health.";
-  const asked = await inTime(
-    clock,
-    HEALTH_MS,
-    health().catch(() => unknown),
+interface Found {
+  readonly fault: string | null;
+  readonly degraded: readonly string[];
+}
+
+async function conditionInTime({ health, degraded, clock }: StatusDeps): Promise<Found> {
+  const asking = Promise.all([health(), degraded?.() ?? []]).then(
+    ([fault, away]): Found => ({ fault, degraded: away }),
+    (): Found => ({ fault: "A store cannot be asked for its health.", degraded: [] }),
   );
-  return asked.kind === "done" ? asked.value : `The stores did not answer within ${HEALTH_MS} ms.`;
+  const asked = await inTime(clock, HEALTH_MS, asking);
+  return asked.kind === "done"
+    ? asked.value
+    : { fault: `The stores did not answer within ${HEALTH_MS} ms.`, degraded: [] };
 }
 
 function problem(status: number, detail: string): Response {

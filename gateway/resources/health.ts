@@ -1,6 +1,7 @@
 /**
  * `/livez` (also `/healthz`), `/readyz` and `/metrics`: open without a key, and without a secret in them. Liveness means
- * the process alone. Readiness means every store, and ends when the server begins to stop.
+ * the process alone. Ready is whoever still accepts a part of what comes, for a balancer without it would send that
+ * nowhere; the body names what is degraded. Readiness ends when the server begins to stop.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
@@ -29,16 +30,26 @@ export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): read
 
 async function readiness(deps: GatewayDeps, isStopping: () => boolean): Promise<Response> {
   if (isStopping()) throw new PosthasteError("stopping", "This process finishes its requests and takes no new ones.");
-  const fault = await healthInTime(deps);
+  const { fault, degraded } = await conditionInTime(deps);
   if (fault !== null) throw new PosthasteError("store-unavailable", fault);
-  return plain('{"status":"ready"}', "application/json");
+  const body = degraded.length === 0 ? { status: "ready" } : { status: "ready", degraded };
+  return plain(JSON.stringify(body), "application/json");
 }
 
-async function healthInTime({ drivers, clock }: GatewayDeps): Promise<string | null> {
-  const unknown = "A store cannot be asked for its health.";
-  const asking = drivers.health().catch(() => unknown);
+interface Found {
+  readonly fault: string | null;
+  readonly degraded: readonly string[];
+}
+
+async function conditionInTime({ drivers, clock }: GatewayDeps): Promise<Found> {
+  const asking = Promise.all([drivers.health(), drivers.degraded()]).then(
+    ([fault, degraded]): Found => ({ fault, degraded }),
+    (): Found => ({ fault: "A store cannot be asked for its health.", degraded: [] }),
+  );
   const asked = await inTime(clock, HEALTH_MS, asking);
-  return asked.kind === "done" ? asked.value : `The stores did not answer within ${HEALTH_MS} ms.`;
+  return asked.kind === "done"
+    ? asked.value
+    : { fault: `The stores did not answer within ${HEALTH_MS} ms.`, degraded: [] };
 }
 
 function plain(text: string, contentType: string): Response {

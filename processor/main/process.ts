@@ -26,6 +26,7 @@ await runWithHelp("processor", HELP, async () => {
   const status = createStatus({
     ...program,
     health: () => drivers.health(),
+    degraded: () => drivers.degraded(),
     missing: () => initializer.missing(),
     isStopping: () => stopping.signal.aborted,
   });

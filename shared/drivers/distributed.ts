@@ -7,6 +7,7 @@ import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
+import { createCondition } from "./distributed/condition.ts";
 import type { Quarantined } from "./distributed/poison.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
@@ -87,6 +88,12 @@ export function composeDistributed(parts: {
     poison: opened.use(partitionLog.openProducer("poison")),
   };
   const queues = opened.use(createDistributedQueues({ ...parts, producers }));
+  const checks = {
+    redis: () => stores.health(),
+    cache: stores.cacheHealth,
+    kafka: () => partitionLog.health(),
+  };
+  const condition = createCondition({ role, checks, reading: () => queues.readingHealth(), clock: parts.clock });
   return {
     lanes: queues.lanes,
     retryQueue: queues.retryQueue,
@@ -100,10 +107,8 @@ export function composeDistributed(parts: {
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,
     steps: queues.steps,
-    async health() {
-      const reading = role === "gateway" ? null : queues.readingHealth();
-      return reading ?? (await stores.health()) ?? (await partitionLog.health());
-    },
+    health: () => condition.health(),
+    degraded: () => condition.degraded(),
     flush: () => stores.flush(),
     lostCount: () => parts.lostCount() + stores.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

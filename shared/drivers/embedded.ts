@@ -111,6 +111,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
     health: () => writer.health(),
+    // One file holds everything: it is there or it is not.
+    degraded: () => Promise.resolve([]),
     flush,
     lostCount: () => writer.lostCount() + stats.lostCount(),
     async [Symbol.asyncDispose]() {

@@ -30,8 +30,10 @@ export interface Drivers extends AsyncDisposable {
   readonly leases: Leases;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
-  /** Null when every store can be written; else one sentence on what is wrong, for /readyz. */
+  /** Null while something can be accepted, and on a processor delivered; else one sentence, for /readyz. */
   health(): Promise<string | null>;
+  /** One entry for each store that is away while the rest goes on: what is wrong, and what takes over. */
+  degraded(): Promise<readonly string[]>;
   /** Resolves when all that was recorded so far is durable and visible. */
   flush(): Promise<void>;
 }

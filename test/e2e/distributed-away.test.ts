@@ -40,9 +40,21 @@ test("events of every priority are accepted and delivered while Redis is down, a
   const priorities = ["HIGH", "MEDIUM", "LOW"];
   for (const priority of priorities) await publishUntilAccepted(priority);
   await allArrived();
+  const ready = () =>
+    Promise.all(
+      [...harness.gateways, ...harness.processors].map(async ({ url }) => {
+        const answer = await fetch(`${url}/readyz`);
+        return { status: answer.status, body: await answer.text() };
+      }),
+    );
+  for (const { status, body } of await ready()) assert.deepEqual([status, body], [200, '{"status":"ready"}']);
   await redis.kill();
   for (const priority of priorities) await publishUntilAccepted(priority);
   await allArrived();
+  for (const { status, body } of await ready()) {
+    assert.equal(status, 200, body);
+    assert.match(body, /"degraded":\["Redis \(REDIS_URL\) does not answer\. [^"]*Kafka/);
+  }
   await redis.restart();
   for (const priority of priorities) await publishUntilAccepted(priority);
   await allArrived();

@@ -48,6 +48,14 @@ test("503 from /readyz when a store cannot be written, and when it does not answ
   assertProblem(await waiting, 503, "store-unavailable");
 });
 
+test("200 from /readyz while a part goes on, and the body names what does not", async () => {
+  const degraded = () => Promise.resolve(["Redis does not answer. HIGH goes through Kafka."]);
+  await using harness = await openGatewayHarness({ wrap: (drivers) => ({ ...drivers, degraded }) });
+  const answer = await harness.call("GET", "/readyz", { key: null });
+  assert.equal(answer.status, 200);
+  assert.deepEqual(JSON.parse(answer.text), { status: "ready", degraded: await degraded() });
+});
+
 for (const [method, path, allow] of [
   ["PUT", "/v1/events", "GET, HEAD, OPTIONS, POST"],
   ["DELETE", "/v1/events/x", "GET, HEAD, OPTIONS"],

@@ -66,11 +66,17 @@ test("an abort ends the set-up in the middle of a wait", async () => {
   assert.deepEqual(done, ["0"]);
 });
 
-function openStatus(parts: { missing?: string; health?: () => Promise<string | null>; isStopping?: boolean }) {
+function openStatus(parts: {
+  missing?: string;
+  health?: () => Promise<string | null>;
+  degraded?: () => Promise<readonly string[]>;
+  isStopping?: boolean;
+}) {
   const clock = createManualClock(0);
   const status = createStatus({
     clock,
     health: parts.health ?? (() => Promise.resolve(null)),
+    degraded: parts.degraded ?? (() => Promise.resolve([])),
     missing: () => parts.missing ?? null,
     isStopping: () => parts.isStopping === true,
     collectMetrics: () => Promise.resolve("posthaste_x 1\n"),
@@ -102,6 +108,13 @@ test("/readyz is 200 only when all is set up, healthy and not stopping, and says
   const broken = await openStatus({ health: () => Promise.reject(new Error("x")) }).ask("/readyz");
   assert.equal(broken.status, 503);
   assert.equal((await openStatus({ isStopping: true }).ask("/readyz")).status, 503);
+});
+
+test("/readyz of a processor that goes on without a store is 200, and names the store", async () => {
+  const degraded = () => Promise.resolve(["Kafka does not answer. HIGH is delivered from Redis."]);
+  const answer = await openStatus({ degraded }).ask("/readyz");
+  assert.equal(answer.status, 200);
+  assert.deepEqual(await answer.json(), { status: "ready", degraded: await degraded() });
 });
 
 test("/readyz does not wait for a store that hangs", async () => {

@@ -53,6 +53,8 @@ export interface DistributedStores extends AsyncDisposable {
   openHighLane(onPoison: HighLaneOptions["onPoison"]): HighLane;
   isReachable(): boolean;
   health(): Promise<string | null>;
+  /** Of the Redis that may evict; null when that is no other one. */
+  readonly cacheHealth: (() => Promise<string | null>) | null;
   flush(): Promise<void>;
   lostCount(): number;
 }
@@ -166,6 +168,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       createRedisHighLane({ ...main, clock, entropy, bounds: bounds.high ?? HIGH_LANE_BOUNDS, onPoison, onFault }),
     isReachable: options.isReachable,
     health: () => main.commands.health(),
+    cacheHealth: cache === main ? null : () => cache.commands.health(),
     flush,
     lostCount: () => stats.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -1,0 +1,103 @@
+/**
+ * What a process of the distributed set can still do while a store is away. One of the two stores is enough to go on with
+ * a part of the work, so a balancer keeps the process; without both there is none.
+ */
+import type { Clock } from "../../lib/ambient.ts";
+import { inTime } from "../../lib/in-time.ts";
+
+export type StoreName = "redis" | "redis-cache" | "kafka";
+
+/** A store that has not answered by then counts as away; less than what /readyz waits for all of them. */
+const ANSWER_MS = 2000;
+
+/** What goes on without each store, and what does not. */
+export const MEANWHILE = {
+  gateway: {
+    redis:
+      "HIGH goes through Kafka; keys with a rate limit or not seen lately, and events with an id or an Idempotency-Key, are refused with 503.",
+    "redis-cache": "Keys with a rate limit are refused with 503, and stats have gaps.",
+    kafka: "HIGH goes through Redis; MEDIUM and LOW are refused with 503.",
+  },
+  processor: {
+    redis:
+      "MEDIUM, LOW and what comes of HIGH through Kafka is delivered to the endpoints that are known here; the API does not show it.",
+    "redis-cache": "Deliveries go on; stats have gaps.",
+    kafka: "HIGH is delivered from Redis; MEDIUM, LOW and retries wait.",
+  },
+} as const satisfies Record<"gateway" | "processor", Record<StoreName, string>>;
+
+export interface Condition {
+  /** Null while a part of the work goes on; else one sentence. */
+  health(): Promise<string | null>;
+  /** One entry for each store that is away, with what goes on meanwhile; empty when all is well. */
+  degraded(): Promise<readonly string[]>;
+}
+
+/** Each check gives null, or one sentence on what is wrong with its store. */
+export interface StoreChecks {
+  readonly redis: () => Promise<string | null>;
+  /** Null: there is no Redis of its own for what may be evicted. */
+  readonly cache: (() => Promise<string | null>) | null;
+  readonly kafka: () => Promise<string | null>;
+}
+
+export function createCondition(options: {
+  readonly role: "gateway" | "processor";
+  readonly checks: StoreChecks;
+  /** Null while a processor reads all that it should. */
+  readonly reading: () => string | null;
+  readonly clock: Pick<Clock, "timer">;
+}): Condition {
+  const { role, checks, reading, clock } = options;
+  let underWay: Promise<Away> | null = null;
+  const look = (): Promise<Away> => {
+    underWay ??= lookAt(checks, clock).finally(() => {
+      underWay = null;
+    });
+    return underWay;
+  };
+  return {
+    async health() {
+      const away = await look();
+      const { redis, kafka } = away;
+      if (redis !== null && kafka !== null) return `${redis} ${kafka}`;
+      // What Kafka's absence keeps from being read is told by `degraded`; anything else is a fault of this process.
+      return role === "gateway" || kafka !== null ? null : reading();
+    },
+    async degraded() {
+      const away = await look();
+      const meanwhile = MEANWHILE[role];
+      return [
+        ...(away.redis === null ? [] : [`${away.redis} ${meanwhile.redis}`]),
+        ...(away.cache === null ? [] : [`${away.cache} ${meanwhile["redis-cache"]}`]),
+        ...(away.kafka === null ? [] : [`${away.kafka} ${meanwhile.kafka}`]),
+      ];
+    },
+  };
+}
+
+interface Away {
+  readonly redis: string | null;
+  readonly cache: string | null;
+  readonly kafka: string | null;
+}
+
+async function lookAt(checks: StoreChecks, clock: Pick<Clock, "timer">): Promise<Away> {
+  const [redis, cache, kafka] = await Promise.all([
+    answerOf("Redis", checks.redis, clock),
+    checks.cache === null ? null : answerOf("The Redis of REDIS_CACHE_URL", checks.cache, clock),
+    answerOf("Kafka", checks.kafka, clock),
+  ]);
+  return { redis, cache, kafka };
+}
+
+/** Never rejects. */
+export async function answerOf(
+  name: string,
+  check: () => Promise<string | null>,
+  clock: Pick<Clock, "timer">,
+): Promise<string | null> {
+  const asking = check().catch(() => `${name} cannot be asked for its health.`);
+  const asked = await inTime(clock, ANSWER_MS, asking);
+  return asked.kind === "done" ? asked.value : `${name} did not answer within ${ANSWER_MS} ms.`;
+}
