@@ -23,10 +23,10 @@ export function deliveryLine(received: Received): string {
   ].join("  ");
 }
 
-function timeOfDay(atMs: number): string {
+export function timeOfDay(atMs: number): string {
   return new Date(atMs).toTimeString().slice(0, 8);
 }
 
-function shown(text: string): string {
+export function shown(text: string): string {
   return text.slice(0, 128).replace(unprintable, "?");
 }

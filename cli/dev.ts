@@ -2,6 +2,7 @@
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
+import { attemptLine } from "./attempt-line.ts";
 import { RECEIVER_PORT } from "./command-line.ts";
 import { deliveryLine } from "./delivery-line.ts";
 import { openPosthaste } from "./embedded.ts";
@@ -33,6 +34,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
     logLevel: isLogLevelSet ? config.logLevel : "warn",
     writeLog: (text) => void process.stderr.write(text),
     showKeyOnce: () => undefined,
+    onAttempt: (attempted, at) => write(`  ${attemptLine(attempted, at)}\n`),
   });
   await using posthaste = await unlessStopped(stopped, opening);
   keys.resolve(createKeysFor(posthaste.drivers, systemClock));

@@ -4,6 +4,7 @@
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
 import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
+import { createEndpointLookup } from "@posthaste/processor/endpoint/lookup.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
@@ -21,9 +22,12 @@ import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthas
 import { SealBroken } from "@posthaste/shared/lib/ambient.ts";
 import { increaseOf } from "@posthaste/shared/lib/increase-of.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { Attempted } from "./attempt-line.ts";
+import { attemptsOf } from "./attempt-line.ts";
 import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
 import { ensureEmbeddedKey } from "./operator-key.ts";
@@ -37,6 +41,8 @@ export interface PosthasteOptions {
   readonly writeLog: (text: string) => void;
   /** Shows an operator key that is stored nowhere but as a hash. */
   readonly showKeyOnce: (key: string) => void;
+  /** Told of each attempt once its outcome is recorded, with the endpoint's URL where it is known. Must not throw. */
+  readonly onAttempt?: (attempted: Attempted, url: string | null) => void;
 }
 
 export interface Posthaste extends AsyncDisposable {
@@ -86,7 +92,13 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const gateway = createGateway({ ...ambient, drivers, transport, telemetry, collectMetrics, limits: DEFAULT_LIMITS });
   const listening = serveHttp({ host: config.host, port: config.port, portSetting: "PORT", fetch: gateway.fetch });
   opening.defer(() => listening.kill());
-  const processor = startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
+  const processor = startProcessor({
+    ...ambient,
+    drivers: options.onAttempt === undefined ? drivers : withAttemptsTold(drivers, options.onAttempt),
+    transport,
+    telemetry,
+    limits: PROCESSOR_LIMITS,
+  });
   log.write("info", "server.listening", { url: listening.url, data_folder: config.dataFolder });
   const opened = opening.move();
   return {
@@ -110,6 +122,22 @@ function openDrivers(masterKey: MasterKey, options: EmbeddedOptions): EmbeddedDr
   } catch (error) {
     throw error instanceof SealBroken ? new Error(masterKey.mismatch, { cause: error }) : error;
   }
+}
+
+/** What the processor records passes by here. */
+function withAttemptsTold(drivers: Drivers, onAttempt: NonNullable<PosthasteOptions["onAttempt"]>): Drivers {
+  const lookup = createEndpointLookup(drivers.directory);
+  const ledger: Ledger = {
+    ...drivers.ledger,
+    record(entries) {
+      drivers.ledger.record(entries);
+      for (const attempted of attemptsOf(entries)) {
+        const { tenant, endpointId } = attempted.delivery;
+        onAttempt(attempted, lookup.peek(tenant, endpointId)?.url ?? null);
+      }
+    },
+  };
+  return { ...drivers, ledger };
 }
 
 /** No new request and no new attempt, both at once; what is unfinished stays in its lane for the next start. */

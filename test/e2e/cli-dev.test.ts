@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 
+import { openReceiver } from "../support/receiver.ts";
 import type { Child } from "./posthaste-child.ts";
 import { call, openFolder, spawnPosthaste, TEST_KEY } from "./posthaste-child.ts";
 
@@ -140,4 +141,40 @@ test("dev does not call the loopback once POSTHASTE_ALLOW_CIDRS is set to nothin
   const { status, body } = await call(url, "/v1/endpoints", { url: receiver }, key);
   assert.equal(status, 422);
   assert.equal(body["code"], "forbidden-address");
+});
+
+test("each attempt to any endpoint is one line: type, endpoint and path, attempt, outcome, next attempt", async () => {
+  using folder = openFolder();
+  await using child = startDev(folder.path);
+  const { url, key } = await screenOf(child);
+  await using away = await openReceiver((_, response) => response.writeHead(503).end());
+  const { port } = new URL(away.url);
+  const created = await call(url, "/v1/endpoints", { url: `${away.url}/a?token=hidden-token` }, key);
+  assert.equal(created.status, 201, JSON.stringify(created.body));
+  const refused = await call(url, "/v1/endpoints", { url: "http://127.0.0.1:9/gone", retry: { delays_s: [0] } }, key);
+  assert.equal(refused.status, 201, JSON.stringify(refused.body));
+  await call(url, "/v1/events", { type: "order.paid", data: {} }, key);
+  const endpoint = String(created.body["id"]);
+  await child.match(
+    new RegExp(
+      `\\d\\d:\\d\\d:\\d\\d {2}-> order\\.paid {2}evt_\\w+ {2}${endpoint} http://127\\.0\\.0\\.1:${port}/hook/a\\?\\*\\*\\* {2}` +
+        "attempt 1 {2}answered 503 {2}next attempt at \\d\\d:\\d\\d:\\d\\d, in \\d+ s\\n",
+    ),
+  );
+  await child.match(/127\.0\.0\.1:9\/gone {2}attempt 1 {2}[\w-]+: .+ {2}no next attempt, dead: .+\n/);
+  assert.ok(!child.printed.stdout.includes("hidden-token"));
+  assert.ok(!child.printed.stdout.includes(String(created.body["secret"])));
+});
+
+test("an attempt that was delivered is a line, too", async () => {
+  using folder = openFolder();
+  await using child = startDev(folder.path);
+  const { curls } = await screenOf(child);
+  await paste(curls[0]);
+  const event = await paste(curls[1]);
+  await child.match(
+    new RegExp(
+      `-> invoice\\.paid {2}${String(event["id"])} {2}ep_\\w+ http\\S+/ {2}attempt 1 {2}answered 200 {2}delivered\n`,
+    ),
+  );
 });
