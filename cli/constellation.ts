@@ -26,6 +26,8 @@ export async function openConstellation(options: {
     POSTHASTE_MASTER_KEY: randomBytes(32).toString("base64"),
     POSTHASTE_OPERATOR_KEY: operatorKey,
     POSTHASTE_ALLOW_CIDRS: "127.0.0.0/8",
+    // No balancer watches it.
+    STOP_NOTICE_S: "0",
     ...options.env,
   };
   const gateways: Program[] = [];

@@ -108,7 +108,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     operatorKey,
     async [Symbol.asyncDispose]() {
       log.write("info", "server.stopping", {});
-      await stopServing({ gateway, listening, processor });
+      await stopServing({ gateway, listening, processor, noticeMs: isDev ? 0 : config.stopNoticeMs });
       await opened.disposeAsync();
       log.write("info", "server.stopped", {});
     },
@@ -145,10 +145,11 @@ async function stopServing(parts: {
   gateway: { stop(): void };
   listening: Listening;
   processor: Processor;
+  noticeMs: number;
 }): Promise<void> {
-  const { gateway, listening, processor } = parts;
+  const { gateway, listening, processor, noticeMs } = parts;
   gateway.stop();
-  await Promise.all([listening.stopWithin(REQUESTS_END_MS, systemClock), processor.stop()]);
+  await Promise.all([listening.stopWithin(noticeMs, REQUESTS_END_MS, systemClock), processor.stop()]);
 }
 
 /** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */

@@ -31,6 +31,6 @@ await runWithHelp("gateway", HELP, async () => {
   program.log.write("info", "gateway.listening", { url: listening.url });
   await stopped;
   gateway.stop();
-  await listening.stopWithin(REQUESTS_END_MS, program.clock);
+  await listening.stopWithin(config.stopNoticeMs, REQUESTS_END_MS, program.clock);
   return 0;
 });

@@ -37,6 +37,9 @@ await runWithHelp("processor", HELP, async () => {
     fetch: status,
   });
   log.write("info", "processor.listening", { url: listening.url });
+  const noticed = stopped.then(
+    () => new Promise<void>((resolve) => void program.clock.timer(config.stopNoticeMs, resolve)),
+  );
   await initializer.run(stopping.signal);
   if (!stopping.signal.aborted) {
     const processor = startProcessor({ ...program, limits: PROCESSOR_LIMITS });
@@ -44,6 +47,8 @@ await runWithHelp("processor", HELP, async () => {
     await stopped;
     await processor.stop();
   }
+  // Whoever watches the processor reads the 503 before nobody answers.
+  await noticed;
   await listening.kill();
   return 0;
 });

@@ -15,6 +15,8 @@ export interface Config {
   /** 0: any free port. */
   readonly processorPort: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** After a signal, how long a server still takes requests while /readyz says 503, so that balancers see it first. */
+  readonly stopNoticeMs: number;
   readonly dataFolder: string;
   readonly operatorKey: string | null;
   /** Null: not set at all, which `dev` reads as "loopback". */
@@ -37,6 +39,15 @@ const Port = v.pipe(
   v.regex(/^\d{1,5}$/, "must be a port number from 0 to 65535"),
   v.transform(Number),
   v.maxValue(65_535, "must be a port number from 0 to 65535"),
+);
+
+/** With what follows it, a stop stays below the 30 s that service managers give. */
+const STOP_NOTICE_S_MAX = 15;
+const StopNotice = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,2}$/, `must be a whole number of seconds from 0 to ${STOP_NOTICE_S_MAX}`),
+  v.transform(Number),
+  v.maxValue(STOP_NOTICE_S_MAX, `must be a whole number of seconds from 0 to ${STOP_NOTICE_S_MAX}`),
 );
 
 const OperatorKey = v.pipe(
@@ -88,6 +99,7 @@ const Settings = v.object({
   PORT: v.optional(Port, "8080"),
   PROCESSOR_PORT: v.optional(Port, "0"),
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"), "info"),
+  STOP_NOTICE_S: v.optional(StopNotice, "3"),
   POSTHASTE_DATA: v.optional(DataFolder, "./.posthaste"),
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
@@ -106,6 +118,7 @@ export function parseConfig(environment: Environment): Config {
     port: settings.PORT,
     processorPort: settings.PROCESSOR_PORT,
     logLevel: settings.LOG_LEVEL,
+    stopNoticeMs: settings.STOP_NOTICE_S * 1000,
     dataFolder: settings.POSTHASTE_DATA,
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,
     allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,

@@ -8,7 +8,7 @@ const PREFIX = "POSTHASTE_";
 
 /** Every setting of every program, and what the examples and the tests read. */
 const SETTINGS: readonly string[] = [
-  ..."HOST PORT PROCESSOR_PORT LOG_LEVEL".split(" "),
+  ..."HOST PORT PROCESSOR_PORT LOG_LEVEL STOP_NOTICE_S".split(" "),
   ..."POSTHASTE_DATA POSTHASTE_OPERATOR_KEY POSTHASTE_ALLOW_CIDRS POSTHASTE_MASTER_KEY".split(" "),
   ..."REDIS_URL REDIS_CACHE_URL REDIS_SHARDS REDIS_PREFIX".split(" "),
   ..."KAFKA_BROKERS KAFKA_TLS KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD".split(" "),

@@ -22,6 +22,7 @@ test("nothing set gives every default", () => {
     port: 8080,
     processorPort: 0,
     logLevel: "info",
+    stopNoticeMs: 3000,
     dataFolder: "./.posthaste",
     operatorKey: null,
     allowCidrs: null,

@@ -45,7 +45,7 @@ export function spawnWatched(
   const watchers = new Set<() => void>();
   const child = spawn(file, words, {
     cwd: tmpdir(),
-    env: { PATH: path, NO_COLOR: "1", ...env },
+    env: { PATH: path, NO_COLOR: "1", STOP_NOTICE_S: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let isOver = false;

@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
 import { waitFor } from "../support/services/wait-for.ts";
-import { prefixEnv, storesEnv } from "./distributed-harness.ts";
+import { openDistributedHarness, prefixEnv, storesEnv } from "./distributed-harness.ts";
 import { call, openFolder, spawnPosthaste, spawnWatched, startServe, TEST_KEY } from "./posthaste-child.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -58,10 +58,41 @@ for (const kind of ["gateway", "processor"] as const) {
   });
 }
 
+test("on stop, /readyz of serve says 503 while requests are still taken, and then it ends", async () => {
+  using folder = openFolder();
+  {
+    await using serving = await startServe(folder.path, { STOP_NOTICE_S: "15" });
+    serving.kill("SIGTERM");
+    await serving.match(/"event":"server\.stopping"/);
+    const ready = await fetch(`${serving.url}/readyz`);
+    assert.deepEqual([ready.status, ((await ready.json()) as { code: string }).code], [503, "stopping"]);
+    assert.equal((await call(serving.url, "/v1/events", { type: "order.paid", data: {} })).status, 202);
+    serving.kill("SIGINT");
+    assert.deepEqual(await serving.exited, { code: 1, signal: null });
+  }
+  await using serving = await startServe(folder.path, { STOP_NOTICE_S: "1" });
+  serving.kill("SIGTERM");
+  assert.deepEqual(await serving.exited, { code: 0, signal: null });
+});
+
+test("on stop, /readyz of gateway and processor says 503 before nobody answers", async () => {
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 1, env: { STOP_NOTICE_S: "15" } });
+  for (const program of [...harness.gateways, ...harness.processors]) {
+    process.kill(program.pid, "SIGTERM");
+    await waitFor({
+      fact: "/readyz to say 503",
+      withinMs: 10_000,
+      holds: async () => (await fetch(`${program.url}/readyz`)).status === 503,
+    });
+    process.kill(program.pid, "SIGINT");
+    assert.deepEqual(await program.ended, { code: 1, signal: null });
+  }
+});
+
 /** `npm run serve` as the leader of a group of its own, as a terminal or a service manager starts it. */
 function spawnNpm(folder: string): { readonly npm: ChildProcess; readonly printed: () => string } {
   const { PATH = "", HOME = "" } = process.env;
-  const env = { PATH, HOME, PORT: "0", POSTHASTE_DATA: folder, POSTHASTE_OPERATOR_KEY: TEST_KEY };
+  const env = { PATH, HOME, PORT: "0", STOP_NOTICE_S: "0", POSTHASTE_DATA: folder, POSTHASTE_OPERATOR_KEY: TEST_KEY };
   const npm = spawn("npm", ["run", "serve"], { cwd: ROOT, env, detached: true, stdio: ["ignore", "pipe", "ignore"] });
   let printed = "";
   npm.stdout.setEncoding("utf8").on("data", (text: string) => (printed += text));

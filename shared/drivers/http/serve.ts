@@ -13,8 +13,11 @@ export interface Listening {
   /** Where it listens, for people and curl: `http://127.0.0.1:8080`. */
   readonly url: string;
   readonly port: number;
-  /** Takes no new connection, lets requests in flight end; closes after `ms` what has not ended. */
-  stopWithin(ms: number, clock: Pick<Clock, "timer">): Promise<void>;
+  /**
+   * Goes on as before for `noticeMs`, in which a balancer can see that /readyz says 503. Then takes no new connection and
+   * lets requests in flight end; closes after another `ms` what has not ended.
+   */
+  stopWithin(noticeMs: number, ms: number, clock: Pick<Clock, "timer">): Promise<void>;
   /** Closes everything at once. */
   kill(): Promise<void>;
 }
@@ -48,7 +51,8 @@ export function serveHttp(options: ServeOptions): Listening {
   return {
     url: `http://${shown}:${port}`,
     port,
-    async stopWithin(ms, clock) {
+    async stopWithin(noticeMs, ms, clock) {
+      if (noticeMs > 0) await new Promise<void>((resolve) => void clock.timer(noticeMs, resolve));
       await new Promise<void>((resolve) => {
         const cancel = clock.timer(ms, resolve);
         void server.stop(false).then(resolve).finally(cancel);
