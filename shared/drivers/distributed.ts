@@ -7,9 +7,11 @@ import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
-import { createCondition } from "./distributed/condition.ts";
+import { MEANWHILE, createCondition } from "./distributed/condition.ts";
 import type { Quarantined } from "./distributed/poison.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
+import { createStoreWatch } from "./distributed/store-watch.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
 import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
@@ -27,8 +29,8 @@ export interface DistributedOptions {
   readonly config: DistributedConfig;
   /** What an operator should know about the stores, one sentence each. */
   readonly onWarning: (warning: string) => void;
-  /** What went wrong and is being mended. Must not throw. */
-  readonly onFault: (error: unknown) => void;
+  /** A store went away, is back, or failed while it was there. Must not throw. */
+  readonly stores: Pick<Telemetry["store"], "away" | "back" | "fault">;
   /** A record that could not be read was put aside. Must not throw. */
   readonly onQuarantined: (quarantined: Quarantined) => void;
   /** A look into the auth cache. */
@@ -44,12 +46,31 @@ export interface DistributedDrivers extends Drivers {
 
 /** Throws a plain Error that names the setting when a store is not there, refuses us or does not fit. */
 export async function openDistributed(options: DistributedOptions): Promise<DistributedDrivers> {
-  const { clock, entropy, role, onFault, onQuarantined } = options;
+  const { clock, entropy, role, onQuarantined } = options;
+  // What fails before the watches are set up is told by the error of the opening.
+  const suspicions: Record<"kafka" | "redis", (error: unknown) => void> = {
+    kafka: () => undefined,
+    redis: () => undefined,
+  };
+  const onFault = (error: unknown): void => suspicions[ofKafka(error) ? "kafka" : "redis"](error);
   await using opening = new AsyncDisposableStack();
   let lost = 0;
   const onLost = (count: number): void => void (lost += count);
-  const partitionLog = opening.use(await openLog(options));
-  const stores = opening.use(await openDistributedStores({ ...options, onLost }));
+  const partitionLog = opening.use(await openLog(options, (error) => suspicions.kafka(error)));
+  const onRedisFault = (error: unknown): void => suspicions.redis(error);
+  const stores = opening.use(await openDistributedStores({ ...options, onLost, onFault: onRedisFault }));
+  for (const [store, name, check] of [
+    ["redis", "Redis", () => stores.health()],
+    ["kafka", "Kafka", () => partitionLog.health()],
+  ] as const) {
+    const events = {
+      away: (why: string) => options.stores.away(store, why, MEANWHILE[role][store]),
+      back: (awayMs: number, faults: number) => options.stores.back(store, awayMs, faults),
+      fault: (error: unknown) => options.stores.fault(store, error),
+    };
+    const watch = opening.use(createStoreWatch({ name, check, clock, events }));
+    suspicions[store] = (error) => watch.suspect(error);
+  }
   const drivers = opening.use(
     composeDistributed({
       partitionLog,
@@ -115,7 +136,15 @@ export function composeDistributed(parts: {
   };
 }
 
-async function openLog({ clock, entropy, config, role, onFault }: DistributedOptions): Promise<PartitionLog> {
+/** The driver's own errors name their store first. */
+function ofKafka(error: unknown): boolean {
+  return error instanceof Error && /kafka/i.test(error.message);
+}
+
+async function openLog(
+  { clock, entropy, config, role }: DistributedOptions,
+  onFault: (error: unknown) => void,
+): Promise<PartitionLog> {
   const { kafka } = config;
   const partitionLog = await openKafkaPartitionLog({
     brokers: kafka.brokers,

@@ -60,8 +60,7 @@ export async function openDistributedProgram(
       config: distributed,
       sealer: createSealer(config.masterKey),
       onWarning: (warning) => log.write("warn", "store.warning", { warning }),
-      onFault: (error) =>
-        log.write("error", "store.fault", { error: error instanceof Error ? error.message : String(error) }),
+      stores: telemetry.store,
       onQuarantined: (record) => telemetry.queue.quarantined(record),
       onCache: (isHit) => telemetry.accept.cache("auth", isHit),
     }),

@@ -2,6 +2,7 @@
 import type { Meter } from "@opentelemetry/api";
 import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
+import { createLogPace } from "./log-pace.ts";
 
 export interface QueueSample {
   readonly queue: "high" | "medium" | "low" | "retry" | "dead";
@@ -25,9 +26,6 @@ export interface QueueTelemetry {
     readonly keptBytes: number;
   }): void;
 }
-
-/** What happens again and again is logged no more often for each name, and then says how often it was not. */
-const LOG_EVERY_MS = 1000;
 
 export function createQueueTelemetry({
   meter,
@@ -99,24 +97,6 @@ export function createQueueTelemetry({
         kept_bytes: keptBytes,
         ...(unlogged === 0 ? {} : { unlogged }),
       });
-    },
-  };
-}
-
-/** Names are constants of the code. */
-function createLogPace(clock: Pick<Clock, "monotonic">) {
-  const byName = new Map<string, { loggedAtMs: number; unlogged: number }>();
-  return {
-    /** How many were not logged before this one; null when this one is not to be logged. */
-    turn(name: string): number | null {
-      const nowMs = clock.monotonic();
-      const before = byName.get(name);
-      if (before !== undefined && nowMs - before.loggedAtMs < LOG_EVERY_MS) {
-        before.unlogged++;
-        return null;
-      }
-      byName.set(name, { loggedAtMs: nowMs, unlogged: 0 });
-      return before?.unlogged ?? 0;
     },
   };
 }

@@ -10,10 +10,12 @@ import type { AcceptTelemetry } from "./accept.ts";
 import type { DeliveryTelemetry } from "./delivery.ts";
 import type { EndpointTelemetry } from "./endpoint.ts";
 import type { QueueTelemetry } from "./queue.ts";
+import type { StoreTelemetry } from "./store.ts";
 import { createAcceptTelemetry } from "./accept.ts";
 import { createDeliveryTelemetry } from "./delivery.ts";
 import { createEndpointTelemetry } from "./endpoint.ts";
 import { createQueueTelemetry } from "./queue.ts";
+import { createStoreTelemetry } from "./store.ts";
 import { silentLog } from "./log.ts";
 
 export interface Telemetry {
@@ -21,6 +23,7 @@ export interface Telemetry {
   readonly delivery: DeliveryTelemetry;
   readonly endpoint: EndpointTelemetry;
   readonly queue: QueueTelemetry;
+  readonly store: StoreTelemetry;
   readonly log: Log;
 }
 
@@ -30,6 +33,7 @@ export function createTelemetry(deps: { meter: Meter; log: Log; clock: Pick<Cloc
     delivery: createDeliveryTelemetry(deps),
     endpoint: createEndpointTelemetry(deps),
     queue: createQueueTelemetry(deps),
+    store: createStoreTelemetry(deps),
     log: deps.log,
   };
 }
@@ -42,5 +46,6 @@ export const silentTelemetry: Telemetry = {
   delivery: { attempted: nothing, settled: nothing, deferred: nothing, repeatSkipped: nothing },
   endpoint: { breaker: nothing, disabled: nothing, recovered: nothing },
   queue: { observe: nothing, dropped: nothing, loopFailed: nothing, quarantined: nothing },
+  store: { away: nothing, back: nothing, fault: nothing },
   log: silentLog,
 };

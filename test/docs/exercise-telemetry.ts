@@ -99,10 +99,14 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   queue.dropped("ledger", 1);
   queue.loopFailed("lane high", new Error("Redis is away"), 1);
   queue.quarantined({ topic: "medium", partition: 0, offset: 1, reason: "no value", bytes: 2, keptBytes: 2 });
+  const store = listened(telemetry, "store", called);
+  store.away("redis", "Redis does not answer.", "HIGH goes through Kafka.");
+  store.back("redis", 1000, 3);
+  store.fault("redis", new Error("a script failed"));
   return logged;
 }
 
-function listened<Subject extends "accept" | "delivery" | "endpoint" | "queue">(
+function listened<Subject extends "accept" | "delivery" | "endpoint" | "queue" | "store">(
   telemetry: Telemetry,
   subject: Subject,
   called: (name: string) => void,

@@ -53,10 +53,20 @@ test("events of every priority are accepted and delivered while Redis is down, a
   await allArrived();
   for (const { status, body } of await ready()) {
     assert.equal(status, 200, body);
-    assert.match(body, /"degraded":\["Redis \(REDIS_URL\) does not answer\. [^"]*Kafka/);
+    assert.match(
+      body,
+      /"degraded":\["Redis (?:\(REDIS_URL\) does not answer|did not answer within 2000 ms)\. [^"]*Kafka/,
+    );
   }
   await redis.restart();
   for (const priority of priorities) await publishUntilAccepted(priority);
   await allArrived();
   assert.equal(accepted.size, 3 * priorities.length);
+  for (const program of [...harness.gateways, ...harness.processors]) {
+    const linesOf = (event: string) => program.printed().split(`"event":"${event}"`).length - 1;
+    await waitFor({ fact: "Redis to be told as back", withinMs: WITHIN_MS, holds: () => linesOf("store.back") > 0 });
+    assert.deepEqual([linesOf("store.away"), linesOf("store.back")], [1, 1], program.printed());
+    assert.match(program.printed(), /"event":"store\.away","store":"redis",.*"meanwhile":"[^"]*Kafka/);
+    assert.doesNotMatch(program.printed(), /ECONNREFUSED|kafkajs/);
+  }
 });

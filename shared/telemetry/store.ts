@@ -1,0 +1,40 @@
+/** The stores of the distributed set: one line when one goes away, one when it is back. */
+import type { Clock } from "../lib/ambient.ts";
+import type { Log } from "./log.ts";
+import { createLogPace } from "./log-pace.ts";
+
+export interface StoreTelemetry {
+  /** `meanwhile` says what goes on without it. */
+  away(store: string, reason: string, meanwhile: string): void;
+  /** `faults` is how often it failed meanwhile. */
+  back(store: string, awayMs: number, faults: number): void;
+  /** It answers, and something failed all the same. */
+  fault(store: string, error: unknown): void;
+}
+
+export function createStoreTelemetry({
+  log,
+  clock,
+}: {
+  readonly log: Log;
+  readonly clock: Pick<Clock, "monotonic">;
+}): StoreTelemetry {
+  const pace = createLogPace(clock);
+  return {
+    away(store, reason, meanwhile) {
+      log.write("warn", "store.away", { store, reason, meanwhile });
+    },
+    back(store, awayMs, faults) {
+      log.write("warn", "store.back", { store, away_ms: Math.round(awayMs), faults });
+    },
+    fault(store, error) {
+      const unlogged = pace.turn(store);
+      if (unlogged === null) return;
+      log.write("error", "store.fault", {
+        store,
+        error: error instanceof Error ? error.message : String(error),
+        ...(unlogged === 0 ? {} : { unlogged }),
+      });
+    },
+  };
+}
