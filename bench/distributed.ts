@@ -20,7 +20,7 @@ export async function openDistributedBench(options: {
   readonly processors: number;
 }): Promise<DistributedBench> {
   await using opening = new AsyncDisposableStack();
-  const services = opening.use(await openLocalServices(() => undefined));
+  const services = opening.use(await openLocalServices((sentence) => void process.stderr.write(`${sentence}\n`)));
   const prefix = `bench${randomBytes(4).toString("hex")}`;
   const env = { ...services.env, KAFKA_PREFIX: `${prefix}.`, REDIS_PREFIX: `${prefix}:`, LOG_LEVEL: "info" };
   const constellation = opening.use(await openConstellation({ ...options, graceMs: GRACE_MS, env }));

@@ -19,6 +19,9 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   priority, partition, retries, idle    over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   --quick                               one short round in place of five
 
+accept needs wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
+are those of npm run services, which names what it installs first.
+
 Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine.
 `;
 if (process.argv.includes("--help") || process.argv.includes("-h")) {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -45,6 +48,34 @@ for (const [script, first] of [
     assert.equal(stderr, "");
   });
 }
+
+for (const [script, names] of [
+  ["test/support/services-main.ts", ["redis-server", "Java 17", "Maven", "apt-get", "45 MB"]],
+  ["bench/main.ts", ["wrk", "apt-get", "npm run services"]],
+] as const) {
+  test(`${script} --help names what it installs on the machine, and the README does`, async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [script, "--help"], { cwd: ROOT });
+    const readme = readFileSync(`${ROOT}README.md`, "utf8");
+    for (const name of names) assert.ok(stdout.includes(name) && readme.includes(name), name);
+  });
+}
+
+test("what services would install is named before anything is", async () => {
+  const isRoot = process.getuid?.() === 0;
+  const child = spawn(process.execPath, [`${ROOT}test/support/services-main.ts`], {
+    cwd: tmpdir(),
+    // Nothing is found there, and nothing may be installed.
+    env: { PATH: "/nowhere" },
+    ...(isRoot ? { uid: 65_534, gid: 65_534 } : {}),
+  });
+  let printed = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (printed += text));
+  await once(child, "close");
+  assert.match(
+    printed,
+    /^Installed first, as this machine lacks it: the package redis-server by apt-get, the package openjdk-17/,
+  );
+});
 
 test("`npx posthaste` is the command line, as npm linked it", async () => {
   const bin = fileURLToPath(new URL("../../node_modules/.bin/posthaste", import.meta.url));

@@ -3,12 +3,17 @@
  * for a shell. REDIS_PORT and KAFKA_PORT fix the ports. All data is thrown away at the end.
  */
 import { openServices } from "./services.ts";
+import { missingPackages } from "./services/debian-packages.ts";
+import { isKafkaMissing } from "./services/kafka-jars.ts";
 
 if (process.argv.includes("--help") || process.argv.includes("-h")) {
   process.stdout.write(`Usage: npm run services
 
 Starts a Redis and a Kafka for working by hand, prints REDIS_URL and KAFKA_BROKERS, and ends them on Ctrl-C with all data.
-REDIS_PORT and KAFKA_PORT fix the ports. What is missing is fetched and built first: Redis by npm, Kafka and a Java by Maven.
+REDIS_PORT and KAFKA_PORT fix the ports.
+
+What is missing on this machine is named, then installed: redis-server, a Java 17 and Maven by apt-get (as root on Debian and
+its kin; elsewhere you are asked to install them), Kafka's jars by Maven (about 45 MB, kept in node_modules/.cache).
 `);
   process.exit(0);
 }
@@ -25,7 +30,17 @@ const ended = new Promise<void>((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
 });
 
+/** Before anything is changed on the machine. */
+function announceInstalls(): void {
+  const fetchesKafka = isKafkaMissing();
+  const packages = missingPackages(fetchesKafka).map((name) => `the package ${name} by apt-get`);
+  const parts = [...packages, ...(fetchesKafka ? ["Kafka's jars by Maven (about 45 MB)"] : [])];
+  if (parts.length === 0) return;
+  console.log(`Installed first, as this machine lacks it: ${parts.join(", ")}.`);
+}
+
 async function serve(): Promise<void> {
+  announceInstalls();
   const opening = openServices({ env: {}, redisPort: portFrom("REDIS_PORT"), kafkaPort: portFrom("KAFKA_PORT") });
   // An end during the start leaves at once; the reaper ends what has been started.
   const services = await Promise.race([opening, ended]);

@@ -48,6 +48,12 @@ export const requireRedis = (): void => requireProgram(programs.redis);
 export const requireJava = (): void => requireProgram(programs.java);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
+/** What a start of the services would install on this machine by apt-get; asks for each program once more. */
+export function missingPackages(needsMaven: boolean): readonly string[] {
+  const needed = [programs.redis, programs.java, ...(needsMaven ? [programs.maven] : [])];
+  return needed.filter((program) => program.complaint() !== "").map(({ packages: [name] }) => name);
+}
+
 function requireProgram(program: Program): void {
   if (found.has(program)) return;
   const complaint = program.complaint();

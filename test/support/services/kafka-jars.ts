@@ -11,6 +11,11 @@ const FETCH_WITHIN_MS = 300_000;
 
 const cache = join(import.meta.dirname, "../../../node_modules/.cache/posthaste-kafka");
 
+/** Are the jars still to be fetched by Maven? */
+export function isKafkaMissing(): boolean {
+  return !existsSync(join(cache, `jars-${KAFKA_VERSION}`));
+}
+
 /** What `java -cp` takes. Fetches the jars (about 45 MB) when they are not there, saying so. */
 export function requireKafkaClasspath(): string {
   requireJava();
