@@ -70,7 +70,12 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
   // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.
   const transport = opening.use(
-    openHttpTransport({ clock: systemClock, allow, connectionsMax: PROCESSOR_LIMITS.inFlightMax }),
+    openHttpTransport({
+      clock: systemClock,
+      allow,
+      connectionsMax: PROCESSOR_LIMITS.inFlightMax,
+      client: config.httpClient,
+    }),
   );
   const drivers = opening.use(
     openDrivers(masterKey, {

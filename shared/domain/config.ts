@@ -23,7 +23,12 @@ export interface Config {
   readonly allowCidrs: readonly Cidr[] | null;
   /** 32 bytes, or null when the driver set is to make its own. */
   readonly masterKey: Uint8Array | null;
+  /** Null: the runtime's own where it has one. */
+  readonly httpClient: HttpClientChoice | null;
 }
+
+/** What delivers: sockets of our own with the runtime's parser, on Bun alone, or npm undici. */
+export type HttpClientChoice = "runtime" | "undici";
 
 export class ConfigError extends Error {
   readonly problems: readonly string[];
@@ -104,6 +109,7 @@ const Settings = v.object({
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
   POSTHASTE_MASTER_KEY: v.optional(MasterKey),
+  POSTHASTE_HTTP_CLIENT: v.optional(v.picklist(["runtime", "undici"], "must be runtime or undici, or left out")),
 });
 
 /** Throws `ConfigError` with one line per wrong variable. */
@@ -123,5 +129,6 @@ export function parseConfig(environment: Environment): Config {
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,
     allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,
     masterKey: settings.POSTHASTE_MASTER_KEY ?? null,
+    httpClient: settings.POSTHASTE_HTTP_CLIENT ?? null,
   };
 }

@@ -52,7 +52,9 @@ export async function openDistributedProgram(
   const metrics = opening.use(openMetrics());
   const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
   const allow = config.allowCidrs ?? parseCidrs("");
-  const transport = opening.use(openHttpTransport({ clock: systemClock, allow, connectionsMax: CONNECTIONS_MAX }));
+  const transport = opening.use(
+    openHttpTransport({ clock: systemClock, allow, connectionsMax: CONNECTIONS_MAX, client: config.httpClient }),
+  );
   const drivers = opening.use(
     await openDistributed({
       ...ambient,

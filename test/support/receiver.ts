@@ -6,6 +6,7 @@ import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
+import type { HttpClientChoice } from "@posthaste/shared/domain/config.ts";
 import type { AttemptResult, Fault } from "@posthaste/shared/domain/attempt.ts";
 import type { AddressResolver, Resolution } from "@posthaste/shared/drivers/http/resolver.ts";
 import type { HttpTransportOptions } from "@posthaste/shared/drivers/http/transport.ts";
@@ -29,6 +30,15 @@ export const running = new AbortController().signal;
 export const TENANT = "acme";
 /** The smallest whole answer. */
 export const OK_ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/** Those that keep the transport's promises on this runtime. */
+export const CLIENTS: readonly HttpClientChoice[] =
+  process.versions["bun"] === undefined ? ["undici"] : ["runtime", "undici"];
+
+/** `openTransport` with one of the clients. */
+export function openerOf(client: HttpClientChoice): typeof openTransport {
+  return (options) => openTransport({ client, ...options });
+}
 
 /** The real transport, allowed to reach the loopback unless `options` say otherwise. */
 export function openTransport(options: Partial<HttpTransportOptions> = {}): Transport {

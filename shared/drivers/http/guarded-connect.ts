@@ -1,14 +1,14 @@
 /**
  * How a socket to a receiver comes to be: resolve, vet every address, dial the vetted addresses until one connects,
- * compare what was reached with what was dialled, and only then start TLS. A forbidden address gets no TCP packet. undici's own connector
- * would report the peer after the TLS handshake, which is too late.
+ * compare what was reached with what was dialled, and only then start TLS. A forbidden address gets no TCP packet. It is
+ * `node:net` on every runtime: a dial of `Bun.connect` cannot be given up, and keeps its descriptor for minutes.
  */
+import { closeSync, openSync } from "node:fs";
 import { connect as connectTcp, isIP } from "node:net";
 import type { Socket } from "node:net";
+import { devNull } from "node:os";
 import { connect as connectTls } from "node:tls";
 import type { SecureContext } from "node:tls";
-
-import type { buildConnector } from "undici-npm";
 
 import type { Cidr } from "../../domain/address-guard.ts";
 import { checkAddress, parseAddress } from "../../domain/address-guard.ts";
@@ -17,7 +17,7 @@ import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { Lru } from "../../lib/lru.ts";
 import { dialFirst, dialOrder } from "./dial-first.ts";
-import { ConnectFault, faultOf } from "./network-fault.ts";
+import { ConnectFault, OUT_OF_DESCRIPTORS, faultOf } from "./network-fault.ts";
 import type { Resolution, VettedHost } from "./resolver.ts";
 import { bareHost, vetHost } from "./resolver.ts";
 
@@ -31,41 +31,46 @@ export const REACHED_MS_MAX = 600_000;
 export interface GuardedConnectDeps {
   readonly clock: Clock;
   readonly allow: readonly Cidr[];
-  /** Resolves a name for a socket to the origin (`https://host:port`, default port left out). */
-  readonly find: (origin: string, name: string, signal: AbortSignal) => Promise<Resolution>;
+  /** Resolves a name for the tenant. */
+  readonly find: (name: string, tenant: string, signal: AbortSignal) => Promise<Resolution>;
   /** Trust of its own for TLS; null means the runtime's. */
   readonly secureContext: SecureContext | null;
   /** Ends every connect that is under way. */
   readonly closing: AbortSignal;
-  /** Told of each socket that was made, with its origin. */
-  readonly onOpened: (origin: string, socket: Socket) => void;
 }
 
-/** undici's `connect` option. Fails with `ConnectFault` alone, whose missing `code` keeps undici from trying anew. */
-export function createGuardedConnect(deps: GuardedConnectDeps): buildConnector.connector {
+/**
+ * Opens a socket to an origin (`https://host:port`, default port left out) for a tenant. Rejects with `ConnectFault`
+ * alone, whose missing `code` keeps undici from trying anew.
+ */
+export type OpenSocket = (origin: string, tenant: string) => Promise<Socket>;
+
+export function createGuardedConnect(deps: GuardedConnectDeps): OpenSocket {
   const reached = new Lru<string, string>({
     countMax: REACHED_KEPT_MAX,
     age: { ms: REACHED_MS_MAX, clock: deps.clock },
   });
-  return (options, callback) => {
-    openSocket(deps, reached, options).then(
-      (socket) => callback(null, socket),
-      (error: unknown) => callback(asConnectFault(error), null),
-    );
+  return async (origin, tenant) => {
+    try {
+      return await openSocket(deps, reached, origin, tenant);
+    } catch (error) {
+      throw asConnectFault(error);
+    }
   };
 }
 
 async function openSocket(
   deps: GuardedConnectDeps,
   reached: Lru<string, string>,
-  target: buildConnector.Options,
+  origin: string,
+  tenant: string,
 ): Promise<Socket> {
   const { clock, allow } = deps;
   using deadline = clock.deadline(CONNECT_MS_MAX, deps.closing);
   const { signal } = deadline;
+  const target = new URL(origin);
   const name = bareHost(target.hostname);
-  const origin = `${target.protocol}//${target.host ?? target.hostname}`;
-  const vetted = await vetHost(name, allow, (host) => deps.find(origin, host, signal), signal);
+  const vetted = await vetHost(name, allow, (host) => deps.find(host, tenant, signal), signal);
   const isTls = target.protocol === "https:";
   const port = Number(target.port) || (isTls ? 443 : 80);
   const dial = (address: string, losing: AbortSignal): Promise<Socket> => dialVetted(address, port, allow, losing);
@@ -73,9 +78,7 @@ async function openSocket(
   const order = dialOrder(addressesOf(vetted), reached.get(origin));
   const { address, connection } = await dialFirst({ clock, dial, close }, order, signal);
   reached.set(origin, address);
-  const socket = isTls ? await startTls(connection, name, deps.secureContext, signal) : connection;
-  deps.onOpened(origin, socket);
-  return socket;
+  return isTls ? await startTls(connection, name, deps.secureContext, signal) : connection;
 }
 
 /** Throws the fault of a host that must or can not be dialled. */
@@ -98,13 +101,26 @@ export function addressesOf(vetted: VettedHost): readonly string[] {
 async function dialVetted(address: string, port: number, allow: readonly Cidr[], signal: AbortSignal): Promise<Socket> {
   if (checkAddress(address, allow).kind === "forbidden") throw new ConnectFault("forbidden-address", NOT_VETTED);
   const socket = connectTcp({ host: address, port, noDelay: true, autoSelectFamily: false });
-  await ready(socket, "connect", signal);
+  await ready(socket, "connect", signal).catch((error: unknown) => {
+    throw isShortOfDescriptors(error) ? new ConnectFault("exhausted", OUT_OF_DESCRIPTORS) : error;
+  });
   const { remoteAddress } = socket;
   if (remoteAddress === undefined || !isSameAddress(remoteAddress, address)) {
     socket.destroy();
     throw new ConnectFault("forbidden-address", NOT_VETTED);
   }
   return socket;
+}
+
+/** Bun 1.4.5 says ECONNREFUSED, too, when it has no descriptor for a socket. */
+function isShortOfDescriptors(error: unknown): boolean {
+  if ((error as { readonly code?: unknown }).code !== "ECONNREFUSED") return false;
+  try {
+    closeSync(openSync(devNull, "r"));
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 const NOT_VETTED = "the address that would be reached is not the one that was checked";
@@ -131,8 +147,16 @@ async function startTls(
     signal.throwIfAborted();
     throw new ConnectFault("tls", `the TLS handshake failed: ${(error as Error).message}`);
   }
+  if (socket.getPeerCertificate().subjectaltname === undefined) {
+    socket.destroy();
+    throw new ConnectFault("tls", NO_ALTERNATIVE_NAME);
+  }
   return socket;
 }
+
+/** RFC 6125 section 6.4.4 and RFC 9525 section 6.3: the common name is no identity. */
+const NO_ALTERNATIVE_NAME =
+  "the TLS handshake failed: the certificate names its host as common name alone, and has no subject alternative name";
 
 /** Resolves at `event`; destroys the socket and rejects at its error, its close, or the signal's abort. */
 function ready(socket: Socket, event: "connect" | "secureConnect", signal: AbortSignal): Promise<void> {

@@ -4,6 +4,8 @@
  */
 import type { Fault } from "../../domain/attempt.ts";
 import { DeadlineExceeded } from "../../lib/ambient.ts";
+import { StaleConnection } from "./http-client.ts";
+import { UnwritableRequest } from "./request-bytes.ts";
 
 /** `Faulted.detail` is cut to this many characters. */
 export const DETAIL_CHARACTERS_MAX = 500;
@@ -31,12 +33,14 @@ export interface DescribedFault {
   readonly detail: string;
 }
 
-const CLOSED_EARLY = "the receiver closed the connection before the answer was complete";
-const NOT_HTTP = "the receiver sent something that is not an HTTP/1.1 answer";
+export const CLOSED_EARLY = "the receiver closed the connection before the answer was complete";
+export const NOT_HTTP = "the receiver sent something that is not an HTTP/1.1 answer";
+
+export const OUT_OF_DESCRIPTORS = "this process has no file descriptor left";
 
 /** Of this machine and not of the receiver: `connect(2)` and `socket(2)`. */
 const exhausted: Readonly<Record<string, string>> = {
-  EMFILE: "this process has no file descriptor left",
+  EMFILE: OUT_OF_DESCRIPTORS,
   ENFILE: "this machine has no file descriptor left",
   ENOBUFS: "this machine has no room for another socket",
   ENOMEM: "this machine has no memory for another socket",
@@ -62,6 +66,8 @@ const faultByCode: Readonly<Record<string, DescribedFault>> = {
 /** Total. Words of an error that is not known are not passed on: the runtimes put addresses of ours into them. */
 export function faultOf(error: unknown): DescribedFault {
   if (error instanceof ConnectFault) return described(error.fault, error.message);
+  if (error instanceof UnwritableRequest) return described("unreachable", error.message);
+  if (error instanceof StaleConnection) return described("reset", CLOSED_EARLY);
   if (error instanceof BadAnswer) return described("bad-answer", error.message);
   if (error instanceof DeadlineExceeded) {
     return described("timeout", `no complete answer came within ${error.afterMs} ms`);
@@ -78,7 +84,7 @@ export function faultOf(error: unknown): DescribedFault {
 
 /** Did this machine lack something, so that it says nothing of the receiver? */
 export function isExhausted(error: unknown): boolean {
-  return wordsOf(error).code in exhausted;
+  return (error instanceof ConnectFault && error.fault === "exhausted") || wordsOf(error).code in exhausted;
 }
 
 /** One line, whatever the error's text was. */

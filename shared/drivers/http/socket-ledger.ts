@@ -13,14 +13,29 @@ export interface OriginUse {
   tenant: string;
   /** Requests between `begin` and `end`. */
   activeCount: number;
-  /** With the time of opening, oldest first; ms of `Clock.monotonic`. */
-  readonly sockets: Map<Socket, number>;
+  /** Oldest first. */
+  readonly sockets: Map<Socket, Opened>;
+}
+
+export interface SocketState {
+  /** Carries no request now. */
+  isIdle(): boolean;
+}
+
+interface Opened {
+  /** Ms of `Clock.monotonic`. */
+  readonly atMs: number;
+  readonly state: SocketState;
 }
 
 export interface SocketLedger {
   /** Counts a request in. When it is the origin's only one, its idle sockets that are too old are closed first. */
   begin(origin: string, tenant: string): OriginUse;
   end(use: OriginUse): void;
+  /** Is a socket of the origin free for one more request, as far as the counts tell? */
+  hasIdle(origin: string): boolean;
+  /** Closes those of the origin that carry no request. */
+  closeIdle(origin: string): void;
   /** Whose request an origin's next socket is for; nobody's when all requests have ended meanwhile. */
   tenantOf(origin: string): string;
   /**
@@ -28,7 +43,7 @@ export interface SocketLedger {
    * way, longest unused first. Origins with a request keep theirs, so the bound is soft by what the callers have in
    * flight.
    */
-  opened(origin: string, socket: Socket): void;
+  opened(origin: string, socket: Socket, state: SocketState): void;
 }
 
 /** No tenant has this name. */
@@ -47,7 +62,7 @@ export function createSocketLedger(options: {
   function useOf(origin: string, tenant: string): OriginUse {
     const known = uses.get(origin);
     if (known !== undefined) return known;
-    const use = { origin, tenant, activeCount: 0, sockets: new Map<Socket, number>() };
+    const use = { origin, tenant, activeCount: 0, sockets: new Map<Socket, Opened>() };
     uses.set(origin, use);
     return use;
   }
@@ -72,8 +87,8 @@ export function createSocketLedger(options: {
 
   function closeAged(use: OriginUse): void {
     const bornAfterMs = clock.monotonic() - ageMsMax;
-    for (const [socket, openedAtMs] of use.sockets) {
-      if (openedAtMs > bornAfterMs) return;
+    for (const [socket, { atMs }] of use.sockets) {
+      if (atMs > bornAfterMs) return;
       close(use, socket);
     }
   }
@@ -92,10 +107,19 @@ export function createSocketLedger(options: {
       uses.delete(use.origin);
       if (use.sockets.size > 0) uses.set(use.origin, use);
     },
+    hasIdle(origin) {
+      const use = uses.get(origin);
+      return use !== undefined && use.sockets.size > use.activeCount;
+    },
+    closeIdle(origin) {
+      const use = uses.get(origin);
+      if (use === undefined) return;
+      for (const [socket, { state }] of use.sockets) if (state.isIdle()) close(use, socket);
+    },
     tenantOf: (origin) => uses.get(origin)?.tenant ?? NOBODY,
-    opened(origin, socket) {
+    opened(origin, socket, state) {
       const use = useOf(origin, NOBODY);
-      use.sockets.set(socket, clock.monotonic());
+      use.sockets.set(socket, { atMs: clock.monotonic(), state });
       open += 1;
       socket.once("close", () => forget(use, socket));
       if (open > socketsMax) closeIdle();

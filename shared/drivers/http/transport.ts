@@ -1,53 +1,53 @@
 /**
- * The transport over npm undici, on Bun, Node and Deno alike. It must be imported under the alias `undici-npm`: a bare
- * `undici` is on Bun a shim that ignores the connect hook, and with it the address guard.
+ * The transport over one of two HTTP clients: sockets of our own with the runtime's parser on Bun, npm undici elsewhere
+ * and by choice. Both open their sockets by `guarded-connect.ts`.
  *
  * Bounds. `connectionsMax` sockets for one origin; further requests to it wait within their deadline. The number of
  * requests in flight is the caller's own semaphore: the transport takes what it is given. Over all origins the idle
- * sockets are closed, longest unused first, once more than `socketsMax` are open, and an origin's pool goes with its
- * last socket. undici's own `maxOrigins` is not used because it refuses new origins instead of closing old ones.
+ * sockets are closed, longest unused first, once more than `socketsMax` are open.
  *
- * How often the addresses of a name are vetted anew: at each new socket. A socket idles at most `IDLE_MS` (`IDLE_MS_MAX` if the server asks for
- * it), carries at most `REQUESTS_PER_SOCKET_MAX` requests, and one that idles while its origin has no request under way
- * is not used again once it is older than `SOCKET_AGE_MS_MAX`.
+ * How often the addresses of a name are vetted anew: at each new socket. A socket idles at most `IDLE_MS_MAX` (less if the server says
+ * so), carries at most `REQUESTS_PER_SOCKET_MAX` requests, and one that idles is not used again once it is older than
+ * `SOCKET_AGE_MS_MAX`.
+ *
+ * A kept connection that ended before a byte of the answer says nothing of the receiver: the request is sent again at
+ * once, on a fresh one, as a part of the same attempt.
  */
+import process from "node:process";
 import { createSecureContext, rootCertificates } from "node:tls";
 
-import { Agent } from "undici-npm";
-
 import type { Cidr } from "../../domain/address-guard.ts";
+import type { HttpClientChoice } from "../../domain/config.ts";
 import type { AttemptResult } from "../../domain/attempt.ts";
 import type { Clock, Deadline } from "../../lib/ambient.ts";
 import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { onAbort } from "../../lib/on-abort.ts";
 import type { DeliveryRequest, Transport, Vetting } from "../../ports/transport.ts";
-import { exchange } from "./exchange.ts";
+import type { ReceivedAnswer } from "./answer.ts";
 import { addressesOf, createGuardedConnect } from "./guarded-connect.ts";
 import type { DescribedFault } from "./network-fault.ts";
 import { ConnectFault, faultOf } from "./network-fault.ts";
+import type { ExchangeRequest, HttpClient } from "./http-client.ts";
+import { StaleConnection } from "./http-client.ts";
 import type { LookUps } from "./look-ups.ts";
 import { createLookUps } from "./look-ups.ts";
 import type { AddressResolver } from "./resolver.ts";
+import { sendableFields } from "./request-bytes.ts";
 import { vetHost } from "./resolver.ts";
-import type { OriginUse } from "./socket-ledger.ts";
-import { createSocketLedger } from "./socket-ledger.ts";
+import { runtimeParser } from "./runtime-parser.ts";
+import { createSocketClient } from "./socket-client.ts";
 import { createSystemResolver } from "./system-resolver.ts";
 import type { Target } from "./target.ts";
 import { createTargetParser } from "./target.ts";
+import { createUndiciClient } from "./undici-client.ts";
 
-export const IDLE_MS = 30_000;
-export const IDLE_MS_MAX = 60_000;
-export const SOCKET_AGE_MS_MAX = 60_000;
-export const REQUESTS_PER_SOCKET_MAX = 1000;
-/** Taken off the idle time that a server announces, so that we close first. */
-export const IDLE_MARGIN_MS = 1000;
-/** All header fields of an answer together. */
-export const RESPONSE_HEADER_BYTES_MAX = 16 * 1024;
 /** Open sockets over all origins before idle ones are closed; twice the processor's requests in flight. */
 export const SOCKETS_MAX = 1024;
 /** Time for `vet`. */
 export const VET_MS_MAX = 5000;
+/** Of one request, each on a fresh connection, after a kept one that had ended. */
+export const SENDS_MAX = 3;
 
 export interface HttpTransportOptions {
   readonly clock: Clock;
@@ -59,6 +59,8 @@ export interface HttpTransportOptions {
   readonly connectionsMax: number;
   /** `SOCKETS_MAX` when left out. */
   readonly socketsMax?: number;
+  /** The runtime's own where it is Bun, else undici, when left out or null. */
+  readonly client?: HttpClientChoice | null;
   /** PEM texts, trusted beside the runtime's own roots. */
   readonly certificateAuthorities?: readonly string[];
 }
@@ -69,29 +71,14 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
   const closing = new AbortController();
   const resolve = options.resolve ?? createSystemResolver({ clock });
   const lookUps = createLookUps({ clock, resolve, closing: closing.signal });
-  const ledger = createSocketLedger({
-    clock,
-    socketsMax: options.socketsMax ?? SOCKETS_MAX,
-    ageMsMax: SOCKET_AGE_MS_MAX,
-  });
-  const agent = createAgent(
-    options.connectionsMax,
-    createGuardedConnect({
-      clock,
-      allow,
-      find: (origin, name, signal) => lookUps.find(name, ledger.tenantOf(origin), signal),
-      secureContext: secureContextOf(options.certificateAuthorities ?? []),
-      closing: closing.signal,
-      onOpened: (origin, socket) => ledger.opened(origin, socket),
-    }),
-  );
+  const client = createClient(options, closing.signal, lookUps);
 
   /**
    * Has the host resolved while the request may still be given up as not made. A request that finds an idle socket needs
    * no address; else `connect` asks again and is answered from memory.
    */
-  async function resolveFirst(use: OriginUse, target: Target, request: DeliveryRequest, signal: AbortSignal) {
-    if (use.sockets.size >= use.activeCount) return;
+  async function resolveFirst(target: Target, request: DeliveryRequest, signal: AbortSignal) {
+    if (client.hasSocket(target.origin)) return;
     using wait = startWait(clock, request, signal);
     const find: AddressResolver = (name) => lookUps.find(name, request.tenant, wait.signal);
     try {
@@ -109,21 +96,33 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
     const target = parseTarget(request.url);
     if (target === null) return faulted({ fault: "unreachable", detail: "the URL is not an http or https URL" }, 0);
     if (signal.aborted || closing.signal.aborted) return faulted(STOPPING, 0);
-    const use = ledger.begin(target.origin, request.tenant);
     try {
-      await resolveFirst(use, target, request, signal);
-      const { headers, body } = request;
       const { origin, path } = target;
-      const timeoutMs = request.timeoutMs - elapsedMs();
-      const answer = await exchange(agent, { origin, path, headers, body }, { clock, timeoutMs, signal });
+      const wire = { origin, path, headers: sendableFields(request.headers), body: request.body };
+      await resolveFirst(target, request, signal);
+      const answer = await post(wire, request.tenant, () => request.timeoutMs - elapsedMs(), signal);
       return { kind: "answered", ...answer, durationMs: elapsedMs() };
     } catch (error) {
       const isStopping = signal.aborted || closing.signal.aborted || error === request.stopping.reason;
       const isLate = error instanceof DeadlineExceeded;
       const told = isLate ? new DeadlineExceeded(request.timeoutMs) : error;
       return faulted(isStopping ? STOPPING : faultOf(told), elapsedMs());
-    } finally {
-      ledger.end(use);
+    }
+  }
+
+  /** Again on a fresh connection when a kept one had ended. */
+  async function post(
+    wire: ExchangeRequest,
+    tenant: string,
+    msLeft: () => number,
+    signal: AbortSignal,
+  ): Promise<ReceivedAnswer> {
+    for (let sent = 1; ; sent++) {
+      try {
+        return await client.post(wire, { clock, timeoutMs: msLeft(), signal }, tenant, sent > 1);
+      } catch (error) {
+        if (!(error instanceof StaleConnection) || sent === SENDS_MAX || closing.signal.aborted) throw error;
+      }
     }
   }
 
@@ -133,7 +132,7 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
     async [Symbol.asyncDispose]() {
       if (closing.signal.aborted) return;
       closing.abort(new Error(STOPPING.detail));
-      await agent.destroy();
+      await client.close();
     },
   };
 }
@@ -185,21 +184,24 @@ async function vetTarget(target: Target | null, deps: VetDeps, signal: AbortSign
   }
 }
 
-/** Header and body timeouts are off: the total deadline of each request covers both. */
-function createAgent(connectionsMax: number, connect: ReturnType<typeof createGuardedConnect>): Agent {
-  return new Agent({
-    connect,
-    connections: connectionsMax,
-    pipelining: 1,
-    allowH2: false,
-    maxRequestsPerClient: REQUESTS_PER_SOCKET_MAX,
-    keepAliveTimeout: IDLE_MS,
-    keepAliveMaxTimeout: IDLE_MS_MAX,
-    keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
-    maxHeaderSize: RESPONSE_HEADER_BYTES_MAX,
-    headersTimeout: 0,
-    bodyTimeout: 0,
+/** Throws when the runtime's own client is asked for and there is none. */
+function createClient(options: HttpTransportOptions, closing: AbortSignal, lookUps: LookUps): HttpClient {
+  const { clock, allow, connectionsMax, socketsMax = SOCKETS_MAX } = options;
+  const openSocket = createGuardedConnect({
+    clock,
+    allow,
+    find: (name, tenant, signal) => lookUps.find(name, tenant, signal),
+    secureContext: secureContextOf(options.certificateAuthorities ?? []),
+    closing,
   });
+  const isBun = process.versions["bun"] !== undefined;
+  const parser = isBun ? runtimeParser() : null;
+  const choice = options.client ?? (parser === null ? "undici" : "runtime");
+  if (choice === "undici") return createUndiciClient({ clock, connectionsMax, socketsMax, openSocket });
+  if (parser === null) {
+    throw new Error("POSTHASTE_HTTP_CLIENT=runtime needs Bun; leave it out, or set POSTHASTE_HTTP_CLIENT=undici");
+  }
+  return createSocketClient({ clock, parser, connectionsMax, socketsMax, openSocket, closing });
 }
 
 /** Null leaves the trust to the runtime. */

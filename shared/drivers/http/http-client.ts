@@ -1,0 +1,46 @@
+/** What the transport asks of an HTTP client: one POST over a vetted socket. `undici-client` and `socket-client` are ones. */
+import type { Clock } from "../../lib/ambient.ts";
+import type { ReceivedAnswer } from "./answer.ts";
+
+export interface ExchangeRequest {
+  /** Scheme, host and port; a default port is left out. */
+  readonly origin: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+export interface ExchangeLimits {
+  readonly clock: Clock;
+  /** For everything: waiting for a socket, connect, request, answer. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface HttpClient {
+  /** Is a socket open for one more request to the origin, so that no address is needed? A hint. */
+  hasSocket(origin: string): boolean;
+  /**
+   * Rejects with the error of the network, a `BadAnswer`, `DeadlineExceeded`, or the signal's reason; at once in each case. A
+   * request that still waits for its socket by then is never written. Rejects with `StaleConnection` when the socket
+   * had been used before and ended before a byte of the answer; `isFresh` asks for a socket that was not.
+   * Once the head of the answer is there, deadline and signal cut the body and no more.
+   */
+  post(request: ExchangeRequest, limits: ExchangeLimits, tenant: string, isFresh: boolean): Promise<ReceivedAnswer>;
+  /** Ends every request, and closes every socket. */
+  close(): Promise<void>;
+}
+
+/** A kept connection that was closed before it was of use: that says nothing of the receiver (RFC 9112 section 9.3.1). */
+export class StaleConnection extends Error {
+  override readonly name = "StaleConnection";
+}
+
+/** A connection idles so long before it is closed; less if the receiver says so. */
+export const IDLE_MS_MAX = 60_000;
+/** Taken off the idle time that a server announces, so that we close first. */
+export const IDLE_MARGIN_MS = 1000;
+/** A connection that is older is not used again: what its name stands for may have changed. */
+export const SOCKET_AGE_MS_MAX = 60_000;
+export const REQUESTS_PER_SOCKET_MAX = 1000;

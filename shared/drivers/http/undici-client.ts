@@ -1,0 +1,79 @@
+/**
+ * The client over npm undici: on Node and Deno, and on Bun with `POSTHASTE_HTTP_CLIENT=undici`. It must be imported under
+ * the alias `undici-npm`: a bare `undici` is on Bun a shim that ignores the connect hook, and with it the address guard.
+ *
+ * `connectionsMax` sockets for one origin; further requests to it wait within their deadline. Over all origins the idle
+ * sockets are closed, longest unused first, once more than `socketsMax` are open, and an origin's pool goes with its
+ * last socket. undici's own `maxOrigins` is not used because it refuses new origins instead of closing old ones.
+ */
+import { Agent } from "undici-npm";
+import type { buildConnector } from "undici-npm";
+
+import type { Clock } from "../../lib/ambient.ts";
+import { RESPONSE_HEADER_BYTES_MAX } from "./answer.ts";
+import { exchange } from "./exchange.ts";
+import type { OpenSocket } from "./guarded-connect.ts";
+import type { HttpClient } from "./http-client.ts";
+import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, SOCKET_AGE_MS_MAX } from "./http-client.ts";
+import type { SocketLedger } from "./socket-ledger.ts";
+import { createSocketLedger } from "./socket-ledger.ts";
+import { SocketWatch } from "./watched-socket.ts";
+
+export interface UndiciClientOptions {
+  readonly clock: Clock;
+  readonly connectionsMax: number;
+  readonly socketsMax: number;
+  readonly openSocket: OpenSocket;
+}
+
+export function createUndiciClient(options: UndiciClientOptions): HttpClient {
+  const { clock, connectionsMax, socketsMax, openSocket } = options;
+  const ledger = createSocketLedger({ clock, socketsMax, ageMsMax: SOCKET_AGE_MS_MAX });
+  const watch = new SocketWatch();
+  const agent = createAgent(connectionsMax, createConnector(openSocket, ledger, watch));
+  return {
+    hasSocket: (origin) => ledger.hasIdle(origin),
+    async post(request, limits, tenant, isFresh) {
+      if (isFresh) ledger.closeIdle(request.origin);
+      const use = ledger.begin(request.origin, tenant);
+      try {
+        return await exchange(agent, request, limits, watch);
+      } finally {
+        ledger.end(use);
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** undici's `connect` option. */
+function createConnector(openSocket: OpenSocket, ledger: SocketLedger, watch: SocketWatch): buildConnector.connector {
+  return ({ protocol, host, hostname }, callback) => {
+    const origin = `${protocol}//${host ?? hostname}`;
+    openSocket(origin, ledger.tenantOf(origin)).then(
+      (socket) => {
+        ledger.opened(origin, socket, watch.watch(socket));
+        callback(null, socket);
+      },
+      (error: Error) => callback(error, null),
+    );
+  };
+}
+
+/** Header and body timeouts are off: the total deadline of each request covers both. */
+function createAgent(connectionsMax: number, connect: buildConnector.connector): Agent {
+  return new Agent({
+    connect,
+    connections: connectionsMax,
+    pipelining: 1,
+    allowH2: false,
+    maxRequestsPerClient: REQUESTS_PER_SOCKET_MAX,
+    keepAliveTimeout: IDLE_MS_MAX,
+    keepAliveMaxTimeout: IDLE_MS_MAX,
+    keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
+    // What `AnswerHeads` lets through, and trailers.
+    maxHeaderSize: 2 * RESPONSE_HEADER_BYTES_MAX,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+}
