@@ -2,8 +2,8 @@
  * The only way to an endpoint. Guarantees: never follows a redirect, uses no proxy of the environment, talks to no
  * address that the guard forbids (checked again for every new connection, before a TCP packet leaves), reads at most
  * `RESPONSE_BYTES_MAX` bytes of an answer, and ends within the request's deadline. Never throws: whatever happens is
- * an `AttemptResult`. Nothing is sent twice by the driver itself, not even on a broken kept-alive connection: a
- * request that may have reached the receiver is reported as `reset`. When no name server answers for the host in time
+ * an `AttemptResult`. The head of an answer decides: a body that does not end is cut. The driver sends again in one case: a
+ * kept-alive connection ended before a byte of the answer came (RFC 9110 section 9.2.2); on a new one that is `reset`. When no name server answers for the host in time
  * the fault is `resolver`, and nothing was sent. A few look-ups of one tenant are under way at once; those that never
  * answer hold up no other tenant.
  */

@@ -27,6 +27,7 @@ test("nothing set gives every default", () => {
     operatorKey: null,
     allowCidrs: null,
     masterKey: null,
+    httpClient: null,
   });
 });
 
@@ -40,11 +41,13 @@ test("everything set is taken, and variables that are not ours are passed over",
     POSTHASTE_OPERATOR_KEY: "k".repeat(24),
     POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8,fd00::/8",
     POSTHASTE_MASTER_KEY: MASTER_KEY,
+    POSTHASTE_HTTP_CLIENT: "undici",
     HOME: "/root",
     EMPTY: undefined,
   });
   assert.equal(config.allowCidrs?.length, 2);
   assert.deepEqual(config.masterKey, new TextEncoder().encode("m".repeat(32)));
+  assert.equal(config.httpClient, "undici");
   assert.deepEqual([config.host, config.port, config.processorPort], ["0.0.0.0", 0, 65_535]);
 });
 
@@ -73,6 +76,7 @@ const wrong: readonly (readonly [name: string, values: readonly string[], remedy
     ["", btoa("m".repeat(31)), btoa("m".repeat(33)), "not base64 at all!", MASTER_KEY.replace(/=+$/, "")],
     /32 bytes in base64/,
   ],
+  ["POSTHASTE_HTTP_CLIENT", ["", "fetch", "UNDICI"], /runtime or undici/],
 ];
 
 for (const [name, values, remedy] of wrong) {

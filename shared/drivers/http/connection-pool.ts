@@ -60,7 +60,7 @@ export class ConnectionPool {
     const origin = this.#originOf(name);
     origin.tenant = tenant;
     // Where one had ended, the others that idle will have ended with it.
-    if (isFresh) for (const connection of [...origin.idle]) connection.close(null);
+    if (isFresh) for (const connection of origin.idle.splice(0)) connection.close(null);
     const idle = this.#popIdle(origin);
     // With its last connection, closed just now, an origin may have been forgotten.
     this.#origins.set(name, origin);
@@ -92,7 +92,7 @@ export class ConnectionPool {
   /** Ends all requests with the reason. */
   close(reason: unknown): void {
     this.#cancelSweep?.();
-    for (const { idle, busy, waiting } of [...this.#origins.values()]) {
+    for (const { idle, busy, waiting } of this.#origins.values()) {
       for (const each of waiting) each.reject(reason);
       waiting.clear();
       for (const connection of [...idle, ...busy]) connection.close(reason);
@@ -194,12 +194,9 @@ export class ConnectionPool {
   }
 
   #closeIdleBeyondMax(): void {
-    if (this.#openCount <= this.#deps.socketsMax) return;
-    for (const { idle } of [...this.#origins.values()]) {
-      for (const connection of [...idle]) {
-        connection.close(null);
-        if (this.#openCount <= this.#deps.socketsMax) return;
-      }
+    for (const { idle } of this.#origins.values()) {
+      while (this.#openCount > this.#deps.socketsMax && idle.length > 0) idle.shift()?.close(null);
+      if (this.#openCount <= this.#deps.socketsMax) return;
     }
   }
 
@@ -207,11 +204,9 @@ export class ConnectionPool {
     this.#cancelSweep = null;
     const nowMs = this.#deps.clock.monotonic();
     let idleCount = 0;
-    for (const { idle } of [...this.#origins.values()]) {
-      for (const connection of [...idle]) {
-        if (this.#isUsable(connection, nowMs)) idleCount += 1;
-        else connection.close(null);
-      }
+    for (const { idle } of this.#origins.values()) {
+      for (const connection of idle.filter((each) => !this.#isUsable(each, nowMs))) connection.close(null);
+      idleCount += idle.length;
     }
     if (idleCount > 0) this.#cancelSweep ??= this.#deps.clock.timer(SWEEP_MS, () => this.#sweep());
   }

@@ -44,7 +44,7 @@ interface NativeParserClass {
 
 /** Null where the runtime lends none. */
 export function runtimeParser(): NativeParserClass | null {
-  const module = process.getBuiltinModule("_http_common") as { readonly HTTPParser?: NativeParserClass } | undefined;
+  const module: { readonly HTTPParser?: NativeParserClass } | undefined = process.getBuiltinModule("_http_common");
   return module?.HTTPParser ?? null;
 }
 

@@ -6,6 +6,8 @@
  * sockets are closed, longest unused first, once more than `socketsMax` are open, and an origin's pool goes with its
  * last socket. undici's own `maxOrigins` is not used because it refuses new origins instead of closing old ones.
  */
+import type { Socket } from "node:net";
+
 import { Agent } from "undici-npm";
 import type { buildConnector } from "undici-npm";
 
@@ -50,13 +52,11 @@ export function createUndiciClient(options: UndiciClientOptions): HttpClient {
 function createConnector(openSocket: OpenSocket, ledger: SocketLedger, watch: SocketWatch): buildConnector.connector {
   return ({ protocol, host, hostname }, callback) => {
     const origin = `${protocol}//${host ?? hostname}`;
-    openSocket(origin, ledger.tenantOf(origin)).then(
-      (socket) => {
-        ledger.opened(origin, socket, watch.watch(socket));
-        callback(null, socket);
-      },
-      (error: Error) => callback(error, null),
-    );
+    const opened = (socket: Socket): void => {
+      ledger.opened(origin, socket, watch.watch(socket));
+      callback(null, socket);
+    };
+    openSocket(origin, ledger.tenantOf(origin)).then(opened, (error: Error) => callback(error, null));
   };
 }
 

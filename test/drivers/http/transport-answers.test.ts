@@ -65,7 +65,7 @@ const badAnswers: Readonly<Record<string, readonly [string, RegExp]>> = {
 };
 
 for (const client of CLIENTS) {
-  describe(`the ${client} client`, () => {
+  describe(client, () => {
     const openTransport = openerOf(client);
 
     for (const [what, bytes] of Object.entries(goodAnswers)) {
@@ -159,7 +159,7 @@ for (const client of CLIENTS) {
       assert.equal(receiver.seen.requests, 2);
     });
 
-    for (const status of [200, 204 + 1, 410, 503]) {
+    for (const status of [200, 201, 410, 503]) {
       test(`the head of a ${status} whose body never ends decides, within the bound, and the connection is closed`, async () => {
         let closed = (): void => undefined;
         const isClosed = new Promise<void>((resolve) => (closed = resolve));
@@ -274,6 +274,6 @@ async function writeInPieces(socket: Socket, text: string, size: number): Promis
   socket.setNoDelay(true);
   for (let at = 0; at < text.length && !socket.destroyed; at += step) {
     await new Promise<void>((resolve) => void socket.write(text.slice(at, at + step), "latin1", () => resolve()));
-    await new Promise<void>((resolve) => void systemClock.soon(resolve));
+    await new Promise<void>((resolve) => systemClock.soon(resolve));
   }
 }

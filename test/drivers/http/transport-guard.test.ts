@@ -37,16 +37,16 @@ function pem(name: string): string {
 }
 
 /** Answers with the server name that the client indicated. */
-async function openTlsReceiver(): Promise<Receiver> {
+async function openTlsReceiver(name = "receiver"): Promise<Receiver> {
   const answer = readThen((request, response) => {
     response.end(`${String((request.socket as TLSSocket).servername)} ${request.headers.host ?? ""}`);
   });
-  const server = createTlsServer({ key: pem("receiver-key"), cert: pem("receiver") }, answer);
+  const server = createTlsServer({ key: pem(`${name}-key`), cert: pem(name) }, answer);
   return listen(server, () => server.closeAllConnections());
 }
 
 for (const client of CLIENTS) {
-  describe(`the ${client} client`, () => {
+  describe(client, () => {
     const openTransport = openerOf(client);
 
     function openStrict(addresses: readonly string[] = []): Transport {
@@ -194,18 +194,33 @@ for (const client of CLIENTS) {
       assert.equal((await vetting).kind, "unresolved");
     });
 
-    test("proxies named in the environment are not used", async () => {
+    test("proxies named in the environment are not used, also when they are set while running", async () => {
       await using proxy = await openRawReceiver((socket) =>
         socket.write("HTTP/1.1 502 Proxied\r\ncontent-length: 0\r\n\r\n"),
       );
       await using receiver = await openRawReceiver((socket) => socket.write(OK_ANSWER));
-      const names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "NODE_USE_ENV_PROXY"];
+      await using tls = await openTlsReceiver();
+      const options = { resolve: answering(["127.0.0.1"]), certificateAuthorities: [authority] };
+      await using earlier = openTransport(options);
+      const names = [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NODE_USE_ENV_PROXY",
+      ];
       const before = names.map((name) => process.env[name]);
       for (const name of names)
         process.env[name] = name === "NODE_USE_ENV_PROXY" ? "1" : `http://127.0.0.1:${proxy.port}`;
       try {
-        await using transport = openTransport({ resolve: answering(["127.0.0.1"]) });
-        assertAnswer(await transport.send(post(`http://receiver.test:${receiver.port}/`), running), 200, "ok");
+        await using later = openTransport(options);
+        for (const transport of [earlier, later]) {
+          assertAnswer(await transport.send(post(`http://receiver.test:${receiver.port}/`), running), 200, "ok");
+          const result = await transport.send(post(`https://receiver.test:${tls.port}/`), running);
+          assertAnswer(result, 200, `receiver.test receiver.test:${tls.port}`);
+        }
       } finally {
         for (const [index, name] of names.entries()) {
           const value = before[index];
@@ -234,6 +249,27 @@ for (const client of CLIENTS) {
       await using transport = openTransport({ certificateAuthorities: [authority], resolve: answering(["127.0.0.1"]) });
       const url = `https://other.test:${receiver.port}/`;
       assertFault(await transport.send(post(url), running), "tls", /handshake failed/);
+    });
+
+    test("a certificate that names its host as common name alone is refused", async () => {
+      await using receiver = await openTlsReceiver("common-name");
+      await using transport = openTransport({
+        certificateAuthorities: [pem("common-name-authority")],
+        resolve: answering(["127.0.0.1"]),
+      });
+      const url = `https://receiver.test:${receiver.port}/`;
+      assertFault(await transport.send(post(url), running), "tls", /handshake failed/);
+    });
+
+    test("of two names at one address each is checked against the certificate, also beside a kept connection", async () => {
+      await using receiver = await openTlsReceiver();
+      await using transport = openTransport({ certificateAuthorities: [authority], resolve: answering(["127.0.0.1"]) });
+      for (let round = 0; round < 2; round++) {
+        const good = await transport.send(post(`https://receiver.test:${receiver.port}/`), running);
+        assertAnswer(good, 200, `receiver.test receiver.test:${receiver.port}`);
+        const bad = await transport.send(post(`https://other.test:${receiver.port}/`), running);
+        assertFault(bad, "tls", /handshake failed/);
+      }
     });
 
     test("a certificate of an unknown authority is refused, whatever the environment says", async () => {

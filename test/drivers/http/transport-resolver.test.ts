@@ -31,7 +31,7 @@ const someSilent: AddressResolver = (name) =>
   name.endsWith("good.test") ? Promise.resolve(found(["127.0.0.1"])) : new Promise(() => undefined);
 
 for (const client of CLIENTS) {
-  describe(`the ${client} client`, () => {
+  describe(client, () => {
     const openTransport = openerOf(client);
 
     test("a resolver that never answers is no fault of the endpoint, and ends with the request's deadline", async () => {

@@ -24,7 +24,7 @@ import {
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 
 for (const client of CLIENTS) {
-  describe(`the ${client} client`, () => {
+  describe(client, () => {
     const openTransport = openerOf(client);
 
     test("send() brings the same bytes and header fields to the receiver and its answer back", async () => {
