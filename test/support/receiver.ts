@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
+import { test } from "node:test";
 
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { HttpClientChoice } from "@posthaste/shared/domain/config.ts";
@@ -34,6 +35,11 @@ export const OK_ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /** Those that keep the transport's promises on this runtime. */
 export const CLIENTS: readonly HttpClientChoice[] =
   process.versions["bun"] === undefined ? ["undici"] : ["runtime", "undici"];
+
+/** node:test's `test`, flat, with the client in the name: subtests are not counted by every runtime. */
+export function testWith(client: HttpClientChoice): (name: string, body: () => Promise<void> | void) => void {
+  return (name, body) => void test(`${client}: ${name}`, body);
+}
 
 /** `openTransport` with one of the clients. */
 export function openerOf(client: HttpClientChoice): typeof openTransport {

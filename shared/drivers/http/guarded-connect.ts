@@ -147,7 +147,7 @@ async function startTls(
     signal.throwIfAborted();
     throw new ConnectFault("tls", `the TLS handshake failed: ${(error as Error).message}`);
   }
-  if (socket.getPeerCertificate().subjectaltname === undefined) {
+  if (!/\b(?:DNS|IP Address):/.test(socket.getPeerCertificate().subjectaltname ?? "")) {
     socket.destroy();
     throw new ConnectFault("tls", NO_ALTERNATIVE_NAME);
   }
