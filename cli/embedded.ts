@@ -3,13 +3,17 @@
  * the opposite order, and also when a later step of the opening fails.
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
+import { limitsFor as gatewayLimitsFor } from "@posthaste/gateway/request/deps.ts";
 import { createEndpointLookup } from "@posthaste/processor/endpoint/lookup.ts";
-import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import { limitsFor as processorLimitsFor, PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
+import { ConfigError } from "@posthaste/shared/domain/config.ts";
+import type { DescriptorPlan } from "@posthaste/shared/domain/descriptor-plan.ts";
+import { planDescriptors, tooFewDescriptors } from "@posthaste/shared/domain/descriptor-plan.ts";
+import { descriptorLimit } from "@posthaste/shared/drivers/descriptor-limit.ts";
 import type { EmbeddedDrivers, EmbeddedOptions } from "@posthaste/shared/drivers/embedded.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/serve.ts";
@@ -60,6 +64,7 @@ const REQUESTS_END_MS = 11_000;
 
 export async function openPosthaste(options: PosthasteOptions): Promise<Posthaste> {
   const { config, isDev } = options;
+  const descriptors = planForBoth();
   await using opening = new AsyncDisposableStack();
   makePrivateFolder(config.dataFolder);
   const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
@@ -70,7 +75,12 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
   // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.
   const transport = opening.use(
-    openHttpTransport({ clock: systemClock, allow, connectionsMax: PROCESSOR_LIMITS.inFlightMax }),
+    openHttpTransport({
+      clock: systemClock,
+      allow,
+      connectionsMax: descriptors.attemptsMax,
+      socketsMax: descriptors.deliverySocketsMax,
+    }),
   );
   const drivers = opening.use(
     openDrivers(masterKey, {
@@ -89,15 +99,28 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     showOnce: options.showKeyOnce,
   });
   const collectMetrics = createCollector(metrics, drivers, telemetry);
-  const gateway = createGateway({ ...ambient, drivers, transport, telemetry, collectMetrics, limits: DEFAULT_LIMITS });
-  const listening = serveHttp({ host: config.host, port: config.port, portSetting: "PORT", fetch: gateway.fetch });
+  const gateway = createGateway({
+    ...ambient,
+    drivers,
+    transport,
+    telemetry,
+    collectMetrics,
+    limits: gatewayLimitsFor(descriptors.inboundMax),
+  });
+  const listening = await serveHttp({
+    host: config.host,
+    port: config.port,
+    portSetting: "PORT",
+    connectionsMax: descriptors.inboundMax,
+    fetch: gateway.fetch,
+  });
   opening.defer(() => listening.kill());
   const processor = startProcessor({
     ...ambient,
     drivers: options.onAttempt === undefined ? drivers : withAttemptsTold(drivers, options.onAttempt),
     transport,
     telemetry,
-    limits: PROCESSOR_LIMITS,
+    limits: processorLimitsFor(descriptors.attemptsMax),
   });
   log.write("info", "server.listening", { url: listening.url, data_folder: config.dataFolder });
   const opened = opening.move();
@@ -113,6 +136,14 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       log.write("info", "server.stopped", {});
     },
   };
+}
+
+/** Gateway and processor share the descriptors of one process. */
+function planForBoth(): DescriptorPlan {
+  const limit = descriptorLimit();
+  const plan = planDescriptors(limit, { delivers: true, servesApi: true, attemptsMax: PROCESSOR_LIMITS.inFlightMax });
+  if (plan === null) throw new ConfigError([tooFewDescriptors(limit)]);
+  return plan;
 }
 
 /** Secrets that do not open say too little by themselves: the reader learns which key was used, and the ways out. */

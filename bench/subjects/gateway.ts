@@ -21,5 +21,11 @@ const gateway = createGateway({
 });
 if (process.env["PROCESSOR"] === "1")
   startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
-const { port } = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: gateway.fetch });
+const { port } = await serveHttp({
+  host: "127.0.0.1",
+  port: 0,
+  portSetting: "PORT",
+  connectionsMax: 1024,
+  fetch: gateway.fetch,
+});
 tell({ port });

@@ -239,7 +239,13 @@ test("on a listening gateway: unfinished bodies of one key fill nothing for othe
   await using harness = await openGatewayHarness({
     limits: { inFlightMax: 4, arrivingMax: 12, bodyBytesMax: 400_000 },
   });
-  const listening = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: harness.gateway.fetch });
+  const listening = await serveHttp({
+    host: "127.0.0.1",
+    port: 0,
+    portSetting: "PORT",
+    connectionsMax: 100,
+    fetch: harness.gateway.fetch,
+  });
   const [hog, other] = [await harness.createKey({ tenant: "acme" }), await harness.createKey({ tenant: "beta" })];
   const clients = Array.from({ length: 20 }, () => rawClient(listening.port));
   try {

@@ -3,7 +3,7 @@
  * compare what was reached with what was dialled, and only then start TLS. A forbidden address gets no TCP packet. undici's own connector
  * would report the peer after the TLS handshake, which is too late.
  */
-import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTcp, isIP, isIPv6 } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { SecureContext } from "node:tls";
@@ -17,7 +17,8 @@ import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { Lru } from "../../lib/lru.ts";
 import { dialFirst, dialOrder } from "./dial-first.ts";
-import { ConnectFault, faultOf } from "./network-fault.ts";
+import { ConnectFault, faultOf, NoSuchFamily } from "./network-fault.ts";
+import { lacksFamilyOf } from "./own-families.ts";
 import type { Resolution, VettedHost } from "./resolver.ts";
 import { bareHost, vetHost } from "./resolver.ts";
 
@@ -98,7 +99,10 @@ export function addressesOf(vetted: VettedHost): readonly string[] {
 async function dialVetted(address: string, port: number, allow: readonly Cidr[], signal: AbortSignal): Promise<Socket> {
   if (checkAddress(address, allow).kind === "forbidden") throw new ConnectFault("forbidden-address", NOT_VETTED);
   const socket = connectTcp({ host: address, port, noDelay: true, autoSelectFamily: false });
-  await ready(socket, "connect", signal);
+  await ready(socket, "connect", signal).catch((error: unknown) => {
+    const isAddressMissing = error instanceof Error && "code" in error && error.code === "EADDRNOTAVAIL";
+    throw isAddressMissing && lacksFamilyOf(address) ? new NoSuchFamily(isIPv6(address) ? "IPv6" : "IPv4") : error;
+  });
   const { remoteAddress } = socket;
   if (remoteAddress === undefined || !isSameAddress(remoteAddress, address)) {
     socket.destroy();
