@@ -1,7 +1,12 @@
 /** The demo's receiver: checks each delivery with the published `standardwebhooks` library, not with our own code. */
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import { Webhook } from "standardwebhooks";
+
+/** More than one process delivers with at once. */
+const CONNECTIONS_MAX = 2048;
+const SIGNED_HEADERS = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
 export interface Arrival {
   /** `clock.monotonic()` at the first time it came. */
@@ -23,15 +28,15 @@ export interface DemoReceiver extends AsyncDisposable {
   whenArrived(count: number): Promise<void>;
 }
 
-export function openDemoReceiver(clock: Clock, onArrival: (count: number) => void): DemoReceiver {
+export async function openDemoReceiver(clock: Clock, onArrival: (count: number) => void): Promise<DemoReceiver> {
   const arrivals = new Map<string, Arrival>();
   let webhook: Webhook | null = null;
   let awaited: { readonly count: number; readonly resolve: () => void } | null = null;
 
-  async function receive(request: Request): Promise<Response> {
+  async function receive(request: InboundRequest): Promise<Response> {
     const at = clock.monotonic();
-    const body = Buffer.from(await request.arrayBuffer());
-    const headers = Object.fromEntries(request.headers);
+    const body = Buffer.from(await request.bytes());
+    const headers = Object.fromEntries(SIGNED_HEADERS.map((name) => [name, request.headers.get(name) ?? ""]));
     const id = headers["webhook-id"] ?? "";
     const before = arrivals.get(id);
     arrivals.set(id, {
@@ -45,7 +50,13 @@ export function openDemoReceiver(clock: Clock, onArrival: (count: number) => voi
     return new Response(null, { status: 204 });
   }
 
-  const listening = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: receive });
+  const listening = await serveHttp({
+    host: "127.0.0.1",
+    port: 0,
+    portSetting: "PORT",
+    connectionsMax: CONNECTIONS_MAX,
+    fetch: receive,
+  });
   return {
     url: listening.url,
     arrivals,

@@ -35,7 +35,7 @@ export async function runDemo(isDistributed: boolean): Promise<number> {
   const openSystem = isDistributed
     ? () => openDistributedDemo((sentence) => write(`  ${styleText("dim", sentence)}\n`))
     : openEmbeddedDemo;
-  await using receiver = openDemoReceiver(systemClock, progress.update);
+  await using receiver = await openDemoReceiver(systemClock, progress.update);
   const startedAt = systemClock.monotonic();
   const published = await sendAll(openSystem, payloads, receiver);
   const seconds = ((systemClock.monotonic() - startedAt) / 1000).toFixed(1);

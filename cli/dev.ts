@@ -19,7 +19,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
   const write = (text: string): void => void process.stdout.write(text);
   const keys = Promise.withResolvers<KeysFor>();
   // Opened first and closed last: what an earlier run left is delivered at once, and attempts in flight end with it.
-  await using receiver = openLocalReceiver({
+  await using receiver = await openLocalReceiver({
     clock: systemClock,
     hasher: systemHasher,
     port: config.port === RECEIVER_PORT ? 0 : RECEIVER_PORT,

@@ -3,17 +3,22 @@
  * the opposite order, and also when a later step of the opening fails.
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
+import { limitsFor as gatewayLimitsFor } from "@posthaste/gateway/request/deps.ts";
 import { createEndpointLookup } from "@posthaste/processor/endpoint/lookup.ts";
-import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
+import { limitsFor as processorLimitsFor, PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
+import type { Cidr } from "@posthaste/shared/domain/address-guard.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
+import { ConfigError } from "@posthaste/shared/domain/config.ts";
+import type { DescriptorPlan } from "@posthaste/shared/domain/descriptor-plan.ts";
+import { planDescriptors, tooFewDescriptors } from "@posthaste/shared/domain/descriptor-plan.ts";
+import { descriptorLimit } from "@posthaste/shared/drivers/descriptor-limit.ts";
 import type { EmbeddedDrivers, EmbeddedOptions } from "@posthaste/shared/drivers/embedded.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
-import type { Listening } from "@posthaste/shared/drivers/http/serve.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
 import type { Metrics } from "@posthaste/shared/drivers/metrics.ts";
@@ -23,6 +28,7 @@ import { SealBroken } from "@posthaste/shared/lib/ambient.ts";
 import { increaseOf } from "@posthaste/shared/lib/increase-of.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
+import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -60,6 +66,7 @@ const REQUESTS_END_MS = 11_000;
 
 export async function openPosthaste(options: PosthasteOptions): Promise<Posthaste> {
   const { config, isDev } = options;
+  const descriptors = planForBoth();
   await using opening = new AsyncDisposableStack();
   makePrivateFolder(config.dataFolder);
   const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
@@ -68,15 +75,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
-  // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.
-  const transport = opening.use(
-    openHttpTransport({
-      clock: systemClock,
-      allow,
-      connectionsMax: PROCESSOR_LIMITS.inFlightMax,
-      client: config.httpClient,
-    }),
-  );
+  const transport = opening.use(openTransport(config, allow, descriptors));
   const drivers = opening.use(
     openDrivers(masterKey, {
       ...ambient,
@@ -94,15 +93,28 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     showOnce: options.showKeyOnce,
   });
   const collectMetrics = createCollector(metrics, drivers, telemetry);
-  const gateway = createGateway({ ...ambient, drivers, transport, telemetry, collectMetrics, limits: DEFAULT_LIMITS });
-  const listening = serveHttp({ host: config.host, port: config.port, portSetting: "PORT", fetch: gateway.fetch });
+  const gateway = createGateway({
+    ...ambient,
+    drivers,
+    transport,
+    telemetry,
+    collectMetrics,
+    limits: gatewayLimitsFor(descriptors.inboundMax),
+  });
+  const listening = await serveHttp({
+    host: config.host,
+    port: config.port,
+    portSetting: "PORT",
+    connectionsMax: descriptors.inboundMax,
+    fetch: gateway.fetch,
+  });
   opening.defer(() => listening.kill());
   const processor = startProcessor({
     ...ambient,
     drivers: options.onAttempt === undefined ? drivers : withAttemptsTold(drivers, options.onAttempt),
     transport,
     telemetry,
-    limits: PROCESSOR_LIMITS,
+    limits: processorLimitsFor(descriptors.attemptsMax),
   });
   log.write("info", "server.listening", { url: listening.url, data_folder: config.dataFolder });
   const opened = opening.move();
@@ -118,6 +130,25 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       log.write("info", "server.stopped", {});
     },
   };
+}
+
+function openTransport(config: Config, allow: readonly Cidr[], descriptors: DescriptorPlan): Transport {
+  return openHttpTransport({
+    clock: systemClock,
+    allow,
+    // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.
+    connectionsMax: descriptors.attemptsMax,
+    socketsMax: descriptors.deliverySocketsMax,
+    client: config.httpClient,
+  });
+}
+
+/** Gateway and processor share the descriptors of one process. */
+function planForBoth(): DescriptorPlan {
+  const limit = descriptorLimit();
+  const plan = planDescriptors(limit, { delivers: true, servesApi: true, attemptsMax: PROCESSOR_LIMITS.inFlightMax });
+  if (plan === null) throw new ConfigError([tooFewDescriptors(limit)]);
+  return plan;
 }
 
 /** Secrets that do not open say too little by themselves: the reader learns which key was used, and the ways out. */

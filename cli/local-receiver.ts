@@ -4,8 +4,10 @@
  */
 import type { Verification } from "@posthaste/shared/domain/signature.ts";
 import { TOLERANCE_S, verifyMessage } from "@posthaste/shared/domain/signature.ts";
-import type { Listening } from "@posthaste/shared/drivers/http/serve.ts";
-import { CannotListen, serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { CannotListen } from "@posthaste/shared/drivers/http/server/cannot-listen.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import { BEHAVIOUR_PATHS, behaviourOf } from "./receiver-behaviour.ts";
 
@@ -43,11 +45,14 @@ export interface LocalReceiverOptions {
 }
 
 const HOST = "127.0.0.1";
+/** Dev delivers from the same process, whose descriptors are few on some machines. */
+const CONNECTIONS_MAX = 256;
 
-export function openLocalReceiver(options: LocalReceiverOptions): LocalReceiver {
+export async function openLocalReceiver(options: LocalReceiverOptions): Promise<LocalReceiver> {
   const stopping = new AbortController();
-  const fetch = (request: Request): Promise<Response> => receive(options, listening.port, request, stopping.signal);
-  const listening = listen(options, fetch);
+  const fetch = (request: InboundRequest): Promise<Response> =>
+    receive(options, listening.port, request, stopping.signal);
+  const listening = await listen(options, fetch);
   return {
     url: listening.url,
     port: listening.port,
@@ -58,20 +63,23 @@ export function openLocalReceiver(options: LocalReceiverOptions): LocalReceiver 
   };
 }
 
-function listen(options: LocalReceiverOptions, fetch: (request: Request) => Promise<Response>): Listening {
+async function listen(
+  options: LocalReceiverOptions,
+  fetch: (request: InboundRequest) => Promise<Response>,
+): Promise<Listening> {
   const { port, isPortWish, portSetting } = options;
   try {
-    return serveHttp({ host: HOST, port, portSetting, fetch });
+    return await serveHttp({ host: HOST, port, portSetting, connectionsMax: CONNECTIONS_MAX, fetch });
   } catch (error) {
     if (!isPortWish || !(error instanceof CannotListen) || !error.isPortBusy) throw error;
-    return serveHttp({ host: HOST, port: 0, portSetting, fetch });
+    return await serveHttp({ host: HOST, port: 0, portSetting, connectionsMax: CONNECTIONS_MAX, fetch });
   }
 }
 
 async function receive(
   options: LocalReceiverOptions,
   port: number,
-  request: Request,
+  request: InboundRequest,
   stopping: AbortSignal,
 ): Promise<Response> {
   const url = new URL(request.url);
@@ -80,7 +88,7 @@ async function receive(
     return new Response(help, { status: request.method === "GET" ? 200 : 405 });
   }
   const { clock, hasher, keysFor, onReceived } = options;
-  const body = new Uint8Array(await request.arrayBuffer());
+  const body = await request.bytes();
   const nowMs = clock.now();
   const { headers } = request;
   const id = headers.get("webhook-id");

@@ -10,7 +10,7 @@ import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 export async function runReceiver(secrets: readonly string[], port: number): Promise<void> {
   const stopped = untilSignal();
   const keys = secrets.map(parseSecret).flatMap((parsed) => (parsed.kind === "ok" ? [parsed.key] : []));
-  await using receiver = openLocalReceiver({
+  await using receiver = await openLocalReceiver({
     clock: systemClock,
     hasher: systemHasher,
     port,

@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import type { GatewayDeps, GatewayLimits } from "./request/deps.ts";
 import type { RequestContext } from "./request/context.ts";
 import type { HandleDeps, Route } from "./request/handle.ts";
@@ -27,7 +28,7 @@ import { healthRoutes } from "./resources/health.ts";
 
 export interface Gateway {
   /** Answers every request, also malformed ones; never rejects. */
-  readonly fetch: (request: Request) => Promise<Response>;
+  readonly fetch: (request: InboundRequest) => Promise<Response>;
   /** From now on `/readyz` says 503, and no request waits for a name server; all are still answered. */
   stop(): void;
 }
@@ -42,7 +43,7 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
   const app = createApp({ ...deps, admission }, createRoutes({ ...deps, stopping: stopping.signal }), open);
   const openPaths = new Set(open.map(({ path }) => path));
 
-  const answerRequest = (request: Request): Promise<Response> => {
+  const answerRequest = (request: InboundRequest): Promise<Response> => {
     const isOpen = openPaths.has(pathOf(request.url));
     const context = createRequestContext();
     if (!isOpen) {
@@ -125,14 +126,15 @@ function createApp(deps: HandleDeps, routes: readonly Route[], open: readonly Op
 /** Never rejects: an error that no route caught is answered here. */
 async function respond(
   app: App,
-  request: Request,
+  request: InboundRequest,
   context: RequestContext,
   deps: GatewayDeps,
   done: (response: Response) => void,
 ): Promise<void> {
   let response: Response;
   try {
-    response = await app.fetch(request, context);
+    // Hono reads method and URL of it, and hands it on.
+    response = await app.fetch(request as Request, context);
   } catch (thrown) {
     response = crashed(thrown, context, deps);
   }
@@ -149,7 +151,7 @@ const methods = new Set(["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "P
 
 function report(
   deps: GatewayDeps,
-  request: Request,
+  request: InboundRequest,
   context: RequestContext,
   response: Response,
   durationMs: number,

@@ -66,3 +66,17 @@ export const PROCESSOR_LIMITS: ProcessorLimits = {
     afterWell: { probeAfterMs: 1000, growth: 1.25 },
   },
 };
+
+/** The limits of a process that may have only so many attempts in flight, at least 16; the parts keep their proportions. */
+export function limitsFor(attemptsMax: number): ProcessorLimits {
+  const inFlightMax = Math.min(PROCESSOR_LIMITS.inFlightMax, attemptsMax);
+  const part = (of: number): number => Math.floor((of * inFlightMax) / PROCESSOR_LIMITS.inFlightMax);
+  return {
+    ...PROCESSOR_LIMITS,
+    inFlightMax,
+    inFlightMediumMax: part(PROCESSOR_LIMITS.inFlightMediumMax),
+    inFlightLowMax: part(PROCESSOR_LIMITS.inFlightLowMax),
+    inFlightPerEndpointMax: Math.max(PROCESSOR_LIMITS.capFirst, part(PROCESSOR_LIMITS.inFlightPerEndpointMax)),
+    capStart: Math.max(PROCESSOR_LIMITS.capFirst, part(PROCESSOR_LIMITS.capStart)),
+  };
+}

@@ -1,5 +1,6 @@
 /** `/livez` (also `/healthz`), `/readyz` and `/metrics` of a processor: open, without a key, and no secret in them. */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 
 /** A store that has not answered by then counts as down. */
@@ -18,7 +19,7 @@ export interface StatusDeps {
   readonly collectMetrics: () => Promise<string>;
 }
 
-export function createStatus(deps: StatusDeps): (request: Request) => Promise<Response> {
+export function createStatus(deps: StatusDeps): (request: InboundRequest) => Promise<Response> {
   return async (request) => {
     const { pathname } = new URL(request.url);
     switch (pathname) {

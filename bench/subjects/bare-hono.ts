@@ -2,8 +2,8 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { NewEvent } from "@posthaste/shared/domain/event.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
 import { BENCH_KEY } from "../load.ts";
+import { serveBare } from "./bare-server.ts";
 import { tell } from "./talk.ts";
 
 const app = new Hono();
@@ -14,5 +14,4 @@ app.post("/v1/events", async (context) => {
   const id = `evt_${crypto.randomUUID()}`;
   return context.json({ id, lane: "medium", status_url: `/v1/events/${id}` }, 202);
 });
-const { port } = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: app.fetch });
-tell({ port });
+tell({ port: serveBare(app.fetch) });

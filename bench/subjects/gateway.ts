@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { addKey, ambient, openBenchDrivers } from "./open-embedded.ts";
 import { tell } from "./talk.ts";
 
@@ -21,5 +21,11 @@ const gateway = createGateway({
 });
 if (process.env["PROCESSOR"] === "1")
   startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
-const { port } = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: gateway.fetch });
+const { port } = await serveHttp({
+  host: "127.0.0.1",
+  port: 0,
+  portSetting: "PORT",
+  connectionsMax: 1024,
+  fetch: gateway.fetch,
+});
 tell({ port });

@@ -2,7 +2,7 @@
  * The receiver of delivery benches: reads each body and answers 200 at once. Ten paths /0 to /9; those named by `hang`
  * never answer. Keeps, per path, the time from acceptance (in the body) to arrival.
  */
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveBare } from "./bare-server.ts";
 import { answerLines, tell } from "./talk.ts";
 
 let count = 0;
@@ -11,25 +11,20 @@ let latencies = new Map<string, number[]>();
 let wanted = Infinity;
 let reached: (() => void) | null = null;
 
-const { port } = serveHttp({
-  host: "127.0.0.1",
-  port: 0,
-  portSetting: "PORT",
-  fetch: async (request) => {
-    const path = request.url.slice(request.url.lastIndexOf("/"));
-    if (hanging.has(path)) return new Promise<Response>(() => undefined);
-    const text = await request.text();
-    const atMs = performance.timeOrigin + performance.now();
-    const sent = /"sent_at":([\d.]+)/.exec(text)?.[1];
-    if (sent !== undefined) {
-      const seen = latencies.get(path);
-      if (seen === undefined) latencies.set(path, [atMs - Number(sent)]);
-      else seen.push(atMs - Number(sent));
-    }
-    count += 1;
-    if (count >= wanted) reached?.();
-    return new Response("ok");
-  },
+const port = serveBare(async (request) => {
+  const path = request.url.slice(request.url.lastIndexOf("/"));
+  if (hanging.has(path)) return new Promise<Response>(() => undefined);
+  const text = await request.text();
+  const atMs = performance.timeOrigin + performance.now();
+  const sent = /"sent_at":([\d.]+)/.exec(text)?.[1];
+  if (sent !== undefined) {
+    const seen = latencies.get(path);
+    if (seen === undefined) latencies.set(path, [atMs - Number(sent)]);
+    else seen.push(atMs - Number(sent));
+  }
+  count += 1;
+  if (count >= wanted) reached?.();
+  return new Response("ok");
 });
 tell({ port });
 

@@ -3,9 +3,9 @@ import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { createGateway } from "../app.ts";
-import { DEFAULT_LIMITS } from "../request/deps.ts";
+import { limitsFor } from "../request/deps.ts";
 import { ensureOperatorKey } from "../resources/operator-key.ts";
 
 /** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
@@ -26,8 +26,15 @@ await runWithHelp("gateway", HELP, async () => {
     process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
   );
   await unlessStopped(stopped, ensuring);
-  const gateway = createGateway({ ...program, limits: DEFAULT_LIMITS });
-  const listening = serveHttp({ host: config.host, port: config.port, portSetting: "PORT", fetch: gateway.fetch });
+  const { inboundMax } = program.descriptors;
+  const gateway = createGateway({ ...program, limits: limitsFor(inboundMax) });
+  const listening = await serveHttp({
+    host: config.host,
+    port: config.port,
+    portSetting: "PORT",
+    connectionsMax: inboundMax,
+    fetch: gateway.fetch,
+  });
   program.log.write("info", "gateway.listening", { url: listening.url });
   await stopped;
   gateway.stop();

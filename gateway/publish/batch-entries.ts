@@ -5,7 +5,7 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { BatchItem } from "./batch-items.ts";
 import type { HeldClaim } from "./claims.ts";
 import type { Draft } from "./draft.ts";
-import { problemOf } from "../request/problem.ts";
+import { problemOf } from "@posthaste/shared/domain/problem.ts";
 import { atItem } from "./batch-items.ts";
 import { idConflict } from "./claims.ts";
 import { draftFingerprint } from "./draft.ts";

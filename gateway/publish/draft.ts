@@ -12,6 +12,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { DELIVER_AHEAD_MS_MAX, NewEvent } from "@posthaste/shared/domain/event.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import { JSON_DEPTH_MAX, objectSpans } from "@posthaste/shared/domain/json-span.ts";
+import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts";
 import type { BodyForm } from "../request/headers.ts";
 import { parseJson } from "../request/body.ts";
 import { failed, givenTwice, pointerTo, validate } from "../request/validation.ts";
@@ -37,7 +38,7 @@ export interface ReadDraft {
 export function readDraft(input: {
   text: string;
   form: BodyForm;
-  headers: Headers;
+  headers: InboundHeaders;
   nowMs: number;
   hasher: Hasher;
 }): ReadDraft {
@@ -83,7 +84,7 @@ function problemAt(place: string, detail: string): FieldProblem {
 }
 
 /** CloudEvents HTTP binding section 3.1: attributes in headers, the body is the data. */
-function binaryDraft(text: string, headers: Headers, nowMs: number, hasher: Hasher): ReadDraft {
+function binaryDraft(text: string, headers: InboundHeaders, nowMs: number, hasher: Hasher): ReadDraft {
   const decoded = decodeBinaryAttributes(headers.entries());
   if (decoded.kind === "invalid") {
     const { header, detail } = decoded;

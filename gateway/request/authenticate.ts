@@ -6,6 +6,7 @@ import type { ApiKey, KeyStatus, Scope } from "@posthaste/shared/domain/api-key.
 import { hashApiKey, isPresentableKey, keyStatus } from "@posthaste/shared/domain/api-key.ts";
 import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { InboundHeaders, InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import type { GatewayDeps } from "./deps.ts";
 
 interface Refusal {
@@ -25,7 +26,7 @@ type Deps = Pick<GatewayDeps, "clock" | "hasher"> & {
 };
 
 /** The caller's key. Throws 401. */
-export async function authenticate(request: Request, deps: Deps): Promise<ApiKey> {
+export async function authenticate(request: InboundRequest, deps: Deps): Promise<ApiKey> {
   const key = presentedKey(request.headers);
   if (!isPresentableKey(key)) throw unknownKey();
   return admit(await deps.drivers.apiKeys.find(hashApiKey(key, deps.hasher)), deps);
@@ -45,7 +46,7 @@ function admit(record: ApiKey | null, deps: Deps): ApiKey {
 }
 
 /** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
-function presentedKey(headers: Headers): string {
+function presentedKey(headers: InboundHeaders): string {
   const authorization = headers.get("authorization");
   const apiKey = headers.get("x-api-key");
   if (authorization === null) {

@@ -4,12 +4,13 @@
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { scanDepth } from "@posthaste/shared/domain/json-span.ts";
+import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 
 /** Most bytes of a body on the management routes: endpoints, keys, replays. */
 export const MANAGEMENT_BYTES_MAX = 64 * 1024;
 
 export interface BodyReading {
-  readonly request: Request;
+  readonly request: InboundRequest;
   readonly bytesMax: number;
   /** Called for each piece of a body whose length is not declared; what it throws ends the read. */
   readonly onBytes: (count: number) => void;
@@ -18,7 +19,7 @@ export interface BodyReading {
 }
 
 /** The declared length, null when it is not declared. Refuses a length that is no number or past the bound. */
-export function checkDeclaredLength(request: Request, bytesMax: number): number | null {
+export function checkDeclaredLength(request: InboundRequest, bytesMax: number): number | null {
   const declared = request.headers.get("content-length");
   if (declared === null) return null;
   const bytes = Number(declared);
@@ -31,7 +32,7 @@ export function checkDeclaredLength(request: Request, bytesMax: number): number 
 }
 
 /** How long the body is, by a length that the HTTP server holds it to; null when only its end tells. */
-export function framedLength(request: Request, bytesMax: number): number | null {
+export function framedLength(request: InboundRequest, bytesMax: number): number | null {
   const declared = checkDeclaredLength(request, bytesMax);
   return request.headers.has("transfer-encoding") ? null : declared;
 }
@@ -70,9 +71,9 @@ function brokenOff(cause: unknown): PosthasteError {
 }
 
 /** A body of declared length. The HTTP server ends it there, so it can be read in one piece. */
-async function readWhole(request: Request): Promise<Uint8Array> {
+async function readWhole(request: InboundRequest): Promise<Uint8Array> {
   try {
-    return new Uint8Array(await request.arrayBuffer());
+    return await request.bytes();
   } catch (cause) {
     throw brokenOff(cause);
   }

@@ -42,3 +42,17 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   bodyPressedMs: 2000,
   requestBudgetMs: 10_000,
 };
+
+/**
+ * The limits of a server that holds only so many connections. Bodies that arrive and requests at work hold one each, so that
+ * one key's third of both leaves two thirds of the connections to others.
+ */
+export function limitsFor(connectionsMax: number): GatewayLimits {
+  const half = Math.max(1, Math.floor(connectionsMax / 2));
+  return {
+    ...DEFAULT_LIMITS,
+    inFlightMax: Math.min(DEFAULT_LIMITS.inFlightMax, half),
+    headsMax: Math.min(DEFAULT_LIMITS.headsMax, half),
+    arrivingMax: Math.min(DEFAULT_LIMITS.arrivingMax, half),
+  };
+}

@@ -11,6 +11,7 @@
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { JSON_DEPTH_MAX, repeatedMember } from "@posthaste/shared/domain/json-span.ts";
+import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import type { BodyForm } from "./headers.ts";
 import type { Admission } from "./admission.ts";
 import type { RequestContext } from "./context.ts";
@@ -18,7 +19,7 @@ import type { GatewayDeps } from "./deps.ts";
 import type { Query } from "./query.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
 import { checkDeclaredLength, framedLength, parseJson, readText } from "./body.ts";
-import { bodyFormOf } from "./headers.ts";
+import { bodyFormOf, requireNoCoding } from "./headers.ts";
 import { readInTime, requireInTime } from "./context.ts";
 import { announcePolicy, charge } from "./rate-limit.ts";
 import { problemResponse, publicError } from "./problem.ts";
@@ -49,7 +50,7 @@ export interface Route {
 
 /** A request that passed every check that all routes share. */
 export interface AdmittedRequest {
-  readonly request: Request;
+  readonly request: InboundRequest;
   readonly context: RequestContext;
   readonly caller: ApiKey;
   readonly query: Query;
@@ -64,7 +65,7 @@ export interface AdmittedRequest {
 
 /** A request whose path and method fit a route. */
 export interface MatchedRequest {
-  readonly request: Request;
+  readonly request: InboundRequest;
   readonly context: RequestContext;
   readonly param: (name: string) => string;
 }
@@ -108,7 +109,7 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
 
 /** The body's text, within its size bound, its share of what may arrive at once, and the request's time. */
 async function receiveBody(
-  request: Request,
+  request: InboundRequest,
   context: RequestContext,
   { caller, rule }: { caller: ApiKey; rule: BodyRule },
   { admission }: HandleDeps,
@@ -157,8 +158,9 @@ export function answerEmpty(admitted: AdmittedRequest): Response {
   return new Response(null, { status: 204, headers: admitted.headers });
 }
 
-function checkBody(request: Request, rule: BodyRule): BodyForm {
+function checkBody(request: InboundRequest, rule: BodyRule): BodyForm {
   checkDeclaredLength(request, rule.bytesMax);
+  requireNoCoding(request.headers);
   if (rule.isOptional && request.headers.get("content-type") === null) return "json";
   return bodyFormOf(request, rule.takesCloudEvents);
 }

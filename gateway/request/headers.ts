@@ -1,7 +1,8 @@
-/** What the fields of a request's head mean: Content-Type, Idempotency-Key, traceparent. */
+/** What the fields of a request's head mean: Content-Encoding, Content-Type, Idempotency-Key, traceparent. */
 import * as v from "valibot";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { Traceparent } from "@posthaste/shared/domain/event.ts";
+import type { InboundHeaders, InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 
 export type BodyForm = "json" | "cloudevent";
 
@@ -13,7 +14,7 @@ const utf8Charset = /^\s*charset\s*=\s*"?utf-8"?\s*$/i;
  * Which form the body has (RFC 9110 section 8.3; CloudEvents HTTP binding section 3). The only parameter that is allowed
  * is `charset=utf-8`. Throws `unsupported-media-type`.
  */
-export function bodyFormOf(request: Request, takesCloudEvents: boolean): BodyForm {
+export function bodyFormOf(request: InboundRequest, takesCloudEvents: boolean): BodyForm {
   const value = request.headers.get("content-type");
   if (value === JSON_TYPE) return "json";
   const [media = "", ...parameters] = (value ?? "").split(";");
@@ -33,6 +34,20 @@ function refusal(type: string, takesCloudEvents: boolean): string {
   return `Send ${accepted}, in UTF-8.`;
 }
 
+/**
+ * Bodies are taken as they are: an unpacked one has no size that its sender declared. The answer says which codings would
+ * do (RFC 9110 section 15.5.16, RFC 7694). Throws `unsupported-media-type`.
+ */
+export function requireNoCoding(headers: InboundHeaders): void {
+  const codings = headers.get("content-encoding");
+  if (codings === null || codings.trim().toLowerCase() === "identity") return;
+  throw new PosthasteError("unsupported-media-type", {
+    detail: "Send the body without Content-Encoding: compressed bodies are not taken.",
+    errors: [{ header: "content-encoding", detail: "must be absent or identity" }],
+    headers: { "accept-encoding": "identity" },
+  });
+}
+
 const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
 
 const quotedForm = /^"((?:[!#-[\]-~]|\\["\\])+)"$/;
@@ -43,7 +58,7 @@ const bareForm = /^[!#-~]+$/;
  * clients send it, the bare text: 1 to 255 visible ASCII characters either way. Quoted and bare forms of one text are one
  * key. Null when there is none. Throws `invalid-header`.
  */
-export function idempotencyKeyOf(headers: Headers): string | null {
+export function idempotencyKeyOf(headers: InboundHeaders): string | null {
   const value = headers.get("idempotency-key");
   if (value === null) return null;
   const quoted = quotedForm.exec(value)?.[1];
@@ -61,7 +76,7 @@ export function idempotencyKeyOf(headers: Headers): string | null {
  * W3C Trace Context level 2, version 00: the field unchanged, or null. An invalid one is ignored; it is never an error.
  * Later versions are not known here and so not passed on.
  */
-export function traceparentOf(headers: Headers): string | null {
+export function traceparentOf(headers: InboundHeaders): string | null {
   const value = headers.get("traceparent");
   return v.is(Traceparent, value) ? value : null;
 }

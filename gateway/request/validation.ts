@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { clip } from "./problem.ts";
+import { clip } from "@posthaste/shared/domain/problem.ts";
 
 /** Most problems in one answer. */
 const PROBLEMS_MAX = 20;

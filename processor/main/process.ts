@@ -3,9 +3,9 @@ import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { createInitializer } from "../initializer.ts";
-import { PROCESSOR_LIMITS } from "../limits.ts";
+import { limitsFor } from "../limits.ts";
 import { startProcessor } from "../processor.ts";
 import { createStatus } from "../status.ts";
 
@@ -30,10 +30,11 @@ await runWithHelp("processor", HELP, async () => {
     missing: () => initializer.missing(),
     isStopping: () => stopping.signal.aborted,
   });
-  const listening = serveHttp({
+  const listening = await serveHttp({
     host: config.host,
     port: config.processorPort,
     portSetting: "PROCESSOR_PORT",
+    connectionsMax: program.descriptors.inboundMax,
     fetch: status,
   });
   log.write("info", "processor.listening", { url: listening.url });
@@ -42,7 +43,7 @@ await runWithHelp("processor", HELP, async () => {
   );
   await initializer.run(stopping.signal);
   if (!stopping.signal.aborted) {
-    const processor = startProcessor({ ...program, limits: PROCESSOR_LIMITS });
+    const processor = startProcessor({ ...program, limits: limitsFor(program.descriptors.attemptsMax) });
     log.write("info", "processor.ready", {});
     await stopped;
     await processor.stop();

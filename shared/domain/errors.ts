@@ -13,6 +13,7 @@ interface ErrorKind {
 const IANA = "https://iana.org/assignments/http-problem-types";
 
 export const ERRORS = {
+  "invalid-request": { status: 400, title: "The request is not valid HTTP/1.1" },
   "invalid-json": { status: 400, title: "The body is not valid JSON" },
   "invalid-utf8": { status: 400, title: "The body is not valid UTF-8" },
   "too-deep": { status: 400, title: "The JSON is nested too deeply" },
@@ -33,16 +34,20 @@ export const ERRORS = {
   gone: { status: 410, title: "No longer available" },
   "body-too-large": { status: 413, title: "The body is too large" },
   "unsupported-media-type": { status: 415, title: "Unsupported content type" },
+  "expectation-failed": { status: 417, title: "The expectation is not known" },
   "validation-failed": { status: 422, title: "The request does not fit the schema" },
   "idempotency-mismatch": { status: 422, title: "The idempotency key was used with another body" },
   "forbidden-address": { status: 422, title: "The URL leads to an address that must not be called" },
   "limit-reached": { status: 422, title: "A limit on stored resources is reached" },
   "rate-limited": { status: 429, title: "Rate limit exceeded", type: `${IANA}#quota-exceeded` },
   "share-reached": { status: 429, title: "Too much of one key or tenant at once" },
+  "head-too-large": { status: 431, title: "The request's head is too large" },
   internal: { status: 500, title: "Unexpected error" },
+  "transfer-coding-not-supported": { status: 501, title: "The transfer coding is not supported" },
   overloaded: { status: 503, title: "Too much is waiting", type: `${IANA}#temporary-reduced-capacity` },
   "store-unavailable": { status: 503, title: "The store is not available", type: `${IANA}#temporary-reduced-capacity` },
   stopping: { status: 503, title: "The server is stopping", type: `${IANA}#temporary-reduced-capacity` },
+  "version-not-supported": { status: 505, title: "This version of HTTP is not taken" },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -2,6 +2,8 @@
 import { parseCidrs } from "../domain/address-guard.ts";
 import type { Environment } from "../domain/config.ts";
 import { ConfigError, parseConfig } from "../domain/config.ts";
+import type { DescriptorPlan } from "../domain/descriptor-plan.ts";
+import { planDescriptors, tooFewDescriptors } from "../domain/descriptor-plan.ts";
 import { parseDistributed } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
 import { increaseOf } from "../lib/increase-of.ts";
@@ -10,6 +12,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createTelemetry } from "../telemetry/telemetry.ts";
 import type { DistributedDrivers, DistributedRole } from "../drivers/distributed.ts";
+import { descriptorLimit } from "../drivers/descriptor-limit.ts";
 import { openDistributed } from "../drivers/distributed.ts";
 import { openHttpTransport } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
@@ -25,10 +28,11 @@ export interface DistributedProgram extends AsyncDisposable {
   readonly telemetry: Telemetry;
   readonly log: Log;
   readonly collectMetrics: () => Promise<string>;
+  readonly descriptors: DescriptorPlan;
 }
 
-/** All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets. */
-const CONNECTIONS_MAX = 512;
+/** Attempts in flight of a processor whose descriptors suffice. */
+const ATTEMPTS_MAX = 512;
 
 /** Throws `ConfigError` for wrong settings, a plain Error that names the setting for a store that cannot be used. */
 export async function openDistributedProgram(
@@ -42,6 +46,7 @@ export async function openDistributedProgram(
       `REDIS_URL and KAFKA_BROKERS are not set, and the ${role} needs both. \`npm run services\` starts a Redis and a Kafka and prints them; \`npm start\` needs neither and does everything in one process.`,
     ]);
   }
+  const descriptors = planFor(role);
   await using opening = new AsyncDisposableStack();
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const log = createJsonLog({
@@ -53,7 +58,14 @@ export async function openDistributedProgram(
   const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
   const allow = config.allowCidrs ?? parseCidrs("");
   const transport = opening.use(
-    openHttpTransport({ clock: systemClock, allow, connectionsMax: CONNECTIONS_MAX, client: config.httpClient }),
+    openHttpTransport({
+      clock: systemClock,
+      allow,
+      // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.
+      connectionsMax: Math.max(1, descriptors.attemptsMax),
+      socketsMax: descriptors.deliverySocketsMax,
+      client: config.httpClient,
+    }),
   );
   const drivers = opening.use(
     await openDistributed({
@@ -75,6 +87,7 @@ export async function openDistributedProgram(
     transport,
     telemetry,
     log,
+    descriptors,
     collectMetrics() {
       const lost = newlyLost();
       if (lost > 0) telemetry.queue.dropped("ledger", lost);
@@ -82,4 +95,12 @@ export async function openDistributedProgram(
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+function planFor(role: DistributedRole): DescriptorPlan {
+  const limit = descriptorLimit();
+  const servesApi = role === "gateway";
+  const plan = planDescriptors(limit, { delivers: !servesApi, servesApi, attemptsMax: ATTEMPTS_MAX });
+  if (plan === null) throw new ConfigError([tooFewDescriptors(limit)]);
+  return plan;
 }

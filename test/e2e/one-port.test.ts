@@ -1,8 +1,8 @@
 /** Two programs never share a port: the second says which one is taken and what chooses another. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Listening } from "@posthaste/shared/drivers/http/serve.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { RECEIVER_PORT } from "posthaste/command-line.ts";
 import { startProgram } from "posthaste/program.ts";
 import { freePort } from "../support/services/free-ports.ts";
@@ -11,14 +11,14 @@ import { openDistributedHarness, prefixEnv, storesEnv } from "./distributed-harn
 import { openFolder, spawnPosthaste, startServe, TEST_KEY } from "./posthaste-child.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
-const fetchNothing = (): Response => new Response(null, { status: 204 });
+const serving = { connectionsMax: 16, fetch: (): Response => new Response(null, { status: 204 }) };
 
 for (const host of ["127.0.0.1", "0.0.0.0", "::", "localhost"]) {
   test(`a port that this machine listens on at 127.0.0.1 is refused on ${host}, too`, async () => {
-    const first = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: fetchNothing });
+    const first = await serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", ...serving });
     try {
       const { port } = first;
-      assert.throws(() => serveHttp({ host, port, portSetting: "SOME_PORT", fetch: fetchNothing }), {
+      await assert.rejects(serveHttp({ host, port, portSetting: "SOME_PORT", ...serving }), {
         name: "CannotListen",
         isPortBusy: true,
         message: new RegExp(`port ${port} is in use by another program.*SOME_PORT`),
@@ -29,9 +29,13 @@ for (const host of ["127.0.0.1", "0.0.0.0", "::", "localhost"]) {
   });
 }
 
-test("an address that is not this machine's is named with HOST", () => {
-  const serve = () => serveHttp({ host: "192.0.2.1", port: 0, portSetting: "PORT", fetch: fetchNothing });
-  assert.throws(serve, { name: "CannotListen", isPortBusy: false, message: /192\.0\.2\.1 is no address.*HOST/ });
+test("an address that is not this machine's is named with HOST", async () => {
+  const serving192 = serveHttp({ host: "192.0.2.1", port: 0, portSetting: "PORT", ...serving });
+  await assert.rejects(serving192, {
+    name: "CannotListen",
+    isPortBusy: false,
+    message: /192\.0\.2\.1 is no address.*HOST/,
+  });
 });
 
 for (const command of ["serve", "dev"]) {
@@ -72,10 +76,9 @@ test("a receiver on the port of another is refused, and --port is named", async 
  */
 async function takeReceiverPort(): Promise<Listening | null> {
   const taken: Listening[] = [];
-  const holds = (): boolean => {
+  const holds = async (): Promise<boolean> => {
     try {
-      const options = { host: "127.0.0.1", port: RECEIVER_PORT, portSetting: "PORT", fetch: fetchNothing };
-      taken.push(serveHttp(options));
+      taken.push(await serveHttp({ host: "127.0.0.1", port: RECEIVER_PORT, portSetting: "PORT", ...serving }));
       return true;
     } catch {
       return false;

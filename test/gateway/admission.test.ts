@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { test } from "node:test";
 import { Shares } from "@posthaste/gateway/request/shares.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import type { Answer, GatewayHarness, Wish } from "../support/gateway-harness.ts";
 import { assertProblem, at, openGatewayHarness } from "../support/gateway-harness.ts";
 
@@ -239,7 +239,13 @@ test("on a listening gateway: unfinished bodies of one key fill nothing for othe
   await using harness = await openGatewayHarness({
     limits: { inFlightMax: 4, arrivingMax: 12, bodyBytesMax: 400_000 },
   });
-  const listening = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: harness.gateway.fetch });
+  const listening = await serveHttp({
+    host: "127.0.0.1",
+    port: 0,
+    portSetting: "PORT",
+    connectionsMax: 100,
+    fetch: harness.gateway.fetch,
+  });
   const [hog, other] = [await harness.createKey({ tenant: "acme" }), await harness.createKey({ tenant: "beta" })];
   const clients = Array.from({ length: 20 }, () => rawClient(listening.port));
   try {

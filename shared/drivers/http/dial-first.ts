@@ -5,7 +5,7 @@
 import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import { onAbort } from "../../lib/on-abort.ts";
-import { isExhausted } from "./network-fault.ts";
+import { weightOf } from "./network-fault.ts";
 
 /** RFC 8305 section 5, "Connection Attempt Delay". */
 export const ATTEMPT_DELAY_MS = 250;
@@ -57,8 +57,8 @@ export function dialFirst<Connection>(
     function failed(error: unknown): void {
       open -= 1;
       if (isOver) return;
-      // An address of a family that this machine does not speak must not hide what the receiver said at another.
-      if (told === null || !isExhausted(error)) told = error;
+      // What this machine lacks must not hide what the receiver said at another address.
+      if (told === null || weightOf(error) >= weightOf(told)) told = error;
       if (next < addresses.length) return begin();
       if (open > 0) return;
       end();

@@ -4,7 +4,7 @@
  * `node:net` on every runtime: a dial of `Bun.connect` cannot be given up, and keeps its descriptor for minutes.
  */
 import { closeSync, openSync } from "node:fs";
-import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTcp, isIP, isIPv6 } from "node:net";
 import type { Socket } from "node:net";
 import { devNull } from "node:os";
 import { connect as connectTls } from "node:tls";
@@ -17,7 +17,8 @@ import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { Lru } from "../../lib/lru.ts";
 import { dialFirst, dialOrder } from "./dial-first.ts";
-import { ConnectFault, OUT_OF_DESCRIPTORS, faultOf } from "./network-fault.ts";
+import { ConnectFault, faultOf, NoSuchFamily, OUT_OF_DESCRIPTORS } from "./network-fault.ts";
+import { lacksFamilyOf } from "./own-families.ts";
 import type { Resolution, VettedHost } from "./resolver.ts";
 import { bareHost, vetHost } from "./resolver.ts";
 
@@ -102,7 +103,9 @@ async function dialVetted(address: string, port: number, allow: readonly Cidr[],
   if (checkAddress(address, allow).kind === "forbidden") throw new ConnectFault("forbidden-address", NOT_VETTED);
   const socket = connectTcp({ host: address, port, noDelay: true, autoSelectFamily: false });
   await ready(socket, "connect", signal).catch((error: unknown) => {
-    throw isShortOfDescriptors(error) ? new ConnectFault("exhausted", OUT_OF_DESCRIPTORS) : error;
+    if (isShortOfDescriptors(error)) throw new ConnectFault("exhausted", OUT_OF_DESCRIPTORS);
+    const isAddressMissing = error instanceof Error && "code" in error && error.code === "EADDRNOTAVAIL";
+    throw isAddressMissing && lacksFamilyOf(address) ? new NoSuchFamily(isIPv6(address) ? "IPv6" : "IPv4") : error;
   });
   const { remoteAddress } = socket;
   if (remoteAddress === undefined || !isSameAddress(remoteAddress, address)) {

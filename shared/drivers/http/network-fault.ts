@@ -20,6 +20,14 @@ export class ConnectFault extends Error {
   }
 }
 
+/** This machine has no address of the family, whichever the receiver: of several failures it says least. */
+export class NoSuchFamily extends ConnectFault {
+  constructor(family: "IPv4" | "IPv6") {
+    super("unreachable", `the receiver is reached over ${family}, of which this machine has no address`);
+    this.name = "NoSuchFamily";
+  }
+}
+
 /** The receiver answered with something that is not one HTTP answer. */
 export class BadAnswer extends Error {
   constructor(detail: string) {
@@ -44,7 +52,7 @@ const exhausted: Readonly<Record<string, string>> = {
   ENFILE: "this machine has no file descriptor left",
   ENOBUFS: "this machine has no room for another socket",
   ENOMEM: "this machine has no memory for another socket",
-  EADDRNOTAVAIL: "this machine has no address or port left to call from",
+  EADDRNOTAVAIL: "this machine has no port left to call from",
 };
 
 const faultByCode: Readonly<Record<string, DescribedFault>> = {
@@ -85,6 +93,12 @@ export function faultOf(error: unknown): DescribedFault {
 /** Did this machine lack something, so that it says nothing of the receiver? */
 export function isExhausted(error: unknown): boolean {
   return (error instanceof ConnectFault && error.fault === "exhausted") || wordsOf(error).code in exhausted;
+}
+
+/** Of the failures of a host's addresses, how much each says of the receiver: the heaviest is told. */
+export function weightOf(error: unknown): number {
+  if (error instanceof NoSuchFamily) return 0;
+  return isExhausted(error) ? 1 : 2;
 }
 
 /** One line, whatever the error's text was. */

@@ -1,5 +1,6 @@
 /** Connecting as RFC 8305 says, with attempts by hand. */
 import assert from "node:assert/strict";
+import type { NetworkInterfaceInfo } from "node:os";
 import { test } from "node:test";
 
 import {
@@ -8,6 +9,8 @@ import {
   dialFirst,
   dialOrder,
 } from "@posthaste/shared/drivers/http/dial-first.ts";
+import { faultOf, NoSuchFamily } from "@posthaste/shared/drivers/http/network-fault.ts";
+import { lacksFamilyOf } from "@posthaste/shared/drivers/http/own-families.ts";
 
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
@@ -75,6 +78,43 @@ test("what this machine lacked for one address does not hide what the receiver s
     const dialled = dialFirst({ clock: createManualClock(0), dial, close: () => undefined }, codes, running);
     await assert.rejects(dialled, { code: "ECONNREFUSED" });
   }
+});
+
+test("a family that this machine lacks says less than a port that it lacks: the delivery is deferred, not blamed", async () => {
+  for (const [first, second] of [
+    ["none", "ports"],
+    ["ports", "none"],
+  ] as const) {
+    const faults = { none: new NoSuchFamily("IPv6"), ports: Object.assign(new Error(""), { code: "EADDRNOTAVAIL" }) };
+    const dial = (address: string) => Promise.reject(address === "none" ? faults.none : faults.ports);
+    const dialled = dialFirst({ clock: createManualClock(0), dial, close: () => undefined }, [first, second], running);
+    await assert.rejects(dialled, (error) => faultOf(error).fault === "exhausted");
+  }
+  assert.equal(faultOf(new NoSuchFamily("IPv6")).fault, "unreachable");
+});
+
+test("which families this machine has: loopback speaks to itself alone, link-local to nobody else", () => {
+  const info = (address: string, family: "IPv4" | "IPv6", internal = false) =>
+    ({
+      address,
+      family,
+      internal,
+      netmask: "",
+      mac: "",
+      cidr: null,
+      ...(family === "IPv6" ? { scopeid: 0 } : {}),
+    }) as NetworkInterfaceInfo;
+  const v4Only = {
+    lo: [info("127.0.0.1", "IPv4", true), info("::1", "IPv6", true)],
+    eth0: [info("192.0.2.7", "IPv4")],
+  };
+  assert.equal(lacksFamilyOf("198.51.100.9", v4Only), false);
+  assert.equal(lacksFamilyOf("127.0.0.1", v4Only), false);
+  assert.equal(lacksFamilyOf("2001:db8::9", v4Only), true);
+  assert.equal(lacksFamilyOf("::1", v4Only), false);
+  assert.equal(lacksFamilyOf("2001:db8::9", { ...v4Only, eth1: [info("fe80::1", "IPv6")] }), true);
+  assert.equal(lacksFamilyOf("2001:db8::9", { ...v4Only, eth1: [info("2001:db8::1", "IPv6")] }), false);
+  assert.equal(lacksFamilyOf("198.51.100.9", { eth0: [info("2001:db8::1", "IPv6")] }), true);
 });
 
 test("an attempt that fails makes way at once; the last failure is told when all have failed", async () => {
