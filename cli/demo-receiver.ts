@@ -1,5 +1,6 @@
 /** The demo's receiver: checks each delivery with the published `standardwebhooks` library, not with our own code. */
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import { Webhook } from "standardwebhooks";
@@ -51,6 +52,7 @@ export async function openDemoReceiver(clock: Clock, onArrival: (count: number) 
   }
 
   const listening = await serveHttp({
+    clock: systemClock,
     host: "127.0.0.1",
     port: 0,
     portSetting: "PORT",

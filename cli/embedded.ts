@@ -102,6 +102,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     limits: gatewayLimitsFor(descriptors.inboundMax),
   });
   const listening = await serveHttp({
+    clock: systemClock,
     host: config.host,
     port: config.port,
     portSetting: "PORT",

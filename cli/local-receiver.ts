@@ -7,6 +7,7 @@ import { TOLERANCE_S, verifyMessage } from "@posthaste/shared/domain/signature.t
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { CannotListen } from "@posthaste/shared/drivers/http/server/cannot-listen.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import { BEHAVIOUR_PATHS, behaviourOf } from "./receiver-behaviour.ts";
@@ -69,10 +70,24 @@ async function listen(
 ): Promise<Listening> {
   const { port, isPortWish, portSetting } = options;
   try {
-    return await serveHttp({ host: HOST, port, portSetting, connectionsMax: CONNECTIONS_MAX, fetch });
+    return await serveHttp({
+      clock: systemClock,
+      host: HOST,
+      port,
+      portSetting,
+      connectionsMax: CONNECTIONS_MAX,
+      fetch,
+    });
   } catch (error) {
     if (!isPortWish || !(error instanceof CannotListen) || !error.isPortBusy) throw error;
-    return await serveHttp({ host: HOST, port: 0, portSetting, connectionsMax: CONNECTIONS_MAX, fetch });
+    return await serveHttp({
+      clock: systemClock,
+      host: HOST,
+      port: 0,
+      portSetting,
+      connectionsMax: CONNECTIONS_MAX,
+      fetch,
+    });
   }
 }
 

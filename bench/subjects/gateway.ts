@@ -5,6 +5,7 @@ import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { addKey, ambient, openBenchDrivers } from "./open-embedded.ts";
 import { tell } from "./talk.ts";
 
@@ -22,6 +23,7 @@ const gateway = createGateway({
 if (process.env["PROCESSOR"] === "1")
   startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
 const { port } = await serveHttp({
+  clock: systemClock,
   host: "127.0.0.1",
   port: 0,
   portSetting: "PORT",

@@ -4,6 +4,7 @@ import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-pr
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createGateway } from "../app.ts";
 import { limitsFor } from "../request/deps.ts";
 import { ensureOperatorKey } from "../resources/operator-key.ts";
@@ -29,6 +30,7 @@ await runWithHelp("gateway", HELP, async () => {
   const { inboundMax } = program.descriptors;
   const gateway = createGateway({ ...program, limits: limitsFor(inboundMax) });
   const listening = await serveHttp({
+    clock: systemClock,
     host: config.host,
     port: config.port,
     portSetting: "PORT",

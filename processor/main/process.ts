@@ -4,6 +4,7 @@ import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-pr
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createInitializer } from "../initializer.ts";
 import { limitsFor } from "../limits.ts";
 import { startProcessor } from "../processor.ts";
@@ -31,6 +32,7 @@ await runWithHelp("processor", HELP, async () => {
     isStopping: () => stopping.signal.aborted,
   });
   const listening = await serveHttp({
+    clock: systemClock,
     host: config.host,
     port: config.processorPort,
     portSetting: "PROCESSOR_PORT",

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { RECEIVER_PORT } from "posthaste/command-line.ts";
 import { startProgram } from "posthaste/program.ts";
 import { freePort } from "../support/services/free-ports.ts";
@@ -11,7 +12,7 @@ import { openDistributedHarness, prefixEnv, storesEnv } from "./distributed-harn
 import { openFolder, spawnPosthaste, startServe, TEST_KEY } from "./posthaste-child.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
-const serving = { connectionsMax: 16, fetch: (): Response => new Response(null, { status: 204 }) };
+const serving = { clock: systemClock, connectionsMax: 16, fetch: (): Response => new Response(null, { status: 204 }) };
 
 for (const host of ["127.0.0.1", "0.0.0.0", "::", "localhost"]) {
   test(`a port that this machine listens on at 127.0.0.1 is refused on ${host}, too`, async () => {

@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { test } from "node:test";
 import { Shares } from "@posthaste/gateway/request/shares.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { Answer, GatewayHarness, Wish } from "../support/gateway-harness.ts";
 import { assertProblem, at, openGatewayHarness } from "../support/gateway-harness.ts";
 
@@ -240,6 +241,7 @@ test("on a listening gateway: unfinished bodies of one key fill nothing for othe
     limits: { inFlightMax: 4, arrivingMax: 12, bodyBytesMax: 400_000 },
   });
   const listening = await serveHttp({
+    clock: systemClock,
     host: "127.0.0.1",
     port: 0,
     portSetting: "PORT",

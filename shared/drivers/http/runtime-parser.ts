@@ -1,6 +1,6 @@
 /**
- * The runtime's own HTTP/1.1 parser: llhttp, as `node:http` uses it. Bun and Node lend it under `_http_common`. Only what
- * an answer needs is typed here; the numbers of the callbacks are those of the class itself.
+ * The runtime's own HTTP/1.1 parser: llhttp, as `node:http` uses it, strict. Bun and Node lend it under `_http_common`. Only
+ * what is used is typed here; the numbers of the callbacks are those of the class itself.
  */
 import process from "node:process";
 
@@ -25,15 +25,18 @@ export interface AnswerParser {
   end(): void;
 }
 
-interface NativeParser {
+export interface NativeParser {
   initialize(type: number, resource: object, headerBytesMax: number, leniency: number): void;
+  /** The bytes that were read; fewer than given where another protocol begins. */
   execute(bytes: Buffer): number | Error;
-  finish(): unknown;
+  /** The connection ended. An error where that cuts a message. */
+  finish(): Error | undefined;
   [callback: number]: unknown;
 }
 
-interface NativeParserClass {
+export interface NativeParserClass {
   new (): NativeParser;
+  readonly REQUEST: number;
   readonly RESPONSE: number;
   readonly kOnMessageBegin: number;
   readonly kOnHeaders: number;
@@ -42,10 +45,22 @@ interface NativeParserClass {
   readonly kOnMessageComplete: number;
 }
 
+interface HttpCommon {
+  readonly HTTPParser?: NativeParserClass;
+  /** By the number that the parser tells. */
+  readonly methods?: readonly string[];
+}
+
 /** Null where the runtime lends none. */
 export function runtimeParser(): NativeParserClass | null {
-  const module: { readonly HTTPParser?: NativeParserClass } | undefined = process.getBuiltinModule("_http_common");
+  const module: HttpCommon | undefined = process.getBuiltinModule("_http_common");
   return module?.HTTPParser ?? null;
+}
+
+/** The names of request methods, by the number that the parser tells. */
+export function requestMethods(): readonly string[] {
+  const module: HttpCommon | undefined = process.getBuiltinModule("_http_common");
+  return module?.methods ?? [];
 }
 
 /** A parser for one connection, for one answer after another. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServeOptions } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { rawClient } from "../../support/raw-client.ts";
@@ -11,7 +12,15 @@ const GET = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const ok = (): Response => new Response("ok");
 
 const serve = (options: Partial<ServeOptions>) =>
-  serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", connectionsMax: 8, fetch: ok, ...options });
+  serveHttp({
+    clock: systemClock,
+    host: "127.0.0.1",
+    port: 0,
+    portSetting: "PORT",
+    connectionsMax: 8,
+    fetch: ok,
+    ...options,
+  });
 
 test("connections that say a byte, half a head or nothing more make room for those who ask, the oldest first", async () => {
   const listening = await serve({});
@@ -135,6 +144,143 @@ test("a handler that throws is answered 500 without a word of what it threw", as
     client.socket.write(GET);
     const [answer] = await client.ended();
     assert.deepEqual([answer?.status, answer?.body], [500, ""]);
+  } finally {
+    await listening.kill();
+  }
+});
+
+/** Once the server has read what was written: the answer to a request behind it on another connection says so. */
+async function settled(port: number): Promise<void> {
+  using other = rawClient(port);
+  other.socket.write(GET);
+  await other.answers(1);
+}
+
+const late: readonly {
+  readonly name: string;
+  readonly said: string;
+  readonly ms: number;
+  readonly statuses: readonly number[];
+}[] = [
+  { name: "a head that does not end", said: "GET / HTTP/1.1\r\nx-note: a", ms: 11_000, statuses: [408] },
+  {
+    name: "a body that does not end",
+    said: "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab",
+    ms: 31_000,
+    statuses: [408],
+  },
+  { name: "an answered request with no other behind it", said: GET, ms: 31_000, statuses: [200] },
+  { name: "half a head behind an answered request", said: `${GET}GET`, ms: 11_000, statuses: [200, 408] },
+];
+for (const { name, said, ms, statuses } of late) {
+  test(`${name} ends its connection in time`, async () => {
+    const clock = createManualClock(0);
+    const listening = await serve({
+      clock,
+      async fetch(request) {
+        await request.bytes();
+        return ok();
+      },
+    });
+    using client = rawClient(listening.port);
+    try {
+      client.socket.write(said);
+      if (statuses.includes(200)) await client.answers(1);
+      await settled(listening.port);
+      await clock.advance(ms);
+      const answers = await client.ended();
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        statuses,
+      );
+    } finally {
+      await listening.kill();
+    }
+  });
+}
+
+test("a caller that sends requests and reads no answers is held back, and closed in time", async () => {
+  const clock = createManualClock(0);
+  let begun = 0;
+  const listening = await serve({
+    clock,
+    fetch({ url }) {
+      if (!url.endsWith("/large")) return ok();
+      begun += 1;
+      return new Response("x".repeat(256 * 1024));
+    },
+  });
+  using client = rawClient(listening.port);
+  try {
+    client.socket.pause();
+    client.socket.write("GET /large HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2000));
+    for (let before = -1; before !== begun;) {
+      before = begun;
+      for (let turn = 0; turn < 5; turn++) await settled(listening.port);
+    }
+    assert.ok(begun > 0 && begun < 1000, `${begun} requests were answered into memory`);
+    await clock.advance(32_000);
+    client.socket.resume();
+    const answers = await client.ended();
+    assert.ok(answers.length <= begun);
+  } finally {
+    await listening.kill();
+  }
+});
+
+test("requests that come at once are handled one after the other, and answered in order", async () => {
+  const gate = Promise.withResolvers<void>();
+  const began = Promise.withResolvers<void>();
+  const paths: string[] = [];
+  const listening = await serve({
+    async fetch({ url }) {
+      const { pathname } = new URL(url);
+      paths.push(pathname);
+      began.resolve();
+      if (pathname === "/a") await gate.promise;
+      return new Response(pathname);
+    },
+  });
+  using client = rawClient(listening.port);
+  try {
+    client.socket.write("GET /a HTTP/1.1\r\nhost: x\r\n\r\nGET /b HTTP/1.1\r\nhost: x\r\n\r\n");
+    await began.promise;
+    await settled(listening.port);
+    assert.deepEqual(paths, ["/a", "/"]);
+    gate.resolve();
+    const answers = await client.answers(2);
+    assert.deepEqual(
+      answers.map(({ body }) => body),
+      ["/a", "/b"],
+    );
+  } finally {
+    await listening.kill();
+  }
+});
+
+test("whatever the size of the pieces, a request is the same request", async () => {
+  const seen: string[] = [];
+  const listening = await serve({
+    async fetch(request) {
+      const text = new TextDecoder().decode(await request.bytes());
+      seen.push([request.method, request.url, request.headers.get("x-note"), text].join(" "));
+      return ok();
+    },
+  });
+  const fields = Array.from({ length: 60 }, (_, nth) => `x-${nth}: ${nth}\r\n`).join("");
+  const request = `POST /a?b=c HTTP/1.1\r\nhost: x\r\nX-Note: 1\r\nx-note: 2\r\n${fields}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\nx-sum: 7\r\n\r\n`;
+  try {
+    for (const size of [1, 2, 3, 7, 64, 10_000]) {
+      using client = rawClient(listening.port);
+      client.socket.setNoDelay(true);
+      for (let from = 0; from < request.length; from += size) {
+        client.socket.write(request.slice(from, from + size));
+        if (size < 64) await new Promise((resolve) => void setImmediate(resolve));
+      }
+      client.socket.write(GET);
+      await client.answers(2);
+      assert.deepEqual(seen.splice(0), ["POST http://localhost/a?b=c 1, 2 abcdefg", "GET http://localhost/  "]);
+    }
   } finally {
     await listening.kill();
   }

@@ -1,55 +1,48 @@
-/** Writes a handler's answer. Our answers are whole texts, so each is one write with its length. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+/** Answers as they are written. Ours are whole texts, so each is one write with its length. */
+import { STATUS_CODES } from "node:http";
 import type { PosthasteError } from "../../../domain/errors.ts";
 import { ERRORS } from "../../../domain/errors.ts";
 import { problemHeaders, problemOf } from "../../../domain/problem.ts";
 
-/** Bytes of a body that nobody asked for which are read past, so that the connection can be used again. */
-const PASSED_BYTES_MAX = 1024 * 1024;
+export const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/** A request and the way to answer it. */
-export interface Exchange {
-  readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
+export interface Answer {
+  readonly status: number;
+  /** Without those of the connection, `date` and `content-length`. */
+  readonly fields: Readonly<Record<string, string>>;
+  readonly text: string;
 }
 
-/** `isLast`: no further request is taken from this connection. */
-export function writeResponse(exchange: Exchange, response: Response, text: string, isLast: boolean): void {
-  const fields: Fields = {};
+/** How an answer is written. */
+export interface AnswerFrame {
+  /** The request was HEAD: its answer has no text of its own. */
+  readonly isHead: boolean;
+  /** No further request is taken from this connection. */
+  readonly isLast: boolean;
+  /** As RFC 9110 section 6.6.1 asks for. */
+  readonly date: string;
+}
+
+export async function answerOf(response: Response): Promise<Answer> {
+  const fields: Record<string, string> = {};
   for (const [name, value] of response.headers) fields[name] = value;
-  if (isLast) fields["connection"] = "close";
-  // The answer to HEAD has no text of its own, and so no length that is true.
-  const hasLength = response.status !== 204 && !(exchange.incoming.method === "HEAD" && text === "");
-  if (hasLength) fields["content-length"] = Buffer.byteLength(text);
-  write(exchange, response.status, fields, text);
+  return { status: response.status, fields, text: response.body === null ? "" : await response.text() };
 }
 
-export function writeProblem(exchange: Exchange, error: PosthasteError): void {
-  const text = JSON.stringify(problemOf(error));
-  write(
-    exchange,
-    ERRORS[error.code].status,
-    { ...problemHeaders(error), "content-length": Buffer.byteLength(text) },
-    text,
-  );
+export function problemAnswer(error: PosthasteError): Answer {
+  return {
+    status: ERRORS[error.code].status,
+    fields: problemHeaders(error),
+    text: JSON.stringify(problemOf(error)),
+  };
 }
 
-type Fields = Record<string, string | number>;
-
-function write({ incoming, outgoing }: Exchange, status: number, fields: Readonly<Fields>, text: string): void {
-  if (outgoing.destroyed || outgoing.headersSent) return;
-  outgoing.writeHead(status, fields);
-  outgoing.end(text);
-  if (!incoming.complete) passBody(incoming);
-}
-
-/** What still comes of a refused body is read and dropped: closing now could take the answer from the caller. */
-function passBody(incoming: IncomingMessage): void {
-  let left = PASSED_BYTES_MAX;
-  incoming.on("error", () => undefined);
-  incoming.on("data", (piece: Buffer) => {
-    left -= piece.length;
-    if (left < 0) incoming.socket.destroy();
-  });
-  incoming.resume();
+/** The whole answer. */
+export function answerText({ status, fields, text }: Answer, { isHead, isLast, date }: AnswerFrame): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\ndate: ${date}\r\n`;
+  for (const name in fields) if (name !== "connection") head += `${name}: ${fields[name]}\r\n`;
+  if (isLast) head += "connection: close\r\n";
+  // An answer to HEAD without a text says nothing of a length, since nobody knows it.
+  if (status !== 204 && !(isHead && text === "")) head += `content-length: ${Buffer.byteLength(text)}\r\n`;
+  return isHead ? `${head}\r\n` : `${head}\r\n${text}`;
 }

@@ -14,15 +14,10 @@ export interface ConnectionsOptions<Connection> {
 /** One in so many connections may be without a request so far and still not be the first to go. */
 const STRANGERS_PART = 4;
 
-interface Use {
-  /** Requests that are not answered yet; a client may send several before it reads (RFC 9112 section 9.3.2). */
-  underWay: number;
-}
-
 export class Connections<Connection> {
   readonly #max: number;
   readonly #close: (connection: Connection) => void;
-  readonly #open = new Map<Connection, Use>();
+  readonly #open = new Set<Connection>();
   /** Those that never had a request, longest waiting first. A head that is still arriving counts as none. */
   readonly #strangers = new Set<Connection>();
   /** Those that wait for their next one, longest waiting first. */
@@ -45,7 +40,7 @@ export class Connections<Connection> {
       this.closed(longest);
       this.#close(longest);
     }
-    this.#open.set(connection, { underWay: 0 });
+    this.#open.add(connection);
     this.#strangers.add(connection);
     return true;
   }
@@ -56,24 +51,19 @@ export class Connections<Connection> {
     return this.#strangers.size * STRANGERS_PART > this.#max ? stranger : (idle ?? stranger);
   }
 
+  /** A request of it is under way. */
   begin(connection: Connection): void {
-    const use = this.#open.get(connection);
-    if (use === undefined) return;
-    use.underWay += 1;
     this.#strangers.delete(connection);
     this.#idle.delete(connection);
   }
 
+  /** It waits for its next request. */
   end(connection: Connection): void {
-    const use = this.#open.get(connection);
-    if (use === undefined) return;
-    use.underWay -= 1;
-    if (use.underWay === 0) this.#idle.add(connection);
+    if (this.#open.has(connection)) this.#idle.add(connection);
   }
 
-  /** Requests that are not answered yet. */
-  underWay(connection: Connection): number {
-    return this.#open.get(connection)?.underWay ?? 0;
+  all(): Iterable<Connection> {
+    return this.#open;
   }
 
   /** Does nothing for one that is not counted. */
@@ -85,6 +75,13 @@ export class Connections<Connection> {
 
   closeWaiting(): void {
     for (const connection of [...this.#strangers, ...this.#idle]) {
+      this.closed(connection);
+      this.#close(connection);
+    }
+  }
+
+  closeAll(): void {
+    for (const connection of this.#open) {
       this.closed(connection);
       this.#close(connection);
     }

@@ -1,87 +1,86 @@
-/**
- * A request of node:http as an `InboundRequest`. Nothing is built that is not asked for: an event that is accepted costs
- * no `Request`, no `Headers` and no stream of the web.
- */
-import type { IncomingMessage } from "node:http";
-import type { InboundBody, InboundHeaders, InboundPiece, InboundRequest } from "../../../ports/inbound-request.ts";
+/** A request of a caller, from its head on. Nothing is built that is not asked for: no `Request`, no `Headers`, no stream. */
+import type { PosthasteError } from "../../../domain/errors.ts";
+import type { InboundBody, InboundHeaders, InboundRequest } from "../../../ports/inbound-request.ts";
+import { Body } from "./body.ts";
+import { checkHead, urlOf } from "./refusals.ts";
+import type { RequestHead } from "./request-parser.ts";
 
-/** Above every body our own code accepts, so that what is too large is refused by that code, which knows the bound. */
-export const BODY_BYTES_MAX = 16 * 1024 * 1024;
+const CALLER_GONE = "the caller closed the connection";
 
-/** A body past `BODY_BYTES_MAX`; nothing that reads whole bodies gets as far. */
-export class BodyTooLarge extends Error {
-  override readonly name = "BodyTooLarge";
-}
-
-/** `onAsked` is called when the body is asked for: a caller that waits for `100 Continue` is told to send it. */
-export function inboundRequest(incoming: IncomingMessage, url: string, onAsked: () => void): InboundRequest {
-  return new NodeRequest(incoming, url, onAsked);
-}
-
-class NodeRequest implements InboundRequest {
+export class Incoming implements InboundRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: InboundHeaders;
-  readonly #incoming: IncomingMessage;
-  readonly #onAsked: () => void;
+  readonly head: RequestHead;
+  /** Steady ms: when its first byte came. */
+  readonly begunAtMs: number;
+  /** What is answered in place of a handler's answer; known from the head, or from what came behind it. */
+  refusal: PosthasteError | null;
+  /** The caller waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1). */
+  awaitsContinue: boolean;
+  isAnswered = false;
+  readonly content: Body;
+  #ending: AbortController | null = null;
+  #isCallerGone = false;
 
-  constructor(incoming: IncomingMessage, url: string, onAsked: () => void) {
-    this.method = incoming.method ?? "";
-    this.url = url;
-    this.headers = new NodeHeaders(incoming.headers);
-    this.#incoming = incoming;
-    this.#onAsked = onAsked;
+  /** `onRead`: the body is asked for, or has room for more. */
+  constructor(head: RequestHead, begunAtMs: number, onRead: () => void) {
+    const url = urlOf(head.target);
+    this.head = head;
+    this.begunAtMs = begunAtMs;
+    this.method = head.method;
+    this.url = url ?? "";
+    this.headers = new Fields(head.fields);
+    this.refusal = checkHead(head, url);
+    this.awaitsContinue = head.version === "1.1" && head.fields["expect"] !== undefined;
+    this.content = new Body(onRead);
   }
 
-  get body(): InboundBody | null {
-    return { getReader: () => startReader(this.#incoming, this.#onAsked) };
-  }
-
-  get signal(): AbortSignal {
-    const ending = new AbortController();
-    this.#incoming.socket.once("close", () => ending.abort(new Error("the caller closed the connection")));
-    if (this.#incoming.socket.destroyed) ending.abort(new Error("the caller closed the connection"));
-    return ending.signal;
+  get body(): InboundBody {
+    return { getReader: () => this.content.reader() };
   }
 
   bytes(): Promise<Uint8Array> {
-    const incoming = this.#incoming;
-    this.#onAsked();
-    return new Promise((resolve, reject) => {
-      let pieces: Buffer[] = [];
-      let total = 0;
-      // Reading by hand costs a quarter of the whole request less than flowing does (Bun 1.4.5).
-      incoming.on("readable", () => {
-        for (;;) {
-          const piece = incoming.read() as Buffer | null;
-          if (piece === null) return;
-          total += piece.length;
-          if (total <= BODY_BYTES_MAX) pieces.push(piece);
-          else pieces = [];
-        }
-      });
-      incoming.on("end", () => {
-        if (total > BODY_BYTES_MAX) reject(new BodyTooLarge(`the body has more than ${BODY_BYTES_MAX} bytes`));
-        else resolve(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces));
-      });
-      whenBrokenOff(incoming, reject);
-    });
+    return this.content.bytes();
+  }
+
+  get signal(): AbortSignal {
+    this.#ending ??= new AbortController();
+    if (this.#isCallerGone) this.#ending.abort(new Error(CALLER_GONE));
+    return this.#ending.signal;
+  }
+
+  /** Nobody waits for the answer any more. */
+  callerGone(): void {
+    this.#isCallerGone = true;
+    this.content.fail(new Error("the body broke off"));
+    this.#ending?.abort(new Error(CALLER_GONE));
+  }
+
+  /** The rest of it cannot be read: the refusal is its answer, unless it has one. */
+  breakOff(refusal: PosthasteError): void {
+    this.refusal ??= refusal;
+    this.content.fail(new Error("the body cannot be read"));
   }
 }
 
-class NodeHeaders implements InboundHeaders {
-  readonly #fields: IncomingMessage["headers"];
+/** What could be read as no request, in the place of one: its answer is the refusal. */
+export function unreadable(refusal: PosthasteError, nowMs: number): Incoming {
+  const head = { method: "", target: "/", fields: {}, fieldCount: 0, version: "1.0" as const, isKeptAlive: false };
+  const incoming = new Incoming(head, nowMs, () => undefined);
+  incoming.breakOff(refusal);
+  return incoming;
+}
 
-  constructor(fields: IncomingMessage["headers"]) {
+class Fields implements InboundHeaders {
+  readonly #fields: RequestHead["fields"];
+
+  constructor(fields: RequestHead["fields"]) {
     this.#fields = fields;
   }
 
   get(name: string): string | null {
-    const value = this.#fields[name];
-    if (value === undefined) return null;
-    if (typeof value !== "string") return value.join(", ");
-    // The parser lets several pass only when all say the same (RFC 9110 section 8.6).
-    return name === "content-length" ? value.replace(/,.*/, "") : value;
+    return this.#fields[name] ?? null;
   }
 
   has(name: string): boolean {
@@ -89,46 +88,6 @@ class NodeHeaders implements InboundHeaders {
   }
 
   entries(): Iterable<[string, string]> {
-    return Object.keys(this.#fields).map((name) => [name, this.get(name) ?? ""]);
+    return Object.entries(this.#fields);
   }
-}
-
-function whenBrokenOff(incoming: IncomingMessage, reject: (error: Error) => void): void {
-  incoming.on("error", reject);
-  incoming.on("close", () => {
-    if (!incoming.complete) reject(new Error("the body broke off"));
-  });
-}
-
-/** Holds one piece at most: the next is taken from the connection when it is asked for. */
-function startReader(incoming: IncomingMessage, onAsked: () => void) {
-  onAsked();
-  let isOver = false;
-  let fault: Error | null = null;
-  let wake = (): void => undefined;
-  const ended = (error: Error | null): void => {
-    isOver = true;
-    fault ??= error;
-    wake();
-  };
-  incoming.on("readable", () => wake());
-  incoming.on("end", () => ended(null));
-  whenBrokenOff(incoming, ended);
-  return {
-    async read(): Promise<InboundPiece> {
-      for (;;) {
-        const piece = incoming.read() as Buffer | null;
-        if (piece !== null) return { done: false, value: piece };
-        if (fault !== null) throw fault;
-        if (isOver || incoming.readableEnded) return { done: true };
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
-    cancel(): Promise<void> {
-      ended(null);
-      return Promise.resolve();
-    },
-  };
 }

@@ -1,39 +1,26 @@
 /**
- * Listens and hands every request to a handler, over node:http on Bun and Node alike. Not Bun's own server, though it costs
- * less: Bun 1.4.5's knows no bound on connections, leaves callers that close their side without an answer, does not answer
- * requests that come one behind the other, and refuses what it cannot parse without a body (docs/adr/0010).
+ * Listens and hands every request to a handler: sockets of `node:net` and the runtime's own parser. Not Bun's own server:
+ * Bun 1.4.5's knows no bound on connections, leaves callers that close their side without an answer, does not answer requests
+ * that come one behind the other, and refuses what it cannot parse without a body. Not `node:http`, which takes twice the
+ * processor time (docs/adr/0010).
  *
- * Bounds: `connectionsMax` connections (`connections.ts`); a head `HEAD_MS_MAX` and `HEAD_BYTES_MAX`; a whole request
- * `REQUEST_MS_MAX`; a connection without a request `IDLE_MS_MAX`.
+ * Bounds: `connectionsMax` connections (`connections.ts`); those of one connection are in `connection.ts`.
  */
-import { createServer } from "node:http";
-import type { Server } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
-import type { PosthasteError } from "../../../domain/errors.ts";
+import type { AddressInfo, Server, Socket } from "node:net";
+import { createServer } from "node:net";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { InboundRequest } from "../../../ports/inbound-request.ts";
-import type { Exchange } from "./answer.ts";
-import { writeProblem, writeResponse } from "./answer.ts";
+import type { Answer } from "./answer.ts";
+import { answerOf, answerText, problemAnswer } from "./answer.ts";
+import { BodyTooLarge } from "./body.ts";
 import { cannotListen } from "./cannot-listen.ts";
+import { CallerConnection } from "./connection.ts";
 import { Connections } from "./connections.ts";
-import { BodyTooLarge, inboundRequest } from "./incoming.ts";
-import {
-  answerText,
-  checkHead,
-  HEAD_BYTES_MAX,
-  HEAD_MS_MAX,
-  NO_RESOURCE,
-  NO_ROOM,
-  NO_TUNNEL,
-  refusalOfParser,
-  UNKNOWN_EXPECTATION,
-  urlOf,
-} from "./refusals.ts";
+import type { Incoming } from "./incoming.ts";
+import { NO_ROOM } from "./refusals.ts";
+import { requestParsers } from "./request-parser.ts";
 
-/** From a request's first byte to its last; longer than any handler of ours waits for a body. */
-export const REQUEST_MS_MAX = 30_000;
-export const IDLE_MS_MAX = 30_000;
-/** How often heads and requests that are late are looked for. */
+/** How often connections that are late are looked for. */
 const LATE_CHECK_MS = 1000;
 
 export interface Listening {
@@ -60,20 +47,13 @@ export interface ServeOptions {
   /** Most connections at once, at least 1. */
   readonly connectionsMax: number;
   readonly fetch: (request: InboundRequest) => Response | Promise<Response>;
+  readonly clock: Clock;
 }
 
 /** Rejects with `CannotListen`; never listens elsewhere than it was told. */
 export async function serveHttp(options: ServeOptions): Promise<Listening> {
   const { host } = options;
-  const server = createServer({
-    joinDuplicateHeaders: true,
-    requireHostHeader: false,
-    maxHeaderSize: HEAD_BYTES_MAX,
-    headersTimeout: HEAD_MS_MAX,
-    requestTimeout: REQUEST_MS_MAX,
-    keepAliveTimeout: IDLE_MS_MAX,
-    connectionsCheckingInterval: LATE_CHECK_MS,
-  });
+  const server = createServer({ allowHalfOpen: true, noDelay: true });
   const serving = new Serving(server, options);
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
@@ -82,7 +62,7 @@ export async function serveHttp(options: ServeOptions): Promise<Listening> {
     url: `http://${shown}:${port}`,
     port,
     get connectionCount() {
-      return serving.connections.count;
+      return serving.connectionCount;
     },
     async stopWithin(noticeMs, ms, clock) {
       if (noticeMs > 0) await new Promise<void>((resolve) => void clock.timer(noticeMs, resolve));
@@ -98,113 +78,98 @@ export async function serveHttp(options: ServeOptions): Promise<Listening> {
 
 /** One server and its connections. */
 class Serving {
-  readonly connections: Connections<Socket>;
   readonly #server: Server;
+  readonly #clock: Clock;
   readonly #fetch: ServeOptions["fetch"];
-  /** The latest request of a connection, with its answer. */
-  readonly #latest = new WeakMap<Socket, Exchange>();
+  readonly #openParser = requestParsers();
+  readonly #connections: Connections<CallerConnection>;
   readonly #closed: Promise<void>;
   #isEnding = false;
+  #cancelCheck: () => void;
+  #date = { atS: -1, text: "" };
 
-  constructor(server: Server, { connectionsMax, fetch }: ServeOptions) {
-    this.connections = new Connections({ max: connectionsMax, close: (socket) => socket.destroy() });
+  constructor(server: Server, { connectionsMax, fetch, clock }: ServeOptions) {
     this.#server = server;
+    this.#clock = clock;
     this.#fetch = fetch;
+    this.#connections = new Connections({ max: connectionsMax, close: (connection) => connection.close() });
     this.#closed = new Promise((resolve) => {
       server.once("close", resolve);
     });
-    // A caller that has closed its side still reads (RFC 9112 section 9.6). The types of node:http do not know it.
-    Object.assign(server, { httpAllowHalfOpen: true });
-    server.on("connection", (socket) => this.#take(socket));
-    server.on("request", (incoming, outgoing) => void this.#answer({ incoming, outgoing }, false));
-    server.on("checkContinue", (incoming, outgoing) => void this.#answer({ incoming, outgoing }, true));
-    server.on("checkExpectation", (incoming, outgoing) => writeProblem({ incoming, outgoing }, UNKNOWN_EXPECTATION));
-    server.on("connect", (_incoming, socket) => socket.end(answerText(NO_TUNNEL)));
-    server.on("clientError", (error, socket) => this.#refuse(error, socket as Socket));
+    server.on("connection", (socket) => void this.#serve(socket));
+    this.#cancelCheck = clock.timer(LATE_CHECK_MS, () => this.#checkLate());
+  }
+
+  get connectionCount(): number {
+    return this.#connections.count;
   }
 
   /** Resolves when the last request in flight is answered. */
   end(): Promise<void> {
     this.#isEnding = true;
     this.#server.close();
-    this.connections.closeWaiting();
+    this.#connections.closeWaiting();
     return this.#closed;
   }
 
   async kill(): Promise<void> {
     const ended = this.end();
-    this.#server.closeAllConnections();
+    this.#cancelCheck();
+    this.#connections.closeAll();
     await ended;
   }
 
-  #take(socket: Socket): void {
-    if (this.connections.open(socket)) socket.once("close", () => this.connections.closed(socket));
-    else this.#say(socket, NO_ROOM);
-  }
-
-  async #answer(exchange: Exchange, awaitsContinue: boolean): Promise<void> {
-    const { incoming, outgoing } = exchange;
-    const { socket } = incoming;
-    this.#latest.set(socket, exchange);
-    this.connections.begin(socket);
-    let isAwaited = awaitsContinue;
-    const url = urlOf(incoming.url ?? "");
-    const refusal = url === null ? NO_RESOURCE : checkHead(incoming);
-    if (url === null || refusal !== null) {
-      writeProblem(exchange, refusal ?? NO_RESOURCE);
-    } else {
-      const request = inboundRequest(incoming, url, () => {
-        if (isAwaited) outgoing.writeContinue();
-        isAwaited = false;
-      });
-      const { response, text } = await this.#respond(request);
-      // Who was not told to go on may send the body or not: nobody knows where the next request would begin.
-      writeResponse(exchange, response, text, this.#isEnding || isAwaited);
+  /** A connection from its first request to its last. */
+  async #serve(socket: Socket): Promise<void> {
+    const connection = new CallerConnection({ clock: this.#clock, openParser: this.#openParser, socket });
+    if (!this.#connections.open(connection)) return this.#turnAway(socket);
+    socket.once("close", () => this.#connections.closed(connection));
+    for (;;) {
+      const incoming = await connection.next();
+      if (incoming === null) return;
+      this.#connections.begin(connection);
+      const answer = await this.#answerTo(incoming);
+      await connection.answer(incoming, answer, { isLast: this.#isEnding, date: this.#now() });
+      this.#connections.end(connection);
     }
-    this.connections.end(socket);
   }
 
-  async #respond(request: InboundRequest): Promise<{ response: Response; text: string }> {
+  async #answerTo(incoming: Incoming): Promise<Answer> {
+    if (incoming.refusal === null) {
+      const answer = await this.#handle(incoming);
+      // It may have been cut while it was handled.
+      if (incoming.refusal === null) return answer;
+    }
+    return problemAnswer(incoming.refusal);
+  }
+
+  async #handle(incoming: Incoming): Promise<Answer> {
     try {
-      const response = await this.#fetch(request);
-      return { response, text: response.body === null ? "" : await response.text() };
+      return await answerOf(await this.#fetch(incoming));
     } catch (error) {
       // Handlers answer every error themselves; this speaks only if that fails, and says nothing of the inside.
       const status = error instanceof BodyTooLarge ? 413 : 500;
-      return { response: new Response(null, { status, headers: { connection: "close" } }), text: "" };
+      return { status, fields: { connection: "close" }, text: "" };
     }
   }
 
-  /** What the parser cannot take. It is answered in its turn, or not at all: a caller counts the answers. */
-  #refuse(error: Error, socket: Socket): void {
-    const refusal = refusalOfParser(error);
-    if (refusal === null || !socket.writable) return void socket.destroy();
-    const latest = this.#latest.get(socket);
-    switch (placeOf(latest, this.connections.underWay(socket))) {
-      case "next":
-        return this.#say(socket, refusal);
-      case "after-latest":
-        return void latest?.outgoing.once("close", () => this.#say(socket, refusal));
-      case "none":
-        return void socket.destroy();
-    }
+  #turnAway(socket: Socket): void {
+    const frame = { isHead: false, isLast: true, date: this.#now() };
+    socket.end(answerText(problemAnswer(NO_ROOM), frame), () => socket.destroy());
   }
 
-  #say(socket: Socket, refusal: PosthasteError): void {
-    socket.on("error", () => undefined);
-    socket.end(answerText(refusal), () => socket.destroy());
+  #checkLate(): void {
+    for (const connection of this.#connections.all()) connection.checkLate();
+    this.#cancelCheck = this.#clock.timer(LATE_CHECK_MS, () => this.#checkLate());
   }
-}
 
-/**
- * Where the answer to something unreadable belongs. Behind a whole request it is a request of its own; within one it is
- * that one's answer, unless that was given already.
- */
-function placeOf(latest: Exchange | undefined, underWay: number): "next" | "after-latest" | "none" {
-  if (latest === undefined) return "next";
-  const { incoming, outgoing } = latest;
-  if (incoming.complete) return outgoing.writableFinished ? "next" : "after-latest";
-  return outgoing.headersSent || underWay > 1 ? "none" : "next";
+  /** The time as HTTP writes it, made once a second. */
+  #now(): string {
+    const ms = this.#clock.now();
+    const atS = Math.floor(ms / 1000);
+    if (atS !== this.#date.atS) this.#date = { atS, text: new Date(ms).toUTCString() };
+    return this.#date.text;
+  }
 }
 
 function listen(server: Server, options: ServeOptions): Promise<void> {

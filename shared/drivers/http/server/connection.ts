@@ -1,0 +1,250 @@
+/**
+ * One connection of a caller. Requests are taken from it one at a time, in the order of coming, also when several came
+ * before the first was answered (RFC 9112 section 9.3.2). What cannot be read is a request as well, with its refusal, and the last.
+ *
+ * Bounds: a head `HEAD_MS_MAX`, a whole request `REQUEST_MS_MAX`, a caller that does not read its answer `UNREAD_MS_MAX`, a
+ * connection without a request `IDLE_MS_MAX`, one that we have ended `LINGER_MS_MAX`; `body.ts` bounds the bytes.
+ */
+import type { Socket } from "node:net";
+import type { PosthasteError } from "../../../domain/errors.ts";
+import type { Clock } from "../../../lib/ambient.ts";
+import type { Answer } from "./answer.ts";
+import { answerText, CONTINUE } from "./answer.ts";
+import { PASSED_BYTES_MAX } from "./body.ts";
+import { Incoming, unreadable } from "./incoming.ts";
+import { HEAD_MS_MAX, LATE, refusalOfParser } from "./refusals.ts";
+import type { RequestEvents, RequestHead, RequestParser } from "./request-parser.ts";
+
+/** From a request's first byte to its last; longer than any handler of ours waits for a body. */
+export const REQUEST_MS_MAX = 30_000;
+export const IDLE_MS_MAX = 30_000;
+export const UNREAD_MS_MAX = 30_000;
+/** For the caller to read the last answer before the socket is closed (RFC 9112 section 9.6). */
+export const LINGER_MS_MAX = 2000;
+
+export interface ConnectionDeps {
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly openParser: (events: RequestEvents) => RequestParser;
+  readonly socket: Socket;
+}
+
+/** The connection waits for its caller since then (steady ms), and may for so long. */
+interface Wait {
+  readonly sinceMs: number;
+  readonly msMax: number;
+}
+
+export class CallerConnection {
+  readonly #clock: ConnectionDeps["clock"];
+  readonly #socket: Socket;
+  readonly #parser: RequestParser;
+  /** Requests whose head has come, none of them answered. */
+  readonly #waiting: Incoming[] = [];
+  /** The request that bytes belong to now. */
+  #arriving: Incoming | null = null;
+  /** Of the request that is being answered. */
+  #current: Incoming | null = null;
+  #headSinceMs: number | null = null;
+  /** Null while a request is handled: that has bounds of its own. */
+  #wait: Wait | null;
+  /** Nothing that comes is a request any more. */
+  #isReadOver = false;
+  /** Our last answer is written. */
+  #isEnded = false;
+  #lingeredBytes = 0;
+  #isClosed = false;
+  #wake: (() => void) | null = null;
+
+  constructor({ clock, openParser, socket }: ConnectionDeps) {
+    this.#clock = clock;
+    this.#socket = socket;
+    this.#wait = { sinceMs: clock.monotonic(), msMax: IDLE_MS_MAX };
+    this.#parser = openParser({
+      onBegin: () => this.#began(),
+      onHead: (head) => this.#headCame(head),
+      onBody: (bytes) => this.#bodyCame(bytes),
+      onEnd: () => this.#requestEnded(),
+    });
+    socket.on("data", (bytes: Buffer) => this.#dataCame(bytes));
+    socket.on("end", () => this.#callerEnded());
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#closed());
+    socket.on("drain", () => this.#tell());
+  }
+
+  /** The next request to be answered; null when there will be none. */
+  async next(): Promise<Incoming | null> {
+    while (this.#waiting.length === 0) {
+      if (this.#isClosed || this.#isEnded) return null;
+      if (this.#isReadOver) {
+        this.#endSocket();
+        return null;
+      }
+      await this.#change();
+    }
+    const incoming = this.#waiting.shift() ?? null;
+    this.#current = incoming;
+    this.#wait = null;
+    if (this.#waiting.length === 0) this.#readOn();
+    return incoming;
+  }
+
+  /** Writes the answer to the request that `next` gave last, and resolves once the next one may be taken. */
+  async answer(
+    incoming: Incoming,
+    answer: Answer,
+    frame: { readonly isLast: boolean; readonly date: string },
+  ): Promise<void> {
+    incoming.isAnswered = true;
+    this.#current = null;
+    if (this.#isClosed) return;
+    // Who was not told to go on may send the body or not: nobody knows where the next request would begin.
+    const isLast =
+      frame.isLast || !incoming.head.isKeptAlive || incoming.awaitsContinue || answer.fields["connection"] === "close";
+    const text = answerText(answer, { isHead: incoming.method === "HEAD", isLast, date: frame.date });
+    if (isLast) return this.#endSocket(text);
+    this.#socket.write(text);
+    incoming.content.pass();
+    await this.#drained();
+    this.#waitsFor(IDLE_MS_MAX);
+  }
+
+  /** Closes at once. */
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** Ends what has taken longer than it may. */
+  checkLate(): void {
+    const nowMs = this.#clock.monotonic();
+    const isHeadLate = this.#headSinceMs !== null && nowMs - this.#headSinceMs > HEAD_MS_MAX;
+    const isRequestLate = this.#arriving !== null && nowMs - this.#arriving.begunAtMs > REQUEST_MS_MAX;
+    if (isHeadLate || isRequestLate) return this.#refuse(LATE);
+    if (this.#headSinceMs !== null || this.#wait === null) return;
+    if (nowMs - this.#wait.sinceMs > this.#wait.msMax) this.close();
+  }
+
+  #dataCame(bytes: Buffer): void {
+    if (this.#isReadOver) return this.#passBy(bytes);
+    const error = this.#parser.read(bytes);
+    if (error === null) this.#holdBack();
+    else this.#refuse(refusalOfParser(error));
+  }
+
+  /** What comes behind the last request is read past for a while: closing now could take the answer from the caller. */
+  #passBy(bytes: Buffer): void {
+    this.#lingeredBytes += bytes.length;
+    if (this.#lingeredBytes > PASSED_BYTES_MAX) this.close();
+  }
+
+  #began(): void {
+    this.#headSinceMs = this.#clock.monotonic();
+  }
+
+  #headCame(head: RequestHead): void {
+    const begunAtMs = this.#headSinceMs ?? this.#clock.monotonic();
+    this.#headSinceMs = null;
+    if (this.#isReadOver) return;
+    const incoming: Incoming = new Incoming(head, begunAtMs, () => this.#bodyAsked(incoming));
+    this.#arriving = incoming;
+    this.#waiting.push(incoming);
+    // Behind a head that is refused nobody knows what comes.
+    if (incoming.refusal !== null) this.#isReadOver = true;
+    this.#tell();
+  }
+
+  #bodyAsked(incoming: Incoming): void {
+    if (incoming.awaitsContinue && !incoming.isAnswered) {
+      incoming.awaitsContinue = false;
+      this.#socket.write(CONTINUE);
+    }
+    if (!incoming.content.isFull) this.#readOn();
+  }
+
+  #bodyCame(bytes: Buffer): void {
+    const incoming = this.#arriving;
+    if (incoming === null) return;
+    incoming.awaitsContinue = false;
+    if (!incoming.content.push(bytes)) this.close();
+  }
+
+  #requestEnded(): void {
+    const incoming = this.#arriving;
+    this.#arriving = null;
+    if (incoming === null) return;
+    incoming.awaitsContinue = false;
+    incoming.content.end();
+  }
+
+  /** No more is taken from the connection while much waits. */
+  #holdBack(): void {
+    const isBehind = this.#waiting.length > (this.#current === null ? 1 : 0);
+    if (isBehind || this.#arriving?.content.isFull === true) this.#socket.pause();
+  }
+
+  #readOn(): void {
+    if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #callerEnded(): void {
+    if (this.#isReadOver) return this.#tell();
+    const error = this.#parser.end();
+    if (error !== null) this.#refuse(refusalOfParser(error));
+    this.#isReadOver = true;
+    this.#tell();
+  }
+
+  /** Nothing further can be read. The refusal is the answer to the request that is cut, else to one of its own. */
+  #refuse(refusal: PosthasteError): void {
+    if (this.#isReadOver) return;
+    this.#isReadOver = true;
+    this.#headSinceMs = null;
+    const arriving = this.#arriving;
+    this.#arriving = null;
+    if (arriving?.isAnswered === true) return this.close();
+    if (arriving === null) this.#waiting.push(unreadable(refusal, this.#clock.monotonic()));
+    else arriving.breakOff(refusal);
+    this.#readOn();
+    this.#tell();
+  }
+
+  async #drained(): Promise<void> {
+    this.#waitsFor(UNREAD_MS_MAX);
+    while (this.#socket.writableNeedDrain && !this.#isClosed) await this.#change();
+  }
+
+  #endSocket(text = ""): void {
+    this.#isEnded = true;
+    this.#isReadOver = true;
+    this.#headSinceMs = null;
+    this.#waiting.length = 0;
+    this.#waitsFor(LINGER_MS_MAX);
+    this.#socket.end(text);
+    this.#readOn();
+    this.#tell();
+  }
+
+  #closed(): void {
+    this.#isClosed = true;
+    this.#isReadOver = true;
+    for (const incoming of [this.#arriving, this.#current, ...this.#waiting]) incoming?.callerGone();
+    this.#waiting.length = 0;
+    this.#tell();
+  }
+
+  #waitsFor(msMax: number): void {
+    this.#wait = { sinceMs: this.#clock.monotonic(), msMax };
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #tell(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+}
