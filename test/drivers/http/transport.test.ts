@@ -1,7 +1,6 @@
 /** The transport's promises on answers and connections (`ports/transport.ts`), kept against real servers on the loopback. */
 import assert from "node:assert/strict";
 import type { IncomingHttpHeaders } from "node:http";
-import { test } from "node:test";
 
 import type { Fault } from "@posthaste/shared/domain/attempt.ts";
 import { exchange } from "@posthaste/shared/drivers/http/exchange.ts";
@@ -17,19 +16,12 @@ import {
   assertFault,
   openRawReceiver,
   openReceiver,
-  openTransport,
   openerOf,
   post,
   running,
   testWith,
 } from "../../support/receiver.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-
-test("the runtime's own client is refused where there is none, with the remedy", async () => {
-  const open = () => openTransport({ client: "runtime" });
-  if (CLIENTS.includes("runtime")) await open()[Symbol.asyncDispose]();
-  else assert.throws(open, /POSTHASTE_HTTP_CLIENT=undici/);
-});
 
 for (const client of CLIENTS) {
   const test = testWith(client);
