@@ -1,6 +1,9 @@
-/** The ceiling of delivery: a loop that posts the same body to the same sink, nothing stored, nothing signed. */
+/** The ceilings of delivery: loops that post the same body to the same sink, nothing stored, nothing signed. */
 import { Agent } from "undici-npm";
+import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import { envelopeBody } from "@posthaste/shared/domain/envelope.ts";
+import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { EVENT_DATA } from "../load.ts";
 import { answerLines, tell } from "./talk.ts";
 
@@ -10,7 +13,16 @@ const headers = { "content-type": "application/json" };
 const agent = new Agent({ connections: 64, pipelining: 1 });
 const target = new URL(url);
 
-const clients = {
+const transport = openHttpTransport({ clock: systemClock, allow: parseCidrs("127.0.0.0/8"), connectionsMax: 512 });
+const never = new AbortController().signal;
+
+const clients: Readonly<Record<string, () => Promise<void>>> = {
+  /** Guard, deadline and bounds included. */
+  transport: async () => {
+    const request = { url, tenant: "default", headers, body, timeoutMs: 15_000, stopping: never };
+    const result = await transport.send(request, never);
+    if (result.kind === "fault") throw new Error(result.detail);
+  },
   fetch: async () => {
     const answer = await fetch(url, { method: "POST", headers, body });
     await answer.arrayBuffer();
@@ -24,7 +36,8 @@ const clients = {
 tell({});
 await answerLines(async (line) => {
   const [name, count, inFlight] = line.split(" ");
-  const post = name === "undici" ? clients.undici : clients.fetch;
+  const post = clients[name ?? ""];
+  if (post === undefined) throw new Error(`no client ${name}`);
   let left = Number(count);
   const took: number[] = [];
   const loop = async () => {

@@ -112,7 +112,7 @@ function lengthOfBlankLines(bytes: Buffer): number {
 /** Behind the empty line, or -1. */
 function endOfHead(bytes: Buffer, from: number): number {
   const ordinary = bytes.indexOf("\n\r\n", from, "latin1");
-  const until = ordinary === -1 ? bytes : bytes.subarray(0, ordinary);
+  const until = ordinary === -1 ? bytes : bytes.subarray(0, ordinary + 1);
   const bare = until.indexOf("\n\n", from, "latin1");
   if (bare !== -1) return bare + 2;
   return ordinary === -1 ? -1 : ordinary + 3;

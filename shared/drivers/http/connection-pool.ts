@@ -4,7 +4,7 @@
  * bound is soft by what has a request under way.
  */
 import type { Clock } from "../../lib/ambient.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, ConnectionDeps } from "./connection.ts";
 import { SOCKET_AGE_MS_MAX } from "./http-client.ts";
 import type { Limit } from "./limit.ts";
 
@@ -15,9 +15,12 @@ export interface ConnectionPoolDeps {
   readonly clock: Clock;
   readonly connectionsMax: number;
   readonly socketsMax: number;
-  /** Opens a connection for the tenant; rejects with what `HttpClient.post` may. `onClosed` is called once it is of no use. */
-  readonly open: (origin: string, tenant: string, onClosed: (connection: Connection) => void) => Promise<Connection>;
+  /** Opens a connection for the tenant; rejects with what `HttpClient.post` may. */
+  readonly open: (origin: string, tenant: string, hooks: ConnectionHooks) => Promise<Connection>;
 }
+
+/** As `ConnectionDeps` has them. */
+export type ConnectionHooks = Pick<ConnectionDeps, "onIdle" | "onClosed">;
 
 interface Waiting {
   readonly isFresh: boolean;
@@ -55,19 +58,23 @@ export class ConnectionPool {
     return origin !== undefined && origin.idle.length > origin.waiting.size;
   }
 
-  /** A connection for one request, which is to be given back by `release`. `isFresh`: one that carried none before. */
-  take(name: string, tenant: string, isFresh: boolean, limit: Limit): Connection | Promise<Connection> {
+  /** One that idles, for one request. It comes back by itself. */
+  takeIdle(name: string): Connection | undefined {
+    const origin = this.#origins.get(name);
+    if (origin === undefined) return undefined;
+    const connection = this.#popIdle(origin);
+    if (connection !== undefined) origin.busy.add(connection);
+    return connection;
+  }
+
+  /** The next that idles or is opened. `isFresh`: one that carried no request before. */
+  wait(name: string, tenant: string, isFresh: boolean, limit: Limit): Promise<Connection> {
     const origin = this.#originOf(name);
     origin.tenant = tenant;
     // Where one had ended, the others that idle will have ended with it.
     if (isFresh) for (const connection of origin.idle.splice(0)) connection.close(null);
-    const idle = this.#popIdle(origin);
     // With its last connection, closed just now, an origin may have been forgotten.
     this.#origins.set(name, origin);
-    if (idle !== undefined) {
-      origin.busy.add(idle);
-      return idle;
-    }
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { isFresh, resolve, reject };
       origin.waiting.add(waiting);
@@ -81,11 +88,12 @@ export class ConnectionPool {
   }
 
   /** After its request: to whoever waits, else it idles. */
-  release(name: string, connection: Connection): void {
-    const origin = this.#origins.get(name);
-    if (origin === undefined || !origin.busy.delete(connection)) return;
-    this.#origins.delete(name);
-    this.#origins.set(name, origin);
+  #release(origin: Origin, connection: Connection): void {
+    origin.busy.delete(connection);
+    if (origin.busy.size === 0) {
+      this.#origins.delete(origin.name);
+      this.#origins.set(origin.name, origin);
+    }
     this.#offer(origin, connection);
   }
 
@@ -155,7 +163,10 @@ export class ConnectionPool {
       origin.connecting += 1;
       this.#openCount += 1;
       this.#deps
-        .open(origin.name, origin.tenant, (connection) => this.#closed(origin, connection))
+        .open(origin.name, origin.tenant, {
+          onIdle: (connection) => this.#release(origin, connection),
+          onClosed: (connection) => this.#closed(origin, connection),
+        })
         .then(
           (connection) => this.#opened(origin, connection),
           (error: unknown) => this.#notOpened(origin, error),

@@ -8,6 +8,8 @@ import type { Clock } from "../../lib/ambient.ts";
 import type { ReceivedAnswer } from "./answer.ts";
 import { AnswerReader, HEAD_CUT_FIELD, RESPONSE_BODY_MS_MAX, RESPONSE_HEADER_BYTES_MAX } from "./answer.ts";
 import { AnswerHeads } from "./answer-heads.ts";
+import type { ByteSocket } from "./byte-socket.ts";
+import { takeOver } from "./byte-socket.ts";
 import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, StaleConnection } from "./http-client.ts";
 import type { Limit } from "./limit.ts";
 import { BadAnswer, CLOSED_EARLY, ConnectFault, NOT_HTTP } from "./network-fault.ts";
@@ -19,6 +21,8 @@ export interface ConnectionDeps {
   readonly clock: Clock;
   readonly parser: NonNullable<ReturnType<typeof runtimeParser>>;
   readonly socket: Socket;
+  /** Told after each request that another one may follow. */
+  readonly onIdle: (connection: Connection) => void;
   /** Told once, when it may carry no more requests. */
   readonly onClosed: (connection: Connection) => void;
 }
@@ -26,6 +30,7 @@ export interface ConnectionDeps {
 /** The request under way. */
 interface Exchange {
   readonly reader: AnswerReader;
+  readonly limit: Limit;
   readonly resolve: (answer: ReceivedAnswer) => void;
   readonly reject: (error: unknown) => void;
   /** A byte came. */
@@ -40,6 +45,7 @@ export class Connection {
   idleUntilMs: number;
   requestCount = 0;
   readonly #deps: ConnectionDeps;
+  readonly #socket: ByteSocket;
   readonly #heads = new AnswerHeads();
   readonly #parser: AnswerParser;
   #exchange: Exchange | null = null;
@@ -59,29 +65,32 @@ export class Connection {
       onBody: (bytes) => this.#bodyCame(bytes),
       onEnd: () => this.#ended(),
     });
-    const { socket } = deps;
-    socket.on("data", (chunk: Buffer) => this.#dataCame(chunk));
-    socket.on("end", () => this.#peerEnded());
-    socket.on("error", (error) => this.#broke(error));
-    socket.on("close", () => this.#broke(new ConnectFault("reset", CLOSED_EARLY)));
+    this.#socket = takeOver(deps.socket, {
+      onData: (chunk) => this.#dataCame(chunk),
+      onEnd: () => this.#peerEnded(),
+      onClose: (error) => this.#broke(error ?? new ConnectFault("reset", CLOSED_EARLY)),
+    });
   }
 
   get isOpen(): boolean {
     return !this.#isClosed;
   }
 
-  /** Writes the request and reads its answer. Rejects as `HttpClient.post` says; the connection is closed then. */
+  /** Writes the request, reads its answer and ends the limit. Rejects as `HttpClient.post` says; the connection is closed then. */
   send(head: string, body: Uint8Array, limit: Limit): Promise<ReceivedAnswer> {
     return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(this.#closedBefore());
+      if (this.#isClosed) {
+        limit[Symbol.dispose]();
+        return reject(this.#closedBefore());
+      }
       const reader = new AnswerReader();
-      this.#exchange = { reader, resolve, reject, isAnswered: false, isComplete: false, cancelBodyTimer: null };
+      this.#exchange = { reader, limit, resolve, reject, isAnswered: false, isComplete: false, cancelBodyTimer: null };
       this.requestCount += 1;
       this.#retryAfter = null;
       this.#isHeadCut = false;
       this.#heads.begin();
       limit.onEnd((reason) => this.#giveUp(reason));
-      if (this.#exchange !== null) writeRequest(this.#deps.socket, head, body);
+      if (this.#exchange !== null) writeRequest(this.#socket, head, body);
     });
   }
 
@@ -90,7 +99,7 @@ export class Connection {
     if (this.#exchange !== null) return this.#fail(reason);
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#deps.socket.destroy();
+    this.#socket.destroy();
     this.#deps.onClosed(this);
   }
 
@@ -191,6 +200,7 @@ export class Connection {
     if (exchange === null) return;
     if (isKept && this.#isKept && this.requestCount < REQUESTS_PER_SOCKET_MAX) {
       this.idleUntilMs = this.#deps.clock.monotonic() + this.#idleMs;
+      this.#deps.onIdle(this);
     } else {
       this.close(null);
     }
@@ -206,8 +216,10 @@ export class Connection {
 
   #take(): Exchange | null {
     const exchange = this.#exchange;
+    if (exchange === null) return null;
     this.#exchange = null;
-    exchange?.cancelBodyTimer?.();
+    exchange.cancelBodyTimer?.();
+    exchange.limit[Symbol.dispose]();
     return exchange;
   }
 }

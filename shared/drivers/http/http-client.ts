@@ -7,6 +7,7 @@ export interface ExchangeRequest {
   readonly origin: string;
   /** Path and query. */
   readonly path: string;
+  /** What belongs to the connection is left out, in any case of its name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
 }
@@ -22,7 +23,7 @@ export interface HttpClient {
   /** Is a socket open for one more request to the origin, so that no address is needed? A hint. */
   hasSocket(origin: string): boolean;
   /**
-   * Rejects with the error of the network, a `BadAnswer`, `DeadlineExceeded`, or the signal's reason; at once in each case. A
+   * Throws `UnwritableRequest`. Rejects with the error of the network, a `BadAnswer`, `DeadlineExceeded`, or the signal's reason; at once in each case. A
    * request that still waits for its socket by then is never written. Rejects with `StaleConnection` when the socket
    * had been used before and ended before a byte of the answer; `isFresh` asks for a socket that was not.
    * Once the head of the answer is there, deadline and signal cut the body and no more.

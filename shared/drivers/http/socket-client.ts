@@ -4,10 +4,11 @@
  * (docs/adr/0009).
  */
 import type { Clock } from "../../lib/ambient.ts";
+import type { ReceivedAnswer } from "./answer.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import type { OpenSocket } from "./guarded-connect.ts";
-import type { HttpClient } from "./http-client.ts";
+import type { ExchangeRequest, HttpClient } from "./http-client.ts";
 import { Limit } from "./limit.ts";
 import { requestHead } from "./request-bytes.ts";
 import type { runtimeParser } from "./runtime-parser.ts";
@@ -28,22 +29,32 @@ export function createSocketClient(options: SocketClientOptions): HttpClient {
     clock,
     connectionsMax: options.connectionsMax,
     socketsMax: options.socketsMax,
-    open: async (origin, tenant, onClosed) => {
+    open: async (origin, tenant, hooks) => {
       const socket = await openSocket(origin, tenant);
-      return new Connection({ clock, parser, socket, onClosed });
+      return new Connection({ clock, parser, socket, ...hooks });
     },
   });
+
+  async function postLater(
+    { origin, body }: ExchangeRequest,
+    head: string,
+    tenant: string,
+    isFresh: boolean,
+    limit: Limit,
+  ): Promise<ReceivedAnswer> {
+    using _ = limit;
+    const connection = await pool.wait(origin, tenant, isFresh, limit);
+    return await connection.send(head, body, limit);
+  }
+
   return {
     hasSocket: (origin) => pool.hasIdle(origin),
-    async post(request, limits, tenant, isFresh) {
+    post(request, limits, tenant, isFresh) {
       const head = requestHead(request);
-      using limit = new Limit(limits);
-      const connection = await pool.take(request.origin, tenant, isFresh, limit);
-      try {
-        return await connection.send(head, request.body, limit);
-      } finally {
-        pool.release(request.origin, connection);
-      }
+      const connection = isFresh ? undefined : pool.takeIdle(request.origin);
+      const limit = new Limit(limits);
+      if (connection === undefined) return postLater(request, head, tenant, isFresh, limit);
+      return connection.send(head, request.body, limit);
     },
     close() {
       pool.close(closing.reason);

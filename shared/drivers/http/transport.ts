@@ -14,7 +14,7 @@
  * once, on a fresh one, as a part of the same attempt.
  */
 import process from "node:process";
-import { createSecureContext, rootCertificates } from "node:tls";
+import * as tls from "node:tls";
 
 import type { Cidr } from "../../domain/address-guard.ts";
 import type { HttpClientChoice } from "../../domain/config.ts";
@@ -24,16 +24,14 @@ import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { onAbort } from "../../lib/on-abort.ts";
 import type { DeliveryRequest, Transport, Vetting } from "../../ports/transport.ts";
-import type { ReceivedAnswer } from "./answer.ts";
 import { addressesOf, createGuardedConnect } from "./guarded-connect.ts";
 import type { DescribedFault } from "./network-fault.ts";
 import { ConnectFault, faultOf } from "./network-fault.ts";
-import type { ExchangeRequest, HttpClient } from "./http-client.ts";
+import type { HttpClient } from "./http-client.ts";
 import { StaleConnection } from "./http-client.ts";
 import type { LookUps } from "./look-ups.ts";
 import { createLookUps } from "./look-ups.ts";
 import type { AddressResolver } from "./resolver.ts";
-import { sendableFields } from "./request-bytes.ts";
 import { vetHost } from "./resolver.ts";
 import { runtimeParser } from "./runtime-parser.ts";
 import { createSocketClient } from "./socket-client.ts";
@@ -46,7 +44,7 @@ import { createUndiciClient } from "./undici-client.ts";
 export const SOCKETS_MAX = 1024;
 /** Time for `vet`. */
 export const VET_MS_MAX = 5000;
-/** Of one request, each on a fresh connection, after a kept one that had ended. */
+/** Sends of one request, those on kept connections that had ended included. */
 export const SENDS_MAX = 3;
 
 export interface HttpTransportOptions {
@@ -78,7 +76,6 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
    * no address; else `connect` asks again and is answered from memory.
    */
   async function resolveFirst(target: Target, request: DeliveryRequest, signal: AbortSignal) {
-    if (client.hasSocket(target.origin)) return;
     using wait = startWait(clock, request, signal);
     const find: AddressResolver = (name) => lookUps.find(name, request.tenant, wait.signal);
     try {
@@ -96,32 +93,21 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
     const target = parseTarget(request.url);
     if (target === null) return faulted({ fault: "unreachable", detail: "the URL is not an http or https URL" }, 0);
     if (signal.aborted || closing.signal.aborted) return faulted(STOPPING, 0);
-    try {
-      const { origin, path } = target;
-      const wire = { origin, path, headers: sendableFields(request.headers), body: request.body };
-      await resolveFirst(target, request, signal);
-      const answer = await post(wire, request.tenant, () => request.timeoutMs - elapsedMs(), signal);
-      return { kind: "answered", ...answer, durationMs: elapsedMs() };
-    } catch (error) {
-      const isStopping = signal.aborted || closing.signal.aborted || error === request.stopping.reason;
-      const isLate = error instanceof DeadlineExceeded;
-      const told = isLate ? new DeadlineExceeded(request.timeoutMs) : error;
-      return faulted(isStopping ? STOPPING : faultOf(told), elapsedMs());
-    }
-  }
-
-  /** Again on a fresh connection when a kept one had ended. */
-  async function post(
-    wire: ExchangeRequest,
-    tenant: string,
-    msLeft: () => number,
-    signal: AbortSignal,
-  ): Promise<ReceivedAnswer> {
+    const { origin, path } = target;
+    const wire = { origin, path, headers: request.headers, body: request.body };
     for (let sent = 1; ; sent++) {
       try {
-        return await client.post(wire, { clock, timeoutMs: msLeft(), signal }, tenant, sent > 1);
+        if (!client.hasSocket(origin)) await resolveFirst(target, request, signal);
+        const timeoutMs = request.timeoutMs - elapsedMs();
+        const answer = await client.post(wire, { clock, timeoutMs, signal }, request.tenant, sent > 1);
+        return { kind: "answered", ...answer, durationMs: elapsedMs() };
       } catch (error) {
-        if (!(error instanceof StaleConnection) || sent === SENDS_MAX || closing.signal.aborted) throw error;
+        const isStopping = signal.aborted || closing.signal.aborted || error === request.stopping.reason;
+        if (isStopping) return faulted(STOPPING, elapsedMs());
+        // A kept connection had ended: again on a fresh one.
+        if (error instanceof StaleConnection && sent < SENDS_MAX) continue;
+        const isLate = error instanceof DeadlineExceeded;
+        return faulted(faultOf(isLate ? new DeadlineExceeded(request.timeoutMs) : error), elapsedMs());
       }
     }
   }
@@ -205,9 +191,10 @@ function createClient(options: HttpTransportOptions, closing: AbortSignal, lookU
 }
 
 /** Null leaves the trust to the runtime. */
-function secureContextOf(authorities: readonly string[]): ReturnType<typeof createSecureContext> | null {
+function secureContextOf(authorities: readonly string[]): tls.SecureContext | null {
   if (authorities.length === 0) return null;
-  return createSecureContext({ ca: [...rootCertificates, ...authorities] });
+  // By name and not by import: Bun makes the list when it is looked at, which takes a tenth of a second.
+  return tls.createSecureContext({ ca: [...tls.rootCertificates, ...authorities] });
 }
 
 function faulted(described: DescribedFault, durationMs: number): AttemptResult {

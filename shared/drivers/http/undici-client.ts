@@ -19,6 +19,7 @@ import type { HttpClient } from "./http-client.ts";
 import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, SOCKET_AGE_MS_MAX } from "./http-client.ts";
 import type { SocketLedger } from "./socket-ledger.ts";
 import { createSocketLedger } from "./socket-ledger.ts";
+import { sendableFields } from "./request-bytes.ts";
 import { SocketWatch } from "./watched-socket.ts";
 
 export interface UndiciClientOptions {
@@ -36,10 +37,11 @@ export function createUndiciClient(options: UndiciClientOptions): HttpClient {
   return {
     hasSocket: (origin) => ledger.hasIdle(origin),
     async post(request, limits, tenant, isFresh) {
+      const sendable = { ...request, headers: sendableFields(request.headers) };
       if (isFresh) ledger.closeIdle(request.origin);
       const use = ledger.begin(request.origin, tenant);
       try {
-        return await exchange(agent, request, limits, watch);
+        return await exchange(agent, sendable, limits, watch);
       } finally {
         ledger.end(use);
       }
