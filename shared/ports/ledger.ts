@@ -5,9 +5,11 @@
  * 24 h, others until their last delivery ends and 24 h more, as far as the bounds of the driver allow; dead letters keep
  * their own copy.
  */
-import type { AttemptResult } from "../domain/attempt.ts";
+import type { AttemptResult, ResultKind } from "../domain/attempt.ts";
 import type { DeliveryKey, DeliveryState } from "../domain/delivery.ts";
 import type { Envelope } from "../domain/envelope.ts";
+import type { EventState } from "../domain/event-state.ts";
+import type { AttemptOutcome } from "../domain/outcome.ts";
 import type { Page } from "./dead-letters.ts";
 
 /** Left out when one endpoint matched and none was filtered: then the delivery's own record says as much. */
@@ -50,6 +52,10 @@ export interface EventRecord {
   readonly fanOut: FanOut | null;
 }
 
+export interface ListedEvent extends EventRecord {
+  readonly state: EventState;
+}
+
 export interface DeliveryView extends DeliveryKey {
   /** The event's. */
   readonly acceptedAtMs: number;
@@ -67,14 +73,29 @@ export interface AttemptView extends DeliveryKey {
   readonly attempt: number;
   readonly atMs: number;
   readonly result: AttemptResult;
+  /** As the delivery stands now: of its failed attempts only the last can have been the end. */
+  readonly outcome: AttemptOutcome;
   readonly groupId: string | null;
   readonly reason: string | null;
 }
 
-export interface EventFilter {
+export type EventFilter = EventBounds & (OfTenants | OfOneEndpoint);
+
+interface OfTenants {
   /** Null: all tenants (operator). */
   readonly tenant: string | null;
+}
+
+/** Events of which a delivery to the endpoint was recorded, each once. */
+interface OfOneEndpoint {
+  readonly tenant: string;
+  readonly endpointId: string;
+}
+
+interface EventBounds {
   readonly type?: string;
+  readonly state?: EventState;
+  /** By acceptance; until is exclusive. */
   readonly sinceMs?: number;
   readonly untilMs?: number;
 }
@@ -100,6 +121,11 @@ interface DeliveryBounds {
   readonly untilMs?: number;
 }
 
+/** `failed`: retry or dead. */
+export type OutcomeFilter = AttemptOutcome | "failed";
+
+export type AttemptFilter = DeliveryFilter & { readonly outcome?: OutcomeFilter; readonly result?: ResultKind };
+
 export interface Ledger {
   /** Queues entries; returns at once. Entries of one call become visible together and in order. */
   record(entries: readonly LedgerEntry[]): void;
@@ -109,10 +135,10 @@ export interface Ledger {
    */
   isCompleted(key: DeliveryKey, attempt: number): Promise<boolean>;
   event(tenant: string, eventId: string): Promise<EventRecord | null>;
-  /** Newest first by acceptance. */
-  events(filter: EventFilter, limit: number, cursor: string | null): Promise<Page<EventRecord>>;
+  /** Newest first by acceptance, each in the state that `eventStanding` gives it. */
+  events(filter: EventFilter, limit: number, cursor: string | null): Promise<Page<ListedEvent>>;
   /** Newest first by the event's acceptance time. */
   deliveries(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<DeliveryView>>;
   /** Newest first. */
-  attempts(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<AttemptView>>;
+  attempts(filter: AttemptFilter, limit: number, cursor: string | null): Promise<Page<AttemptView>>;
 }

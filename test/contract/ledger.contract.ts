@@ -66,7 +66,16 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     assert.deepEqual(deliveries.rows, [{ ...key, ...state }]);
     const attempts = await harness.drivers.ledger.attempts(OF_ENDPOINT, 10, null);
     const { result } = sampleRecord(envelope);
-    const rest = { eventType: "order.paid", attempt: 1, atMs: START_MS + 100, result, groupId: "grp_1", reason: "why" };
+    const outcome = "delivered";
+    const rest = {
+      eventType: "order.paid",
+      outcome,
+      attempt: 1,
+      atMs: START_MS + 100,
+      result,
+      groupId: "grp_1",
+      reason: "why",
+    };
     assert.deepEqual(attempts.rows, [{ ...key, ...rest }]);
   });
 
