@@ -1,12 +1,11 @@
 /** `GET /v1/events` and `GET /v1/events/:id`: accepted events and their deliveries. */
-import { isEventId } from "@posthaste/shared/domain/id.ts";
 import { EventType } from "@posthaste/shared/domain/event.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { EVENT_STATES } from "@posthaste/shared/domain/event-state.ts";
-import type { DeliveryView, EventFilter, EventRecord } from "@posthaste/shared/ports/ledger.ts";
+import type { DeliveryView, EventFilter } from "@posthaste/shared/ports/ledger.ts";
 import * as v from "valibot";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
+import { findEvent, namedEvent } from "./find-event.ts";
 import { eventStatus } from "./event-status.ts";
 import { dataTextOf, eventStatusView, eventView } from "./event-view.ts";
 import { listView, withRawMember } from "./view-parts.ts";
@@ -82,7 +81,7 @@ function listedBy({ caller, query }: AdmittedRequest, endpointId: string | undef
 async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const tenant = resolveTenant(admitted.caller, null, admitted.query.get("tenant") ?? null);
   const include = parsedOf(admitted.query, "include", Include) ?? [];
-  const record = await findEvent(deps, tenant, admitted.param("id"));
+  const record = await findEvent(deps, tenant, namedEvent(admitted));
   const { ledger, directory } = deps.drivers;
   const { id } = record.envelope;
   const [deliveries, attempts, { endpoints }] = await Promise.all([
@@ -103,12 +102,6 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
   if (!include.includes("data")) return answerJson(admitted, 200, view);
   const text = withRawMember(view, "data", dataTextOf(record.envelope));
   return answer(admitted, 200, text, { "cache-control": "no-store" });
-}
-
-async function findEvent(deps: GatewayDeps, tenant: string, id: string): Promise<EventRecord> {
-  const record = isEventId(id) ? await deps.drivers.ledger.event(tenant, id) : null;
-  if (record !== null) return record;
-  throw new PosthasteError("not-found", "The tenant has no event of this id, or it is no longer kept.");
 }
 
 async function deliveriesOf(deps: GatewayDeps, tenant: string, eventId: string): Promise<readonly DeliveryView[]> {
