@@ -6,6 +6,7 @@ import * as v from "valibot";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import type { EventRecord } from "@posthaste/shared/ports/ledger.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
@@ -77,8 +78,9 @@ function shown(admitted: AdmittedRequest, { status, body }: StoredAnswer, isRepl
 /** Planned durably before it is answered. A crash before the answer sends the event again when the request is repeated. */
 async function resend(deps: GatewayDeps, { context }: AdmittedRequest, wish: Resend): Promise<StoredAnswer> {
   const { tenant, eventId, endpointId, atMs } = wish;
-  const { envelope } = await findKeptEvent(deps, tenant, eventId);
-  requireDue(envelope, deps.clock.now());
+  const record = await findKeptEvent(deps, tenant, eventId);
+  const { envelope } = record;
+  requireSent(record, deps.clock.now());
   const version = await deps.drivers.directory.version(tenant);
   const { endpoints } = await deps.drivers.directory.endpoints(tenant, version);
   const meant = endpointId === null ? subscribing(endpoints, envelope) : [named(endpoints, endpointId, envelope)];
@@ -103,12 +105,17 @@ async function resend(deps: GatewayDeps, { context }: AdmittedRequest, wish: Res
   return { status: 202, body: JSON.stringify(body) };
 }
 
-/** What waits for its `deliver_at` has not been sent yet. */
-function requireDue({ deliverAtMs }: Envelope, nowMs: number): void {
+/** Neither cancelled nor still to be sent at its `deliver_at`. */
+function requireSent({ envelope, fanOut }: EventRecord, nowMs: number): void {
+  if (fanOut?.isCancelled === true) {
+    throw new PosthasteError("conflict", "The event was cancelled before its time; publish another with another id.");
+  }
+  const { deliverAtMs } = envelope;
   if (deliverAtMs === null || deliverAtMs <= nowMs) return;
+  const at = instantText(deliverAtMs);
   throw new PosthasteError(
     "conflict",
-    `The event is to be delivered at ${instantText(deliverAtMs)} and was not sent yet; wait for that, or publish another.`,
+    `The event is to be delivered at ${at} and was not sent yet; wait for that, or cancel it and publish another.`,
   );
 }
 

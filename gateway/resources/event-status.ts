@@ -67,6 +67,8 @@ function reasonOf({ state, missedCount, endpointCount }: EventStanding, type: st
       return null;
     case "filtered":
       return `no endpoint of the tenant subscribes to ${type}`;
+    case "cancelled":
+      return "cancelled before its time";
     case "partial":
     case "dead":
       return `${missedCount} of ${endpointCount} deliveries will not be made by themselves; replay them`;

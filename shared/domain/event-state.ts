@@ -7,9 +7,10 @@ import { UNKNOWN_ENDPOINT, isFinal } from "./delivery.ts";
 
 /**
  * pending: a delivery may still be made. delivered: all matching endpoints have it. partial: some have it, and no other
- * gets it without a replay. dead: none has it. filtered: no endpoint subscribes to its type.
+ * gets it without a replay. dead: none has it. filtered: no endpoint subscribes to its type. cancelled: before its
+ * `deliver_at`, so that none gets it.
  */
-export const EVENT_STATES = ["pending", "delivered", "partial", "dead", "filtered"] as const;
+export const EVENT_STATES = ["pending", "delivered", "partial", "dead", "filtered", "cancelled"] as const;
 export type EventState = (typeof EVENT_STATES)[number];
 
 export interface KnownDelivery {
@@ -22,6 +23,7 @@ export interface KnownDelivery {
 export interface KnownFanOut {
   readonly matched: readonly string[];
   readonly matchedCount: number;
+  readonly isCancelled?: true;
 }
 
 export interface EventStanding {
@@ -40,9 +42,14 @@ export function eventStanding(fanOut: KnownFanOut | null, deliveries: readonly K
   const missedCount = states.filter((state) => state !== "delivered").length;
   const counts = { missedCount, endpointCount: states.length };
   if (isMoreOwed(fanOut, isBegun) || states.some((state) => !isFinal(state))) return { state: "pending", ...counts };
-  if (states.length === 0) return { state: fanOut === null ? "pending" : "filtered", ...counts };
+  if (states.length === 0) return { state: stateOfNone(fanOut), ...counts };
   if (missedCount === 0) return { state: "delivered", ...counts };
   return { state: missedCount === states.length ? "dead" : "partial", ...counts };
+}
+
+function stateOfNone(fanOut: KnownFanOut | null): EventState {
+  if (fanOut === null) return "pending";
+  return fanOut.isCancelled === true ? "cancelled" : "filtered";
 }
 
 /** An event whose endpoints could not be read for long is dead for now; once it was fanned out all the same, that counts. */

@@ -22,6 +22,14 @@ export interface FanOut {
   readonly matchedCount: number;
   readonly filtered: readonly string[];
   readonly filteredCount: number;
+  /** It was cancelled before its `deliver_at`: nobody gets it. */
+  readonly isCancelled?: true;
+}
+
+/** What stands in place of the fan-out of an event that was cancelled. */
+export function cancelledFanOut({ tenant, id }: Pick<Envelope, "tenant" | "id">, atMs: number): FanOut {
+  const nobody = { matched: [], matchedCount: 0, filtered: [], filteredCount: 0 };
+  return { tenant, eventId: id, atMs, ...nobody, isCancelled: true };
 }
 
 export const FAN_OUT_IDS_MAX = 100;

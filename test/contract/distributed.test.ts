@@ -1,4 +1,5 @@
 /** The distributed set as a whole passes the contract of each port, as the embedded one does. */
+import { cancellationsContract, forgottenCancellationsContract } from "./cancellations.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -24,6 +25,8 @@ ledgerRetentionContract("distributed", openDistributedHarness);
 directoryContract("distributed", openDistributedHarness);
 apiKeysContract("distributed", openDistributedHarness);
 claimsContract("distributed", openDistributedHarness);
+cancellationsContract("distributed", openDistributedHarness);
+forgottenCancellationsContract("distributed", openDistributedHarness);
 leasesContract("distributed", openDistributedHarness);
 statsContract("distributed", openDistributedHarness);
 driversContract("distributed", openDistributedHarness);

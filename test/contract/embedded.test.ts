@@ -1,4 +1,5 @@
 /** The contracts of all ports over the embedded set, in a file; the queues in memory, too, as the simulation has them. */
+import { cancellationsContract } from "./cancellations.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -25,6 +26,7 @@ ledgerRetentionContract("embedded", openFileHarness);
 directoryContract("embedded", openFileHarness);
 apiKeysContract("embedded", openFileHarness);
 claimsContract("embedded", openFileHarness);
+cancellationsContract("embedded", openFileHarness);
 leasesContract("embedded", openFileHarness);
 statsContract("embedded", openFileHarness);
 driversContract("embedded", openFileHarness);

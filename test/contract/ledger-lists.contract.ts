@@ -5,6 +5,7 @@ import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import { DELIVERY_STATES, UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { EVENT_STATES, eventStanding } from "@posthaste/shared/domain/event-state.ts";
+import { cancelledFanOut } from "@posthaste/shared/ports/ledger.ts";
 import type { AttemptFilter, DeliveryRecord, EventFilter, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
 import { readAll, withCode } from "./harness.ts";
@@ -80,6 +81,10 @@ export function ledgerListsContract(name: string, open: OpenHarness): void {
         }),
       );
       const extra = oneOf([0, 0, 1]);
+      if (matched?.length === 0 && oneOf([true, false])) {
+        ledger.record([{ kind: "fan-out", fanOut: cancelledFanOut(envelope, START_MS + 1) }]);
+        if (oneOf([true, false])) continue;
+      }
       ledger.record([...(matched === null ? [] : [fanOut(envelope, matched, matched.length + extra)]), ...deliveries]);
     }
     const expected = new Map<string, string>();

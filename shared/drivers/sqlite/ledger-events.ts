@@ -1,6 +1,6 @@
 /** Events of the ledger: one by name, and lists of them, each in its state. Reads see what is committed. */
 import type { DeliveryState } from "../../domain/delivery.ts";
-import type { EventState } from "../../domain/event-state.ts";
+import type { EventState, KnownFanOut } from "../../domain/event-state.ts";
 import { eventStanding } from "../../domain/event-state.ts";
 import type { Page } from "../../ports/dead-letters.ts";
 import type { EventFilter, EventRecord, FanOut, ListedEvent } from "../../ports/ledger.ts";
@@ -16,6 +16,7 @@ interface FanOutRow {
   readonly matched_count: number | null;
   readonly filtered: string | null;
   readonly filtered_count: number | null;
+  readonly is_cancelled: number | null;
 }
 
 interface EventRow extends EnvelopeRow, FanOutRow {
@@ -36,7 +37,7 @@ interface StandingRow {
   readonly state: string;
 }
 
-const FAN_OUT_COLUMNS = "f.at AS fan_out_at, f.matched, f.matched_count, f.filtered, f.filtered_count";
+const FAN_OUT_COLUMNS = "f.at AS fan_out_at, f.matched, f.matched_count, f.filtered, f.filtered_count, f.is_cancelled";
 const EVENT_SELECT = `SELECT e.id, ${ENVELOPE_COLUMNS}, ${FAN_OUT_COLUMNS} FROM events e LEFT JOIN fan_outs f ON f.event = e.id`;
 /** Most deliveries of one event that decide its state. */
 const STANDING_ROWS_MAX = 10_000;
@@ -54,7 +55,7 @@ export function createLedgerEvents(database: Database, lists: BoundedLists): Led
     `SELECT endpoint_id, generation, state FROM deliveries WHERE event = ? LIMIT ${STANDING_ROWS_MAX}`,
   );
 
-  function stateOf(event: number, fanOut: Pick<FanOut, "matched" | "matchedCount"> | null): EventState {
+  function stateOf(event: number, fanOut: KnownFanOut | null): EventState {
     const deliveries = standings.all(event).map(({ endpoint_id: endpointId, generation, state }) => ({
       endpointId,
       generation,
@@ -136,9 +137,10 @@ function eventOf(row: EventRow): EventRecord {
   return { envelope: envelopeOf(row), fanOut };
 }
 
-function plannedOf(row: FanOutRow | undefined): Pick<FanOut, "matched" | "matchedCount"> | null {
+function plannedOf(row: FanOutRow | undefined): KnownFanOut | null {
   if (row === undefined || row.fan_out_at === null) return null;
-  return { matched: idsOf(row.matched), matchedCount: row.matched_count ?? 0 };
+  const planned = { matched: idsOf(row.matched), matchedCount: row.matched_count ?? 0 };
+  return row.is_cancelled === 1 ? { ...planned, isCancelled: true } : planned;
 }
 
 /** None when the text is no list of ours: a row that was changed by hand costs its own ids, and no list. */

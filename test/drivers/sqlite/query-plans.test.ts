@@ -112,6 +112,7 @@ async function writeSome({
   retryQueue,
   apiKeys,
   claims,
+  cancellations,
   stats,
 }: EmbeddedDrivers) {
   const envelopes = ["evt_a", "evt_b", "evt_c"].map((id) => sampleEnvelope(id));
@@ -130,6 +131,9 @@ async function writeSome({
   await claims.claim({ ...key, fingerprint: "f", eventIds: ["evt_a"], acceptedAtMs: START_MS });
   await claims.abandon(key.tenant, key.key);
   await claims.complete(key.tenant, key.key, { status: 202, body: "{}" });
+  const planned = { tenant: TENANT, id: "evt_a", acceptedAtMs: START_MS, deliverAtMs: START_MS + 1 };
+  await cancellations.cancel(planned);
+  await cancellations.begin({ ...planned, id: "evt_b" });
   stats.add([{ kind: "accepted", tenant: TENANT, type: "order.paid", lane: "medium", atMs: START_MS }]);
 }
 

@@ -54,7 +54,10 @@ local function state_of(tenant, id, json)
     if standing.state and not FINAL[standing.state] then return 'pending', looked_at end
     if standing.state == 'delivered' then delivered = delivered + 1 elseif standing.state then missed = missed + 1 end
   end
-  if delivered + missed == 0 then return fan_out and 'filtered' or 'pending', looked_at end
+  if delivered + missed == 0 then
+    if not fan_out then return 'pending', looked_at end
+    return fan_out.isCancelled == true and 'cancelled' or 'filtered', looked_at
+  end
   if missed == 0 then return 'delivered', looked_at end
   return delivered == 0 and 'dead' or 'partial', looked_at
 end

@@ -54,6 +54,7 @@ const StoredFanOut = v.object({
   matchedCount: v.number(),
   filtered: v.array(v.string()),
   filteredCount: v.number(),
+  isCancelled: v.exactOptional(v.literal(true)),
 });
 
 export function envelopeArguments(envelope: Envelope): RedisArgument[] {
