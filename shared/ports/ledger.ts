@@ -129,6 +129,11 @@ interface DeliveryBounds {
   readonly untilMs?: number;
 }
 
+export interface AskedDelivery extends DeliveryKey {
+  /** The event's. */
+  readonly acceptedAtMs: number;
+}
+
 /** `failed`: retry or dead. */
 export type OutcomeFilter = AttemptOutcome | "failed";
 
@@ -139,9 +144,10 @@ export interface Ledger {
   record(entries: readonly LedgerEntry[]): void;
   /**
    * Was attempt `attempt` of this delivery completed and recorded? The dedupe question, asked for repeats only.
-   * Attempt 0 asks whether anything at all was recorded of the delivery.
+   * Attempt 0 asks whether anything at all was recorded of the delivery. What is recorded of an event of the same id that
+   * was accepted at another time says nothing: an id whose append failed may be used again, and its copy may have been met.
    */
-  isCompleted(key: DeliveryKey, attempt: number): Promise<boolean>;
+  isCompleted(delivery: AskedDelivery, attempt: number): Promise<boolean>;
   event(tenant: string, eventId: string): Promise<EventRecord | null>;
   /** Newest first by acceptance, each in the state that `eventStanding` gives it. */
   events(filter: EventFilter, limit: number, cursor: string | null): Promise<Page<ListedEvent>>;

@@ -73,7 +73,7 @@ export function createLedger(options: {
   const readState = database.prepare<{ state: string; attempt: number | null }>(
     `SELECT d.state, (SELECT max(attempt) FROM attempts a WHERE a.delivery = d.id) AS attempt
      FROM events e CROSS JOIN deliveries d ON d.event = e.id
-     WHERE e.tenant = ? AND e.event_id = ? AND d.endpoint_id = ? AND d.generation = ?`,
+     WHERE e.tenant = ? AND e.event_id = ? AND e.accepted_at = ? AND d.endpoint_id = ? AND d.generation = ?`,
   );
 
   return {
@@ -81,9 +81,9 @@ export function createLedger(options: {
       if (entries.length === 0) return;
       writer.post(() => entries.forEach(recordEntry));
     },
-    async isCompleted(key, attempt) {
+    async isCompleted({ tenant, eventId, acceptedAtMs, endpointId, generation }, attempt) {
       await writer.flush();
-      const row = readState.get(key.tenant, key.eventId, key.endpointId, key.generation);
+      const row = readState.get(tenant, eventId, acceptedAtMs, endpointId, generation);
       if (row === undefined) return false;
       return attempt === 0 || FINAL_STATES.has(row.state) || (row.attempt !== null && row.attempt >= attempt);
     },

@@ -82,7 +82,7 @@ test("redis ledger: it says the same as the embedded one of whatever was recorde
     });
     for (const ledger of [harness.ledger, embedded.drivers.ledger]) ledger.record([delivery(record)]);
     const { tenant, eventId, endpointId, generation } = record;
-    const key = { tenant, eventId, endpointId, generation };
+    const key = { tenant, eventId, endpointId, generation, acceptedAtMs: envelope.acceptedAtMs };
     const asked = below(6);
     const answers = [harness.ledger, embedded.drivers.ledger].map((ledger) => ledger.isCompleted(key, asked));
     const [mine, theirs] = await Promise.all(answers);

@@ -85,9 +85,9 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
       await recorder.written();
       await writer.release(deliveries);
     },
-    async isCompleted({ tenant, eventId, endpointId, generation }, attempt) {
+    async isCompleted({ tenant, eventId, acceptedAtMs, endpointId, generation }, attempt) {
       await recorder.written();
-      const args = [tenant, eventId, endpointId, generation, attempt];
+      const args = [tenant, eventId, endpointId, generation, attempt, acceptedAtMs];
       return (await commands.run(READ_COMPLETED, rootOfTenant(tenant), args)) === 1;
     },
     async event(tenant, eventId) {
