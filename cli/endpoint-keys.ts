@@ -33,7 +33,7 @@ async function allEndpoints(directory: Directory): Promise<readonly Endpoint[]> 
   const found: Endpoint[] = [];
   let cursor: string | null = null;
   do {
-    const page: Awaited<ReturnType<Directory["list"]>> = await directory.list(null, PAGE, cursor);
+    const page: Awaited<ReturnType<Directory["list"]>> = await directory.list({ tenant: null }, PAGE, cursor);
     found.push(...page.rows);
     cursor = page.next;
   } while (cursor !== null);

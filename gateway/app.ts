@@ -22,6 +22,8 @@ import { endpointReadRoutes } from "./resources/endpoint-reads.ts";
 import { endpointReplayRoute } from "./resources/endpoint-replay.ts";
 import type { EndpointDeps } from "./resources/endpoints.ts";
 import { endpointRoutes } from "./resources/endpoints.ts";
+import { eventCancelRoute } from "./resources/event-cancel.ts";
+import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { publishRoute } from "./publish/events.ts";
 import { healthRoutes } from "./resources/health.ts";
@@ -85,6 +87,8 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
     publishRoute(deps),
     batchRoute(deps),
     ...eventReadRoutes(deps),
+    eventResendRoute(deps),
+    eventCancelRoute(deps),
     ...endpointRoutes(deps),
     ...endpointActionRoutes(deps),
     ...endpointReadRoutes(deps),

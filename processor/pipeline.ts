@@ -17,6 +17,7 @@ import type { EndpointLookup } from "./endpoint/lookup.ts";
 import type { BatchGroups } from "./intake/batch-groups.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Recovery } from "./recovery/recovery.ts";
+import { createBegin } from "./delivery/begin.ts";
 import { createCompleted } from "./delivery/completed.ts";
 import { createDeliverEvent } from "./delivery/deliver-event.ts";
 import { createPutAside } from "./delivery/put-aside.ts";
@@ -106,7 +107,9 @@ export function createPipeline(deps: ProcessorDeps, signals: PipelineSignals): P
   const run = createRunDelivery({ clock, entropy, limiters, lookup, completed, send, settle, backlogMax });
   const groups = createBatchGroups({ clock, hasher, run });
   const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
-  const reads = { clock, entropy, directory, retryQueue, settlements, completed, untilStored, onFailure };
+  const { cancellations } = drivers;
+  const begin = createBegin({ clock, entropy, cancellations, signal: signals.writing, onFailure });
+  const reads = { clock, entropy, begin, directory, retryQueue, settlements, completed, untilStored, onFailure };
   const deliverEvent = createDeliverEvent({ ...reads, groups, run, settle, putAside, signal: signals.writing });
   return { lookup, limiters, untilStored, settlements, settle, run, groups, deliverEvent, putAside, recovery };
 }

@@ -1,6 +1,7 @@
 /** Query parameters. Each must be known, valid, and given once; `invalid-query` names the one that is not. */
 import * as v from "valibot";
 import { Instant, TenantName } from "@posthaste/shared/domain/event.ts";
+import { isId } from "@posthaste/shared/domain/id.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { EVERY_TENANT } from "./tenancy.ts";
 
@@ -11,6 +12,12 @@ const CURSOR_LENGTH_MAX = 512;
 const QUERY_LENGTH_MAX = 4096;
 
 export type Query = ReadonlyMap<string, string>;
+
+/** In a query or a body. */
+export const EndpointId = v.pipe(
+  v.string("must be a string"),
+  v.check((text) => isId("ep", text), "must be an endpoint's id"),
+);
 
 const NO_QUERY: Query = new Map<string, string>();
 

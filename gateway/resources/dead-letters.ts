@@ -13,7 +13,7 @@ import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
-import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { cursorOf, EndpointId, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import {
   createRamp,
   isReplayable,
@@ -29,10 +29,6 @@ import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.t
 import { validate } from "../request/validation.ts";
 
 const State = v.picklist(MISSED_STATES, `must be one of ${MISSED_STATES.join(", ")}`);
-const EndpointId = v.pipe(
-  v.string("must be a string"),
-  v.check((text) => isId("ep", text), "must be an endpoint's id"),
-);
 
 const ReplayWish = v.strictObject({
   tenant: v.optional(TenantName),

@@ -10,7 +10,7 @@ import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { envelopeOf, freshId } from "../publish/accept.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
-import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
+import { findEndpoint, namedEndpoint, noEndpoint, notActive } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText } from "./view-parts.ts";
 import { answerJson, bodyJson } from "../request/handle.ts";
@@ -102,10 +102,4 @@ async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
   deps.drivers.ledger.record([{ kind: "fan-out", fanOut }]);
   const statusUrl = `/v1/events/${id}${tenantSuffix(admitted.caller, tenant)}`;
   return answerJson(admitted, 202, { id, lane: "high", status_url: statusUrl });
-}
-
-function notActive({ status, statusReason }: Endpoint): PosthasteError {
-  const remedy = status === "paused" ? '{"paused":false}' : '{"disabled":false}';
-  const why = statusReason === null ? "" : ` (${statusReason})`;
-  return new PosthasteError("conflict", `The endpoint is ${status}${why}; PATCH it with ${remedy} first.`);
 }

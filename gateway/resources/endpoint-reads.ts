@@ -1,5 +1,8 @@
 /** The history of one endpoint: its attempts, newest first, and its counts. */
+import * as v from "valibot";
 import type { EndpointStats } from "@posthaste/shared/ports/stats.ts";
+import { RESULT_KINDS } from "@posthaste/shared/domain/attempt.ts";
+import { ATTEMPT_OUTCOMES } from "@posthaste/shared/domain/outcome.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { PublishedId } from "@posthaste/shared/domain/event.ts";
 import type { GatewayDeps } from "../request/deps.ts";
@@ -10,9 +13,13 @@ import { instantText, listView } from "./view-parts.ts";
 import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import { answerJson } from "../request/handle.ts";
 
+const OUTCOMES = [...ATTEMPT_OUTCOMES, "failed"] as const;
+const Outcome = v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`);
+const Result = v.picklist(RESULT_KINDS, `must be one of ${RESULT_KINDS.join(", ")}`);
+
 export function endpointReadRoutes(deps: GatewayDeps): readonly Route[] {
   const shared = { method: "GET", scope: "read", body: null } as const;
-  const filters = ["tenant", "event_id", "since", "until", "limit", "cursor"];
+  const filters = ["tenant", "event_id", "outcome", "result", "since", "until", "limit", "cursor"];
   const one = "/v1/endpoints/:id";
   return [
     { ...shared, path: `${one}/attempts`, query: filters, handle: (admitted) => attempts(deps, admitted) },
@@ -24,12 +31,16 @@ async function attempts(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
   const { query } = admitted;
   const { tenant, id } = await findEndpoint(deps, admitted);
   const eventId = parsedOf(query, "event_id", PublishedId);
+  const outcome = parsedOf(query, "outcome", Outcome);
+  const result = parsedOf(query, "result", Result);
   const sinceMs = instantOf(query, "since");
   const untilMs = instantOf(query, "until");
   const filter = {
     tenant,
     endpointId: id,
     ...(eventId === undefined ? {} : { eventId }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(result === undefined ? {} : { result }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };

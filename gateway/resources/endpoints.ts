@@ -1,6 +1,7 @@
 /** `/v1/endpoints`: create, list, show, change, remove. */
+import * as v from "valibot";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
-import { EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { ENDPOINT_STATUSES, EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { HEADER_MASK, HEADERS_MAX } from "@posthaste/shared/domain/endpoint-headers.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
@@ -13,7 +14,7 @@ import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, limitOf } from "../request/query.ts";
+import { cursorOf, limitOf, parsedOf } from "../request/query.ts";
 import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
 import { failed, pointerTo, validateStrictly } from "../request/validation.ts";
@@ -21,6 +22,7 @@ import { failed, pointerTo, validateStrictly } from "../request/validation.ts";
 /** The transport has the same bound; this one holds whatever the transport does. */
 const VET_MS = 5000;
 
+const Status = v.picklist(ENDPOINT_STATUSES, `must be one of ${ENDPOINT_STATUSES.join(", ")}`);
 const PAUSED_REASON = "paused by its owner";
 
 const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
@@ -33,7 +35,7 @@ export interface EndpointDeps extends GatewayDeps {
 
 export function endpointRoutes(deps: EndpointDeps): readonly Route[] {
   const all = "/v1/endpoints";
-  const list = ["tenant", "limit", "cursor"];
+  const list = ["tenant", "status", "limit", "cursor"];
   return [
     {
       method: "POST",
@@ -104,7 +106,9 @@ async function create(deps: EndpointDeps, admitted: AdmittedRequest): Promise<Re
 async function listAll(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
   const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
-  const page = await deps.drivers.directory.list(tenant, limitOf(query), cursorOf(query));
+  const status = parsedOf(query, "status", Status);
+  const filter = status === undefined ? { tenant } : { tenant, status };
+  const page = await deps.drivers.directory.list(filter, limitOf(query), cursorOf(query));
   return answerJson(admitted, 200, listView(page, endpointView));
 }
 

@@ -5,7 +5,7 @@ import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import type { AttemptView } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
-import type { EventState, ShownDelivery } from "./event-status.ts";
+import type { EventStatus } from "./event-status.ts";
 import { instantText } from "./view-parts.ts";
 import { traceIdOf } from "../request/headers.ts";
 
@@ -28,13 +28,14 @@ export function eventView(envelope: Envelope): object {
 
 export function eventStatusView(
   envelope: Envelope,
-  status: { state: EventState; reason: string | null; deliveries: readonly ShownDelivery[] },
-  endpoints: ReadonlyMap<string, Endpoint>,
+  status: EventStatus,
+  shown: { readonly endpoints: ReadonlyMap<string, Endpoint>; readonly hasFiltered: boolean },
 ): object {
-  const deliveries = status.deliveries.map((delivery) => ({
+  const listed = status.deliveries.filter(({ state }) => shown.hasFiltered || state !== "filtered");
+  const deliveries = listed.map((delivery) => ({
     id: delivery.id,
     endpoint_id: shownEndpointId(delivery.endpointId),
-    url: endpoints.get(delivery.endpointId)?.url ?? null,
+    url: shown.endpoints.get(delivery.endpointId)?.url ?? null,
     state: delivery.state,
     reason: delivery.reason,
     replayed_at: delivery.generation === 0 ? null : instantText(delivery.generation),
@@ -42,7 +43,8 @@ export function eventStatusView(
     next_attempt_at: instantText(delivery.nextAttemptAtMs),
     attempts: delivery.attempts.map(attemptView),
   }));
-  return { ...eventView(envelope), state: status.state, reason: status.reason, deliveries };
+  const { state, reason, filteredCount } = status;
+  return { ...eventView(envelope), state, reason, filtered_count: filteredCount, deliveries };
 }
 
 /** Null for an event that was never fanned out. */
@@ -51,7 +53,12 @@ export function shownEndpointId(endpointId: string): string | null {
 }
 
 export function attemptView(view: AttemptView): object {
-  const facts = { attempt: view.attempt, at: instantText(view.atMs), duration_ms: Math.round(view.result.durationMs) };
+  const facts = {
+    attempt: view.attempt,
+    at: instantText(view.atMs),
+    outcome: view.outcome,
+    duration_ms: Math.round(view.result.durationMs),
+  };
   const group = view.groupId === null ? {} : { group_id: view.groupId };
   const { result } = view;
   switch (result.kind) {

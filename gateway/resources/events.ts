@@ -1,15 +1,15 @@
 /** `GET /v1/events` and `GET /v1/events/:id`: accepted events and their deliveries. */
-import { isEventId } from "@posthaste/shared/domain/id.ts";
 import { EventType } from "@posthaste/shared/domain/event.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import type { DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
+import { EVENT_STATES } from "@posthaste/shared/domain/event-state.ts";
+import type { DeliveryView, EventFilter } from "@posthaste/shared/ports/ledger.ts";
 import * as v from "valibot";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
+import { findEvent, namedEvent } from "./find-event.ts";
 import { eventStatus } from "./event-status.ts";
 import { dataTextOf, eventStatusView, eventView } from "./event-view.ts";
 import { listView, withRawMember } from "./view-parts.ts";
-import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { cursorOf, EndpointId, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import { answer, answerJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants } from "../request/tenancy.ts";
 
@@ -18,7 +18,14 @@ const ROWS_MAX = 1000;
 /** Most deliveries read for one event, over all endpoints and replays. */
 const DELIVERIES_MAX = 5 * ROWS_MAX;
 
-const Include = v.picklist(["data"], "must be data");
+const State = v.picklist(EVENT_STATES, `must be one of ${EVENT_STATES.join(", ")}`);
+const INCLUDED = ["data", "filtered"] as const;
+/** A list with commas, as query parameters are given once. */
+const Include = v.pipe(
+  v.string("must be a string"),
+  v.transform((text) => text.split(",")),
+  v.array(v.picklist(INCLUDED, "must be data, filtered, or both with a comma between")),
+);
 
 export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
   return [
@@ -26,7 +33,7 @@ export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
       method: "GET",
       path: "/v1/events",
       scope: "read",
-      query: ["type", "since", "until", "limit", "cursor", "tenant"],
+      query: ["type", "state", "endpoint_id", "since", "until", "limit", "cursor", "tenant"],
       body: null,
       handle: (admitted) => list(deps, admitted),
     },
@@ -43,13 +50,15 @@ export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
 
 async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
-  const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
+  const endpointId = parsedOf(query, "endpoint_id", EndpointId);
   const type = parsedOf(query, "type", EventType);
+  const state = parsedOf(query, "state", State);
   const sinceMs = instantOf(query, "since");
   const untilMs = instantOf(query, "until");
   const filter = {
-    tenant,
+    ...listedBy(admitted, endpointId),
     ...(type === undefined ? {} : { type }),
+    ...(state === undefined ? {} : { state }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };
@@ -57,14 +66,22 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
   return answerJson(
     admitted,
     200,
-    listView(page, ({ envelope }) => eventView(envelope)),
+    listView(page, (event) => ({ ...eventView(event.envelope), state: event.state })),
   );
+}
+
+/** An endpoint is one tenant's, so that its events are asked for with that tenant. */
+function listedBy({ caller, query }: AdmittedRequest, endpointId: string | undefined): EventFilter {
+  const named = query.get("tenant") ?? null;
+  return endpointId === undefined
+    ? { tenant: resolveTenants(caller, named) }
+    : { tenant: resolveTenant(caller, null, named), endpointId };
 }
 
 async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const tenant = resolveTenant(admitted.caller, null, admitted.query.get("tenant") ?? null);
-  const include = parsedOf(admitted.query, "include", Include);
-  const record = await findEvent(deps, tenant, admitted.param("id"));
+  const include = parsedOf(admitted.query, "include", Include) ?? [];
+  const record = await findEvent(deps, tenant, namedEvent(admitted));
   const { ledger, directory } = deps.drivers;
   const { id } = record.envelope;
   const [deliveries, attempts, { endpoints }] = await Promise.all([
@@ -81,16 +98,10 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
     hasher: deps.hasher,
   });
   const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]));
-  const view = eventStatusView(record.envelope, status, byId);
-  if (include === undefined) return answerJson(admitted, 200, view);
+  const view = eventStatusView(record.envelope, status, { endpoints: byId, hasFiltered: include.includes("filtered") });
+  if (!include.includes("data")) return answerJson(admitted, 200, view);
   const text = withRawMember(view, "data", dataTextOf(record.envelope));
   return answer(admitted, 200, text, { "cache-control": "no-store" });
-}
-
-async function findEvent(deps: GatewayDeps, tenant: string, id: string): Promise<EventRecord> {
-  const record = isEventId(id) ? await deps.drivers.ledger.event(tenant, id) : null;
-  if (record !== null) return record;
-  throw new PosthasteError("not-found", "The tenant has no event of this id, or it is no longer kept.");
 }
 
 async function deliveriesOf(deps: GatewayDeps, tenant: string, eventId: string): Promise<readonly DeliveryView[]> {

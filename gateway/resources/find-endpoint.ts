@@ -24,3 +24,10 @@ export function namedEndpoint(admitted: AdmittedRequest): { tenant: string; id: 
 export function noEndpoint(): PosthasteError {
   return new PosthasteError("not-found", "The tenant has no endpoint of this id.");
 }
+
+/** The refusal of what is sent to an active endpoint alone, with the remedy. */
+export function notActive({ status, statusReason }: Endpoint): PosthasteError {
+  const remedy = status === "paused" ? '{"paused":false}' : '{"disabled":false}';
+  const why = statusReason === null ? "" : ` (${statusReason})`;
+  return new PosthasteError("conflict", `The endpoint is ${status}${why}; PATCH it with ${remedy} first.`);
+}

@@ -49,8 +49,8 @@ async function isCompleted(
   // What was settled a moment ago is not in the ledger before it is written.
   settlements.flush();
   try {
-    for (const { id: eventId } of members) {
-      if (!(await ledger.isCompleted({ tenant, eventId, endpointId, generation }, attempt))) return false;
+    for (const { id: eventId, acceptedAtMs } of members) {
+      if (!(await ledger.isCompleted({ tenant, eventId, acceptedAtMs, endpointId, generation }, attempt))) return false;
     }
   } catch {
     return false;

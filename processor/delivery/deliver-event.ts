@@ -1,6 +1,6 @@
 /**
- * One event from its queue item to the end of all its deliveries: wait for `deliver_at` on the retry queue, read the
- * tenant's endpoints, fan out, run each delivery.
+ * One event from its queue item to the end of all its deliveries: wait for `deliver_at` on the retry queue, see that it
+ * was not cancelled, read the tenant's endpoints, fan out, run each delivery.
  */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
@@ -8,6 +8,7 @@ import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
 import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { BatchGroups } from "../intake/batch-groups.ts";
+import type { Begin } from "./begin.ts";
 import type { Completed } from "./completed.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { PutAside } from "./put-aside.ts";
@@ -17,6 +18,8 @@ import type { Settlements } from "./settlements.ts";
 import type { UntilStored } from "./until-stored.ts";
 import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
 import { retry } from "@posthaste/shared/lib/retry.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import { cancelledFanOut } from "@posthaste/shared/ports/ledger.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { ANYTHING } from "./completed.ts";
 import { fanOut } from "./fan-out.ts";
@@ -27,6 +30,7 @@ export interface DeliverEventDeps {
   readonly entropy: Entropy;
   readonly directory: Pick<Directory, "peek" | "endpoints">;
   readonly retryQueue: Pick<RetryQueue, "schedule">;
+  readonly begin: Begin;
   readonly settlements: Pick<Settlements, "record">;
   readonly completed: Completed;
   readonly groups: Pick<BatchGroups, "add">;
@@ -87,9 +91,35 @@ export function createDeliverEvent(given: DeliverEventDeps): DeliverEvent {
 
 function deliver(deps: Deps, envelope: Envelope, handed: Handed): Promise<Ending> {
   const { deliverAtMs } = envelope;
-  return !handed.isDue && deliverAtMs !== null && deliverAtMs > deps.clock.now()
+  const each: Each = (endpoint) => deliverFirst(deps, envelope, endpoint, handed.isRepeat);
+  if (deliverAtMs === null) return fanOutEach(deps, envelope, handed, each);
+  return !handed.isDue && deliverAtMs > deps.clock.now()
     ? postpone(deps, envelope, deliverAtMs, handed)
-    : fanOutEach(deps, envelope, handed, (endpoint) => deliverFirst(deps, envelope, endpoint, handed.isRepeat));
+    : beginEach(deps, envelope, deliverAtMs, handed, each);
+}
+
+/** Unless it was cancelled. */
+async function beginEach(
+  deps: Deps,
+  envelope: Envelope,
+  deliverAtMs: number,
+  handed: Handed,
+  each: Each,
+): Promise<Ending> {
+  const beginning = await deps.begin(envelope, deliverAtMs);
+  switch (beginning) {
+    case "begun":
+      return fanOutEach(deps, envelope, handed, each);
+    case "cancelled":
+      deps.settlements.record([{ kind: "fan-out", fanOut: cancelledFanOut(envelope, deps.clock.now()) }]);
+      return "settled";
+    case "unknown":
+      return deps.putAside.event(envelope, handed.deferrals, "undecided");
+    case "stopping":
+      return "released";
+    default:
+      return unreachable(beginning);
+  }
 }
 
 /**
@@ -116,7 +146,7 @@ async function postpone(deps: Deps, envelope: Envelope, notBeforeMs: number, han
   const stored = await deps.untilStored("deliver-at", () => deps.retryQueue.schedule([entry]));
   if (stored.kind === "aborted") return "released";
   if (stored.value.kind === "scheduled") return "settled";
-  return fanOutEach(deps, envelope, handed, (endpoint) =>
+  return beginEach(deps, envelope, notBeforeMs, handed, (endpoint) =>
     deps.settle.missed(firstDelivery(envelope, endpoint, handed.isRepeat), "backlog", "the retry queue is full"),
   );
 }
@@ -125,12 +155,7 @@ async function postpone(deps: Deps, envelope: Envelope, notBeforeMs: number, han
  * Runs `each` for every endpoint that subscribes to the event; settled when all deliveries are. Up to the fan-out it
  * does not wait while the directory answers from memory: the window must know the item's weight before the next is let in.
  */
-async function fanOutEach(
-  deps: Deps,
-  envelope: Envelope,
-  { weigh, deferrals }: Handed,
-  each: (endpoint: Endpoint) => Promise<Ending>,
-): Promise<Ending> {
+async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, deferrals }: Handed, each: Each): Promise<Ending> {
   const { tenant, directoryVersion } = envelope;
   const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
   if (known === "stopping") return "released";
@@ -152,6 +177,7 @@ async function fanOutEach(
   return (await Promise.all(endings)).every((ending) => ending === "settled") ? "settled" : "released";
 }
 
+type Each = (endpoint: Endpoint) => Promise<Ending>;
 type Deps = DeliverEventDeps & { readonly read: Read };
 type Read = (tenant: string, atLeastVersion: number) => Promise<TenantEndpoints | "unreadable" | "stopping">;
 

@@ -21,14 +21,18 @@ export const PUT_ASIDE_MAX = 300;
 /** Why. `unreadable`: the tenant's endpoints; `failed`: the work threw an error that nobody expected. */
 export type Obstacle = "unreadable" | "failed";
 
+/** `undecided`: whether an event with `deliver_at` was cancelled. */
+type EventObstacle = Obstacle | "undecided";
+
 const words = {
   unreadable: "the tenant's endpoints could not be read",
+  undecided: "the store did not say whether it was cancelled",
   failed: "an unexpected error, which the log names, kept it from being worked on",
-} as const satisfies Record<Obstacle, string>;
+} as const satisfies Record<EventObstacle, string>;
 
 export interface PutAside {
   /** An event that is still to be fanned out, put aside `deferrals` times before. */
-  event(envelope: Envelope, deferrals: number, why: Obstacle): Promise<Ending>;
+  event(envelope: Envelope, deferrals: number, why: EventObstacle): Promise<Ending>;
   delivery(delivery: PendingDelivery, why: Obstacle): Promise<Ending>;
 }
 

@@ -53,3 +53,24 @@ export const RESPONSE_BYTES_MAX = 4096;
 
 /** Total time for one attempt: resolve, connect, TLS, send, headers and body. Standard Webhooks advises 15 to 30 s. */
 export const ATTEMPT_DEADLINE_MS = 15_000;
+
+/** Status classes and faults that the record of an attempt can have; those of our own side are no attempt. */
+export const RESULT_KINDS = [
+  "1xx",
+  "2xx",
+  "3xx",
+  "4xx",
+  "5xx",
+  "timeout",
+  "connect-refused",
+  "reset",
+  "dns",
+  "resolver",
+  "exhausted",
+  "tls",
+  "forbidden-address",
+  "bad-answer",
+  "unreachable",
+] as const satisfies readonly (Exclude<Fault, "aborted"> | `${1 | 2 | 3 | 4 | 5}xx`)[];
+/** `4xx`: any answer of that class; else the fault. */
+export type ResultKind = (typeof RESULT_KINDS)[number];

@@ -16,7 +16,8 @@ export const SECRET_OVERLAP_MS = 24 * 3600 * 1000;
 /** Secrets that may sign at once; a rotation past this is refused, as it would break the promise made to an older one. */
 export const SECRETS_MAX = 3;
 
-export type EndpointStatus = "active" | "paused" | "disabled";
+export const ENDPOINT_STATUSES = ["active", "paused", "disabled"] as const;
+export type EndpointStatus = (typeof ENDPOINT_STATUSES)[number];
 
 export interface EndpointSecret {
   /** `whsec_...`, in the clear in memory, sealed at rest. */

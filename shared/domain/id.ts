@@ -40,6 +40,12 @@ export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(prefix) && text.charCodeAt(prefix.length) === 0x5f && BODY.test(text.slice(prefix.length + 1));
 }
 
+/** Whether the id, one of this prefix, was made before that time. */
+export function isIdBefore(prefix: IdPrefix, id: string, atMs: number): boolean {
+  const start = prefix.length + 1;
+  return id.slice(start, start + TIME_LETTERS) < encodeBase32Number(Math.max(0, Math.floor(atMs)), TIME_LETTERS);
+}
+
 /**
  * Whether a publisher may use the text as an event id. No dot, for the id is a part of the signed content that dots separate
  * (Standard Webhooks 1.0.0, "Signature scheme"), and no character that a header, a path or a Redis key would read as its own.

@@ -3,6 +3,7 @@
  * endpoint; Retry-After is obeyed on any answer (Standard Webhooks 1.0.0; CloudEvents HTTP webhook section 2.2).
  */
 import type { AttemptResult } from "./attempt.ts";
+import type { DeliveryState } from "./delivery.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 import { unreachable } from "../lib/assert.ts";
 import { attemptsAllowed, parseRetryAfterMs, waitBeforeMs } from "./retry-policy.ts";
@@ -15,6 +16,10 @@ export type Outcome =
   | { readonly kind: "endpoint-gone"; readonly reason: string }
   /** We stopped before an answer came; the same attempt is made again later. */
   | { readonly kind: "unfinished" };
+
+/** What became of one attempt: the 2xx that delivered, one that was followed by another, or the last in vain. */
+export const ATTEMPT_OUTCOMES = ["delivered", "retry", "dead"] as const;
+export type AttemptOutcome = (typeof ATTEMPT_OUTCOMES)[number];
 
 /** How the endpoint behaves, for its breaker and in-flight cap. */
 export type Verdict = "healthy" | "refusing" | "overloaded";
@@ -56,6 +61,16 @@ export function isUnmade(result: AttemptResult, deferrals: number): boolean {
 /** Nothing was sent, for a reason of our own side: it says nothing of the endpoint. */
 export function isUnsent(result: AttemptResult): boolean {
   return result.kind === "fault" && (result.fault === "resolver" || result.fault === "exhausted");
+}
+
+/** The outcome of a recorded attempt, by how its delivery stands. */
+export function outcomeOf(
+  { attempt, result }: { readonly attempt: number; readonly result: AttemptResult },
+  delivery: { readonly state: DeliveryState; readonly attempts: number },
+): AttemptOutcome {
+  if (result.kind === "answered" && isSuccess(result.status)) return "delivered";
+  const isOver = delivery.state === "dead" || delivery.state === "expired";
+  return isOver && attempt >= delivery.attempts ? "dead" : "retry";
 }
 
 export function isSuccess(status: number): boolean {

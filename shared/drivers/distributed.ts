@@ -124,6 +124,7 @@ export function composeDistributed(parts: {
     directory: stores.directory,
     apiKeys: stores.apiKeys,
     claims: stores.claims,
+    cancellations: stores.cancellations,
     leases: stores.leases,
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,

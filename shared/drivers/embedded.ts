@@ -11,6 +11,7 @@ import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
 import { createBoundedLists } from "./sqlite/bounded-list.ts";
+import { createCancellations } from "./sqlite/cancellations.ts";
 import { createClaims } from "./sqlite/claims.ts";
 import { createDatabase, explained, openDatabaseFile, prepareDatabase } from "./sqlite/database.ts";
 import { createDeadLetters } from "./sqlite/dead-letters.ts";
@@ -32,6 +33,7 @@ export interface EmbeddedBounds {
   readonly endpointsPerTenantMax?: number;
   readonly apiKeysPerTenantMax?: number;
   readonly claimBytesMax?: number;
+  readonly cancelledMax?: number;
   readonly databaseBytesMax?: number;
   readonly limitSubjectsMax?: number;
   /** Ledger and stats writes that may wait; past it they are dropped and counted. */
@@ -107,6 +109,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     }),
     apiKeys: openApiKeyStore({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
     claims: createClaims({ database, writer, clock, ...given("bytesMax", bounds.claimBytesMax) }),
+    cancellations: createCancellations({ database, writer, clock, ...given("cancelledMax", bounds.cancelledMax) }),
     leases: createLeases({ clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,

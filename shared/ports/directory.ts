@@ -2,7 +2,7 @@
  * Tenants' endpoints. Each change raises the tenant's version in the same atomic step; whoever asks for at least that
  * version sees the change (promise 9). Reads for fan-out come from memory whenever it is new enough.
  */
-import type { Endpoint } from "../domain/endpoint.ts";
+import type { Endpoint, EndpointStatus } from "../domain/endpoint.ts";
 import type { Page } from "./dead-letters.ts";
 
 export interface TenantEndpoints {
@@ -20,10 +20,16 @@ export interface DirectoryReads {
   endpoints(tenant: string, atLeastVersion: number): Promise<TenantEndpoints>;
 }
 
+export interface EndpointFilter {
+  /** Null: all tenants (operator). */
+  readonly tenant: string | null;
+  readonly status?: EndpointStatus;
+}
+
 export interface Directory extends DirectoryReads {
   find(tenant: string, endpointId: string): Promise<Endpoint | null>;
-  /** Oldest first. `tenant` null: all tenants. */
-  list(tenant: string | null, limit: number, cursor: string | null): Promise<Page<Endpoint>>;
+  /** Oldest first. One call looks at a bounded number of endpoints: a page may be short, or empty, with a cursor. */
+  list(filter: EndpointFilter, limit: number, cursor: string | null): Promise<Page<Endpoint>>;
   /** Throws `limit-reached` past `ENDPOINTS_PER_TENANT_MAX`. Durable when it resolves. */
   create(endpoint: Endpoint): Promise<void>;
   /** Reads, changes and writes atomically; null when there is no such endpoint. `change` must be pure. */

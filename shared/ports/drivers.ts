@@ -1,4 +1,5 @@
 /** A whole driver set: one of embedded, distributed, edge. Whoever opens it disposes it, after everyone who uses it. */
+import type { Cancellations } from "./cancellations.ts";
 import type { Claims } from "./claims.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Directory } from "./directory.ts";
@@ -27,6 +28,7 @@ export interface Drivers extends AsyncDisposable {
   readonly directory: Directory;
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
+  readonly cancellations: Cancellations;
   readonly leases: Leases;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;

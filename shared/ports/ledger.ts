@@ -5,9 +5,11 @@
  * 24 h, others until their last delivery ends and 24 h more, as far as the bounds of the driver allow; dead letters keep
  * their own copy.
  */
-import type { AttemptResult } from "../domain/attempt.ts";
+import type { AttemptResult, ResultKind } from "../domain/attempt.ts";
 import type { DeliveryKey, DeliveryState } from "../domain/delivery.ts";
 import type { Envelope } from "../domain/envelope.ts";
+import type { EventState } from "../domain/event-state.ts";
+import type { AttemptOutcome } from "../domain/outcome.ts";
 import type { Page } from "./dead-letters.ts";
 
 /** Left out when one endpoint matched and none was filtered: then the delivery's own record says as much. */
@@ -20,6 +22,14 @@ export interface FanOut {
   readonly matchedCount: number;
   readonly filtered: readonly string[];
   readonly filteredCount: number;
+  /** It was cancelled before its `deliver_at`: nobody gets it. */
+  readonly isCancelled?: true;
+}
+
+/** What stands in place of the fan-out of an event that was cancelled. */
+export function cancelledFanOut({ tenant, id }: Pick<Envelope, "tenant" | "id">, atMs: number): FanOut {
+  const nobody = { matched: [], matchedCount: 0, filtered: [], filteredCount: 0 };
+  return { tenant, eventId: id, atMs, ...nobody, isCancelled: true };
 }
 
 export const FAN_OUT_IDS_MAX = 100;
@@ -50,6 +60,10 @@ export interface EventRecord {
   readonly fanOut: FanOut | null;
 }
 
+export interface ListedEvent extends EventRecord {
+  readonly state: EventState;
+}
+
 export interface DeliveryView extends DeliveryKey {
   /** The event's. */
   readonly acceptedAtMs: number;
@@ -67,14 +81,29 @@ export interface AttemptView extends DeliveryKey {
   readonly attempt: number;
   readonly atMs: number;
   readonly result: AttemptResult;
+  /** As the delivery stands now: of its failed attempts only the last can have been the end. */
+  readonly outcome: AttemptOutcome;
   readonly groupId: string | null;
   readonly reason: string | null;
 }
 
-export interface EventFilter {
+export type EventFilter = EventBounds & (OfTenants | OfOneEndpoint);
+
+interface OfTenants {
   /** Null: all tenants (operator). */
   readonly tenant: string | null;
+}
+
+/** Events of which a delivery to the endpoint was recorded, each once. */
+interface OfOneEndpoint {
+  readonly tenant: string;
+  readonly endpointId: string;
+}
+
+interface EventBounds {
   readonly type?: string;
+  readonly state?: EventState;
+  /** By acceptance; until is exclusive. */
   readonly sinceMs?: number;
   readonly untilMs?: number;
 }
@@ -100,19 +129,30 @@ interface DeliveryBounds {
   readonly untilMs?: number;
 }
 
+export interface AskedDelivery extends DeliveryKey {
+  /** The event's. */
+  readonly acceptedAtMs: number;
+}
+
+/** `failed`: retry or dead. */
+export type OutcomeFilter = AttemptOutcome | "failed";
+
+export type AttemptFilter = DeliveryFilter & { readonly outcome?: OutcomeFilter; readonly result?: ResultKind };
+
 export interface Ledger {
   /** Queues entries; returns at once. Entries of one call become visible together and in order. */
   record(entries: readonly LedgerEntry[]): void;
   /**
    * Was attempt `attempt` of this delivery completed and recorded? The dedupe question, asked for repeats only.
-   * Attempt 0 asks whether anything at all was recorded of the delivery.
+   * Attempt 0 asks whether anything at all was recorded of the delivery. What is recorded of an event of the same id that
+   * was accepted at another time says nothing: an id whose append failed may be used again, and its copy may have been met.
    */
-  isCompleted(key: DeliveryKey, attempt: number): Promise<boolean>;
+  isCompleted(delivery: AskedDelivery, attempt: number): Promise<boolean>;
   event(tenant: string, eventId: string): Promise<EventRecord | null>;
-  /** Newest first by acceptance. */
-  events(filter: EventFilter, limit: number, cursor: string | null): Promise<Page<EventRecord>>;
+  /** Newest first by acceptance, each in the state that `eventStanding` gives it. */
+  events(filter: EventFilter, limit: number, cursor: string | null): Promise<Page<ListedEvent>>;
   /** Newest first by the event's acceptance time. */
   deliveries(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<DeliveryView>>;
   /** Newest first. */
-  attempts(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<AttemptView>>;
+  attempts(filter: AttemptFilter, limit: number, cursor: string | null): Promise<Page<AttemptView>>;
 }

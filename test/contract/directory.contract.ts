@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Announcement } from "@posthaste/shared/ports/notifier.ts";
+import type { EndpointFilter } from "@posthaste/shared/ports/directory.ts";
 import type { OpenHarness } from "./harness.ts";
 import { readAll, withCode } from "./harness.ts";
 import { START_MS, TENANT, sampleEndpoint } from "../support/samples.ts";
@@ -160,7 +161,7 @@ export function directoryContract(name: string, open: OpenHarness): void {
     for (const [index, wait] of waits.entries()) {
       await harness.drivers.directory.create(sampleEndpoint(`ep_${index}`, { createdAtMs: START_MS + wait }));
     }
-    const pages = await readAll((cursor) => harness.drivers.directory.list(TENANT, 2, cursor));
+    const pages = await readAll((cursor) => harness.drivers.directory.list({ tenant: TENANT }, 2, cursor));
     assert.deepEqual(
       pages.map((page) => page.length),
       [2, 2, 1],
@@ -177,9 +178,30 @@ export function directoryContract(name: string, open: OpenHarness): void {
     await harness.drivers.directory.create(sampleEndpoint("ep_a"));
     await harness.drivers.directory.create(sampleEndpoint("ep_b", { tenant: "globex" }));
     const ids = async (tenant: string | null) =>
-      (await harness.drivers.directory.list(tenant, 10, null)).rows.map(({ id }) => id);
+      (await harness.drivers.directory.list({ tenant }, 10, null)).rows.map(({ id }) => id);
     assert.deepEqual([await ids(null), await ids("globex"), await ids("initech")], [["ep_a", "ep_b"], ["ep_b"], []]);
-    await assert.rejects(harness.drivers.directory.list(null, 10, "nonsense"), withCode("invalid-cursor"));
+    await assert.rejects(harness.drivers.directory.list({ tenant: null }, 10, "nonsense"), withCode("invalid-cursor"));
+  });
+
+  test(`${name} directory: list() by status shows those alone, as they stand now, page by page`, async () => {
+    await using harness = await open();
+    const { directory } = harness.drivers;
+    for (let index = 0; index < 9; index++) {
+      const status = index % 3 === 0 ? "paused" : "active";
+      await directory.create(sampleEndpoint(`ep_${index}`, { status, createdAtMs: START_MS + index }));
+    }
+    await directory.create(sampleEndpoint("ep_b", { tenant: "globex", status: "disabled" }));
+    await directory.update(TENANT, "ep_3", (endpoint) => ({ ...endpoint, status: "active" }));
+    const ids = async (filter: EndpointFilter, limit: number) =>
+      (await readAll((cursor) => directory.list(filter, limit, cursor))).map((page) => page.map(({ id }) => id));
+    assert.deepEqual((await ids({ tenant: TENANT, status: "paused" }, 1)).flat(), ["ep_0", "ep_6"]);
+    assert.deepEqual(await ids({ tenant: TENANT, status: "active" }, 3), [
+      ["ep_1", "ep_2", "ep_3"],
+      ["ep_4", "ep_5", "ep_7"],
+      ["ep_8"],
+    ]);
+    assert.deepEqual((await ids({ tenant: null, status: "disabled" }, 2)).flat(), ["ep_b"]);
+    assert.deepEqual((await ids({ tenant: TENANT, status: "disabled" }, 2)).flat(), []);
   });
 
   test(`${name} directory: past the bound create() throws limit-reached, for that tenant alone`, async () => {

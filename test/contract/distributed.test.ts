@@ -1,4 +1,5 @@
 /** The distributed set as a whole passes the contract of each port, as the embedded one does. */
+import { cancellationsContract, forgottenCancellationsContract } from "./cancellations.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -8,6 +9,7 @@ import { apiKeysContract } from "./api-keys.contract.ts";
 import { lanesContract } from "./lanes.contract.ts";
 import { leasesContract } from "./leases.contract.ts";
 import { ledgerContract } from "./ledger.contract.ts";
+import { ledgerListsContract } from "./ledger-lists.contract.ts";
 import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
 import { notifierContract } from "./notifier.contract.ts";
 import { rateLimiterContract } from "./rate-limiter.contract.ts";
@@ -18,10 +20,13 @@ lanesContract("distributed", openDistributedHarness);
 retryQueueContract("distributed", openDistributedHarness);
 deadLettersContract("distributed", openDistributedHarness);
 ledgerContract("distributed", openDistributedHarness);
+ledgerListsContract("distributed", openDistributedHarness);
 ledgerRetentionContract("distributed", openDistributedHarness);
 directoryContract("distributed", openDistributedHarness);
 apiKeysContract("distributed", openDistributedHarness);
 claimsContract("distributed", openDistributedHarness);
+cancellationsContract("distributed", openDistributedHarness);
+forgottenCancellationsContract("distributed", openDistributedHarness);
 leasesContract("distributed", openDistributedHarness);
 statsContract("distributed", openDistributedHarness);
 driversContract("distributed", openDistributedHarness);

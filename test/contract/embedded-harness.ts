@@ -112,6 +112,7 @@ function embeddedBounds(bounds: HarnessBounds): EmbeddedBounds {
     apiKeysPerTenantMax: bounds.apiKeysMax ?? 1000,
     databaseBytesMax: bounds.databaseBytesMax ?? UNBOUNDED,
     claimBytesMax: bounds.claimBytesMax ?? UNBOUNDED,
+    cancelledMax: bounds.cancelledMax ?? UNBOUNDED,
     limitSubjectsMax: bounds.limitSubjectsMax ?? 1000,
   };
 }

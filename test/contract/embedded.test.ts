@@ -1,4 +1,5 @@
 /** The contracts of all ports over the embedded set, in a file; the queues in memory, too, as the simulation has them. */
+import { cancellationsContract } from "./cancellations.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -8,6 +9,7 @@ import { apiKeysContract } from "./api-keys.contract.ts";
 import { laneBooksContract, lanesContract } from "./lanes.contract.ts";
 import { leasesContract } from "./leases.contract.ts";
 import { ledgerContract } from "./ledger.contract.ts";
+import { ledgerListsContract } from "./ledger-lists.contract.ts";
 import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
 import { notifierContract } from "./notifier.contract.ts";
 import { rateLimiterContract } from "./rate-limiter.contract.ts";
@@ -19,10 +21,12 @@ laneBooksContract("embedded", openFileHarness);
 retryQueueContract("embedded", openFileHarness);
 deadLettersContract("embedded", openFileHarness);
 ledgerContract("embedded", openFileHarness);
+ledgerListsContract("embedded", openFileHarness);
 ledgerRetentionContract("embedded", openFileHarness);
 directoryContract("embedded", openFileHarness);
 apiKeysContract("embedded", openFileHarness);
 claimsContract("embedded", openFileHarness);
+cancellationsContract("embedded", openFileHarness);
 leasesContract("embedded", openFileHarness);
 statsContract("embedded", openFileHarness);
 driversContract("embedded", openFileHarness);

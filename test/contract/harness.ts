@@ -17,6 +17,7 @@ export interface HarnessBounds {
   readonly endpointsMax?: number;
   readonly apiKeysMax?: number;
   readonly claimBytesMax?: number;
+  readonly cancelledMax?: number;
   /** Embedded sets alone. */
   readonly databaseBytesMax?: number;
   readonly limitSubjectsMax?: number;

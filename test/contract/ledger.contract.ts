@@ -66,7 +66,16 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     assert.deepEqual(deliveries.rows, [{ ...key, ...state }]);
     const attempts = await harness.drivers.ledger.attempts(OF_ENDPOINT, 10, null);
     const { result } = sampleRecord(envelope);
-    const rest = { eventType: "order.paid", attempt: 1, atMs: START_MS + 100, result, groupId: "grp_1", reason: "why" };
+    const outcome = "delivered";
+    const rest = {
+      eventType: "order.paid",
+      outcome,
+      attempt: 1,
+      atMs: START_MS + 100,
+      result,
+      groupId: "grp_1",
+      reason: "why",
+    };
     assert.deepEqual(attempts.rows, [{ ...key, ...rest }]);
   });
 
@@ -211,7 +220,7 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     await using harness = await open();
     const envelope = sampleEnvelope("evt_a");
     await harness.drivers.lanes.append([envelope]);
-    const key = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0 };
+    const key = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0, acceptedAtMs: START_MS };
     const { ledger } = harness.drivers;
     assert.equal(await ledger.isCompleted(key, 1), false);
     ledger.record([delivery(sampleRecord(envelope, { state: "pending", attempt: 0, result: null }))]);
@@ -223,12 +232,24 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     assert.equal(await ledger.isCompleted({ ...key, endpointId: "ep_other" }, 1), false);
   });
 
+  test(`${name} ledger: isCompleted() says nothing of an event of the same id that was accepted at another time`, async () => {
+    await using harness = await open();
+    const envelope = sampleEnvelope("evt_a");
+    await harness.drivers.lanes.append([envelope]);
+    harness.drivers.ledger.record([delivery(sampleRecord(envelope))]);
+    const key = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0 };
+    const { ledger } = harness.drivers;
+    assert.equal(await ledger.isCompleted({ ...key, acceptedAtMs: START_MS }, 1), true);
+    assert.equal(await ledger.isCompleted({ ...key, acceptedAtMs: START_MS + 1 }, 1), false);
+    assert.equal(await ledger.isCompleted({ ...key, acceptedAtMs: START_MS + 1 }, 0), false);
+  });
+
   test(`${name} ledger: isCompleted() is true for every attempt of a delivery that is over`, async () => {
     await using harness = await open();
     const envelope = sampleEnvelope("evt_a");
     await harness.drivers.lanes.append([envelope]);
     harness.drivers.ledger.record([delivery(sampleRecord(envelope, { state: "dead", attempt: 1, result: FAILED }))]);
-    const key = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0 };
+    const key = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0, acceptedAtMs: START_MS };
     assert.equal(await harness.drivers.ledger.isCompleted(key, 2), true);
   });
 

@@ -97,7 +97,7 @@ for (const [parts, pointer] of wrong) {
     const answer = await harness.call("POST", PATH, { body: { url: URL_ONE, ...parts } });
     assertProblem(answer, 422, "validation-failed");
     assert.match(textAt(answer.json, "errors.0.pointer"), new RegExp(`^${pointer}`));
-    assert.equal((await harness.drivers.directory.list(null, 10, null)).rows.length, 0);
+    assert.equal((await harness.drivers.directory.list({ tenant: null }, 10, null)).rows.length, 0);
   });
 }
 

@@ -56,11 +56,17 @@ function delivery(
   };
 }
 
-test("pending before fan-out: the endpoints that subscribe, and those that do not, with the reason", async () => {
+test("pending before fan-out: the endpoints that subscribe; those that do not only on request, with the reason", async () => {
   await using harness = await openGatewayHarness();
   const one = await createEndpoint(harness);
   const two = await createEndpoint(harness, ["invoice.*"]);
-  const shown = await harness.call("GET", `/v1/events/${await publish(harness)}`);
+  const path = `/v1/events/${await publish(harness)}`;
+  const usual = await harness.call("GET", path);
+  assert.deepEqual([at(usual.json, "deliveries.length"), at(usual.json, "filtered_count")], [1, 1]);
+  const both = await harness.call("GET", `${path}?include=filtered,data`);
+  assert.deepEqual([at(both.json, "deliveries.length"), at(both.json, "data")], [2, { n: 1 }]);
+  const shown = await harness.call("GET", `${path}?include=filtered`);
+  assert.equal(at(shown.json, "data"), undefined);
   assert.equal(at(shown.json, "state"), "pending");
   assert.deepEqual(
     [at(shown.json, "deliveries.0.endpoint_id"), at(shown.json, "deliveries.0.state")],
@@ -80,7 +86,7 @@ test("the event's facts are shown, its data only when asked for", async () => {
   const body = { type: "order.paid", data: { n: 1 }, priority: "LOW", id: "x-1", timestamp: "2025-01-01T00:00:00Z" };
   await harness.call("POST", "/v1/events", { body, headers: { traceparent } });
   const { json } = await harness.call("GET", "/v1/events/x-1");
-  const { state: _, reason: __, deliveries: ___, ...facts } = json as Record<string, unknown>;
+  const { state: _, reason: __, deliveries: ___, filtered_count: ____, ...facts } = json as Record<string, unknown>;
   assert.deepEqual(facts, {
     id: "x-1",
     tenant: "default",
@@ -175,6 +181,7 @@ test("attempts are shown in order with status or fault, time and response", asyn
   assert.deepEqual(at(one, "attempts.0"), {
     attempt: 1,
     at: new Date(START_MS + 20).toISOString(),
+    outcome: "retry",
     duration_ms: 12,
     status: 500,
     fault: null,

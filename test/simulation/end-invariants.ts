@@ -10,6 +10,7 @@ import type { Acceptance, Published, Slot } from "./model.ts";
 import type { Witness } from "./send-invariants.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { isAnsweredDelivered, isHeardDelivered } from "./chains.ts";
+import { checkCancels, isCancelled } from "./canceller.ts";
 import { crashesSince, hadDiskTrouble, wasQuiet } from "./history.ts";
 import { idsOf, wasAsked } from "./model.ts";
 import { testHasher } from "../support/ambient.ts";
@@ -30,6 +31,7 @@ export async function checkEnd(witness: Witness, last: SimulatedProcess, nowMs: 
   await checkEmpty(witness, last);
   const remains = { nowMs, letters: await allLetters(last), deliveriesOf: readDeliveries(last) };
   for (const letter of remains.letters) await checkLetter(witness, last, letter);
+  checkCancels(witness);
   for (const published of witness.model.published) {
     const ids = idsOf(published);
     if (published.isOnce && ids.length > 1)
@@ -102,7 +104,7 @@ async function checkEvent(
     trace.violation("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
   }
   for (const slot of model.slots) {
-    if (!isOwed(slot, published, acceptance)) continue;
+    if (!isOwed(slot, published, acceptance) || isCancelled(model, published.tenant, id)) continue;
     checkReached(witness, published, id, slot, remains, deliveries);
   }
   for (const delivery of deliveries ?? []) {

@@ -55,10 +55,18 @@ export interface Replay {
   readonly issuedAtMs: number;
 }
 
+/** An event with `deliver_at` was asked to be cancelled; null while no answer came, and then it is not known. */
+export interface Cancel {
+  readonly tenant: string;
+  readonly eventId: string;
+  answer: "cancelled" | "refused" | null;
+}
+
 export interface Model {
   readonly published: Published[];
   readonly slots: Slot[];
   readonly replays: Replay[];
+  readonly cancels: Cancel[];
 }
 
 export function slotOf(model: Model, url: string): Slot | null {
@@ -79,6 +87,10 @@ export function knownStateAt(slot: Slot, atMs: number): "deleted" | "paused" | "
   const isSure = last !== undefined && last.op === "pause" && last.ackedAtMs !== null && last.ackedAtMs <= atMs;
   if (isSure) return "paused";
   return last === undefined && slot.isPausedAtFirst ? "paused" : "open";
+}
+
+export function cancelOf(model: Model, tenant: string, eventId: string): Cancel | null {
+  return model.cancels.find((cancel) => cancel.tenant === tenant && cancel.eventId === eventId) ?? null;
 }
 
 /** The ids one wish of the publisher became; more than one only when it was repeated without a key or an id. */

@@ -1,6 +1,7 @@
 /** Publishers: they send what the scenario plans, ask again when no answer came, and remember what they were told. */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { ApiClient, Reply } from "./api-client.ts";
+import { planCancel } from "./canceller.ts";
 import type { Chance } from "./chance.ts";
 import type { Model, Published } from "./model.ts";
 import type { EventPlan, PublishPlan } from "./scenario.ts";
@@ -88,5 +89,6 @@ function learn(actor: Actor, wishes: readonly Published[], reply: Reply, isBatch
     if (item?.status !== undefined && (item.status === 409 || item.status >= 429)) return;
     if (item?.id === undefined) return trace.violation("honest answers", `event ${wish.n} got no id: ${reply.text}`);
     wish.acceptances.push({ id: item.id, issuedAtMs, atMs: clock.now() });
+    planCancel(actor, wish, item.id);
   });
 }

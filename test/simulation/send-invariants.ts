@@ -14,6 +14,7 @@ import type { SimulatedProcess } from "./simulated-process.ts";
 import type { Trace } from "./trace.ts";
 import type { Send, VirtualNetwork } from "./virtual-network.ts";
 import { attemptOf, bodyText, isHeardDelivered, membersOf } from "./chains.ts";
+import { checkNotCancelled } from "./canceller.ts";
 import { hadDiskTrouble, wasQuiet } from "./history.ts";
 import { knownStateAt, mayHaveReopened } from "./model.ts";
 import { checkRecall } from "./recall-invariant.ts";
@@ -55,6 +56,7 @@ export function createSendInvariants(witness: Witness): (send: Send, slot: Slot 
       const published = publishedOf(witness, send, slot, member);
       if (published === null) continue;
       const chain = chains.add(send, slot, member, published);
+      checkNotCancelled(witness, send, slot.tenant, member.eventId);
       checkAttempt(witness, send, chain);
       checkRecall(witness, send, chain);
     }

@@ -2,11 +2,13 @@
 import type { Clock, Entropy, Sealer } from "../../lib/ambient.ts";
 import type { DistributedConfig } from "../../domain/distributed-config.ts";
 import type { DeadLetterIndex } from "../../ports/dead-letter-index.ts";
+import type { Cancellations } from "../../ports/cancellations.ts";
 import type { Claims } from "../../ports/claims.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { Leases } from "../../ports/leases.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
+import { createRedisCancellations } from "../redis/cancellations.ts";
 import { createRedisClaims } from "../redis/claims.ts";
 import { createRedisDeadLetterIndex } from "../redis/dead-letters/index-store.ts";
 import type { RedisDirectory } from "../redis/directory/directory.ts";
@@ -45,6 +47,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly directory: RedisDirectory;
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
+  readonly cancellations: Cancellations;
   readonly leases: Leases;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
@@ -101,6 +104,7 @@ export interface StoreBounds {
   readonly endpointsMax?: number;
   readonly apiKeysMax?: number;
   readonly claimBytesMax?: number;
+  readonly cancelledMax?: number;
   readonly limitSubjectsMax?: number;
 }
 
@@ -117,7 +121,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const { endpointsMax, apiKeysMax, claimBytesMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const { endpointsMax, apiKeysMax, claimBytesMax, cancelledMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -153,6 +157,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId),
       ...(claimBytesMax === undefined ? {} : { bytesMax: claimBytesMax }),
     }),
+    cancellations: createRedisCancellations({ ...main, ...(cancelledMax === undefined ? {} : { cancelledMax }) }),
     leases: createRedisLeases(main),
     rateLimiter: createRedisRateLimiter({
       ...cache,

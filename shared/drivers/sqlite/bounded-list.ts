@@ -11,8 +11,12 @@ import type { Database } from "./database.ts";
 
 /** Rows that one statement looks at: some milliseconds when none is in memory. */
 export const LOOKED_MAX = 2000;
+/** The same where each row is asked for more than its own columns. */
+export const JUDGED_MAX = 500;
 /** Statements for one page, each in a turn of its own; a page that is not full by then is given out short. */
 export const PARTS_MAX = 8;
+/** The same where each row is asked for more: as many rows in all. */
+export const JUDGED_PARTS_MAX = (PARTS_MAX * LOOKED_MAX) / JUDGED_MAX;
 /** Bodies of one page; one row goes, however large. */
 export const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -34,6 +38,8 @@ export interface ListQuery<Row> {
   /** `SELECT ... FROM` the table and what is joined to it. */
   readonly select: string;
   readonly keysOf: (row: Row) => readonly number[];
+  /** What no condition can say. It is asked of `JUDGED_MAX` rows in one turn, and may read some rows for each. */
+  readonly isMeant?: (row: Row) => boolean;
   /** Bytes that the row stands for. */
   readonly bytesOf?: (row: Row) => number;
 }
@@ -55,13 +61,18 @@ export function createBoundedLists(options: {
   return {
     async page<Row>(query: ListQuery<Row>): Promise<Page<Row>> {
       assertLimit(query.limit);
+      const { limit, checks, isMeant } = query;
       const found: Row[] = [];
       let after = startOf(query);
-      for (let part = 0; part < PARTS_MAX; part++) {
+      const [lookedMax, partsMax] = isMeant ? [JUDGED_MAX, JUDGED_PARTS_MAX] : [LOOKED_MAX, PARTS_MAX];
+      for (let part = 0; part < partsMax; part++) {
         if (part > 0) await turn();
-        const last = query.checks.where === "" ? null : lastLookedAt(database, query, after);
-        found.push(...readPart(database, query, { after, last, count: query.limit + 1 - found.length }));
-        if (last === null || found.length > query.limit) return pageOf(query, found, null);
+        const isAsked = checks.where !== "" || isMeant !== undefined;
+        const last = isAsked ? lastLookedAt(database, query, after, lookedMax) : null;
+        const count = isMeant ? lookedMax : limit + 1 - found.length;
+        const rows = readPart(database, query, { after, last, count });
+        found.push(...(isMeant ? rows.filter(isMeant) : rows));
+        if (last === null || found.length > limit) return pageOf(query, found, null);
         after = last;
       }
       return pageOf(query, found, after);
@@ -70,7 +81,7 @@ export function createBoundedLists(options: {
       let total = 0;
       let after = startOf({ ...query, cursor: null });
       for (;;) {
-        const last = lastLookedAt(database, query, after);
+        const last = lastLookedAt(database, query, after, LOOKED_MAX);
         total += countPart(database, query, { after, last });
         if (last === null) return total;
         after = last;
@@ -95,15 +106,15 @@ function atTime(keys: readonly string[], atMs: number): Place {
   return keys.map((_, index) => (index === 0 ? atMs : -1));
 }
 
-/** Where a statement that looks at `LOOKED_MAX` rows ends; null when fewer are left. */
-function lastLookedAt(database: Database, query: Range, after: Place | null): Place | null {
+/** Where a statement that looks at `lookedMax` rows ends; null when fewer are left. */
+function lastLookedAt(database: Database, query: Range, after: Place | null, lookedMax: number): Place | null {
   const { table, keys, range, sinceMs } = query;
   const since = sinceMs === undefined ? null : atTime(keys, sinceMs);
   const { where, values } = between(range, keys, after, since);
   const names = keys.map((key, index) => `${key} AS key_${index}`).join(", ");
   const row = database
     .prepare<Record<string, number>>(`SELECT ${names} FROM ${table} ${where} ${orderBy(keys)} LIMIT 1 OFFSET ?`)
-    .get(...values, LOOKED_MAX - 1);
+    .get(...values, lookedMax - 1);
   return row === undefined ? null : keys.map((_, index) => row[`key_${index}`] ?? 0);
 }
 

@@ -6,7 +6,7 @@ import { assert } from "../../lib/assert.ts";
 import type { Page } from "../../ports/dead-letters.ts";
 
 /** One letter for each list, so that a cursor of one is refused by another. */
-export type CursorKind = "a" | "d" | "e" | "k" | "l" | "n";
+export type CursorKind = "a" | "d" | "e" | "k" | "l" | "n" | "t";
 
 const CURSOR_LENGTH_MAX = 200;
 export const PAGE_ROWS_MAX = 1000;

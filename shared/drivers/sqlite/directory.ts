@@ -7,16 +7,18 @@ import { PosthasteError } from "../../domain/errors.ts";
 import type { Endpoint } from "../../domain/endpoint.ts";
 import { ENDPOINTS_PER_TENANT_MAX } from "../../domain/endpoint.ts";
 import { assert } from "../../lib/assert.ts";
-import type { Directory, TenantEndpoints } from "../../ports/directory.ts";
+import type { Directory, EndpointFilter, TenantEndpoints } from "../../ports/directory.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import { createConditions } from "./conditions.ts";
-import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
+import { assertLimit, createPage, decodeCursor, encodeCursor } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import type { EndpointRow } from "./endpoint-row.ts";
 import { endpointOf, endpointValues } from "./endpoint-row.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
 const NOTHING: TenantEndpoints = { version: 0, endpoints: [] };
+/** Rows that one page by status is made of: as many as a tenant may have. */
+const LOOKED_MAX = 1000;
 /** What a row costs, about. */
 const ROW_BYTES = 1024;
 
@@ -53,14 +55,17 @@ export function openDirectory(options: {
     async find(tenant, endpointId) {
       return memory.get(tenant)?.endpoints.find(({ id }) => id === endpointId) ?? null;
     },
-    async list(tenant, limit, cursor) {
+    async list(filter, limit, cursor) {
       assertLimit(limit);
-      const conditions = createConditions().and("tenant = ?", tenant ?? undefined);
-      if (cursor !== null) conditions.and("(created_at, id) > (?, ?)", ...decodeCursor("n", 2, cursor));
-      const sql = `SELECT * FROM endpoints ${conditions.where} ORDER BY created_at, id LIMIT ?`;
-      const found = database.prepare<EndpointRow>(sql).all(...conditions.values, limit + 1);
+      const after = cursor === null ? null : decodeCursor("n", 2, cursor);
+      const { rows: looked, isCut } = readEndpoints(database, filter, after, limit);
       const keysOf = (row: EndpointRow): readonly number[] => [row.created_at, row.id];
-      return createPage({ kind: "n", limit, rows: found, keysOf, show: (row) => endpointOf(row, sealer) });
+      const meant = looked.filter(({ status }) => filter.status === undefined || status === filter.status);
+      const page = createPage({ kind: "n", limit, rows: meant, keysOf, show: (row) => endpointOf(row, sealer) });
+      const last = looked.at(-1);
+      return page.next === null && isCut && last !== undefined
+        ? { ...page, next: encodeCursor("n", keysOf(last)) }
+        : page;
     },
     async create(endpoint) {
       await writer.write(
@@ -94,6 +99,24 @@ export function openDirectory(options: {
       return version !== null;
     },
   };
+}
+
+/**
+ * The endpoints that one page is made of: one more than its rows, or `LOOKED_MAX` where not all may be meant. `isCut`:
+ * there may be more.
+ */
+function readEndpoints(
+  database: Database,
+  { tenant, status }: EndpointFilter,
+  after: readonly number[] | null,
+  limit: number,
+): { readonly rows: readonly EndpointRow[]; readonly isCut: boolean } {
+  const conditions = createConditions().and("tenant = ?", tenant ?? undefined);
+  if (after !== null) conditions.and("(created_at, id) > (?, ?)", ...after);
+  const count = status === undefined ? limit + 1 : LOOKED_MAX;
+  const sql = `SELECT * FROM endpoints ${conditions.where} ORDER BY created_at, id LIMIT ?`;
+  const rows = database.prepare<EndpointRow>(sql).all(...conditions.values, count);
+  return { rows, isCut: rows.length === count };
 }
 
 /** `changed` takes the place of the endpoint of that id, or the last place; null removes it. */

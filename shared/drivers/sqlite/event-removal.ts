@@ -20,6 +20,7 @@ export function createEventRemoval(database: Database): EventRemoval {
   const removeAttempts = database.prepare("DELETE FROM attempts WHERE delivery = ?");
   const removeDelivery = database.prepare("DELETE FROM deliveries WHERE id = ?");
   const removeFanOut = database.prepare("DELETE FROM fan_outs WHERE event = ?");
+  const removeCancellation = database.prepare("DELETE FROM cancellations WHERE event = ?");
   const removeEvent = database.prepare("DELETE FROM events WHERE id = ?");
 
   function removeSome(event: number, rowsMax: number): number {
@@ -29,6 +30,7 @@ export function createEventRemoval(database: Database): EventRemoval {
       if (count >= rowsMax) return count;
     }
     removeFanOut.run(event);
+    removeCancellation.run(event);
     removeEvent.run(event);
     return count + 1;
   }

@@ -58,7 +58,7 @@ export function resultOf(row: ResultRow): AttemptResult {
 /** The returned function writes one entry; an entry about an event that is not kept (any more) changes nothing. */
 export function createLedgerRecord(database: Database): (entry: LedgerEntry) => void {
   const findEvent = database.prepare<{ id: number }>("SELECT id FROM events WHERE tenant = ? AND event_id = ?");
-  const insertFanOut = database.prepare("INSERT OR REPLACE INTO fan_outs VALUES (?, ?, ?, ?, ?, ?)");
+  const insertFanOut = database.prepare("INSERT OR REPLACE INTO fan_outs VALUES (?, ?, ?, ?, ?, ?, ?)");
   const insertDelivery = database.prepare(INSERT_DELIVERY);
   const updateDelivery = database.prepare(UPDATE_DELIVERY);
   const findDelivery = database.prepare<{ id: number }>(
@@ -78,6 +78,7 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
       fanOut.matchedCount,
       JSON.stringify(fanOut.filtered.slice(0, FAN_OUT_IDS_MAX)),
       fanOut.filteredCount,
+      fanOut.isCancelled === true ? 1 : 0,
     );
   }
 

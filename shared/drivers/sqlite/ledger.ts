@@ -1,30 +1,23 @@
 /** What became of each event, in tables beside the queues. Reads wait for what was recorded before them. */
 import type { DeliveryState } from "../../domain/delivery.ts";
 import { DELIVERY_STATES, isFinal } from "../../domain/delivery.ts";
-import type { AttemptView, DeliveryFilter, DeliveryView, EventRecord, FanOut, Ledger } from "../../ports/ledger.ts";
+import type { ResultKind } from "../../domain/attempt.ts";
+import { outcomeOf } from "../../domain/outcome.ts";
+import type {
+  AttemptFilter,
+  AttemptView,
+  DeliveryFilter,
+  DeliveryView,
+  Ledger,
+  OutcomeFilter,
+} from "../../ports/ledger.ts";
 import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
-import type { EnvelopeRow } from "./event-store.ts";
-import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
+import type { Database, SqlValue } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { createLedgerEvents } from "./ledger-events.ts";
 import type { ResultRow } from "./ledger-record.ts";
 import { createLedgerRecord, resultOf } from "./ledger-record.ts";
-
-interface EventRow extends EnvelopeRow {
-  readonly id: number;
-  readonly fan_out_at: number | null;
-  readonly matched: string | null;
-  readonly matched_count: number | null;
-  readonly filtered: string | null;
-  readonly filtered_count: number | null;
-}
-
-interface EventKeyRow {
-  readonly id: number;
-  readonly accepted_at: number;
-  readonly bytes: number;
-}
 
 interface DeliveryRow {
   readonly id: number;
@@ -52,17 +45,17 @@ interface AttemptRow extends ResultRow {
   readonly at: number;
   readonly group_id: string | null;
   readonly reason: string | null;
+  readonly state: string;
+  readonly attempts: number;
 }
 
-const EVENT_SELECT = `
-  SELECT e.id, ${ENVELOPE_COLUMNS}, f.at AS fan_out_at, f.matched, f.matched_count, f.filtered, f.filtered_count
-  FROM events e LEFT JOIN fan_outs f ON f.event = e.id`;
 const DELIVERY_SELECT = `
   SELECT d.id, d.tenant, e.event_id, d.endpoint_id, d.generation, d.accepted_at, d.state, d.attempts,
     d.updated_at, d.next_at, d.reason
   FROM deliveries d CROSS JOIN events e ON e.id = d.event`;
 const ATTEMPT_COLUMNS = `a.delivery, d.tenant, e.event_id, e.type, d.endpoint_id, d.generation, d.accepted_at, a.attempt,
-    a.at, a.group_id, a.reason, a.status, a.retry_after, a.excerpt, a.is_cut, a.fault, a.duration_ms`;
+    a.at, a.group_id, a.reason, a.status, a.retry_after, a.excerpt, a.is_cut, a.fault, a.duration_ms,
+    d.state, d.attempts`;
 
 const FINAL_STATES: ReadonlySet<string> = new Set(DELIVERY_STATES.filter(isFinal));
 
@@ -76,12 +69,11 @@ export function createLedger(options: {
 }): Ledger {
   const { database, writer, lists } = options;
   const recordEntry = createLedgerRecord(database);
-  const readEvent = database.prepare<EventRow>(`${EVENT_SELECT} WHERE e.tenant = ? AND e.event_id = ?`);
-  const readEventRow = database.prepare<EventRow>(`${EVENT_SELECT} WHERE e.id = ?`);
+  const events = createLedgerEvents(database, lists);
   const readState = database.prepare<{ state: string; attempt: number | null }>(
     `SELECT d.state, (SELECT max(attempt) FROM attempts a WHERE a.delivery = d.id) AS attempt
      FROM events e CROSS JOIN deliveries d ON d.event = e.id
-     WHERE e.tenant = ? AND e.event_id = ? AND d.endpoint_id = ? AND d.generation = ?`,
+     WHERE e.tenant = ? AND e.event_id = ? AND e.accepted_at = ? AND d.endpoint_id = ? AND d.generation = ?`,
   );
 
   return {
@@ -89,37 +81,19 @@ export function createLedger(options: {
       if (entries.length === 0) return;
       writer.post(() => entries.forEach(recordEntry));
     },
-    async isCompleted(key, attempt) {
+    async isCompleted({ tenant, eventId, acceptedAtMs, endpointId, generation }, attempt) {
       await writer.flush();
-      const row = readState.get(key.tenant, key.eventId, key.endpointId, key.generation);
+      const row = readState.get(tenant, eventId, acceptedAtMs, endpointId, generation);
       if (row === undefined) return false;
       return attempt === 0 || FINAL_STATES.has(row.state) || (row.attempt !== null && row.attempt >= attempt);
     },
     async event(tenant, eventId) {
       await writer.flush();
-      const row = readEvent.get(tenant, eventId);
-      return row === undefined ? null : eventOf(row);
+      return events.find(tenant, eventId);
     },
     async events(filter, limit, cursor) {
-      const tenant = filter.tenant ?? undefined;
-      const query: ListQuery<EventKeyRow> = {
-        kind: "e",
-        limit,
-        cursor,
-        table: "events e",
-        keys: ["e.accepted_at", "e.id"],
-        range: createConditions().and("e.tenant = ?", tenant),
-        sinceMs: filter.sinceMs,
-        untilMs: filter.untilMs,
-        checks: createConditions().and("+e.type = ?", filter.type),
-        select: "SELECT e.id, e.accepted_at, length(e.body) AS bytes FROM events e",
-        keysOf: ({ accepted_at: acceptedAtMs, id }) => [acceptedAtMs, id],
-        bytesOf: ({ bytes }) => bytes,
-      };
       await writer.flush();
-      const { rows, next } = await lists.page(query);
-      // Retention may have taken one since its key was read.
-      return { rows: rows.flatMap(({ id }) => readEventRow.all(id)).map(eventOf), next };
+      return events.page(filter, limit, cursor);
     },
     async deliveries(filter, limit, cursor) {
       const query = deliveryQuery(filter, limit, cursor);
@@ -161,8 +135,23 @@ function deliveryQuery(filter: DeliveryFilter, limit: number, cursor: string | n
   };
 }
 
+const FAILED = "ifnull(+a.status NOT BETWEEN 200 AND 299, 1)";
+const IS_LAST_IN_VAIN = "+d.state IN ('dead', 'expired') AND a.attempt >= d.attempts";
+/** As `outcomeOf` decides. */
+const OUTCOMES = {
+  delivered: "+a.status BETWEEN 200 AND 299",
+  failed: FAILED,
+  dead: `${FAILED} AND ${IS_LAST_IN_VAIN}`,
+  retry: `${FAILED} AND NOT (${IS_LAST_IN_VAIN})`,
+} as const satisfies Record<OutcomeFilter, string>;
+
+function resultCondition(kind: ResultKind): readonly [sql: string, ...values: SqlValue[]] {
+  const firstStatus = /^\dxx$/.test(kind) ? Number(kind[0]) * 100 : null;
+  return firstStatus === null ? ["+a.fault = ?", kind] : ["+a.status BETWEEN ? AND ?", firstStatus, firstStatus + 99];
+}
+
 /** As above; `since` and `until` are the event's, while the order is the attempt's own time. */
-function attemptQuery(filter: DeliveryFilter, limit: number, cursor: string | null): ListQuery<AttemptRow> {
+function attemptQuery(filter: AttemptFilter, limit: number, cursor: string | null): ListQuery<AttemptRow> {
   const isOfEvent = filter.eventId !== undefined;
   const ofEvent = createConditions().and(OF_EVENT, filter.tenant, filter.eventId);
   const checks = createConditions()
@@ -171,6 +160,8 @@ function attemptQuery(filter: DeliveryFilter, limit: number, cursor: string | nu
     .and("+d.state = ?", filter.state)
     .and("+d.accepted_at >= ?", filter.sinceMs)
     .and("+d.accepted_at < ?", filter.untilMs);
+  if (filter.outcome !== undefined) checks.and(OUTCOMES[filter.outcome]);
+  if (filter.result !== undefined) checks.and(...resultCondition(filter.result));
   const from = isOfEvent
     ? "deliveries d CROSS JOIN attempts a ON a.delivery = d.id"
     : "attempts a CROSS JOIN deliveries d ON d.id = a.delivery";
@@ -189,33 +180,6 @@ function attemptQuery(filter: DeliveryFilter, limit: number, cursor: string | nu
   };
 }
 
-function eventOf(row: EventRow): EventRecord {
-  return { envelope: envelopeOf(row), fanOut: fanOutOf(row) };
-}
-
-function fanOutOf(row: EventRow): FanOut | null {
-  if (row.fan_out_at === null) return null;
-  return {
-    tenant: row.tenant,
-    eventId: row.event_id,
-    atMs: row.fan_out_at,
-    matched: idsOf(row.matched),
-    matchedCount: row.matched_count ?? 0,
-    filtered: idsOf(row.filtered),
-    filteredCount: row.filtered_count ?? 0,
-  };
-}
-
-/** None when the text is no list of ours: a row that was changed by hand costs its own ids, and no list. */
-function idsOf(text: string | null): readonly string[] {
-  try {
-    const ids: unknown = JSON.parse(text ?? "[]");
-    return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
-  } catch {
-    return [];
-  }
-}
-
 function deliveryOf(row: DeliveryRow): DeliveryView {
   return {
     tenant: row.tenant,
@@ -232,6 +196,7 @@ function deliveryOf(row: DeliveryRow): DeliveryView {
 }
 
 function attemptOf(row: AttemptRow): AttemptView {
+  const result = resultOf(row);
   return {
     tenant: row.tenant,
     eventId: row.event_id,
@@ -241,7 +206,8 @@ function attemptOf(row: AttemptRow): AttemptView {
     eventType: row.type,
     attempt: row.attempt,
     atMs: row.at,
-    result: resultOf(row),
+    result,
+    outcome: outcomeOf({ attempt: row.attempt, result }, { state: row.state as DeliveryState, attempts: row.attempts }),
     groupId: row.group_id,
     reason: row.reason,
   };

@@ -68,4 +68,25 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- What is deferred for one endpoint, found again when that endpoint answers.
   CREATE INDEX retry_items_deferred ON retry_items (endpoint_id, not_before) WHERE cause IN ('parked', 'relieved');
   `,
+  `
+  -- What came first for an event with deliver_at; how many are cancelled is counted by tenant and in all (tenant '').
+  CREATE TABLE cancellations (
+    event INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    is_cancelled INTEGER NOT NULL -- 0: its fan-out has begun
+  ) STRICT;
+  CREATE TABLE cancellation_totals (
+    tenant TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID, STRICT;
+  CREATE TRIGGER cancellations_in AFTER INSERT ON cancellations WHEN NEW.is_cancelled = 1 BEGIN
+    INSERT INTO cancellation_totals VALUES (NEW.tenant, 1), ('', 1)
+      ON CONFLICT (tenant) DO UPDATE SET count = count + 1;
+  END;
+  CREATE TRIGGER cancellations_out AFTER DELETE ON cancellations WHEN OLD.is_cancelled = 1 BEGIN
+    UPDATE cancellation_totals SET count = count - 1 WHERE tenant IN (OLD.tenant, '');
+    DELETE FROM cancellation_totals WHERE tenant = OLD.tenant AND count = 0;
+  END;
+  ALTER TABLE fan_outs ADD COLUMN is_cancelled INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

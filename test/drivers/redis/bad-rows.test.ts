@@ -128,7 +128,8 @@ for (const [name, harm] of Object.entries(LEDGER_HARMS)) {
       for (const ids of pages) assert.deepEqual(rest(ids), ["evt_c", "evt_a"].slice(0, limit));
     }
     await ledger.deliveries({ tenant: TENANT, eventId: "evt_b" }, 10, null);
-    await ledger.isCompleted({ tenant: TENANT, eventId: "evt_b", endpointId: ENDPOINT_ID, generation: 0 }, 1);
+    const asked = { tenant: TENANT, eventId: "evt_b", endpointId: ENDPOINT_ID, generation: 0, acceptedAtMs: START_MS };
+    await ledger.isCompleted(asked, 1);
     // Further news of the harmed event and of another come in one batch.
     ledger.record(envelopes.map((envelope) => delivery(sampleRecord(envelope, { state: "delivered", attempt: 2 }))));
     await ledger.remember([sampleEnvelope("evt_d", { acceptedAtMs: START_MS + 5 })]);

@@ -13,7 +13,7 @@ function isLoss(error: unknown): boolean {
 }
 
 async function idsIn(process: DirectoryProcess, tenant = TENANT): Promise<readonly string[]> {
-  const pages = await readAll((cursor) => process.directory.list(tenant, 2, cursor));
+  const pages = await readAll((cursor) => process.directory.list({ tenant }, 2, cursor));
   return pages.flat().map(({ id }) => id);
 }
 
@@ -37,7 +37,7 @@ test("an emptied Redis is refused, told, and filled again from memory, in the ol
   await using other = await openProcess(harness);
   assert.deepEqual((await other.directory.endpoints(TENANT, after)).endpoints, endpoints);
   assert.deepEqual(await idsIn(other), ["ep_c", "ep_a", "ep_b"]);
-  assert.equal((await other.directory.list(null, 10, null)).rows.length, 3);
+  assert.equal((await other.directory.list({ tenant: null }, 10, null)).rows.length, 3);
 });
 
 test("reads, look-ups and writes each repair an emptied Redis first", async () => {
@@ -132,7 +132,7 @@ test("a Redis set back to an older state is refused and brought to what memory h
   await using other = await openProcess(harness);
   assert.deepEqual((await other.directory.endpoints(TENANT, 0)).endpoints, held.endpoints);
   assert.deepEqual(await idsIn(other), ["ep_c", "ep_b", "ep_d"]);
-  assert.equal((await other.directory.list(null, 10, null)).rows.length, 3);
+  assert.equal((await other.directory.list({ tenant: null }, 10, null)).rows.length, 3);
 });
 
 test("a process without memory refuses a state older than the version that is asked for", async () => {
@@ -239,7 +239,7 @@ test("a repair that Redis broke off by going away goes on once it answers", asyn
   await process.clock.advance(DIRECTORY_AGE_MS_MAX);
   await process.directory.endpoints("acme", 0);
   await process.quiet();
-  assert.equal((await process.directory.list(null, 100, null)).rows.length, 12);
+  assert.equal((await process.directory.list({ tenant: null }, 100, null)).rows.length, 12);
 });
 
 test("a process without memory that refuses a tenant has it written back by one at rest that holds it", async () => {

@@ -172,7 +172,7 @@ test("a command that was sent twice, for want of an answer, has its effect once"
   }));
   assert.equal(changed?.description, "x");
   assert.equal((await process.directory.find(TENANT, "ep_a"))?.description, "x");
-  assert.equal((await process.directory.list(null, 10, null)).rows.length, 1);
+  assert.equal((await process.directory.list({ tenant: null }, 10, null)).rows.length, 1);
 });
 
 test("endpoints of all shards come in one order, page by page", async () => {
@@ -183,7 +183,7 @@ test("endpoints of all shards come in one order, page by page", async () => {
     await process.directory.create(sampleEndpoint(`ep_${index}`, { tenant, createdAtMs: START_MS + index }));
     await process.directory.create(sampleEndpoint(`ep_${index}_late`, { tenant, createdAtMs: START_MS + 10 - index }));
   }
-  const pages = await readAll((cursor) => process.directory.list(null, 3, cursor));
+  const pages = await readAll((cursor) => process.directory.list({ tenant: null }, 3, cursor));
   const times = pages.flat().map(({ createdAtMs }) => createdAtMs);
   assert.deepEqual(
     pages.map((page) => page.length),

@@ -11,7 +11,7 @@ import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { FAILED, OF_ENDPOINT, delivery, openLedgerHarness } from "./ledger-harness.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
 
-const KEY = { ...OF_ENDPOINT, eventId: "evt_a", generation: 0 };
+const KEY = { ...OF_ENDPOINT, eventId: "evt_a", generation: 0, acceptedAtMs: START_MS };
 const entry = delivery(sampleRecord(sampleEnvelope("evt_a")));
 
 /** A ledger whose scripts end as `run` says, on a clock set by hand. */

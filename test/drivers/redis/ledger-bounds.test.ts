@@ -216,7 +216,10 @@ test("redis ledger: remember() twice keeps the first, and a day later the id is 
   const second: Envelope = { ...first, acceptedAtMs: START_MS + DAY_MS, body: new Uint8Array([2]) };
   await harness.ledger.remember([second]);
   assert.deepEqual((await harness.ledger.event(TENANT, "evt_a"))?.envelope, second);
-  assert.equal(await harness.ledger.isCompleted({ ...OF_ENDPOINT, eventId: "evt_a", generation: 0 }, 0), false);
+  assert.equal(
+    await harness.ledger.isCompleted({ ...OF_ENDPOINT, eventId: "evt_a", generation: 0, acceptedAtMs: START_MS }, 0),
+    false,
+  );
 });
 
 /** What Redis itself leaves of the large values of evt_a, in ms; -1 for ever, -2 not there. */

@@ -6,6 +6,7 @@ import { LOOKED_MAX, PARTS_MAX } from "@posthaste/shared/drivers/redis/ledger/pa
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import { readAll } from "../../contract/harness.ts";
 import { ledgerContract } from "../../contract/ledger.contract.ts";
+import { ledgerListsContract } from "../../contract/ledger-lists.contract.ts";
 import { ledgerRetentionContract } from "../../contract/ledger-retention.contract.ts";
 import { FAILED, delivery, openLedgerHarness } from "./ledger-harness.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
@@ -14,6 +15,8 @@ const open = openLedgerHarness();
 
 ledgerContract("redis", open);
 ledgerContract("redis with 3 shards", openLedgerHarness({ shards: 3 }));
+ledgerListsContract("redis with 3 shards", openLedgerHarness({ shards: 3 }));
+ledgerListsContract("redis", open);
 ledgerRetentionContract("redis", open);
 
 test("redis ledger: an operator reads the events of all shards newest first, without gap or repeat", async () => {
@@ -79,7 +82,7 @@ test("redis ledger: it says the same as the embedded one of whatever was recorde
     });
     for (const ledger of [harness.ledger, embedded.drivers.ledger]) ledger.record([delivery(record)]);
     const { tenant, eventId, endpointId, generation } = record;
-    const key = { tenant, eventId, endpointId, generation };
+    const key = { tenant, eventId, endpointId, generation, acceptedAtMs: envelope.acceptedAtMs };
     const asked = below(6);
     const answers = [harness.ledger, embedded.drivers.ledger].map((ledger) => ledger.isCompleted(key, asked));
     const [mine, theirs] = await Promise.all(answers);

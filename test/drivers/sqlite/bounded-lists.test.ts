@@ -38,6 +38,15 @@ const MATCHING_NOTHING: Readonly<Record<string, List>> = {
   "events by type": ({ ledger }, cursor) => ledger.events({ tenant: TENANT, type: "no.such" }, 100, cursor),
   "events of all tenants by type": ({ ledger }, cursor) =>
     ledger.events({ tenant: null, type: "no.such" }, 100, cursor),
+  "events by state": ({ ledger }, cursor) => ledger.events({ tenant: TENANT, state: "partial" }, 100, cursor),
+  "events of an endpoint by state": ({ ledger }, cursor) =>
+    ledger.events({ tenant: TENANT, endpointId: ENDPOINT_ID, state: "partial" }, 100, cursor),
+  "events of an endpoint by type": ({ ledger }, cursor) =>
+    ledger.events({ tenant: TENANT, endpointId: ENDPOINT_ID, type: "no.such" }, 100, cursor),
+  "attempts by outcome": ({ ledger }, cursor) =>
+    ledger.attempts({ tenant: TENANT, endpointId: ENDPOINT_ID, outcome: "failed" }, 100, cursor),
+  "attempts by result": ({ ledger }, cursor) =>
+    ledger.attempts({ tenant: TENANT, endpointId: ENDPOINT_ID, result: "timeout" }, 100, cursor),
   "deliveries by state": ({ ledger }, cursor) =>
     ledger.deliveries({ tenant: TENANT, endpointId: ENDPOINT_ID, state: "expired" }, 100, cursor),
   "attempts by the state of their delivery": ({ ledger }, cursor) =>

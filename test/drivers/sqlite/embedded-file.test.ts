@@ -289,6 +289,37 @@ test("dead letters of an older version are weighed anew, with all that they take
   raw.close();
 });
 
+test("a file of a version before cancellations opens: what was fanned out shows as before, what waits can be cancelled", async () => {
+  const raw = new DatabaseSync(":memory:");
+  migrate(raw, SCHEMA_STEPS.slice(0, 6));
+  const dueMs = START_MS + 1000;
+  raw.exec(`
+    INSERT INTO events VALUES (1, '${TENANT}', 'evt_a', 'a', 'LOW', ${START_MS}, NULL, NULL, 1, 1, ${dueMs * 2}, x'00'),
+      (2, '${TENANT}', 'evt_b', 'a', 'LOW', ${START_MS}, ${dueMs}, NULL, 1, 1, ${dueMs * 2}, x'00');
+    INSERT INTO fan_outs VALUES (1, ${START_MS}, '[]', 0, '["ep_a"]', 1);
+    INSERT INTO retry_items VALUES (${dueMs}, 1, 'deliver-at', NULL, 0, 1, 0, NULL, NULL, 0, 100);
+    INSERT INTO retry_members VALUES (1, 0, 2);`);
+  migrate(raw);
+  await using drivers = openEmbedded({
+    clock: createManualClock(START_MS),
+    entropy: systemEntropy,
+    hasher: systemHasher,
+    sealer: createSealer(MASTER_KEY),
+    database: raw,
+  });
+  const { rows } = await drivers.ledger.events({ tenant: TENANT }, 10, null);
+  assert.deepEqual(
+    rows.map(({ envelope, state }) => [envelope.id, state]),
+    [
+      ["evt_b", "pending"],
+      ["evt_a", "filtered"],
+    ],
+  );
+  const event = { tenant: TENANT, id: "evt_b", acceptedAtMs: START_MS, deliverAtMs: dueMs };
+  assert.equal(await drivers.cancellations.cancel(event), "cancelled");
+  assert.equal(await drivers.cancellations.begin(event), "cancelled");
+});
+
 test("a database that cannot be opened leaves no timer behind, whatever waits in it", async () => {
   using folder = createTemporaryFolder();
   {

@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
+import { ATTEMPT_OUTCOMES } from "@posthaste/shared/domain/outcome.ts";
 import type { DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeliveryFilter, EventFilter } from "@posthaste/shared/ports/ledger.ts";
 import { createSealer, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
@@ -57,8 +58,12 @@ const DEAD_LETTER_FILTERS = [null, TENANT].flatMap((tenant) =>
   }).map((filter) => ({ tenant, ...filter })),
 );
 
-const EVENT_FILTERS = [null, TENANT].flatMap((tenant) =>
-  combinations<Omit<EventFilter, "tenant">>({ type: "order.paid", ...TIMES }).map((filter) => ({ tenant, ...filter })),
+const EVENT_FILTERS: readonly EventFilter[] = [
+  { tenant: null },
+  { tenant: TENANT },
+  { tenant: TENANT, endpointId: ENDPOINT_ID },
+].flatMap((of) =>
+  combinations({ type: "order.paid", state: "dead" as const, ...TIMES }).map((filter) => ({ ...of, ...filter })),
 );
 
 const DELIVERY_FILTERS: readonly DeliveryFilter[] = [
@@ -107,6 +112,7 @@ async function writeSome({
   retryQueue,
   apiKeys,
   claims,
+  cancellations,
   stats,
 }: EmbeddedDrivers) {
   const envelopes = ["evt_a", "evt_b", "evt_c"].map((id) => sampleEnvelope(id));
@@ -125,6 +131,9 @@ async function writeSome({
   await claims.claim({ ...key, fingerprint: "f", eventIds: ["evt_a"], acceptedAtMs: START_MS });
   await claims.abandon(key.tenant, key.key);
   await claims.complete(key.tenant, key.key, { status: 202, body: "{}" });
+  const planned = { tenant: TENANT, id: "evt_a", acceptedAtMs: START_MS, deliverAtMs: START_MS + 1 };
+  await cancellations.cancel(planned);
+  await cancellations.begin({ ...planned, id: "evt_b" });
   stats.add([{ kind: "accepted", tenant: TENANT, type: "order.paid", lane: "medium", atMs: START_MS }]);
 }
 
@@ -137,9 +146,16 @@ async function readAll({ deadLetters, ledger, directory, apiKeys, stats, lanes }
   for (const filter of DELIVERY_FILTERS) {
     await twoPages((cursor) => ledger.deliveries(filter, 1, cursor));
     await twoPages((cursor) => ledger.attempts(filter, 1, cursor));
+    for (const outcome of [...ATTEMPT_OUTCOMES, "failed"] as const) {
+      await twoPages((cursor) => ledger.attempts({ ...filter, outcome }, 1, cursor));
+    }
+    for (const result of ["4xx", "timeout"] as const) {
+      await twoPages((cursor) => ledger.attempts({ ...filter, result }, 1, cursor));
+    }
   }
   for (const tenant of [null, TENANT]) {
-    await twoPages((cursor) => directory.list(tenant, 1, cursor));
+    await twoPages((cursor) => directory.list({ tenant }, 1, cursor));
+    await twoPages((cursor) => directory.list({ tenant, status: "paused" }, 1, cursor));
     await twoPages((cursor) => apiKeys.list(tenant, 1, cursor));
   }
   await stats.tenant(TENANT);

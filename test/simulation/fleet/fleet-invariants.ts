@@ -11,6 +11,7 @@ import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { Chain } from "../chains.ts";
 import { attemptOf, bodyText, isAnsweredDelivered, isHeardDelivered, membersOf } from "../chains.ts";
+import { checkCancels, checkNotCancelled, isCancelled } from "../canceller.ts";
 import type { Acceptance, Published, Slot } from "../model.ts";
 import { idsOf, knownStateAt, wasAsked } from "../model.ts";
 import type { Scene } from "../send-invariants.ts";
@@ -44,6 +45,7 @@ export function createFleetSendInvariants(witness: FleetWitness): (send: Send, s
     checkBounds(witness, send, slot, members);
     for (const member of members) {
       const published = publishedOf(witness, send, slot, member);
+      checkNotCancelled(witness, send, slot.tenant, member.eventId);
       if (published !== null) checkAttempt(witness, send, chains.add(send, slot, member, published));
     }
   };
@@ -93,6 +95,7 @@ function checkAttempt(witness: FleetWitness, send: Send, chain: Chain): void {
 
 export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedDrivers, nowMs: number): Promise<void> {
   const letters = await allLetters(drivers);
+  checkCancels(witness);
   const directories = new Map<string, Awaited<ReturnType<DistributedDrivers["directory"]["endpoints"]>>>();
   for (const { tenant } of witness.model.slots) {
     directories.set(tenant, await drivers.directory.endpoints(tenant, await drivers.directory.version(tenant)));
@@ -160,7 +163,7 @@ async function checkEvent(
     if (acceptance.atMs - createdMs < UNKNOWN_MS && !witness.redisTroubles.wasQuiet(createdMs, acceptance.atMs))
       continue;
     const hasLetter = letters.some(({ eventId, endpointId }) => eventId === id && endpointId === slot.id);
-    if (isDelivered || hasLetter) continue;
+    if (isDelivered || hasLetter || isCancelled(model, published.tenant, id)) continue;
     const own = deliveries.filter(({ endpointId }) => endpointId === slot.id);
     if (own.some(isExplained)) continue;
     const seen = own.map(({ state, reason }) => `${state} (${reason})`).join(", ");

@@ -105,7 +105,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
   const scenario = drawFleetScenario(chance.fork());
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
-  const model: Model = { published: [], slots: [], replays: [] };
+  const model: Model = { published: [], slots: [], replays: [], cancels: [] };
   const disruptions = createDisruptions(FELT_MS);
   const redisTroubles = createDisruptions(ROUND_TRIP_MS);
   const network: VirtualNetwork = createVirtualNetwork({

@@ -58,7 +58,8 @@ export function sortableTime(atMs: number): string {
   return String(atMs).padStart(TIME_DIGITS, "0");
 }
 
-function encodeCursor(list: OrderedList, member: string): string {
+/** Goes on behind `member`. */
+export function encodeCursor(list: OrderedList, member: string): string {
   return Buffer.from(list.letter + member, "utf8").toString("base64url");
 }
 

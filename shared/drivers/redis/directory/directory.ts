@@ -8,7 +8,8 @@ import { ENDPOINTS_PER_TENANT_MAX } from "../../../domain/endpoint.ts";
 import { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
-import type { Directory } from "../../../ports/directory.ts";
+import type { Page } from "../../../ports/dead-letters.ts";
+import type { Directory, EndpointFilter } from "../../../ports/directory.ts";
 import type { Notifier } from "../../../ports/notifier.ts";
 import { requireMasterKey } from "./master-key.ts";
 import type { DirectoryAnswers } from "./answers.ts";
@@ -18,8 +19,8 @@ import type { MemoryBounds } from "./memory.ts";
 import { createDirectoryMemory, MEMORY_BOUNDS } from "./memory.ts";
 import type { DirectoryReader } from "./reader.ts";
 import { openDirectoryReader } from "./reader.ts";
-import { endpointOf, endpointText } from "./record.ts";
-import type { DirectoryStore, Seen } from "./store.ts";
+import { endpointOf, endpointText, statusOf } from "./record.ts";
+import type { DirectoryStore, ListedEndpoint, Seen } from "./store.ts";
 import { createDirectoryStore, isAsSeen } from "./store.ts";
 import { createVersions } from "./versions.ts";
 import type { KeySpace } from "../client/key-space.ts";
@@ -29,6 +30,8 @@ import type { RedisCommands } from "../client/redis-commands.ts";
 const ROUNDS_MAX = 3;
 /** An update that finds the endpoint changed under its hands begins again, at most so often. */
 const UPDATE_ROUNDS_MAX = 32;
+/** As many as a tenant may have: its endpoints of a status are one page. */
+const LOOKED_MAX = 1000;
 
 export interface RedisDirectoryOptions {
   readonly commands: RedisCommands;
@@ -82,8 +85,8 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
       const stored = await findStored(store, reader, tenant, endpointId);
       return stored === null ? null : endpointOf(tenant, endpointId, stored, sealer);
     },
-    async list(tenant, limit, cursor) {
-      const { rows, next } = await store.list(tenant, limit, cursor);
+    async list(filter, limit, cursor) {
+      const { rows, next } = await listStored(store, filter, limit, cursor);
       return { rows: rows.map((row) => endpointOf(row.tenant, row.id, row.stored, sealer)), next };
     },
     async create(endpoint) {
@@ -104,6 +107,20 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
       await listening[Symbol.asyncDispose]();
     },
   };
+}
+
+/** By status, a page is picked out of `LOOKED_MAX` endpoints at most. */
+async function listStored(
+  store: DirectoryStore,
+  { tenant, status }: EndpointFilter,
+  limit: number,
+  cursor: string | null,
+): Promise<Page<ListedEndpoint>> {
+  if (status === undefined) return store.list(tenant, limit, cursor);
+  const looked = await store.list(tenant, LOOKED_MAX, cursor);
+  const found = looked.rows.filter(({ stored }) => statusOf(stored) === status);
+  const rows = found.slice(0, limit);
+  return { rows, next: found.length > limit ? (rows.at(-1)?.cursor ?? null) : looked.next };
 }
 
 /** Writes only over what was read, and begins again when another write came between. */

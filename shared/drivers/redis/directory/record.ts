@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 
-import type { Endpoint } from "../../../domain/endpoint.ts";
+import type { Endpoint, EndpointStatus } from "../../../domain/endpoint.ts";
 import type { Sealer } from "../../../lib/ambient.ts";
 import { PLACE_LENGTH } from "./scripts.ts";
 
@@ -29,6 +29,11 @@ export function endpointOf(tenant: string, id: string, stored: string, sealer: S
   const bytes = sealer.open(Buffer.from(sealed, "base64"), sealContext(id));
   const { secrets, headers } = JSON.parse(decoder.decode(bytes)) as Sealed;
   return { id, tenant, ...open, secrets, headers };
+}
+
+/** Without opening the seal. */
+export function statusOf(stored: string): EndpointStatus {
+  return (JSON.parse(stored.slice(PLACE_LENGTH)) as Text).status;
 }
 
 export function placeOf(stored: string): string {

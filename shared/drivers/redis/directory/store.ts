@@ -2,7 +2,7 @@
 import type { Endpoint } from "../../../domain/endpoint.ts";
 import type { HeldTenant } from "./memory.ts";
 import type { OrderedList } from "../client/page.ts";
-import { readPage } from "../client/page.ts";
+import { encodeCursor, readPage } from "../client/page.ts";
 import { placeOf } from "./record.ts";
 import { sortableTime } from "../client/page.ts";
 import { directoryRepair } from "./repair-script.ts";
@@ -45,6 +45,8 @@ export interface ListedEndpoint {
   readonly tenant: string;
   readonly id: string;
   readonly stored: string;
+  /** Of what follows it. */
+  readonly cursor: string;
 }
 
 export type DirectoryStore = ReturnType<typeof createDirectoryStore>;
@@ -111,7 +113,7 @@ export function createDirectoryStore(options: { readonly commands: RedisCommands
     async list(tenant: string | null, limit: number, cursor: string | null) {
       const orders = tenant === null ? keysOf.shardOrders() : [keysOf.order(tenant)];
       const { members, next } = await readPage(commands, ENDPOINTS, orders, limit, cursor);
-      const named = members.map((member) => nameOf(member, tenant));
+      const named = members.map((member) => ({ ...nameOf(member, tenant), cursor: encodeCursor(ENDPOINTS, member) }));
       return { rows: await pick(commands, keys, keysOf.endpoints, named), next };
     },
   };
@@ -122,7 +124,7 @@ async function pick(
   commands: RedisCommands,
   keys: KeySpace,
   endpointsKey: (tenant: string) => string,
-  named: readonly { readonly tenant: string; readonly id: string }[],
+  named: readonly Omit<ListedEndpoint, "stored">[],
 ): Promise<readonly ListedEndpoint[]> {
   const places = named.map(({ tenant }, index) => ({ index, shard: keys.shardOf(tenant) }));
   const byShard = Map.groupBy(places, ({ shard }) => shard);

@@ -9,14 +9,14 @@ import type { DeliveryKey } from "../../../domain/delivery.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { Page } from "../../../ports/dead-letters.ts";
-import type { DeliveryFilter, EventFilter, EventRecord, Ledger } from "../../../ports/ledger.ts";
+import type { AttemptFilter, EventFilter, Ledger, ListedEvent } from "../../../ports/ledger.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { LedgerBounds } from "./bounds.ts";
 import { LEDGER_BOUNDS } from "./bounds.ts";
 import type { Place } from "./pages.ts";
 import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "./pages.ts";
 import { LIST_DELIVERIES, LIST_EVENTS, READ_COMPLETED, READ_EVENT } from "./read-scripts.ts";
-import { attemptOf, deliveryOf, eventOf } from "./record.ts";
+import { attemptOf, deliveryOf, eventOf, listedEventOf } from "./record.ts";
 import { createLedgerRecorder } from "./recorder.ts";
 import { createLedgerWriter } from "./writer.ts";
 import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-commands.ts";
@@ -85,9 +85,9 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
       await recorder.written();
       await writer.release(deliveries);
     },
-    async isCompleted({ tenant, eventId, endpointId, generation }, attempt) {
+    async isCompleted({ tenant, eventId, acceptedAtMs, endpointId, generation }, attempt) {
       await recorder.written();
-      const args = [tenant, eventId, endpointId, generation, attempt];
+      const args = [tenant, eventId, endpointId, generation, attempt, acceptedAtMs];
       return (await commands.run(READ_COMPLETED, rootOfTenant(tenant), args)) === 1;
     },
     async event(tenant, eventId) {
@@ -96,17 +96,17 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
       return Array.isArray(reply) ? eventOf(...(reply as [RedisReply, RedisReply])) : null;
     },
     events(filter, limit, cursor) {
-      return readPage<EventRecord>({
-        list: "events",
+      const endpointId = "endpointId" in filter ? filter.endpointId : "";
+      return readPage<ListedEvent>({
+        list: endpointId === "" ? "events" : "events-to",
         limit,
         cursor,
         shards: filter.tenant === null ? shardsAll : [keys.shardOf(filter.tenant)],
         async read(shard, left, after) {
           const head = listArguments(left, after, filter);
           await recorder.written();
-          const args = [...head, filter.tenant ?? "", filter.type ?? ""];
-          const reply = await commands.run(LIST_EVENTS, [rootAt(shard)], args);
-          return parsePart(reply, ([packed, fanOut]) => eventOf(packed, fanOut));
+          const args = [...head, filter.tenant ?? "", filter.type ?? "", endpointId, filter.state ?? ""];
+          return parsePart(await commands.run(LIST_EVENTS, [rootAt(shard)], args), listedEventOf);
         },
       });
     },
@@ -124,11 +124,11 @@ interface DeliveryLists extends Pick<RedisLedgerOptions, "commands" | "keys"> {
 function listDeliveries<Row>(
   { commands, keys, rootOf, written }: DeliveryLists,
   list: "deliveries" | "attempts",
-  request: { readonly filter: DeliveryFilter; readonly limit: number; readonly cursor: string | null },
+  request: { readonly filter: AttemptFilter; readonly limit: number; readonly cursor: string | null },
   show: (tenant: string, columns: readonly RedisReply[]) => Row | null,
 ): Promise<Page<Row>> {
   const { filter, limit, cursor } = request;
-  const { tenant, eventId = "", endpointId = "", state = "" } = filter;
+  const { tenant, eventId = "", endpointId = "", state = "", outcome = "", result = "" } = filter;
   return readPage({
     list,
     limit,
@@ -137,7 +137,7 @@ function listDeliveries<Row>(
     async read(shard, left, after) {
       const head = listArguments(left, after, filter);
       await written();
-      const args = [...head, list, tenant, eventId, endpointId, state];
+      const args = [...head, list, tenant, eventId, endpointId, state, outcome, result];
       const reply = await commands.run(LIST_DELIVERIES, [rootOf(shard)], args);
       return parsePart(reply, (columns) => show(tenant, columns));
     },

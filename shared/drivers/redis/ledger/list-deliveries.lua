@@ -1,9 +1,28 @@
 -- Deliveries or attempts of one event, or of one endpoint when no event is named.
 -- KEYS: root. ARGV: as client/list.lua, then `deliveries` or `attempts`, tenant, event id or nothing, endpoint or nothing,
--- state or nothing. Row: {score, member, event id, endpoint, generation, acceptance, value}, and for attempts the number.
+-- state or nothing, and for attempts outcome or nothing, result or nothing. Row: {score, member, event id, endpoint,
+-- generation, acceptance, value}, and for attempts the number and `<state> <attempts>` of the delivery.
 -- Returns nothing.
 
 local what, tenant, only_id, only_endpoint, wanted = ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12]
+local wanted_outcome, wanted_result = ARGV[13], ARGV[14]
+
+-- As `domain/outcome.ts` decides; `4xx` or the fault is the result.
+local function is_asked_for(json, attempt, state, attempts)
+  local is_json, stored = pcall(cjson.decode, json)
+  local result = is_json and type(stored) == 'table' and stored.result
+  if type(result) ~= 'table' then return false end
+  local status = tonumber(result.status)
+  local outcome = 'retry'
+  if status and status >= 200 and status <= 299 then
+    outcome = 'delivered'
+  elseif (state == 'dead' or state == 'expired') and tonumber(attempt) >= tonumber(attempts) then
+    outcome = 'dead'
+  end
+  local kind = status and string.format('%.0fxx', math.floor(status / 100)) or result.fault
+  return (wanted_outcome == '' or wanted_outcome == outcome or (wanted_outcome == 'failed' and outcome ~= 'delivered'))
+    and (wanted_result == '' or wanted_result == kind)
+end
 
 local function row_of(score, member, id, endpoint, generation, attempt)
   if not id or not endpoint then return nil end
@@ -11,16 +30,16 @@ local function row_of(score, member, id, endpoint, generation, attempt)
   local event = kept(tenant, id, 's')
   local accepted = event and accepted_at(event[2])
   if not accepted or not is_within(accepted) then return nil end
-  local value
-  if wanted ~= '' or what == 'deliveries' then
-    value = redis.call('HGET', key_of('deliveries', tenant, id), endpoint .. '|' .. generation)
-    if not value or (wanted ~= '' and string.match(value, '^(%S+) ') ~= wanted) then return nil end
+  local value = redis.call('HGET', key_of('deliveries', tenant, id), endpoint .. '|' .. generation)
+  local state, attempts = string.match(value or '', '^(%S+) (%d+) ')
+  if not state or (wanted ~= '' and state ~= wanted) then return nil end
+  if what == 'deliveries' then return {score, member, id, endpoint, generation, accepted, value}, #value end
+  value = redis.call('HGET', key_of('attempts', tenant, id), endpoint .. '|' .. generation .. '|' .. attempt)
+  if not value then return nil end
+  if (wanted_outcome ~= '' or wanted_result ~= '') and not is_asked_for(value, attempt, state, attempts) then
+    return nil
   end
-  if what == 'attempts' then
-    value = redis.call('HGET', key_of('attempts', tenant, id), endpoint .. '|' .. generation .. '|' .. attempt)
-    if not value then return nil end
-  end
-  return {score, member, id, endpoint, generation, accepted, value, attempt}, #value
+  return {score, member, id, endpoint, generation, accepted, value, attempt, state .. ' ' .. attempts}, #value
 end
 
 -- Members are <id>|<rest> in an endpoint's list and <endpoint>|<rest> in an event's.

@@ -15,7 +15,7 @@ export interface Place {
   readonly member: string;
 }
 
-export type LedgerList = "events" | "deliveries" | "attempts" | "dead-letters";
+export type LedgerList = "events" | "events-to" | "deliveries" | "attempts" | "dead-letters";
 
 export interface ListPart<Row> {
   /** `more`: a further row exists; `cut`: a bound was met before that is known. */

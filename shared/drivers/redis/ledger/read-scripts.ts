@@ -1,4 +1,5 @@
 /** The scripts that read the ledger. They change nothing; each looks at a bounded number of rows. */
+import { UNKNOWN_ENDPOINT } from "../../../domain/delivery.ts";
 import { LEDGER_STATES } from "./script-constants.ts";
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
@@ -20,8 +21,8 @@ export const READ_COMPLETED: RedisScript = luaScript({
 export const LIST_EVENTS: RedisScript = luaScript({
   name: "ledger-list-events",
   returns: "bytes",
-  files: ["ledger/names", "client/list", "ledger/list-events"],
-  constants: LEDGER_STATES,
+  files: ["ledger/names", "client/list", "ledger/event-state", "ledger/list-events"],
+  constants: { ...LEDGER_STATES, UNKNOWN_ENDPOINT },
 });
 
 export const LIST_DELIVERIES: RedisScript = luaScript({

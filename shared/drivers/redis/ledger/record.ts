@@ -2,6 +2,8 @@
 import * as v from "valibot";
 import type { AttemptResult } from "../../../domain/attempt.ts";
 import { DELIVERY_STATES } from "../../../domain/delivery.ts";
+import { EVENT_STATES } from "../../../domain/event-state.ts";
+import { outcomeOf } from "../../../domain/outcome.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
 import { packEnvelope, unpackEnvelope } from "../../../domain/envelope-record.ts";
 import { assert, unreachable } from "../../../lib/assert.ts";
@@ -12,6 +14,7 @@ import type {
   EventRecord,
   FanOut,
   LedgerEntry,
+  ListedEvent,
 } from "../../../ports/ledger.ts";
 import { FAN_OUT_IDS_MAX } from "../../../ports/ledger.ts";
 import type { RedisArgument, RedisReply } from "../client/redis-commands.ts";
@@ -51,6 +54,7 @@ const StoredFanOut = v.object({
   matchedCount: v.number(),
   filtered: v.array(v.string()),
   filteredCount: v.number(),
+  isCancelled: v.exactOptional(v.literal(true)),
 });
 
 export function envelopeArguments(envelope: Envelope): RedisArgument[] {
@@ -127,6 +131,13 @@ export function eventOf(packed: RedisReply | undefined, fanOut: RedisReply | und
   return { envelope, fanOut: stored.success ? stored.output : null };
 }
 
+/** Columns: envelope, fan-out, state. Null when they do not read back. */
+export function listedEventOf([packed, fanOut, stateText]: readonly RedisReply[]): ListedEvent | null {
+  const record = eventOf(packed, fanOut);
+  const state = EVENT_STATES.find((each) => each === replyText(stateText));
+  return record === null || state === undefined ? null : { ...record, state };
+}
+
 /** Undefined when the text is no JSON. */
 export function parseJson(text: string): unknown {
   try {
@@ -147,12 +158,18 @@ export function deliveryOf(tenant: string, columns: readonly RedisReply[]): Deli
   return { ...keyOf(tenant, columns), state: known, attempts: Number(attempts), ...stored.output };
 }
 
-/** Columns: event id, endpoint, generation, acceptance, JSON, attempt. Null when they do not read back. */
+/** Columns: event id, endpoint, generation, acceptance, JSON, attempt, standing. Null when they do not read back. */
 export function attemptOf(tenant: string, columns: readonly RedisReply[]): AttemptView | null {
   const stored = parseJson(replyText(columns[4]));
   if (!v.is(StoredAttempt, stored)) return null;
+  const attempt = Number(replyText(columns[5]));
+  const [name, attempts] = replyText(columns[6]).split(" ");
+  const state = DELIVERY_STATES.find((each) => each === name);
+  if (state === undefined) return null;
   // Written by `attemptText`.
-  return { ...keyOf(tenant, columns), attempt: Number(replyText(columns[5])), ...(stored as WrittenAttempt) };
+  const written = stored as WrittenAttempt;
+  const outcome = outcomeOf({ attempt, result: written.result }, { state, attempts: Number(attempts) });
+  return { ...keyOf(tenant, columns), attempt, outcome, ...written };
 }
 
 function keyOf(tenant: string, columns: readonly RedisReply[]) {
