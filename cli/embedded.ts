@@ -34,6 +34,7 @@ import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Attempted } from "./attempt-line.ts";
 import { attemptsOf } from "./attempt-line.ts";
+import { openBackupSocket } from "./backup-socket.ts";
 import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
 import { ensureEmbeddedKey } from "./operator-key.ts";
@@ -84,6 +85,9 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       onFault: (error) => log.write("error", "listener.failed", { error: messageOf(error) }),
     }),
   );
+  const backups = await openBackupSocket(config.dataFolder, drivers);
+  if (backups === null) log.write("warn", "backup.unavailable", { data_folder: config.dataFolder });
+  else opening.use(backups);
   const operatorKey = await ensureEmbeddedKey({
     ...ambient,
     apiKeys: drivers.apiKeys,

@@ -33,11 +33,11 @@ export const DATABASE_FILE = "posthaste.db";
 /** 64 MiB of pages in memory; SQLite counts negative sizes in KiB. */
 const CACHE_KIB = 64 * 1024;
 /** Pages of 4 KiB in the WAL before they are moved to the main file: 16 MiB. */
-const WAL_PAGES = 4096;
+export const WAL_PAGES = 4096;
 /** The WAL file is cut back to this after a burst. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
-const SQLITE_BUSY = 5;
+export const SQLITE_BUSY = 5;
 
 /**
  * Opens or creates `posthaste.db` in the folder (0700; the file 0600). Throws `store-unavailable` when another
