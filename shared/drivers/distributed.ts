@@ -27,6 +27,8 @@ export interface DistributedOptions {
   readonly sealer: Sealer;
   readonly role: DistributedRole;
   readonly config: DistributedConfig;
+  /** Null: `CLAIM_BYTES_MAX`. */
+  readonly claimBytesMax: number | null;
   /** What an operator should know about the stores, one sentence each. */
   readonly onWarning: (warning: string) => void;
   /** A store went away, is back, or failed while it was there. Must not throw. */

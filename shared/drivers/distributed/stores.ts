@@ -34,6 +34,7 @@ export interface DistributedStoresOptions {
   readonly entropy: Entropy;
   readonly sealer: Sealer;
   readonly config: DistributedConfig;
+  readonly claimBytesMax: number | null;
   readonly onWarning: (warning: string) => void;
   readonly onFault: (error: unknown) => void;
   readonly onCache: (isHit: boolean) => void;
@@ -64,7 +65,7 @@ const CLUSTER_SHARDS = 16;
 
 /** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us or evicts. */
 export async function openDistributedStores(options: DistributedStoresOptions): Promise<DistributedStores> {
-  const { clock, entropy, config, onFault } = options;
+  const { clock, entropy, config, claimBytesMax, onFault } = options;
   const url = config.redisUrl;
   const cacheUrl = config.redisCacheUrl ?? url;
   await using opening = new AsyncDisposableStack();
@@ -83,7 +84,13 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
       ? main
       : { commands: open("REDIS_CACHE_URL", cacheUrl), keys: keySpaceOf(config, cacheUrl, "REDIS_CACHE_URL") };
   const stores = opening.use(
-    await createStores({ ...options, main, cache, bounds: {}, isReachable: () => commands.isReachable() }),
+    await createStores({
+      ...options,
+      main,
+      cache,
+      bounds: claimBytesMax === null ? {} : { claimBytesMax },
+      isReachable: () => commands.isReachable(),
+    }),
   );
   const opened = opening.move();
   return { ...stores, [Symbol.asyncDispose]: () => opened.disposeAsync() };
@@ -104,7 +111,7 @@ export interface StoreBounds {
   readonly limitSubjectsMax?: number;
 }
 
-export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "onWarning"> {
+export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "claimBytesMax" | "onWarning"> {
   readonly main: Place;
   /** Of what may be evicted. */
   readonly cache: Place;
