@@ -108,9 +108,9 @@ for (const name of ["POSTHASTE_OPERATOR_KEY", "POSTHASTE_MASTER_KEY"]) {
 
 test("what idempotency keys may take is a whole number of GiB", () => {
   assert.equal(parseConfig({ IDEMPOTENCY_GIB: "16" }).claimBytesMax, 16 * 1024 ** 3);
-  for (const wrong of ["0", "1.5", "1001", "4GiB", "-1"]) {
+  for (const text of ["0", "1.5", "1001", "4GiB", "-1"]) {
     assert.match(
-      problemsOf({ IDEMPOTENCY_GIB: wrong }).join(),
+      problemsOf({ IDEMPOTENCY_GIB: text }).join(),
       /^IDEMPOTENCY_GIB must be a whole number of GiB from 1 to 1000$/,
     );
   }
