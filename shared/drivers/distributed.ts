@@ -144,7 +144,7 @@ function ofKafka(error: unknown): boolean {
 }
 
 async function openLog(
-  { clock, entropy, config, role }: DistributedOptions,
+  { clock, entropy, config, role, onWarning }: DistributedOptions,
   onFault: (error: unknown) => void,
 ): Promise<PartitionLog> {
   const { kafka } = config;
@@ -159,7 +159,7 @@ async function openLog(
     ...(kafka.sasl === null ? {} : { sasl: kafka.sasl }),
   });
   try {
-    await partitionLog.ensureTopics(topicSpecs(kafka));
+    for (const warning of await partitionLog.ensureTopics(topicSpecs(kafka))) onWarning(warning);
     return partitionLog;
   } catch (error) {
     await partitionLog[Symbol.asyncDispose]();

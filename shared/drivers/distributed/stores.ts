@@ -24,6 +24,7 @@ import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
 import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
+import { requireShardCount } from "../redis/client/shard-count.ts";
 import { parseRedisUrl } from "../redis/client/redis-url.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
@@ -63,7 +64,7 @@ export interface DistributedStores extends AsyncDisposable {
 /** Shards of a cluster unless the settings say otherwise. */
 const CLUSTER_SHARDS = 16;
 
-/** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us or evicts. */
+/** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us, evicts or has other shards. */
 export async function openDistributedStores(options: DistributedStoresOptions): Promise<DistributedStores> {
   const { clock, entropy, config, claimBytesMax, onFault } = options;
   const url = config.redisUrl;
@@ -78,6 +79,7 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
     opening.use(openRedis({ url: at, name, clock, entropy, time: "server", onFault }));
   const commands = open("REDIS_URL", url);
   const keys = keySpaceOf(config, url, "REDIS_URL");
+  await requireShardCount(commands, keys);
   const main = { commands, keys };
   const cache =
     cacheUrl === url
