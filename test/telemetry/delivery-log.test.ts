@@ -1,8 +1,8 @@
 /** One line for each delivery, which can be switched off and has a bound; what did not arrive is always told. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { metrics } from "@opentelemetry/api";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
+import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
 import type { Settled } from "@posthaste/shared/telemetry/delivery.ts";
 import { createDeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
 import { createManualClock } from "../support/clocks/manual-clock.ts";
@@ -21,7 +21,8 @@ async function logged(
   let text = "";
   const log = createJsonLog({ clock, level: deps.level, write: (lines) => void (text += lines) });
   const { logsDeliveries } = deps;
-  const telemetry = createDeliveryTelemetry({ meter: metrics.getMeter("test"), log, clock, logsDeliveries });
+  await using metrics = openMetrics();
+  const telemetry = createDeliveryTelemetry({ meter: metrics.meter, log, clock, logsDeliveries });
   await settle(
     (settled) => telemetry.settled(SUBJECT, settled),
     (ms) => clock.advance(ms),
