@@ -138,6 +138,17 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       ...(endpointsMax === undefined ? {} : { endpointsMax }),
     }),
   );
+  const apiKeys = opening.use(
+    openRedisApiKeyStore({
+      ...main,
+      clock,
+      entropy,
+      notifier,
+      onFault,
+      onCache: options.onCache,
+      ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
+    }),
+  );
   const stats = createRedisStats({ ...cache, clock });
   opening.defer(() => stats.stop());
   const ledger = createRedisLedger({ ...main, clock, onLost });
@@ -147,16 +158,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   return {
     notifier,
     directory,
-    apiKeys: inOrder(
-      openRedisApiKeyStore({
-        ...main,
-        clock,
-        entropy,
-        onFault,
-        onCache: options.onCache,
-        ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
-      }),
-    ),
+    apiKeys: inOrder(apiKeys),
     claims: createRedisClaims({
       ...main,
       eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId),
