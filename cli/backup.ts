@@ -4,10 +4,10 @@
  */
 import { existsSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { DATABASE_FILE } from "@posthaste/shared/drivers/sqlite/database.ts";
-import { checkCopy, copyStopped, putSegmentsOver } from "@posthaste/shared/drivers/sqlite/database-copy.ts";
+import { checkCopy, copyStopped, isFull, putSegmentsOver } from "@posthaste/shared/drivers/sqlite/database-copy.ts";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import type { CopyConnection } from "./backup-client.ts";
 import { connectForCopy } from "./backup-client.ts";
@@ -33,17 +33,22 @@ export async function runBackup(config: Pick<Config, "dataFolder" | "masterKey">
   using draft = openDraft(place);
   const forget = whenWeExit(() => draft[Symbol.dispose]());
   using running = await connectForCopy(folder);
-  if (running === null) copyStopped(folder, draft.path);
-  else await copyRunning(running, draft.path);
-  checkCopy(draft.path);
+  await makeCopy(running, folder, draft.path).catch((error: unknown) => {
+    if (!isFull(error)) throw error;
+    throw new Error(`There is no room for the copy in ${dirname(place)}. Make some, or name a file on another disk.`);
+  });
   const bytes = placeDraft(draft, place, wish.isForced);
   forget();
   process.stdout.write(summary({ place, bytes, isRunning: running !== null, folder, masterKey: config.masterKey }));
 }
 
-async function copyRunning(running: CopyConnection, draft: string): Promise<void> {
-  await copyFile(running.database, draft);
-  putSegmentsOver(draft, await running.segments());
+async function makeCopy(running: CopyConnection | null, folder: string, draft: string): Promise<void> {
+  if (running === null) copyStopped(folder, draft);
+  else {
+    await copyFile(running.database, draft);
+    putSegmentsOver(draft, await running.segments());
+  }
+  checkCopy(draft);
 }
 
 function summary(facts: {

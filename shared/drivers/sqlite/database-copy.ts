@@ -6,7 +6,7 @@ import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-import { DATABASE_FILE, SQLITE_BUSY, explained, sqliteCode } from "./database.ts";
+import { DATABASE_FILE, SQLITE_BUSY, SQLITE_FULL, explained, sqliteCode } from "./database.ts";
 
 /** Puts the segments of a `CopyHold` over what was read meanwhile, in their order. */
 export function putSegmentsOver(copy: string, segments: readonly string[]): void {
@@ -35,8 +35,15 @@ export function copyStopped(folder: string, copy: string): void {
         { cause: error },
       );
     }
-    throw explained(error, folder);
+    // What is full is where the copy goes.
+    throw isFull(error) ? error : explained(error, folder);
   }
+}
+
+/** Has a disk no more room, by the word of SQLite or of the system? */
+export function isFull(error: unknown): boolean {
+  const isOfSystem = error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+  return isOfSystem || sqliteCode(error) === SQLITE_FULL;
 }
 
 /** Makes the copy one file that needs no WAL, and throws a sentence unless it is a sound database of ours. */
@@ -61,6 +68,7 @@ function faultOf(run: (sql: string) => Record<string, unknown>[]): string | null
     if (found === "ok") return null;
     return typeof found === "string" ? found : "no answer to integrity_check";
   } catch (error) {
+    if (isFull(error)) throw error;
     return error instanceof Error ? error.message : String(error);
   }
 }

@@ -50,6 +50,7 @@ export const WAL_PAGES = 4096;
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
 export const SQLITE_BUSY = 5;
+export const SQLITE_FULL = 13;
 
 /**
  * Opens or creates `posthaste.db` in the folder (0700; the file 0600). Throws `store-unavailable` when another
