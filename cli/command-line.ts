@@ -5,6 +5,7 @@ import { DISTRIBUTED_HELP, SETTINGS_HELP, isHelpAsked } from "@posthaste/shared/
 
 export type Command =
   | { readonly kind: "dev" | "serve" | "help" | "version" }
+  | { readonly kind: "backup"; readonly file: string; readonly isForced: boolean }
   | { readonly kind: "demo"; readonly isDistributed: boolean }
   | { readonly kind: "receiver"; readonly secrets: readonly string[]; readonly port: number }
   | { readonly kind: "wrong"; readonly message: string };
@@ -17,6 +18,8 @@ export const USAGE = `Usage: posthaste <command>
   serve      everything in one process, with production defaults
   demo       send real webhook payloads through the whole system and check every delivery
              (--distributed: through two gateways and two processors on Redis and Kafka)
+  backup     copy the database to a file, of a running process or of a stopped one: backup FILE
+             (--force: replace the file; the master key is kept apart)
   receiver   listen for deliveries and verify them: --secret whsec_... (may be repeated), --port ${RECEIVER_PORT}
   help       this text
   --version  the version
@@ -40,6 +43,8 @@ export function parseCommandLine(words: readonly string[]): Command {
     case "serve":
     case "help":
       return alone(name, rest);
+    case "backup":
+      return parseBackup(rest);
     case "demo":
       return parseDemo(rest);
     case "receiver":
@@ -59,6 +64,17 @@ function parseDemo(rest: readonly string[]): Command {
   return extra === undefined
     ? { kind: "demo", isDistributed: rest.length > 0 }
     : wrong(`demo does not take ${extra}; there is --distributed`);
+}
+
+function parseBackup(rest: readonly string[]): Command {
+  const files = rest.filter((word) => word !== "--force");
+  const unknown = files.find((word) => word.startsWith("-"));
+  if (unknown !== undefined) return wrong(`backup does not take ${unknown}; there is --force`);
+  const [file, extra] = files;
+  if (file === undefined || file === "")
+    return wrong("backup needs the file to write, such as backup /backups/posthaste.db");
+  if (extra !== undefined) return wrong(`backup takes one file, and not ${extra} too`);
+  return { kind: "backup", file, isForced: files.length < rest.length };
 }
 
 function parseReceiver(rest: readonly string[]): Command {

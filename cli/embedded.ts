@@ -19,6 +19,7 @@ import type { EmbeddedDrivers, EmbeddedOptions } from "@posthaste/shared/drivers
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { diskBounds } from "@posthaste/shared/drivers/sqlite/disk-bounds.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
 import type { Metrics } from "@posthaste/shared/drivers/metrics.ts";
@@ -34,6 +35,7 @@ import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Attempted } from "./attempt-line.ts";
 import { attemptsOf } from "./attempt-line.ts";
+import { openBackupSocket } from "./backup-socket.ts";
 import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
 import { ensureEmbeddedKey } from "./operator-key.ts";
@@ -72,7 +74,12 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
   const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
   const metrics = opening.use(openMetrics());
-  const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
+  const telemetry = createTelemetry({
+    meter: metrics.meter,
+    log,
+    clock: systemClock,
+    logsDeliveries: config.logsDeliveries,
+  });
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
   const transport = opening.use(openTransport(config, allow, descriptors));
@@ -81,9 +88,13 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       ...ambient,
       sealer: createSealer(masterKey.bytes),
       database: { folder: config.dataFolder },
+      bounds: diskBounds(config.dataFolder, config.claimBytesMax),
       onFault: (error) => log.write("error", "listener.failed", { error: messageOf(error) }),
     }),
   );
+  const backups = await openBackupSocket(config.dataFolder, drivers);
+  if (backups === null) log.write("warn", "backup.unavailable", { data_folder: config.dataFolder });
+  else opening.use(backups);
   const operatorKey = await ensureEmbeddedKey({
     ...ambient,
     apiKeys: drivers.apiKeys,

@@ -8,7 +8,7 @@ import { DATABASE_FILE } from "@posthaste/shared/drivers/sqlite/database.ts";
 import type { Entropy } from "@posthaste/shared/lib/ambient.ts";
 import { dataFile, keepPrivateFile } from "./private-file.ts";
 
-const MASTER_KEY_FILE = "master.key";
+export const MASTER_KEY_FILE = "master.key";
 const MASTER_KEY_BYTES = 32;
 
 export interface MasterKey {

@@ -82,8 +82,12 @@ function writeSynced(path: string, text: string): void {
 
 /** Windows knows no sync of a folder. */
 function syncFolder(folder: string): void {
-  if (process.platform === "win32") return;
-  const handle = openSync(folder, "r");
+  if (process.platform !== "win32") syncFile(folder);
+}
+
+/** Of a file, or of a folder's entries. */
+export function syncFile(path: string): void {
+  const handle = openSync(path, "r");
   try {
     fsyncSync(handle);
   } finally {

@@ -12,8 +12,11 @@ export interface StartFacts {
   readonly dataFolder: string;
 }
 
+/** Before each attempt: the default's three days would show nothing of a retry to who watches. */
+const SHORT_RETRY_S = [0, 1, 2, 5, 10] as const;
+
 export function startScreen(facts: StartFacts): string {
-  const endpoint = curl(facts, "/v1/endpoints", { url: `${facts.receiverUrl}/` });
+  const endpoint = curl(facts, "/v1/endpoints", { url: `${facts.receiverUrl}/`, retry: { delays_s: SHORT_RETRY_S } });
   const event = curl(facts, "/v1/events", { type: "invoice.paid", data: { invoice: "in_1001", amount: 12.5 } });
   return `
   ${styleText("bold", "Posthaste")} ${styleText("dim", facts.version)}
@@ -31,7 +34,8 @@ ${endpoint}
 
 ${event}
 
-  ${styleText("dim", `Paths of the receiver that fail, to try: ${BEHAVIOUR_PATHS}`)}
+  ${styleText("dim", `Paths of the receiver that fail, for the URL in 1.: ${BEHAVIOUR_PATHS}`)}
+  ${styleText("dim", `This endpoint is retried after ${SHORT_RETRY_S.slice(1).join(", ")} s. Without "retry" it gets ten attempts over three days.`)}
   ${styleText("dim", "Ctrl-C stops; everything accepted is kept for the next start.")}
 
 `;

@@ -19,7 +19,11 @@ export function openBenchDrivers() {
   const drivers = openEmbedded({ ...ambient, sealer: createSealer(systemEntropy.bytes(32)), database: { folder } });
   const metrics = openMetrics();
   const log = createJsonLog({ clock: systemClock, level: "warn", write: (text) => process.stderr.write(text) });
-  return { drivers, metrics, telemetry: createTelemetry({ meter: metrics.meter, log, clock: systemClock }) };
+  return {
+    drivers,
+    metrics,
+    telemetry: createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true }),
+  };
 }
 
 type BenchDrivers = ReturnType<typeof openBenchDrivers>["drivers"];

@@ -5,6 +5,7 @@ import { runProgram } from "@posthaste/shared/runtime/entry.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Command } from "../command-line.ts";
 import { parseCommandLine, USAGE } from "../command-line.ts";
+import { runBackup } from "../backup.ts";
 import { runDemo } from "../demo.ts";
 import { runDev } from "../dev.ts";
 import { runReceiver } from "../receiver.ts";
@@ -20,6 +21,9 @@ async function run(command: Command): Promise<number> {
       return 0;
     case "serve":
       await runServe(parseConfig(env));
+      return 0;
+    case "backup":
+      await runBackup(parseConfig(env), command);
       return 0;
     case "demo":
       return await runDemo(command.isDistributed);

@@ -117,7 +117,9 @@ function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Standing,
   if (result !== null || standing.nextAttemptAtMs === null) {
     for (const member of delivery.members) {
       const subject = { ...subjectOf(delivery), eventId: member.id };
-      deps.telemetry.delivery.settled(subject, state, reason, nowMs - member.acceptedAtMs);
+      const { nextAttemptAtMs } = standing;
+      const sinceAcceptMs = nowMs - member.acceptedAtMs;
+      deps.telemetry.delivery.settled(subject, { state, reason, sinceAcceptMs, nextAttemptAtMs });
     }
   }
   if (state === "paused" || state === "disabled" || state === "backlog") deps.lookAgain(tenant, endpointId, state);

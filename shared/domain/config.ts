@@ -15,10 +15,14 @@ export interface Config {
   /** 0: any free port. */
   readonly processorPort: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** Each delivery that went well, or is planned again, is a line of the log at info; else at debug. */
+  readonly logsDeliveries: boolean;
   /** After a signal, how long a server still takes requests while /readyz says 503, so that balancers see it first. */
   readonly stopNoticeMs: number;
   readonly dataFolder: string;
   readonly operatorKey: string | null;
+  /** What idempotency keys and event ids of a day may take; null: as the driver set says. */
+  readonly claimBytesMax: number | null;
   /** Null: not set at all, which `dev` reads as "loopback". */
   readonly allowCidrs: readonly Cidr[] | null;
   /** 32 bytes, or null when the driver set is to make its own. */
@@ -53,6 +57,14 @@ const StopNotice = v.pipe(
   v.regex(/^\d{1,2}$/, `must be a whole number of seconds from 0 to ${STOP_NOTICE_S_MAX}`),
   v.transform(Number),
   v.maxValue(STOP_NOTICE_S_MAX, `must be a whole number of seconds from 0 to ${STOP_NOTICE_S_MAX}`),
+);
+
+const IDEMPOTENCY_GIB_MAX = 1000;
+const IdempotencyGib = v.pipe(
+  v.string(),
+  v.regex(/^[1-9]\d{0,3}$/, `must be a whole number of GiB from 1 to ${IDEMPOTENCY_GIB_MAX}`),
+  v.transform(Number),
+  v.maxValue(IDEMPOTENCY_GIB_MAX, `must be a whole number of GiB from 1 to ${IDEMPOTENCY_GIB_MAX}`),
 );
 
 const OperatorKey = v.pipe(
@@ -104,7 +116,9 @@ const Settings = v.object({
   PORT: v.optional(Port, "8080"),
   PROCESSOR_PORT: v.optional(Port, "0"),
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"), "info"),
+  LOG_DELIVERIES: v.optional(v.picklist(["true", "false"], "must be true or false"), "true"),
   STOP_NOTICE_S: v.optional(StopNotice, "3"),
+  IDEMPOTENCY_GIB: v.optional(IdempotencyGib),
   POSTHASTE_DATA: v.optional(DataFolder, "./.posthaste"),
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
@@ -124,7 +138,9 @@ export function parseConfig(environment: Environment): Config {
     port: settings.PORT,
     processorPort: settings.PROCESSOR_PORT,
     logLevel: settings.LOG_LEVEL,
+    logsDeliveries: settings.LOG_DELIVERIES === "true",
     stopNoticeMs: settings.STOP_NOTICE_S * 1000,
+    claimBytesMax: settings.IDEMPOTENCY_GIB === undefined ? null : settings.IDEMPOTENCY_GIB * 1024 ** 3,
     dataFolder: settings.POSTHASTE_DATA,
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,
     allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,

@@ -1,6 +1,6 @@
 /**
  * Why a data folder or its database cannot be used, and what mends it: two sentences for whoever started the program. The
- * code is that of the system (`EACCES`) or SQLite's primary result code (sqlite.org/rescode.html).
+ * code is that of the system (`EACCES`), SQLite's primary result code (sqlite.org/rescode.html), or a word of ours.
  */
 
 /** What is wrong, and the remedy; both speak of `the data folder`, whose name the caller puts in front. */
@@ -36,6 +36,16 @@ const noFolder: Fault = {
   what: "a part of that path is a file and no folder",
   remedy: "Move the file away, or name another data folder in POSTHASTE_DATA.",
 };
+const empty: Fault = {
+  what: "its posthaste.db is empty, as a full disk or a copy that was cut off leaves a database",
+  remedy:
+    "Put a backup in an empty folder (docs/operations.md, Back-up and restore); if nothing is lost with it, delete posthaste.db and posthaste.db-wal.",
+};
+const walAlone: Fault = {
+  what: "its posthaste.db is missing although its posthaste.db-wal is there",
+  remedy:
+    "Put the posthaste.db of that time back beside it, or a backup in an empty folder (docs/operations.md, Back-up and restore); if nothing is lost with it, delete posthaste.db-wal.",
+};
 const failing: Fault = {
   what: "its disk fails to read or write",
   remedy: `Look at the system's log for that disk, ${ANOTHER}`,
@@ -65,6 +75,8 @@ const faults: ReadonlyMap<string | number, Fault> = new Map<string | number, Fau
   ["ENOENT", badPath],
   ["ENAMETOOLONG", badPath],
   ["ELOOP", badPath],
+  ["empty", empty],
+  ["wal-alone", walAlone],
   [3, forbidden],
   [8, readOnly],
   [10, failing],

@@ -8,7 +8,7 @@ const PREFIX = "POSTHASTE_";
 
 /** Every setting of every program, and what the examples and the tests read. */
 const SETTINGS: readonly string[] = [
-  ..."HOST PORT PROCESSOR_PORT LOG_LEVEL STOP_NOTICE_S".split(" "),
+  ..."HOST PORT PROCESSOR_PORT LOG_LEVEL LOG_DELIVERIES STOP_NOTICE_S IDEMPOTENCY_GIB".split(" "),
   ..."POSTHASTE_DATA POSTHASTE_OPERATOR_KEY POSTHASTE_ALLOW_CIDRS POSTHASTE_MASTER_KEY POSTHASTE_HTTP_CLIENT".split(
     " ",
   ),

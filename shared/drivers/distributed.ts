@@ -27,6 +27,8 @@ export interface DistributedOptions {
   readonly sealer: Sealer;
   readonly role: DistributedRole;
   readonly config: DistributedConfig;
+  /** Null: `CLAIM_BYTES_MAX`. */
+  readonly claimBytesMax: number | null;
   /** What an operator should know about the stores, one sentence each. */
   readonly onWarning: (warning: string) => void;
   /** A store went away, is back, or failed while it was there. Must not throw. */
@@ -143,7 +145,7 @@ function ofKafka(error: unknown): boolean {
 }
 
 async function openLog(
-  { clock, entropy, config, role }: DistributedOptions,
+  { clock, entropy, config, role, onWarning }: DistributedOptions,
   onFault: (error: unknown) => void,
 ): Promise<PartitionLog> {
   const { kafka } = config;
@@ -158,7 +160,7 @@ async function openLog(
     ...(kafka.sasl === null ? {} : { sasl: kafka.sasl }),
   });
   try {
-    await partitionLog.ensureTopics(topicSpecs(kafka));
+    for (const warning of await partitionLog.ensureTopics(topicSpecs(kafka))) onWarning(warning);
     return partitionLog;
   } catch (error) {
     await partitionLog[Symbol.asyncDispose]();

@@ -5,6 +5,7 @@
 import type { DatabaseSync } from "node:sqlite";
 
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
+import { assert } from "../lib/assert.ts";
 import type { Drivers } from "../ports/drivers.ts";
 import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
@@ -14,6 +15,8 @@ import { createBoundedLists } from "./sqlite/bounded-list.ts";
 import { createCancellations } from "./sqlite/cancellations.ts";
 import { createClaims } from "./sqlite/claims.ts";
 import { createDatabase, explained, openDatabaseFile, prepareDatabase } from "./sqlite/database.ts";
+import type { CopyHold } from "./sqlite/copy-hold.ts";
+import { createCopyHolds } from "./sqlite/copy-hold.ts";
 import { createDeadLetters } from "./sqlite/dead-letters.ts";
 import { openDirectory } from "./sqlite/directory.ts";
 import { createEventStore } from "./sqlite/event-store.ts";
@@ -55,6 +58,11 @@ export interface EmbeddedOptions {
 export interface EmbeddedDrivers extends Drivers {
   /** Ledger and stats writes that were lost to overload or a failing disk since the start. */
   lostCount(): number;
+  /**
+   * Lets another process copy the file while this one goes on. Only of a folder. Throws `conflict` while there is
+   * another copy, and what the disk says.
+   */
+  beginCopy(): CopyHold;
 }
 
 /** Throws `store-unavailable` when another process uses the folder, a plain Error when the file is not usable. */
@@ -63,7 +71,7 @@ export function openEmbedded(options: EmbeddedOptions): EmbeddedDrivers {
   const handle = "folder" in options.database ? openDatabaseFile(options.database.folder) : options.database;
   try {
     if (!isOurs) prepareDatabase(handle);
-    return gather(options, handle, isOurs);
+    return gather(options, handle);
   } catch (error) {
     if (isOurs) handle.close();
     // Damage may show only when the stores read what they begin with.
@@ -71,8 +79,9 @@ export function openEmbedded(options: EmbeddedOptions): EmbeddedDrivers {
   }
 }
 
-function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean): EmbeddedDrivers {
+function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers {
   const { clock, sealer, bounds = {} } = options;
+  const folder = "folder" in options.database ? options.database.folder : null;
   // What sets timers is stopped when a later store cannot be opened, else they would keep the process.
   using opening = new DisposableStack();
   const database = createDatabase(handle);
@@ -88,6 +97,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
   const retention = createRetention({ database, writer, clock, ...given("databaseBytesMax", bounds.databaseBytesMax) });
   opening.defer(() => retention.stop());
   writer.onCommit(() => retention.wake());
+  const copies = folder === null ? null : createCopyHolds({ database, folder });
+  if (copies !== null) writer.onCommit(() => copies.afterCommit());
 
   async function flush(): Promise<void> {
     stats.write();
@@ -118,13 +129,17 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     degraded: () => Promise.resolve([]),
     flush,
     lostCount: () => writer.lostCount() + stats.lostCount(),
+    beginCopy() {
+      assert(copies !== null, "a database without a folder is nobody's to copy");
+      return copies.begin();
+    },
     async [Symbol.asyncDispose]() {
       // The last steps in order: nothing new by timer, what was recorded to disk, then the file.
       retention.stop();
       retryQueue.stop();
       await flush();
       stats.stop();
-      if (isOurs) handle.close();
+      if (folder !== null) handle.close();
     },
   };
   opening.move();

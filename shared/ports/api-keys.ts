@@ -1,6 +1,7 @@
 /**
  * API keys by hash. A revocation is effective within 1 s on every gateway that can ask its store; one that cannot goes on
  * with the keys it knows, for at most 10 minutes. Keys that were never seen are not cached as absent for longer than 1 s.
+ * A store that fails over to an older state is given back what the process knows, within a minute of being there again.
  */
 import type { ApiKey } from "../domain/api-key.ts";
 import type { Page } from "./dead-letters.ts";

@@ -70,7 +70,8 @@ export function claimsFull(of: "tenant" | "all"): PosthasteError {
   return new PosthasteError("overloaded", {
     detail:
       `${whose} as many idempotency keys and event ids of the last 24 hours as can be kept. ` +
-      "Publish without an Idempotency-Key and without an id of your own, or try again later.",
+      "Publish without an Idempotency-Key and without an id of your own, or try again later; " +
+      "who runs this Posthaste can raise the bound (IDEMPOTENCY_GIB).",
     retryAfterS: CLAIM_RETRY_AFTER_S,
   });
 }

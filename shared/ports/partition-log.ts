@@ -87,8 +87,11 @@ export interface PartitionDepth extends TopicPartition {
 }
 
 export interface PartitionLog extends AsyncDisposable {
-  /** Creates what is missing and checks what is there; throws a plain Error that names the setting to mend. */
-  ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
+  /**
+   * Creates what is missing and checks what is there; throws a plain Error that names the setting to mend.
+   * Resolves with what else an operator should know, a sentence or two each.
+   */
+  ensureTopics(specs: readonly TopicSpec[]): Promise<readonly string[]>;
   /** Separate producers do not wait for each other. */
   openProducer(name: string): RecordProducer;
   /** Joins `group` and reads `topics` in it; resolves when the group was joined. */

@@ -55,7 +55,12 @@ export async function openDistributedProgram(
     write: (text) => void process.stdout.write(text),
   });
   const metrics = opening.use(openMetrics());
-  const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock });
+  const telemetry = createTelemetry({
+    meter: metrics.meter,
+    log,
+    clock: systemClock,
+    logsDeliveries: config.logsDeliveries,
+  });
   const allow = config.allowCidrs ?? parseCidrs("");
   const transport = opening.use(
     openHttpTransport({
@@ -72,6 +77,7 @@ export async function openDistributedProgram(
       ...ambient,
       role,
       config: distributed,
+      claimBytesMax: config.claimBytesMax,
       sealer: createSealer(config.masterKey),
       onWarning: (warning) => log.write("warn", "store.warning", { warning }),
       stores: telemetry.store,

@@ -3,7 +3,9 @@
 export const SETTINGS_HELP = `  HOST                    address to listen on (127.0.0.1)
   PORT                    port to listen on (8080; 0 takes a free one)
   LOG_LEVEL               debug, info, warn or error (info; dev: warn)
+  LOG_DELIVERIES          false: deliveries that went well or are tried again are logged at debug only (true)
   STOP_NOTICE_S           seconds after SIGTERM in which /readyz says 503 and requests are still taken (3; dev: none)
+  IDEMPOTENCY_GIB         what idempotency keys and event ids of a day may take (4; serve and dev: a tenth of the disk, 4 to 32)
   POSTHASTE_DATA          data folder (./.posthaste)
   POSTHASTE_OPERATOR_KEY  API key for everything; 24 to 128 characters of A-Z a-z 0-9 _ -
   POSTHASTE_ALLOW_CIDRS   private networks that endpoints may be in, such as 10.0.0.0/8 (none; dev: loopback)

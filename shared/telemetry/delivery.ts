@@ -3,8 +3,10 @@ import type { Meter } from "@opentelemetry/api";
 import type { AttemptResult } from "../domain/attempt.ts";
 import type { DeliveryState } from "../domain/delivery.ts";
 import type { Lane } from "../domain/event.ts";
+import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
+import { createLogBudget } from "./log-pace.ts";
 import { createTally } from "./tally.ts";
 
 export interface DeliverySubject {
@@ -15,16 +17,37 @@ export interface DeliverySubject {
   readonly attempt: number;
 }
 
+/** What became of a delivery for now. */
+export interface Settled {
+  readonly state: DeliveryState;
+  readonly reason: string | null;
+  /** Counts from acceptance. */
+  readonly sinceAcceptMs: number;
+  /** Null: no further attempt is planned. */
+  readonly nextAttemptAtMs: number | null;
+}
+
+/** Of deliveries that went well or go on, in one second; those past it are counted. `debug` has no such bound. */
+const LINES_MAX = 1000;
+
 export interface DeliveryTelemetry {
   attempted(subject: DeliverySubject, result: AttemptResult): void;
-  /** The delivery is in `state` now; `sinceAcceptMs` counts from acceptance. */
-  settled(subject: DeliverySubject, state: DeliveryState, reason: string | null, sinceAcceptMs: number): void;
+  settled(subject: DeliverySubject, settled: Settled): void;
   deferred(subject: DeliverySubject, why: string, delayMs: number): void;
   /** A repeat after a crash whose attempt the ledger already shows. */
   repeatSkipped(subject: DeliverySubject): void;
 }
 
-export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log }): DeliveryTelemetry {
+export function createDeliveryTelemetry(deps: {
+  readonly meter: Meter;
+  readonly log: Log;
+  readonly clock: Pick<Clock, "monotonic">;
+  /** False: only what did not arrive is logged at info; the rest is at debug. */
+  readonly logsDeliveries: boolean;
+}): DeliveryTelemetry {
+  const { meter, log } = deps;
+  const budget = createLogBudget(deps.clock, LINES_MAX);
+  const routine = deps.logsDeliveries ? "info" : "debug";
   const attempts = meter.createHistogram("http.client.request.duration", {
     unit: "s",
     description: "Time of one delivery attempt",
@@ -55,11 +78,14 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
         result.kind === "answered" ? { "http.response.status_code": result.status } : { "error.type": result.fault };
       attempts.record(result.durationMs / 1000, { "http.request.method": "POST", lane, ...status });
     },
-    settled(subject, state, reason, sinceAcceptMs) {
+    settled(subject, { state, reason, sinceAcceptMs, nextAttemptAtMs }) {
       outcomes.add(subject.lane, state);
       if (state === "delivered") ages.record(sinceAcceptMs / 1000, { lane: subject.lane });
-      const level = state === "delivered" ? "debug" : state === "retrying" ? "info" : "warn";
+      const isRoutine = state === "delivered" || state === "retrying";
+      const level = isRoutine ? routine : "warn";
       if (!log.isEnabled(level)) return;
+      const unlogged = isRoutine && !log.isEnabled("debug") ? budget.turn() : 0;
+      if (unlogged === null) return;
       log.write(level, `delivery.${state}`, {
         event_id: subject.eventId,
         endpoint_id: subject.endpointId,
@@ -68,6 +94,8 @@ export function createDeliveryTelemetry({ meter, log }: { meter: Meter; log: Log
         attempt: subject.attempt,
         reason,
         since_accept_ms: Math.round(sinceAcceptMs),
+        ...(nextAttemptAtMs === null ? {} : { next_attempt_at: new Date(nextAttemptAtMs).toISOString() }),
+        ...(unlogged === 0 ? {} : { unlogged }),
       });
     },
     deferred(subject, why, delayMs) {

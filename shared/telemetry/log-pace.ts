@@ -20,3 +20,28 @@ export function createLogPace(clock: Pick<Clock, "monotonic">) {
     },
   };
 }
+
+/** For lines that are many by nature: `linesMax` in each second, and the next one says how many there were not. */
+export function createLogBudget(clock: Pick<Clock, "monotonic">, linesMax: number) {
+  let sinceMs = -Infinity;
+  let lines = 0;
+  let unlogged = 0;
+  return {
+    /** How many were not logged before this one; null when this one is not to be logged. */
+    turn(): number | null {
+      const nowMs = clock.monotonic();
+      if (nowMs - sinceMs >= LOG_EVERY_MS) {
+        sinceMs = nowMs;
+        lines = 0;
+      }
+      if (lines >= linesMax) {
+        unlogged++;
+        return null;
+      }
+      lines++;
+      const before = unlogged;
+      unlogged = 0;
+      return before;
+    },
+  };
+}

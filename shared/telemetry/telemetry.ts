@@ -27,7 +27,12 @@ export interface Telemetry {
   readonly log: Log;
 }
 
-export function createTelemetry(deps: { meter: Meter; log: Log; clock: Pick<Clock, "monotonic"> }): Telemetry {
+export function createTelemetry(deps: {
+  readonly meter: Meter;
+  readonly log: Log;
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly logsDeliveries: boolean;
+}): Telemetry {
   return {
     accept: createAcceptTelemetry(deps),
     delivery: createDeliveryTelemetry(deps),

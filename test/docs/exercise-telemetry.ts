@@ -76,7 +76,7 @@ const FAULT: AttemptResult = { kind: "fault", fault: "timeout", detail: "no answ
 export function exerciseTelemetry(meter: Meter, called: (name: string) => void = () => undefined): readonly LogEvent[] {
   const logged: LogEvent[] = [];
   const log = { isEnabled: () => true, write: (level: Level, event: string) => void logged.push({ level, event }) };
-  const telemetry = createTelemetry({ meter, log, clock: { monotonic: () => 0 } });
+  const telemetry = createTelemetry({ meter, log, clock: { monotonic: () => 0 }, logsDeliveries: true });
   const accept = listened(telemetry, "accept", called);
   accept.accepted(ENVELOPE);
   for (const status of [202, 422, 503]) {
@@ -86,7 +86,13 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   const delivery = listened(telemetry, "delivery", called);
   delivery.attempted(SUBJECT, ANSWER);
   delivery.attempted(SUBJECT, FAULT);
-  for (const state of SETTLED_STATES) delivery.settled(SUBJECT, state, null, 1);
+  for (const state of SETTLED_STATES)
+    delivery.settled(SUBJECT, {
+      state,
+      reason: null,
+      sinceAcceptMs: 1,
+      nextAttemptAtMs: state === "retrying" ? 1 : null,
+    });
   delivery.deferred(SUBJECT, "busy", 1000);
   delivery.repeatSkipped(SUBJECT);
   const endpoint = listened(telemetry, "endpoint", called);

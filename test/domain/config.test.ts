@@ -22,7 +22,9 @@ test("nothing set gives every default", () => {
     port: 8080,
     processorPort: 0,
     logLevel: "info",
+    logsDeliveries: true,
     stopNoticeMs: 3000,
+    claimBytesMax: null,
     dataFolder: "./.posthaste",
     operatorKey: null,
     allowCidrs: null,
@@ -103,3 +105,18 @@ for (const name of ["POSTHASTE_OPERATOR_KEY", "POSTHASTE_MASTER_KEY"]) {
     for (const problem of problemsOf({ [name]: secret })) assert.ok(!problem.includes("hush"), problem);
   });
 }
+
+test("what idempotency keys may take is a whole number of GiB", () => {
+  assert.equal(parseConfig({ IDEMPOTENCY_GIB: "16" }).claimBytesMax, 16 * 1024 ** 3);
+  for (const text of ["0", "1.5", "1001", "4GiB", "-1"]) {
+    assert.match(
+      problemsOf({ IDEMPOTENCY_GIB: text }).join(),
+      /^IDEMPOTENCY_GIB must be a whole number of GiB from 1 to 1000$/,
+    );
+  }
+});
+
+test("deliveries are logged unless that is switched off", () => {
+  assert.equal(parseConfig({ LOG_DELIVERIES: "false" }).logsDeliveries, false);
+  assert.match(problemsOf({ LOG_DELIVERIES: "no" }).join(), /^LOG_DELIVERIES must be true or false$/);
+});

@@ -54,6 +54,21 @@ test("the two printed commands work as they are, and the delivery is shown verif
   );
 });
 
+test("the printed endpoint is retried within seconds, and the screen says so", async () => {
+  using folder = openFolder();
+  await using child = startDev(folder.path);
+  const { curls } = await screenOf(child);
+  assert.match(
+    child.printed.stdout,
+    /retried after 1, 2, 5, 10 s\. Without "retry" it gets ten attempts over three days\./,
+  );
+  const endpoint = await paste(curls[0]?.replace(/(127\.0\.0\.1:\d+)\/"/, '$1/fail/2/then-ok"'));
+  assert.deepEqual(endpoint["retry"], { delays_s: [0, 1, 2, 5, 10] });
+  const event = await paste(curls[1]);
+  await child.match(new RegExp(`-> .*${String(event["id"])}.* attempt 2 .*next attempt at .*, in [12] s`));
+  await child.match(new RegExp(`-> .*${String(event["id"])}.* attempt 3 .*answered 200 {2}delivered`));
+});
+
 test("both printed commands work again when pasted a second time", async () => {
   using folder = openFolder();
   await using child = startDev(folder.path);

@@ -8,12 +8,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openFolder, spawnPosthaste, startServe } from "./posthaste-child.ts";
@@ -112,6 +114,50 @@ for (const [what, damage] of [
 
 function overwritten(content: Buffer): Buffer {
   return content.fill(0xa5, 4096);
+}
+
+for (const wal of ["without its WAL", "beside a WAL"]) {
+  test(`an empty database ${wal} is not taken for a new one, and nothing of it is touched`, async () => {
+    using folder = openFolder();
+    const path = await fill(folder.path);
+    truncateSync(path, 0);
+    if (wal === "beside a WAL") writeFileSync(`${path}-wal`, "what was acknowledged");
+    const before = readdirSync(folder.path).toSorted();
+    assert.match(
+      await complaintAbout(folder.path),
+      /posthaste\.db is empty.* Put a backup in an empty folder .*delete/,
+    );
+    assert.deepEqual(readdirSync(folder.path).toSorted(), before);
+    if (wal === "beside a WAL") assert.equal(readFileSync(`${path}-wal`, "utf8"), "what was acknowledged");
+  });
+}
+
+test("a WAL without its database is not dropped for a new one", async () => {
+  using folder = openFolder();
+  const path = await fill(folder.path);
+  rmSync(path);
+  writeFileSync(`${path}-wal`, "what was acknowledged");
+  assert.match(await complaintAbout(folder.path), /posthaste\.db is missing .*Put the posthaste\.db of that time back/);
+  assert.deepEqual(readdirSync(folder.path).toSorted(), ["master.key", "posthaste.db-wal"]);
+});
+
+test("a database cut off within its first page", async () => {
+  using folder = openFolder();
+  truncateSync(await fill(folder.path), 100);
+  assert.match(await complaintAbout(folder.path), /database is damaged .*backup/);
+});
+
+for (const [what, change, complaint] of [
+  ["that another program made", "PRAGMA application_id = 1", /another program\. Move it away/],
+  ["of a newer version", "PRAGMA user_version = 9999", /newer Posthaste .*Start that version/],
+] as const) {
+  test(`a database ${what}`, async () => {
+    using folder = openFolder();
+    const database = new DatabaseSync(await fill(folder.path));
+    database.exec(change);
+    database.close();
+    assert.match(await complaintAbout(folder.path), complaint);
+  });
 }
 
 test("a file that is no database at all", async () => {

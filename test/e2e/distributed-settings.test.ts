@@ -86,3 +86,9 @@ test("another master key than that of the programs before is named, with the way
   assert.match(complaint, /POSTHASTE_MASTER_KEY is not the key/);
   assert.match(complaint, /same key/);
 });
+
+test("another number of shards than that of the programs before is named, with the ways out", async () => {
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 0 });
+  const complaint = await complaintOf({ ...storesEnv(), ...prefixEnv(harness.prefix), REDIS_SHARDS: "4" });
+  assert.match(complaint, /^REDIS_SHARDS is 4, .* divided by 1: .* Set REDIS_SHARDS=1 .*REDIS_PREFIX\.$/);
+});

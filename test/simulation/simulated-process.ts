@@ -177,7 +177,7 @@ export function tracingTelemetry({ trace, index, history, clock }: TracedParts, 
     ...silentTelemetry,
     delivery: {
       ...silentTelemetry.delivery,
-      settled: ({ eventId, endpointId, attempt }, state, reason) => {
+      settled: ({ eventId, endpointId, attempt }, { state, reason }) => {
         trace.note(
           `${mark} ${state} ${eventId} at ${endpointId} after attempt ${attempt}${reason === null ? "" : `: ${reason}`}`,
         );

@@ -26,6 +26,7 @@ import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
 import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
+import { requireShardCount } from "../redis/client/shard-count.ts";
 import { parseRedisUrl } from "../redis/client/redis-url.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
@@ -36,6 +37,7 @@ export interface DistributedStoresOptions {
   readonly entropy: Entropy;
   readonly sealer: Sealer;
   readonly config: DistributedConfig;
+  readonly claimBytesMax: number | null;
   readonly onWarning: (warning: string) => void;
   readonly onFault: (error: unknown) => void;
   readonly onCache: (isHit: boolean) => void;
@@ -65,9 +67,9 @@ export interface DistributedStores extends AsyncDisposable {
 /** Shards of a cluster unless the settings say otherwise. */
 const CLUSTER_SHARDS = 16;
 
-/** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us or evicts. */
+/** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us, evicts or has other shards. */
 export async function openDistributedStores(options: DistributedStoresOptions): Promise<DistributedStores> {
-  const { clock, entropy, config, onFault } = options;
+  const { clock, entropy, config, claimBytesMax, onFault } = options;
   const url = config.redisUrl;
   const cacheUrl = config.redisCacheUrl ?? url;
   await using opening = new AsyncDisposableStack();
@@ -80,13 +82,20 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
     opening.use(openRedis({ url: at, name, clock, entropy, time: "server", onFault }));
   const commands = open("REDIS_URL", url);
   const keys = keySpaceOf(config, url, "REDIS_URL");
+  await requireShardCount(commands, keys);
   const main = { commands, keys };
   const cache =
     cacheUrl === url
       ? main
       : { commands: open("REDIS_CACHE_URL", cacheUrl), keys: keySpaceOf(config, cacheUrl, "REDIS_CACHE_URL") };
   const stores = opening.use(
-    await createStores({ ...options, main, cache, bounds: {}, isReachable: () => commands.isReachable() }),
+    await createStores({
+      ...options,
+      main,
+      cache,
+      bounds: claimBytesMax === null ? {} : { claimBytesMax },
+      isReachable: () => commands.isReachable(),
+    }),
   );
   const opened = opening.move();
   return { ...stores, [Symbol.asyncDispose]: () => opened.disposeAsync() };
@@ -108,7 +117,7 @@ export interface StoreBounds {
   readonly limitSubjectsMax?: number;
 }
 
-export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "onWarning"> {
+export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "claimBytesMax" | "onWarning"> {
   readonly main: Place;
   /** Of what may be evicted. */
   readonly cache: Place;
@@ -133,6 +142,17 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       ...(endpointsMax === undefined ? {} : { endpointsMax }),
     }),
   );
+  const apiKeys = opening.use(
+    openRedisApiKeyStore({
+      ...main,
+      clock,
+      entropy,
+      notifier,
+      onFault,
+      onCache: options.onCache,
+      ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
+    }),
+  );
   const stats = createRedisStats({ ...cache, clock });
   opening.defer(() => stats.stop());
   const ledger = createRedisLedger({ ...main, clock, onLost });
@@ -142,16 +162,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   return {
     notifier,
     directory,
-    apiKeys: inOrder(
-      openRedisApiKeyStore({
-        ...main,
-        clock,
-        entropy,
-        onFault,
-        onCache: options.onCache,
-        ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
-      }),
-    ),
+    apiKeys: inOrder(apiKeys),
     claims: createRedisClaims({
       ...main,
       eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId),

@@ -1,12 +1,13 @@
 /**
  * Creates the topics and checks those that are there. What does not fit is told as one sentence that names the topic,
- * what was found, what is wanted and how to mend it; nothing that exists is ever changed.
+ * what was found, what is wanted and how to mend it; nothing that exists is ever changed. Resolves with warnings.
  */
 import type { Admin, ITopicConfig, ITopicMetadata } from "kafkajs";
 import kafkajs from "kafkajs";
 
 import type { Clock } from "../../lib/ambient.ts";
 import type { TopicSpec } from "../../ports/partition-log.ts";
+import { brokerWarnings } from "./broker-settings.ts";
 import { describeError, errorType } from "./client.ts";
 
 /** Creating and the election of leaders. */
@@ -24,12 +25,12 @@ const ANY_TIME_MS = "9223372036854775807";
 export async function ensureKafkaTopics(
   { admin, clock, prefix }: { readonly admin: Admin; readonly clock: Clock; readonly prefix: string },
   specs: readonly TopicSpec[],
-): Promise<void> {
+): Promise<readonly string[]> {
   const existing = new Set(await admin.listTopics());
   const missing = specs.filter(({ topic }) => !existing.has(prefix + topic));
   await createTopics(admin, missing, prefix);
   const names = specs.map(({ topic }) => prefix + topic);
-  if (names.length === 0) return;
+  if (names.length === 0) return [];
   const topics = await untilKnown(clock, () => fetchTopics(admin, clock, names));
   // A leader that others have heard of may not have heard of it itself: it refuses records for a moment.
   for (const { topic } of missing) await untilKnown(clock, () => admin.fetchTopicOffsets(prefix + topic));
@@ -38,9 +39,15 @@ export async function ensureKafkaTopics(
     const name = prefix + spec.topic;
     const found = topics.find((topic) => topic.name === name);
     if (found === undefined) return [`topic ${name} was created but is not listed; start again`];
-    return [...shapeProblems(spec, name, found), ...configProblems(spec, name, configs.get(name) ?? new Map())];
+    const config = configs.get(name) ?? new Map<string, string>();
+    return [
+      ...shapeProblems(spec, name, found),
+      ...configProblems(spec, name, config),
+      ...writeProblems(name, found, config),
+    ];
   });
   if (problems.length > 0) throw new Error(`Kafka topics do not fit the configuration: ${problems.join("; ")}`);
+  return await brokerWarnings(admin, Math.max(...specs.map(({ retentionMs }) => retentionMs)));
 }
 
 /** A topic that was just created, here or by another process, is not known to every broker at once. */
@@ -110,6 +117,17 @@ function wantedConfig(spec: TopicSpec) {
     "min.insync.replicas": String(spec.minInSync),
     "message.timestamp.type": spec.timestamps === "log" ? "LogAppendTime" : "CreateTime",
   };
+}
+
+/** A topic that can never have as many replicas in sync as it asks for takes nothing. */
+function writeProblems(name: string, found: ITopicMetadata, config: ReadonlyMap<string, string>): string[] {
+  const replication = Math.min(...found.partitions.map(({ replicas }) => replicas.length));
+  const inSync = Number(config.get("min.insync.replicas") ?? 1);
+  if (inSync <= replication) return [];
+  const remedy = `kafka-configs --alter --entity-type topics --entity-name ${name} --add-config min.insync.replicas=${replication}`;
+  return [
+    `topic ${name} has replication ${replication} and min.insync.replicas ${inSync}, so nothing can be written to it: give it more replicas (kafka-reassign-partitions) or set: ${remedy}`,
+  ];
 }
 
 function shapeProblems(spec: TopicSpec, name: string, found: ITopicMetadata): string[] {

@@ -72,6 +72,7 @@ function openProcess(broker: Broker, clock: Clock): MemoryLog {
     // eslint-disable-next-line typescript/require-await -- a refusal is a rejection
     async ensureTopics(specs) {
       for (const spec of specs) ensureTopic(broker, spec);
+      return [];
     },
     openProducer(name) {
       const producer = openMemoryProducer(broker, clock, name, () => isOpen);

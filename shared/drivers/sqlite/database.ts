@@ -2,7 +2,19 @@
  * Opens the one SQLite file of the embedded set, for this process alone: WAL, every commit synced to disk, exclusive
  * lock of the kernel, so that SIGKILL frees it. `node:sqlite`, the same API on Bun, Node 24 and Deno.
  */
-import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -33,11 +45,12 @@ export const DATABASE_FILE = "posthaste.db";
 /** 64 MiB of pages in memory; SQLite counts negative sizes in KiB. */
 const CACHE_KIB = 64 * 1024;
 /** Pages of 4 KiB in the WAL before they are moved to the main file: 16 MiB. */
-const WAL_PAGES = 4096;
+export const WAL_PAGES = 4096;
 /** The WAL file is cut back to this after a burst. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
-const SQLITE_BUSY = 5;
+export const SQLITE_BUSY = 5;
+export const SQLITE_FULL = 13;
 
 /**
  * Opens or creates `posthaste.db` in the folder (0700; the file 0600). Throws `store-unavailable` when another
@@ -55,7 +68,7 @@ export function openDatabaseFile(folder: string): DatabaseSync {
   } catch (error) {
     database?.close();
     const problem = explained(error, folder);
-    if (problem !== error || !(error instanceof Error)) throw problem;
+    if (problem !== error || !(error instanceof Error) || error instanceof PosthasteError) throw problem;
     throw new Error(`The data folder ${folder} cannot be used. ${error.message}`, { cause: error });
   }
   return database;
@@ -104,14 +117,38 @@ export function sqliteCode(error: unknown): number | null {
   return typeof error.errcode === "number" ? error.errcode & 0xff : null;
 }
 
+/**
+ * Makes the folder and the file if there is none. A new file has its tables before it has its name, so an empty one is
+ * never a start that was cut off, but a database that was lost; and SQLite would drop the WAL beside it.
+ */
 function createPrivate(folder: string, path: string): void {
   const created = mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (created !== undefined) chmodSync(folder, 0o700);
+  const found = statSync(path, { throwIfNoEntry: false });
+  const lost =
+    found === undefined ? (existsSync(`${path}-wal`) ? "wal-alone" : null) : found.size === 0 ? "empty" : null;
+  if (lost !== null) throw new PosthasteError("store-unavailable", folderFault(folder, lost, path) ?? lost);
+  if (found !== undefined) return;
+  const draft = mkdtempSync(join(folder, `.${DATABASE_FILE}.`));
   try {
-    // Only a file that is new is opened here: closing a second descriptor would drop our own lock (fcntl(2)).
-    closeSync(openSync(path, "wx", 0o600));
+    createFile(join(draft, DATABASE_FILE));
+    // No file of another process is replaced.
+    linkSync(join(draft, DATABASE_FILE), path);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** With all tables, closed and synced. */
+function createFile(path: string): void {
+  closeSync(openSync(path, "wx", 0o600));
+  const database = new DatabaseSync(path);
+  try {
+    migrate(database);
+  } finally {
+    database.close();
   }
 }
 

@@ -24,7 +24,7 @@ export interface GroupCommit {
   flush(): Promise<void>;
   /** Posted operations that were dropped or failed, since the start. */
   lostCount(): number;
-  /** Null, or one sentence about what is wrong; tries a write when the last one failed. */
+  /** Null, or one sentence about what is wrong; tries a write when one failed, for small ones may fit where others do not. */
   health(): Promise<string | null>;
   /** Calls `listener` after each commit that wrote something. What it throws goes to `onFault`. */
   onCommit(listener: () => void): void;
@@ -70,7 +70,9 @@ export function createGroupCommit(options: {
   const listeners: (() => void)[] = [];
   let postsWaiting = 0;
   let lost = 0;
+  /** Of the last write that failed, until a probe is good again. */
   let failure: string | null = null;
+  let probing: Promise<string | null> | null = null;
 
   const batcher = createBatcher<Operation, unknown>({
     clock,
@@ -88,12 +90,19 @@ export function createGroupCommit(options: {
   function commitAll(operations: readonly Operation[]): readonly BatchResult<unknown>[] {
     const settled = runTogether(database, operations, false) ?? runEachAlone(database, operations);
     const isCommitted = settled.some(({ kind }) => kind === "done");
-    failure = storeFailureOf(settled);
+    failure = storeFailureOf(settled) ?? failure;
     settled.forEach((entry, index) => {
       if (entry.kind === "done") guarded(() => operations[index]?.committed?.(entry.value as never), onFault);
     });
     if (isCommitted) for (const listener of listeners) guarded(listener, onFault);
     return settled;
+  }
+
+  async function probe(): Promise<string | null> {
+    failure = null;
+    const write = `INSERT OR REPLACE INTO health_probes VALUES (1, zeroblob(${PROBE_BYTES}))`;
+    await writer.write(() => database.exec(write), 0).catch(() => undefined);
+    return failure;
   }
 
   const writer: GroupCommit = {
@@ -121,10 +130,11 @@ export function createGroupCommit(options: {
     },
     lostCount: () => lost,
     async health() {
-      if (failure === null) return null;
-      const probe = `INSERT OR REPLACE INTO health_probes VALUES (1, zeroblob(${PROBE_BYTES}))`;
-      await writer.write(() => database.exec(probe), 0).catch(() => undefined);
-      return failure;
+      if (failure === null && probing === null) return null;
+      probing ??= probe().finally(() => {
+        probing = null;
+      });
+      return probing;
     },
     onCommit: (listener) => void listeners.push(listener),
   };

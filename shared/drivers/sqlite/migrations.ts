@@ -3,12 +3,18 @@ import type { DatabaseSync } from "node:sqlite";
 
 import { SCHEMA_STEPS } from "./schema.ts";
 
+/** `PHST` in the header of the file: whose it is (sqlite.org/fileformat2.html#application_id). */
+const APPLICATION_ID = 0x50485354;
+const FOREIGN = "The database is that of another program. Move it away, or use another data folder.";
+
 /**
  * Throws a plain `Error` that says what to do when the file is not ours or was written by a newer program. A crash in
  * between leaves the last whole step, and the next start goes on from there.
  */
 export function migrate(database: DatabaseSync, steps: readonly string[] = SCHEMA_STEPS): void {
-  const found = versionOf(database);
+  const owner = pragma(database, "application_id");
+  if (owner !== APPLICATION_ID && owner !== 0) throw new Error(FOREIGN);
+  const found = pragma(database, "user_version");
   if (found > steps.length) {
     throw new Error(
       `The database was written by a newer Posthaste (schema ${found}; this one knows up to ${steps.length}). ` +
@@ -16,8 +22,10 @@ export function migrate(database: DatabaseSync, steps: readonly string[] = SCHEM
     );
   }
   if (found === 0 && database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() !== undefined) {
-    throw new Error("The database holds the tables of another program. Use another data folder.");
+    throw new Error(FOREIGN);
   }
+  // Databases of the first releases have none.
+  if (owner === 0) database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
   for (let version = found + 1; version <= steps.length; version++) {
     database.exec("BEGIN IMMEDIATE");
     try {
@@ -31,6 +39,6 @@ export function migrate(database: DatabaseSync, steps: readonly string[] = SCHEM
   }
 }
 
-function versionOf(database: DatabaseSync): number {
-  return Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+function pragma(database: DatabaseSync, name: "application_id" | "user_version"): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
 }

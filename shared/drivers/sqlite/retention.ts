@@ -24,7 +24,7 @@ export const PRUNE_WAIT_MS_MIN = 60_000;
 const HELD_RECHECK_MS = 3600 * 1000;
 
 /** All pages in use. Lanes, retries, dead letters and claims have bounds of their own, which leave room for history. */
-const DATABASE_BYTES_MAX = 40 * 1024 ** 3;
+export const DATABASE_BYTES_MAX = 40 * 1024 ** 3;
 /** How often a commit looks whether there is room. */
 const ROOM_CHECK_MS = 10_000;
 

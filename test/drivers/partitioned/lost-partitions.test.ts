@@ -30,7 +30,7 @@ function openHandLog() {
   const listeners = new Map<string, GroupListener>();
   const asked: string[] = [];
   const partitionLog: PartitionLog = {
-    ensureTopics: () => Promise.resolve(),
+    ensureTopics: () => Promise.resolve([]),
     openProducer: (name) => ({
       append(records) {
         asked.push(...records.map(({ topic }) => `${name}: append to ${topic}`));

@@ -11,6 +11,7 @@ import {
   KNOWN_KEYS_MAX,
 } from "@posthaste/shared/drivers/redis/api-keys/cache.ts";
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
+import type { Notifier } from "@posthaste/shared/ports/notifier.ts";
 import type { ApiKeyStore } from "@posthaste/shared/ports/api-keys.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { readAll, withCode } from "../../contract/harness.ts";
@@ -20,7 +21,8 @@ import { openRedisHarness } from "./harness.ts";
 import { createSwitchedCommands } from "./switch.ts";
 import { START_MS, TENANT, sampleKey } from "../../support/samples.ts";
 
-const ambient = { entropy: systemEntropy, onFault: assert.ifError };
+const silent: Pick<Notifier, "subscribe"> = { subscribe: () => () => undefined };
+const ambient = { entropy: systemEntropy, onFault: assert.ifError, notifier: silent };
 const openDrivers = ({ commands, keys, clock, bounds }: RedisProcess) => ({
   apiKeys: openRedisApiKeyStore({ ...ambient, commands, keys, clock, keysMax: bounds.apiKeysMax ?? 1000 }),
 });
@@ -38,6 +40,7 @@ function openProcess(harness: RedisHarness, keysMax = 1000) {
   const faults: unknown[] = [];
   const apiKeys = openRedisApiKeyStore({
     entropy: systemEntropy,
+    notifier: silent,
     onFault: (error) => void faults.push(error),
     commands: line.commands,
     keys: harness.keys,
@@ -267,11 +270,11 @@ test("keys of all tenants and shards come in one order, newest first", async () 
 test("the cache holds at most 10,000 entries, and guessing at keys pushes out no known one", () => {
   assert.equal(KNOWN_KEYS_MAX + ABSENT_KEYS_MAX, 10_000);
   const cache = createApiKeyCache(createManualClock(START_MS));
-  cache.keep(key.hash, key, 0);
+  cache.keep(key.hash, { key, revision: 1 }, 0);
   for (let count = 0; count < 20_000; count++) cache.keep(`guess-${count}`, null, 0);
   assert.deepEqual(cache.trusted(key.hash)?.key, key);
   assert.equal(cache.size, 1 + ABSENT_KEYS_MAX);
-  for (let count = 0; count < 20_000; count++) cache.keep(`known-${count}`, key, 0);
+  for (let count = 0; count < 20_000; count++) cache.keep(`known-${count}`, { key, revision: 1 }, 0);
   assert.equal(cache.size, 10_000);
   assert.equal(cache.trusted(key.hash), null);
 });
@@ -330,4 +333,59 @@ test("after a loss an unknown key is not refused but unavailable, on every proce
 test("before any loss an unknown key is none", async () => {
   await using harness = await open();
   assert.equal(await find(openProcess(harness).apiKeys), null);
+});
+
+/** Puts the record of a key back as it was, as a replica does that is promoted without the last changes. */
+async function withOlderRecord(harness: RedisHarness, change: () => Promise<unknown>): Promise<void> {
+  const name = harness.keys.key(harness.keys.shardOf(key.hash), `apiKey:${key.hash}`);
+  const all = { name: "all", lua: "return redis.call('HGETALL', KEYS[1])", returns: "text" } as const;
+  const before = (await harness.commands.run(all, [name], [])) as string[];
+  await change();
+  const lua = "redis.call('DEL', KEYS[1]) if #ARGV > 0 then redis.call('HSET', KEYS[1], unpack(ARGV)) end return 'ok'";
+  await harness.commands.run({ name: "put-back", lua, returns: "text" }, [name], before);
+}
+
+test("a revocation that Redis lost is written back by whoever knows it, for all processes", async () => {
+  await using harness = await open();
+  const [first, second] = [openProcess(harness), openProcess(harness)];
+  await first.apiKeys.save(key);
+  await withOlderRecord(harness, () => first.apiKeys.revoke(TENANT, key.id, START_MS));
+  assert.equal((await find(second.apiKeys))?.revokedAtMs, null, "nobody can know yet");
+  await first.clock.advance(KEY_TRUSTED_MS);
+  assert.equal((await find(first.apiKeys))?.revokedAtMs, START_MS);
+  assert.equal(first.faults.length, 1);
+  await second.clock.advance(KEY_TRUSTED_MS);
+  assert.equal((await find(second.apiKeys))?.revokedAtMs, START_MS);
+});
+
+test("who revoked a key looks at it again by itself, for ten minutes, and then no more", async () => {
+  await using harness = await open();
+  const process = openProcess(harness);
+  await process.apiKeys.save(key);
+  await withOlderRecord(harness, () => process.apiKeys.revoke(TENANT, key.id, START_MS));
+  await process.clock.advance(30_000);
+  await process.quiet();
+  assert.equal((await find(openProcess(harness).apiKeys))?.revokedAtMs, START_MS);
+  for (let minute = 0; minute < 10; minute++) {
+    await process.clock.advance(60_000);
+    await process.quiet();
+  }
+  const reads = process.scripts.length;
+  await process.clock.advance(3_600_000);
+  await process.quiet();
+  assert.equal(process.scripts.length, reads);
+});
+
+test("a key that was made and is gone is written back, and a replaced one is not taken for an older state", async () => {
+  await using harness = await open();
+  const [first, second] = [openProcess(harness), openProcess(harness)];
+  await withOlderRecord(harness, () => first.apiKeys.save(key));
+  await first.clock.advance(KEY_TRUSTED_MS);
+  assert.deepEqual(await find(first.apiKeys), key);
+  assert.deepEqual(await find(second.apiKeys), key);
+  await first.apiKeys.revoke(TENANT, key.id, START_MS);
+  await second.apiKeys.save({ ...key, name: "valid again" });
+  await first.clock.advance(KEY_TRUSTED_MS);
+  assert.equal((await find(first.apiKeys))?.name, "valid again");
+  assert.equal((await find(first.apiKeys))?.revokedAtMs, null);
 });

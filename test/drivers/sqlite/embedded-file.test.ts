@@ -152,7 +152,7 @@ test("another program's database is refused", () => {
   const raw = new DatabaseSync(join(folder.path, DATABASE_FILE));
   raw.exec("CREATE TABLE songs (name TEXT)");
   raw.close();
-  assert.throws(() => openDatabaseFile(folder.path), /tables of another program/);
+  assert.throws(() => openDatabaseFile(folder.path), /is that of another program\. Move it away/);
 });
 
 test("a file that is no database is refused with its path", () => {

@@ -39,6 +39,8 @@ export function brokerProperties(place: BrokerPlace): readonly string[] {
     ...(secure === undefined ? [] : secureProperties(secure)),
     `log.dirs=${folder}/data`,
     "auto.create.topics.enable=false",
+    // As long as the longest retention of the topics, so that nothing is to be said of it.
+    "offsets.retention.minutes=20160",
     "group.initial.rebalance.delay.ms=0",
     `broker.session.timeout.ms=${SESSION_TIMEOUT_MS}`,
     `broker.heartbeat.interval.ms=${HEARTBEAT_MS}`,

@@ -9,8 +9,11 @@ import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../../ports/api-keys.ts";
 import { createApiKeyCache, KEY_TRUSTED_MS } from "./cache.ts";
+import type { Notifier } from "../../../ports/notifier.ts";
+import { createRecentChanges } from "./recent-changes.ts";
+import type { KeyLosses } from "./losses.ts";
 import { createKeyLosses } from "./losses.ts";
-import type { ApiKeyRecords } from "./store.ts";
+import type { ApiKeyRecords, KeyRecord } from "./store.ts";
 import { createApiKeyRecords } from "./store.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
@@ -29,9 +32,11 @@ export interface RedisApiKeyStoreOptions {
   readonly entropy: Pick<Entropy, "bytes">;
   /** Told of a Redis that lost keys. Must not throw. */
   readonly onFault: (error: unknown) => void;
+  /** Says when this process was cut off from Redis, which may be another one since. */
+  readonly notifier: Pick<Notifier, "subscribe">;
 }
 
-export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeyStore {
+export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeyStore & Disposable {
   const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
   const store = createApiKeyRecords(options);
   const cache = createApiKeyCache(clock);
@@ -39,7 +44,12 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     records: store,
     entropy: options.entropy,
     known: cache.known,
+    knownOf: cache.knownOf,
     onFault: options.onFault,
+  });
+  const changes = createRecentChanges({ clock, look: (hash) => losses.look(hash) });
+  const unsubscribe = options.notifier.subscribe(({ kind }) => {
+    if (kind === "some-were-lost") changes.lookNow();
   });
   /**
    * One question for each hash, shared by whoever comes while its answer would be trusted. A later question, or a change
@@ -56,9 +66,9 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     const answer: Promise<ApiKey | null> = losses
       .require(hash)
       .then(
-        (key) => {
-          if (isCurrent()) cache.keep(hash, key, askedAt);
-          return key;
+        (record) => {
+          if (isCurrent()) cache.keep(hash, record, askedAt);
+          return record?.key ?? null;
         },
         (error: unknown) => useStale(hash, error),
       )
@@ -76,9 +86,11 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     return key;
   }
 
-  function replace(hash: string, key: ApiKey, askedAt: number): void {
+  function replace(record: KeyRecord, askedAt: number): void {
+    const { hash } = record.key;
     reads.delete(hash);
-    cache.keep(hash, key, askedAt);
+    cache.keep(hash, record, askedAt);
+    changes.note(hash);
   }
 
   return {
@@ -92,17 +104,21 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     },
     async save(key) {
       const askedAt = clock.monotonic();
-      await save(store, key, await losses.look(key.hash), keysMax);
-      replace(key.hash, key, askedAt);
+      replace(await save(store, key, await losses.look(key.hash), keysMax), askedAt);
     },
     list: (tenant, limit, cursor) => store.list(tenant, limit, cursor),
     async revoke(tenant, keyId, atMs) {
       const askedAt = clock.monotonic();
-      const key = await revoke(store, tenant, keyId, atMs);
-      if (key === null) return null;
-      replace(key.hash, key, askedAt);
+      const record = await revoke(store, losses, { tenant, keyId, atMs });
+      if (record === null) return null;
+      const { key } = record;
+      replace(record, askedAt);
       for (const hash of await store.enlistRevoked(key, keysMax)) cache.drop(hash);
       return key;
+    },
+    [Symbol.dispose]() {
+      unsubscribe();
+      changes[Symbol.dispose]();
     },
   };
 }
@@ -114,26 +130,28 @@ interface PendingRead {
 }
 
 /** The record is last: what can be used is listed, and can be revoked. A crash before leaves a key that nobody was told. */
-async function save(store: ApiKeyRecords, key: ApiKey, old: ApiKey | null, keysMax: number): Promise<void> {
+async function save(store: ApiKeyRecords, key: ApiKey, before: KeyRecord | null, keysMax: number): Promise<KeyRecord> {
+  const old = before?.key ?? null;
   if (!(await store.enlist(key, old, keysMax))) {
     throw new PosthasteError("limit-reached", `There are ${keysMax} usable API keys already. Revoke one first.`);
   }
   await store.writeName(key);
-  await store.write(key);
+  const record = await store.write(key, before?.revision ?? 0);
   if (old !== null && old.tenant !== key.tenant) await store.unlist(old);
   if (old !== null && old.id !== key.id) await store.dropName(old.id);
+  return record;
 }
 
 /** The record is first: the key must not be usable for a moment longer than its list says. */
 async function revoke(
   store: ApiKeyRecords,
-  tenant: string | null,
-  keyId: string,
-  atMs: number,
-): Promise<ApiKey | null> {
+  losses: Pick<KeyLosses, "look">,
+  wish: { readonly tenant: string | null; readonly keyId: string; readonly atMs: number },
+): Promise<KeyRecord | null> {
+  const { tenant, keyId, atMs } = wish;
   const hash = await store.hashOf(keyId);
   if (hash === null) return null;
-  const found = await store.read(hash);
-  if (found === null || found.id !== keyId || (tenant !== null && found.tenant !== tenant)) return null;
-  return await store.revoke(hash, atMs);
+  const found = await losses.look(hash);
+  if (found === null || found.key.id !== keyId || (tenant !== null && found.key.tenant !== tenant)) return null;
+  return await store.revoke(hash, atMs, found.revision);
 }

@@ -6,6 +6,7 @@
 import type { ApiKey } from "../../../domain/api-key.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import { Lru } from "../../../lib/lru.ts";
+import type { KeyRecord } from "./store.ts";
 
 /** Counted from before the question, so that a revocation holds everywhere after this. */
 export const KEY_TRUSTED_MS = 1000;
@@ -24,15 +25,18 @@ export interface ApiKeyCache {
   trusted(hash: string): CachedKey | null;
   /** A known key that may be used although it could not be asked for again; trusted for a moment from now. */
   stale(hash: string): ApiKey | null;
-  /** `askedAt` by `Clock.monotonic`. */
-  keep(hash: string, key: ApiKey | null, askedAt: number): void;
+  /** Null: there is no such key. `askedAt` by `Clock.monotonic`. */
+  keep(hash: string, record: KeyRecord | null, askedAt: number): void;
   drop(hash: string): void;
   /** All keys that are known here, revoked ones too; for a Redis that lost them. */
-  known(): readonly ApiKey[];
+  known(): readonly KeyRecord[];
+  /** As it was last seen, however long ago. */
+  knownOf(hash: string): KeyRecord | null;
   readonly size: number;
 }
 
 interface Entry extends CachedKey {
+  readonly revision: number;
   readonly askedAt: number;
   readonly trustedUntil: number;
 }
@@ -41,6 +45,11 @@ export function createApiKeyCache(clock: Pick<Clock, "monotonic">): ApiKeyCache 
   /** A use is a question to the store: an answer from here moves nothing. */
   const known = new Lru<string, Entry>({ countMax: KNOWN_KEYS_MAX });
   const absent = new Lru<string, Entry>({ countMax: ABSENT_KEYS_MAX });
+
+  function knownOf(hash: string): KeyRecord | null {
+    const { key = null, revision = 0 } = known.peek(hash) ?? {};
+    return key === null ? null : { key, revision };
+  }
 
   return {
     trusted(hash) {
@@ -55,8 +64,9 @@ export function createApiKeyCache(clock: Pick<Clock, "monotonic">): ApiKeyCache 
       known.set(hash, { ...entry, trustedUntil });
       return entry.key;
     },
-    keep(hash, key, askedAt) {
-      const entry: Entry = { key, askedAt, trustedUntil: askedAt + KEY_TRUSTED_MS };
+    keep(hash, record, askedAt) {
+      const { key, revision } = record ?? { key: null, revision: 0 };
+      const entry: Entry = { key, revision, askedAt, trustedUntil: askedAt + KEY_TRUSTED_MS };
       (key === null ? known : absent).delete(hash);
       if (key === null) absent.set(hash, entry);
       else known.set(hash, entry);
@@ -65,7 +75,8 @@ export function createApiKeyCache(clock: Pick<Clock, "monotonic">): ApiKeyCache 
       known.delete(hash);
       absent.delete(hash);
     },
-    known: () => [...known.keys()].flatMap((hash) => known.peek(hash)?.key ?? []),
+    known: () => [...known.keys()].flatMap((hash) => knownOf(hash) ?? []),
+    knownOf,
     get size() {
       return known.size + absent.size;
     },

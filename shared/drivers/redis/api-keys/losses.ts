@@ -1,13 +1,15 @@
 /**
  * Notices that Redis lost its API keys (flushed, or begun anew from nothing), and writes back those that this process
  * still knows. Whether another key was there before nobody can tell then: for a day it is not refused but unknown.
+ *
+ * Notices as well that Redis went back to an older state of a key, as a replica does that was promoted before it had the
+ * last changes: a revocation that this process knows is written back and holds.
  */
 import { PosthasteError } from "../../../domain/errors.ts";
 import { encodeHex } from "../../../domain/hex.ts";
-import type { ApiKey } from "../../../domain/api-key.ts";
 import type { Entropy } from "../../../lib/ambient.ts";
 import { SingleFlight } from "../../../lib/single-flight.ts";
-import type { ApiKeyRecords } from "./store.ts";
+import type { ApiKeyRecords, KeyRecord } from "./store.ts";
 
 /** How long after a loss an unknown key is answered `store-unavailable`: publishers take a refusal for final. */
 export const LOSS_NOTED_MS = 24 * 3600 * 1000;
@@ -17,19 +19,20 @@ const ROUNDS_MAX = 3;
 
 export interface KeyLosses {
   /** The record, after what was lost is written back. */
-  look(hash: string): Promise<ApiKey | null>;
+  look(hash: string): Promise<KeyRecord | null>;
   /** As `look`; throws `store-unavailable` when there is none and it may have been lost. */
-  require(hash: string): Promise<ApiKey | null>;
+  require(hash: string): Promise<KeyRecord | null>;
 }
 
 export function createKeyLosses(options: {
   readonly records: ApiKeyRecords;
   readonly entropy: Pick<Entropy, "bytes">;
   /** What this process knows. */
-  readonly known: () => Iterable<ApiKey>;
+  readonly known: () => Iterable<KeyRecord>;
+  readonly knownOf: (hash: string) => KeyRecord | null;
   readonly onFault: (error: unknown) => void;
 }): KeyLosses {
-  const { records, entropy, known, onFault } = options;
+  const { records, entropy, known, knownOf, onFault } = options;
   /** By shard, as this process first saw it. */
   const epochs = new Map<number, string>();
   const adopting = new SingleFlight<number, void>(adopt);
@@ -38,39 +41,51 @@ export function createKeyLosses(options: {
     if (epochs.has(shard)) {
       onFault(new PosthasteError("store-unavailable", "Redis lost API keys; those known here are written back."));
       await records.noteLoss(shard, LOSS_NOTED_MS);
-      for (const key of known()) await restore(records, key);
+      for (const record of known()) await restore(records, record);
     }
     epochs.set(shard, await records.beginEpoch(shard, encodeHex(entropy.bytes(EPOCH_BYTES))));
   }
 
-  async function look(hash: string): Promise<{ readonly key: ApiKey | null; readonly isLost: boolean }> {
+  async function look(hash: string): Promise<{ readonly record: KeyRecord | null; readonly isLost: boolean }> {
     const shard = records.shardOf(hash);
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      const { key, epoch, isLost } = await records.look(hash);
+      // What is learnt while the question is under way says nothing against its answer.
+      const seen = knownOf(hash);
+      const { record, epoch, isLost } = await records.look(hash);
       if (epoch !== null && !epochs.has(shard)) epochs.set(shard, epoch);
-      if (epoch !== null && epoch === epochs.get(shard)) return { key, isLost };
+      if (epoch !== null && epoch === epochs.get(shard)) return { record: await newest(seen, record), isLost };
       await adopting.share(shard);
     }
     throw new PosthasteError("store-unavailable", "Redis loses its API keys again and again. Try again later.");
   }
 
+  /** What Redis shows, unless this process had seen a newer state of it. */
+  async function newest(seen: KeyRecord | null, found: KeyRecord | null): Promise<KeyRecord | null> {
+    if (seen === null || seen.revision <= (found?.revision ?? -1)) return found;
+    // Revoked keys fall out of Redis when there are too many of them.
+    if (found === null && seen.key.revokedAtMs !== null) return null;
+    onFault(
+      new PosthasteError("store-unavailable", "Redis went back to an older state of an API key; it is written back."),
+    );
+    return await restore(records, seen);
+  }
+
   return {
-    look: async (hash) => (await look(hash)).key,
+    look: async (hash) => (await look(hash)).record,
     async require(hash) {
-      const { key, isLost } = await look(hash);
-      if (key === null && isLost) throw lost();
-      return key;
+      const { record, isLost } = await look(hash);
+      if (record === null && isLost) throw lost();
+      return record;
     },
   };
 }
 
-/** What is there stays as it is: another process may have written it back, and revoked it since. */
-async function restore(records: ApiKeyRecords, key: ApiKey): Promise<void> {
-  const kept = await records.read(key.hash);
-  const current = kept ?? key;
-  await records.enlist(current, null, Number.MAX_SAFE_INTEGER);
-  await records.writeName(current);
-  if (kept === null) await records.write(key);
+/** What is there and as new stays as it is: another process may have written it back, and changed it since. */
+async function restore(records: ApiKeyRecords, record: KeyRecord): Promise<KeyRecord> {
+  const current = await records.restore(record);
+  await records.enlist(current.key, null, Number.MAX_SAFE_INTEGER);
+  await records.writeName(current.key);
+  return current;
 }
 
 function lost(): PosthasteError {

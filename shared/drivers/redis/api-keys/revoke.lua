@@ -1,6 +1,10 @@
--- KEYS: 1 record. ARGV: 1 time. Returns {JSON, time of revocation}, or nil when there is no such key.
+-- KEYS: 1 record. ARGV: 1 time, 2 highest revision that the caller has seen.
+-- Returns {JSON, time of revocation, revision}, or nil when there is no such key.
 -- Atomic: of two revocations the first one's time stays.
 
 if redis.call('HEXISTS', KEYS[1], 'record') == 0 then return false end
-redis.call('HSETNX', KEYS[1], 'revokedAtMs', ARGV[1])
-return redis.call('HMGET', KEYS[1], 'record', 'revokedAtMs')
+if redis.call('HSETNX', KEYS[1], 'revokedAtMs', ARGV[1]) == 1 then
+  local revision = math.max(tonumber(redis.call('HGET', KEYS[1], 'revision') or 0), tonumber(ARGV[2])) + 1
+  redis.call('HSET', KEYS[1], 'revision', revision)
+end
+return redis.call('HMGET', KEYS[1], 'record', 'revokedAtMs', 'revision')

@@ -36,6 +36,12 @@ export const keyRevoke: RedisScript = luaScript({
   files: ["api-keys/revoke"],
 });
 
+export const keyRestore: RedisScript = luaScript({
+  name: "key-restore",
+  returns: "text",
+  files: ["api-keys/restore"],
+});
+
 export const keyDrop: RedisScript = luaScript({
   name: "key-drop",
   returns: "text",

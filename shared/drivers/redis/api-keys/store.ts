@@ -3,7 +3,7 @@ import type { ApiKey } from "../../../domain/api-key.ts";
 import type { OrderedList } from "../client/page.ts";
 import { readPage } from "../client/page.ts";
 import { sortableTime } from "../client/page.ts";
-import { listOf, textOf, textOrNull } from "../client/reply.ts";
+import { listOf, numberOf, textOf, textOrNull } from "../client/reply.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { setOnce } from "../client/set-once.ts";
 import * as scripts from "./scripts.ts";
@@ -11,6 +11,12 @@ import type { RedisCommands, RedisReply } from "../client/redis-commands.ts";
 
 /** What is kept as JSON; the revocation is a field beside it, so that it can be set without reading. */
 type KeyText = Omit<ApiKey, "revokedAtMs">;
+
+/** A key as it is kept. Each change of it has a higher revision, so that an older state is known for what it is. */
+export interface KeyRecord {
+  readonly key: ApiKey;
+  readonly revision: number;
+}
 
 export type ApiKeyRecords = ReturnType<typeof createApiKeyRecords>;
 
@@ -32,8 +38,8 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
       Array.from(byShard.values(), async (group) => {
         const replies = listOf(await commands.run(scripts.keyPick, group.map(recordKey), []));
         for (const [index, hash] of group.entries()) {
-          const key = keyOf(replies[index]);
-          if (key !== null) found.set(hash, key);
+          const record = recordOf(replies[index]);
+          if (record !== null) found.set(hash, record.key);
         }
       }),
     );
@@ -41,11 +47,11 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
   }
 
   /** The record, and what tells whether Redis is the one that was seen before. */
-  async function look(hash: string): Promise<{ key: ApiKey | null; epoch: string | null; isLost: boolean }> {
+  async function look(hash: string): Promise<{ record: KeyRecord | null; epoch: string | null; isLost: boolean }> {
     const shard = keys.shardOf(hash);
     const names = [recordKey(hash), epochKey(shard), lossKey(shard)];
     const [epoch, mark, ...record] = listOf(await commands.run(scripts.keyRead, names, [])).map(textOrNull);
-    return { key: keyOf(record), epoch: epoch ?? null, isLost: mark !== null };
+    return { record: recordOf(record), epoch: epoch ?? null, isLost: mark !== null };
   }
 
   return {
@@ -56,17 +62,19 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
     async noteLoss(shard: number, ms: number): Promise<void> {
       await commands.run(scripts.keyNoteLoss, [lossKey(shard)], [ms]);
     },
-    async read(hash: string): Promise<ApiKey | null> {
-      return (await look(hash)).key;
+    /** With a revision above that of Redis and above `seen`. */
+    async write(key: ApiKey, seen: number): Promise<KeyRecord> {
+      const revision = numberOf(await commands.run(scripts.keyWrite, [recordKey(key.hash)], [...textsOf(key), seen]));
+      return { key, revision };
     },
-    async write(key: ApiKey): Promise<void> {
-      const { revokedAtMs, ...text } = key;
-      const args = [JSON.stringify(text satisfies KeyText), revokedAtMs ?? ""];
-      await commands.run(scripts.keyWrite, [recordKey(key.hash)], args);
+    /** Writes it unless Redis has one that is as new; the one that holds. */
+    async restore({ key, revision }: KeyRecord): Promise<KeyRecord> {
+      const reply = await commands.run(scripts.keyRestore, [recordKey(key.hash)], [...textsOf(key), revision]);
+      return recordOf(reply) ?? { key, revision };
     },
     /** Keeps the time of an earlier revocation; null when there is no such key. */
-    async revoke(hash: string, atMs: number): Promise<ApiKey | null> {
-      return keyOf(await commands.run(scripts.keyRevoke, [recordKey(hash)], [atMs]));
+    async revoke(hash: string, atMs: number, seen: number): Promise<KeyRecord | null> {
+      return recordOf(await commands.run(scripts.keyRevoke, [recordKey(hash)], [atMs, seen]));
     },
     async writeName({ id, hash }: ApiKey): Promise<void> {
       await commands.run(scripts.keyNameWrite, [nameKey(id)], [hash]);
@@ -126,10 +134,17 @@ function partsOf(member: string): { readonly id: string; readonly hash: string }
   return { id, hash };
 }
 
-function keyOf(reply: RedisReply | undefined): ApiKey | null {
+/** The JSON of the record, and the time of its revocation. */
+function textsOf({ revokedAtMs, ...text }: ApiKey): readonly [string, string | number] {
+  return [JSON.stringify(text satisfies KeyText), revokedAtMs ?? ""];
+}
+
+/** Records of earlier releases have no revision. */
+function recordOf(reply: RedisReply | undefined): KeyRecord | null {
   if (reply === null || reply === undefined) return null;
-  const [record, revokedAtMs] = listOf(reply).map(textOrNull);
+  const [record, revokedAtMs, revision] = listOf(reply).map(textOrNull);
   if (record === null || record === undefined) return null;
   const key = JSON.parse(record) as KeyText;
-  return { ...key, revokedAtMs: revokedAtMs === null || revokedAtMs === undefined ? null : Number(revokedAtMs) };
+  const isRevoked = revokedAtMs !== null && revokedAtMs !== undefined;
+  return { key: { ...key, revokedAtMs: isRevoked ? Number(revokedAtMs) : null }, revision: Number(revision ?? 0) };
 }

@@ -21,6 +21,8 @@ export interface DirectoryAnswers extends Pick<DirectoryReads, "peek" | "endpoin
    * can then tell that Redis lost it, and write it back. `isOften`: at most once in `DIRECTORY_AGE_MS_MAX`.
    */
   hold(tenant: string, isOften: boolean): void;
+  /** Resolves when memory has the state of after the call; or has no room for it, or Redis went away meanwhile. */
+  holdPresent(tenant: string): Promise<void>;
 }
 
 export function createDirectoryAnswers(options: {
@@ -77,6 +79,12 @@ export function createDirectoryAnswers(options: {
     hold(tenant, isOften) {
       const isWanted = memory.look(tenant) !== null || memory.hasRoom();
       if (isWanted && (!isOften || isTimeToHold(tenant))) load(tenant);
+    },
+    async holdPresent(tenant) {
+      if (memory.look(tenant) === null && !memory.hasRoom()) return;
+      await reader.load(tenant).catch((error: unknown) => {
+        if (!isStoreUnavailable(error)) onFault(error);
+      });
     },
   };
 }

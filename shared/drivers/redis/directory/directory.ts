@@ -171,8 +171,8 @@ function createWrite(reader: DirectoryReader, answers: DirectoryAnswers) {
       const answer = await attempt(reader.seen(tenant));
       if (answer === "ok") {
         reader.markStale(tenant);
-        // Whoever acknowledged a change can write it back, should Redis lose it in a failover.
-        if (!reader.isHeld(tenant)) answers.hold(tenant, false);
+        // Whoever acknowledges a change can write it back, should Redis lose it in a failover a moment later.
+        await answers.holdPresent(tenant);
       }
       if (answer !== "lost") return answer;
       await reader.load(tenant);

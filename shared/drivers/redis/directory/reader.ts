@@ -20,7 +20,6 @@ export interface DirectoryReader {
   seen(tenant: string): Seen;
   /** Redis's state of a moment after the call, in memory. Repairs what Redis lost. Rejects with `store-unavailable`. */
   load(tenant: string): Promise<HeldTenant>;
-  isHeld(tenant: string): boolean;
   isKnownEpoch(epoch: string): boolean;
   /**
    * Compares every tenant in memory with Redis in the background, one after the other, and repairs what Redis lost. When
@@ -102,7 +101,6 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
   return {
     seen,
     load: (tenant) => loads.askAfresh(tenant),
-    isHeld: (tenant) => memory.look(tenant) !== null,
     isKnownEpoch: (epoch) => epochs.includes(epoch),
     loadAll: () => scan.begin(),
     markStale(tenant) {
