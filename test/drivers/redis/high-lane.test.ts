@@ -1,17 +1,16 @@
 /** The HIGH lane on a real Redis: the contract of lanes, and what leases, doorbell and shards promise beyond it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { HIGH_LANE_BOUNDS } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
-import { LEASE_MS, PRESENCE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
+import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import { KNOWN_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-store.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import type { RedisCommands, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import type { LaneItem } from "@posthaste/shared/ports/lanes.ts";
 import { idsOf, withCode } from "../../contract/harness.ts";
 import { laneBooksContract, lanesContract } from "../../contract/lanes.contract.ts";
 import type { LaneWorld } from "./high-lane-harness.ts";
-import { openLaneWorld, openRoutedLanes, openThreeLanes } from "./high-lane-harness.ts";
+import { marksOf, openLaneWorld, openRoutedLanes, openThreeLanes, takeNow, withRun } from "./high-lane-harness.ts";
 import { START_MS, sampleEnvelope, sampleEnvelopes } from "../../support/samples.ts";
 
 const NEVER = new AbortController().signal;
@@ -21,31 +20,10 @@ laneBooksContract("redis (three lanes)", openThreeLanes);
 lanesContract("redis (HIGH, others embedded)", openRoutedLanes);
 laneBooksContract("redis (HIGH, others embedded)", openRoutedLanes);
 
-/** What can be taken now; none when there is nothing. */
-async function takeNow(world: LaneWorld, lane: HighLane, max = 100): Promise<readonly LaneItem[]> {
-  const controller = new AbortController();
-  const taken = lane.take(max, controller.signal);
-  await world.harness.clock.settle();
-  controller.abort();
-  return await taken;
-}
-
-function marksOf(items: readonly LaneItem[]): readonly (readonly [string, boolean])[] {
-  return items.map(({ envelope, isRepeat }) => [envelope.id, isRepeat]);
-}
-
 const PUSH: RedisScript = { name: "test-push", returns: "text", lua: "return redis.call('LPUSH', KEYS[1], ARGV[1])" };
 
 async function pushByHand(world: LaneWorld, bytes: Uint8Array): Promise<void> {
   await world.process.commands.run(PUSH, [world.process.keys.key(0, "lane:high")], [bytes]);
-}
-
-/** The same commands, with another way to run some of the scripts. */
-function withRun(
-  commands: RedisCommands,
-  run: (script: RedisScript, next: () => ReturnType<RedisCommands["run"]>) => ReturnType<RedisCommands["run"]>,
-): RedisCommands {
-  return { ...commands, run: (script, keys, args) => run(script, () => commands.run(script, keys, args)) };
 }
 
 test("high lane: the lease of a process that lives is kept, however long it works", async () => {
@@ -72,69 +50,6 @@ test("high lane: what a silent process held goes to a waiting one as repeats, ol
     marksOf(await taken),
     sampleEnvelopes(20).map(({ id }) => [id, true]),
   );
-});
-
-test("high lane: what a killed process held is another's within six seconds, before Kafka hands out MEDIUM", async () => {
-  await using world = await openLaneWorld();
-  const [killed, other] = [world.lane(), world.lane()];
-  await killed.append(sampleEnvelopes(1200));
-  assert.equal((await takeNow(world, killed, 700)).length, 700);
-  // Other tickets lie between those that are reaped.
-  assert.equal((await takeNow(world, other, 100)).length, 100);
-  assert.equal((await takeNow(world, killed, 400)).length, 400);
-  await killed[Symbol.asyncDispose]();
-  await world.harness.clock.advance(PRESENCE_MS + 1000);
-  const items = [...(await takeNow(world, other, 1000))];
-  await world.harness.clock.advance(1000);
-  items.push(...(await takeNow(world, other, 1000)));
-  assert.deepEqual(
-    new Set(marksOf(items).map(([id, isRepeat]) => `${id} ${isRepeat}`)),
-    new Set(
-      sampleEnvelopes(1200)
-        .filter((_, index) => index < 700 || index >= 800)
-        .map(({ id }) => `${id} true`),
-    ),
-  );
-  assert.equal(items.length, 1100);
-});
-
-test("high lane: a process that stands still for four seconds keeps what it holds", async () => {
-  await using world = await openLaneWorld();
-  let still = Promise.withResolvers<void>();
-  still.resolve();
-  const commands = withRun(world.process.commands, async (script, next) => {
-    if (script.name === "lane-beat") await still.promise;
-    return next();
-  });
-  const [paused, other] = [world.lane({ commands }), world.lane()];
-  await paused.append([sampleEnvelope("evt_a")]);
-  const items = await takeNow(world, paused);
-  await world.harness.clock.advance(20_000);
-  still = Promise.withResolvers<void>();
-  await world.harness.clock.advance(4000);
-  still.resolve();
-  await world.harness.clock.advance(20_000);
-  assert.deepEqual(await takeNow(world, other), []);
-  await paused.ack(items);
-  assert.equal((await other.depth()).count, 0);
-});
-
-test("high lane: a Redis that was away for longer than a process may be silent takes nothing from those that live", async () => {
-  await using world = await openLaneWorld();
-  let isAway = false;
-  const commands = withRun(world.process.commands, (script, next) => {
-    if (isAway && script.name === "lane-beat") return Promise.reject(new PosthasteError("store-unavailable", "away"));
-    return next();
-  });
-  const lanes = [world.lane({ commands }), world.lane({ commands })] as const;
-  await lanes[0].append(sampleEnvelopes(2));
-  const held = [await takeNow(world, lanes[0], 1), await takeNow(world, lanes[1], 1)];
-  isAway = true;
-  await world.harness.clock.advance(15_000);
-  isAway = false;
-  await world.harness.clock.advance(15_000);
-  for (const lane of lanes) assert.deepEqual(await takeNow(world, lane), []);
-  assert.deepEqual(held.map(idsOf), [["evt_0"], ["evt_1"]]);
 });
 
 test("high lane: an ack that comes after the lease ran out takes nothing from the new holder", async () => {
