@@ -125,6 +125,7 @@ export function composeDistributed(parts: {
     apiKeys: stores.apiKeys,
     claims: stores.claims,
     leases: stores.leases,
+    begunAttempts: stores.begunAttempts,
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,
     steps: queues.steps,

@@ -9,6 +9,7 @@ import type { Drivers } from "../ports/drivers.ts";
 import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
+import { createBegunAttempts } from "./sqlite/begun-attempts.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
 import { createBoundedLists } from "./sqlite/bounded-list.ts";
 import { createClaims } from "./sqlite/claims.ts";
@@ -108,6 +109,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     apiKeys: openApiKeyStore({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
     claims: createClaims({ database, writer, clock, ...given("bytesMax", bounds.claimBytesMax) }),
     leases: createLeases({ clock }),
+    begunAttempts: createBegunAttempts({ database, writer, clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
     health: () => writer.health(),

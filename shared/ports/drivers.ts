@@ -1,4 +1,5 @@
 /** A whole driver set: one of embedded, distributed, edge. Whoever opens it disposes it, after everyone who uses it. */
+import type { BegunAttempts } from "./begun-attempts.ts";
 import type { Claims } from "./claims.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Directory } from "./directory.ts";
@@ -28,6 +29,7 @@ export interface Drivers extends AsyncDisposable {
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
   readonly leases: Leases;
+  readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
   /** Null while something can be accepted, and on a processor delivered; else one sentence, for /readyz. */

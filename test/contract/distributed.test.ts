@@ -1,4 +1,5 @@
 /** The distributed set as a whole passes the contract of each port, as the embedded one does. */
+import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -23,6 +24,7 @@ directoryContract("distributed", openDistributedHarness);
 apiKeysContract("distributed", openDistributedHarness);
 claimsContract("distributed", openDistributedHarness);
 leasesContract("distributed", openDistributedHarness);
+begunAttemptsContract("distributed", openDistributedHarness);
 statsContract("distributed", openDistributedHarness);
 driversContract("distributed", openDistributedHarness);
 rateLimiterContract("distributed", openDistributedHarness);

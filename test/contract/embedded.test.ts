@@ -1,4 +1,5 @@
 /** The contracts of all ports over the embedded set, in a file; the queues in memory, too, as the simulation has them. */
+import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -24,6 +25,7 @@ directoryContract("embedded", openFileHarness);
 apiKeysContract("embedded", openFileHarness);
 claimsContract("embedded", openFileHarness);
 leasesContract("embedded", openFileHarness);
+begunAttemptsContract("embedded", openFileHarness);
 statsContract("embedded", openFileHarness);
 driversContract("embedded", openFileHarness);
 rateLimiterContract("embedded", openMemoryHarness);

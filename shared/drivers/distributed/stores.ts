@@ -7,6 +7,8 @@ import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { Leases } from "../../ports/leases.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
+import type { BegunAttempts } from "../../ports/begun-attempts.ts";
+import { createRedisBegunAttempts } from "../redis/begun-attempts.ts";
 import { createRedisClaims } from "../redis/claims.ts";
 import { createRedisDeadLetterIndex } from "../redis/dead-letters/index-store.ts";
 import type { RedisDirectory } from "../redis/directory/directory.ts";
@@ -46,6 +48,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
   readonly leases: Leases;
+  readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
   readonly ledger: RedisLedger;
@@ -154,6 +157,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       ...(claimBytesMax === undefined ? {} : { bytesMax: claimBytesMax }),
     }),
     leases: createRedisLeases(main),
+    begunAttempts: createRedisBegunAttempts(main),
     rateLimiter: createRedisRateLimiter({
       ...cache,
       ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),

@@ -68,4 +68,18 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- What is deferred for one endpoint, found again when that endpoint answers.
   CREATE INDEX retry_items_deferred ON retry_items (endpoint_id, not_before) WHERE cause IN ('parked', 'relieved');
   `,
+  `
+  -- Repeats that were begun and never ended: what was under way when a process died.
+  CREATE TABLE attempts_begun (
+    tenant TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    endpoint_id TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    unended INTEGER NOT NULL,
+    begun_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, event_id, endpoint_id, generation, attempt)
+  ) STRICT;
+  CREATE INDEX attempts_begun_by_time ON attempts_begun (begun_at);
+  `,
 ];

@@ -107,6 +107,7 @@ async function writeSome({
   retryQueue,
   apiKeys,
   claims,
+  begunAttempts,
   stats,
 }: EmbeddedDrivers) {
   const envelopes = ["evt_a", "evt_b", "evt_c"].map((id) => sampleEnvelope(id));
@@ -123,6 +124,10 @@ async function writeSome({
   await apiKeys.save(sampleKey("b"));
   const key = { tenant: TENANT, key: "id:evt_a" };
   await claims.claim({ ...key, fingerprint: "f", eventIds: ["evt_a"], acceptedAtMs: START_MS });
+  const begun = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0, attempt: 1 };
+  await begunAttempts.begin([begun]);
+  await begunAttempts.unended(begun);
+  await begunAttempts.end([begun]);
   await claims.abandon(key.tenant, key.key);
   await claims.complete(key.tenant, key.key, { status: 202, body: "{}" });
   stats.add([{ kind: "accepted", tenant: TENANT, type: "order.paid", lane: "medium", atMs: START_MS }]);
