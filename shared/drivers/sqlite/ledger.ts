@@ -89,6 +89,8 @@ export function createLedger(options: {
       if (entries.length === 0) return;
       writer.post(() => entries.forEach(recordEntry));
     },
+    // An ack that is written from here on shares the transaction, or has a later one.
+    recorded: () => Promise.resolve(),
     async isCompleted(key, attempt) {
       await writer.flush();
       const row = readState.get(key.tenant, key.eventId, key.endpointId, key.generation);

@@ -3,7 +3,7 @@
  * Redis is away they wait, bounded by count and bytes; what finds no place, or is given up, is lost and counted.
  *
  * An event is told to the ledger beside the append to its lane and not before it, so a quick consumer may record what
- * the ledger cannot place yet. Such entries get one more try after `LATE_MS`; by then the event is known or gone.
+ * the ledger cannot place yet. Such entries are tried again after each wait of `LATE_MS`; by then the event is known or gone.
  */
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
@@ -36,15 +36,19 @@ export interface RecorderOptions {
   readonly onLost: (count: number) => void;
 }
 
-/** Until the second try of an entry whose event was not known. */
-const LATE_MS = 1000;
+/**
+ * Until the next tries of an entry whose event was not known. A publisher waits four seconds at most for its part, which
+ * Redis may carry out a moment after it was given up.
+ */
+const LATE_MS = [1000, 5000] as const;
 /** A flush is an end: the process does not wait a minute for a Redis that is away. */
 const FLUSH_MS_MAX = 5000;
 
 interface Entry {
   readonly args: readonly RedisArgument[];
   readonly bytes: number;
-  readonly isLate: boolean;
+  /** Tries that found no event. */
+  readonly unmet: number;
 }
 
 type Group = readonly [shard: number, entries: readonly Entry[]];
@@ -107,8 +111,10 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
     async flush() {
       flushEndsAtMs = clock.monotonic() + FLUSH_MS_MAX;
       await lastWritten;
-      late.putNow();
-      await lastWritten;
+      for (const _ of LATE_MS) {
+        late.putNow();
+        await lastWritten;
+      }
       flushEndsAtMs = Infinity;
     },
   };
@@ -136,24 +142,26 @@ function createRoom({ entriesWaitingMax, bytesWaitingMax }: LedgerBounds) {
   };
 }
 
-/** Entries that found no event, until their second try. The room bounds them. */
+/** Entries that found no event, until their next try. The room bounds them. */
 function createLateGroups(clock: Pick<Clock, "timer">, put: (groups: readonly Group[]) => void) {
-  let groups: Group[] = [];
-  let timer: Cancel | null = null;
+  const waits = LATE_MS.map((ms) => ({ ms, groups: [] as Group[], timer: null as Cancel | null }));
 
-  function putNow(): void {
-    timer?.();
-    timer = null;
-    const due = groups;
-    groups = [];
-    put(due);
+  function putNow(wait: (typeof waits)[number]): void {
+    wait.timer?.();
+    wait.timer = null;
+    put(wait.groups.splice(0));
   }
 
   return {
-    putNow,
+    putNow: () => waits.forEach(putNow),
+    /** Each of them has tries left. */
     add([shard, entries]: Group): void {
-      groups.push([shard, entries.map((entry) => ({ ...entry, isLate: true }))]);
-      timer ??= clock.timer(LATE_MS, putNow);
+      for (const [unmet, alike] of Map.groupBy(entries, (entry) => entry.unmet)) {
+        const wait = waits[unmet];
+        if (wait === undefined) continue;
+        wait.groups.push([shard, alike.map((entry) => ({ ...entry, unmet: unmet + 1 }))]);
+        wait.timer ??= clock.timer(wait.ms, () => putNow(wait));
+      }
     },
   };
 }
@@ -188,13 +196,13 @@ function createShardBatcher(
   });
 }
 
-/** Those that found no event at their first try. */
+/** Those that found no event, and have tries left. */
 function unmetOf(entries: readonly Entry[], reply: RedisReply): Entry[] {
   assert(Array.isArray(reply), "the script replies with the ordinals of entries");
   return (reply as readonly RedisReply[]).flatMap((ordinal) => {
     const entry = entries[Number(ordinal) - 1];
     assert(entry !== undefined, "an ordinal is that of an entry");
-    return entry.isLate ? [] : [entry];
+    return entry.unmet < LATE_MS.length ? [entry] : [];
   });
 }
 
@@ -203,7 +211,7 @@ function toEntry(given: LedgerEntry): Entry {
   return {
     args,
     bytes: args.reduce<number>((sum, arg) => sum + (typeof arg === "number" ? 8 : arg.length), 0),
-    isLate: false,
+    unmet: 0,
   };
 }
 
