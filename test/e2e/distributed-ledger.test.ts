@@ -30,7 +30,8 @@ async function untrue(harness: DistributedHarness, ids: readonly string[]): Prom
   for (const id of ids) {
     const { status, body } = await harness.ask(0, `/v1/events/${id}`);
     const states = ((body["deliveries"] ?? []) as readonly { readonly state: string }[]).map(({ state }) => state);
-    if (status !== 200 || states.length !== 1 || states[0] !== "delivered") wrong.push(`${id} ${status} ${states.join()}`);
+    if (status !== 200 || states.length !== 1 || states[0] !== "delivered")
+      wrong.push(`${id} ${status} ${states.join()}`);
   }
   return wrong;
 }
@@ -57,7 +58,10 @@ test(`after ${KILLS} SIGKILLs of processors the ledger shows each of ${EVENTS} d
   let wrong = await untrue(harness, acknowledged);
   while (wrong.length > 0 && systemClock.monotonic() < deadline) {
     await systemClock.sleep(1000, running);
-    wrong = await untrue(harness, wrong.map((line) => line.split(" ")[0] ?? ""));
+    wrong = await untrue(
+      harness,
+      wrong.map((line) => line.split(" ")[0] ?? ""),
+    );
   }
   assert.deepEqual(wrong, []);
 });

@@ -21,8 +21,10 @@ import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-c
 export interface LedgerRecorder {
   /** Never waits and never throws. Entries of one call and shard become visible together. */
   record(entries: readonly LedgerEntry[]): void;
-  /** Resolves when what was recorded before is visible or lost; rejects with `store-unavailable` after 2 s. */
+  /** Resolves when what was recorded before is visible, lost or late; rejects with `store-unavailable` after 2 s. */
   written(): Promise<void>;
+  /** As `written`, and what found no event was tried again after each wait that fits into the 2 s. */
+  placed(): Promise<void>;
   /** Resolves when nothing waits any more; what Redis does not take within `FLUSH_MS_MAX` is lost and counted. */
   flush(): Promise<void>;
 }
@@ -40,7 +42,9 @@ export interface RecorderOptions {
  * Until the next tries of an entry whose event was not known. A publisher waits four seconds at most for its part, which
  * Redis may carry out a moment after it was given up.
  */
-const LATE_MS = [1000, 5000] as const;
+const LATE_MS = [100, 1000, 5000] as const;
+/** Late entries that acks wait for. Where there are more, as of a tenant whose events the ledger had no room for, none do. */
+const LATE_AWAITED_MAX = 200;
 /** A flush is an end: the process does not wait a minute for a Redis that is away. */
 const FLUSH_MS_MAX = 5000;
 
@@ -108,6 +112,17 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
     async written() {
       if (underWay > 0) await inTime(clock, lastWritten);
     },
+    async placed() {
+      const tryAll = async (): Promise<void> => {
+        await lastWritten;
+        for (const index of LATE_MS.keys()) {
+          await late.tried(index);
+          await lastWritten;
+        }
+      };
+      const isFew = late.count() <= LATE_AWAITED_MAX;
+      if (underWay > 0 || late.count() > 0) await inTime(clock, isFew ? tryAll() : lastWritten);
+    },
     async flush() {
       flushEndsAtMs = clock.monotonic() + FLUSH_MS_MAX;
       await lastWritten;
@@ -144,26 +159,39 @@ function createRoom({ entriesWaitingMax, bytesWaitingMax }: LedgerBounds) {
 
 /** Entries that found no event, until their next try. The room bounds them. */
 function createLateGroups(clock: Pick<Clock, "timer">, put: (groups: readonly Group[]) => void) {
-  const waits = LATE_MS.map((ms) => ({ ms, groups: [] as Group[], timer: null as Cancel | null }));
+  const waits = LATE_MS.map((ms) => ({ ms, groups: [] as Group[], timer: null as Cancel | null, over: resolvable() }));
 
   function putNow(wait: (typeof waits)[number]): void {
     wait.timer?.();
     wait.timer = null;
     put(wait.groups.splice(0));
+    wait.over.resolve();
   }
 
   return {
     putNow: () => waits.forEach(putNow),
+    count: () => waits.reduce((sum, { groups }) => groups.reduce((more, [, entries]) => more + entries.length, sum), 0),
+    /** Resolves when those that now wait for the next try after their `index`th are tried. */
+    async tried(index: number): Promise<void> {
+      const wait = waits[index];
+      if (wait !== undefined && wait.timer !== null) await wait.over.promise;
+    },
     /** Each of them has tries left. */
     add([shard, entries]: Group): void {
       for (const [unmet, alike] of Map.groupBy(entries, (entry) => entry.unmet)) {
         const wait = waits[unmet];
         if (wait === undefined) continue;
         wait.groups.push([shard, alike.map((entry) => ({ ...entry, unmet: unmet + 1 }))]);
-        wait.timer ??= clock.timer(wait.ms, () => putNow(wait));
+        if (wait.timer !== null) continue;
+        wait.over = resolvable();
+        wait.timer = clock.timer(wait.ms, () => putNow(wait));
       }
     },
   };
+}
+
+function resolvable(): PromiseWithResolvers<void> {
+  return Promise.withResolvers<void>();
 }
 
 function createShardBatcher(
