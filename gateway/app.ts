@@ -24,6 +24,7 @@ import type { EndpointDeps } from "./resources/endpoints.ts";
 import { endpointRoutes } from "./resources/endpoints.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { publishRoute } from "./publish/events.ts";
+import { quarantineRoutes } from "./resources/quarantine.ts";
 import { healthRoutes } from "./resources/health.ts";
 
 export interface Gateway {
@@ -91,6 +92,7 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
     endpointReplayRoute(deps),
     ...deadLetterRoutes(deps),
     ...apiKeyRoutes(deps),
+    ...quarantineRoutes(deps),
   ];
 }
 

@@ -128,6 +128,7 @@ export function composeDistributed(parts: {
     begunAttempts: stores.begunAttempts,
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,
+    quarantinedRecords: queues.quarantinedRecords,
     steps: queues.steps,
     health: () => condition.health(),
     degraded: () => condition.degraded(),

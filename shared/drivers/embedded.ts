@@ -6,6 +6,7 @@ import type { DatabaseSync } from "node:sqlite";
 
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers } from "../ports/drivers.ts";
+import type { QuarantinedRecords } from "../ports/quarantined-records.ts";
 import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
@@ -112,6 +113,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
     begunAttempts: createBegunAttempts({ database, writer, clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
+    quarantinedRecords: nothingQuarantined,
     health: () => writer.health(),
     // One file holds everything: it is there or it is not.
     degraded: () => Promise.resolve([]),
@@ -129,6 +131,15 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
   opening.move();
   return drivers;
 }
+
+/** One file and one process: rows are read by the program that wrote them, and one that is damaged is an error of SQLite. */
+const nothingQuarantined: QuarantinedRecords = {
+  list: () => Promise.resolve({ rows: [], next: null }),
+  count: () => Promise.resolve(0),
+  find: () => Promise.resolve(null),
+  remove: () => Promise.resolve(),
+  putBack: () => Promise.resolve(false),
+};
 
 /** An option that is left out when it was not given, as exact optional properties ask. */
 function given<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [Key in Name]?: Value } {

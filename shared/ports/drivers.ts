@@ -8,6 +8,7 @@ import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Notifier } from "./notifier.ts";
+import type { QuarantinedRecords } from "./quarantined-records.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import type { RetryQueue } from "./retry-queue.ts";
 import type { Stats } from "./stats.ts";
@@ -32,6 +33,7 @@ export interface Drivers extends AsyncDisposable {
   readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
+  readonly quarantinedRecords: QuarantinedRecords;
   /** Null while something can be accepted, and on a processor delivered; else one sentence, for /readyz. */
   health(): Promise<string | null>;
   /** One entry for each store that is away while the rest goes on: what is wrong, and what takes over. */

@@ -23,6 +23,8 @@ import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
+import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
+import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
@@ -53,6 +55,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly stats: RedisStats;
   readonly ledger: RedisLedger;
   readonly deadLetterIndex: DeadLetterIndex;
+  readonly quarantineIndex: QuarantineIndex;
   openHighLane(onPoison: HighLaneOptions["onPoison"]): HighLane;
   isReachable(): boolean;
   health(): Promise<string | null>;
@@ -168,6 +171,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       ...main,
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
+    quarantineIndex: createRedisQuarantineIndex(main),
     openHighLane: (onPoison) =>
       createRedisHighLane({ ...main, clock, entropy, bounds: bounds.high ?? HIGH_LANE_BOUNDS, onPoison, onFault }),
     isReachable: options.isReachable,
