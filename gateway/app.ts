@@ -26,6 +26,7 @@ import { eventCancelRoute } from "./resources/event-cancel.ts";
 import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { publishRoute } from "./publish/events.ts";
+import { quarantineRoutes } from "./resources/quarantine.ts";
 import { healthRoutes } from "./resources/health.ts";
 
 export interface Gateway {
@@ -95,6 +96,7 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
     endpointReplayRoute(deps),
     ...deadLetterRoutes(deps),
     ...apiKeyRoutes(deps),
+    ...quarantineRoutes(deps),
   ];
 }
 

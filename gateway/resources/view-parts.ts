@@ -7,7 +7,7 @@ export function instantText(atMs: number | null): string | null {
   return atMs === null ? null : new Date(atMs).toISOString();
 }
 
-export function listView<Row>(page: Page<Row>, show: (row: Row) => unknown): unknown {
+export function listView<Row>(page: Page<Row>, show: (row: Row) => unknown): object {
   return { data: page.rows.map(show), next_cursor: page.next };
 }
 

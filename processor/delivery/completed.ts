@@ -1,6 +1,10 @@
-/** Keeps what a queue hands out again from being delivered again, as far as the ledger shows that it was done. */
+/**
+ * Keeps what a queue hands out again from being delivered again, as far as the ledger shows that it was done, and from
+ * being tried for ever where it ends the process.
+ */
 import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
 import type { DeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
+import type { CrashGuard } from "./crash-guard.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Settlements } from "./settlements.ts";
 import { OneAtATime } from "@posthaste/shared/lib/single-flight.ts";
@@ -22,6 +26,7 @@ export interface Completed {
 export function createCompleted(deps: {
   ledger: Pick<Ledger, "isCompleted">;
   settlements: Pick<Settlements, "flush">;
+  crashGuard: Pick<CrashGuard, "run">;
   telemetry: Pick<DeliveryTelemetry, "repeatSkipped">;
 }): Completed {
   const repeats = new OneAtATime<string>();
@@ -31,7 +36,9 @@ export function createCompleted(deps: {
       const { tenant, endpointId, generation } = delivery;
       const key = [tenant, firstMember(delivery).id, endpointId, generation, delivery.attempt].join("\n");
       // A second copy (a crash between two steps of a recovery leaves one) waits for the first, and then asks the ledger.
-      return repeats.run(key, async () => ((await isCompleted(deps, delivery, attempt)) ? "settled" : work()));
+      return repeats.run(key, async () =>
+        (await isCompleted(deps, delivery, attempt)) ? "settled" : deps.crashGuard.run(delivery, work),
+      );
     },
   };
 }

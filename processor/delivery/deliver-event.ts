@@ -213,7 +213,7 @@ function deliverFirst(
   const delivery: PendingDelivery = firstDelivery(envelope, endpoint, isRepeat);
   const run = (): Promise<Ending> =>
     delivery.lane === "low" && endpoint.batch !== null
-      ? deps.groups.add(envelope, endpoint)
+      ? deps.groups.add(envelope, endpoint, isRepeat)
       : deps.run.first(delivery, endpoint);
   return isRepeat ? deps.completed.unless(delivery, ANYTHING, run) : run();
 }

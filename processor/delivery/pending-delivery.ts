@@ -23,6 +23,8 @@ export interface PendingDelivery {
   readonly deferrals: number;
   /** The attempt may have been made before, or be under way elsewhere: the ledger is asked right before it. */
   readonly isRepeat: boolean;
+  /** Members whose attempt is noted as begun before it is made (`crash-guard.ts`); none where this is the first time. */
+  readonly repeats: readonly Envelope[];
   /** One event, or the events of a batch. */
   readonly members: readonly Envelope[];
   readonly group: Group | null;
@@ -35,6 +37,8 @@ export interface PendingDelivery {
  */
 export type Ending = "settled" | "released";
 
+const NONE: readonly Envelope[] = [];
+
 /** The first attempt of an event at an endpoint. */
 export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">, isRepeat: boolean): PendingDelivery {
   return {
@@ -45,6 +49,7 @@ export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">
     attempt: 1,
     deferrals: 0,
     isRepeat,
+    repeats: isRepeat ? [envelope] : NONE,
     members: [envelope],
     group: null,
   };
@@ -54,6 +59,7 @@ export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">
 export function dueDelivery(item: RetryItem & { readonly endpointId: string }): PendingDelivery {
   const { endpointId, generation, attempt, members, group } = item;
   const first = firstMember(item);
+  const isRepeat = item.isRepeat || item.cause === "replay" || item.cause === "relieved";
   return {
     tenant: first.tenant,
     endpointId,
@@ -61,7 +67,9 @@ export function dueDelivery(item: RetryItem & { readonly endpointId: string }): 
     generation,
     attempt,
     deferrals: item.deferrals,
-    isRepeat: item.isRepeat || item.cause === "replay" || item.cause === "relieved",
+    isRepeat,
+    // A group that is due is the same as before: its first stands for it.
+    repeats: isRepeat ? [first] : NONE,
     members,
     group,
   };

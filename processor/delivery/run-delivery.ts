@@ -4,9 +4,10 @@ import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
-import type { NotNow } from "../endpoint/entry.ts";
+import type { Go, NotNow } from "../endpoint/entry.ts";
 import type { CurrentEndpoint, EndpointLookup } from "../endpoint/lookup.ts";
 import type { Completed } from "./completed.ts";
+import type { CrashGuard } from "./crash-guard.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Send } from "./send.ts";
 import type { Settle } from "./settle.ts";
@@ -22,6 +23,7 @@ export interface RunDeliveryDeps {
   readonly limiters: Pick<EndpointLimiters, "enter" | "leave" | "leaveUnmade">;
   readonly lookup: EndpointLookup;
   readonly completed: Completed;
+  readonly crashGuard: Pick<CrashGuard, "begin" | "end">;
   readonly send: Send;
   readonly settle: Settle;
   /** `ProcessorLimits.backlogMax`, for the words of an overflow. */
@@ -57,9 +59,20 @@ async function runDelivery(
   endpoint: Endpoint,
   asked: number,
 ): Promise<Ending> {
-  const { limiters, send, settle } = deps;
-  const entry = await limiters.enter(delivery, endpoint);
+  const entry = await deps.limiters.enter(delivery, endpoint);
   if (entry.kind !== "go") return notNow(deps, delivery, entry, asked);
+  if (delivery.repeats.length === 0) return attempt(deps, delivery, entry, asked);
+  await deps.crashGuard.begin(delivery);
+  try {
+    return await attempt(deps, delivery, entry, asked);
+  } finally {
+    await deps.crashGuard.end(delivery);
+  }
+}
+
+/** In the slot that the delivery entered. */
+async function attempt(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: Go, asked: number): Promise<Ending> {
+  const { limiters, send, settle } = deps;
   const again = delivery.isRepeat ? await askAgain(deps, delivery, entry.endpoint, asked) : active(entry.endpoint);
   if (again.kind !== "active") {
     limiters.leave(entry.slot, NOT_MADE);

@@ -12,8 +12,8 @@ import { GROUP_BYTES_MAX, GROUP_FRAME_BYTES, groupMemberBytes } from "@posthaste
 import { createGroup } from "@posthaste/shared/domain/message.ts";
 
 export interface BatchGroups {
-  /** Resolves with the ending of the group that the event came into. */
-  add(envelope: Envelope, endpoint: Endpoint): Promise<Ending>;
+  /** Resolves with the ending of the group that the event came into. `isRepeat`: it may have been attempted before. */
+  add(envelope: Envelope, endpoint: Endpoint, isRepeat: boolean): Promise<Ending>;
   /** Sends the fullest group on before its time. False when none is open. */
   closeFullest(): boolean;
   /** Releases all members, now and from now on. */
@@ -23,6 +23,7 @@ export interface BatchGroups {
 interface OpenGroup {
   readonly endpoint: Endpoint;
   readonly members: Envelope[];
+  readonly repeats: Envelope[];
   /** Of the members: a copy of one of them shares its place. */
   readonly ids: Set<string>;
   readonly ended: Promise<Ending>;
@@ -50,6 +51,7 @@ export function createBatchGroups(deps: {
     const group: OpenGroup = {
       endpoint,
       members: [],
+      repeats: [],
       ids: new Set(),
       ended,
       end,
@@ -62,7 +64,7 @@ export function createBatchGroups(deps: {
   };
 
   return {
-    add(envelope, endpoint) {
+    add(envelope, endpoint, isRepeat) {
       if (isAbandoned || endpoint.batch === null) return Promise.resolve("released");
       const bytes = groupMemberBytes(envelope);
       const before = groups.get(endpoint.id);
@@ -70,6 +72,7 @@ export function createBatchGroups(deps: {
       if (before !== undefined && before.bytes + bytes > GROUP_BYTES_MAX) close(before);
       const group = groups.get(endpoint.id) ?? open(endpoint, endpoint.batch.maxWaitMs);
       group.members.push(envelope);
+      if (isRepeat) group.repeats.push(envelope);
       group.ids.add(envelope.id);
       group.bytes += bytes;
       if (group.members.length >= endpoint.batch.maxEvents) close(group);
@@ -95,7 +98,7 @@ export function createBatchGroups(deps: {
 }
 
 /** A group of one is still a group: its receiver asked for batches and always gets the same form. */
-function groupDelivery({ endpoint, members }: OpenGroup, nowMs: number, hasher: Hasher): PendingDelivery {
+function groupDelivery({ endpoint, members, repeats }: OpenGroup, nowMs: number, hasher: Hasher): PendingDelivery {
   return {
     tenant: endpoint.tenant,
     endpointId: endpoint.id,
@@ -105,6 +108,7 @@ function groupDelivery({ endpoint, members }: OpenGroup, nowMs: number, hasher: 
     deferrals: 0,
     // Each member was asked about when it came in.
     isRepeat: false,
+    repeats,
     members,
     group: createGroup(members, nowMs, hasher),
   };

@@ -7,8 +7,8 @@ import type { Entropy, Hasher } from "../lib/ambient.ts";
 import { assert } from "../lib/assert.ts";
 import { encodeBase32, encodeBase32Number } from "./base32.ts";
 
-/** Event, endpoint, delivery, group of events sent as one message, API key. */
-export type IdPrefix = "evt" | "ep" | "dlv" | "grp" | "key";
+/** Event, endpoint, delivery, group of events sent as one message, API key, record in quarantine. */
+export type IdPrefix = "evt" | "ep" | "dlv" | "grp" | "key" | "qtn";
 
 /** The longest event id a publisher may choose; our own are 30 characters. */
 export const EVENT_ID_LENGTH_MAX = 64;

@@ -7,9 +7,11 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import { assert } from "../lib/assert.ts";
 import type { Drivers } from "../ports/drivers.ts";
+import type { QuarantinedRecords } from "../ports/quarantined-records.ts";
 import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
+import { createBegunAttempts } from "./sqlite/begun-attempts.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
 import { createBoundedLists } from "./sqlite/bounded-list.ts";
 import { createCancellations } from "./sqlite/cancellations.ts";
@@ -122,8 +124,10 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     claims: createClaims({ database, writer, clock, ...given("bytesMax", bounds.claimBytesMax) }),
     cancellations: createCancellations({ database, writer, clock, ...given("cancelledMax", bounds.cancelledMax) }),
     leases: createLeases({ clock }),
+    begunAttempts: createBegunAttempts({ database, writer, clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
+    quarantinedRecords: nothingQuarantined,
     health: () => writer.health(),
     // One file holds everything: it is there or it is not.
     degraded: () => Promise.resolve([]),
@@ -145,6 +149,15 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   opening.move();
   return drivers;
 }
+
+/** One file and one process: rows are read by the program that wrote them, and one that is damaged is an error of SQLite. */
+const nothingQuarantined: QuarantinedRecords = {
+  list: () => Promise.resolve({ rows: [], next: null }),
+  count: () => Promise.resolve(0),
+  find: () => Promise.resolve(null),
+  remove: () => Promise.resolve(),
+  putBack: () => Promise.resolve(false),
+};
 
 /** An option that is left out when it was not given, as exact optional properties ask. */
 function given<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [Key in Name]?: Value } {

@@ -1,5 +1,6 @@
 /** A whole driver set: one of embedded, distributed, edge. Whoever opens it disposes it, after everyone who uses it. */
 import type { Cancellations } from "./cancellations.ts";
+import type { BegunAttempts } from "./begun-attempts.ts";
 import type { Claims } from "./claims.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Directory } from "./directory.ts";
@@ -8,6 +9,7 @@ import type { Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Notifier } from "./notifier.ts";
+import type { QuarantinedRecords } from "./quarantined-records.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import type { RetryQueue } from "./retry-queue.ts";
 import type { Stats } from "./stats.ts";
@@ -30,8 +32,10 @@ export interface Drivers extends AsyncDisposable {
   readonly claims: Claims;
   readonly cancellations: Cancellations;
   readonly leases: Leases;
+  readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
+  readonly quarantinedRecords: QuarantinedRecords;
   /** Null while something can be accepted, and on a processor delivered; else one sentence, for /readyz. */
   health(): Promise<string | null>;
   /** One entry for each store that is away while the rest goes on: what is wrong, and what takes over. */

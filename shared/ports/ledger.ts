@@ -143,6 +143,11 @@ export interface Ledger {
   /** Queues entries; returns at once. Entries of one call become visible together and in order. */
   record(entries: readonly LedgerEntry[]): void;
   /**
+   * Resolves when an ack may follow what was recorded before this call: a crash then cannot leave the ack without it. At
+   * once where both are written in order, else when it is visible, and after two seconds at the latest. Never rejects.
+   */
+  recorded(): Promise<void>;
+  /**
    * Was attempt `attempt` of this delivery completed and recorded? The dedupe question, asked for repeats only.
    * Attempt 0 asks whether anything at all was recorded of the delivery. What is recorded of an event of the same id that
    * was accepted at another time says nothing: an id whose append failed may be used again, and its copy may have been met.

@@ -1,5 +1,6 @@
 /** The distributed set as a whole passes the contract of each port, as the embedded one does. */
 import { cancellationsContract, forgottenCancellationsContract } from "./cancellations.contract.ts";
+import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -12,6 +13,7 @@ import { ledgerContract } from "./ledger.contract.ts";
 import { ledgerListsContract } from "./ledger-lists.contract.ts";
 import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
 import { notifierContract } from "./notifier.contract.ts";
+import { quarantinedRecordsContract } from "./quarantined-records.contract.ts";
 import { rateLimiterContract } from "./rate-limiter.contract.ts";
 import { retryQueueContract } from "./retry-queue.contract.ts";
 import { statsContract } from "./stats.contract.ts";
@@ -28,6 +30,8 @@ claimsContract("distributed", openDistributedHarness);
 cancellationsContract("distributed", openDistributedHarness);
 forgottenCancellationsContract("distributed", openDistributedHarness);
 leasesContract("distributed", openDistributedHarness);
+begunAttemptsContract("distributed", openDistributedHarness);
+quarantinedRecordsContract("distributed", openDistributedHarness);
 statsContract("distributed", openDistributedHarness);
 driversContract("distributed", openDistributedHarness);
 rateLimiterContract("distributed", openDistributedHarness);

@@ -1,5 +1,6 @@
 /** The contracts of all ports over the embedded set, in a file; the queues in memory, too, as the simulation has them. */
 import { cancellationsContract } from "./cancellations.contract.ts";
+import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -12,6 +13,7 @@ import { ledgerContract } from "./ledger.contract.ts";
 import { ledgerListsContract } from "./ledger-lists.contract.ts";
 import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
 import { notifierContract } from "./notifier.contract.ts";
+import { quarantinedRecordsContract } from "./quarantined-records.contract.ts";
 import { rateLimiterContract } from "./rate-limiter.contract.ts";
 import { retryQueueContract } from "./retry-queue.contract.ts";
 import { statsContract } from "./stats.contract.ts";
@@ -28,6 +30,8 @@ apiKeysContract("embedded", openFileHarness);
 claimsContract("embedded", openFileHarness);
 cancellationsContract("embedded", openFileHarness);
 leasesContract("embedded", openFileHarness);
+begunAttemptsContract("embedded", openFileHarness);
+quarantinedRecordsContract("embedded", openFileHarness);
 statsContract("embedded", openFileHarness);
 driversContract("embedded", openFileHarness);
 rateLimiterContract("embedded", openMemoryHarness);

@@ -11,10 +11,10 @@ import { assertProblem, openGatewayHarness, textAt } from "../support/gateway-ha
 
 /**
  * `thing`: names one thing of its owner by id. `list`: shows the caller's own. `create`: acts for the tenant that body or
- * query name. The body is one that the route takes.
+ * query name. `operator`: is for keys without a tenant alone. The body is one that the route takes.
  */
 interface Row {
-  readonly kind: "thing" | "list" | "create";
+  readonly kind: "thing" | "list" | "create" | "operator";
   readonly scope: Scope;
   readonly of?: "endpoint" | "event" | "deadLetter" | "key";
   readonly body?: object;
@@ -46,6 +46,10 @@ const matrix: Readonly<Record<string, Row>> = {
   "POST /v1/api-keys": { kind: "create", scope: "manage", body: { name: "a" } },
   "GET /v1/api-keys": { kind: "list", scope: "manage" },
   "DELETE /v1/api-keys/:id": { kind: "thing", scope: "manage", of: "key" },
+  "GET /v1/quarantine": { kind: "operator", scope: "read" },
+  "GET /v1/quarantine/:id": { kind: "operator", scope: "read" },
+  "DELETE /v1/quarantine/:id": { kind: "operator", scope: "manage" },
+  "POST /v1/quarantine/:id/put-back": { kind: "operator", scope: "manage" },
 };
 
 async function openTwo() {
@@ -82,9 +86,10 @@ for (const [route, row] of Object.entries(matrix)) {
 
     const foreign = await call(beta);
     if (row.kind === "thing") assertProblem(foreign, 404, "not-found");
+    else if (row.kind === "operator") assertProblem(foreign, 403, "wrong-tenant");
     else assert.ok(foreign.status < 300, foreign.text);
     assert.equal(foreign.text.includes("acme"), false);
-    for (const named of ["acme", "operator", ...(row.kind === "create" ? [] : ["*"])]) {
+    for (const named of row.kind === "operator" ? [] : ["acme", "operator", ...(row.kind === "create" ? [] : ["*"])]) {
       assertProblem(await call(beta, `${path}?tenant=${named}`), 403, "wrong-tenant");
     }
     if (row.kind === "create" && !Object.hasOwn(row.body ?? {}, "events")) {

@@ -185,6 +185,7 @@ export function deliveryOf(
     attempt: 1,
     deferrals: 0,
     isRepeat: false,
+    repeats: [],
     members: [envelope],
     group: null,
     ...parts,

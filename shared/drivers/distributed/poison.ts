@@ -4,9 +4,11 @@
  * away or given up after a bounded number of tries, and none holds its partition or lane for ever.
  */
 import { PosthasteError } from "../../domain/errors.ts";
-import type { Clock } from "../../lib/ambient.ts";
+import { newId } from "../../domain/id.ts";
+import type { Clock, Entropy } from "../../lib/ambient.ts";
 import type { NewRecord, RecordProducer } from "../../ports/partition-log.ts";
 import type { OnPoison, PoisonRecord } from "../partitioned/window/quarantine.ts";
+import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { POISON_TOPIC } from "./topics.ts";
 
 export interface Quarantined {
@@ -32,6 +34,9 @@ const HEADER_LENGTH_MAX = 512;
 export function createPoisonTopic(options: {
   readonly producer: RecordProducer;
   readonly clock: Pick<Clock, "now">;
+  readonly entropy: Entropy;
+  /** Lists the newest for people. One that it does not take is in the topic all the same. */
+  readonly index: Pick<QuarantineIndex, "put">;
   readonly onFault: (error: unknown) => void;
   /** Must not throw. */
   readonly onQuarantined: (quarantined: Quarantined) => void;
@@ -40,18 +45,30 @@ export function createPoisonTopic(options: {
   return async (poison) => {
     const bytes = poison.value?.length ?? 0;
     const { topic, partition, offset, reason } = poison;
-    const told = (keptBytes: number): void => onQuarantined({ topic, partition, offset, reason, bytes, keptBytes });
+    const told = async (keptBytes: number): Promise<void> => {
+      onQuarantined({ topic, partition, offset, reason, bytes, keptBytes });
+      await options.index.put(listed(poison, options)).catch(onFault);
+    };
     for (const partBytes of PART_BYTES) {
       try {
         await producer.append(poisonRecords(poison, partBytes, clock.now()));
-        return told(Math.min(bytes, partBytes * POISON_PARTS_MAX));
+        return await told(Math.min(bytes, partBytes * POISON_PARTS_MAX));
       } catch (error) {
         onFault(error);
         if (!isRefusal(error)) throw error;
       }
     }
-    told(0);
+    await told(0);
   };
+}
+
+/** As the index has it. */
+function listed(poison: PoisonRecord, { clock, entropy }: { clock: Pick<Clock, "now">; entropy: Entropy }) {
+  const { topic: source, partition, offset, reason, value } = poison;
+  const atMs = clock.now();
+  const id = newId("qtn", atMs, entropy);
+  const headers = keptHeaders(poison.headers);
+  return { id, source, partition, offset, reason, atMs, headers, bytes: value?.length ?? 0, value };
 }
 
 /** The log answered, and will not answer otherwise. */

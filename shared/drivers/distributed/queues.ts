@@ -9,6 +9,7 @@ import type { DroppedDeadLetter } from "../../ports/dead-letter-index.ts";
 import type { StartStep } from "../../ports/drivers.ts";
 import type { Lanes } from "../../ports/lanes.ts";
 import type { LedgerEntry } from "../../ports/ledger.ts";
+import type { QuarantinedRecords } from "../../ports/quarantined-records.ts";
 import type { RecordProducer, PartitionLog } from "../../ports/partition-log.ts";
 import type { RetryQueue } from "../../ports/retry-queue.ts";
 import { scheduledEvent } from "../../ports/retry-queue.ts";
@@ -20,9 +21,10 @@ import { DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
 import { createDistributedLanes } from "./lanes.ts";
 import type { Quarantined } from "./poison.ts";
 import { createPoisonTopic } from "./poison.ts";
+import { createQuarantinedRecords } from "./quarantined-records.ts";
 import { withKnownReplays } from "./retries.ts";
 import type { DistributedStores } from "./stores.ts";
-import { DEAD_LETTER_TOPIC, LANE_TOPICS, retryTopic } from "./topics.ts";
+import { DEAD_LETTER_TOPIC, HIGH_SOURCE, LANE_TOPICS, retryTopic } from "./topics.ts";
 
 export interface DistributedQueuesOptions {
   readonly partitionLog: PartitionLog;
@@ -49,6 +51,7 @@ export interface DistributedQueues extends AsyncDisposable {
   readonly lanes: Lanes;
   readonly retryQueue: RetryQueue;
   readonly deadLetters: DeadLetters;
+  readonly quarantinedRecords: QuarantinedRecords;
   /** What a processor does before it reads; in this order. */
   readonly steps: readonly StartStep[];
   /** Null while everything is read; else one sentence. */
@@ -72,12 +75,8 @@ const WINDOW_BOUNDS = {
 export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
   const { partitionLog, stores, clock, entropy, producers, onFault } = options;
   const opened = new AsyncDisposableStack();
-  const onPoison = createPoisonTopic({
-    producer: producers.poison,
-    clock,
-    onFault,
-    onQuarantined: options.onQuarantined,
-  });
+  const index = stores.quarantineIndex;
+  const onPoison = createPoisonTopic({ ...options, producer: producers.poison, index });
   const common = { partitionLog, clock, entropy, onPoison };
   const delayTopics = opened.use(
     createDelayTopics({
@@ -101,7 +100,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   );
   const high = opened.use(
     stores.openHighLane((value, reason) =>
-      onPoison({ topic: "redis.high", partition: 0, offset: 0, headers: {}, value, reason }),
+      onPoison({ topic: HIGH_SOURCE, partition: 0, offset: 0, headers: {}, value, reason }),
     ),
   );
   const deadLetters = opened.use(
@@ -130,6 +129,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
     }),
     retryQueue: withKnownReplays(delayTopics, { remember, forget, onFault }),
     deadLetters,
+    quarantinedRecords: createQuarantinedRecords({ index, producer: producers.lanes, clock }),
     steps: [
       { name: "The consumers of the lanes", run: () => partitionedLanes.startReading() },
       { name: "The retry mechanism", run: () => delayTopics.startReading() },

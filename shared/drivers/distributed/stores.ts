@@ -9,6 +9,8 @@ import type { Leases } from "../../ports/leases.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
 import { createRedisCancellations } from "../redis/cancellations.ts";
+import type { BegunAttempts } from "../../ports/begun-attempts.ts";
+import { createRedisBegunAttempts } from "../redis/begun-attempts.ts";
 import { createRedisClaims } from "../redis/claims.ts";
 import { createRedisDeadLetterIndex } from "../redis/dead-letters/index-store.ts";
 import type { RedisDirectory } from "../redis/directory/directory.ts";
@@ -23,6 +25,8 @@ import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
+import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
+import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
@@ -51,10 +55,12 @@ export interface DistributedStores extends AsyncDisposable {
   readonly claims: Claims;
   readonly cancellations: Cancellations;
   readonly leases: Leases;
+  readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
   readonly ledger: RedisLedger;
   readonly deadLetterIndex: DeadLetterIndex;
+  readonly quarantineIndex: QuarantineIndex;
   openHighLane(onPoison: HighLaneOptions["onPoison"]): HighLane;
   isReachable(): boolean;
   health(): Promise<string | null>;
@@ -170,6 +176,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
     }),
     cancellations: createRedisCancellations({ ...main, ...(cancelledMax === undefined ? {} : { cancelledMax }) }),
     leases: createRedisLeases(main),
+    begunAttempts: createRedisBegunAttempts(main),
     rateLimiter: createRedisRateLimiter({
       ...cache,
       ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),
@@ -180,6 +187,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       ...main,
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
+    quarantineIndex: createRedisQuarantineIndex(main),
     openHighLane: (onPoison) =>
       createRedisHighLane({ ...main, clock, entropy, bounds: bounds.high ?? HIGH_LANE_BOUNDS, onPoison, onFault }),
     isReachable: options.isReachable,

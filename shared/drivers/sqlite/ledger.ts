@@ -81,6 +81,8 @@ export function createLedger(options: {
       if (entries.length === 0) return;
       writer.post(() => entries.forEach(recordEntry));
     },
+    // An ack that is written from here on shares the transaction, or has a later one.
+    recorded: () => Promise.resolve(),
     async isCompleted({ tenant, eventId, acceptedAtMs, endpointId, generation }, attempt) {
       await writer.flush();
       const row = readState.get(tenant, eventId, acceptedAtMs, endpointId, generation);

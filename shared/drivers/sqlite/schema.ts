@@ -88,5 +88,17 @@ export const SCHEMA_STEPS: readonly string[] = [
     DELETE FROM cancellation_totals WHERE tenant = OLD.tenant AND count = 0;
   END;
   ALTER TABLE fan_outs ADD COLUMN is_cancelled INTEGER NOT NULL DEFAULT 0;
+  -- Repeats that were begun and never ended: what was under way when a process died.
+  CREATE TABLE attempts_begun (
+    tenant TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    endpoint_id TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    unended INTEGER NOT NULL,
+    begun_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, event_id, endpoint_id, generation, attempt)
+  ) STRICT;
+  CREATE INDEX attempts_begun_by_time ON attempts_begun (begun_at);
   `,
 ];

@@ -5,6 +5,8 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Quarantined } from "@posthaste/shared/drivers/distributed/poison.ts";
 import { POISON_PARTS_MAX, createPoisonTopic } from "@posthaste/shared/drivers/distributed/poison.ts";
 import type { NewRecord } from "@posthaste/shared/ports/partition-log.ts";
+import type { QuarantinedRecord } from "@posthaste/shared/ports/quarantined-records.ts";
+import { seededEntropy } from "../../support/ambient.ts";
 import { START_MS } from "../../support/samples.ts";
 
 const KIB = 1024;
@@ -13,8 +15,10 @@ const KIB = 1024;
 function openTopic(recordBytesMax: number) {
   const records: NewRecord[] = [];
   const told: Quarantined[] = [];
+  const listed: QuarantinedRecord[] = [];
   let tries = 0;
   let isAway = false;
+  let isIndexAway = false;
   const onPoison = createPoisonTopic({
     producer: {
       append(appended) {
@@ -29,12 +33,19 @@ function openTopic(recordBytesMax: number) {
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
     clock: { now: () => START_MS },
+    entropy: seededEntropy(1),
+    index: {
+      put: (record) =>
+        isIndexAway ? Promise.reject(new Error("Redis is away")) : Promise.resolve(void listed.push(record)),
+    },
     onFault: () => undefined,
     onQuarantined: (quarantined) => void told.push(quarantined),
   });
   return {
     records,
     told,
+    listed,
+    setIndexAway: (away: boolean) => void (isIndexAway = away),
     tries: () => tries,
     setAway: (away: boolean) => void (isAway = away),
     put: (value: Uint8Array | null, headers: Readonly<Record<string, string>> = {}) =>
@@ -103,4 +114,28 @@ test("headers as large as a record are cut, and a log that is away is tried agai
   topic.setAway(true);
   await assert.rejects(topic.put(null), { code: "store-unavailable" });
   assert.equal(topic.told.length, 1);
+});
+
+test("what is put aside is listed for people, and a list that cannot be written keeps nothing from being put aside", async () => {
+  const topic = openTopic(1000 * KIB);
+  await topic.put(Uint8Array.of(7), { id: "evt.x" });
+  const [first] = topic.listed;
+  assert.match(first?.id ?? "", /^qtn_/);
+  assert.deepEqual(
+    { ...first, id: "" },
+    {
+      id: "",
+      source: "medium",
+      partition: 3,
+      offset: 7,
+      reason: "header id is missing",
+      atMs: START_MS,
+      headers: { id: "evt.x" },
+      bytes: 1,
+      value: Uint8Array.of(7),
+    },
+  );
+  topic.setIndexAway(true);
+  await topic.put(Uint8Array.of(8));
+  assert.deepEqual([topic.listed.length, topic.records.length, topic.told.length], [1, 2, 2]);
 });

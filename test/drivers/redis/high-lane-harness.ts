@@ -9,6 +9,7 @@ import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { HighLane, HighLaneOptions } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { createRedisHighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
+import type { RedisCommands, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
@@ -83,6 +84,27 @@ export async function openLaneWorld(options: { readonly shards?: number } = {}):
     },
     [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose](),
   };
+}
+
+/** What can be taken now; none when there is nothing. */
+export async function takeNow(world: LaneWorld, lane: HighLane, max = 100): Promise<readonly LaneItem[]> {
+  const controller = new AbortController();
+  const taken = lane.take(max, controller.signal);
+  await world.harness.clock.settle();
+  controller.abort();
+  return await taken;
+}
+
+export function marksOf(items: readonly LaneItem[]): readonly (readonly [string, boolean])[] {
+  return items.map(({ envelope, isRepeat }) => [envelope.id, isRepeat]);
+}
+
+/** The same commands, with another way to run some of the scripts. */
+export function withRun(
+  commands: RedisCommands,
+  run: (script: RedisScript, next: () => ReturnType<RedisCommands["run"]>) => ReturnType<RedisCommands["run"]>,
+): RedisCommands {
+  return { ...commands, run: (script, keys, args) => run(script, () => commands.run(script, keys, args)) };
 }
 
 const UNBOUNDED = Number.MAX_SAFE_INTEGER;

@@ -152,3 +152,25 @@ test("redis ledger: flush() places what came before its event at once, and forge
   assert.equal(await ledger.isCompleted({ ...KEY, eventId: "evt_none" }, 0), false, "there is no third try");
   assert.deepEqual(lost, []);
 });
+
+test("redis ledger: an ack may follow a record only when its event was found, or after two seconds", async () => {
+  await using harness = await openLedgerHarness()();
+  let isFree = false;
+  const ask = (): void => void harness.ledger.recorded().then(() => (isFree = true));
+  harness.ledger.record([entry]);
+  ask();
+  await harness.clock.advance(50);
+  assert.equal(isFree, false);
+  await harness.ledger.remember([sampleEnvelope("evt_a")]);
+  await harness.clock.advance(100);
+  assert.equal(isFree, true);
+  assert.equal(await harness.ledger.isCompleted(KEY, 1), true);
+
+  isFree = false;
+  harness.ledger.record([delivery(sampleRecord(sampleEnvelope("evt_never")))]);
+  ask();
+  await harness.clock.advance(LEDGER_WAIT_MS_MAX - 100);
+  assert.equal(isFree, false);
+  await harness.clock.advance(200);
+  assert.equal(isFree, true);
+});

@@ -34,6 +34,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   "deliveries d CROSS JOIN events e ON e.id = d.event WHERE d.event =": "sorts the deliveries of one event",
   "attempts a ON a.delivery = d.id": "sorts the attempts of one event",
   "revoked_at IS NOT NULL ORDER BY revoked_at": "sorts the revoked keys of one tenant, which are bounded",
+  "count(*) AS count FROM attempts_begun": "at the start: at most 10,000 rows",
   "GROUP BY type": "groups the types of one tenant and day, which are bounded",
 };
 
@@ -113,6 +114,7 @@ async function writeSome({
   apiKeys,
   claims,
   cancellations,
+  begunAttempts,
   stats,
 }: EmbeddedDrivers) {
   const envelopes = ["evt_a", "evt_b", "evt_c"].map((id) => sampleEnvelope(id));
@@ -129,6 +131,10 @@ async function writeSome({
   await apiKeys.save(sampleKey("b"));
   const key = { tenant: TENANT, key: "id:evt_a" };
   await claims.claim({ ...key, fingerprint: "f", eventIds: ["evt_a"], acceptedAtMs: START_MS });
+  const begun = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0, attempt: 1 };
+  await begunAttempts.begin([begun]);
+  await begunAttempts.unended(begun);
+  await begunAttempts.end([begun]);
   await claims.abandon(key.tenant, key.key);
   await claims.complete(key.tenant, key.key, { status: 202, body: "{}" });
   const planned = { tenant: TENANT, id: "evt_a", acceptedAtMs: START_MS, deliverAtMs: START_MS + 1 };

@@ -12,7 +12,7 @@ function open() {
   const clock = createManualClock(START_MS);
   const written: string[] = [];
   const failures: number[] = [];
-  const state = { isDown: false };
+  const state = { isDown: false, recorded: Promise.resolve() };
   const stop = new AbortController();
   const untilStored = createUntilStored({
     clock,
@@ -22,7 +22,10 @@ function open() {
   });
   const settlements = createSettlements({
     clock,
-    ledger: { record: (entries) => void written.push(`ledger ${entries.length}`) },
+    ledger: {
+      record: (entries) => void written.push(`ledger ${entries.length}`),
+      recorded: () => state.recorded,
+    },
     stats: { add: (entries) => void written.push(`stats ${entries.length}`) },
     untilStored,
   });
@@ -50,6 +53,21 @@ const entry: LedgerEntry = {
 };
 
 const count = { kind: "accepted", tenant: TENANT, type: "order.paid", lane: "high", atMs: START_MS } as const;
+
+test("an ack waits until the entries before it are recorded, and holds up no other entries", async () => {
+  const { clock, settlements, queue, written, state } = open();
+  const recorded = Promise.withResolvers<void>();
+  state.recorded = recorded.promise;
+  settlements.record([entry]);
+  settlements.ack(queue, "a", () => undefined);
+  await clock.advance(LINGER_MS);
+  settlements.record([entry, entry]);
+  await clock.advance(LINGER_MS);
+  assert.deepEqual(written, ["ledger 1", "ledger 2"]);
+  recorded.resolve();
+  await clock.settle();
+  assert.deepEqual(written, ["ledger 1", "ledger 2", "ack a"]);
+});
 
 test("what comes within the linger is written together: ledger, counts, then acks", async () => {
   const { clock, settlements, queue, written } = open();

@@ -27,7 +27,7 @@ function open() {
   });
   const add = (id: string, endpoint: Endpoint = batched, bytes?: number): void => {
     const envelope = envelopeOf(id, "low", bytes === undefined ? {} : { body: new Uint8Array(bytes).fill(32) });
-    void groups.add(envelope, endpoint).then((ending) => told.push(`${ending} ${id}`));
+    void groups.add(envelope, endpoint, false).then((ending) => told.push(`${ending} ${id}`));
   };
   const members = () => submitted.map(({ delivery }) => delivery.members.map(({ id }) => id));
   return { clock, groups, submitted, told, add, members };

@@ -1,11 +1,41 @@
--- KEYS list, held, leases. ARGV lease in ms, number of items to reap at most, then tickets to renew.
--- Returns the number of items whose lease ran out, which are at the head of the list now, marked as repeats.
--- Atomic. Renews first, so that a holder that is late but not too late keeps what is its own.
+-- KEYS list, held, leases, holders. ARGV lease in ms, number of items to reap at most, holder, ms for which it counts as
+-- present, then tickets to renew.
+-- Returns the number of items whose lease ran out or whose holder is absent; they are at the head of the list now,
+-- marked as repeats.
+-- Atomic. Renews first, so that a holder that is late but not too late keeps what is its own. When nobody could beat for a
+-- while, as while Redis was away, or when its clock stepped, nobody's silence says anything: all get their time again.
 
-local list, held, leases = KEYS[1], KEYS[2], KEYS[3]
-local deadline = now + tonumber(ARGV[1])
-for at = 3, #ARGV do redis.call('ZADD', leases, 'XX', deadline, ARGV[at]) end
-local late = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[2])
+local list, held, leases, holders = unpack(KEYS)
+local reapMax, presenceMs = tonumber(ARGV[2]), tonumber(ARGV[4])
+local deadline, presentUntil = now + tonumber(ARGV[1]), now + presenceMs
+for at = 5, #ARGV do redis.call('ZADD', leases, 'XX', deadline, ARGV[at]) end
+
+local last = redis.call('ZREVRANGEBYSCORE', holders, presentUntil, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+if #last == 0 or tonumber(last[2]) < now + presenceMs / 2 then
+  for _, each in ipairs(redis.call('ZRANGE', holders, 0, -1)) do redis.call('ZADD', holders, presentUntil, each) end
+end
+redis.call('ZADD', holders, presentUntil, ARGV[3])
+
+local late = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, reapMax)
+local absent, isAbsent = redis.call('ZRANGEBYSCORE', holders, '-inf', now), {}
+for _, each in ipairs(absent) do isAbsent[each] = true end
+local from = #late
+local function add(tickets)
+  for _, ticket in ipairs(tickets) do
+    if #late == reapMax then return end
+    if isAbsent[string.match(ticket, '^[^:]*')] then late[#late + 1] = ticket end
+  end
+end
+while #absent > 0 and #late < reapMax do
+  local tickets = redis.call('ZRANGE', leases, from, from + 999)
+  if #tickets == 0 then
+    redis.call('ZREM', holders, unpack(absent))
+    break
+  end
+  add(tickets)
+  from = from + #tickets
+end
+
 for at = #late, 1, -1 do
   local element = redis.call('HGET', held, late[at])
   if element then

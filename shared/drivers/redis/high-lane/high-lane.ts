@@ -15,7 +15,7 @@ import { encodeHex } from "../../../domain/hex.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
-import { LEASE_MS, createLeaseKeeper } from "./lease-keeper.ts";
+import { LEASE_MS, PRESENCE_MS, createLeaseKeeper } from "./lease-keeper.ts";
 import { createLeaseLoops } from "./lease-loops.ts";
 import type { LeaseBounds, LeaseStore, Leased } from "./lease-store.ts";
 import { createLeaseStore } from "./lease-store.ts";
@@ -63,7 +63,7 @@ export interface HighLaneOptions {
   readonly lane?: Lane;
   /** The part of the bounds that may be full when this lane appends; 1. */
   readonly share?: number;
-  /** Silence after which what a process held goes to others; `LEASE_MS`. */
+  /** What was taken and is not renewed goes to others after this; `LEASE_MS`. */
   readonly leaseMs?: number;
 }
 
@@ -112,12 +112,14 @@ export function createRedisHighLane(options: HighLaneOptions): HighLane {
 function assemble(options: HighLaneOptions) {
   const { keys, clock, entropy, onFault, lane = "high", leaseMs = LEASE_MS } = options;
   const { shards } = keys;
+  const presenceMs = Math.min(PRESENCE_MS, leaseMs);
   const store = createLeaseStore({
     commands: options.commands,
     keys,
     name: lane,
     holder: encodeHex(entropy.bytes(HOLDER_BYTES)),
     leaseMs,
+    presenceMs,
     bounds: () => boundsOfShard(options.bounds, (options.share ?? 1) / shards),
   });
   const keeper = createLeaseKeeper({
@@ -125,6 +127,7 @@ function assemble(options: HighLaneOptions) {
     entropy,
     shards,
     leaseMs,
+    presenceMs,
     holdMsMax: HOLD_MS_MAX,
     beat: store.beat,
     onFault,

@@ -64,7 +64,7 @@ export interface LeaseStore {
   /** Thousand by thousand; what is not held any more is passed over. */
   ack(shard: number, items: readonly Acknowledged[]): Promise<void>;
   release(shard: number, tickets: readonly string[]): Promise<void>;
-  /** Renews the leases of at most `CALL_ITEMS_MAX` tickets, and reaps. */
+  /** Says that this holder is present, renews the leases of at most `CALL_ITEMS_MAX` tickets, and reaps. */
   beat(shard: number, tickets: readonly string[]): Promise<void>;
   /** True when the list holds something; false after `BLOCK_MS`, or when `signal` was aborted. */
   listen(shard: number, signal: AbortSignal): Promise<boolean>;
@@ -80,10 +80,12 @@ export function createLeaseStore(options: {
   /** Unique among all processes that ever held something. */
   readonly holder: string;
   readonly leaseMs: number;
+  /** How long a holder counts as present after a beat. */
+  readonly presenceMs: number;
   /** Of one shard; read at each append. */
   readonly bounds: () => LeaseBounds;
 }): LeaseStore {
-  const { commands, name, holder, leaseMs } = options;
+  const { commands, name, holder, leaseMs, presenceMs } = options;
   const channel = options.keys.channel(`lane:${name}`);
   const keysByShard = Array.from({ length: options.keys.shards }, (_, shard) => laneKeys(options.keys, shard, name));
   let ticketCount = 0;
@@ -134,8 +136,9 @@ export function createLeaseStore(options: {
       for (const part of parts) await commands.run(releaseScript, [list, held, leases], part);
     },
     async beat(shard, tickets) {
-      const { list, held, leases } = keysOf(shard);
-      await commands.run(beatScript, [list, held, leases], [leaseMs, REAP_MAX, ...tickets]);
+      const { list, held, leases, holders } = keysOf(shard);
+      const head = [leaseMs, REAP_MAX, holder, presenceMs];
+      await commands.run(beatScript, [list, held, leases, holders], [...head, ...tickets]);
     },
     listen: (shard, signal) => commands.waitForList(keysOf(shard).list, BLOCK_MS, signal),
     async depth(shard) {

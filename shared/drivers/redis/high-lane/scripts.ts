@@ -6,6 +6,7 @@
  * `held`    HASH  ticket -> element of the list, while a process holds it.
  * `leases`  ZSET  ticket by the time at which its lease runs out. A ticket is `<holder>:<number of 12 digits>`, so that
  *                 those of one holder and one time are in the order in which they were taken.
+ * `holders` ZSET  holder by the time until which it counts as present; one that is absent holds nothing any more.
  * `kept`    ZSET  `<tenant>/<event>` of all that waits or is held, by acceptance time.
  * `known`   ZSET  the same names after the ack, by the time at which they may be forgotten; with `~` before the name
  *                 those that entered by another door.
@@ -19,6 +20,7 @@ export interface LaneKeys {
   readonly list: string;
   readonly held: string;
   readonly leases: string;
+  readonly holders: string;
   readonly kept: string;
   readonly known: string;
   readonly tally: string;
@@ -31,6 +33,7 @@ export function laneKeys(keys: KeySpace, shard: number, name: string): LaneKeys 
     list: key(""),
     held: key(":held"),
     leases: key(":leases"),
+    holders: key(":holders"),
     kept: key(":kept"),
     known: key(":known"),
     tally: keys.key(shard, "lane:tally"),

@@ -75,6 +75,7 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
 
   return {
     record: recorder.record,
+    recorded: () => recorder.placed().catch(() => undefined),
     flush: recorder.flush,
     remember: writer.remember,
     async forget(envelopes) {

@@ -3,7 +3,7 @@
  * Redis is away they wait, bounded by count and bytes; what finds no place, or is given up, is lost and counted.
  *
  * An event is told to the ledger beside the append to its lane and not before it, so a quick consumer may record what
- * the ledger cannot place yet. Such entries get one more try after `LATE_MS`; by then the event is known or gone.
+ * the ledger cannot place yet. Such entries are tried again after each wait of `LATE_MS`; by then the event is known or gone.
  */
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
@@ -21,8 +21,10 @@ import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-c
 export interface LedgerRecorder {
   /** Never waits and never throws. Entries of one call and shard become visible together. */
   record(entries: readonly LedgerEntry[]): void;
-  /** Resolves when what was recorded before is visible or lost; rejects with `store-unavailable` after 2 s. */
+  /** Resolves when what was recorded before is visible, lost or late; rejects with `store-unavailable` after 2 s. */
   written(): Promise<void>;
+  /** As `written`, and what found no event was tried again after each wait that fits into the 2 s. */
+  placed(): Promise<void>;
   /** Resolves when nothing waits any more; what Redis does not take within `FLUSH_MS_MAX` is lost and counted. */
   flush(): Promise<void>;
 }
@@ -36,15 +38,21 @@ export interface RecorderOptions {
   readonly onLost: (count: number) => void;
 }
 
-/** Until the second try of an entry whose event was not known. */
-const LATE_MS = 1000;
+/**
+ * Until the next tries of an entry whose event was not known. A publisher waits four seconds at most for its part, which
+ * Redis may carry out a moment after it was given up.
+ */
+const LATE_MS = [100, 1000, 5000] as const;
+/** Late entries that acks wait for. Where there are more, as of a tenant whose events the ledger had no room for, none do. */
+const LATE_AWAITED_MAX = 200;
 /** A flush is an end: the process does not wait a minute for a Redis that is away. */
 const FLUSH_MS_MAX = 5000;
 
 interface Entry {
   readonly args: readonly RedisArgument[];
   readonly bytes: number;
-  readonly isLate: boolean;
+  /** Tries that found no event. */
+  readonly unmet: number;
 }
 
 type Group = readonly [shard: number, entries: readonly Entry[]];
@@ -104,11 +112,24 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
     async written() {
       if (underWay > 0) await inTime(clock, lastWritten);
     },
+    async placed() {
+      const tryAll = async (): Promise<void> => {
+        await lastWritten;
+        for (const index of LATE_MS.keys()) {
+          await late.tried(index);
+          await lastWritten;
+        }
+      };
+      const isFew = late.count() <= LATE_AWAITED_MAX;
+      if (underWay > 0 || late.count() > 0) await inTime(clock, isFew ? tryAll() : lastWritten);
+    },
     async flush() {
       flushEndsAtMs = clock.monotonic() + FLUSH_MS_MAX;
       await lastWritten;
-      late.putNow();
-      await lastWritten;
+      for (const _ of LATE_MS) {
+        late.putNow();
+        await lastWritten;
+      }
       flushEndsAtMs = Infinity;
     },
   };
@@ -136,26 +157,41 @@ function createRoom({ entriesWaitingMax, bytesWaitingMax }: LedgerBounds) {
   };
 }
 
-/** Entries that found no event, until their second try. The room bounds them. */
+/** Entries that found no event, until their next try. The room bounds them. */
 function createLateGroups(clock: Pick<Clock, "timer">, put: (groups: readonly Group[]) => void) {
-  let groups: Group[] = [];
-  let timer: Cancel | null = null;
+  const waits = LATE_MS.map((ms) => ({ ms, groups: [] as Group[], timer: null as Cancel | null, over: resolvable() }));
 
-  function putNow(): void {
-    timer?.();
-    timer = null;
-    const due = groups;
-    groups = [];
-    put(due);
+  function putNow(wait: (typeof waits)[number]): void {
+    wait.timer?.();
+    wait.timer = null;
+    put(wait.groups.splice(0));
+    wait.over.resolve();
   }
 
   return {
-    putNow,
+    putNow: () => waits.forEach(putNow),
+    count: () => waits.reduce((sum, { groups }) => groups.reduce((more, [, entries]) => more + entries.length, sum), 0),
+    /** Resolves when those that now wait for the next try after their `index`th are tried. */
+    async tried(index: number): Promise<void> {
+      const wait = waits[index];
+      if (wait !== undefined && wait.timer !== null) await wait.over.promise;
+    },
+    /** Each of them has tries left. */
     add([shard, entries]: Group): void {
-      groups.push([shard, entries.map((entry) => ({ ...entry, isLate: true }))]);
-      timer ??= clock.timer(LATE_MS, putNow);
+      for (const [unmet, alike] of Map.groupBy(entries, (entry) => entry.unmet)) {
+        const wait = waits[unmet];
+        if (wait === undefined) continue;
+        wait.groups.push([shard, alike.map((entry) => ({ ...entry, unmet: unmet + 1 }))]);
+        if (wait.timer !== null) continue;
+        wait.over = resolvable();
+        wait.timer = clock.timer(wait.ms, () => putNow(wait));
+      }
     },
   };
+}
+
+function resolvable(): PromiseWithResolvers<void> {
+  return Promise.withResolvers<void>();
 }
 
 function createShardBatcher(
@@ -188,13 +224,13 @@ function createShardBatcher(
   });
 }
 
-/** Those that found no event at their first try. */
+/** Those that found no event, and have tries left. */
 function unmetOf(entries: readonly Entry[], reply: RedisReply): Entry[] {
   assert(Array.isArray(reply), "the script replies with the ordinals of entries");
   return (reply as readonly RedisReply[]).flatMap((ordinal) => {
     const entry = entries[Number(ordinal) - 1];
     assert(entry !== undefined, "an ordinal is that of an entry");
-    return entry.isLate ? [] : [entry];
+    return entry.unmet < LATE_MS.length ? [entry] : [];
   });
 }
 
@@ -203,7 +239,7 @@ function toEntry(given: LedgerEntry): Entry {
   return {
     args,
     bytes: args.reduce<number>((sum, arg) => sum + (typeof arg === "number" ? 8 : arg.length), 0),
-    isLate: false,
+    unmet: 0,
   };
 }
 
