@@ -40,6 +40,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   gateway: 120,
   processor: 30,
   simulation: 120,
+  fuzz: 60,
   e2e: 420,
   docs: 10,
   examples: 40,
@@ -102,7 +103,7 @@ async function runSuite(
   const full = isFull ? { POSTHASTE_FULL: "1" } : {};
   const child = spawn(
     binaries[runtime.name],
-    runtime.arguments(files, suite === "e2e" ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS),
+    runtime.arguments(files, suite === "e2e" || suite === "fuzz" ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS),
     {
       cwd: root,
       env: { ...inherited, NO_COLOR: "1", ...full, ...servicesEnv },
