@@ -31,6 +31,7 @@ export interface EmbeddedBounds {
   readonly deadLetterBytesMax?: number;
   readonly endpointsPerTenantMax?: number;
   readonly apiKeysPerTenantMax?: number;
+  readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
   readonly databaseBytesMax?: number;
   readonly limitSubjectsMax?: number;
@@ -105,7 +106,13 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
       notifier,
       ...given("endpointsMax", bounds.endpointsPerTenantMax),
     }),
-    apiKeys: openApiKeyStore({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
+    apiKeys: openApiKeyStore({
+      database,
+      writer,
+      clock,
+      ...given("keysMax", bounds.apiKeysPerTenantMax),
+      ...given("endedMax", bounds.apiKeysEndedMax),
+    }),
     claims: createClaims({ database, writer, clock, ...given("bytesMax", bounds.claimBytesMax) }),
     leases: createLeases({ clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),

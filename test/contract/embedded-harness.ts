@@ -110,6 +110,7 @@ function embeddedBounds(bounds: HarnessBounds): EmbeddedBounds {
     deadLetterBytesMax: bounds.deadLetterBytesMax ?? UNBOUNDED,
     endpointsPerTenantMax: bounds.endpointsMax ?? 1000,
     apiKeysPerTenantMax: bounds.apiKeysMax ?? 1000,
+    apiKeysEndedMax: bounds.apiKeysEndedMax ?? 10_000,
     databaseBytesMax: bounds.databaseBytesMax ?? UNBOUNDED,
     claimBytesMax: bounds.claimBytesMax ?? UNBOUNDED,
     limitSubjectsMax: bounds.limitSubjectsMax ?? 1000,

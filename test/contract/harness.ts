@@ -16,6 +16,7 @@ export interface HarnessBounds {
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
   readonly apiKeysMax?: number;
+  readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
   /** Embedded sets alone. */
   readonly databaseBytesMax?: number;

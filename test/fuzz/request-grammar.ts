@@ -62,7 +62,18 @@ function drawQuery(chance: Chance, plan: RoutePlan, world: World): string {
 }
 
 function rawQueryText(chance: Chance): string {
-  return chance.pick(["%", "%zz", "%00", "%ff", "%ed%a0%80", "+", "a%20b", "\u00e9", "#x", anyInstantText(chance)]);
+  return chance.pick([
+    "%",
+    "%zz",
+    "%00",
+    "%ff",
+    "%ed%a0%80",
+    "+",
+    "a%20b",
+    "\u00e9",
+    "#x",
+    anyInstantText(chance).replace(" ", "+"),
+  ]);
 }
 
 function keyHeaders(chance: Chance, key: string): [string, string][] {

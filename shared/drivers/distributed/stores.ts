@@ -100,6 +100,7 @@ export interface StoreBounds {
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
   readonly apiKeysMax?: number;
+  readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
   readonly limitSubjectsMax?: number;
 }
@@ -117,7 +118,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const { endpointsMax, apiKeysMax, claimBytesMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const { endpointsMax, apiKeysMax, apiKeysEndedMax, claimBytesMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -146,6 +147,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
         onFault,
         onCache: options.onCache,
         ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
+        ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
       }),
     ),
     claims: createRedisClaims({

@@ -68,4 +68,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- What is deferred for one endpoint, found again when that endpoint answers.
   CREATE INDEX retry_items_deferred ON retry_items (endpoint_id, not_before) WHERE cause IN ('parked', 'relieved');
   `,
+  `
+  -- Keys by their end, whether by revocation or by their own date: the ended ones have a bound.
+  CREATE INDEX api_keys_by_end ON api_keys (min(ifnull(revoked_at, 9e15), ifnull(expires_at, 9e15)));
+  `,
 ];

@@ -4,7 +4,7 @@
  * more; any other is refused with `store-unavailable`.
  */
 import type { ApiKey } from "../../../domain/api-key.ts";
-import { API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
+import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
 import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../../ports/api-keys.ts";
@@ -22,8 +22,10 @@ export interface RedisApiKeyStoreOptions {
   readonly commands: RedisCommands;
   readonly keys: KeySpace;
   readonly clock: Clock;
-  /** Usable keys of one tenant, and as many revoked ones, of which the longest revoked fall. */
+  /** Usable keys of one tenant, and as many ended ones. */
   readonly keysMax?: number;
+  /** Ended keys of all tenants of a shard. */
+  readonly endedMax?: number;
   /** Called on each `find`: true when it was answered from the process. Must not throw. */
   readonly onCache?: (isHit: boolean) => void;
   readonly entropy: Pick<Entropy, "bytes">;
@@ -33,6 +35,7 @@ export interface RedisApiKeyStoreOptions {
 
 export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeyStore {
   const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
+  const ended = { tenantMax: keysMax, shardMax: options.endedMax ?? API_KEYS_ENDED_MAX };
   const store = createApiKeyRecords(options);
   const cache = createApiKeyCache(clock);
   const losses = createKeyLosses({
@@ -76,6 +79,10 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     return key;
   }
 
+  async function forgetEnded(tenant: string | null): Promise<void> {
+    for (const hash of await store.dropEnded(tenant, ended)) cache.drop(hash);
+  }
+
   function replace(hash: string, key: ApiKey, askedAt: number): void {
     reads.delete(hash);
     cache.keep(hash, key, askedAt);
@@ -94,6 +101,7 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
       const askedAt = clock.monotonic();
       await save(store, key, await losses.look(key.hash), keysMax);
       replace(key.hash, key, askedAt);
+      await forgetEnded(key.tenant);
     },
     list: (tenant, limit, cursor) => store.list(tenant, limit, cursor),
     async revoke(tenant, keyId, atMs) {
@@ -101,7 +109,8 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
       const key = await revoke(store, tenant, keyId, atMs);
       if (key === null) return null;
       replace(key.hash, key, askedAt);
-      for (const hash of await store.enlistRevoked(key, keysMax)) cache.drop(hash);
+      await store.enlistRevoked(key);
+      await forgetEnded(key.tenant);
       return key;
     },
   };
