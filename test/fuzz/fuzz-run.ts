@@ -40,8 +40,8 @@ const OPERATOR_KEY = "operator-key-of-the-fuzzed-gateway";
 const CONNECTIONS = 8;
 const FAULTS_MAX = 20;
 /** So many endpoints may an event fan out to; more are removed now and then. */
-const ENDPOINTS_MAX = 40;
-const TIDY_EVERY = 400;
+const ENDPOINTS_MAX = 8;
+const TIDY_EVERY = 100;
 const decoder = new TextDecoder("utf-8");
 
 export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
