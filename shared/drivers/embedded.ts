@@ -30,6 +30,8 @@ export interface EmbeddedBounds {
   readonly retryQueue?: QueueBounds;
   readonly deadLetterBytesMax?: number;
   readonly endpointsPerTenantMax?: number;
+  /** Without endpoints, of which the version is kept. */
+  readonly emptyTenantsMax?: number;
   readonly apiKeysPerTenantMax?: number;
   readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
@@ -104,7 +106,10 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync, isOurs: boolean)
       writer,
       sealer,
       notifier,
+      clock,
+      onFault,
       ...given("endpointsMax", bounds.endpointsPerTenantMax),
+      ...given("emptyTenantsMax", bounds.emptyTenantsMax),
     }),
     apiKeys: openApiKeyStore({
       database,

@@ -109,6 +109,7 @@ function embeddedBounds(bounds: HarnessBounds): EmbeddedBounds {
     retryQueue: { itemsMax: bounds.retryItemsMax ?? UNBOUNDED, bytesMax: UNBOUNDED },
     deadLetterBytesMax: bounds.deadLetterBytesMax ?? UNBOUNDED,
     endpointsPerTenantMax: bounds.endpointsMax ?? 1000,
+    emptyTenantsMax: bounds.emptyTenantsMax ?? 1000,
     apiKeysPerTenantMax: bounds.apiKeysMax ?? 1000,
     apiKeysEndedMax: bounds.apiKeysEndedMax ?? 10_000,
     databaseBytesMax: bounds.databaseBytesMax ?? UNBOUNDED,

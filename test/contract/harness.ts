@@ -15,6 +15,8 @@ export interface HarnessBounds {
   readonly retryItemsMax?: number;
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
+  /** Without endpoints, of which the version is kept. */
+  readonly emptyTenantsMax?: number;
   readonly apiKeysMax?: number;
   readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;

@@ -99,6 +99,7 @@ export interface StoreBounds {
   readonly high?: LeaseBounds;
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
+  readonly emptyTenantsMax?: number;
   readonly apiKeysMax?: number;
   readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
@@ -118,7 +119,15 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const { endpointsMax, apiKeysMax, apiKeysEndedMax, claimBytesMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const {
+    endpointsMax,
+    emptyTenantsMax,
+    apiKeysMax,
+    apiKeysEndedMax,
+    claimBytesMax,
+    deadLetterBytesMax,
+    limitSubjectsMax,
+  } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -128,6 +137,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       entropy,
       onFault,
       ...(endpointsMax === undefined ? {} : { endpointsMax }),
+      ...(emptyTenantsMax === undefined ? {} : { emptyTenantsMax }),
     }),
   );
   const stats = createRedisStats({ ...cache, clock });
