@@ -40,7 +40,7 @@ const OPERATOR_KEY = "operator-key-of-the-fuzzed-gateway";
 const CONNECTIONS = 8;
 const FAULTS_MAX = 20;
 /** So many endpoints may an event fan out to; more are removed now and then. */
-const ENDPOINTS_MAX = 8;
+const ENDPOINTS_MAX = 16;
 const TIDY_EVERY = 100;
 const decoder = new TextDecoder("utf-8");
 
@@ -144,18 +144,19 @@ async function prepare(subject: FuzzSubject): Promise<{ keys: Keys; known: Known
 }
 
 async function removeSome(client: RawClient, known: KnownThings): Promise<void> {
-  const ids: string[] = [];
+  const found: { readonly id: string; readonly tenant: string }[] = [];
   let cursor: string | null = null;
   do {
     const suffix: string = cursor === null ? "" : `&cursor=${cursor}`;
     const page = await call(client, "GET", `/v1/endpoints?tenant=*&limit=100${suffix}`);
-    const { data, next_cursor } = JSON.parse(page.text) as { data: { id: string }[]; next_cursor: string | null };
-    ids.push(...data.map(({ id }) => id));
-    cursor = next_cursor;
+    const rows = JSON.parse(page.text) as { data: { id: string; tenant: string }[]; next_cursor: string | null };
+    found.push(...rows.data);
+    cursor = rows.next_cursor;
   } while (cursor !== null);
-  // Oldest first; the first two carry the marks.
-  for (const id of ids.slice(2, Math.max(2, ids.length - ENDPOINTS_MAX))) {
-    await call(client, "DELETE", `/v1/endpoints/${id}`);
+  // Oldest first; the first two carry the marks. Others may have removed one meanwhile.
+  for (const { id, tenant } of found.slice(2, Math.max(2, found.length - ENDPOINTS_MAX))) {
+    const { status } = await call(client, "DELETE", `/v1/endpoints/${id}?tenant=${tenant}`);
+    assert(status === 204 || status === 404, `an endpoint is removed: ${status}`);
     known.forget(id);
   }
 }
