@@ -20,7 +20,10 @@ export const OPERATOR_TENANT = "operator";
 
 export const TENANT_KEY_RATE_LIMIT: RateLimit = { limit: 1000, windowMs: 1000 };
 
+/** Usable keys of one tenant; and as many that have ended, revoked or expired, of which the longest ended fall. */
 export const API_KEYS_PER_TENANT_MAX = 1000;
+/** Ended keys of all tenants (on Redis: in each shard), so that tenants that are gone leave no trail. Not the operators'. */
+export const API_KEYS_ENDED_MAX = 10_000;
 
 export interface ApiKey {
   readonly id: string;
@@ -69,6 +72,12 @@ export function hashApiKey(key: string, hasher: Hasher): string {
 
 export function keyHint(key: string): string {
   return `${key.slice(0, 8)}…`;
+}
+
+/** When the key ends or ended, by revocation or by its own date; null when it has no end yet. */
+export function keyEndsAtMs({ revokedAtMs, expiresAtMs }: Pick<ApiKey, "revokedAtMs" | "expiresAtMs">): number | null {
+  if (revokedAtMs === null || expiresAtMs === null) return revokedAtMs ?? expiresAtMs;
+  return Math.min(revokedAtMs, expiresAtMs);
 }
 
 export type KeyStatus = "usable" | "revoked" | "expired";

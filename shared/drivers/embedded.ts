@@ -36,7 +36,10 @@ export interface EmbeddedBounds {
   readonly retryQueue?: QueueBounds;
   readonly deadLetterBytesMax?: number;
   readonly endpointsPerTenantMax?: number;
+  /** Without endpoints, of which the version is kept. */
+  readonly emptyTenantsMax?: number;
   readonly apiKeysPerTenantMax?: number;
+  readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   readonly databaseBytesMax?: number;
@@ -118,9 +121,18 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
       writer,
       sealer,
       notifier,
+      clock,
+      onFault,
       ...given("endpointsMax", bounds.endpointsPerTenantMax),
+      ...given("emptyTenantsMax", bounds.emptyTenantsMax),
     }),
-    apiKeys: openApiKeyStore({ database, writer, ...given("keysMax", bounds.apiKeysPerTenantMax) }),
+    apiKeys: openApiKeyStore({
+      database,
+      writer,
+      clock,
+      ...given("keysMax", bounds.apiKeysPerTenantMax),
+      ...given("endedMax", bounds.apiKeysEndedMax),
+    }),
     claims: createClaims({ database, writer, clock, ...given("bytesMax", bounds.claimBytesMax) }),
     cancellations: createCancellations({ database, writer, clock, ...given("cancelledMax", bounds.cancelledMax) }),
     leases: createLeases({ clock }),

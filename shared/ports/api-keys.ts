@@ -9,9 +9,12 @@ import type { Page } from "./dead-letters.ts";
 export interface ApiKeyStore {
   /** By lower-case hex SHA-256, from a cache where that may be. Expiry and revocation are the caller's to judge. */
   find(hash: string): Promise<ApiKey | null>;
-  /** Durable when it resolves; the same hash again replaces the record. Throws `limit-reached`. */
+  /**
+   * Durable when it resolves; the same hash again replaces the record. Throws `limit-reached` when the tenant has as many
+   * usable keys as may be; one that was revoked or has expired is none. Ended keys are kept up to a bound, then forgotten.
+   */
   save(key: ApiKey): Promise<void>;
-  /** `tenant` null: all keys. Newest first; revoked ones included. */
+  /** `tenant` null: all keys. Newest first; ended ones included. */
   list(tenant: string | null, limit: number, cursor: string | null): Promise<Page<ApiKey>>;
   /** `tenant` null: any tenant's key. The revoked key, or null when there is none; revoking twice keeps the first time. */
   revoke(tenant: string | null, keyId: string, atMs: number): Promise<ApiKey | null>;

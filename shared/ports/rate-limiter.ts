@@ -1,6 +1,7 @@
 /**
- * The exact sliding-window log: in no window of `windowMs`, wherever it begins, are more than `limit` units granted.
- * A refused call is not logged, so a caller who goes on knocking is not locked out longer. The clock is the store's.
+ * The sliding-window log: in no window of `windowMs`, wherever it begins, are more than `limit` units granted. A unit is free
+ * again when its window is over, to the millisecond for windows of up to two seconds, and at most a thousandth of a longer one
+ * later: so no subject takes more than two thousand entries, whatever its limit. A refused call is not logged, so a caller who goes on knocking is not locked out longer. The clock is the store's.
  */
 import type { RateLimit } from "../domain/endpoint.ts";
 
@@ -19,3 +20,10 @@ export interface RateLimiter {
 
 /** Subjects remembered by one limiter; past it the one idle longest is forgotten, and starts afresh. */
 export const LIMIT_SUBJECTS_MAX = 10_000;
+/** Parts of a window; it takes at most twice so many entries. */
+export const GRAINS = 1024;
+
+/** Grants of so many ms share an entry. */
+export function grainMs(windowMs: number): number {
+  return Math.max(1, Math.floor(windowMs / GRAINS));
+}

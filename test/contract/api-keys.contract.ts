@@ -116,4 +116,56 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     await apiKeys.save(sampleKey("key_c"));
     assert.ok(await apiKeys.find(sampleKey("key_c").hash));
   });
+
+  test(`${name} API-key store: a key that has expired counts as little as a revoked one`, async () => {
+    await using harness = await open({ apiKeysMax: 2 });
+    const { apiKeys } = harness.drivers;
+    await apiKeys.save(sampleKey("key_a", { expiresAtMs: START_MS + 60_000 }));
+    await apiKeys.save(sampleKey("key_b"));
+    await assert.rejects(apiKeys.save(sampleKey("key_c")), withCode("limit-reached"));
+    await harness.clock.advance(60_000);
+    await apiKeys.save(sampleKey("key_c"));
+    await assert.rejects(apiKeys.save(sampleKey("key_d")), withCode("limit-reached"));
+    assert.equal((await apiKeys.list(TENANT, 10, null)).rows.length, 3);
+  });
+
+  test(`${name} API-key store: of a tenant's ended keys the longest ended are forgotten, expired or revoked`, async () => {
+    await using harness = await open({ apiKeysMax: 3 });
+    const { apiKeys } = harness.drivers;
+    const kept = async () => (await apiKeys.list(TENANT, 100, null)).rows.map(({ id }) => id).toSorted();
+    for (const index of [1, 2, 3, 4, 5]) {
+      await apiKeys.save(sampleKey(`key_${index}`, { expiresAtMs: START_MS + 1000 * index }));
+      await harness.clock.advance(1000);
+    }
+    assert.deepEqual(await kept(), ["key_2", "key_3", "key_4", "key_5"]);
+    await apiKeys.save(sampleKey("key_6"));
+    assert.deepEqual(await kept(), ["key_3", "key_4", "key_5", "key_6"]);
+    await harness.clock.advance(1000);
+    await apiKeys.revoke(TENANT, "key_6", harness.clock.now());
+    await apiKeys.save(sampleKey("key_7"));
+    assert.deepEqual(await kept(), ["key_4", "key_5", "key_6", "key_7"]);
+    assert.equal(await apiKeys.revoke(null, "key_3", harness.clock.now()), null);
+    await harness.clock.advance(1000);
+    assert.equal(await apiKeys.find(sampleKey("key_3").hash), null);
+  });
+
+  test(`${name} API-key store: tenants that are gone leave a bounded number of ended keys, operators' stay`, async () => {
+    const endedMax = 4;
+    await using harness = await open({ apiKeysEndedMax: endedMax });
+    const { apiKeys } = harness.drivers;
+    await apiKeys.save(sampleKey("key_op", { tenant: null }));
+    await apiKeys.revoke(null, "key_op", harness.clock.now());
+    for (let index = 0; index < 40; index++) {
+      const tenant = `gone-${index}`;
+      const expiresAtMs = index % 2 === 0 ? harness.clock.now() + 1000 : null;
+      await apiKeys.save(sampleKey(`key_${index}`, { tenant, expiresAtMs }));
+      await harness.clock.advance(1000);
+      if (expiresAtMs === null) await apiKeys.revoke(tenant, `key_${index}`, harness.clock.now());
+    }
+    const { rows } = await apiKeys.list(null, 100, null);
+    // The bound is that of each shard, of which the suites have up to five; what ended since its last change is there as well.
+    assert.ok(rows.length <= 5 * (endedMax + 1) + 2, String(rows.length));
+    assert.ok(rows.some(({ id }) => id === "key_op"));
+    assert.ok(rows.some(({ id }) => id === "key_39"));
+  });
 }

@@ -74,6 +74,37 @@ export function directoryContract(name: string, open: OpenHarness): void {
     assert.equal(await harness.drivers.directory.version(TENANT), before);
   });
 
+  test(`${name} directory: versions of tenants without endpoints have a bound, and none of them is given out again`, async () => {
+    const emptyTenantsMax = 3;
+    await using harness = await open({ emptyTenantsMax });
+    const tenants = Array.from({ length: 24 }, (_, index) => `gone-${index}`);
+    const versions: number[] = [];
+    for (const tenant of tenants) {
+      await harness.drivers.directory.create(sampleEndpoint(`ep_${tenant}`, { tenant }));
+      await harness.drivers.directory.remove(tenant, `ep_${tenant}`);
+      versions.push(await harness.drivers.directory.version(tenant));
+      await harness.clock.advance(10);
+    }
+    await harness.reopen();
+    const { directory } = harness.drivers;
+    // A forgotten one has the version of all that are, which is the highest forgotten one of its shard.
+    const now = await Promise.all(tenants.map((tenant) => directory.version(tenant)));
+    assert.ok(now.every((version, index) => version >= (versions[index] ?? 0)));
+    const kept = now.filter(
+      (version, index) => version === versions[index] && now.indexOf(version) === now.lastIndexOf(version),
+    );
+    assert.ok(kept.length <= 3 * emptyTenantsMax, String(kept.length));
+    assert.deepEqual(await directory.endpoints("gone-0", versions[0] ?? 0), { version: now[0], endpoints: [] });
+    await directory.create(sampleEndpoint("ep_again", { tenant: "gone-0" }));
+    const again = await directory.version("gone-0");
+    assert.ok(again > (now[0] ?? 0), `${again} after ${now[0]}`);
+    assert.deepEqual(
+      (await directory.endpoints("gone-0", again)).endpoints.map(({ id }) => id),
+      ["ep_again"],
+    );
+    assert.equal(await directory.remove("gone-0", "ep_again"), true);
+  });
+
   test(`${name} directory: whoever asks for the version after a change sees the change`, async () => {
     await using harness = await open();
     const { directory } = harness.drivers;

@@ -15,7 +15,10 @@ export interface HarnessBounds {
   readonly retryItemsMax?: number;
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
+  /** Without endpoints, of which the version is kept. */
+  readonly emptyTenantsMax?: number;
   readonly apiKeysMax?: number;
+  readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   /** Embedded sets alone. */

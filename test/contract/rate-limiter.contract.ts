@@ -155,6 +155,32 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
     );
   });
 
+  test(`${name} rate limiter: a unit of a long window is free again at most a thousandth of it late, and resetMs tells when`, async () => {
+    await using harness = await open();
+    const { rateLimiter } = harness.drivers;
+    const day = { limit: 40, windowMs: 86_400_000 };
+    const grants: number[] = [];
+    for (let call = 0; call < 120; call++) {
+      const { isGranted, resetMs } = await rateLimiter.take("a", day, 1);
+      const nowMs = harness.clock.now();
+      const counting = grants.filter((atMs) => atMs > nowMs - day.windowMs).length;
+      if (isGranted) {
+        assert.ok(counting < day.limit, `${counting} of ${day.limit} in a window`);
+        grants.push(nowMs);
+      } else {
+        const oldest = grants.at(-day.limit) ?? 0;
+        assert.ok(nowMs + resetMs >= oldest + day.windowMs);
+        assert.ok(nowMs + resetMs <= oldest + day.windowMs * (1 + 1 / 1000), String(resetMs));
+        await harness.clock.advance(resetMs - 1);
+        assert.equal((await rateLimiter.take("a", day, 1)).isGranted, false);
+        await harness.clock.advance(1);
+        continue;
+      }
+      await harness.clock.advance(50_000 * (call % 3));
+    }
+    assert.ok(grants.length > day.limit, String(grants.length));
+  });
+
   test(`${name} rate limiter: in no window, wherever it begins, is more than the limit granted`, async () => {
     await using harness = await open();
     let subject = 0;

@@ -20,7 +20,10 @@ const steps: readonly Step[] = [
   { name: "lint", command: [bin("oxlint"), "--type-aware", "--deny-warnings", ...FOLDERS] },
   { name: "format", command: [bin("oxfmt"), "--check"] },
   { name: "unused code and dependencies", command: [bin("knip"), "--no-progress"] },
-  { name: "codebase rules", command: [process.execPath, "test", "--only-failures", "./test/codebase.test.ts"] },
+  {
+    name: "codebase rules",
+    command: [process.execPath, "test", "--timeout", "60000", "--only-failures", "./test/codebase.test.ts"],
+  },
 ];
 
 function seconds(sinceMs: number): string {

@@ -40,9 +40,11 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   gateway: 120,
   processor: 30,
   simulation: 120,
+  fuzz: 60,
   e2e: 420,
   docs: 10,
   examples: 40,
+  month: 60,
   support: 60,
 };
 const OTHER_BUDGET_SECONDS = 30;
@@ -102,7 +104,7 @@ async function runSuite(
   const full = isFull ? { POSTHASTE_FULL: "1" } : {};
   const child = spawn(
     binaries[runtime.name],
-    runtime.arguments(files, suite === "e2e" ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS),
+    runtime.arguments(files, ["e2e", "fuzz", "month"].includes(suite) ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS),
     {
       cwd: root,
       env: { ...inherited, NO_COLOR: "1", ...full, ...servicesEnv },

@@ -117,7 +117,9 @@ export interface StoreBounds {
   readonly high?: LeaseBounds;
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
+  readonly emptyTenantsMax?: number;
   readonly apiKeysMax?: number;
+  readonly apiKeysEndedMax?: number;
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   readonly limitSubjectsMax?: number;
@@ -136,7 +138,16 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const { endpointsMax, apiKeysMax, claimBytesMax, cancelledMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const {
+    endpointsMax,
+    emptyTenantsMax,
+    apiKeysMax,
+    apiKeysEndedMax,
+    claimBytesMax,
+    cancelledMax,
+    deadLetterBytesMax,
+    limitSubjectsMax,
+  } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -146,6 +157,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       entropy,
       onFault,
       ...(endpointsMax === undefined ? {} : { endpointsMax }),
+      ...(emptyTenantsMax === undefined ? {} : { emptyTenantsMax }),
     }),
   );
   const apiKeys = opening.use(
@@ -157,6 +169,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       onFault,
       onCache: options.onCache,
       ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
+      ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
     }),
   );
   const stats = createRedisStats({ ...cache, clock });

@@ -23,7 +23,7 @@ const HOUR_MS = 3600 * 1000;
  * A delivered event is kept for as long as its claim, but from its delivery on: this is how much later that may be. The
  * ledger makes the claim of an event that takes longer last as long as the event.
  */
-const RECORD_SLACK_MS = 2 * HOUR_MS;
+export const RECORD_SLACK_MS = 2 * HOUR_MS;
 
 /** What Redis 7.0 takes for a claim beside its texts, and for how many hours after its own it lies there at most. */
 const CLAIM_BYTES = 500;

@@ -1,10 +1,10 @@
 /**
- * The exact sliding-window log in Redis, one for all processes. In no window, wherever it begins, are more than `limit`
- * units granted; a grant at `t` stops counting at `t + windowMs`, to the millisecond; what is refused leaves no trace.
+ * The sliding-window log in Redis, one for all processes. In no window, wherever it begins, are more than `limit` units
+ * granted; what is refused leaves no trace.
  */
 import { assert } from "../../lib/assert.ts";
 import type { LimitVerdict, RateLimiter } from "../../ports/rate-limiter.ts";
-import { LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
+import { grainMs, LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
 import { luaScript } from "./client/lua-script.ts";
@@ -33,7 +33,8 @@ export function createRedisRateLimiter(options: {
       assert(Number.isInteger(cost) && cost >= 1, "a rate limit is charged in whole units");
       const shard = keys.shardOf(subject);
       const names = [`limit:${subject}`, "limit-subjects", "limit-clock"].map((name) => keys.key(shard, name));
-      return toVerdict(await commands.run(TAKE_UNITS, names, [rate.limit, rate.windowMs, cost, subjectsMax]));
+      const args = [rate.limit, rate.windowMs, cost, subjectsMax, grainMs(rate.windowMs)];
+      return toVerdict(await commands.run(TAKE_UNITS, names, args));
     },
   };
 }

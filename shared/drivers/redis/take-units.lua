@@ -1,15 +1,15 @@
--- KEYS[1] log of the subject: a sorted set, one member for each millisecond with grants, its score. The member is
+-- KEYS[1] log of the subject: a sorted set, one member for each grain of time with grants, the latest of them its score. It is
 --         `<units before>:<units after>`, counted since the log was last empty, so that the units of a window are one
---         subtraction and the time of any unit is a binary search. Entries: at most min(limit, windowMs).
+--         subtraction and the time of any unit is a binary search. Entries: at most limit, and windowMs / grain.
 -- KEYS[2] subjects that are remembered: a sorted set by their last use
 -- KEYS[3] hash: `last` time that was given out, `offset` that was added to it, `uses` so far
--- ARGV    limit, windowMs, cost, subjectsMax
+-- ARGV    limit, windowMs, cost, subjectsMax, grain in ms
 -- Returns {granted 0 or 1, units that would still be granted, resetMs}
 -- Atomic: look, grant and forget are one step, so calls of all processes see one log. Time never goes back: after a step
 -- of the server's clock, or a failover to one that is behind, it goes on from where it was, at the same pace.
 
 local log, subjects, clock = KEYS[1], KEYS[2], KEYS[3]
-local limit, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local limit, window, cost, grain = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 
 local known = redis.call("HMGET", clock, "last", "offset", "uses")
 local last, offset, uses = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0) + 1
@@ -40,7 +40,7 @@ if used + cost <= limit then
   local before, after = 0, cost
   if newest then
     before, after = newest.after, newest.after + cost
-    if newest.at == at then
+    if math.floor(newest.at / grain) == math.floor(at / grain) then
       before = newest.before
       redis.call("ZREM", log, newest.member)
     end

@@ -1,7 +1,8 @@
 /** API keys, all in memory by hash, written through; a revocation holds from the turn after its commit. */
 import type { ApiKey, Scope } from "../../domain/api-key.ts";
-import { API_KEYS_PER_TENANT_MAX } from "../../domain/api-key.ts";
+import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX } from "../../domain/api-key.ts";
 import { PosthasteError } from "../../domain/errors.ts";
+import type { Clock } from "../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import { createConditions } from "./conditions.ts";
 import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
@@ -24,23 +25,30 @@ interface KeyRow {
 }
 
 const ROW_BYTES = 512;
+/** When a key ends, by revocation or by its date; as in the index of `schema.ts`. */
+const ENDS_AT = "min(ifnull(revoked_at, 9e15), ifnull(expires_at, 9e15))";
 
 export function openApiKeyStore(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
-  /** Usable keys of one tenant, and as many revoked ones, of which the oldest fall. */
+  readonly clock: Pick<Clock, "now">;
+  /** Usable keys of one tenant, and as many ended ones. */
   readonly keysMax?: number;
+  /** Ended keys of all tenants. */
+  readonly endedMax?: number;
 }): ApiKeyStore {
-  const { database, writer, keysMax = API_KEYS_PER_TENANT_MAX } = options;
+  const { database, writer, clock, keysMax = API_KEYS_PER_TENANT_MAX, endedMax = API_KEYS_ENDED_MAX } = options;
   const rows = createKeyRows(database);
   const keyByHash = new Map(rows.all().map((row) => [row.hash, keyOf(row)]));
 
+  /** The hashes of ended keys that fell. */
   function save(key: ApiKey): readonly string[] {
-    if (!rows.isThere(key.hash) && rows.usableCount(key.tenant) >= keysMax) {
+    const nowMs = clock.now();
+    if (!rows.isThere(key.hash) && rows.usableCount(key.tenant, nowMs) >= keysMax) {
       throw new PosthasteError("limit-reached", `There are ${keysMax} usable API keys already. Revoke one first.`);
     }
     rows.upsert(valuesOf(key));
-    return rows.dropRevoked(key.tenant, keysMax);
+    return [...rows.dropEnded(key.tenant, nowMs, keysMax), ...rows.dropEndedOfAll(nowMs, endedMax)];
   }
 
   return {
@@ -88,11 +96,17 @@ function createKeyRows(database: Database) {
   );
   const isThere = database.prepare("SELECT id FROM api_keys WHERE hash = ?");
   const usableCount = database.prepare<{ count: number }>(
-    "SELECT count(*) AS count FROM api_keys WHERE tenant IS ? AND revoked_at IS NULL",
+    `SELECT count(*) AS count FROM api_keys WHERE tenant IS ? AND ${ENDS_AT} > ?`,
   );
-  const dropRevoked = database.prepare<{ hash: string }>(
+  const dropEnded = database.prepare<{ hash: string }>(
     `DELETE FROM api_keys WHERE id IN (
-       SELECT id FROM api_keys WHERE tenant IS ? AND revoked_at IS NOT NULL ORDER BY revoked_at DESC, id DESC LIMIT -1 OFFSET ?)
+       SELECT id FROM api_keys WHERE tenant IS ? AND ${ENDS_AT} <= ? ORDER BY ${ENDS_AT} DESC, id DESC LIMIT -1 OFFSET ?)
+     RETURNING hash`,
+  );
+  // By the index of ends; operators' keys stay, for one of the settings that was revoked must not come back.
+  const dropEndedOfAll = database.prepare<{ hash: string }>(
+    `DELETE FROM api_keys WHERE id IN (
+       SELECT id FROM api_keys WHERE tenant IS NOT NULL AND ${ENDS_AT} <= ? ORDER BY ${ENDS_AT} DESC LIMIT -1 OFFSET ?)
      RETURNING hash`,
   );
   const revoke = database.prepare<KeyRow>(
@@ -102,8 +116,10 @@ function createKeyRows(database: Database) {
     all: () => all.all(),
     upsert: (values: SqlValue[]) => void upsert.run(...values),
     isThere: (hash: string) => isThere.get(hash) !== undefined,
-    usableCount: (tenant: string | null) => usableCount.get(tenant)?.count ?? 0,
-    dropRevoked: (tenant: string | null, kept: number) => dropRevoked.all(tenant, kept).map(({ hash }) => hash),
+    usableCount: (tenant: string | null, nowMs: number) => usableCount.get(tenant, nowMs)?.count ?? 0,
+    dropEnded: (tenant: string | null, nowMs: number, kept: number) =>
+      dropEnded.all(tenant, nowMs, kept).map(({ hash }) => hash),
+    dropEndedOfAll: (nowMs: number, kept: number) => dropEndedOfAll.all(nowMs, kept).map(({ hash }) => hash),
     revoke: (tenant: string | null, keyId: string, atMs: number) => revoke.get(atMs, keyId, tenant, tenant) ?? null,
   };
 }

@@ -2,7 +2,7 @@
  * Endpoints, all in memory, written through. A change and its version are one commit, and memory follows within the
  * same turn, so that `version` and `endpoints` never disagree and never wait.
  */
-import type { Sealer } from "../../lib/ambient.ts";
+import type { Clock, Sealer } from "../../lib/ambient.ts";
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Endpoint } from "../../domain/endpoint.ts";
 import { ENDPOINTS_PER_TENANT_MAX } from "../../domain/endpoint.ts";
@@ -16,9 +16,12 @@ import type { EndpointRow } from "./endpoint-row.ts";
 import { endpointOf, endpointValues } from "./endpoint-row.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
-const NOTHING: TenantEndpoints = { version: 0, endpoints: [] };
 /** Rows that one page by status is made of: as many as a tenant may have. */
 const LOOKED_MAX = 1000;
+/** Tenants without endpoints whose version is kept, in memory and on disk. */
+const EMPTY_TENANTS_MAX = 10_000;
+/** No tenant has this name: its row has the highest version that was forgotten. */
+const FORGOTTEN = "";
 /** What a row costs, about. */
 const ROW_BYTES = 1024;
 
@@ -27,17 +30,46 @@ export function openDirectory(options: {
   readonly writer: GroupCommit;
   readonly sealer: Sealer;
   readonly notifier: Notifier;
+  readonly clock: Pick<Clock, "now">;
+  /** Gets what failed when versions were forgotten: they stay, and are tried again with the next. */
+  readonly onFault: (error: unknown) => void;
   readonly endpointsMax?: number;
+  readonly emptyTenantsMax?: number;
 }): Directory {
-  const { database, writer, sealer, notifier, endpointsMax = ENDPOINTS_PER_TENANT_MAX } = options;
+  const { database, writer, sealer, notifier, clock, endpointsMax = ENDPOINTS_PER_TENANT_MAX } = options;
+  const { emptyTenantsMax = EMPTY_TENANTS_MAX, onFault } = options;
   const rows = createEndpointRows(database);
   const memory = loadTenants(database, sealer);
+  /** What is known of a tenant that is not in memory: the highest version that was forgotten, and no endpoints. */
+  let others: TenantEndpoints = memory.get(FORGOTTEN) ?? { version: 0, endpoints: [] };
+  memory.delete(FORGOTTEN);
+  const emptied = emptyTenants(memory);
 
   /** After COMMIT. */
   function remember(tenant: string, version: number, endpointId: string, changed: Endpoint | null): void {
-    const endpoints = withChange((memory.get(tenant) ?? NOTHING).endpoints, endpointId, changed);
+    const endpoints = withChange((memory.get(tenant) ?? others).endpoints, endpointId, changed);
     memory.set(tenant, { version, endpoints });
+    emptied.delete(tenant);
+    if (endpoints.length === 0) emptied.set(tenant, version);
+    if (emptied.size > emptyTenantsMax) void forgetOldest().catch(onFault);
     notifier.publish({ kind: "directory-changed", tenant, endpointId });
+  }
+
+  /** Those that were emptied first; one that was changed since is left alone. */
+  async function forgetOldest(): Promise<void> {
+    const oldest = [...emptied].slice(0, emptied.size - emptyTenantsMax);
+    const write = (): number => {
+      for (const [tenant, version] of oldest) rows.forget(tenant, version);
+      return rows.version(FORGOTTEN);
+    };
+    await writer.write(write, ROW_BYTES, (version) => {
+      others = { version, endpoints: [] };
+      for (const [tenant, last] of oldest) {
+        if (emptied.get(tenant) !== last) continue;
+        emptied.delete(tenant);
+        memory.delete(tenant);
+      }
+    });
   }
 
   function insert(endpoint: Endpoint): number {
@@ -45,13 +77,13 @@ export function openDirectory(options: {
       throw new PosthasteError("limit-reached", `A tenant has at most ${endpointsMax} endpoints. Remove one first.`);
     }
     rows.insert(endpointValues(endpoint, sealer));
-    return rows.raiseVersion(endpoint.tenant);
+    return rows.raiseVersion(endpoint.tenant, clock.now());
   }
 
   return {
-    version: (tenant) => Promise.resolve(memory.get(tenant)?.version ?? 0),
-    peek: (tenant) => memory.get(tenant) ?? NOTHING,
-    endpoints: (tenant) => Promise.resolve(memory.get(tenant) ?? NOTHING),
+    version: (tenant) => Promise.resolve((memory.get(tenant) ?? others).version),
+    peek: (tenant) => memory.get(tenant) ?? others,
+    endpoints: (tenant) => Promise.resolve(memory.get(tenant) ?? others),
     async find(tenant, endpointId) {
       return memory.get(tenant)?.endpoints.find(({ id }) => id === endpointId) ?? null;
     },
@@ -84,7 +116,7 @@ export function openDirectory(options: {
         const endpoint = change(endpointOf(row, sealer));
         assert(endpoint.id === endpointId && endpoint.tenant === tenant, "a change keeps the endpoint's name");
         rows.update(row.id, endpointValues(endpoint, sealer));
-        return { endpoint, version: rows.raiseVersion(tenant) };
+        return { endpoint, version: rows.raiseVersion(tenant, clock.now()) };
       };
       const changed = await writer.write(write, ROW_BYTES, (done) => {
         if (done !== null) remember(tenant, done.version, endpointId, done.endpoint);
@@ -92,7 +124,8 @@ export function openDirectory(options: {
       return changed?.endpoint ?? null;
     },
     async remove(tenant, endpointId) {
-      const write = (): number | null => (rows.remove(tenant, endpointId) ? rows.raiseVersion(tenant) : null);
+      const write = (): number | null =>
+        rows.remove(tenant, endpointId) ? rows.raiseVersion(tenant, clock.now()) : null;
       const version = await writer.write(write, 0, (raised) => {
         if (raised !== null) remember(tenant, raised, endpointId, null);
       });
@@ -126,6 +159,14 @@ function withChange(known: readonly Endpoint[], endpointId: string, changed: End
   return isKnown ? known.map((old) => (old.id === endpointId ? changed : old)) : [...known, changed];
 }
 
+/** By version, which is the order in which they were emptied. */
+function emptyTenants(memory: ReadonlyMap<string, TenantEndpoints>): Map<string, number> {
+  const empty = [...memory].filter(([, { endpoints }]) => endpoints.length === 0);
+  return new Map(
+    empty.map(([tenant, { version }]) => [tenant, version] as const).toSorted((one, other) => one[1] - other[1]),
+  );
+}
+
 function loadTenants(database: Database, sealer: Sealer): Map<string, TenantEndpoints> {
   const versions = database.prepare<{ tenant: string; version: number }>(
     "SELECT tenant, version FROM directory_versions",
@@ -145,19 +186,33 @@ function createEndpointRows(database: Database) {
   const update = database.prepare("INSERT OR REPLACE INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const remove = database.prepare("DELETE FROM endpoints WHERE tenant = ? AND endpoint_id = ?");
   const count = database.prepare<{ count: number }>("SELECT count(*) AS count FROM endpoints WHERE tenant = ?");
+  // The time, so that a version that was forgotten is never given out again.
   const raise = database.prepare<{ version: number }>(
-    `INSERT INTO directory_versions VALUES (?, 1) ON CONFLICT DO UPDATE SET version = version + 1 RETURNING version`,
+    `INSERT INTO directory_versions VALUES (?1, max(?2, 1 + ifnull((SELECT version FROM directory_versions WHERE tenant = ''), 0)))
+     ON CONFLICT DO UPDATE SET version = max(version + 1, ?2) RETURNING version`,
   );
+  const forget = database.prepare(
+    "DELETE FROM directory_versions WHERE tenant = ?1 AND version = ?2 AND NOT EXISTS (SELECT 1 FROM endpoints WHERE tenant = ?1)",
+  );
+  const keepHighest = database.prepare(
+    "INSERT INTO directory_versions VALUES ('', ?) ON CONFLICT DO UPDATE SET version = max(version, excluded.version)",
+  );
+  const version = database.prepare<{ version: number }>("SELECT version FROM directory_versions WHERE tenant = ?");
   return {
     insert: (values: Parameters<typeof insert.run>) => void insert.run(...values),
     find: (tenant: string, endpointId: string) => find.get(tenant, endpointId) ?? null,
     update: (id: number, values: Parameters<typeof update.run>) => void update.run(id, ...values),
     remove: (tenant: string, endpointId: string) => Number(remove.run(tenant, endpointId).changes) === 1,
     count: (tenant: string) => count.get(tenant)?.count ?? 0,
-    raiseVersion(tenant: string): number {
-      const version = raise.get(tenant)?.version;
-      assert(version !== undefined, "an upsert returns its row");
-      return version;
+    raiseVersion(tenant: string, nowMs: number): number {
+      const raised = raise.get(tenant, Math.floor(nowMs))?.version;
+      assert(raised !== undefined, "an upsert returns its row");
+      return raised;
+    },
+    version: (tenant: string) => version.get(tenant)?.version ?? 0,
+    forget(tenant: string, lastVersion: number) {
+      forget.run(tenant, lastVersion);
+      keepHighest.run(lastVersion);
     },
   };
 }

@@ -100,5 +100,7 @@ export const SCHEMA_STEPS: readonly string[] = [
     PRIMARY KEY (tenant, event_id, endpoint_id, generation, attempt)
   ) STRICT;
   CREATE INDEX attempts_begun_by_time ON attempts_begun (begun_at);
+  -- Keys by their end, whether by revocation or by their own date: the ended ones have a bound.
+  CREATE INDEX api_keys_by_end ON api_keys (min(ifnull(revoked_at, 9e15), ifnull(expires_at, 9e15)));
   `,
 ];

@@ -28,6 +28,7 @@ async function openDrivers({ commands, keys, clock, bounds, onFault }: RedisProc
     clock,
     entropy: systemEntropy,
     endpointsMax: bounds.endpointsMax ?? 1000,
+    emptyTenantsMax: bounds.emptyTenantsMax ?? 1000,
     onFault,
   });
   const dispose = async (): Promise<void> => {

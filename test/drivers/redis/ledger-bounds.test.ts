@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
-import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";
+import { createRedisClaims } from "@posthaste/shared/drivers/redis/claims.ts";
+import { createRedisLedger, ledgerEventKey } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";
 import { EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
@@ -263,4 +264,42 @@ test("redis ledger: a thousand events that are published at once share a few scr
   const ledger = createRedisLedger({ commands: { run }, keys, clock: createManualClock(START_MS), onLost: () => {} });
   await Promise.all(Array.from({ length: 1000 }, (_, at) => ledger.remember([sampleEnvelope(`evt_${at}`)])));
   assert.ok(calls <= 10, `${calls} calls`);
+});
+
+const TIME_LEFT: RedisScript = {
+  name: "test-time-left",
+  returns: "text",
+  lua: "return redis.call('PTTL', KEYS[1])",
+};
+
+test("redis ledger: the claim of an event's own id lasts as long as the event, and goes with it", async () => {
+  await using harness = await openLedgerHarness({ bounds: { eventsPerTenantMax: 3 } })();
+  const { commands, keys, ledger } = harness;
+  const claims = createRedisClaims({ commands, keys, eventKey: (tenant, id) => ledgerEventKey(keys, tenant, id) });
+  const leftOf = async (id: string) =>
+    Number(await commands.run(TIME_LEFT, [keys.key(keys.shardOf(TENANT), `claim:${TENANT}:id:${id}`)], []));
+  const accept = async (id: string) => {
+    const request = { tenant: TENANT, key: `id:${id}`, fingerprint: "aa", eventIds: [id], acceptedAtMs: START_MS };
+    await claims.claim(request);
+    const envelope = sampleEnvelope(id);
+    await ledger.remember([envelope]);
+    await claims.complete(TENANT, `id:${id}`, { status: 202, body: "{}" });
+    return envelope;
+  };
+  const [done, held] = [await accept("own-done"), await accept("own-held")];
+  await harness.clock.advance(2 * 3600_000);
+  const atMs = harness.clock.now();
+  ledger.record([
+    delivery(sampleRecord(done, { atMs })),
+    delivery(sampleRecord(held, { atMs, state: "paused", result: null, nextAttemptAtMs: null })),
+  ]);
+  await ledger.flush();
+  const hour = 3600_000;
+  assert.ok(Math.abs((await leftOf("own-done")) - DAY_MS - 2 * hour) < hour, String(await leftOf("own-done")));
+  assert.ok(Math.abs((await leftOf("own-held")) - HELD_KEPT_MS - 2 * hour) < hour, String(await leftOf("own-held")));
+
+  // Past the bound of the tenant the oldest goes: its claim keeps the day that was promised, and no more.
+  for (const at of [1, 2, 3]) await ledger.remember([sampleEnvelope(`evt_${at}`, { acceptedAtMs: START_MS + at })]);
+  assert.equal(await ledger.event(TENANT, "own-held"), null);
+  assert.ok((await leftOf("own-held")) <= DAY_MS + hour, String(await leftOf("own-held")));
 });

@@ -33,8 +33,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   "sum(bytes) AS bytes, max(id) AS id FROM retry_items": "at the start, before anyone is served: what the bounds count",
   "deliveries d CROSS JOIN events e ON e.id = d.event WHERE d.event =": "sorts the deliveries of one event",
   "attempts a ON a.delivery = d.id": "sorts the attempts of one event",
-  "revoked_at IS NOT NULL ORDER BY revoked_at": "sorts the revoked keys of one tenant, which are bounded",
   "count(*) AS count FROM attempts_begun": "at the start: at most 10,000 rows",
+  "api_keys WHERE tenant IS ? AND min(": "sorts the keys of one tenant that have ended, which are bounded",
   "GROUP BY type": "groups the types of one tenant and day, which are bounded",
 };
 

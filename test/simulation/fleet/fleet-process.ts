@@ -10,6 +10,7 @@ import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
+import type { StoreBounds } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
@@ -51,6 +52,7 @@ export interface FleetProcessParts {
   readonly partitionLog: MemoryLog;
   readonly sealer: Sealer;
   readonly limits: ProcessorLimits;
+  readonly bounds?: StoreBounds;
   readonly trace: Trace;
   readonly movedAtMs: Map<string, number[]>;
   readonly transportFor: (sender: Sender) => Transport;
@@ -181,7 +183,7 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
       clock,
       entropy: chance.entropy,
       sealer,
-      bounds: {},
+      bounds: parts.bounds ?? {},
       isReachable: () => link.isReachable(),
       onFault,
       onCache: () => undefined,

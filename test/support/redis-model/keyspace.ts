@@ -37,6 +37,12 @@ export interface Keyspace {
   tidy(key: string): void;
   clear(): void;
   names(): readonly string[];
+  weight(key: string): Weight;
+}
+
+export interface Weight {
+  readonly entries: number;
+  readonly bytes: number;
 }
 
 interface Entry {
@@ -90,6 +96,14 @@ export function createKeyspace(now: () => number): Keyspace {
     },
     clear: () => entries.clear(),
     names: () => Array.from(entries.keys()).filter((key) => live(key) !== null),
+    weight(key) {
+      const value = live(key)?.value;
+      const texts = value === undefined ? [] : textsOf(value);
+      return {
+        entries: value === undefined ? 0 : sizeOf(value),
+        bytes: texts.reduce((sum, { length }) => sum + length, key.length),
+      };
+    },
   };
 }
 
@@ -107,5 +121,18 @@ function sizeOf(value: Value): number {
       return value.items.length;
     case "sorted set":
       return value.rows().length;
+  }
+}
+
+function textsOf(value: Value): readonly string[] {
+  switch (value.kind) {
+    case "text":
+      return [value.text];
+    case "hash":
+      return Array.from(value.fields).flat();
+    case "list":
+      return value.items;
+    case "sorted set":
+      return value.rows().map(({ member }) => member);
   }
 }

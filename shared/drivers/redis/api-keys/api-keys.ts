@@ -4,7 +4,7 @@
  * more; any other is refused with `store-unavailable`.
  */
 import type { ApiKey } from "../../../domain/api-key.ts";
-import { API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
+import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX } from "../../../domain/api-key.ts";
 import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../../ports/api-keys.ts";
@@ -25,8 +25,10 @@ export interface RedisApiKeyStoreOptions {
   readonly commands: RedisCommands;
   readonly keys: KeySpace;
   readonly clock: Clock;
-  /** Usable keys of one tenant, and as many revoked ones, of which the longest revoked fall. */
+  /** Usable keys of one tenant, and as many ended ones. */
   readonly keysMax?: number;
+  /** Ended keys of all tenants of a shard. */
+  readonly endedMax?: number;
   /** Called on each `find`: true when it was answered from the process. Must not throw. */
   readonly onCache?: (isHit: boolean) => void;
   readonly entropy: Pick<Entropy, "bytes">;
@@ -38,6 +40,7 @@ export interface RedisApiKeyStoreOptions {
 
 export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeyStore & Disposable {
   const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
+  const ended = { tenantMax: keysMax, shardMax: options.endedMax ?? API_KEYS_ENDED_MAX };
   const store = createApiKeyRecords(options);
   const cache = createApiKeyCache(clock);
   const losses = createKeyLosses({
@@ -86,6 +89,10 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     return key;
   }
 
+  async function forgetEnded(tenant: string | null): Promise<void> {
+    for (const hash of await store.dropEnded(tenant, ended)) cache.drop(hash);
+  }
+
   function replace(record: KeyRecord, askedAt: number): void {
     const { hash } = record.key;
     reads.delete(hash);
@@ -105,6 +112,7 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     async save(key) {
       const askedAt = clock.monotonic();
       replace(await save(store, key, await losses.look(key.hash), keysMax), askedAt);
+      await forgetEnded(key.tenant);
     },
     list: (tenant, limit, cursor) => store.list(tenant, limit, cursor),
     async revoke(tenant, keyId, atMs) {
@@ -113,7 +121,8 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
       if (record === null) return null;
       const { key } = record;
       replace(record, askedAt);
-      for (const hash of await store.enlistRevoked(key, keysMax)) cache.drop(hash);
+      await store.enlistRevoked(key);
+      await forgetEnded(key.tenant);
       return key;
     },
     [Symbol.dispose]() {

@@ -72,6 +72,12 @@ export const keyListRevoked: RedisScript = luaScript({
   files: ["api-keys/list-revoked"],
 });
 
+export const keyListEnded: RedisScript = luaScript({
+  name: "key-list-ended",
+  returns: "text",
+  files: ["api-keys/list-ended"],
+});
+
 export const keyUnlist: RedisScript = luaScript({
   name: "key-unlist",
   returns: "text",

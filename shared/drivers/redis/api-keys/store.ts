@@ -1,5 +1,6 @@
 /** The API-key store's scripts as typed calls: which keys they take, and what their answers mean. */
 import type { ApiKey } from "../../../domain/api-key.ts";
+import { keyEndsAtMs } from "../../../domain/api-key.ts";
 import type { OrderedList } from "../client/page.ts";
 import { readPage } from "../client/page.ts";
 import { sortableTime } from "../client/page.ts";
@@ -19,6 +20,15 @@ export interface KeyRecord {
 }
 
 export type ApiKeyRecords = ReturnType<typeof createApiKeyRecords>;
+
+/** Ended keys that are kept. */
+export interface EndedBounds {
+  readonly tenantMax: number;
+  readonly shardMax: number;
+}
+
+/** Of each bound; one more key costs one that falls, so what is over is soon gone. */
+const DROPPED_AT_ONCE = 10;
 
 const API_KEYS: OrderedList = { letter: "k", member: /^\d{16}:[^:\s]{1,80}:[^:\s]{1,100}$/, isNewestFirst: true };
 
@@ -85,21 +95,33 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
     /** False when the tenant has `keysMax` other usable keys. `old` is the same key as it is listed now. */
     async enlist(key: ApiKey, old: ApiKey | null, keysMax: number): Promise<boolean> {
       const replaced = old === null || old.tenant !== key.tenant ? "" : memberOf(old);
-      const args = [memberOf(key), replaced, key.revokedAtMs ?? "", keysMax];
+      const args = [memberOf(key), replaced, keyEndsAtMs(key) ?? "", keysMax, key.tenant ?? ""];
       return textOf(await commands.run(scripts.keyList, lists.ofTenant(key.tenant), args)) === "ok";
     },
     async unlist(key: ApiKey): Promise<void> {
-      await commands.run(scripts.keyUnlist, lists.ofTenant(key.tenant), [memberOf(key)]);
+      await commands.run(scripts.keyUnlist, lists.ofTenant(key.tenant), [memberOf(key), key.tenant ?? ""]);
     },
-    /** Notes the revocation in the lists; keys beyond `revokedMax` fall, and are deleted. Their hashes. */
-    async enlistRevoked(key: ApiKey, revokedMax: number): Promise<readonly string[]> {
-      const args = [memberOf(key), key.revokedAtMs ?? 0, revokedMax];
-      const fallen = listOf(await commands.run(scripts.keyListRevoked, lists.ofTenant(key.tenant), args)).map(textOf);
-      for (const { id, hash } of fallen.map(partsOf)) {
+    async enlistRevoked(key: ApiKey): Promise<void> {
+      const args = [memberOf(key), key.revokedAtMs ?? 0, key.tenant ?? ""];
+      await commands.run(scripts.keyListRevoked, lists.ofTenant(key.tenant), args);
+    },
+    /**
+     * Forgets ended keys beyond the bounds of the tenant and of its shard, a few at a time; their hashes. The lists are last:
+     * after a crash the rest of a key is found by them again.
+     */
+    async dropEnded(tenant: string | null, bounds: EndedBounds): Promise<readonly string[]> {
+      const [, ofTenant = "", , ofShard = ""] = lists.ofTenant(tenant);
+      const past = async (list: string, most: number) =>
+        listOf(await commands.run(scripts.keyListEnded, [list], [most, DROPPED_AT_ONCE])).map(textOf);
+      const own = (await past(ofTenant, bounds.tenantMax)).map((member) => ({ ...partsOf(member), tenant }));
+      const others = (await past(ofShard, bounds.shardMax)).map((member) => partsOf(member));
+      const fallen = [...own, ...others];
+      for (const { member, id, hash, tenant: owner } of fallen) {
         await commands.run(scripts.keyDrop, [recordKey(hash)], []);
         await commands.run(scripts.keyDrop, [nameKey(id)], []);
+        await commands.run(scripts.keyUnlist, lists.ofTenant(owner), [member, owner ?? ""]);
       }
-      return fallen.map((member) => partsOf(member).hash);
+      return fallen.map(({ hash }) => hash);
     },
     async dropName(id: string): Promise<void> {
       await commands.run(scripts.keyDrop, [nameKey(id)], []);
@@ -115,11 +137,15 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
 function createListKeys(keys: KeySpace) {
   const ofShard = (shard: number): string => keys.key(shard, "apiKeys:order");
   return {
-    /** Order, revoked ones, order of the shard. Keys of operators lie under the empty name, which no tenant has. */
+    /**
+     * Order of the tenant, its keys with an end, order of the shard, the shard's keys with an end. Keys of operators lie
+     * under the empty name, which no tenant has, and not in the last one.
+     */
     ofTenant(tenant: string | null): string[] {
       const name = tenant ?? "";
       const shard = keys.shardOf(name);
-      return [keys.key(shard, `apiKeys:of:${name}`), keys.key(shard, `apiKeys:revoked:${name}`), ofShard(shard)];
+      const own = [keys.key(shard, `apiKeys:of:${name}`), keys.key(shard, `apiKeys:ends:${name}`)];
+      return [...own, ofShard(shard), keys.key(shard, "apiKeys:end")];
     },
     ofShards: (): string[] => Array.from({ length: keys.shards }, (_, shard) => ofShard(shard)),
   };
@@ -129,9 +155,10 @@ function memberOf({ createdAtMs, id, hash }: ApiKey): string {
   return `${sortableTime(createdAtMs)}:${id}:${hash}`;
 }
 
-function partsOf(member: string): { readonly id: string; readonly hash: string } {
-  const [, id = "", hash = ""] = member.split(":");
-  return { id, hash };
+/** Of a member of an order, or of the shard's keys with an end, where the tenant stands behind it. */
+function partsOf(text: string) {
+  const [createdAt = "", id = "", hash = "", tenant = null] = text.split(":");
+  return { member: `${createdAt}:${id}:${hash}`, id, hash, tenant };
 }
 
 /** The JSON of the record, and the time of its revocation. */

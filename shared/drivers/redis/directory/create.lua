@@ -1,4 +1,5 @@
--- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard.
+-- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard, 6 tenants without endpoints,
+-- 7 highest forgotten version.
 -- ARGV: 1 epoch, 2 version, 3 endpoint id, 4 created at (16 digits), 5 text, 6 tenant, 7 largest number of endpoints.
 -- Returns 'ok' (also when the same bytes are there already: a command that was sent twice), 'lost', 'limit', 'exists'.
 -- Atomic: endpoint, orders and version are written together or not at all, and the bound is exact.
@@ -11,4 +12,5 @@ local place = ARGV[4] .. ':' .. string.format('%016.0f', version) .. ':'
 redis.call('HSET', KEYS[3], ARGV[3], place .. ARGV[5])
 redis.call('ZADD', KEYS[4], 0, place .. ARGV[3])
 redis.call('ZADD', KEYS[5], 0, place .. ARGV[3] .. ':' .. ARGV[6])
+redis.call('ZREM', KEYS[6], ARGV[6])
 return 'ok'

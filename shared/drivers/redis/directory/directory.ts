@@ -42,6 +42,8 @@ export interface RedisDirectoryOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly endpointsMax?: number;
+  /** Tenants without endpoints whose version is kept, in each shard. */
+  readonly emptyTenantsMax?: number;
   readonly memory?: MemoryBounds;
   /** Told of a Redis that lost data, and of re-reads that failed for any reason but `store-unavailable`. */
   readonly onFault: (error: unknown) => void;
@@ -55,7 +57,7 @@ export type RedisDirectory = Directory & AsyncDisposable;
  */
 export async function openRedisDirectory(options: RedisDirectoryOptions): Promise<RedisDirectory> {
   const { commands, keys, sealer, notifier, clock, endpointsMax = ENDPOINTS_PER_TENANT_MAX, onFault } = options;
-  const store = createDirectoryStore({ commands, keys });
+  const store = createDirectoryStore(options);
   await requireMasterKey({ commands, keys, sealer, store });
   const memory = createDirectoryMemory(options.memory ?? MEMORY_BOUNDS);
   const epochs = createEpochChannel({ commands, keys });

@@ -2,7 +2,7 @@
 -- Each write: refused as 'lost' when the epoch is another, or the version lower, than what the caller has seen. What it
 -- changed it announces in the same step; the last two of ARGV are the channel and the message.
 
-local version = tonumber(redis.call('GET', KEYS[2]) or '0')
+local version = tonumber(knownVersion())
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or version < tonumber(ARGV[2]) then return 'lost' end
 local function raise()
   version = math.max(version + 1, math.floor(now))

@@ -1,5 +1,5 @@
--- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard.
--- ARGV: 1 epoch, 2 version, 3 endpoint id, 4 tenant. Returns 'ok', 'lost', 'none'. Atomic as directory-create.
+-- KEYS: as directory-create.
+-- ARGV: 1 epoch, 2 version, 3 endpoint id, 4 tenant, 5 most tenants without endpoints. Returns 'ok', 'lost', 'none'. Atomic as directory-create.
 
 local there = redis.call('HGET', KEYS[3], ARGV[3])
 if not there then return 'none' end
@@ -8,4 +8,5 @@ redis.call('HDEL', KEYS[3], ARGV[3])
 redis.call('ZREM', KEYS[4], place .. ARGV[3])
 redis.call('ZREM', KEYS[5], place .. ARGV[3] .. ':' .. ARGV[4])
 raise()
+noteEmpty(ARGV[4], version, tonumber(ARGV[5]))
 return 'ok'

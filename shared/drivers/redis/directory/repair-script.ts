@@ -17,6 +17,6 @@ const NOTE_MS = 7 * 24 * 3600 * 1000;
 export const directoryRepair: RedisScript = luaScript({
   name: "directory-repair",
   returns: "text",
-  files: ["directory/repair"],
+  files: ["directory/known-version", "directory/forget", "directory/repair"],
   constants: { NOTE_MS, PLACE_LENGTH },
 });

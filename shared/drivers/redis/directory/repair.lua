@@ -1,11 +1,13 @@
--- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard, 6 note of added memories.
--- ARGV: 1 epoch and 2 version of the memory, 3 a fresh epoch, 4 tenant, then endpoint id, place and text, in turn.
+-- KEYS: 1 epoch, 2 version, 3 endpoints, 4 order of the tenant, 5 order of the shard, 6 note of added memories,
+-- 7 tenants without endpoints, 8 highest forgotten version.
+-- ARGV: 1 epoch and 2 version of the memory, 3 a fresh epoch, 4 tenant, 5 most tenants without endpoints, then
+-- endpoint id, place and text, in turn.
 -- Returns {epoch that holds now, 'repaired' or 'kept'}; 'kept' when there was nothing to repair (any more).
 -- Atomic: nobody reads half a repair, and of several processes that repair one does it. The version ends above both.
 
 redis.call('SET', KEYS[1], ARGV[3], 'NX')
 local epoch = redis.call('GET', KEYS[1])
-local version = tonumber(redis.call('GET', KEYS[2]) or '0')
+local version = tonumber(knownVersion())
 local held = tonumber(ARGV[2])
 local isSame = epoch == ARGV[1]
 local isDone = version >= held
@@ -13,7 +15,7 @@ if not isSame then isDone = tonumber(redis.call('HGET', KEYS[6], ARGV[1]) or '-1
 if isDone then return {epoch, 'kept'} end
 
 local isHeld = {}
-for index = 5, #ARGV, 2 do
+for index = 6, #ARGV, 2 do
   local id, stored = ARGV[index], ARGV[index + 1]
   isHeld[id] = true
   if isSame or redis.call('HEXISTS', KEYS[3], id) == 0 then
@@ -40,4 +42,5 @@ else
 end
 version = math.max(version + 1, held + 1, math.floor(now))
 redis.call('SET', KEYS[2], string.format('%.0f', version))
+noteEmpty(ARGV[4], version, tonumber(ARGV[5]))
 return {epoch, 'repaired'}

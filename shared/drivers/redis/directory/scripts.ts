@@ -16,19 +16,19 @@ export const PLACE_LENGTH = 34;
 export const directoryVersion: RedisScript = luaScript({
   name: "directory-version",
   returns: "text",
-  files: ["directory/version"],
+  files: ["directory/known-version", "directory/version"],
 });
 
 export const directoryRead: RedisScript = luaScript({
   name: "directory-read",
   returns: "text",
-  files: ["directory/read"],
+  files: ["directory/known-version", "directory/read"],
 });
 
 export const directoryFind: RedisScript = luaScript({
   name: "directory-find",
   returns: "text",
-  files: ["directory/find"],
+  files: ["directory/known-version", "directory/find"],
 });
 
 export const directoryPick: RedisScript = luaScript({
@@ -40,19 +40,19 @@ export const directoryPick: RedisScript = luaScript({
 export const directoryCreate: RedisScript = luaScript({
   name: "directory-create",
   returns: "text",
-  files: ["directory/guard", "directory/create"],
+  files: ["directory/known-version", "directory/guard", "directory/create"],
   constants: { PLACE_LENGTH },
 });
 
 export const directoryUpdate: RedisScript = luaScript({
   name: "directory-update",
   returns: "text",
-  files: ["directory/guard", "directory/update"],
+  files: ["directory/known-version", "directory/guard", "directory/update"],
 });
 
 export const directoryRemove: RedisScript = luaScript({
   name: "directory-remove",
   returns: "text",
-  files: ["directory/guard", "directory/remove"],
+  files: ["directory/known-version", "directory/guard", "directory/forget", "directory/remove"],
   constants: { PLACE_LENGTH },
 });

@@ -51,6 +51,9 @@ export interface ListedEndpoint {
 
 export type DirectoryStore = ReturnType<typeof createDirectoryStore>;
 
+/** Tenants without endpoints whose version is kept, in each shard: some 10 MB. */
+const EMPTY_TENANTS_MAX = 100_000;
+
 const ENDPOINTS: OrderedList = {
   letter: "n",
   member: /^\d{16}:\d{16}:[^:\s]{1,80}(?::[A-Za-z0-9_-]{1,64})?$/,
@@ -58,8 +61,13 @@ const ENDPOINTS: OrderedList = {
 };
 
 /** Every call rejects with `store-unavailable` when Redis does not answer. */
-export function createDirectoryStore(options: { readonly commands: RedisCommands; readonly keys: KeySpace }) {
-  const { commands, keys } = options;
+export function createDirectoryStore(options: {
+  readonly commands: RedisCommands;
+  readonly keys: KeySpace;
+  /** Of each shard. */
+  readonly emptyTenantsMax?: number;
+}) {
+  const { commands, keys, emptyTenantsMax = EMPTY_TENANTS_MAX } = options;
   const keysOf = createDirectoryKeys(keys);
   const news = (tenant: string, endpointId: string): string[] => [
     announcementChannel(keys),
@@ -70,12 +78,14 @@ export function createDirectoryStore(options: { readonly commands: RedisCommands
       return setOnce(commands, keysOf.epoch(shard), fresh);
     },
     async version(tenant: string): Promise<VersionReply> {
-      const reply = listOf(await commands.run(scripts.directoryVersion, keysOf.state(tenant), []));
+      const reply = listOf(
+        await commands.run(scripts.directoryVersion, [...keysOf.state(tenant), keysOf.forgotten(tenant)], []),
+      );
       return { epoch: textOrNull(reply[0]), version: numberOf(reply[1]) };
     },
     async read(tenant: string, seen: Seen | null): Promise<ReadReply> {
       const args = seen === null ? ["", ""] : [seen.epoch, seen.version];
-      const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
+      const touched = keysOf.one(tenant);
       const [epoch, version, stored] = listOf(await commands.run(scripts.directoryRead, touched, args));
       return {
         epoch: textOrNull(epoch),
@@ -84,7 +94,7 @@ export function createDirectoryStore(options: { readonly commands: RedisCommands
       };
     },
     async find(tenant: string, id: string): Promise<FindReply> {
-      const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
+      const touched = keysOf.one(tenant);
       const [epoch, version, stored] = listOf(await commands.run(scripts.directoryFind, touched, [id]));
       return { epoch: textOrNull(epoch), version: numberOf(version), stored: textOrNull(stored) };
     },
@@ -95,20 +105,19 @@ export function createDirectoryStore(options: { readonly commands: RedisCommands
     },
     /** `stored` as it was read; `text` takes the place of what follows its place. */
     async update(seen: Seen, tenant: string, id: string, stored: string, text: string): Promise<string> {
-      const touched = [...keysOf.state(tenant), keysOf.endpoints(tenant)];
+      const touched = keysOf.one(tenant);
       const args = [seen.epoch, seen.version, id, stored, placeOf(stored) + text];
       return textOf(await commands.run(scripts.directoryUpdate, touched, [...args, ...news(tenant, id)]));
     },
     async remove(seen: Seen, tenant: string, id: string): Promise<string> {
-      const args = [seen.epoch, seen.version, id, tenant, ...news(tenant, id)];
+      const args = [seen.epoch, seen.version, id, tenant, emptyTenantsMax, ...news(tenant, id)];
       return textOf(await commands.run(scripts.directoryRemove, keysOf.all(tenant), args));
     },
     /** Writes memory back unless that was done already; the epoch that holds afterwards. */
     async repair({ tenant, epoch, known, stored }: HeldTenant, fresh: string): Promise<string> {
       const endpoints = Array.from(stored, ([id, kept]) => [id, kept.stored]).flat();
-      const touched = [...keysOf.all(tenant), keysOf.note(tenant)];
-      const args = [epoch, known.version, fresh, tenant, ...endpoints];
-      return textOf(listOf(await commands.run(directoryRepair, touched, args))[0]);
+      const args = [epoch, known.version, fresh, tenant, emptyTenantsMax, ...endpoints];
+      return textOf(listOf(await commands.run(directoryRepair, keysOf.repaired(tenant), args))[0]);
     },
     async list(tenant: string | null, limit: number, cursor: string | null) {
       const orders = tenant === null ? keysOf.shardOrders() : [keysOf.order(tenant)];
@@ -147,23 +156,24 @@ async function pick(
 
 function createDirectoryKeys(keys: KeySpace) {
   const epoch = (shard: number): string => keys.key(shard, "directory:marker");
-  const shardOrder = (shard: number): string => keys.key(shard, "directory:order");
   const ofTenant = (name: string) => (tenant: string) => keys.key(keys.shardOf(tenant), `directory:${name}:${tenant}`);
-  const [version, endpoints, order] = [ofTenant("version"), ofTenant("endpoints"), ofTenant("order")];
+  const [version, endpoints] = [ofTenant("version"), ofTenant("endpoints")];
+  const [order, note] = [ofTenant("order"), ofTenant("repaired")];
+  const ofShard = (name: string) => (tenant: string) => keys.key(keys.shardOf(tenant), `directory:${name}`);
+  const [orders, emptied, forgotten] = [ofShard("order"), ofShard("emptied"), ofShard("forgotten")];
   const state = (tenant: string): string[] => [epoch(keys.shardOf(tenant)), version(tenant)];
+  const lists = (tenant: string): string[] => [...state(tenant), endpoints(tenant), order(tenant), orders(tenant)];
+  const ends = (tenant: string): string[] => [emptied(tenant), forgotten(tenant)];
   return {
     epoch,
     endpoints,
     order,
-    note: ofTenant("repaired"),
-    shardOrders: () => Array.from({ length: keys.shards }, (_, shard) => shardOrder(shard)),
+    forgotten,
+    shardOrders: () => Array.from({ length: keys.shards }, (_, shard) => keys.key(shard, "directory:order")),
     state,
-    all: (tenant: string): string[] => [
-      ...state(tenant),
-      endpoints(tenant),
-      order(tenant),
-      shardOrder(keys.shardOf(tenant)),
-    ],
+    one: (tenant: string): string[] => [...state(tenant), endpoints(tenant), forgotten(tenant)],
+    all: (tenant: string): string[] => [...lists(tenant), ...ends(tenant)],
+    repaired: (tenant: string): string[] => [...lists(tenant), note(tenant), ...ends(tenant)],
   };
 }
 

@@ -1,4 +1,4 @@
--- KEYS: 1 epoch, 2 version, 3 endpoints. ARGV: 1 epoch, 2 version, 3 endpoint id, 4 place and text as they were read,
+-- KEYS: 1 epoch, 2 version, 3 endpoints, 4 highest forgotten version. ARGV: 1 epoch, 2 version, 3 endpoint id, 4 place and text as they were read,
 -- 5 the new ones, of the same place. Returns 'ok' (also when they are there already), 'lost', 'none', 'conflict'.
 -- Atomic: writes only over the bytes that were read, and raises the version with it.
 

@@ -60,9 +60,13 @@ local function expire(event, large)
   redis.call('PEXPIRE', key_of(large, event.tenant, event.id), string.format('%.0f', math.max(1, event.e - now)))
 end
 
-local function expire_claim(event)
-  local claim = string.gsub(root, 'ledger$', '') .. CLAIM_NAME .. event.tenant .. ':' .. OWN_ID .. event.id
-  redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, event.e - now)))
+-- The claim of the event's own id, if it has one, lasts until then, and no shorter than without the event.
+local function keep_claim(tenant, id, until_ms)
+  local claim = string.gsub(root, 'ledger$', '') .. CLAIM_NAME .. tenant .. ':' .. OWN_ID .. id
+  local expires = tonumber(redis.call('HGET', claim, 'expires') or '')
+  if not expires then return end
+  local left = math.max(expires, until_ms) + RECORD_SLACK_MS - now
+  redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, left)))
 end
 
 local function save(event)
@@ -73,7 +77,9 @@ local function save(event)
   else
     for large in pairs(event.fresh) do expire(event, large) end
   end
-  if event.h > 0 or math.max(event.u, event.d) > event.a + CLAIM_EXTENDED_MS then expire_claim(event) end
+  if event.h > 0 or math.max(event.u, event.d) > event.a + CLAIM_EXTENDED_MS then
+    keep_claim(event.tenant, event.id, event.x)
+  end
   local values = {}
   for index, fact in ipairs(facts) do values[index] = event[fact] end
   local fields = {'x', string.format('%.0f', event.x), 's', string.format(FACTS_FORMAT, unpack(values))}
@@ -110,6 +116,7 @@ local function forget(name)
   local keys = {key_of('event', tenant, id)}
   for _, large in ipairs(LARGE) do keys[#keys + 1] = key_of(large, tenant, id) end
   redis.call('DEL', unpack(keys))
+  keep_claim(tenant, id, 0)
   redis.call('ZREM', root .. ':events', name)
   redis.call('ZREM', root .. ':events:' .. tenant, name)
   redis.call('ZREM', root .. ':due', name)

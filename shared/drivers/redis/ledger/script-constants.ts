@@ -1,6 +1,6 @@
 /** What the ledger's scripts know of the code: each constant is a local of the same name. */
 import { DELIVERY_STATES, HELD_STATES, isFinal } from "../../../domain/delivery.ts";
-import { CLAIM_NAME, OWN_ID } from "../claims.ts";
+import { CLAIM_NAME, OWN_ID, RECORD_SLACK_MS } from "../claims.ts";
 import { CLAIM_EXTENDED_MS, EVENTS_KEPT_MS, EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS } from "./bounds.ts";
 
 /** For `names.lua`. */
@@ -16,4 +16,5 @@ export const EVENT_CONSTANTS = {
   EXPIRY_SLACK_MS,
   HELD_KEPT_MS,
   OPEN_KEPT_MS,
+  RECORD_SLACK_MS,
 };

@@ -1,0 +1,75 @@
+/**
+ * `npm run fuzz -- [--requests N] [--seed N] [--distributed]`: requests that are nearly right against a living gateway. Ends
+ * with 1 when one is answered with a 5xx, with no problem, or not at all, when anything crashes, or when memory grows.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openServices } from "../support/services.ts";
+import { memoryFault } from "./memory-rule.ts";
+import { runFuzz } from "./fuzz-run.ts";
+
+const HELP = `Usage: npm run fuzz -- [--requests N] [--seed N] [--distributed]
+
+  --requests N     how many (default 100000)
+  --seed N         which (default 1)
+  --distributed    on Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+
+All of it stays on this machine.
+`;
+
+function numberOf(name: string, otherwise: number): number {
+  const at = process.argv.indexOf(name);
+  return at === -1 ? otherwise : Number(process.argv[at + 1]);
+}
+
+async function main(): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "posthaste-fuzz-"));
+  const isDistributed = process.argv.includes("--distributed");
+  const seed = numberOf("--seed", 1);
+  const requests = numberOf("--requests", 100_000);
+  await using services = isDistributed ? await openServices({ env: process.env }) : null;
+  const prefix = `fuzz${process.pid}`;
+  const stores =
+    services === null
+      ? {}
+      : {
+          ...services.env,
+          KAFKA_PREFIX: `${prefix}.`,
+          REDIS_PREFIX: `${prefix}:`,
+          KAFKA_PARTITIONS: "3",
+          POSTHASTE_MASTER_KEY: Buffer.alloc(32, 11).toString("base64"),
+        };
+  const env = { FUZZ_SET: isDistributed ? "distributed" : "embedded", FUZZ_FOLDER: folder, ...stores };
+  const startedMs = performance.now();
+  const report = await runFuzz({
+    seed,
+    requests,
+    env,
+    onCensus: (done, { objectCount, heapUsed, rss }) =>
+      console.log(
+        `${String(done).padStart(8)} requests  ${objectCount} objects  heap ${mib(heapUsed)}  rss ${mib(rss)}`,
+      ),
+  });
+  rmSync(folder, { recursive: true, force: true });
+  const fault = memoryFault(report.censuses, requests);
+  const faults = fault === null ? report.faults : [...report.faults, fault];
+  console.log(
+    `seed ${seed}, ${requests} requests, ${env.FUZZ_SET}, ${Math.round((performance.now() - startedMs) / 1000)} s`,
+  );
+  console.log("answers by status:", JSON.stringify(report.statuses));
+  console.log("successes by route:", JSON.stringify(report.successes, null, 2));
+  for (const each of faults) console.log(`FAULT: ${each}`);
+  console.log(`${faults.length} faults`);
+  return faults.length === 0 ? 0 : 1;
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
+
+if (process.argv.includes("--help") || process.argv.includes("-h")) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+process.exit(await main());

@@ -1,0 +1,213 @@
+/** For each route what a right request looks like, so that a run reaches deep states; the faults are put in elsewhere. */
+import type { Chance } from "../simulation/chance.ts";
+import type { Draw } from "./hostile-values.ts";
+import type { KnownThings, Thing } from "./known-things.ts";
+import { anyHeaders, anyInstant, anyInstantText, anyNumber, anyString, anyUrl, anyValue } from "./hostile-values.ts";
+
+export interface World {
+  readonly known: KnownThings;
+  /** Where a receiver listens: `http://127.0.0.1:1234`. */
+  readonly receiver: string;
+}
+
+export interface RoutePlan {
+  /** How often it is asked for beside the others. */
+  readonly weight: number;
+  /** What `:id` of the path names. */
+  readonly thing?: Thing;
+  readonly query: Readonly<Record<string, (chance: Chance, world: World) => string>>;
+  /** JSON text of each member; null: the route reads no body. */
+  readonly members: Readonly<Record<string, (chance: Chance, world: World) => string>> | null;
+  /** Members that a right request must have. */
+  readonly needed?: readonly string[];
+}
+
+const word =
+  (...words: readonly string[]) =>
+  (chance: Chance) =>
+    chance.pick(words);
+const quoted =
+  (...words: readonly string[]) =>
+  (chance: Chance) =>
+    JSON.stringify(chance.pick(words));
+const rarely = (draw: Draw, instead: Draw) => (chance: Chance) => (chance.isTrue(0.1) ? instead : draw)(chance);
+const tenantText = word("acme", "acme", "beta", "default", "operator", "*", "a b", "");
+const types = ["order.paid", "order.late", "a", "user.created", "a.b.c.d"] as const;
+const type = rarely(quoted(...types), anyString);
+const tenant = rarely(quoted("acme", "beta", "default"), anyString);
+const flag = rarely(quotedFlag, anyValue);
+const ids = (thing: Thing) => (chance: Chance, world: World) => JSON.stringify(world.known.id(chance, thing));
+const rate = rarely((chance) => `{"limit":${anyWhole(chance)},"window_ms":${anyWhole(chance)}}`, anyValue);
+const cursor = (chance: Chance, { known }: World): string => known.cursor(chance);
+const cursorMember = (chance: Chance, world: World): string => JSON.stringify(world.known.cursor(chance));
+
+function quotedFlag(chance: Chance): string {
+  return chance.isTrue(0.5) ? "true" : "false";
+}
+
+function anyWhole(chance: Chance): string {
+  return chance.isTrue(0.9) ? String(chance.magnitude(1, 100_000)) : anyNumber(chance);
+}
+
+const retry = rarely(
+  word(
+    '{"delays_s":[0]}',
+    '{"delays_s":[0,0]}',
+    '{"delays_s":[0,0.001,1e-9]}',
+    '{"base_s":1,"factor":1,"max_s":1,"attempts":2}',
+    '{"base_s":1,"factor":10,"max_s":604800,"attempts":50}',
+    '{"delays_s":[0,604800,604800.0001]}',
+    '{"delays_s":[0],"base_s":1}',
+    "null",
+  ),
+  anyValue,
+);
+const batch = rarely(word('{"max_events":10,"max_wait_ms":5}', '{"max_events":0,"max_wait_ms":0}', "null"), anyValue);
+const eventTypes = rarely(word('["*"]', '["order.*"]', '["order.paid","a"]', '["*.*"]', "[]"), anyValue);
+const secret = rarely(word(`"whsec_${"A".repeat(32)}"`, `"whsec_${"A".repeat(31)}"`, '"***"', '"whsec_"'), anyString);
+
+/** The `data` of an event: anything that is JSON. */
+const data: Draw = (chance) =>
+  chance.isTrue(0.02) ? `"${"d".repeat(chance.magnitude(1000, 270_000))}"` : anyValue(chance);
+
+const eventMembers = {
+  type,
+  data,
+  priority: rarely(quoted("HIGH", "MEDIUM", "LOW"), anyValue),
+  id: (chance: Chance) => (chance.isTrue(0.8) ? `"own-${chance.whole(1, 3000)}"` : anyString(chance)),
+  tenant,
+  timestamp: anyInstant,
+  deliver_at: anyInstant,
+};
+
+/** One event as JSON text: mostly right. */
+export function drawEvent(chance: Chance): string {
+  const named: string[] = [`"type":${type(chance)}`, `"data":${data(chance)}`];
+  for (const name of ["priority", "id", "timestamp", "deliver_at"] as const) {
+    if (chance.isTrue(0.25)) named.push(`${JSON.stringify(name)}:${eventMembers[name](chance)}`);
+  }
+  return `{${named.join(",")}}`;
+}
+
+function drawEvents(chance: Chance): string {
+  if (chance.isTrue(0.05)) return anyValue(chance);
+  const count = chance.isTrue(0.02) ? chance.pick([0, 999, 1000, 1001]) : chance.magnitude(1, 30);
+  const events = count > 100 ? Array<string>(count).fill('{"type":"a","data":1}') : undefined;
+  return `[${(events ?? Array.from({ length: count }, () => drawEvent(chance))).join(",")}]`;
+}
+
+const endpointMembers = {
+  url: (chance: Chance, { receiver }: World) => anyUrl(chance, receiver),
+  event_types: eventTypes,
+  description: anyString,
+  headers: anyHeaders,
+  retry,
+  rate_limit: rate,
+  batch,
+  paused: flag,
+};
+const list = {
+  limit: word("1", "2", "100", "0", "101", "-1", "1.5", "1e1", "\u0661", " 1"),
+  cursor,
+  tenant: tenantText,
+};
+const range = { since: anyInstantText, until: anyInstantText };
+const letterFilter = {
+  endpoint_id: (chance: Chance, { known }: World) => known.id(chance, "ep"),
+  event_id: (chance: Chance, { known }: World) => known.id(chance, "evt"),
+  type: word(...types),
+  state: word("dead", "paused", "disabled", "backlog", "expired", "delivered", "x"),
+  ...range,
+};
+const replayMembers = {
+  since: anyInstant,
+  until: anyInstant,
+  // A replay of all that an endpoint got plans up to 10,000 attempts; a few of them are enough.
+  dry_run: rarely(word("true"), flag),
+  rate_per_s: (chance: Chance) => anyWhole(chance),
+  cursor: cursorMember,
+};
+const state = rarely(quoted("dead", "paused", "disabled", "backlog", "expired", "delivered"), anyString);
+const byId = { query: { tenant: tenantText } };
+
+export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
+  "POST /v1/events": { weight: 20, query: { tenant: tenantText }, members: eventMembers, needed: ["type", "data"] },
+  "POST /v1/events/batch": {
+    weight: 4,
+    query: { tenant: tenantText },
+    members: { events: drawEvents },
+    needed: ["events"],
+  },
+  "GET /v1/events": { weight: 4, query: { ...list, ...range, type: word(...types, "*", "") }, members: null },
+  "GET /v1/events/:id": {
+    weight: 5,
+    thing: "evt",
+    query: { tenant: tenantText, include: word("data", "all", "") },
+    members: null,
+  },
+  "POST /v1/endpoints": {
+    weight: 5,
+    query: { tenant: tenantText },
+    members: { ...endpointMembers, tenant, secret },
+    needed: ["url"],
+  },
+  "GET /v1/endpoints": { weight: 3, query: list, members: null },
+  "GET /v1/endpoints/:id": { ...byId, weight: 3, thing: "ep", members: null },
+  "PATCH /v1/endpoints/:id": {
+    ...byId,
+    weight: 6,
+    thing: "ep",
+    members: { ...endpointMembers, disabled: rarely(word("false"), anyValue), headers: (c) => headersOrNull(c) },
+  },
+  "DELETE /v1/endpoints/:id": { ...byId, weight: 2, thing: "ep", members: null },
+  "POST /v1/endpoints/:id/rotate-secret": { ...byId, weight: 3, thing: "ep", members: { secret } },
+  "POST /v1/endpoints/:id/test": { ...byId, weight: 3, thing: "ep", members: {} },
+  "POST /v1/endpoints/:id/replay": {
+    ...byId,
+    weight: 3,
+    thing: "ep",
+    members: { ...replayMembers, status: state },
+    needed: ["dry_run"],
+  },
+  "GET /v1/endpoints/:id/attempts": {
+    weight: 3,
+    thing: "ep",
+    query: { ...list, ...range, event_id: letterFilter.event_id },
+    members: null,
+  },
+  "GET /v1/endpoints/:id/stats": { ...byId, weight: 2, thing: "ep", members: null },
+  "GET /v1/dead-letters": { weight: 4, query: { ...list, ...letterFilter }, members: null },
+  "POST /v1/dead-letters/replay": {
+    weight: 2,
+    query: { tenant: tenantText },
+    members: { ...replayMembers, tenant, endpoint_id: ids("ep"), event_id: ids("evt"), type, state },
+    needed: ["dry_run"],
+  },
+  "GET /v1/dead-letters/:id": { ...byId, weight: 3, thing: "dlv", members: null },
+  "DELETE /v1/dead-letters/:id": { ...byId, weight: 2, thing: "dlv", members: null },
+  "POST /v1/dead-letters/:id/replay": { ...byId, weight: 2, thing: "dlv", members: {} },
+  "POST /v1/api-keys": {
+    weight: 1,
+    query: { tenant: tenantText },
+    members: {
+      name: anyString,
+      tenant,
+      scopes: rarely(word('["publish"]', '["read","manage"]', "[]", '["read","read"]'), anyValue),
+      rate_limit: rate,
+      expires_at: anyInstant,
+    },
+    needed: ["name"],
+  },
+  "GET /v1/api-keys": { weight: 2, query: list, members: null },
+  "DELETE /v1/api-keys/:id": { ...byId, weight: 1, thing: "key", members: null },
+  "GET /livez": { weight: 0.3, query: {}, members: null },
+  "GET /healthz": { weight: 0.1, query: {}, members: null },
+  "GET /readyz": { weight: 0.3, query: {}, members: null },
+  "GET /metrics": { weight: 0.1, query: {}, members: null },
+};
+
+function headersOrNull(chance: Chance): string {
+  return chance.isTrue(0.3)
+    ? chance.pick(["null", '{"x-a":null}', '{"x-a":"***"}', '{"X-A":"1","x-a":"2"}'])
+    : anyHeaders(chance);
+}

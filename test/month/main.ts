@@ -1,0 +1,62 @@
+/**
+ * `npm run month -- [--set embedded|distributed] [--visits N] [--every HOURS] [--seed N]`: four weeks on the virtual clock. Prints the sizes of
+ * everything at each week's end, and ends with 1 when one of them grows.
+ */
+// First of all: it counts what every Map and Set holds that is made after it.
+import { countMaps } from "./map-census.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openMonthDistributed } from "./month-distributed.ts";
+import { openMonthEmbedded } from "./month-embedded.ts";
+import type { MonthOptions, MonthReport } from "./month-world.ts";
+import { runMonth, WEEK } from "./month-world.ts";
+import { growths, sizesTable } from "./sizes.ts";
+
+const HELP = `Usage: npm run month -- [--set embedded|distributed] [--visits N] [--every HOURS] [--seed N]
+
+  --set NAME     one of the sets (default: both)
+  --visits N     how often something happens in a week (default ${WEEK.visits})
+  --every HOURS  and how many hours apart (default ${WEEK.everyHours}, which makes a whole week)
+  --seed N       which month (default 1)
+
+Takes minutes, touches no service and no network, and prints rows, bytes and entries of everything at the end of each week.
+`;
+
+function valueOf(name: string): string | null {
+  const at = process.argv.indexOf(name);
+  return at === -1 ? null : (process.argv[at + 1] ?? null);
+}
+
+async function runOn(set: string, options: MonthOptions): Promise<MonthReport> {
+  if (set === "distributed") return await runMonth(options, (place) => openMonthDistributed(place, countMaps));
+  const folder = mkdtempSync(join(tmpdir(), "posthaste-month-"));
+  try {
+    return await runMonth(options, (place) => openMonthEmbedded(folder, place, countMaps));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** True when nothing grew. */
+async function show(set: string): Promise<boolean> {
+  const visits = Number(valueOf("--visits") ?? WEEK.visits);
+  const everyHours = Number(valueOf("--every") ?? WEEK.everyHours);
+  const { weeks, statuses, attempts } = await runOn(set, { visits, everyHours, seed: Number(valueOf("--seed") ?? 1) });
+  const length = `${visits} visits, ${everyHours} hours apart`;
+  console.log(`\n${set}: four weeks of ${length}, at the end of each\n${sizesTable(weeks)}`);
+  console.log(`answers ${JSON.stringify(Object.fromEntries(statuses))}, ${attempts} attempts`);
+  const grown = growths(weeks);
+  for (const each of grown) console.log(`GROWS: ${each}`);
+  console.log(`${set}: ${grown.length} sizes grow`);
+  return grown.length === 0;
+}
+
+if (process.argv.includes("--help") || process.argv.includes("-h")) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+const set = valueOf("--set");
+let isFlat = true;
+for (const each of set === null ? ["embedded", "distributed"] : [set]) isFlat = (await show(each)) && isFlat;
+process.exit(isFlat ? 0 : 1);
