@@ -8,7 +8,7 @@ import type { LowThrottle } from "./low-throttle.ts";
 import type { QueueItemDeps } from "./queue-items.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { requireStopping, runItem } from "./queue-items.ts";
-import { TAKE_MAX } from "./window.ts";
+import { TAKE_MAX, holderOf } from "./window.ts";
 
 export interface LaneLoopDeps extends QueueItemDeps {
   readonly lane: Lane;
@@ -28,16 +28,17 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
       const room = await window.room(signal);
       if (room === 0) return;
       const most = Math.min(room, TAKE_MAX);
-      const items = await lanes.take(lane, lane === "low" ? await lowThrottle.turn(most, signal) : most, signal);
+      const wanted = lane === "low" ? await lowThrottle.turn(most, signal) : most;
+      const items = await lanes.take(lane, wanted, signal, window.admission());
       if (items.length === 0) return requireStopping(signal);
       if (lane === "high") lowThrottle.highTaken(items.length);
       if (lane === "low") lowThrottle.lowTaken(items.length);
       for (const item of items) {
-        closeGroups(deps);
-        // Items taken before may have become many deliveries. One that found no room before a stop goes back.
-        const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
         const { envelope, isRepeat } = item;
-        const ended = runItem(deps, lanes, item, envelope.body.length, {
+        const holder = holderOf([envelope]);
+        // Items taken before may have become many deliveries. What has no room now stays in the lane.
+        const isRoomy = window.isOpen(holder);
+        const ended = runItem(deps, lanes, item, holder, {
           run: async (weigh) =>
             isRoomy
               ? deliverEvent(envelope, { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh })
@@ -52,5 +53,5 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
 
 /** What waits for its group to fill must not keep others from being read. */
 function closeGroups({ window, groups }: LaneLoopDeps): void {
-  while (window.isFull() && groups?.closeFullest() === true);
+  while (window.isCrowded() && groups?.closeFullest() === true);
 }

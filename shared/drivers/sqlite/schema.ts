@@ -68,4 +68,18 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- What is deferred for one endpoint, found again when that endpoint answers.
   CREATE INDEX retry_items_deferred ON retry_items (endpoint_id, not_before) WHERE cause IN ('parked', 'relieved');
   `,
+  `
+  -- Read by tenant and flow, in turn (domain/flow.ts). What was there before the flows is of flow 0.
+  CREATE TABLE lane_rows (
+    lane INTEGER NOT NULL, -- 0 high, 1 medium, 2 low
+    tenant TEXT NOT NULL,
+    flow INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (lane, tenant, flow, event)
+  ) WITHOUT ROWID, STRICT;
+  INSERT INTO lane_rows SELECT l.lane, e.tenant, 0, l.event, l.bytes FROM lane_items l JOIN events e ON e.id = l.event;
+  DROP TABLE lane_items;
+  ALTER TABLE lane_rows RENAME TO lane_items;
+  `,
 ];

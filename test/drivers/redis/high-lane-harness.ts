@@ -120,6 +120,7 @@ function gatherLanes(own: Record<Lane, OneLane>): Lanes {
   return {
     append: (envelopes) => each<Envelope>(envelopes, laneOf, (lane, part) => lane.append(part)),
     take: (lane, max, signal) => own[lane].take(max, signal),
+    lookAgain: () => undefined,
     ack: (items) => each(items, byLane, (lane, part) => lane.ack(part)),
     release: (items) => each(items, byLane, (lane, part) => lane.release(part)),
     depth: (lane) => own[lane].depth(),

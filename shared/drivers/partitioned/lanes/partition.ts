@@ -5,7 +5,11 @@
 import type { Envelope } from "../../../domain/envelope.ts";
 import { envelopeFault, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
+import { flowOf } from "../../../domain/flow.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
+import { Fifo } from "../../../lib/fifo.ts";
+import type { Admits, FlowRow } from "../../../lib/flow-rows.ts";
+import { FlowRows } from "../../../lib/flow-rows.ts";
 import type { LaneItem } from "../../../ports/lanes.ts";
 import type { AssignedPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import { createLaneCommits } from "./commits.ts";
@@ -31,8 +35,8 @@ export interface LanePartitionOptions {
 
 export interface LanePartition extends EndSeeker {
   read(records: readonly ConsumerRecord[]): void;
-  /** In order of offsets, what was handed back first. */
-  pull(max: number): LaneItem[];
+  /** By tenant and flow in turn; within a flow in order of offsets, what was handed back first. */
+  pull(max: number, admits: Admits): LaneItem[];
   /** Acks the offsets; `committed` says when that is durable. */
   ack(offsets: readonly number[]): void;
   release(offset: number): void;
@@ -59,9 +63,6 @@ interface Held {
   /** Handed out and neither acked nor handed back. */
   isOut: boolean;
 }
-
-/** Offsets handed out already that the ready queue keeps before it makes itself smaller. */
-const READY_TRIM = 1024;
 
 /** What a lane item carries as its handle. */
 export interface LaneHandle {
@@ -97,7 +98,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     const held = holdOf(record);
     window.add(record.offset, held, record.value?.byteLength ?? 0);
     if (held.envelope === null) quarantine.put(record, poisonReason(record), () => ack([record.offset]));
-    else if (recent.enter(held.envelope)) ready.put(record.offset);
+    else if (recent.enter(held.envelope)) ready.put(record.offset, held.envelope);
     else window.ack(record.offset);
   }
 
@@ -115,10 +116,10 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
       ack([]);
     },
     learnEnd: (found) => void (repeatsEnd = found),
-    pull(max) {
+    pull(max, admits) {
       if (signal.aborted) return [];
       const nowMs = clock.monotonic();
-      const items = ready.take(max).map(({ offset, envelope }): LaneItem => {
+      const items = ready.take(max, admits).map(({ offset, envelope }): LaneItem => {
         window.begin(offset, nowMs);
         const handle: LaneHandle = { owner, offset };
         return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
@@ -140,48 +141,77 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
   return owner;
 }
 
-/** What may be handed out, in order; as many offsets as the window holds records. */
-function createReadyQueue(window: OffsetWindow<Held>) {
-  let fresh: number[] = [];
-  let freshAt = 0;
-  const returned: number[] = [];
+interface Ready {
+  readonly offset: number;
+  readonly envelope: Envelope;
+}
 
-  function next(): number | undefined {
-    const back = returned.shift();
-    if (back !== undefined) return back;
-    const offset = fresh[freshAt];
-    if (offset === undefined) return undefined;
-    freshAt++;
-    if (freshAt >= READY_TRIM && freshAt * 2 >= fresh.length) {
-      fresh = fresh.slice(freshAt);
-      freshAt = 0;
-    }
-    return offset;
+/** What may be handed out, by tenant and flow; as many offsets as the window holds records. */
+function createReadyQueue(window: OffsetWindow<Held>) {
+  const rows = new FlowRows<Ready, ReadyRow>();
+
+  function rowOf({ tenant, type }: Envelope): ReadyRow {
+    const flow = flowOf(type);
+    const known = rows.find(tenant, flow);
+    if (known !== undefined) return known;
+    const row = new ReadyRow(window);
+    rows.add(tenant, flow, row);
+    return row;
   }
 
   return {
-    put: (offset: number) => void fresh.push(offset),
+    put: (offset: number, envelope: Envelope) => rowOf(envelope).put({ offset, envelope }),
     putBack(offset: number): void {
       const held = window.find(offset);
-      if (held?.isOut !== true) return;
+      if (held?.isOut !== true || held.envelope === null) return;
       held.isOut = false;
       window.release(offset);
-      returned.push(offset);
+      rowOf(held.envelope).putBack({ offset, envelope: held.envelope });
     },
-    take(max: number): { offset: number; envelope: Envelope }[] {
-      const taken: { offset: number; envelope: Envelope }[] = [];
-      while (taken.length < max) {
-        const offset = next();
-        if (offset === undefined) break;
-        const held = window.find(offset);
-        // Acked since: it was offloaded after it was handed back.
-        if (!held?.envelope) continue;
-        held.isOut = true;
-        taken.push({ offset, envelope: held.envelope });
-      }
+    take(max: number, admits: Admits): readonly Ready[] {
+      const taken: Ready[] = [];
+      rows.moveTo(taken, max, admits);
       return taken;
     },
   };
+}
+
+/** One flow, in order; what was handed back first. */
+class ReadyRow implements FlowRow<Ready> {
+  readonly #window: OffsetWindow<Held>;
+  readonly #fresh = new Fifo<Ready>();
+  readonly #returned = new Fifo<Ready>();
+
+  constructor(window: OffsetWindow<Held>) {
+    this.#window = window;
+  }
+
+  put(ready: Ready): void {
+    this.#fresh.push(ready);
+  }
+
+  putBack(ready: Ready): void {
+    this.#returned.push(ready);
+  }
+
+  isEmpty(): boolean {
+    return this.#returned.length === 0 && this.#fresh.length === 0;
+  }
+
+  next(): Ready | undefined {
+    for (let ready = this.#shift(); ready !== undefined; ready = this.#shift()) {
+      const held = this.#window.find(ready.offset);
+      // Acked since: it was offloaded after it was handed back, or set aside.
+      if (held === undefined || held.isOut) continue;
+      held.isOut = true;
+      return ready;
+    }
+    return undefined;
+  }
+
+  #shift(): Ready | undefined {
+    return this.#returned.shift() ?? this.#fresh.shift();
+  }
 }
 
 /** Pauses and resumes the partition as its window says, once for each change. */
