@@ -85,7 +85,13 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
 
   const room = () => (all.bytes >= bytesMax && all.weight > 0 ? 0 : Math.max(0, itemsMax - all.weight));
 
-  function isFree(tenant: string, flow: number | null, more: number, moreOfTenant: number, moreOfFlow: number): boolean {
+  function isFree(
+    tenant: string,
+    flow: number | null,
+    more: number,
+    moreOfTenant: number,
+    moreOfFlow: number,
+  ): boolean {
     if (all.weight + more === 0) return true;
     const ofTenant = tenants.get(tenant);
     const own = flow === null ? undefined : ofTenant?.flows.get(flow);

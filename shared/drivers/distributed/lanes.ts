@@ -33,10 +33,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
     await Promise.all([partitioned.release(ofPartitioned), ofRedis.length === 0 ? undefined : high.release(ofRedis)]);
   };
   const mergedHigh = createMergedLane(
-    [
-      (max, signal) => high.take(max, signal),
-      (max, signal, admits) => partitioned.take("high", max, signal, admits),
-    ],
+    [(max, signal) => high.take(max, signal), (max, signal, admits) => partitioned.take("high", max, signal, admits)],
     (items) => void releaseAll(items).catch(onFault),
   );
 

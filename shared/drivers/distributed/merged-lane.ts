@@ -27,7 +27,13 @@ export function createMergedLane(
   const kept = createKept();
   const underWay = new Set<LaneSource>();
   let failure: { readonly error: unknown } | null = null;
-  let wake: () => void = () => undefined;
+  let waiting: (() => void)[] = [];
+
+  function wake(): void {
+    const woken = waiting;
+    waiting = [];
+    for (const each of woken) each();
+  }
 
   async function ask(source: LaneSource, max: number, signal: AbortSignal, admits: Admits): Promise<void> {
     underWay.add(source);
@@ -54,7 +60,7 @@ export function createMergedLane(
         throw error;
       }
       const woken = new Promise<void>((resolve) => {
-        wake = resolve;
+        waiting.push(resolve);
       });
       for (const source of sources) {
         if (!underWay.has(source) && kept.count() < KEPT_MAX) void ask(source, max, signal, admits);
@@ -68,14 +74,14 @@ export function createMergedLane(
 
   return {
     async take(max, signal, admits) {
-      const cancel = onAbort(signal, () => wake());
+      const cancel = onAbort(signal, wake);
       try {
         return await take(max, signal, admits);
       } finally {
         cancel();
       }
     },
-    lookAgain: () => wake(),
+    lookAgain: wake,
   };
 }
 

@@ -111,9 +111,7 @@ export function createLanes(options: {
 
 function createLaneRows(database: Database, events: EventStore) {
   const insert = database.prepare("INSERT INTO lane_items VALUES (?, ?, ?, ?, ?)");
-  const remove = database.prepare(
-    "DELETE FROM lane_items WHERE lane = ? AND tenant = ? AND flow = ? AND event = ?",
-  );
+  const remove = database.prepare("DELETE FROM lane_items WHERE lane = ? AND tenant = ? AND flow = ? AND event = ?");
   return {
     /** Those that no lane had before. */
     insertAll(envelopes: readonly Envelope[]): readonly Added[] {
