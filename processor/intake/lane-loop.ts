@@ -1,11 +1,12 @@
 /** The loop that reads one lane. It takes only what its window has room for. */
 import type { Lane } from "@posthaste/shared/domain/event.ts";
-import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
+import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { DeliverEvent } from "../delivery/deliver-event.ts";
+import type { Ending } from "../delivery/pending-delivery.ts";
 import type { PutAside } from "../delivery/put-aside.ts";
 import type { BatchGroups } from "./batch-groups.ts";
 import type { LowThrottle } from "./low-throttle.ts";
-import type { QueueItemDeps } from "./queue-items.ts";
+import type { QueueItemDeps, Weigh } from "./queue-items.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { requireStopping, runItem } from "./queue-items.ts";
 import { TAKE_MAX, holderOf } from "./window.ts";
@@ -36,19 +37,26 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
       for (const item of items) {
         const { envelope, isRepeat } = item;
         const holder = holderOf([envelope]);
-        // Items taken before may have become many deliveries. What has no room now stays in the lane.
-        const isRoomy = window.isOpen(holder);
+        const run = (weigh: Weigh): Promise<Ending> => {
+          const handed = { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh };
+          return deliverEvent(envelope, handed);
+        };
         const ended = runItem(deps, lanes, item, holder, {
-          run: async (weigh) =>
-            isRoomy
-              ? deliverEvent(envelope, { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh })
-              : "released",
+          run: window.isOpen(holder) ? run : () => withoutRoom(deps, item),
           putAside: () => putAside.event(envelope, 0, "failed"),
         });
         if (lane === "high") void ended.finally(lowThrottle.highEnded);
       }
     }
   };
+}
+
+/**
+ * Items taken before may have become many deliveries: what has no room now stays in the lane. What the lane cannot keep
+ * waits in the retry queue, so that those behind it are seen.
+ */
+async function withoutRoom({ putAside }: LaneLoopDeps, { envelope, isSurplus }: LaneItem): Promise<Ending> {
+  return isSurplus === true ? putAside.event(envelope, 0, "crowded") : "released";
 }
 
 /** What waits for its group to fill must not keep others from being read. */

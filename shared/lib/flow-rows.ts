@@ -18,6 +18,8 @@ export interface FlowRow<Item> {
   /** Undefined when it is empty. */
   next(): Item | undefined;
   isEmpty(): boolean;
+  /** How many it has, about: those in memory. */
+  size(): number;
 }
 
 export class FlowRows<Item, Row extends FlowRow<Item>> {
@@ -32,6 +34,20 @@ export class FlowRows<Item, Row extends FlowRow<Item>> {
     const rows = this.#tenants.get(tenant);
     if (rows === undefined) this.#tenants.set(tenant, new Map([[flow, row]]));
     else rows.set(flow, row);
+  }
+
+  /** At most `max` items into `taken`, of the flows of the tenant that has most waiting, and of those from the longer ones. */
+  moveSurplusTo(taken: Item[], max: number): void {
+    let most = 0;
+    let heaviest: string | null = null;
+    for (const [tenant, rows] of this.#tenants) {
+      const sum = rows.values().reduce((count, row) => count + row.size(), 0);
+      if (sum > most) [most, heaviest] = [sum, tenant];
+    }
+    const rows = [...(this.#tenants.get(heaviest ?? "") ?? [])];
+    const longest = rows.reduce((size, [, row]) => Math.max(size, row.size()), 0);
+    const long = new Set(rows.filter(([, row]) => 2 * row.size() >= longest).map(([flow]) => flow));
+    this.moveTo(taken, max, (tenant, flow) => tenant === heaviest && (flow === null || long.has(flow)));
   }
 
   /** At most `max` items into `taken`, an equal share of each tenant, and within that of each of its flows; then more. */
@@ -68,6 +84,10 @@ export class FifoRow<Item extends object> implements FlowRow<Item> {
 
   isEmpty(): boolean {
     return this.#items.length === 0;
+  }
+
+  size(): number {
+    return this.#items.length;
   }
 }
 

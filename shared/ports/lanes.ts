@@ -24,6 +24,11 @@ export interface LaneItem {
   readonly envelope: Envelope;
   /** May have been worked on before: ask the ledger before each attempt. False is a promise that it was not. */
   readonly isRepeat: boolean;
+  /**
+   * Handed out although it is not admitted: it and others like it take all the room that the driver has for reading ahead,
+   * and nobody behind them is seen before they are put elsewhere. Left out means no.
+   */
+  readonly isSurplus?: boolean;
   /** The driver's own handle; opaque. */
   readonly handle: unknown;
 }

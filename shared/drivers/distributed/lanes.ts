@@ -6,6 +6,7 @@
 import type { Envelope } from "../../domain/envelope.ts";
 import { isStoreUnavailable } from "../../domain/errors.ts";
 import { laneOf } from "../../domain/envelope.ts";
+import type { Clock } from "../../lib/ambient.ts";
 import { admitsAll } from "../../lib/flow-rows.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
 import { PartlyAppended } from "../../ports/lanes.ts";
@@ -15,6 +16,7 @@ import type { HighLane } from "../redis/high-lane/high-lane.ts";
 import { createMergedLane } from "./merged-lane.ts";
 
 export interface DistributedLanesOptions {
+  readonly clock: Pick<Clock, "monotonic">;
   readonly high: HighLane;
   readonly partitioned: PartitionedLanes;
   /** Makes events known to the ledger; resolves with those that were new to it. */
@@ -33,6 +35,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
     await Promise.all([partitioned.release(ofPartitioned), ofRedis.length === 0 ? undefined : high.release(ofRedis)]);
   };
   const mergedHigh = createMergedLane(
+    options.clock,
     [(max, signal) => high.take(max, signal), (max, signal, admits) => partitioned.take("high", max, signal, admits)],
     (items) => void releaseAll(items).catch(onFault),
   );

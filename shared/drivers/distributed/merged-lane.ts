@@ -4,14 +4,18 @@
  */
 import { PosthasteError } from "../../domain/errors.ts";
 import { flowOf } from "../../domain/flow.ts";
+import type { Clock } from "../../lib/ambient.ts";
 import type { Admits } from "../../lib/flow-rows.ts";
 import { FifoRow, FlowRows, admitsAll } from "../../lib/flow-rows.ts";
 import { isAborted } from "../../lib/lifecycle.ts";
 import { onAbort } from "../../lib/on-abort.ts";
+import { createOutflow } from "../../lib/outflow.ts";
 import type { LaneItem } from "../../ports/lanes.ts";
 
-/** Items that wait here to be admitted; from there on the sources are asked for no more. */
+/** Items that wait here to be admitted, and up to one take of each source more; from there on they are surplus. */
 export const KEPT_MAX = 2048;
+/** Items of one take. */
+const SURPLUS_MAX = 64;
 
 export type LaneSource = (max: number, signal: AbortSignal, admits: Admits) => Promise<readonly LaneItem[]>;
 
@@ -21,9 +25,11 @@ export interface MergedLane {
 }
 
 export function createMergedLane(
+  clock: Pick<Clock, "monotonic">,
   sources: readonly LaneSource[],
   giveBack: (items: readonly LaneItem[]) => void,
 ): MergedLane {
+  const outflow = createOutflow(clock);
   const kept = createKept();
   const underWay = new Set<LaneSource>();
   let failure: { readonly error: unknown } | null = null;
@@ -53,7 +59,10 @@ export function createMergedLane(
   async function take(max: number, signal: AbortSignal, admits: Admits): Promise<readonly LaneItem[]> {
     while (!isAborted(signal)) {
       const items = kept.take(max, admits);
+      outflow.handedOut(items.length);
       if (items.length > 0) return items;
+      const isFull = kept.count() >= KEPT_MAX;
+      if (isFull && outflow.isSlow()) return kept.takeSurplus(Math.min(max, SURPLUS_MAX));
       if (failure !== null) {
         const { error } = failure;
         failure = null;
@@ -63,7 +72,7 @@ export function createMergedLane(
         waiting.push(resolve);
       });
       for (const source of sources) {
-        if (!underWay.has(source) && kept.count() < KEPT_MAX) void ask(source, max, signal, admits);
+        if (!underWay.has(source) && !isFull) void ask(source, max, signal, admits);
       }
       await woken;
     }
@@ -100,6 +109,12 @@ function createKept() {
       }
       row.push(item);
       count += 1;
+    },
+    takeSurplus(max: number): readonly LaneItem[] {
+      const taken: LaneItem[] = [];
+      rows.moveSurplusTo(taken, max);
+      count -= taken.length;
+      return taken.map((item) => ({ ...item, isSurplus: true }));
     },
     take(max: number, admits: Admits): readonly LaneItem[] {
       const taken: LaneItem[] = [];

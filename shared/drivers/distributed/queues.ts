@@ -121,6 +121,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   const forget = (envelopes: readonly Envelope[]) => stores.ledger.forget(envelopes);
   return {
     lanes: createDistributedLanes({
+      clock,
       high,
       partitioned: partitionedLanes,
       remember,

@@ -134,6 +134,10 @@ class Tail implements FlowRow<LaneItem> {
     return this.#returned.length === 0 && this.#fresh.length === 0 && !this.#isBehind;
   }
 
+  size(): number {
+    return this.#returned.length + this.#fresh.length;
+  }
+
   next(): LaneItem | undefined {
     const returned = this.#returned.shift();
     if (returned !== undefined) return returned;

@@ -160,12 +160,19 @@ test("a take that fails is repeated, and the lane goes on", async () => {
 });
 
 /** A lane of `count` items, each of which fans out into `deliveries`; what its loop did with them. */
-function openLane(count: number, deliveries: number, whenEmpty?: () => Promise<readonly LaneItem[]>) {
+function openLane(
+  count: number,
+  deliveries: number,
+  whenEmpty?: () => Promise<readonly LaneItem[]>,
+  isSurplus = false,
+) {
+  const aside: string[] = [];
   const started: ((ending: Ending) => void)[] = [];
   const released: LaneItem[] = [];
   const items = Array.from({ length: count }, (_, index) => ({
     envelope: envelopeOf(`evt_${index}`),
     isRepeat: false,
+    isSurplus,
   }));
   const waiters = new PullWaiters<LaneItem>({
     pull(max, admits) {
@@ -182,7 +189,7 @@ function openLane(count: number, deliveries: number, whenEmpty?: () => Promise<r
     lookAgain: () => waiters.wake(),
     async release(given: readonly LaneItem[]) {
       released.push(...given);
-      items.push(...given);
+      items.push(...given.map((item) => ({ ...item, isSurplus })));
     },
   } as unknown as Lanes;
   const stop = new AbortController();
@@ -203,11 +210,17 @@ function openLane(count: number, deliveries: number, whenEmpty?: () => Promise<r
     groups: null,
     clock: createManualClock(START_MS),
     onFailure: assert.ifError,
-    putAside: { event: () => Promise.reject(new Error("nothing is put aside here")) },
+    putAside: {
+      event(envelope, _deferrals, why) {
+        assert.equal(why, "crowded");
+        aside.push(envelope.id);
+        return Promise.resolve("settled");
+      },
+    },
     lowThrottle: createLowThrottle(createManualClock(START_MS)),
   });
   const ended = loop(stop.signal);
-  return { started, released, stop, ended, clock: createManualClock(START_MS) };
+  return { started, released, aside, stop, ended, clock: createManualClock(START_MS) };
 }
 
 test("a window bounds deliveries, not events: items taken at once start as the deliveries of others end", async () => {
@@ -228,6 +241,14 @@ test("what was taken and finds no room any more goes back to the lane at once, a
     [lane.started.length, lane.released.map(({ envelope }) => envelope.id)],
     [2, ids("evt_", 10).slice(2)],
   );
+  lane.stop.abort();
+  await lane.ended;
+});
+
+test("what has no room and cannot stay in the lane is put aside, and is not released", async () => {
+  const lane = openLane(10, 40, undefined, true);
+  await lane.clock.settle();
+  assert.deepEqual([lane.started.length, lane.aside, lane.released], [2, ids("evt_", 10).slice(2), []]);
   lane.stop.abort();
   await lane.ended;
 });

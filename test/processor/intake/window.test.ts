@@ -106,3 +106,58 @@ test("an item of more deliveries than the window holds fills it alone, and block
   place.free();
   assert.deepEqual([window.isFull(), window.count()], [false, 0]);
 });
+
+/** How many of one flow after the other are let in. */
+function fill(window: ReturnType<typeof createWindow>, tenant: string, flow: number): number {
+  let count = 0;
+  while (window.isOpen({ tenant, flow })) {
+    window.hold({ tenant, flow, bytes: 1 });
+    count += 1;
+  }
+  return count;
+}
+
+test("one flow alone gets eight seventeenths of the window, and whoever holds nothing still gets in", () => {
+  const { window } = open(1024, 1_000_000);
+  assert.equal(fill(window, "big", 1), 482);
+  assert.equal(window.isOpen({ tenant: "big", flow: 2 }), true);
+  assert.equal(window.isOpen({ tenant: "small", flow: 1 }), true);
+});
+
+test("a tenant with a thousand flows leaves others a ninth of the window", () => {
+  const { window } = open(1024, 1_000_000);
+  for (let flow = 0; flow < 1000; flow++) fill(window, "big", flow);
+  assert.ok(window.count() <= 912, `${window.count()}`);
+  assert.equal(window.isOpen({ tenant: "big", flow: 2000 }), false);
+  assert.ok(fill(window, "small", 1) >= 50);
+});
+
+test("bytes are shared as items are", () => {
+  const { window } = open(1024, 1000);
+  window.hold({ tenant: "big", flow: 1, bytes: 500 });
+  assert.deepEqual(
+    [window.isOpen({ tenant: "big", flow: 1 }), window.isOpen({ tenant: "small", flow: 1 })],
+    [false, true],
+  );
+});
+
+test("one take is given no more of a flow than there is room for", () => {
+  const { window } = open(1024, 1_000_000);
+  const admits = window.admission();
+  let count = 0;
+  while (admits("big", 1)) count += 1;
+  assert.equal(count, 482);
+  assert.deepEqual([admits("small", null), admits("small", 1)], [true, true]);
+});
+
+test("who was refused is told when less is held", () => {
+  let told = 0;
+  const window = createWindow({ itemsMax: 8, bytesMax: 100, perFree: 8 }, () => void (told += 1));
+  const places = Array.from({ length: 4 }, () => window.hold(item(1)));
+  places[0]?.free();
+  assert.equal(told, 0);
+  window.hold(item(1));
+  assert.equal(window.isOpen(item(1)), false);
+  places[1]?.free();
+  assert.equal(told, 1);
+});

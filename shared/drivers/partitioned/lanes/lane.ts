@@ -5,6 +5,7 @@
 import type { Lane } from "../../../domain/event.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { Admits } from "../../../lib/flow-rows.ts";
+import { createOutflow } from "../../../lib/outflow.ts";
 import { PullWaiters } from "../../../lib/waiters.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
 import type {
@@ -99,6 +100,7 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
   const recent = createRecentEvents(options.clock);
   const { partitionLog, group, clock } = options;
   const ends = createPartitionEnds({ partitionLog, group, clock, onFault: () => undefined });
+  const outflow = createOutflow(clock);
   let turn = 0;
 
   function lost({ partition }: { readonly partition: number }): void {
@@ -133,6 +135,10 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
           if (items.length < max) items.push(...partition.pull(Math.min(most, max - items.length), admits));
         }
       }
+      if (items.length === 0 && outflow.isSlow()) {
+        for (const partition of inTurn) items.push(...partition.pullSurplus(Math.min(share, SURPLUS_MAX)));
+      }
+      outflow.handedOut(items.length);
       return items;
     },
     states: (): ReadonlyMap<number, LanePartitionState> =>
@@ -148,6 +154,8 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
   };
 }
 
+/** Items of one pull and partition. */
+const SURPLUS_MAX = 64;
 /** Of partitions that are ours we know better than the partition log what is done: commits come late and only up to the head. */
 function depthOf(depths: readonly PartitionDepth[], own: ReadonlyMap<number, LanePartitionState>): Depth {
   let count = 0;

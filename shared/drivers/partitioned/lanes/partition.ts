@@ -37,6 +37,8 @@ export interface LanePartition extends EndSeeker {
   read(records: readonly ConsumerRecord[]): void;
   /** By tenant and flow in turn; within a flow in order of offsets, what was handed back first. */
   pull(max: number, admits: Admits): LaneItem[];
+  /** None unless the window is full; see `LaneItem.isSurplus`. */
+  pullSurplus(max: number): LaneItem[];
   /** Acks the offsets; `committed` says when that is durable. */
   ack(offsets: readonly number[]): void;
   release(offset: number): void;
@@ -108,6 +110,17 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     for (const { envelope } of window.items()) if (envelope !== null) recent.forget(envelope);
   }
 
+  function handOut(taken: readonly Ready[]): LaneItem[] {
+    const nowMs = clock.monotonic();
+    const items = taken.map(({ offset, envelope }): LaneItem => {
+      window.begin(offset, nowMs);
+      const handle: LaneHandle = { owner, offset };
+      return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
+    });
+    headOffload.check();
+    return items;
+  }
+
   const owner: LanePartition = {
     position: { topic: partition.topic, partition: partition.partition },
     read(records) {
@@ -116,16 +129,10 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
       ack([]);
     },
     learnEnd: (found) => void (repeatsEnd = found),
-    pull(max, admits) {
-      if (signal.aborted) return [];
-      const nowMs = clock.monotonic();
-      const items = ready.take(max, admits).map(({ offset, envelope }): LaneItem => {
-        window.begin(offset, nowMs);
-        const handle: LaneHandle = { owner, offset };
-        return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
-      });
-      headOffload.check();
-      return items;
+    pull: (max, admits) => (signal.aborted ? [] : handOut(ready.take(max, admits))),
+    pullSurplus(max) {
+      if (signal.aborted || !window.isFull()) return [];
+      return handOut(ready.takeSurplus(max)).map((item) => ({ ...item, isSurplus: true }));
     },
     ack,
     release: (offset) => ready.putBack(offset),
@@ -168,6 +175,11 @@ function createReadyQueue(window: OffsetWindow<Held>) {
       window.release(offset);
       rowOf(held.envelope).putBack({ offset, envelope: held.envelope });
     },
+    takeSurplus(max: number): readonly Ready[] {
+      const taken: Ready[] = [];
+      rows.moveSurplusTo(taken, max);
+      return taken;
+    },
     take(max: number, admits: Admits): readonly Ready[] {
       const taken: Ready[] = [];
       rows.moveTo(taken, max, admits);
@@ -192,6 +204,10 @@ class ReadyRow implements FlowRow<Ready> {
 
   putBack(ready: Ready): void {
     this.#returned.push(ready);
+  }
+
+  size(): number {
+    return this.#returned.length + this.#fresh.length;
   }
 
   isEmpty(): boolean {
