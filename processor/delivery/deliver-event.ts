@@ -19,7 +19,8 @@ import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
 import { retry } from "@posthaste/shared/lib/retry.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { ANYTHING } from "./completed.ts";
-import { fanOut } from "./fan-out.ts";
+import type { FanOutOf } from "./fan-out.ts";
+import { createFanOut } from "./fan-out.ts";
 import { firstDelivery } from "./pending-delivery.ts";
 
 export interface DeliverEventDeps {
@@ -67,7 +68,7 @@ export type DeliverEvent = (envelope: Envelope, handed: Handed) => Promise<Endin
 const COPY_AGAIN_MS = 20_000;
 
 export function createDeliverEvent(given: DeliverEventDeps): DeliverEvent {
-  const deps = { ...given, read: createRead(given) };
+  const deps = { ...given, read: createRead(given), fanOut: createFanOut() };
   /** Events that this process has from a lane; as many as the windows let in. */
   const underWay = new Set<string>();
 
@@ -135,7 +136,7 @@ async function fanOutEach(
   const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
   if (known === "stopping") return "released";
   if (known === "unreadable") return deps.putAside.event(envelope, deferrals, known);
-  const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
+  const { matched, record } = deps.fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
   if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
   const [first] = matched;
@@ -152,7 +153,7 @@ async function fanOutEach(
   return (await Promise.all(endings)).every((ending) => ending === "settled") ? "settled" : "released";
 }
 
-type Deps = DeliverEventDeps & { readonly read: Read };
+type Deps = DeliverEventDeps & { readonly read: Read; readonly fanOut: FanOutOf };
 type Read = (tenant: string, atLeastVersion: number) => Promise<TenantEndpoints | "unreadable" | "stopping">;
 
 function createRead({ directory, clock, entropy, signal, onFailure }: DeliverEventDeps): Read {

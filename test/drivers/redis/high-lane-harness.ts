@@ -110,7 +110,11 @@ type OneLane = Omit<HighLane, "note" | typeof Symbol.asyncDispose>;
 /** As in the distributed set: what is not admitted is kept beside the lane. */
 function gatherLanes(own: Record<Lane, OneLane>): Lanes {
   const merged = (lane: Lane) =>
-    createMergedLane({ monotonic: () => 0 }, [(max, signal) => own[lane].take(max, signal)], (items) => void own[lane].release(items));
+    createMergedLane(
+      { monotonic: () => 0 },
+      [(max, signal) => own[lane].take(max, signal)],
+      (items) => void own[lane].release(items),
+    );
   const byName = { high: merged("high"), medium: merged("medium"), low: merged("low") };
   async function each<Item>(
     items: readonly Item[],

@@ -2,17 +2,15 @@
  * One partition of a lane while it is ours: what was read and waits to be handed out, what is being worked on, and how
  * far the group's committed offset may move. After `drop` every call does nothing: another reader has the partition.
  */
-import type { Envelope } from "../../../domain/envelope.ts";
 import { envelopeFault, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
-import { flowOf } from "../../../domain/flow.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
-import { Fifo } from "../../../lib/fifo.ts";
-import type { Admits, FlowRow } from "../../../lib/flow-rows.ts";
-import { FlowRows } from "../../../lib/flow-rows.ts";
+import type { Admits } from "../../../lib/flow-rows.ts";
 import type { LaneItem } from "../../../ports/lanes.ts";
 import type { AssignedPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import { createLaneCommits } from "./commits.ts";
+import type { Held, Ready } from "./ready-queue.ts";
+import { createReadyQueue } from "./ready-queue.ts";
 import type { RecentEvents } from "./recent-events.ts";
 import type { Offload } from "./head-of-line-offload.ts";
 import { createHeadOfLineOffload } from "./head-of-line-offload.ts";
@@ -56,14 +54,6 @@ export interface LanePartitionState {
   readonly ackedCount: number;
   /** Acceptance of the first unacked event in epoch ms. */
   readonly oldestAtMs: number | null;
-}
-
-interface Held {
-  /** Null for poison. */
-  readonly envelope: Envelope | null;
-  readonly atMs: number;
-  /** Handed out and neither acked nor handed back. */
-  isOut: boolean;
 }
 
 /** What a lane item carries as its handle. */
@@ -146,88 +136,6 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     },
   };
   return owner;
-}
-
-interface Ready {
-  readonly offset: number;
-  readonly envelope: Envelope;
-}
-
-/** What may be handed out, by tenant and flow; as many offsets as the window holds records. */
-function createReadyQueue(window: OffsetWindow<Held>) {
-  const rows = new FlowRows<Ready, ReadyRow>();
-
-  function rowOf({ tenant, type }: Envelope): ReadyRow {
-    const flow = flowOf(type);
-    const known = rows.find(tenant, flow);
-    if (known !== undefined) return known;
-    const row = new ReadyRow(window);
-    rows.add(tenant, flow, row);
-    return row;
-  }
-
-  return {
-    put: (offset: number, envelope: Envelope) => rowOf(envelope).put({ offset, envelope }),
-    putBack(offset: number): void {
-      const held = window.find(offset);
-      if (held?.isOut !== true || held.envelope === null) return;
-      held.isOut = false;
-      window.release(offset);
-      rowOf(held.envelope).putBack({ offset, envelope: held.envelope });
-    },
-    takeSurplus(max: number): readonly Ready[] {
-      const taken: Ready[] = [];
-      rows.moveSurplusTo(taken, max);
-      return taken;
-    },
-    take(max: number, admits: Admits): readonly Ready[] {
-      const taken: Ready[] = [];
-      rows.moveTo(taken, max, admits);
-      return taken;
-    },
-  };
-}
-
-/** One flow, in order; what was handed back first. */
-class ReadyRow implements FlowRow<Ready> {
-  readonly #window: OffsetWindow<Held>;
-  readonly #fresh = new Fifo<Ready>();
-  readonly #returned = new Fifo<Ready>();
-
-  constructor(window: OffsetWindow<Held>) {
-    this.#window = window;
-  }
-
-  put(ready: Ready): void {
-    this.#fresh.push(ready);
-  }
-
-  putBack(ready: Ready): void {
-    this.#returned.push(ready);
-  }
-
-  size(): number {
-    return this.#returned.length + this.#fresh.length;
-  }
-
-  isEmpty(): boolean {
-    return this.#returned.length === 0 && this.#fresh.length === 0;
-  }
-
-  next(): Ready | undefined {
-    for (let ready = this.#shift(); ready !== undefined; ready = this.#shift()) {
-      const held = this.#window.find(ready.offset);
-      // Acked since: it was offloaded after it was handed back, or set aside.
-      if (held === undefined || held.isOut) continue;
-      held.isOut = true;
-      return ready;
-    }
-    return undefined;
-  }
-
-  #shift(): Ready | undefined {
-    return this.#returned.shift() ?? this.#fresh.shift();
-  }
 }
 
 /** Pauses and resumes the partition as its window says, once for each change. */
