@@ -51,7 +51,6 @@ test("past the bound the record names no more ids, and its counts and the delive
 });
 
 test("a tenant with many endpoints is fanned out by what they are now, however often its types came before", () => {
-  const event = envelopeOf("evt_1");
   const many = Array.from({ length: 40 }, (_, index) =>
     endpointOf(`ep${index}`, { eventTypes: [index === 3 ? event.type : "other"] }),
   );
