@@ -74,13 +74,14 @@ async function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, e
 
 /** The four readers: one per lane, and one of the retry queue. */
 function loopsOf({ drivers, limits, clock, telemetry }: ProcessorDeps, pipeline: Pipeline, outstanding: Outstanding) {
+  const { lanes, retryQueue } = drivers;
   const { deliverEvent, putAside, untilStored, settlements } = pipeline;
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const depsOf = (queue: keyof ProcessorLimits["windowItems"]) => {
-    const window = createWindow({ itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes });
+    const bounds = { itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes, perFree: limits.tenantPerFree };
+    const window = createWindow(bounds, () => void (queue !== "retry" && lanes.lookAgain(queue)));
     return { window, outstanding, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
   };
-  const { lanes, retryQueue } = drivers;
   const lowThrottle = createLowThrottle(clock);
   const laneLoops = LANES.map((lane) => {
     const groups = lane === "low" ? pipeline.groups : null;

@@ -22,7 +22,8 @@ import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { cancelledFanOut } from "@posthaste/shared/ports/ledger.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { ANYTHING } from "./completed.ts";
-import { fanOut } from "./fan-out.ts";
+import type { FanOutOf } from "./fan-out.ts";
+import { createFanOut } from "./fan-out.ts";
 import { firstDelivery } from "./pending-delivery.ts";
 
 export interface DeliverEventDeps {
@@ -71,7 +72,7 @@ export type DeliverEvent = (envelope: Envelope, handed: Handed) => Promise<Endin
 const COPY_AGAIN_MS = 20_000;
 
 export function createDeliverEvent(given: DeliverEventDeps): DeliverEvent {
-  const deps = { ...given, read: createRead(given) };
+  const deps = { ...given, read: createRead(given), fanOut: createFanOut() };
   /** Events that this process has from a lane; as many as the windows let in. */
   const underWay = new Set<string>();
 
@@ -160,7 +161,7 @@ async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, deferrals }: 
   const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
   if (known === "stopping") return "released";
   if (known === "unreadable") return deps.putAside.event(envelope, deferrals, known);
-  const { matched, record } = fanOut(envelope, known.endpoints, deps.clock.now());
+  const { matched, record } = deps.fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
   if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
   const [first] = matched;
@@ -178,7 +179,7 @@ async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, deferrals }: 
 }
 
 type Each = (endpoint: Endpoint) => Promise<Ending>;
-type Deps = DeliverEventDeps & { readonly read: Read };
+type Deps = DeliverEventDeps & { readonly read: Read; readonly fanOut: FanOutOf };
 type Read = (tenant: string, atLeastVersion: number) => Promise<TenantEndpoints | "unreadable" | "stopping">;
 
 function createRead({ directory, clock, entropy, signal, onFailure }: DeliverEventDeps): Read {

@@ -18,8 +18,11 @@ const WAITS = { firstMs: 1000, maxMs: 300_000 } as const;
 /** So often is it put aside: about a day. Deferrals for the endpoint's sake count, too, and are far fewer. */
 export const PUT_ASIDE_MAX = 300;
 
-/** Why. `unreadable`: the tenant's endpoints; `failed`: the work threw an error that nobody expected. */
-export type Obstacle = "unreadable" | "failed";
+/**
+ * Why. `unreadable`: the tenant's endpoints; `failed`: the work threw an error that nobody expected; `crowded`: others of the
+ * tenant have all the room that one tenant may have.
+ */
+export type Obstacle = "unreadable" | "failed" | "crowded";
 
 /** `undecided`: whether an event with `deliver_at` was cancelled. */
 type EventObstacle = Obstacle | "undecided";
@@ -28,6 +31,7 @@ const words = {
   unreadable: "the tenant's endpoints could not be read",
   undecided: "the store did not say whether it was cancelled",
   failed: "an unexpected error, which the log names, kept it from being worked on",
+  crowded: "other events of the tenant took all the room that one tenant may have",
 } as const satisfies Record<EventObstacle, string>;
 
 export interface PutAside {

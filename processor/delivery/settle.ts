@@ -6,7 +6,7 @@
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
-import type { Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeferReason } from "../endpoint/entry.ts";
@@ -15,6 +15,7 @@ import type { LookAgain } from "../recovery/look-again.ts";
 import type { RecordOutcomeDeps, Standing } from "./record-outcome.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Settlements } from "./settlements.ts";
+import { createTurns } from "@posthaste/shared/lib/turns.ts";
 import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
@@ -39,9 +40,20 @@ export interface Settle {
   postponed(delivery: PendingDelivery, notBeforeMs: number): Promise<Ending>;
 }
 
+/**
+ * Events whose first deferral is written at once: many while one tenant alone has something to do, few beside others, who
+ * would stand behind each of these writes. What waits to be deferred holds its place in the window, out of its own share.
+ */
+const DEFERRALS_AT_ONCE = { alone: 512, beside: 8 } as const;
+/** How long another tenant counts as there after an attempt for it ended. */
+const BESIDE_MS = 1000;
+
 export function createSettle(deps: SettleDeps): Settle {
+  const company = createCompany(deps.clock);
+  const turns = createTurns(() => (company.isMixed() ? DEFERRALS_AT_ONCE.beside : DEFERRALS_AT_ONCE.alone));
   return {
     attempted: async (delivery, endpoint, result) => {
+      company.met(delivery.tenant);
       const policy = endpoint.retry ?? DEFAULT_RETRY_POLICY;
       const nowMs = deps.clock.now();
       const outcome = decide({ result, attempt: delivery.attempt, policy, nowMs, fraction: deps.entropy.fraction() });
@@ -61,12 +73,12 @@ export function createSettle(deps: SettleDeps): Settle {
         attempt: delivery.attempt,
         deferrals: delivery.deferrals + 1,
       } as const;
-      const standing = await schedule(
-        deps,
-        delivery,
-        plan,
-        waiting(delivery, notBeforeMs, `waits: ${deferWords[why]}`),
-      );
+      const words = waiting(delivery, notBeforeMs, `waits: ${deferWords[why]}`);
+      const write = (): Promise<Standing | null> => schedule(deps, delivery, plan, words);
+      // The retry queue is read in the order of time, so that what comes from there must not hold up others.
+      const standing = await (delivery.deferrals > 0 || delivery.isRepeat
+        ? write()
+        : turns.run(delivery.tenant, write));
       if (standing === null) return "released";
       const waitMs = notBeforeMs - deps.clock.now();
       for (const subject of subjectsOf(delivery)) deps.telemetry.delivery.deferred(subject, why, waitMs);
@@ -87,6 +99,20 @@ export function createSettle(deps: SettleDeps): Settle {
   };
 }
 
+/** Whether more than one tenant has something to do. */
+function createCompany(clock: Pick<Clock, "monotonic">) {
+  let last = "";
+  let mixedUntilMs = -Infinity;
+  return {
+    met(tenant: string): void {
+      if (tenant === last) return;
+      if (last !== "") mixedUntilMs = clock.monotonic() + BESIDE_MS;
+      last = tenant;
+    },
+    isMixed: () => clock.monotonic() < mixedUntilMs,
+  };
+}
+
 const deferWords = {
   "breaker-open": "the endpoint has failed several times in a row",
   throttled: "the endpoint asked for fewer requests, or its rate limit is reached",
@@ -95,6 +121,7 @@ const deferWords = {
   exhausted: "this machine had no socket, port or memory left",
   unreadable: "the tenant's endpoints cannot be read",
   failed: "an unexpected error, which the log names",
+  crowded: "other events of the tenant take all the room that one tenant may have",
 } as const satisfies Record<DeferReason | Obstacle, string>;
 
 /** The same attempt is still to be made, later. */

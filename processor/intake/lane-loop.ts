@@ -1,14 +1,15 @@
 /** The loop that reads one lane. It takes only what its window has room for. */
 import type { Lane } from "@posthaste/shared/domain/event.ts";
-import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
+import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { DeliverEvent } from "../delivery/deliver-event.ts";
+import type { Ending } from "../delivery/pending-delivery.ts";
 import type { PutAside } from "../delivery/put-aside.ts";
 import type { BatchGroups } from "./batch-groups.ts";
 import type { LowThrottle } from "./low-throttle.ts";
-import type { QueueItemDeps } from "./queue-items.ts";
+import type { QueueItemDeps, Weigh } from "./queue-items.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { requireStopping, runItem } from "./queue-items.ts";
-import { TAKE_MAX } from "./window.ts";
+import { TAKE_MAX, holderOf } from "./window.ts";
 
 export interface LaneLoopDeps extends QueueItemDeps {
   readonly lane: Lane;
@@ -28,20 +29,20 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
       const room = await window.room(signal);
       if (room === 0) return;
       const most = Math.min(room, TAKE_MAX);
-      const items = await lanes.take(lane, lane === "low" ? await lowThrottle.turn(most, signal) : most, signal);
+      const wanted = lane === "low" ? await lowThrottle.turn(most, signal) : most;
+      const items = await lanes.take(lane, wanted, signal, window.admission());
       if (items.length === 0) return requireStopping(signal);
       if (lane === "high") lowThrottle.highTaken(items.length);
       if (lane === "low") lowThrottle.lowTaken(items.length);
       for (const item of items) {
-        closeGroups(deps);
-        // Items taken before may have become many deliveries. One that found no room before a stop goes back.
-        const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
         const { envelope, isRepeat } = item;
-        const ended = runItem(deps, lanes, item, envelope.body.length, {
-          run: async (weigh) =>
-            isRoomy
-              ? deliverEvent(envelope, { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh })
-              : "released",
+        const holder = holderOf([envelope]);
+        const run = (weigh: Weigh): Promise<Ending> => {
+          const handed = { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh };
+          return deliverEvent(envelope, handed);
+        };
+        const ended = runItem(deps, lanes, item, holder, {
+          run: window.isOpen(holder) ? run : () => withoutRoom(deps, item),
           putAside: () => putAside.event(envelope, 0, "failed"),
         });
         if (lane === "high") void ended.finally(lowThrottle.highEnded);
@@ -50,7 +51,15 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
   };
 }
 
+/**
+ * Items taken before may have become many deliveries: what has no room now stays in the lane. What the lane cannot keep
+ * waits in the retry queue, so that those behind it are seen.
+ */
+async function withoutRoom({ putAside }: LaneLoopDeps, { envelope, isSurplus }: LaneItem): Promise<Ending> {
+  return isSurplus === true ? putAside.event(envelope, 0, "crowded") : "released";
+}
+
 /** What waits for its group to fill must not keep others from being read. */
 function closeGroups({ window, groups }: LaneLoopDeps): void {
-  while (window.isFull() && groups?.closeFullest() === true);
+  while (window.isCrowded() && groups?.closeFullest() === true);
 }

@@ -2,8 +2,8 @@
  * LOW gives way to HIGH. All lanes share one event loop, and often the cores with everything else: a backlog of LOW that
  * is worked off at full speed keeps HIGH waiting in queues that no priority reaches. So while HIGH events come, LOW is
  * taken a few at a time, at a pace that adapts: lowered when its own turn comes late beside HIGH, which is how late HIGH
- * comes too, and raised a little when it comes in time. How late turns are while no HIGH runs is the machine's own noise,
- * and no sign of anything. Without HIGH events LOW has all there is.
+ * comes too, and raised a little when it comes in time. How late turns are while no HIGH runs, or while LOW does next to
+ * nothing, is the machine's own noise, and no sign of anything. Without HIGH events LOW has all there is.
  */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 
@@ -12,11 +12,15 @@ export const HIGH_ABOUT_MS = 1000;
 /** LOW events taken at once meanwhile: well under a millisecond of work. */
 export const LOW_BURST = 4;
 /** LOW events a second: where the pace begins, and what it never falls below or exceeds. */
-export const LOW_PACE = { first: 200, least: 100, most: 20_000 } as const;
+export const LOW_PACE = { first: 400, least: 400, most: 20_000 } as const;
 /** A turn that comes later than this, and than noise makes it, is a sign of too much work. */
 export const LATE_MS = 1;
 /** Noise that is made allowance for, at most: HIGH may come so late, too. */
 const NOISE_MS_MAX = 4;
+/** The same of turns at about the least pace: LOW is not what made them late. */
+const OTHERS_NOISE_MS_MAX = 50;
+/** A HIGH event that takes longer waits for its receiver, and costs us nothing meanwhile. */
+const HIGH_RUNS_MS = 50;
 /** Weight of the newest turn in the noise. */
 const NOISE_WEIGHT = 0.1;
 /** By these factors a turn in time raises the pace, and a late one lowers it: it falls when three in ten are late. */
@@ -41,12 +45,14 @@ export function createLowThrottle(clock: Clock): LowThrottle {
   let noiseMs = 0;
   let running = 0;
   const isHighAbout = (): boolean => clock.monotonic() < aboutUntil;
-  // One that takes longer waits for its receiver, and costs us nothing meanwhile.
-  const isHighRunning = (): boolean => running > 0 && isHighAbout();
+  const isHighRunning = (): boolean => running > 0 && clock.monotonic() < aboutUntil - HIGH_ABOUT_MS + HIGH_RUNS_MS;
 
   function judge(lateMs: number, wasBesideHigh: boolean): void {
-    if (!wasBesideHigh) noiseMs = Math.min(NOISE_MS_MAX, noiseMs + NOISE_WEIGHT * (lateMs - noiseMs));
-    const isTooMuch = wasBesideHigh && lateMs > LATE_MS + noiseMs;
+    const isIdling = perS < LOW_PACE.least * 2;
+    const mostMs = isIdling ? OTHERS_NOISE_MS_MAX : Math.max(NOISE_MS_MAX, noiseMs);
+    if (!wasBesideHigh || isIdling) noiseMs = Math.min(mostMs, noiseMs + NOISE_WEIGHT * (lateMs - noiseMs));
+    // Twice the mean: of noise that has no shape three in twenty come later, and LOW may go on.
+    const isTooMuch = wasBesideHigh && lateMs > LATE_MS + 2 * noiseMs;
     perS = isTooMuch ? Math.max(LOW_PACE.least, perS * LOWER) : Math.min(LOW_PACE.most, perS * RAISE);
   }
 

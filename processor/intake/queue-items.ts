@@ -7,7 +7,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
-import type { Window } from "./window.ts";
+import type { Holder, Window } from "./window.ts";
 
 export interface QueueItemDeps {
   readonly window: Window;
@@ -44,19 +44,14 @@ export async function runItem<Item>(
   deps: QueueItemDeps,
   queue: ItemQueue<Item>,
   item: Item,
-  bytes: number,
+  holder: Holder,
   work: ItemWork,
 ): Promise<void> {
   const { window, outstanding, untilStored, settlements } = deps;
-  let weight = 1;
-  const weigh: Weigh = (deliveries) => {
-    window.weigh(weight, deliveries);
-    weight = deliveries;
-  };
   outstanding.enter();
-  window.hold(bytes);
-  const ending = await runToEnd(deps, work, weigh);
-  window.free(bytes, weight);
+  const place = window.hold(holder);
+  const ending = await runToEnd(deps, work, place.weigh);
+  place.free();
   if (ending === "settled") return settlements.ack(queue, item, outstanding.leave);
   await untilStored("release", () => queue.release([item]));
   outstanding.leave();

@@ -11,7 +11,7 @@ import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { dueDelivery, firstMember } from "../delivery/pending-delivery.ts";
 import { ENDPOINT_DELETED } from "../endpoint/lookup.ts";
 import { requireStopping, runItem } from "./queue-items.ts";
-import { TAKE_MAX } from "./window.ts";
+import { TAKE_MAX, holderOf } from "./window.ts";
 
 export interface RetryLoopDeps extends QueueItemDeps {
   readonly retryQueue: RetryQueue;
@@ -31,10 +31,9 @@ export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => P
       const items = await retryQueue.take(Math.min(room, TAKE_MAX), signal);
       if (items.length === 0) return requireStopping(signal);
       for (const item of items) {
-        const bytes = item.members.reduce((sum, member) => sum + member.body.length, 0);
         // Items taken before may have become many deliveries. One that found no room before a stop goes back.
         const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
-        void runItem(deps, retryQueue, item, bytes, {
+        void runItem(deps, retryQueue, item, holderOf(item.members), {
           run: async (weigh) => (isRoomy ? runRetryItem(deps, item, weigh) : "released"),
           putAside: () => putAside(deps, item, "failed"),
         });

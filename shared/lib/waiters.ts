@@ -3,13 +3,17 @@
  * `Waiters` hands over what the owner brings; `PullWaiters` asks the owner for it, and is told when to ask.
  */
 import type { Cancel } from "./ambient.ts";
+import type { Admits } from "./flow-rows.ts";
 import { assert } from "./assert.ts";
+import { admitsAll } from "./flow-rows.ts";
 import { onAbort } from "./on-abort.ts";
 
 /** One that waits; it is known by identity. */
 export interface Waiter {
   /** It takes so many items at most, 1 or more. */
   readonly max: number;
+  /** Whose items it takes. */
+  readonly admits: Admits;
 }
 
 interface Entry<Item> {
@@ -39,11 +43,11 @@ export class Waiters<Item> implements Iterable<Waiter> {
   }
 
   /** Resolves with what is handed over; with nothing when the signal is aborted, before or later, or all were dismissed. */
-  wait(max: number, signal: AbortSignal): Promise<readonly Item[]> {
+  wait(max: number, signal: AbortSignal, admits: Admits = admitsAll): Promise<readonly Item[]> {
     if (signal.aborted) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       assert(this.#entries.size < this.#waitersMax, `at most ${this.#waitersMax} wait at once`);
-      const waiter: Waiter = { max };
+      const waiter: Waiter = { max, admits };
       const cancel = onAbort(signal, () => void this.hand(waiter, []));
       this.#entries.set(waiter, { resolve, reject, cancel });
     });
@@ -87,8 +91,8 @@ export class Waiters<Item> implements Iterable<Waiter> {
 }
 
 export interface PullWaitersOptions<Item> extends WaitersOptions {
-  /** At most `max` items, none when there is nothing now. When it throws, the one on whose behalf it was asked is told. */
-  readonly pull: (max: number) => readonly Item[];
+  /** At most `max` items that are admitted, none when there are none now. When it throws, the one on whose behalf it was asked is told. */
+  readonly pull: (max: number, admits: Admits) => readonly Item[];
   /** Called whenever somebody has to wait, and after a wake that served not everyone. When it throws, all are told. */
   readonly onWaiting?: () => void;
   /** What callers meet instead of an error that `pull` or `onWaiting` threw; the error itself unless told. */
@@ -97,7 +101,7 @@ export interface PullWaitersOptions<Item> extends WaitersOptions {
 
 export class PullWaiters<Item> {
   readonly #waiters: Waiters<Item>;
-  readonly #pull: (max: number) => readonly Item[];
+  readonly #pull: (max: number, admits: Admits) => readonly Item[];
   readonly #onWaiting: () => void;
   readonly #toError: (error: unknown) => unknown;
   #isWaking = false;
@@ -115,12 +119,12 @@ export class PullWaiters<Item> {
   }
 
   /** Resolves at once when nobody waits and there is something; with nothing only when aborted or closed. */
-  async take(max: number, signal: AbortSignal): Promise<readonly Item[]> {
+  async take(max: number, signal: AbortSignal, admits: Admits = admitsAll): Promise<readonly Item[]> {
     if (signal.aborted || this.#isClosed) return [];
     // Who comes later stands behind those who wait, even if there is something by now.
-    const items = this.#waiters.count === 0 ? this.#pullNow(max) : [];
+    const items = this.#waiters.count === 0 ? this.#pullNow(max, admits) : [];
     if (items.length > 0) return items;
-    const waited = this.#waiters.wait(max, signal);
+    const waited = this.#waiters.wait(max, signal, admits);
     this.#askForMore();
     return waited;
   }
@@ -142,8 +146,9 @@ export class PullWaiters<Item> {
     this.#isWaking = false;
     for (const waiter of this.#waiters) {
       try {
-        const items = this.#pullNow(waiter.max);
-        if (items.length === 0) break;
+        const items = this.#pullNow(waiter.max, waiter.admits);
+        // What one may not take another may.
+        if (items.length === 0) continue;
         this.#waiters.hand(waiter, items);
       } catch (error) {
         this.#waiters.refuse(waiter, error);
@@ -161,9 +166,9 @@ export class PullWaiters<Item> {
     }
   }
 
-  #pullNow(max: number): readonly Item[] {
+  #pullNow(max: number, admits: Admits): readonly Item[] {
     try {
-      return this.#pull(max);
+      return this.#pull(max, admits);
     } catch (error) {
       throw this.#toError(error);
     }

@@ -1,6 +1,6 @@
 /**
- * The three queues that accepted events wait in. At least once, roughly first in first out within a lane, no order
- * across lanes. Bounded: past its bound `append` throws `overloaded` and nothing is kept; a lane on a log has the log's
+ * The three queues that accepted events wait in. At least once, roughly first in first out within a tenant and event type;
+ * tenants are served in turn, and within a tenant its flows (`domain/flow.ts`). No order across lanes. Bounded: past its bound `append` throws `overloaded` and nothing is kept; a lane on a log has the log's
  * disk as its bound.
  *
  * An id whose append failed may be used again, for another event with a later acceptance time. The copy that the failed
@@ -17,12 +17,18 @@
 import type { Envelope } from "../domain/envelope.ts";
 import { PosthasteError } from "../domain/errors.ts";
 import type { Lane } from "../domain/event.ts";
+import type { Admits } from "../lib/flow-rows.ts";
 
 export interface LaneItem {
   readonly lane: Lane;
   readonly envelope: Envelope;
   /** May have been worked on before: ask the ledger before each attempt. False is a promise that it was not. */
   readonly isRepeat: boolean;
+  /**
+   * Handed out although it is not admitted: it and others like it take all the room that the driver has for reading ahead,
+   * and nobody behind them is seen before they are put elsewhere. Left out means no.
+   */
+  readonly isSurplus?: boolean;
   /** The driver's own handle; opaque. */
   readonly handle: unknown;
 }
@@ -50,8 +56,13 @@ export interface Lanes {
    * shown by the ledger; on a log it may have been written all the same, as when the answer of a single append is lost.
    */
   append(envelopes: readonly Envelope[]): Promise<void>;
-  /** Waits until there is work, then resolves with 1 to `max` items; with none only when `signal` is aborted. */
-  take(lane: Lane, max: number, signal: AbortSignal): Promise<readonly LaneItem[]>;
+  /**
+   * Waits until there is work, then resolves with 1 to `max` items; with none only when `signal` is aborted. With `admits`
+   * only items of tenants and flows that it lets pass, asked right before each; the others stay, and keep nobody waiting.
+   */
+  take(lane: Lane, max: number, signal: AbortSignal, admits?: Admits): Promise<readonly LaneItem[]>;
+  /** What the `admits` of a take refused may pass by now. */
+  lookAgain(lane: Lane): void;
   /** The items are done for good; resolves when that is durable. Crash before: they are handed out again. */
   ack(items: readonly LaneItem[]): Promise<void>;
   /** Hands items back untouched, for this or another process to take at once. */

@@ -43,7 +43,7 @@ export interface HarnessClock {
 
 export type OpenHarness = (bounds?: HarnessBounds) => Promise<Harness>;
 
-const NEVER = new AbortController().signal;
+export const NEVER = new AbortController().signal;
 
 /** Takes what is there; the test hangs, and so fails, when there is nothing. */
 export function takeSome(harness: Harness, lane: Lane, max = 100): Promise<readonly LaneItem[]> {

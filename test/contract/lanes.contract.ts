@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import { fairLanesContract } from "./fair-lanes.contract.ts";
 import type { OpenHarness } from "./harness.ts";
 import { assertLaneIdle, idsOf, takeDue, takeSome, withCode } from "./harness.ts";
 import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
@@ -134,6 +135,8 @@ export function lanesContract(name: string, open: OpenHarness): void {
       ["acme", "globex"],
     );
   });
+
+  fairLanesContract(name, open);
 
   test(`${name} lanes: what is handed out for the first time is no repeat`, async () => {
     await using harness = await open();

@@ -4,16 +4,19 @@
  * it is a projection and stops nobody.
  */
 import type { Envelope } from "../../domain/envelope.ts";
-import { PosthasteError, isStoreUnavailable } from "../../domain/errors.ts";
+import { isStoreUnavailable } from "../../domain/errors.ts";
 import { laneOf } from "../../domain/envelope.ts";
-import { isAborted } from "../../lib/lifecycle.ts";
+import type { Clock } from "../../lib/ambient.ts";
+import { admitsAll } from "../../lib/flow-rows.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
 import { PartlyAppended } from "../../ports/lanes.ts";
 import { appendParts } from "../partitioned/lanes/append-parts.ts";
 import type { PartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import type { HighLane } from "../redis/high-lane/high-lane.ts";
+import { createMergedLane } from "./merged-lane.ts";
 
 export interface DistributedLanesOptions {
+  readonly clock: Pick<Clock, "monotonic">;
   readonly high: HighLane;
   readonly partitioned: PartitionedLanes;
   /** Makes events known to the ledger; resolves with those that were new to it. */
@@ -25,16 +28,15 @@ export interface DistributedLanesOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-type Source = (max: number, signal: AbortSignal) => Promise<readonly LaneItem[]>;
-
 export function createDistributedLanes(options: DistributedLanesOptions): Lanes {
   const { high, partitioned, onFault } = options;
   const releaseAll = async (items: readonly LaneItem[]): Promise<void> => {
     const [ofPartitioned, ofRedis] = split(items, partitioned);
     await Promise.all([partitioned.release(ofPartitioned), ofRedis.length === 0 ? undefined : high.release(ofRedis)]);
   };
-  const takeHigh = createMerge(
-    [(max, signal) => high.take(max, signal), (max, signal) => partitioned.take("high", max, signal)],
+  const mergedHigh = createMergedLane(
+    options.clock,
+    [(max, signal) => high.take(max, signal), (max, signal, admits) => partitioned.take("high", max, signal, admits)],
     (items) => void releaseAll(items).catch(onFault),
   );
 
@@ -73,7 +75,12 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
       }
       await known;
     },
-    take: (lane, max, signal) => (lane === "high" ? takeHigh(max, signal) : partitioned.take(lane, max, signal)),
+    take: (lane, max, signal, admits = admitsAll) =>
+      lane === "high" ? mergedHigh.take(max, signal, admits) : partitioned.take(lane, max, signal, admits),
+    lookAgain(lane) {
+      partitioned.lookAgain(lane);
+      if (lane === "high") mergedHigh.lookAgain();
+    },
     async ack(items) {
       const [ofPartitioned, ofRedis] = split(items, partitioned);
       await Promise.all([
@@ -96,48 +103,6 @@ function atomicParts(envelopes: readonly Envelope[]): readonly (readonly Envelop
   const others = envelopes.filter((envelope) => !isHigh(envelope));
   const high = Map.groupBy(envelopes.filter(isHigh), ({ tenant }) => tenant);
   return others.length === 0 ? [...high.values()] : [...high.values(), others];
-}
-
-/** One stream from several. Each source has at most one take under way; what it brings too late is kept for the next. */
-function createMerge(sources: readonly Source[], giveBack: (items: readonly LaneItem[]) => void): Source {
-  const ready: LaneItem[] = [];
-  const underWay = new Map<Source, Promise<void>>();
-  let failure: { readonly error: unknown } | null = null;
-
-  async function ask(source: Source, max: number, signal: AbortSignal): Promise<void> {
-    try {
-      const items = await source(max, signal);
-      if (isAborted(signal)) giveBack(items);
-      else if (items.length === 0) failure = { error: closed() };
-      else ready.push(...items);
-    } catch (error) {
-      failure = { error };
-    } finally {
-      underWay.delete(source);
-    }
-  }
-
-  return async (max, signal) => {
-    while (!isAborted(signal)) {
-      if (ready.length > 0) return ready.splice(0, max);
-      if (failure !== null) {
-        const { error } = failure;
-        failure = null;
-        throw error;
-      }
-      for (const source of sources) {
-        if (!underWay.has(source)) underWay.set(source, ask(source, max, signal));
-      }
-      await Promise.race(underWay.values());
-    }
-    if (ready.length > 0) giveBack(ready.splice(0));
-    return [];
-  };
-}
-
-/** To ask again at once what gives nothing would starve everything else. */
-function closed(): PosthasteError {
-  return new PosthasteError("store-unavailable", "A source of the lane gave nothing: it is closed.");
 }
 
 function split(items: readonly LaneItem[], partitioned: PartitionedLanes): readonly [LaneItem[], LaneItem[]] {

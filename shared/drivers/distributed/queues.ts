@@ -116,18 +116,20 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
         stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
-  const remember = (envelopes: readonly Envelope[]) => stores.ledger.remember(envelopes);
-  const forget = (envelopes: readonly Envelope[]) => stores.ledger.forget(envelopes);
+  const known = {
+    remember: (envelopes: readonly Envelope[]) => stores.ledger.remember(envelopes),
+    forget: (envelopes: readonly Envelope[]) => stores.ledger.forget(envelopes),
+    onFault,
+  };
   return {
     lanes: createDistributedLanes({
+      clock,
       high,
       partitioned: partitionedLanes,
-      remember,
-      forget,
       isRedisReachable: () => stores.isReachable(),
-      onFault,
+      ...known,
     }),
-    retryQueue: withKnownReplays(delayTopics, { remember, forget, onFault }),
+    retryQueue: withKnownReplays(delayTopics, known),
     deadLetters,
     quarantinedRecords: createQuarantinedRecords({ index, producer: producers.lanes, clock }),
     steps: [

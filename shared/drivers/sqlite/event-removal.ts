@@ -1,5 +1,6 @@
 /** Takes an event out with all that belongs to it, unless something still refers to it. Within an operation of the writer. */
 import { HELD_STATES } from "../../domain/delivery.ts";
+import { flowOf } from "../../domain/flow.ts";
 import type { Database } from "./database.ts";
 
 export interface EventRemoval {
@@ -12,10 +13,11 @@ export interface EventRemoval {
 export function createEventRemoval(database: Database): EventRemoval {
   const heldStates = HELD_STATES.map((state) => `'${state}'`).join(", ");
   const isReferred = database.prepare<{ found: number }>(
-    `SELECT EXISTS (SELECT 1 FROM lane_items WHERE lane IN (0, 1, 2) AND event = ?1)
+    `SELECT EXISTS (SELECT 1 FROM lane_items WHERE lane IN (0, 1, 2) AND tenant = ?2 AND flow IN (0, ?4) AND event = ?1)
        OR EXISTS (SELECT 1 FROM retry_members WHERE event = ?1)
        OR EXISTS (SELECT 1 FROM dead_letters WHERE event_id = ?3 AND +tenant = ?2 AND state IN (${heldStates})) AS found`,
   );
+  const typeOf = database.prepare<{ type: string }>("SELECT type FROM events WHERE id = ?");
   const someDeliveries = database.prepare<{ id: number }>("SELECT id FROM deliveries WHERE event = ? LIMIT ?");
   const removeAttempts = database.prepare("DELETE FROM attempts WHERE delivery = ?");
   const removeDelivery = database.prepare("DELETE FROM deliveries WHERE id = ?");
@@ -36,7 +38,10 @@ export function createEventRemoval(database: Database): EventRemoval {
   }
 
   return {
-    isReferred: (event, tenant, eventId) => isReferred.get(event, tenant, eventId)?.found === 1,
+    isReferred(event, tenant, eventId) {
+      const flow = flowOf(typeOf.get(event)?.type ?? "");
+      return isReferred.get(event, tenant, eventId, flow)?.found === 1;
+    },
     removeSome,
   };
 }

@@ -5,6 +5,7 @@
 import type { Clock } from "../../lib/ambient.ts";
 import type { Envelope } from "../../domain/envelope.ts";
 import { laneOf } from "../../domain/envelope.ts";
+import { flowOf } from "../../domain/flow.ts";
 import type { Lane, Priority } from "../../domain/event.ts";
 import { LANES } from "../../domain/event.ts";
 import { assert } from "../../lib/assert.ts";
@@ -16,6 +17,7 @@ import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { storeError } from "./group-commit.ts";
+import type { FoundFlow, LaneHandle } from "./lane-tail.ts";
 import { createLaneTail } from "./lane-tail.ts";
 
 /** Across the three lanes; LOW is refused at 80 %, MEDIUM at 90 % of them. */
@@ -80,7 +82,8 @@ export function createLanes(options: {
         admission.free(envelopes.length - addedCount, bytes - addedBytes);
       }
     },
-    take: (lane, max, signal) => laneByName[lane].waiters.take(max, signal),
+    take: (lane, max, signal, admits) => laneByName[lane].waiters.take(max, signal, admits),
+    lookAgain: (lane) => laneByName[lane].waiters.wake(),
     async ack(items) {
       await writer.write(
         () => rows.removeAll(items),
@@ -107,8 +110,8 @@ export function createLanes(options: {
 }
 
 function createLaneRows(database: Database, events: EventStore) {
-  const insert = database.prepare("INSERT INTO lane_items VALUES (?, ?, ?)");
-  const remove = database.prepare("DELETE FROM lane_items WHERE lane = ? AND event = ?");
+  const insert = database.prepare("INSERT INTO lane_items VALUES (?, ?, ?, ?, ?)");
+  const remove = database.prepare("DELETE FROM lane_items WHERE lane = ? AND tenant = ? AND flow = ? AND event = ?");
   return {
     /** Those that no lane had before. */
     insertAll(envelopes: readonly Envelope[]): readonly Added[] {
@@ -117,14 +120,17 @@ function createLaneRows(database: Database, events: EventStore) {
         const newId = events.insert(envelope, true);
         const id = newId ?? events.claimForLane(envelope.tenant, envelope.id);
         if (id === null) continue;
-        insert.run(codeByLane[laneOf(envelope)], id, envelope.body.length);
+        insert.run(codeByLane[laneOf(envelope)], envelope.tenant, flowOf(envelope.type), id, envelope.body.length);
         added.push({ id, envelope, isLate: newId === null });
       }
       return added;
     },
     /** Those that were still there. */
     removeAll: (items: readonly LaneItem[]): readonly LaneItem[] =>
-      items.filter((item) => Number(remove.run(codeByLane[item.lane], idOf(item)).changes) === 1),
+      items.filter((item) => {
+        const { flow, id } = handleOf(item);
+        return Number(remove.run(codeByLane[item.lane], item.envelope.tenant, flow, id).changes) === 1;
+      }),
   };
 }
 
@@ -133,31 +139,39 @@ type OpenLane = ReturnType<typeof openLane>;
 function openLane(database: Database, lane: Lane) {
   const code = codeByLane[lane];
   const found = database
-    .prepare<{ count: number; bytes: number | null; id: number | null }>(
-      "SELECT count(*) AS count, sum(bytes) AS bytes, max(event) AS id FROM lane_items WHERE lane = ?",
+    .prepare<FoundFlow & { count: number; bytes: number }>(
+      `SELECT tenant, flow, max(event) AS idMax, count(*) AS count, sum(bytes) AS bytes
+       FROM lane_items WHERE lane = ? GROUP BY tenant, flow`,
     )
-    .get(code);
-  assert(found !== undefined, "a count has a row");
-  const tail = createLaneTail({ database, lane, code, foundIdMax: found.id ?? 0 });
+    .all(code);
+  const tail = createLaneTail({ database, lane, code, found });
   return {
-    count: found.count,
-    foundBytes: found.bytes ?? 0,
+    count: found.reduce((sum, { count }) => sum + count, 0),
+    foundBytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
     tail,
-    waiters: new PullWaiters<LaneItem>({ pull: (max) => tail.pull(max), toError: storeError }),
+    waiters: new PullWaiters<LaneItem>({ pull: (max, admits) => tail.pull(max, admits), toError: storeError }),
   };
 }
 
+/** Goes from flow to flow, one look-up each: the first event of each is its oldest. */
 function oldestAtMs(database: Database, lane: Lane): Depth["oldestAtMs"] {
-  const select = database.prepare<{ accepted_at: number }>(
-    `SELECT e.accepted_at FROM lane_items l CROSS JOIN events e ON e.id = l.event
-     WHERE l.lane = ? ORDER BY l.event LIMIT 1`,
+  const select = database.prepare<{ accepted_at: number | null }>(
+    `WITH RECURSIVE heads (tenant, flow, event) AS (
+       SELECT * FROM (SELECT tenant, flow, event FROM lane_items WHERE lane = ?1 ORDER BY tenant, flow, event LIMIT 1)
+       UNION ALL
+       SELECT l.tenant, l.flow, l.event FROM heads h CROSS JOIN lane_items l
+       WHERE l.lane = ?1 AND (l.tenant, l.flow, l.event) = (
+         SELECT tenant, flow, event FROM lane_items WHERE lane = ?1 AND (tenant, flow) > (h.tenant, h.flow)
+         ORDER BY tenant, flow, event LIMIT 1))
+     SELECT accepted_at FROM events WHERE id = (SELECT min(event) FROM heads)`,
   );
   return select.get(codeByLane[lane])?.accepted_at ?? null;
 }
 
-function idOf(item: LaneItem): number {
-  assert(typeof item.handle === "number", "a lane item carries our handle");
-  return item.handle;
+function handleOf(item: LaneItem): LaneHandle {
+  const handle = item.handle as LaneHandle | null;
+  assert(typeof handle?.id === "number" && typeof handle.flow === "number", "a lane item carries our handle");
+  return handle;
 }
 
 /** A mixed batch is kept whole or not at all, so its least important event decides. */

@@ -102,5 +102,17 @@ export const SCHEMA_STEPS: readonly string[] = [
   CREATE INDEX attempts_begun_by_time ON attempts_begun (begun_at);
   -- Keys by their end, whether by revocation or by their own date: the ended ones have a bound.
   CREATE INDEX api_keys_by_end ON api_keys (min(ifnull(revoked_at, 9e15), ifnull(expires_at, 9e15)));
+  -- Read by tenant and flow, in turn (domain/flow.ts). What was there before the flows is of flow 0.
+  CREATE TABLE lane_rows (
+    lane INTEGER NOT NULL, -- 0 high, 1 medium, 2 low
+    tenant TEXT NOT NULL,
+    flow INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (lane, tenant, flow, event)
+  ) WITHOUT ROWID, STRICT;
+  INSERT INTO lane_rows SELECT l.lane, e.tenant, 0, l.event, l.bytes FROM lane_items l JOIN events e ON e.id = l.event;
+  DROP TABLE lane_items;
+  ALTER TABLE lane_rows RENAME TO lane_items;
   `,
 ];

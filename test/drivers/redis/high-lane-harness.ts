@@ -7,10 +7,12 @@ import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import { createMergedLane } from "@posthaste/shared/drivers/distributed/merged-lane.ts";
 import type { HighLane, HighLaneOptions } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { createRedisHighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import type { RedisCommands, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
+import { admitsAll } from "@posthaste/shared/lib/flow-rows.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { seededEntropy } from "../../support/ambient.ts";
@@ -127,7 +129,15 @@ function createLane(process: RedisProcess, parts: Partial<HighLaneOptions>): Hig
 
 type OneLane = Omit<HighLane, "note" | typeof Symbol.asyncDispose>;
 
+/** As in the distributed set: what is not admitted is kept beside the lane. */
 function gatherLanes(own: Record<Lane, OneLane>): Lanes {
+  const merged = (lane: Lane) =>
+    createMergedLane(
+      { monotonic: () => 0 },
+      [(max, signal) => own[lane].take(max, signal)],
+      (items) => void own[lane].release(items),
+    );
+  const byName = { high: merged("high"), medium: merged("medium"), low: merged("low") };
   async function each<Item>(
     items: readonly Item[],
     laneOfItem: (item: Item) => Lane,
@@ -141,7 +151,8 @@ function gatherLanes(own: Record<Lane, OneLane>): Lanes {
   const byLane = ({ lane }: LaneItem): Lane => lane;
   return {
     append: (envelopes) => each<Envelope>(envelopes, laneOf, (lane, part) => lane.append(part)),
-    take: (lane, max, signal) => own[lane].take(max, signal),
+    take: (lane, max, signal, admits = admitsAll) => byName[lane].take(max, signal, admits),
+    lookAgain: (lane) => byName[lane].lookAgain(),
     ack: (items) => each(items, byLane, (lane, part) => lane.ack(part)),
     release: (items) => each(items, byLane, (lane, part) => lane.release(part)),
     depth: (lane) => own[lane].depth(),

@@ -188,7 +188,7 @@ test("an event counts in its lane's window for each delivery that is still to be
   const three = ["ep1", "ep2", "ep3"];
   await harness.add(...three.map((id) => endpointOf(id)));
   for (const id of three) harness.world.script(id, () => ({ status: 200, afterMs: 900 }));
-  harness.start({ limits: { windowItems: { high: 6, medium: 6, low: 6, retry: 6 } } });
+  harness.start({ limits: { windowItems: { high: 8, medium: 8, low: 8, retry: 8 } } });
   await harness.publish(envelopeOf("evt_1"), envelopeOf("evt_2"));
   await harness.clock.advance(100);
   await harness.publish(envelopeOf("evt_3"));

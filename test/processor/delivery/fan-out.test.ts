@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fanOut } from "@posthaste/processor/delivery/fan-out.ts";
+import { createFanOut } from "@posthaste/processor/delivery/fan-out.ts";
 import { FAN_OUT_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
 import { START_MS, TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const event = envelopeOf("evt_1");
+
+const fanOut = createFanOut();
 
 test("an event goes to the endpoints that subscribe to its type, in their order, and the others are named", () => {
   const endpoints = [
@@ -46,4 +48,16 @@ test("past the bound the record names no more ids, and its counts and the delive
     [matched.length, record.matched.length, record.matchedCount, record.filtered.length, record.filteredCount],
     [count, FAN_OUT_IDS_MAX, count, FAN_OUT_IDS_MAX, count],
   );
+});
+
+test("a tenant with many endpoints is fanned out by what they are now, however often its types came before", () => {
+  const many = Array.from({ length: 40 }, (_, index) =>
+    endpointOf(`ep${index}`, { eventTypes: [index === 3 ? event.type : "other"] }),
+  );
+  for (const times of [1, 2]) {
+    const { matched, record } = fanOut(event, many, START_MS + times);
+    assert.deepEqual([matched, record.filteredCount, record.atMs], [[many[3]], 39, START_MS + times]);
+  }
+  const fewer = many.slice(4);
+  assert.deepEqual(fanOut(event, fewer, START_MS).matched, []);
 });

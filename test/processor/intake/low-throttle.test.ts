@@ -13,9 +13,9 @@ import { createManualClock } from "../../support/clocks/manual-clock.ts";
 
 const running = new AbortController().signal;
 
-/** LOW events taken in `ms` while HIGH events come; each turn is `lateMs` late. */
-async function takenIn(clock: ManualClock, ms: number, lateMs: number): Promise<number> {
-  const slow = { ...clock, sleep: (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs, signal) };
+/** LOW events taken in `ms` while HIGH events come; a turn is as late as `lateMs` says, by the wait for it. */
+async function takenIn(clock: ManualClock, ms: number, lateMs: (waitMs: number) => number): Promise<number> {
+  const slow = { ...clock, sleep: (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs(wait), signal) };
   const lowThrottle = createLowThrottle(slow);
   const endAt = clock.monotonic() + ms;
   let taken = 0;
@@ -56,14 +56,20 @@ test("at the start, and after a HIGH event, LOW takes a few at a time", async ()
   assert.equal(await lowThrottle.turn(2, running), 2);
 });
 
-test("turns that come late slow LOW down to its least pace, and no further", async () => {
-  const taken = await takenIn(createManualClock(0), 20_000, LATE_MS + 1);
-  assert.ok(taken <= LOW_PACE.first + 20 * LOW_PACE.least * 1.1, `${taken} taken`);
-  assert.ok(taken >= 20 * LOW_PACE.least * 0.8, `${taken} taken`);
+test("turns that come late the sooner they follow each other keep LOW near its least pace", async () => {
+  const leastWaitMs = (LOW_BURST * 1000) / LOW_PACE.least;
+  const taken = await takenIn(createManualClock(0), 20_000, (waitMs) => (waitMs < leastWaitMs * 0.7 ? 20 : 0));
+  assert.ok(taken <= 20 * LOW_PACE.least * 2, `${taken} taken`);
+  assert.ok(taken >= 20 * LOW_PACE.least * 0.4, `${taken} taken`);
+});
+
+test("turns that are late at the least pace, too, are the machine's noise, whatever HIGH does", async () => {
+  const taken = await takenIn(createManualClock(0), 20_000, () => 8);
+  assert.ok(taken >= 10 * LOW_PACE.least, `${taken} taken`);
 });
 
 test("turns that come in time speed LOW up", async () => {
-  const taken = await takenIn(createManualClock(0), 20_000, 0);
+  const taken = await takenIn(createManualClock(0), 20_000, () => 0);
   assert.ok(taken > 40 * LOW_PACE.first, `${taken} taken`);
 });
 

@@ -7,6 +7,9 @@ import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
 import { createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
+import { flowOf } from "@posthaste/shared/domain/flow.ts";
+import type { Admits } from "@posthaste/shared/lib/flow-rows.ts";
+import { PullWaiters } from "@posthaste/shared/lib/waiters.ts";
 import type { LaneItem, Lanes } from "@posthaste/shared/ports/lanes.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
@@ -27,7 +30,8 @@ function scheduled(id: string, parts: Partial<Scheduled> = {}): Scheduled {
   };
 }
 
-const small = { ...PROCESSOR_LIMITS.windowItems, medium: 4, low: 4 };
+/** One flow alone gets 4 of 8. */
+const small = { ...PROCESSOR_LIMITS.windowItems, medium: 8, low: 8 };
 
 test("a lane's window bounds what is taken: the rest stays in the lane, and flows on as items are settled", async () => {
   await using harness = await openProcessorHarness();
@@ -54,7 +58,7 @@ test("a full window of one lane stops no other lane", async () => {
   assert.deepEqual(harness.world.idsTo("ep2"), ["quick"]);
 });
 
-test("a group that waits for more is closed when the lane's window is full, so that others are read", async () => {
+test("a group that waits for more is closed when its lane's window is crowded, so that others are read", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1", { batch: { maxEvents: 100, maxWaitMs: 60_000 } }));
   harness.start({ limits: { windowItems: small } });
@@ -155,23 +159,41 @@ test("a take that fails is repeated, and the lane goes on", async () => {
   assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
 });
 
-/** A lane of `count` items that were taken at once, each fanned out into `deliveries`; what its loop did with them. */
+/** A lane of `count` items, each of which fans out into `deliveries`; what its loop did with them. */
 function openLane(
   count: number,
   deliveries: number,
-  whenEmpty: () => Promise<readonly LaneItem[]> = () => new Promise(() => undefined),
+  whenEmpty?: () => Promise<readonly LaneItem[]>,
+  isSurplus = false,
 ) {
+  const aside: string[] = [];
   const started: ((ending: Ending) => void)[] = [];
   const released: LaneItem[] = [];
   const items = Array.from({ length: count }, (_, index) => ({
     envelope: envelopeOf(`evt_${index}`),
     isRepeat: false,
+    isSurplus,
   }));
+  const waiters = new PullWaiters<LaneItem>({
+    pull(max, admits) {
+      const pulled: LaneItem[] = [];
+      while (items.length > 0 && pulled.length < max && admits("acme", flowOf(items[0]?.envelope.type ?? ""))) {
+        pulled.push(...(items.splice(0, 1) as unknown as LaneItem[]));
+      }
+      return pulled;
+    },
+  });
   const lanes = {
-    take: (_lane: Lane, max: number) => (items.length > 0 ? Promise.resolve(items.splice(0, max)) : whenEmpty()),
-    release: async (given: readonly LaneItem[]) => void released.push(...given),
+    take: (_lane: Lane, max: number, signal: AbortSignal, admits: Admits) =>
+      whenEmpty === undefined ? waiters.take(max, signal, admits) : whenEmpty(),
+    lookAgain: () => waiters.wake(),
+    async release(given: readonly LaneItem[]) {
+      released.push(...given);
+      items.push(...given.map((item) => ({ ...item, isSurplus })));
+    },
   } as unknown as Lanes;
   const stop = new AbortController();
+  const window = createWindow({ itemsMax: 100, bytesMax: 1_000_000, perFree: 8 }, () => lanes.lookAgain("medium"));
   const loop = createLaneLoop({
     deliverEvent: (_envelope, { weigh }) => {
       weigh(deliveries);
@@ -184,38 +206,51 @@ function openLane(
     settlements: { ack: (_queue, _item, acked) => acked() },
     lane: "medium",
     lanes,
-    window: createWindow({ itemsMax: 100, bytesMax: 1_000_000 }),
+    window,
     groups: null,
     clock: createManualClock(START_MS),
     onFailure: assert.ifError,
-    putAside: { event: () => Promise.reject(new Error("nothing is put aside here")) },
+    putAside: {
+      event(envelope, _deferrals, why) {
+        assert.equal(why, "crowded");
+        aside.push(envelope.id);
+        return Promise.resolve("settled");
+      },
+    },
     lowThrottle: createLowThrottle(createManualClock(START_MS)),
   });
   const ended = loop(stop.signal);
-  return { started, released, stop, ended, clock: createManualClock(START_MS) };
+  return { started, released, aside, stop, ended, clock: createManualClock(START_MS) };
 }
 
 test("a window bounds deliveries, not events: items taken at once start as the deliveries of others end", async () => {
   const lane = openLane(10, 40);
   await lane.clock.settle();
-  assert.equal(lane.started.length, 3);
+  assert.equal(lane.started.length, 2);
   lane.started[0]?.("settled");
   await lane.clock.settle();
-  assert.equal(lane.started.length, 4);
+  assert.equal(lane.started.length, 3);
   lane.stop.abort();
   await lane.ended;
 });
 
-test("a stop releases what was taken and found no room, and only that", async () => {
+test("what was taken and finds no room any more goes back to the lane at once, and keeps nobody waiting", async () => {
   const lane = openLane(10, 40);
-  await lane.clock.settle();
-  lane.stop.abort();
-  await lane.ended;
   await lane.clock.settle();
   assert.deepEqual(
     [lane.started.length, lane.released.map(({ envelope }) => envelope.id)],
-    [3, ["evt_3", "evt_4", "evt_5", "evt_6", "evt_7", "evt_8", "evt_9"]],
+    [2, ids("evt_", 10).slice(2)],
   );
+  lane.stop.abort();
+  await lane.ended;
+});
+
+test("what has no room and cannot stay in the lane is put aside, and is not released", async () => {
+  const lane = openLane(10, 40, undefined, true);
+  await lane.clock.settle();
+  assert.deepEqual([lane.started.length, lane.aside, lane.released], [2, ids("evt_", 10).slice(2), []]);
+  lane.stop.abort();
+  await lane.ended;
 });
 
 test("an item whose work throws and that cannot be put aside is released after a while, and not at once", async () => {
@@ -224,7 +259,7 @@ test("an item whose work throws and that cannot be put aside is released after a
   const released: string[] = [];
   const outstanding = createOutstanding();
   const deps = {
-    window: createWindow({ itemsMax: 10, bytesMax: 1000 }),
+    window: createWindow({ itemsMax: 10, bytesMax: 1000, perFree: 8 }, () => undefined),
     outstanding,
     untilStored: async <Value>(_what: string, write: () => Promise<Value>) =>
       ({ kind: "done", value: await write() }) as const,
@@ -237,7 +272,7 @@ test("an item whose work throws and that cannot be put aside is released after a
     release: async (items: readonly string[]) => void released.push(...items),
   };
   const broken = (): Promise<Ending> => Promise.reject(new TypeError("a bug"));
-  const ended = runItem(deps, queue, "item", 1, { run: broken, putAside: broken });
+  const ended = runItem(deps, queue, "item", { tenant: "acme", flow: 1, bytes: 1 }, { run: broken, putAside: broken });
   await clock.advance(4000);
   assert.deepEqual([failures, released, outstanding.count()], [["deliver", "put aside"], [], 1]);
   await clock.advance(2000);

@@ -4,6 +4,8 @@
  */
 import type { Lane } from "../../../domain/event.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
+import type { Admits } from "../../../lib/flow-rows.ts";
+import { createOutflow } from "../../../lib/outflow.ts";
 import { PullWaiters } from "../../../lib/waiters.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
 import type {
@@ -36,8 +38,8 @@ export interface PartitionedLaneOptions {
 export interface PartitionedLane {
   /** Joins the group; calls at the same time share one attempt, and after one that failed the next call tries again. */
   startReading(): Promise<void>;
-  take(max: number, signal: AbortSignal): Promise<readonly LaneItem[]>;
-  /** Something was handed back. */
+  take(max: number, signal: AbortSignal, admits?: Admits): Promise<readonly LaneItem[]>;
+  /** Something was handed back, or may be admitted by now. */
   wake(): void;
   depth(): Promise<Depth>;
   /** Null while it reads or was never asked to. */
@@ -74,9 +76,9 @@ export function createPartitionedLane(options: PartitionedLaneOptions): Partitio
 
   return {
     startReading,
-    async take(max, signal) {
+    async take(max, signal, admits) {
       if (reader === null) await startReading();
-      return waiters.take(max, signal);
+      return waiters.take(max, signal, admits);
     },
     wake: () => waiters.wake(),
     depth: async () => depthOf(await partitionLog.depth(group, topic), partitions.states()),
@@ -98,6 +100,7 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
   const recent = createRecentEvents(options.clock);
   const { partitionLog, group, clock } = options;
   const ends = createPartitionEnds({ partitionLog, group, clock, onFault: () => undefined });
+  const outflow = createOutflow(clock);
   let turn = 0;
 
   function lost({ partition }: { readonly partition: number }): void {
@@ -121,7 +124,7 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
       byNumber.get(partition.partition)?.read(records);
     },
     /** An equal share of each partition, beginning with another one each time; then whatever is there. */
-    pull(max: number): LaneItem[] {
+    pull(max: number, admits: Admits): LaneItem[] {
       const own = [...byNumber.values()];
       const items: LaneItem[] = [];
       turn = own.length === 0 ? 0 : (turn + 1) % own.length;
@@ -129,9 +132,13 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
       const share = Math.ceil(max / Math.max(1, own.length));
       for (const most of [share, max]) {
         for (const partition of inTurn) {
-          if (items.length < max) items.push(...partition.pull(Math.min(most, max - items.length)));
+          if (items.length < max) items.push(...partition.pull(Math.min(most, max - items.length), admits));
         }
       }
+      if (items.length === 0 && outflow.isSlow()) {
+        for (const partition of inTurn) items.push(...partition.pullSurplus(Math.min(share, SURPLUS_MAX)));
+      }
+      outflow.handedOut(items.length);
       return items;
     },
     states: (): ReadonlyMap<number, LanePartitionState> =>
@@ -147,6 +154,8 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
   };
 }
 
+/** Items of one pull and partition. */
+const SURPLUS_MAX = 64;
 /** Of partitions that are ours we know better than the partition log what is done: commits come late and only up to the head. */
 function depthOf(depths: readonly PartitionDepth[], own: ReadonlyMap<number, LanePartitionState>): Depth {
   let count = 0;

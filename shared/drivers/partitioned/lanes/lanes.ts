@@ -93,8 +93,8 @@ export function createPartitionedLanes(options: PartitionedLanesOptions): Partit
         await producers[lane].append([recordOf(envelope, topics[lane], timestampMs)]);
       });
     },
-    async take(lane, max, signal) {
-      const items = await byLane[lane].take(max, signal);
+    async take(lane, max, signal, admits) {
+      const items = await byLane[lane].take(max, signal, admits);
       for (const { handle } of items) if (typeof handle === "object" && handle !== null) handles.add(handle);
       return items;
     },
@@ -108,6 +108,7 @@ export function createPartitionedLanes(options: PartitionedLanesOptions): Partit
       for (const lane of new Set(items.map((item) => item.lane))) byLane[lane].wake();
       return Promise.resolve();
     },
+    lookAgain: (lane) => byLane[lane].wake(),
     depth: (lane) => byLane[lane].depth(),
     async startReading() {
       await Promise.all(LANES.map((lane) => byLane[lane].startReading()));

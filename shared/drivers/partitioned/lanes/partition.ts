@@ -2,13 +2,15 @@
  * One partition of a lane while it is ours: what was read and waits to be handed out, what is being worked on, and how
  * far the group's committed offset may move. After `drop` every call does nothing: another reader has the partition.
  */
-import type { Envelope } from "../../../domain/envelope.ts";
 import { envelopeFault, envelopeOfHeaders } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
+import type { Admits } from "../../../lib/flow-rows.ts";
 import type { LaneItem } from "../../../ports/lanes.ts";
 import type { AssignedPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import { createLaneCommits } from "./commits.ts";
+import type { Held, Ready } from "./ready-queue.ts";
+import { createReadyQueue } from "./ready-queue.ts";
 import type { RecentEvents } from "./recent-events.ts";
 import type { Offload } from "./head-of-line-offload.ts";
 import { createHeadOfLineOffload } from "./head-of-line-offload.ts";
@@ -31,8 +33,10 @@ export interface LanePartitionOptions {
 
 export interface LanePartition extends EndSeeker {
   read(records: readonly ConsumerRecord[]): void;
-  /** In order of offsets, what was handed back first. */
-  pull(max: number): LaneItem[];
+  /** By tenant and flow in turn; within a flow in order of offsets, what was handed back first. */
+  pull(max: number, admits: Admits): LaneItem[];
+  /** None unless the window is full; see `LaneItem.isSurplus`. */
+  pullSurplus(max: number): LaneItem[];
   /** Acks the offsets; `committed` says when that is durable. */
   ack(offsets: readonly number[]): void;
   release(offset: number): void;
@@ -51,17 +55,6 @@ export interface LanePartitionState {
   /** Acceptance of the first unacked event in epoch ms. */
   readonly oldestAtMs: number | null;
 }
-
-interface Held {
-  /** Null for poison. */
-  readonly envelope: Envelope | null;
-  readonly atMs: number;
-  /** Handed out and neither acked nor handed back. */
-  isOut: boolean;
-}
-
-/** Offsets handed out already that the ready queue keeps before it makes itself smaller. */
-const READY_TRIM = 1024;
 
 /** What a lane item carries as its handle. */
 export interface LaneHandle {
@@ -97,7 +90,7 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     const held = holdOf(record);
     window.add(record.offset, held, record.value?.byteLength ?? 0);
     if (held.envelope === null) quarantine.put(record, poisonReason(record), () => ack([record.offset]));
-    else if (recent.enter(held.envelope)) ready.put(record.offset);
+    else if (recent.enter(held.envelope)) ready.put(record.offset, held.envelope);
     else window.ack(record.offset);
   }
 
@@ -105,6 +98,17 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     controller.abort();
     commits.drop();
     for (const { envelope } of window.items()) if (envelope !== null) recent.forget(envelope);
+  }
+
+  function handOut(taken: readonly Ready[]): LaneItem[] {
+    const nowMs = clock.monotonic();
+    const items = taken.map(({ offset, envelope }): LaneItem => {
+      window.begin(offset, nowMs);
+      const handle: LaneHandle = { owner, offset };
+      return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
+    });
+    headOffload.check();
+    return items;
   }
 
   const owner: LanePartition = {
@@ -115,16 +119,10 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
       ack([]);
     },
     learnEnd: (found) => void (repeatsEnd = found),
-    pull(max) {
-      if (signal.aborted) return [];
-      const nowMs = clock.monotonic();
-      const items = ready.take(max).map(({ offset, envelope }): LaneItem => {
-        window.begin(offset, nowMs);
-        const handle: LaneHandle = { owner, offset };
-        return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
-      });
-      headOffload.check();
-      return items;
+    pull: (max, admits) => (signal.aborted ? [] : handOut(ready.take(max, admits))),
+    pullSurplus(max) {
+      if (signal.aborted || !window.isFull()) return [];
+      return handOut(ready.takeSurplus(max)).map((item) => ({ ...item, isSurplus: true }));
     },
     ack,
     release: (offset) => ready.putBack(offset),
@@ -138,50 +136,6 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     },
   };
   return owner;
-}
-
-/** What may be handed out, in order; as many offsets as the window holds records. */
-function createReadyQueue(window: OffsetWindow<Held>) {
-  let fresh: number[] = [];
-  let freshAt = 0;
-  const returned: number[] = [];
-
-  function next(): number | undefined {
-    const back = returned.shift();
-    if (back !== undefined) return back;
-    const offset = fresh[freshAt];
-    if (offset === undefined) return undefined;
-    freshAt++;
-    if (freshAt >= READY_TRIM && freshAt * 2 >= fresh.length) {
-      fresh = fresh.slice(freshAt);
-      freshAt = 0;
-    }
-    return offset;
-  }
-
-  return {
-    put: (offset: number) => void fresh.push(offset),
-    putBack(offset: number): void {
-      const held = window.find(offset);
-      if (held?.isOut !== true) return;
-      held.isOut = false;
-      window.release(offset);
-      returned.push(offset);
-    },
-    take(max: number): { offset: number; envelope: Envelope }[] {
-      const taken: { offset: number; envelope: Envelope }[] = [];
-      while (taken.length < max) {
-        const offset = next();
-        if (offset === undefined) break;
-        const held = window.find(offset);
-        // Acked since: it was offloaded after it was handed back.
-        if (!held?.envelope) continue;
-        held.isOut = true;
-        taken.push({ offset, envelope: held.envelope });
-      }
-      return taken;
-    },
-  };
 }
 
 /** Pauses and resumes the partition as its window says, once for each change. */

@@ -1,0 +1,74 @@
+/** Nobody's backlog lies before anybody else's events: how long a healthy endpoint waits beside many that hang. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LANES } from "@posthaste/shared/domain/event.ts";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
+import { openProcessorHarness } from "../support/processor-harness.ts";
+import { START_MS, endpointOf, envelopeOf } from "../support/samples.ts";
+
+/** A tenth of the real ones, so that a tenth of the real flood is telling. */
+const windowItems = { high: 100, medium: 100, low: 400, retry: 100 };
+
+type Harness = Awaited<ReturnType<typeof openProcessorHarness>>;
+
+/** Endpoints of the tenant that hang on every request, each with `events` events of its own type in each of the lanes. */
+async function flood(
+  harness: Harness,
+  plan: { tenant: string; endpoints: number; events: number; lanes: readonly Lane[] },
+): Promise<void> {
+  const { tenant, endpoints, events, lanes } = plan;
+  const hanging = Array.from({ length: endpoints }, (_, index) =>
+    endpointOf(`hang${index}`, { tenant, eventTypes: [`hang.${index}`] }),
+  );
+  await harness.add(...hanging);
+  for (const { id } of hanging) harness.world.script(id, () => "hang");
+  for (const lane of lanes) {
+    for (let event = 0; event < events; event++) {
+      const round = hanging.map((_, index) =>
+        envelopeOf(`${lane}_${index}_${event}`, lane, { tenant, type: `hang.${index}` }),
+      );
+      await harness.publish(...round);
+    }
+  }
+}
+
+/** Publishes one event a second for ten seconds; the longest wait in virtual ms until each was sent. */
+async function longestWaitMs(harness: Harness, lane: Lane, type: string, besideEach?: () => Promise<void>) {
+  const sentAtMs = new Map<string, number>();
+  for (let second = 0; second < 10; second++) {
+    const id = `probe_${lane}_${second}`;
+    sentAtMs.set(id, harness.clock.now());
+    await harness.publish(envelopeOf(id, lane, { type }));
+    await besideEach?.();
+    await harness.clock.advance(1000);
+  }
+  await harness.clock.advance(20_000);
+  const sent = harness.world.sent.filter(({ headers }) => sentAtMs.has(String(headers["webhook-id"])));
+  assert.equal(sent.length, 10);
+  return Math.max(...sent.map(({ atMs, headers }) => atMs - (sentAtMs.get(String(headers["webhook-id"])) ?? START_MS)));
+}
+
+for (const lane of LANES) {
+  test(`a small tenant's ${lane} events wait at most 100 ms beside 3,000 of another for 20 endpoints that hang`, async () => {
+    await using harness = await openProcessorHarness();
+    await harness.add(endpointOf("ep_small", { eventTypes: ["small"] }));
+    await flood(harness, { tenant: "big", endpoints: 20, events: 50, lanes: LANES });
+    harness.start({ limits: { windowItems } });
+    await harness.clock.advance(10);
+    const waitMs = await longestWaitMs(harness, lane, "small");
+    assert.ok(waitMs <= 100, `${waitMs} ms`);
+  });
+}
+
+test("beside fifty hanging endpoints of its tenant, forty events each, a healthy one's LOW event waits less than a second", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep_well", { eventTypes: ["well"] }));
+  await flood(harness, { tenant: "acme", endpoints: 50, events: 40, lanes: ["low"] });
+  harness.start({ limits: { windowItems } });
+  await harness.clock.advance(10);
+  let high = 0;
+  const waitMs = await longestWaitMs(harness, "low", "well", () =>
+    harness.publish(envelopeOf(`high_${high++}`, "high", { type: "well" })),
+  );
+  assert.ok(waitMs < 1000, `${waitMs} ms`);
+});
