@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Cancellations, Decision, PlannedEvent } from "@posthaste/shared/ports/cancellations.ts";
-import { CANCELLED_KEPT_MS } from "@posthaste/shared/ports/cancellations.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
 import { withCode } from "./harness.ts";
@@ -96,17 +95,5 @@ export function cancellationsContract(name: string, open: OpenHarness): void {
     assert.equal(await cancellations.cancel(first), "cancelled");
     assert.equal(await cancellations.cancel(await plan(harness, "evt_d", { tenant: "globex" })), "cancelled");
     assert.equal(await cancellations.begin(refused), "begun");
-  });
-}
-
-/** For sets that forget by time; elsewhere a cancellation goes with its event. */
-export function forgottenCancellationsContract(name: string, open: OpenHarness): void {
-  test(`${name} cancellations: those long past their time are forgotten and make room`, async () => {
-    await using harness = await open({ cancelledMax: 2 });
-    const first = await plan(harness, "evt_a");
-    await harness.drivers.cancellations.cancel(first);
-    await harness.clock.advance(HOUR_MS + CANCELLED_KEPT_MS + 1);
-    const second = { ...first, id: "evt_b", deliverAtMs: harness.clock.now() + HOUR_MS };
-    assert.equal(await harness.drivers.cancellations.cancel(second), "cancelled");
   });
 }

@@ -1,5 +1,5 @@
 /** The distributed set as a whole passes the contract of each port, as the embedded one does. */
-import { cancellationsContract, forgottenCancellationsContract } from "./cancellations.contract.ts";
+import { cancellationsContract } from "./cancellations.contract.ts";
 import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
@@ -28,7 +28,6 @@ directoryContract("distributed", openDistributedHarness);
 apiKeysContract("distributed", openDistributedHarness);
 claimsContract("distributed", openDistributedHarness);
 cancellationsContract("distributed", openDistributedHarness);
-forgottenCancellationsContract("distributed", openDistributedHarness);
 leasesContract("distributed", openDistributedHarness);
 begunAttemptsContract("distributed", openDistributedHarness);
 quarantinedRecordsContract("distributed", openDistributedHarness);

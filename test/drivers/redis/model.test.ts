@@ -1,5 +1,5 @@
 /** The simulation runs the distributed set on a model of Redis: on it the set passes the contracts that it passes on a real one. */
-import { cancellationsContract, forgottenCancellationsContract } from "../../contract/cancellations.contract.ts";
+import { cancellationsContract } from "../../contract/cancellations.contract.ts";
 import { claimsContract } from "../../contract/claims.contract.ts";
 import { deadLettersContract } from "../../contract/dead-letters.contract.ts";
 import { directoryContract } from "../../contract/directory.contract.ts";
@@ -26,7 +26,6 @@ directoryContract("the model of Redis", openModelHarness);
 apiKeysContract("the model of Redis", openModelHarness);
 claimsContract("the model of Redis", openModelHarness);
 cancellationsContract("the model of Redis", openModelHarness);
-forgottenCancellationsContract("the model of Redis", openModelHarness);
 leasesContract("the model of Redis", openModelHarness);
 statsContract("the model of Redis", openModelHarness);
 driversContract("the model of Redis", openModelHarness);
