@@ -139,3 +139,46 @@ test("a handler that throws is answered 500 without a word of what it threw", as
     await listening.kill();
   }
 });
+
+test("requests sent far ahead of their answers: 32 are worked on, the next is refused, and the connection ends", async () => {
+  let handled = 0;
+  const gate = Promise.withResolvers<void>();
+  const listening = await serve({
+    fetch() {
+      handled += 1;
+      return gate.promise.then(ok);
+    },
+  });
+  using client = rawClient(listening.port);
+  try {
+    client.socket.write(GET.repeat(100));
+    while (handled < 32) await new Promise((resume) => setImmediate(resume));
+    gate.resolve();
+    const answers = await client.ended();
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [...Array.from({ length: 32 }, () => 200), 503],
+    );
+    assert.equal(handled, 32);
+  } finally {
+    await listening.kill();
+  }
+});
+
+test("a flood of requests on one connection is cut before it is all worked through", async () => {
+  let handled = 0;
+  const listening = await serve({
+    fetch() {
+      handled += 1;
+      return new Promise(() => undefined);
+    },
+  });
+  using client = rawClient(listening.port);
+  try {
+    client.socket.write(GET.repeat(500));
+    assert.deepEqual(await client.ended(), []);
+    assert.equal(handled, 32);
+  } finally {
+    await listening.kill();
+  }
+});

@@ -58,6 +58,17 @@ export const NO_ROOM = new PosthasteError("overloaded", {
   headers: CLOSE,
 });
 
+/** Requests of one connection that are not answered yet, one behind the other. */
+export const AHEAD_MAX = 32;
+/** So many at once are a flood: the connection is cut without a word. */
+export const AHEAD_CUT = 128;
+
+export const TOO_FAR_AHEAD = new PosthasteError("overloaded", {
+  detail: `Of one connection at most ${AHEAD_MAX} requests may wait for their answers; send this one and those behind it again.`,
+  retryAfterS: 1,
+  headers: CLOSE,
+});
+
 export const UNKNOWN_EXPECTATION = new PosthasteError("expectation-failed", {
   detail: "Expect may be 100-continue, and nothing else; leave it out.",
   errors: [{ header: "expect", detail: "must be 100-continue" }],

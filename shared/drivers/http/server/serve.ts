@@ -18,6 +18,8 @@ import { cannotListen } from "./cannot-listen.ts";
 import { Connections } from "./connections.ts";
 import { BodyTooLarge, inboundRequest } from "./incoming.ts";
 import {
+  AHEAD_CUT,
+  AHEAD_MAX,
   answerText,
   checkHead,
   HEAD_BYTES_MAX,
@@ -26,6 +28,7 @@ import {
   NO_ROOM,
   NO_TUNNEL,
   refusalOfParser,
+  TOO_FAR_AHEAD,
   UNKNOWN_EXPECTATION,
   urlOf,
 } from "./refusals.ts";
@@ -33,6 +36,8 @@ import {
 /** From a request's first byte to its last; longer than any handler of ours waits for a body. */
 export const REQUEST_MS_MAX = 30_000;
 export const IDLE_MS_MAX = 30_000;
+/** Without a byte either way: a caller that does not read its answer, or whose machine is gone. */
+const STALL_MS_MAX = 30_000;
 /** How often heads and requests that are late are looked for. */
 const LATE_CHECK_MS = 1000;
 
@@ -74,6 +79,7 @@ export async function serveHttp(options: ServeOptions): Promise<Listening> {
     keepAliveTimeout: IDLE_MS_MAX,
     connectionsCheckingInterval: LATE_CHECK_MS,
   });
+  server.timeout = STALL_MS_MAX;
   const serving = new Serving(server, options);
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
@@ -147,6 +153,8 @@ class Serving {
     const { socket } = incoming;
     this.#latest.set(socket, exchange);
     this.connections.begin(socket);
+    const ahead = this.connections.underWay(socket);
+    if (ahead > AHEAD_MAX) return this.#refuseAhead(exchange, ahead);
     let isAwaited = awaitsContinue;
     const url = urlOf(incoming.url ?? "");
     const refusal = url === null ? NO_RESOURCE : checkHead(incoming);
@@ -162,6 +170,12 @@ class Serving {
       writeResponse(exchange, response, text, this.#isEnding || isAwaited);
     }
     this.connections.end(socket);
+  }
+
+  /** The answer to the first that is too many ends the connection, and with it those behind. */
+  #refuseAhead(exchange: Exchange, ahead: number): void {
+    if (ahead === AHEAD_MAX + 1) writeProblem(exchange, TOO_FAR_AHEAD);
+    else if (ahead > AHEAD_CUT) exchange.incoming.socket.destroy();
   }
 
   async #respond(request: InboundRequest): Promise<{ response: Response; text: string }> {
