@@ -182,3 +182,27 @@ test("a flood of requests on one connection is cut before it is all worked throu
     await listening.kill();
   }
 });
+
+test("answers that nobody reads count as under way: few are made, however many requests come", async () => {
+  let handled = 0;
+  const text = "x".repeat(1_000_000);
+  const listening = await serve({
+    fetch() {
+      handled += 1;
+      return new Response(text);
+    },
+  });
+  const client = rawClient(listening.port);
+  try {
+    client.socket.pause();
+    client.socket.write(GET.repeat(120));
+    using other = rawClient(listening.port);
+    while (handled < 32) await new Promise((resume) => setImmediate(resume));
+    other.socket.write(GET);
+    assert.equal((await other.answers(1)).length, 1);
+    assert.ok(handled < 60, `${handled} answers were made`);
+  } finally {
+    client.socket.destroy();
+    await listening.kill();
+  }
+});

@@ -169,7 +169,9 @@ class Serving {
       // Who was not told to go on may send the body or not: nobody knows where the next request would begin.
       writeResponse(exchange, response, text, this.#isEnding || isAwaited);
     }
-    this.connections.end(socket);
+    // An answer that its caller does not read is under way, too.
+    if (outgoing.writableFinished) this.connections.end(socket);
+    else outgoing.once("close", () => this.connections.end(socket));
   }
 
   /** The answer to the first that is too many ends the connection, and with it those behind. */
