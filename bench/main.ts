@@ -1,11 +1,12 @@
 /**
  * `npm run bench [-- accept|deliver|islands|tenants] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
- * they are named: priority, partition, retries, idle.
+ * they are named, and so does the long one: priority, partition, retries, idle, descriptors.
  */
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
 import { benchDeliver } from "./deliver.ts";
+import { benchDescriptors } from "./descriptors.ts";
 import { benchIdle } from "./idle.ts";
 import { benchIslands } from "./islands.ts";
 import { benchPartition } from "./partition.ts";
@@ -16,6 +17,7 @@ import { benchTenants } from "./tenants.ts";
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
+  descriptors                           what callers hold takes nothing from deliveries; a minute or more
   priority, partition, retries, idle    over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   --quick                               one short round in place of five
 
@@ -48,7 +50,8 @@ const distributed = {
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
-const all = { ...benches, ...distributed };
+const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });
+const all = { ...benches, descriptors, ...distributed };
 
 const chosen = names.length === 0 ? Object.keys(benches) : names;
 for (const name of chosen) {

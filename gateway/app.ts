@@ -12,7 +12,7 @@ import type { OpenRoute } from "./resources/health.ts";
 import { Admission } from "./request/admission.ts";
 import { createAllowedMethods } from "./request/allowed-methods.ts";
 import { createRequestContext, endRequest } from "./request/context.ts";
-import { problemResponse, publicError } from "./request/problem.ts";
+import { noteRefusal, problemResponse, publicError } from "./request/problem.ts";
 import { handleRequest } from "./request/handle.ts";
 import { apiKeyRoutes } from "./resources/api-keys.ts";
 import { batchRoute } from "./publish/batch.ts";
@@ -149,7 +149,7 @@ async function respond(
 
 function crashed(thrown: unknown, context: RequestContext, deps: GatewayDeps): Response {
   const error = publicError(thrown, deps.telemetry.log, context.route);
-  context.code = error.code;
+  noteRefusal(context, error);
   return problemResponse(error, {});
 }
 
@@ -164,8 +164,8 @@ function report(
 ): void {
   // An unknown method must not become a metric label of its own.
   const method = methods.has(request.method) ? request.method : "_OTHER";
-  const { route, code } = context;
-  deps.telemetry.accept.answered({ method, route, status: response.status, durationMs, code });
+  const { route, code, reason } = context;
+  deps.telemetry.accept.answered({ method, route, status: response.status, durationMs, code, reason });
 }
 
 function pathOf(url: string): string {

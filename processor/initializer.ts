@@ -2,6 +2,7 @@
  * Sets a processor up: notifications, the consumers of each priority, the retry mechanism, the record of dead letters.
  * Steps run in order, each repeated with a growing wait until it succeeds; every failure is logged. Not ready until all run.
  */
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { StartStep } from "@posthaste/shared/ports/drivers.ts";
 import type { Retried } from "@posthaste/shared/lib/retry.ts";
@@ -31,7 +32,7 @@ export function createInitializer(deps: {
   const runStep = (step: StartStep, signal: AbortSignal): Promise<Retried<void>> => {
     const onFailure = (error: unknown, waitMs: number): void => {
       if (isAborted(signal)) return;
-      reason = error instanceof Error ? error.message : String(error);
+      reason = error instanceof PosthasteError ? error.details.detail : "the log says why (loop.failed).";
       deps.onFailure(step.name, error, waitMs);
     };
     const backoff = { firstMs: STEP_WAIT_MS, maxMs: STEP_WAIT_MS_MAX };

@@ -1,8 +1,11 @@
 /** `/livez` (also `/healthz`), `/readyz` and `/metrics` of a processor: open, without a key, and no secret in them. */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
+import { brieflyKept } from "@posthaste/shared/lib/briefly-kept.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 
+/** Nobody needs a key for /metrics, so its text is made no more often. */
+const METRICS_KEPT_MS = 1000;
 /** A store that has not answered by then counts as down. */
 const HEALTH_MS = 3000;
 
@@ -20,6 +23,7 @@ export interface StatusDeps {
 }
 
 export function createStatus(deps: StatusDeps): (request: InboundRequest) => Promise<Response> {
+  const metrics = brieflyKept(deps.collectMetrics, { clock: deps.clock, keepMs: METRICS_KEPT_MS });
   return async (request) => {
     const { pathname } = new URL(request.url);
     switch (pathname) {
@@ -29,7 +33,7 @@ export function createStatus(deps: StatusDeps): (request: InboundRequest) => Pro
       case "/readyz":
         return readiness(deps);
       case "/metrics":
-        return answer(200, await deps.collectMetrics(), "text/plain; version=0.0.4; charset=utf-8");
+        return answer(200, await metrics(), "text/plain; version=0.0.4; charset=utf-8");
       default:
         return problem(404, "There is nothing here; see /livez, /readyz and /metrics.");
     }

@@ -10,6 +10,8 @@ export interface RequestContext {
   route: string;
   /** The code of the problem it was answered with. */
   code: string | null;
+  /** Of a 5xx: what was thrown, with its causes. For the log alone. */
+  reason: string | null;
   /** Ends the reading of the body; null while no body is read. */
   cancelReading: ((late: PosthasteError) => void) | null;
   /** Answers at once because `budgetMs` are over. Null until the request is under way. */
@@ -21,7 +23,15 @@ export interface RequestContext {
 }
 
 export function createRequestContext(): RequestContext {
-  return { route: "unmatched", code: null, cancelReading: null, expire: null, isOver: false, headers: {} };
+  return {
+    route: "unmatched",
+    code: null,
+    reason: null,
+    cancelReading: null,
+    expire: null,
+    isOver: false,
+    headers: {},
+  };
 }
 
 /** Called when the budget is spent; the error is the answer. */

@@ -22,7 +22,7 @@ import { checkDeclaredLength, framedLength, parseJson, readText } from "./body.t
 import { bodyFormOf, requireNoCoding } from "./headers.ts";
 import { readInTime, requireInTime } from "./context.ts";
 import { announcePolicy, charge } from "./rate-limit.ts";
-import { problemResponse, publicError } from "./problem.ts";
+import { noteRefusal, problemResponse, publicError } from "./problem.ts";
 import { checkQuery, parseQuery } from "./query.ts";
 import { givenTwice } from "./validation.ts";
 import { requireOwnTenant } from "./tenancy.ts";
@@ -102,7 +102,7 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
     });
   } catch (thrown) {
     const error = publicError(thrown, deps.telemetry.log, route.path);
-    context.code = error.code;
+    noteRefusal(context, error);
     return problemResponse(error, headers);
   }
 }

@@ -2,8 +2,9 @@
  * Errors as answers. A `PosthasteError` says what the caller may know. Anything else that is thrown is our bug: it is
  * logged, and the answer is 500 `internal` without its details.
  */
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { ERRORS, PosthasteError, reasonOf } from "@posthaste/shared/domain/errors.ts";
 import { problemHeaders, problemOf } from "@posthaste/shared/domain/problem.ts";
+import type { RequestContext } from "./context.ts";
 import type { Log } from "@posthaste/shared/telemetry/log.ts";
 
 /** `headers` are those that the answer carries anyway, such as RateLimit. */
@@ -13,6 +14,12 @@ export function problemResponse(error: PosthasteError, headers: Readonly<Record<
     status: problem.status,
     headers: { ...headers, ...problemHeaders(error) },
   });
+}
+
+/** Keeps for telemetry what a request was refused with; the causes of a 5xx are for the log alone. */
+export function noteRefusal(context: RequestContext, error: PosthasteError): void {
+  context.code = error.code;
+  if (ERRORS[error.code].status >= 500) context.reason = reasonOf(error);
 }
 
 /** The error that the caller may see for anything thrown. */

@@ -4,9 +4,12 @@
  * nowhere; the body names what is degraded. Readiness ends when the server begins to stop.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { brieflyKept } from "@posthaste/shared/lib/briefly-kept.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 
+/** Nobody needs a key for /metrics, so its text is made no more often. */
+const METRICS_KEPT_MS = 1000;
 /** A store that has not answered by then counts as down. */
 const HEALTH_MS = 3000;
 
@@ -16,6 +19,7 @@ export interface OpenRoute {
 }
 
 export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): readonly OpenRoute[] {
+  const metrics = brieflyKept(deps.collectMetrics, { clock: deps.clock, keepMs: METRICS_KEPT_MS });
   const live = async (): Promise<Response> => plain('{"status":"ok"}', "application/json");
   return [
     { path: "/livez", handle: live },
@@ -23,7 +27,7 @@ export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): read
     { path: "/readyz", handle: () => readiness(deps, isStopping) },
     {
       path: "/metrics",
-      handle: async () => plain(await deps.collectMetrics(), "text/plain; version=0.0.4; charset=utf-8"),
+      handle: async () => plain(await metrics(), "text/plain; version=0.0.4; charset=utf-8"),
     },
   ];
 }

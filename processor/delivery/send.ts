@@ -72,9 +72,8 @@ function writeMessage(deps: SendDeps, delivery: PendingDelivery, endpoint: Endpo
     const odd = Object.entries(headers).find(([, value]) => !FIELD_VALUE.test(value));
     if (odd === undefined) return { kind: "message", headers, body };
     return { kind: "not-written", reason: `the message cannot be sent: its header ${odd[0]} is no text of HTTP` };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : "it cannot be signed";
-    return { kind: "not-written", reason: `the message cannot be sent: ${why}` };
+  } catch {
+    return { kind: "not-written", reason: "the message cannot be sent: it cannot be signed" };
   }
 }
 

@@ -74,6 +74,20 @@ export interface ProblemDetails {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const REASON_LENGTH_MAX = 500;
+const CAUSES_MAX = 4;
+
+/** For the log alone: what was thrown, with the causes behind it, which name hosts and files of ours. */
+export function reasonOf(thrown: unknown): string {
+  const words: string[] = [];
+  for (let at = thrown, depth = 0; at !== undefined && at !== null && depth < CAUSES_MAX; depth++) {
+    const text = at instanceof Error ? at.message : String(at);
+    if (!words.some((said) => said.includes(text))) words.push(text);
+    at = at instanceof Error ? at.cause : null;
+  }
+  return words.join(": ").replace(/\s+/g, " ").slice(0, REASON_LENGTH_MAX);
+}
+
 /** The one error class that leaves a driver or a route on purpose. */
 export class PosthasteError extends Error {
   readonly code: ErrorCode;

@@ -86,6 +86,11 @@ const faults: ReadonlyMap<string | number, Fault> = new Map<string | number, Fau
   [26, foreign],
 ]);
 
+/** What is wrong, without the folder's name or the system's words: for callers. Null for a code that says nothing of the folder. */
+export function folderFaultInShort(code: string | number | null): string | null {
+  return code === null ? null : (faults.get(code)?.what ?? null);
+}
+
 /** Null for a code that says nothing of the folder. `detail` is the system's own text, for who must look further. */
 export function folderFault(folder: string, code: string | number | null, detail: string): string | null {
   const fault = code === null ? undefined : faults.get(code);

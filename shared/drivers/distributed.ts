@@ -3,6 +3,7 @@
  * drivers of `redis/`, `kafka/` and `partitioned/` meet. Any number of processes share one set of data.
  */
 import type { DistributedConfig } from "../domain/distributed-config.ts";
+import { reasonOf } from "../domain/errors.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
@@ -66,7 +67,8 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     ["kafka", "Kafka", () => partitionLog.health()],
   ] as const) {
     const events = {
-      away: (why: string) => options.stores.away(store, why, MEANWHILE[role][store]),
+      away: (why: string, latest: unknown) =>
+        options.stores.away(store, latest === undefined ? why : `${why} ${reasonOf(latest)}`, MEANWHILE[role][store]),
       back: (awayMs: number, faults: number) => options.stores.back(store, awayMs, faults),
       fault: (error: unknown) => options.stores.fault(store, error),
     };

@@ -7,8 +7,15 @@ import { DURATION_BUCKETS_S } from "./buckets.ts";
 export interface AcceptTelemetry {
   /** An event is durable and about to be answered with 202. */
   accepted(envelope: Envelope): void;
-  /** A request was answered. `route` is the template, never the path. */
-  answered(request: { method: string; route: string; status: number; durationMs: number; code: string | null }): void;
+  /** A request was answered. `route` is the template, never the path; `reason` is what a 5xx does not tell its caller. */
+  answered(request: {
+    method: string;
+    route: string;
+    status: number;
+    durationMs: number;
+    code: string | null;
+    reason: string | null;
+  }): void;
   cache(name: "auth", isHit: boolean): void;
 }
 
@@ -38,13 +45,13 @@ export function createAcceptTelemetry({ meter, log }: { meter: Meter; log: Log }
         bytes: envelope.body.length,
       });
     },
-    answered({ method, route, status, durationMs, code }) {
+    answered({ method, route, status, durationMs, code, reason }) {
       requests.record(durationMs / 1000, {
         "http.request.method": method,
         "http.route": route,
         "http.response.status_code": status,
       });
-      if (status >= 500) log.write("error", "request.failed", { method, route, status, code });
+      if (status >= 500) log.write("error", "request.failed", { method, route, status, code, reason });
       else if (status >= 400 && log.isEnabled("info"))
         log.write("info", "request.refused", { method, route, status, code });
     },

@@ -1,5 +1,6 @@
 /** Queues seen from outside: depth and lag, what a full buffer dropped, loops that had to restart. */
 import type { Meter } from "@opentelemetry/api";
+import { reasonOf } from "../domain/errors.ts";
 import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
@@ -80,7 +81,7 @@ export function createQueueTelemetry({
       if (unlogged === null) return;
       log.write("error", "loop.failed", {
         loop,
-        error: error instanceof Error ? error.message : "unknown",
+        error: reasonOf(error),
         retry_in_ms: Math.round(delayMs),
         ...(unlogged === 0 ? {} : { unlogged }),
       });

@@ -1,5 +1,6 @@
 /** The stores of the distributed set: one line when one goes away, one when it is back. */
 import type { Clock } from "../lib/ambient.ts";
+import { reasonOf } from "../domain/errors.ts";
 import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
 
@@ -32,7 +33,7 @@ export function createStoreTelemetry({
       if (unlogged === null) return;
       log.write("error", "store.fault", {
         store,
-        error: error instanceof Error ? error.message : String(error),
+        error: reasonOf(error),
         ...(unlogged === 0 ? {} : { unlogged }),
       });
     },

@@ -80,7 +80,7 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   const accept = listened(telemetry, "accept", called);
   accept.accepted(ENVELOPE);
   for (const status of [202, 422, 503]) {
-    accept.answered({ method: "POST", route: "/v1/events", status, durationMs: 1, code: null });
+    accept.answered({ method: "POST", route: "/v1/events", status, durationMs: 1, code: null, reason: null });
   }
   accept.cache("auth", true);
   const delivery = listened(telemetry, "delivery", called);

@@ -45,7 +45,7 @@ test("a step that fails is repeated with growing waits, and the next one waits f
   const ran = initializer.run(running);
   await clock.settle();
   assert.deepEqual(done, ["0", "1"]);
-  assert.equal(initializer.missing(), "Step 1 could not be set up yet: broker 1 is away");
+  assert.equal(initializer.missing(), "Step 1 could not be set up yet: the log says why (loop.failed).");
   await clock.advance(20 * STEP_WAIT_MS_MAX);
   await ran;
   assert.deepEqual(done, ["0", ...Array.from({ length: 13 }, () => "1"), "2"]);

@@ -12,8 +12,8 @@ export const LOOK_AWAY_MS = 1000;
 const HELD_MAX = 16;
 
 export interface StoreWatchEvents {
-  /** `why` is one sentence. */
-  away(why: string): void;
+  /** `why` is one sentence; `latest` the fault that made it look, undefined when none did. */
+  away(why: string, latest: unknown): void;
   /** `faults` came meanwhile. */
   back(awayMs: number, faults: number): void;
   /** Something failed while the store was well. */
@@ -59,7 +59,7 @@ export function createStoreWatch(options: {
       faults = 0;
     } else if (awaySinceMs === null) {
       awaySinceMs = clock.monotonic();
-      events.away(why);
+      events.away(why, told.at(-1));
     }
     arm();
   }

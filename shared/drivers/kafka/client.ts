@@ -83,10 +83,9 @@ export function within<Result>(
   });
 }
 
-/** `what` is a clause in the past: "the records were not acknowledged". */
+/** `what` is a clause in the past: "the records were not acknowledged". The cause, which names brokers, goes to logs alone. */
 export function storeUnavailable(what: string, cause?: unknown): PosthasteError {
-  const why = cause === undefined ? "" : ` (${describeError(cause)})`;
-  return new PosthasteError("store-unavailable", `Kafka: ${what}${why}.`, cause);
+  return new PosthasteError("store-unavailable", `Kafka: ${what}.`, cause);
 }
 
 /** One line; kafkajs hides the reason one or two causes deep. */

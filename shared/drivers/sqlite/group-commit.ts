@@ -7,6 +7,7 @@ import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
 import { PosthasteError, isStoreUnavailable } from "../../domain/errors.ts";
 import type { Database } from "./database.ts";
+import { folderFaultInShort } from "../../domain/folder-fault.ts";
 import { sqliteCode } from "./database.ts";
 
 export interface GroupCommit {
@@ -158,17 +159,15 @@ function storeFailureOf(settled: readonly BatchResult<unknown>[]): string | null
   return null;
 }
 
-/** The error a caller meets for what SQLite or the disk refused. */
+/** The error a caller meets for what SQLite or the disk refused. Their own words are its cause, for the log alone. */
 export function storeError(error: unknown): unknown {
   if (error instanceof PosthasteError || !(error instanceof Error)) return error;
   const code = sqliteCode(error);
   const isClosed = "code" in error && error.code === "ERR_INVALID_STATE";
   if (!isClosed && (code === null || MISTAKES.has(code))) return error;
-  return new PosthasteError(
-    "store-unavailable",
-    { detail: `The database cannot be used: ${error.message}.`, retryAfterS: 5 },
-    error,
-  );
+  const what = folderFaultInShort(code);
+  const detail = `The data folder cannot be used just now${what === null ? "" : `: ${what}`}.`;
+  return new PosthasteError("store-unavailable", { detail, retryAfterS: 5 }, error);
 }
 
 /** One transaction for all. When an operation throws everything is rolled back: null, or all failed if it `isLast` try. */

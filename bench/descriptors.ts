@@ -1,0 +1,23 @@
+/**
+ * Five thousand healthy origins and two thousand callers that hold connections, against a process of 1,024 descriptors: how many
+ * deliveries arrive, in how long, and how many are blamed on their receivers. Not a rate: the full size of
+ * `test/e2e/descriptors.test.ts`.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runDescriptorScenario } from "../test/support/descriptor-scenario.ts";
+
+export async function benchDescriptors({ origins, idle }: { origins: number; idle: readonly number[] }): Promise<void> {
+  for (const idleConnections of idle) {
+    const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
+    const startedMs = performance.now();
+    const size = { descriptors: 1024, origins, idleConnections, eventsPerTenant: 1, folder };
+    const { arrived, expected, blamed, published } = await runDescriptorScenario(size);
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    rmSync(folder, { recursive: true });
+    process.stdout.write(
+      `descriptors: 1,024 for ${origins} origins beside ${idleConnections} idle callers: ${arrived} of ${expected} arrived, ${blamed.length} blamed, publishes answered ${published.join(" ")}, ${seconds} s with the making of the endpoints\n`,
+    );
+  }
+}
