@@ -74,12 +74,8 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
   const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
   const metrics = opening.use(openMetrics());
-  const telemetry = createTelemetry({
-    meter: metrics.meter,
-    log,
-    clock: systemClock,
-    logsDeliveries: config.logsDeliveries,
-  });
+  const { logsDeliveries } = config;
+  const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries });
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
   const transport = opening.use(openTransport(config, allow, descriptors));
