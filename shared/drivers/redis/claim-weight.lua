@@ -1,18 +1,24 @@
 -- Part: what claims weigh, of a tenant or of a whole shard: a hash of bytes by the hour in which they were written, `all`,
 -- their sum, and `at`, the hour up to which it was trimmed. A claim is gone with its hour, CLAIM_HOURS later, so that no
--- list of claims is needed.
+-- list of claims is needed. What does not read as bytes weighs nothing.
 
 local hour = math.floor(now / HOUR_MS)
 
+local function bytes_of(text)
+  local bytes = text and tonumber(text)
+  if bytes and bytes >= 0 and bytes < 2 ^ 53 then return bytes end
+  return 0
+end
+
 local function weight_of(key)
   local found = redis.call("HMGET", key, "all", "at")
-  local all = tonumber(found[1] or 0)
-  if not found[2] or tonumber(found[2]) >= hour then return all end
+  local all = bytes_of(found[1])
+  if not found[2] or bytes_of(found[2]) >= hour then return all end
   local fields = redis.call("HGETALL", key)
   for index = 1, #fields, 2 do
     local written = tonumber(fields[index])
     if written and written < hour - CLAIM_HOURS then
-      all = all - tonumber(fields[index + 1])
+      all = math.max(0, all - bytes_of(fields[index + 1]))
       redis.call("HDEL", key, fields[index])
     end
   end
@@ -21,9 +27,9 @@ local function weight_of(key)
 end
 
 local function weigh(key, bytes)
-  weight_of(key)
-  redis.call("HINCRBY", key, hour, bytes)
-  redis.call("HINCRBY", key, "all", bytes)
+  local all = weight_of(key) + bytes
+  local of_hour = bytes_of(redis.call("HGET", key, hour)) + bytes
+  redis.call("HSET", key, hour, string.format("%.0f", of_hour), "all", string.format("%.0f", all))
   redis.call("HSETNX", key, "at", hour)
   redis.call("PEXPIRE", key, (CLAIM_HOURS + 2) * HOUR_MS)
 end

@@ -1,6 +1,9 @@
 /** A row of Redis that does not read back costs itself: lists, look-ups, counts and writes of its tenant go on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createRedisClaims } from "@posthaste/shared/drivers/redis/claims.ts";
+import { jsonOf, numberOf } from "@posthaste/shared/drivers/redis/client/reply.ts";
+import { withCode } from "../../contract/harness.ts";
 import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letters/index-store.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { FAILED, delivery, openLedgerHarness } from "./ledger-harness.ts";
@@ -81,10 +84,41 @@ for (const [name, harm] of Object.entries(HARMS)) {
   });
 }
 
+const JUNK = ["", "x", "{}", "nan", "inf", "-1", "9".repeat(400), "\0\u0001"] as const;
+
+for (const junk of JUNK) {
+  test(`claims in redis: a weight of ${JSON.stringify(junk.slice(0, 8))} refuses nobody and is mended by the next claim`, async () => {
+    await using harness = await openRedisHarness(() => ({}))();
+    const { commands, keys } = harness;
+    const claims = createRedisClaims({ commands, keys });
+    const claim = (key: string) =>
+      claims.claim({ tenant: TENANT, key, fingerprint: "aa", eventIds: ["evt_a"], acceptedAtMs: START_MS });
+    assert.equal((await claim("key:a")).kind, "claimed");
+    for (const name of ["claims-weight", `claims-weight:${TENANT}`]) {
+      const key = keys.key(0, name);
+      const fields = await commands.run(byHand("return redis.call('HKEYS', KEYS[1])"), [key], []);
+      assert.ok(Array.isArray(fields) && fields.length > 0, name);
+      for (const field of fields as readonly string[]) await commands.run(SET_FIELD, [key], [field, junk]);
+    }
+    assert.equal((await claim("key:b")).kind, "claimed");
+    await claims.complete(TENANT, "key:b", { status: 202, body: "{}" });
+    assert.equal((await claim("key:c")).kind, "claimed");
+  });
+}
+
+for (const junk of ["", "x", "nan", "9".repeat(400)]) {
+  test(`numbers and records of somebody else (${junk.slice(0, 8)}) are unavailable, and no bug of ours`, () => {
+    assert.throws(() => numberOf(junk === "" ? "x" : junk), withCode("store-unavailable"));
+    assert.throws(() => jsonOf(`${junk}{`), withCode("store-unavailable"));
+  });
+}
+
 /** To the event `evt_b` of the ledger, or to its delivery or attempt. */
 const LEDGER_HARMS: Readonly<Record<string, Harm>> = {
   "an event whose numbers are none": ({ commands }, root) =>
     commands.run(SET_FIELD, [`${root}:event:${TENANT}:evt_b`], ["s", "x y"]),
+  "an event of a time that no clock shows": ({ commands }, root) =>
+    commands.run(SET_FIELD, [`${root}:event:${TENANT}:evt_b`], ["s", "9".repeat(400)]),
   "an event without numbers": ({ commands }, root) =>
     commands.run(DROP_FIELD, [`${root}:event:${TENANT}:evt_b`], ["s"]),
   "an event whose end is no time": ({ commands }, root) =>

@@ -4,7 +4,7 @@ import { keyEndsAtMs } from "../../../domain/api-key.ts";
 import type { OrderedList } from "../client/page.ts";
 import { readPage } from "../client/page.ts";
 import { sortableTime } from "../client/page.ts";
-import { listOf, numberOf, textOf, textOrNull } from "../client/reply.ts";
+import { jsonOf, listOf, numberOf, textOf, textOrNull } from "../client/reply.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { setOnce } from "../client/set-once.ts";
 import * as scripts from "./scripts.ts";
@@ -171,7 +171,7 @@ function recordOf(reply: RedisReply | undefined): KeyRecord | null {
   if (reply === null || reply === undefined) return null;
   const [record, revokedAtMs, revision] = listOf(reply).map(textOrNull);
   if (record === null || record === undefined) return null;
-  const key = JSON.parse(record) as KeyText;
+  const key = jsonOf(record) as KeyText;
   const isRevoked = revokedAtMs !== null && revokedAtMs !== undefined;
   return { key: { ...key, revokedAtMs: isRevoked ? Number(revokedAtMs) : null }, revision: Number(revision ?? 0) };
 }

@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 
 import type { Endpoint, EndpointStatus } from "../../../domain/endpoint.ts";
 import type { Sealer } from "../../../lib/ambient.ts";
+import { jsonOf } from "../client/reply.ts";
 import { PLACE_LENGTH } from "./scripts.ts";
 
 type Sealed = Pick<Endpoint, "secrets" | "headers">;
@@ -25,7 +26,7 @@ export function endpointText(endpoint: Endpoint, sealer: Sealer): string {
 
 /** `stored` is a place and a text. Throws when it was sealed with another master key. */
 export function endpointOf(tenant: string, id: string, stored: string, sealer: Sealer): Endpoint {
-  const { sealed, ...open } = JSON.parse(stored.slice(PLACE_LENGTH)) as Text;
+  const { sealed, ...open } = jsonOf(stored.slice(PLACE_LENGTH)) as Text;
   const bytes = sealer.open(Buffer.from(sealed, "base64"), sealContext(id));
   const { secrets, headers } = JSON.parse(decoder.decode(bytes)) as Sealed;
   return { id, tenant, ...open, secrets, headers };

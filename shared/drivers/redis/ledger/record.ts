@@ -151,7 +151,7 @@ export function parseJson(text: string): unknown {
 export function deliveryOf(tenant: string, columns: readonly RedisReply[]): DeliveryView | null {
   const [, state, attempts, text] = /^(\S+) (\d+) \d+ \S (.*)$/s.exec(replyText(columns[4])) ?? [];
   const known = DELIVERY_STATES.find((each) => each === state);
-  if (known === undefined || text === undefined) return null;
+  if (known === undefined || text === undefined || !isTime(columns[3])) return null;
   // Written by `deliveryArguments`.
   const stored = v.safeParse(StoredDelivery, parseJson(text));
   if (!stored.success) return null;
@@ -161,7 +161,7 @@ export function deliveryOf(tenant: string, columns: readonly RedisReply[]): Deli
 /** Columns: event id, endpoint, generation, acceptance, JSON, attempt, standing. Null when they do not read back. */
 export function attemptOf(tenant: string, columns: readonly RedisReply[]): AttemptView | null {
   const stored = parseJson(replyText(columns[4]));
-  if (!v.is(StoredAttempt, stored)) return null;
+  if (!v.is(StoredAttempt, stored) || !isTime(columns[3])) return null;
   const attempt = Number(replyText(columns[5]));
   const [name, attempts] = replyText(columns[6]).split(" ");
   const state = DELIVERY_STATES.find((each) => each === name);
@@ -171,6 +171,13 @@ export function attemptOf(tenant: string, columns: readonly RedisReply[]): Attem
   const outcome = outcomeOf({ attempt, result: written.result }, { state, attempts: Number(attempts) });
   return { ...keyOf(tenant, columns), attempt, outcome, ...written };
 }
+
+function isTime(reply: RedisReply | undefined): boolean {
+  return TimeMs.test(replyText(reply));
+}
+
+/** Until the year 9999. */
+const TimeMs = /^\d{1,15}$/;
 
 function keyOf(tenant: string, columns: readonly RedisReply[]) {
   const [eventId, endpointId, generation, acceptedAtMs] = columns;
