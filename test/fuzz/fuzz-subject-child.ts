@@ -17,7 +17,7 @@ import type { DistributedRole } from "@posthaste/shared/drivers/distributed.ts";
 import { openDistributed } from "@posthaste/shared/drivers/distributed.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Resolution } from "@posthaste/shared/drivers/http/resolver.ts";
-import { serveHttp } from "@posthaste/shared/drivers/http/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
@@ -33,6 +33,7 @@ const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHash
 const sealer = createSealer(new Uint8Array(32).fill(11));
 const crashes: string[] = [];
 const CRASHES_KEPT = 20;
+const CONNECTIONS_MAX = 100;
 let isStarted = false;
 
 function noteCrash(what: string, error: unknown): void {
@@ -116,7 +117,13 @@ await ensureOperatorKey({ ...ambient, apiKeys: drivers.gateway.apiKeys }, settin
 const shared = { ...ambient, transport, telemetry };
 const collectMetrics = () => metrics.collect();
 const gateway = createGateway({ ...shared, drivers: drivers.gateway, collectMetrics, limits: DEFAULT_LIMITS });
-const listening = serveHttp({ host: "127.0.0.1", port: 0, portSetting: "PORT", fetch: gateway.fetch });
+const listening = await serveHttp({
+  host: "127.0.0.1",
+  port: 0,
+  portSetting: "PORT",
+  connectionsMax: CONNECTIONS_MAX,
+  fetch: gateway.fetch,
+});
 const { steps } = drivers;
 await createInitializer({ ...ambient, steps, onFailure: () => undefined }).run(new AbortController().signal);
 const processor = startProcessor({ ...shared, drivers: drivers.processor, limits: { ...PROCESSOR_LIMITS, stopMs: 0 } });
