@@ -81,7 +81,7 @@ const CAUSES_MAX = 4;
 export function reasonOf(thrown: unknown): string {
   const words: string[] = [];
   for (let at = thrown, depth = 0; at !== undefined && at !== null && depth < CAUSES_MAX; depth++) {
-    const text = at instanceof Error ? at.message : String(at);
+    const text = at instanceof Error ? at.message : typeof at === "string" ? at : "something that is no error";
     if (!words.some((said) => said.includes(text))) words.push(text);
     at = at instanceof Error ? at.cause : null;
   }

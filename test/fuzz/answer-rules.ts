@@ -3,7 +3,7 @@ import { ERRORS } from "@posthaste/shared/domain/errors.ts";
 import type { Drawn } from "./request-grammar.ts";
 import type { RawAnswer } from "./raw-client.ts";
 
-/** Answers of the server's own HTTP parser, for what is no HTTP: without a problem, as no code of ours runs. */
+/** Answers to what is no HTTP: by the parser, at times without a problem, as no code of ours runs. */
 const PARSER_STATUSES: ReadonlySet<number> = new Set([400, 405, 408, 411, 413, 414, 417, 431, 501, 505]);
 /** No refusal sends back what was sent: the largest has 20 problems of two clipped texts. */
 const PROBLEM_BYTES_MAX = 20 * 1024;
@@ -21,9 +21,8 @@ export function faultOf(drawn: Drawn, answer: RawAnswer): string | null {
   if (answer.kind === "closed") return request.isUnframed || request.isCut ? null : "closed without an answer";
   const { status, headers, body } = answer;
   if (request.isUnframed && PARSER_STATUSES.has(status) && body.length === 0) return null;
-  // RFC 9110 section 15.6.2 and 15.6.6: the parser's words for what it does not know.
-  if (status >= 500 && !(request.isUnframed && body.length === 0 && PARSER_STATUSES.has(status)))
-    return `answered ${status}`;
+  // 501 and 505 (RFC 9110 section 15.6) are the parser's words for what is no HTTP/1.1.
+  if (status >= 500 && !(request.isUnframed && PARSER_STATUSES.has(status))) return `answered ${status}`;
   if (request.method === "HEAD") return body.length === 0 ? null : "HEAD was answered with a body";
   if (status === 204) return null;
   const text = decoder.decode(body);

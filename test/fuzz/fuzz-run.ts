@@ -207,7 +207,9 @@ function shown(request: RawRequest, answer: RawAnswer): string {
   const sent = bytesOf(request).subarray(0, SHOWN_BYTES).toString("latin1");
   const got =
     answer.kind === "answered" ? `${answer.status} ${decoder.decode(answer.body).slice(0, SHOWN_BYTES)}` : answer.kind;
-  return `--- sent\n${sent}\n--- got\n${got}\n`;
+  const before =
+    answer.kind === "hung" && answer.before !== null ? bytesOf(answer.before).subarray(0, SHOWN_BYTES) : "";
+  return `--- before it on the connection\n${before.toString("latin1")}\n--- sent\n${sent}\n--- got\n${got}\n`;
 }
 
 /** Answers as the path says: /ok, /fail, /gone, /later. */

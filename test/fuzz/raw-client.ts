@@ -23,7 +23,7 @@ export type RawAnswer =
   /** Closed without a whole answer. */
   | { readonly kind: "closed" }
   /** Nothing came for longer than any request may take. */
-  | { readonly kind: "hung" };
+  | { readonly kind: "hung"; readonly before: RawRequest | null };
 
 /** Three times the gateway's own budget for a request. */
 const HUNG_MS = 30_000;
@@ -36,12 +36,16 @@ export interface RawClient extends Disposable {
 
 export function openRawClient(port: number): RawClient {
   let socket: Socket | null = null;
+  /** The last request on the connection: what made the next one hang, perhaps. */
+  let before: RawRequest | null = null;
   return {
     async send(request) {
       const isFresh = socket === null || socket.destroyed;
       const used = isFresh || socket === null ? await dial(port) : socket;
       socket = used;
-      const answer = await exchange(used, request);
+      const heard = await exchange(used, request);
+      const answer = heard.kind === "hung" ? { ...heard, before: isFresh ? null : before } : heard;
+      before = request;
       const isEnded = request.isCut || request.isUnframed || answer.kind !== "answered";
       if (isEnded || answer.headers.get("connection") === "close") {
         used.destroy();
@@ -72,7 +76,7 @@ function dial(port: number): Promise<Socket> {
 function exchange(socket: Socket, request: RawRequest): Promise<RawAnswer> {
   return new Promise((resolve) => {
     let received = Buffer.alloc(0);
-    const timer = setTimeout(() => finish({ kind: "hung" }), HUNG_MS);
+    const timer = setTimeout(() => finish({ kind: "hung", before: null }), HUNG_MS);
     const finish = (answer: RawAnswer): void => {
       clearTimeout(timer);
       socket.removeAllListeners();
