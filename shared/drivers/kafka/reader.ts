@@ -1,6 +1,7 @@
 /**
  * A reader of a group: keeps a consumer joined. A consumer that ended, did not join or stopped reading although there is
  * something to read is replaced by a new one, after its partitions were declared lost; between two tries a doubling wait.
+ * So is one of a process that stood still: the group may have given its partitions away.
  */
 import type { Cancel } from "../../lib/ambient.ts";
 import { backoffMs } from "../../lib/retry.ts";
@@ -25,6 +26,8 @@ const STALL_MS = 20_000;
 /** No fetch was answered for this long: the connection is dead, though nothing has closed it. */
 const SILENT_MS = 10_000;
 const WATCH_MS = 5000;
+/** So much later than it was set for a watch comes only when the process stood still (suspended, stopped, starved). */
+const STILL_MS = 5000;
 /** Between the end of a consumer and its successor. */
 const RESTARTS = { firstMs: 500, maxMs: 10_000 } as const;
 /** Commits under way at the end; what was not committed is read again by whoever takes over. */
@@ -61,6 +64,8 @@ class KafkaReader {
   #changedAtMs: number;
   /** When the broker last answered a fetch, on the monotonic clock. */
   #fetchedAtMs: number;
+  /** By what name the group knows the consumer since its last join; null before the first. */
+  #memberId: string | null = null;
   /** Consumers that ended since one had its partitions. */
   #restarts = 0;
   #lastFault: unknown = null;
@@ -75,6 +80,7 @@ class KafkaReader {
       prefix,
       isHeld: (partition) => this.#assignment.isHeld(partition),
       consumer: () => (this.#isJoining ? null : this.#consumer),
+      refused: (consumer, refusal, isExpelled) => this.#refused(consumer, refusal, isExpelled),
     });
     this.#assignment = createAssignment({
       clock,
@@ -134,14 +140,26 @@ class KafkaReader {
     joining();
     this.#consumer = startConsumer(context, prefix + group, names, {
       joining,
-      joined: (positions) => this.#joinEnded(positions),
+      joined: (memberId, positions) => this.#joinEnded(memberId, positions),
       fetched: () => void (this.#fetchedAtMs = clock.monotonic()),
       batch: (payload) => this.#assignment.take(payload),
       ended: (error) => this.#replace(error),
     });
   }
 
-  #joinEnded(positions: readonly TopicPartition[]): void {
+  /** The group does not take commits of this generation: nothing is certain before the next join. */
+  #refused(consumer: GroupConsumer, refusal: Error, isExpelled: boolean): void {
+    if (this.#consumer !== consumer || this.#isJoining) return;
+    this.#isJoining = true;
+    this.#changedAtMs = this.#options.context.clock.monotonic();
+    if (isExpelled) this.#assignment.loseAll();
+    consumer.rejoin(refusal);
+  }
+
+  #joinEnded(memberId: string, positions: readonly TopicPartition[]): void {
+    // What was given to others in between is not ours any more, even where it came back.
+    if (memberId !== this.#memberId) this.#assignment.loseAll();
+    this.#memberId = memberId;
     const fresh = this.#assignment.reconcile(positions);
     this.#isJoining = false;
     this.#changedAtMs = this.#options.context.clock.monotonic();
@@ -185,16 +203,20 @@ class KafkaReader {
   }
 
   #watchLater(): void {
-    this.#cancelWatch = this.#options.context.clock.timer(WATCH_MS, () => {
+    const { clock } = this.#options.context;
+    const dueAtMs = clock.monotonic() + WATCH_MS;
+    this.#cancelWatch = clock.timer(WATCH_MS, () => {
       this.#watchLater();
-      this.#watch();
+      this.#watch(clock.monotonic() - dueAtMs);
     });
   }
 
-  #watch(): void {
+  #watch(lateMs: number): void {
     const { clock, onFault } = this.#options.context;
     if (this.#consumer === null) return;
-    if (this.#isJoining) {
+    if (lateMs > STILL_MS) {
+      this.#replace(new Error(`the process stood still for ${Math.round(lateMs)} ms`));
+    } else if (this.#isJoining) {
       if (clock.monotonic() - this.#changedAtMs > REJOIN_MS) this.#replace(new Error(`no join within ${REJOIN_MS} ms`));
     } else if (clock.monotonic() - this.#fetchedAtMs > SILENT_MS) {
       this.#replace(new Error(`no fetch was answered for ${SILENT_MS} ms`));
