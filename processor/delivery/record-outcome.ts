@@ -50,7 +50,9 @@ export async function recordOutcome(
       return { state: "delivered", reason: null, attempt, nextAttemptAtMs: null };
     case "retry": {
       const { attempt: next, notBeforeMs, reason } = outcome;
-      const plan = { cause: "retry", notBeforeMs, attempt: next, deferrals: 0 } as const;
+      // Of a repeat there may be a second chain of retries: each of them asks the ledger before it goes on.
+      const cause = delivery.isRepeat ? "relieved" : "retry";
+      const plan = { cause, notBeforeMs, attempt: next, deferrals: 0 } as const;
       return schedule(deps, delivery, plan, { state: "retrying", reason, attempt, nextAttemptAtMs: notBeforeMs });
     }
     case "dead":

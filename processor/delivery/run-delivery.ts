@@ -10,6 +10,7 @@ import type { Completed } from "./completed.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Send } from "./send.ts";
 import type { Settle } from "./settle.ts";
+import type { Standstill } from "./standstill.ts";
 import { isUnmade } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY, waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
@@ -24,6 +25,7 @@ export interface RunDeliveryDeps {
   readonly completed: Completed;
   readonly send: Send;
   readonly settle: Settle;
+  readonly standstill: Pick<Standstill, "isRecent">;
   /** `ProcessorLimits.backlogMax`, for the words of an overflow. */
   readonly backlogMax: number;
 }
@@ -53,12 +55,13 @@ export function createRunDelivery(deps: RunDeliveryDeps): RunDelivery {
 /** `asked` is what a repeat asks the ledger for, see `completed.ts`. */
 async function runDelivery(
   deps: RunDeliveryDeps,
-  delivery: PendingDelivery,
+  given: PendingDelivery,
   endpoint: Endpoint,
   asked: number,
 ): Promise<Ending> {
   const { limiters, send, settle } = deps;
-  const entry = await limiters.enter(delivery, endpoint);
+  const entry = await limiters.enter(given, endpoint);
+  let delivery = sinceStandstill(deps, given);
   if (entry.kind !== "go") return notNow(deps, delivery, entry, asked);
   const again = delivery.isRepeat ? await askAgain(deps, delivery, entry.endpoint, asked) : active(entry.endpoint);
   if (again.kind !== "active") {
@@ -66,6 +69,7 @@ async function runDelivery(
     return again.kind === "completed" ? "settled" : hold(deps, delivery, again, asked);
   }
   const result = await send(delivery, again.endpoint);
+  delivery = sinceStandstill(deps, delivery);
   if (result.kind === "not-written") {
     limiters.leave(entry.slot, NOT_MADE);
     return settle.missed(delivery, "dead", result.reason);
@@ -76,6 +80,11 @@ async function runDelivery(
   }
   limiters.leave(entry.slot, result);
   return settle.attempted(delivery, again.endpoint, result);
+}
+
+/** After a standstill others may have the delivery too: it is asked about before each attempt from here on, retries as well. */
+function sinceStandstill({ standstill }: RunDeliveryDeps, delivery: PendingDelivery): PendingDelivery {
+  return delivery.isRepeat || !standstill.isRecent() ? delivery : { ...delivery, isRepeat: true };
 }
 
 /**

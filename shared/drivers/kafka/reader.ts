@@ -16,6 +16,8 @@ import type { GroupConsumer } from "./consumer.ts";
 import { startConsumer } from "./consumer.ts";
 import type { HeldPartition } from "./held-partition.ts";
 import type { PartitionOffsets } from "./offsets.ts";
+import type { ReaderWatch } from "./reader-watch.ts";
+import { createReaderWatch } from "./reader-watch.ts";
 
 /** The first join; a member that crashed is waited for by the group for its session time. */
 const JOIN_MS = 30_000;
@@ -25,9 +27,6 @@ const REJOIN_MS = 25_000;
 const STALL_MS = 20_000;
 /** No fetch was answered for this long: the connection is dead, though nothing has closed it. */
 const SILENT_MS = 10_000;
-const WATCH_MS = 5000;
-/** So much later than it was set for a watch comes only when the process stood still (suspended, stopped, starved). */
-const STILL_MS = 5000;
 /** Between the end of a consumer and its successor. */
 const RESTARTS = { firstMs: 500, maxMs: 10_000 } as const;
 /** Commits under way at the end; what was not committed is read again by whoever takes over. */
@@ -70,7 +69,7 @@ class KafkaReader {
   #restarts = 0;
   #lastFault: unknown = null;
   #cancelRestart: Cancel = () => undefined;
-  #cancelWatch: Cancel = () => undefined;
+  readonly #watch: ReaderWatch;
 
   constructor(options: KafkaReaderOptions) {
     const { clock, prefix } = options.context;
@@ -92,12 +91,17 @@ class KafkaReader {
     });
     this.#changedAtMs = clock.monotonic();
     this.#fetchedAtMs = clock.monotonic();
+    this.#watch = createReaderWatch({
+      clock,
+      look: () => this.#look(),
+      stoodStill: (ms) => this.#replace(new Error(`the process stood still for ${Math.round(ms)} ms`)),
+    });
   }
 
   async open(): Promise<void> {
     const { context, group } = this.#options;
     this.#start();
-    this.#watchLater();
+    this.#watch.start();
     try {
       await within(context.clock, JOIN_MS, this.#joined.promise, () => new Error(`no join within ${JOIN_MS} ms`));
     } catch (cause) {
@@ -120,7 +124,7 @@ class KafkaReader {
     const late = (): Error => new Error(`the last commits took more than ${LAST_COMMITS_MS} ms`);
     await within(clock, LAST_COMMITS_MS, this.#commits.idle(), late).catch(onFault);
     this.#isClosed = true;
-    this.#cancelWatch();
+    this.#watch.stop();
     this.#cancelRestart();
     this.#assignment.loseAll();
     this.#commits.assignmentKnown();
@@ -142,7 +146,7 @@ class KafkaReader {
       joining,
       joined: (memberId, positions) => this.#joinEnded(memberId, positions),
       fetched: () => void (this.#fetchedAtMs = clock.monotonic()),
-      batch: (payload) => this.#assignment.take(payload),
+      batch: (payload) => !this.#watch.isOutdated() && this.#assignment.take(payload),
       ended: (error) => this.#replace(error),
     });
   }
@@ -202,21 +206,10 @@ class KafkaReader {
     this.#cancelRestart = clock.timer(waitMs, () => this.#start());
   }
 
-  #watchLater(): void {
-    const { clock } = this.#options.context;
-    const dueAtMs = clock.monotonic() + WATCH_MS;
-    this.#cancelWatch = clock.timer(WATCH_MS, () => {
-      this.#watchLater();
-      this.#watch(clock.monotonic() - dueAtMs);
-    });
-  }
-
-  #watch(lateMs: number): void {
+  #look(): void {
     const { clock, onFault } = this.#options.context;
     if (this.#consumer === null) return;
-    if (lateMs > STILL_MS) {
-      this.#replace(new Error(`the process stood still for ${Math.round(lateMs)} ms`));
-    } else if (this.#isJoining) {
+    if (this.#isJoining) {
       if (clock.monotonic() - this.#changedAtMs > REJOIN_MS) this.#replace(new Error(`no join within ${REJOIN_MS} ms`));
     } else if (clock.monotonic() - this.#fetchedAtMs > SILENT_MS) {
       this.#replace(new Error(`no fetch was answered for ${SILENT_MS} ms`));

@@ -70,7 +70,7 @@ export function createLaneTail(options: {
       cursor = id;
     },
     released(items) {
-      returned.push(...items);
+      returned.push(...items.map((own) => ({ ...own, isRepeat: true })));
     },
     pull(max) {
       const list = returned.length > 0 ? returned.splice(0, max) : [];

@@ -180,6 +180,7 @@ function openLane(
       });
     },
     outstanding: createOutstanding(),
+    standstill: { watch: () => undefined },
     untilStored: async (_what, write) => ({ kind: "done", value: await write() }),
     settlements: { ack: (_queue, _item, acked) => acked() },
     lane: "medium",
@@ -226,6 +227,7 @@ test("an item whose work throws and that cannot be put aside is released after a
   const deps = {
     window: createWindow({ itemsMax: 10, bytesMax: 1000 }),
     outstanding,
+    standstill: { watch: () => undefined },
     untilStored: async <Value>(_what: string, write: () => Promise<Value>) =>
       ({ kind: "done", value: await write() }) as const,
     settlements: { ack: () => assert.fail("acked") },

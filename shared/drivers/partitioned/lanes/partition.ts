@@ -58,6 +58,8 @@ interface Held {
   readonly atMs: number;
   /** Handed out and neither acked nor handed back. */
   isOut: boolean;
+  /** Handed back: some of its deliveries may have been made. */
+  wasOut: boolean;
 }
 
 /** Offsets handed out already that the ready queue keeps before it makes itself smaller. */
@@ -118,10 +120,10 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
     pull(max) {
       if (signal.aborted) return [];
       const nowMs = clock.monotonic();
-      const items = ready.take(max).map(({ offset, envelope }): LaneItem => {
+      const items = ready.take(max).map(({ offset, envelope, wasOut }): LaneItem => {
         window.begin(offset, nowMs);
         const handle: LaneHandle = { owner, offset };
-        return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
+        return { lane: options.lane, envelope, isRepeat: wasOut || offset < repeatsEnd, handle };
       });
       headOffload.check();
       return items;
@@ -165,11 +167,12 @@ function createReadyQueue(window: OffsetWindow<Held>) {
       const held = window.find(offset);
       if (held?.isOut !== true) return;
       held.isOut = false;
+      held.wasOut = true;
       window.release(offset);
       returned.push(offset);
     },
-    take(max: number): { offset: number; envelope: Envelope }[] {
-      const taken: { offset: number; envelope: Envelope }[] = [];
+    take(max: number): { offset: number; envelope: Envelope; wasOut: boolean }[] {
+      const taken: { offset: number; envelope: Envelope; wasOut: boolean }[] = [];
       while (taken.length < max) {
         const offset = next();
         if (offset === undefined) break;
@@ -177,7 +180,7 @@ function createReadyQueue(window: OffsetWindow<Held>) {
         // Acked since: it was offloaded after it was handed back.
         if (!held?.envelope) continue;
         held.isOut = true;
-        taken.push({ offset, envelope: held.envelope });
+        taken.push({ offset, envelope: held.envelope, wasOut: held.wasOut });
       }
       return taken;
     },
@@ -206,7 +209,7 @@ function stateOf(window: OffsetWindow<Held>): LanePartitionState {
 
 function holdOf({ headers, value, timestampMs }: ConsumerRecord): Held {
   const envelope = value === null ? null : envelopeOfHeaders(headers, value);
-  return { envelope, atMs: envelope?.acceptedAtMs ?? timestampMs, isOut: false };
+  return { envelope, atMs: envelope?.acceptedAtMs ?? timestampMs, isOut: false, wasOut: false };
 }
 
 function poisonReason({ headers, value }: ConsumerRecord): string {
