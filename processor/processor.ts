@@ -63,10 +63,10 @@ export function startProcessor(deps: ProcessorDeps): Processor {
       await inTime(clock, limits.stopMs, outstanding.whenZero());
       sending.abort();
       await inTime(clock, BREAK_OFF_MS, outstanding.whenZero());
-      standstill.stop();
       pipeline.settlements.flush();
       writing.abort();
       await drivers.flush();
+      standstill.stop();
     },
   };
 }
