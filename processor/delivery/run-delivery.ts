@@ -74,7 +74,7 @@ async function runDelivery(
     limiters.leave(entry.slot, NOT_MADE);
     return settle.missed(delivery, "dead", result.reason);
   }
-  if (isUnmade(result, delivery.deferrals)) {
+  if (isUnmade(result, delivery.unmade)) {
     const why = result.kind === "fault" && result.fault === "exhausted" ? "exhausted" : "unresolved";
     return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, why), asked);
   }

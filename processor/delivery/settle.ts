@@ -17,6 +17,7 @@ import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Settlements } from "./settlements.ts";
 import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
 import { subjectOf } from "./pending-delivery.ts";
 
@@ -59,7 +60,7 @@ export function createSettle(deps: SettleDeps): Settle {
         cause: delivery.isRepeat ? "relieved" : "parked",
         notBeforeMs,
         attempt: delivery.attempt,
-        deferrals: delivery.deferrals + 1,
+        ...countedOnce(delivery, why),
       } as const;
       const standing = await schedule(
         deps,
@@ -78,6 +79,8 @@ export function createSettle(deps: SettleDeps): Settle {
         notBeforeMs,
         attempt: delivery.attempt,
         deferrals: delivery.deferrals,
+        unmade: delivery.unmade,
+        putAside: delivery.putAside,
       } as const;
       const reason = "waits: the retry policy begins with a wait";
       const standing = await schedule(deps, delivery, plan, waiting(delivery, notBeforeMs, reason));
@@ -96,6 +99,24 @@ const deferWords = {
   unreadable: "the tenant's endpoints cannot be read",
   failed: "an unexpected error, which the log names",
 } as const satisfies Record<DeferReason | Obstacle, string>;
+
+/** Each kind of wait has a bound of its own, so one more of its kind is counted and the others stay. */
+function countedOnce({ deferrals, unmade, putAside }: PendingDelivery, why: DeferReason | Obstacle) {
+  switch (why) {
+    case "unresolved":
+    case "exhausted":
+      return { deferrals, unmade: unmade + 1, putAside };
+    case "unreadable":
+    case "failed":
+      return { deferrals, unmade, putAside: putAside + 1 };
+    case "breaker-open":
+    case "throttled":
+    case "busy":
+      return { deferrals: deferrals + 1, unmade, putAside };
+    default:
+      return unreachable(why);
+  }
+}
 
 /** The same attempt is still to be made, later. */
 function waiting({ attempt }: PendingDelivery, notBeforeMs: number, reason: string): Standing {

@@ -49,7 +49,7 @@ export class EndpointLimiter implements Holder {
     this.#deps = deps;
     this.tenant = tenant;
     this.endpointId = endpointId;
-    this.condition = new EndpointCondition(deps.limits);
+    this.condition = new EndpointCondition(deps.limits, () => deps.wallTimeOf(deps.clock.now()));
     this.#recall = new DeferredRecall({
       clock: deps.clock,
       condition: this.condition,
@@ -63,7 +63,7 @@ export class EndpointLimiter implements Holder {
   enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry> {
     const nowMs = this.#deps.clock.now();
     this.condition.noteRateLimit(endpoint.rateLimit);
-    if (delivery.deferrals > 0) this.#recall.came();
+    if (delivery.deferrals + delivery.unmade > 0) this.#recall.came();
     const refusal =
       this.condition.refusal(this.#room.ahead(delivery.lane), nowMs) ?? shortageOf(this.#deps, delivery.lane, this);
     if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
@@ -75,12 +75,12 @@ export class EndpointLimiter implements Holder {
 
   /** The same attempt again later, or an overflow when too many wait so. */
   defer(delivery: PendingDelivery, why: DeferReason): NotNow {
-    const nowMs = this.#deps.clock.now();
-    if (this.condition.isBacklogFull(nowMs)) return OVERFLOW;
-    const untilMs = this.condition.deferUntilMs(delivery.deferrals, why, nowMs);
+    if (this.condition.isBacklogFull()) return OVERFLOW;
+    const { clock, wallTimeOf } = this.#deps;
+    const untilMs = wallTimeOf(this.condition.deferUntilMs(delivery, why, clock.now()));
     this.condition.deferred.add(untilMs);
     this.#recall.deferred(why);
-    return { kind: "defer", why, untilMs: this.#deps.wallTimeOf(untilMs) };
+    return { kind: "defer", why, untilMs };
   }
 
   /** The attempt of a slot has ended. */

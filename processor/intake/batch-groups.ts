@@ -103,6 +103,8 @@ function groupDelivery({ endpoint, members }: OpenGroup, nowMs: number, hasher: 
     generation: 0,
     attempt: 1,
     deferrals: 0,
+    unmade: 0,
+    putAside: 0,
     // Each member was asked about when it came in.
     isRepeat: false,
     members,

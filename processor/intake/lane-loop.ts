@@ -40,7 +40,7 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
         const ended = runItem(deps, lanes, item, envelope.body.length, {
           run: async (weigh) =>
             isRoomy
-              ? deliverEvent(envelope, { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh })
+              ? deliverEvent(envelope, { isRepeat, isCopy: false, isDue: false, putAside: 0, weigh })
               : "released",
           putAside: () => putAside.event(envelope, 0, "failed"),
         });

@@ -20,6 +20,8 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
       generation: START_MS - 5,
       attempt: 3,
       deferrals: 2,
+      unmade: 3,
+      putAside: 4,
       group: { id: "grp_0123", closedAtMs: START_MS - 10 },
     });
     await harness.drivers.retryQueue.schedule([scheduled]);

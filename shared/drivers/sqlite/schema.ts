@@ -68,4 +68,9 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- What is deferred for one endpoint, found again when that endpoint answers.
   CREATE INDEX retry_items_deferred ON retry_items (endpoint_id, not_before) WHERE cause IN ('parked', 'relieved');
   `,
+  `
+  -- What bounds an item that could not be sent, and one that could not be worked on, beside what its endpoint put off.
+  ALTER TABLE retry_items ADD COLUMN unmade INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE retry_items ADD COLUMN put_aside INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

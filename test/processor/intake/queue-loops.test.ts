@@ -21,6 +21,8 @@ function scheduled(id: string, parts: Partial<Scheduled> = {}): Scheduled {
     generation: 0,
     attempt: 2,
     deferrals: 0,
+    unmade: 0,
+    putAside: 0,
     members: [envelopeOf(id)],
     group: null,
     ...parts,
