@@ -112,7 +112,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   const send = createSend({ ...ambient, ...sends });
   const completed = createCompleted({ ledger, settlements, telemetry: telemetry.delivery });
   const run = createRunDelivery({ clock, entropy, limiters, lookup, completed, send, settle, standstill, backlogMax });
-  const groups = createBatchGroups({ clock, hasher, run });
+  const groups = createBatchGroups({ clock, hasher, run, lookup });
   const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
   const reads = { clock, entropy, directory, retryQueue, settlements, completed, untilStored, onFailure };
   const deliverEvent = createDeliverEvent({ ...reads, groups, run, settle, putAside, signal: signals.writing });

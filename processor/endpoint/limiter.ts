@@ -13,6 +13,7 @@ import type { LimiterDeps } from "./limiter-deps.ts";
 import type { HeldSlots, Holder } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
 import { EndpointCondition } from "./condition.ts";
 import { DeferredRecall } from "./deferred-recall.ts";
 import { OVERFLOW, STOPPING } from "./entry.ts";
@@ -187,7 +188,7 @@ export class EndpointLimiter implements Holder {
   #askForRoom(): void {
     if (this.#isClosed || this.#overflowTimer !== null) return;
     const nowMs = this.#deps.clock.now();
-    const waitMs = Math.max(ROOM_MS, this.condition.roomAtMs(nowMs) - nowMs);
+    const waitMs = Math.min(Math.max(ROOM_MS, this.condition.roomAtMs(nowMs) - nowMs), ALARM_MS_MAX);
     this.#overflowTimer = this.#deps.clock.timer(waitMs, () => this.#recoverIfRoomy());
   }
 

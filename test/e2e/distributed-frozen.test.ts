@@ -16,7 +16,7 @@ const EVENTS = 1200;
 const ENDPOINTS = 6;
 /** How long an answer takes, so that many are awaited at any time. */
 const ANSWER_MS = 1500;
-/** One event in so many is answered 503 at its first attempt. */
+/** One event in so many is refused at its first attempt, by a status that speaks against no endpoint. */
 const FAILING = 10;
 const running = new AbortController().signal;
 
@@ -33,7 +33,7 @@ async function openSlowReceiver() {
     add(timesByAttempt, `${id} ${attempt}`);
     const isFailing = attempt === 1 && Number.parseInt(id.slice(-4), 36) % FAILING === 0;
     if (!isFailing) add(timesById, id);
-    systemClock.timer(ANSWER_MS, () => response.writeHead(isFailing ? 500 : 200).end());
+    systemClock.timer(ANSWER_MS, () => response.writeHead(isFailing ? 404 : 200).end());
   });
   return { ...receiver, timesById, timesByAttempt, arrivals: () => arrivals };
 }
