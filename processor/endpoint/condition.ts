@@ -134,12 +134,12 @@ export class EndpointCondition {
     return this.breaker.isPassable(nowMs) && this.deferredCount() === 0;
   }
 
-  /** When that may be worth asking again. */
-  roomAtMs(nowMs: number): number {
+  /** In how many ms that may be worth asking again. */
+  roomInMs(nowMs: number): number {
     const most = this.breaker.state() === "closed" ? this.#limits.backlogMax / 2 : 0;
     const queueNowMs = this.#queueNow();
     const waitMs = this.deferred.whenAtMostMs(most, queueNowMs) - queueNowMs;
-    return Math.max(nowMs + waitMs, this.breaker.probeAtMs());
+    return Math.max(waitMs, this.breaker.probeAtMs() - nowMs);
   }
 
   /**

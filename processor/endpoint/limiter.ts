@@ -187,8 +187,7 @@ export class EndpointLimiter implements Holder {
   /** Calls what overflowed back once there is room. */
   #askForRoom(): void {
     if (this.#isClosed || this.#overflowTimer !== null) return;
-    const nowMs = this.#deps.clock.now();
-    const waitMs = Math.min(Math.max(ROOM_MS, this.condition.roomAtMs(nowMs) - nowMs), ALARM_MS_MAX);
+    const waitMs = Math.min(Math.max(ROOM_MS, this.condition.roomInMs(this.#deps.clock.now())), ALARM_MS_MAX);
     this.#overflowTimer = this.#deps.clock.timer(waitMs, () => this.#recoverIfRoomy());
   }
 
