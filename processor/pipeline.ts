@@ -11,6 +11,7 @@ import type { PutAside } from "./delivery/put-aside.ts";
 import type { RunDelivery } from "./delivery/run-delivery.ts";
 import type { Settle } from "./delivery/settle.ts";
 import type { Settlements } from "./delivery/settlements.ts";
+import type { Standstill } from "./delivery/standstill.ts";
 import type { UntilStored } from "./delivery/until-stored.ts";
 import type { EndpointLimiters } from "./endpoint/limiters.ts";
 import type { EndpointLookup } from "./endpoint/lookup.ts";
@@ -43,6 +44,12 @@ export interface ProcessorDeps {
   readonly limits: ProcessorLimits;
 }
 
+/** What the loops and the pipeline of one processor share. */
+export interface PipelineParts {
+  readonly signals: PipelineSignals;
+  readonly standstill: Standstill;
+}
+
 export interface Pipeline {
   readonly lookup: EndpointLookup;
   readonly limiters: EndpointLimiters;
@@ -66,7 +73,7 @@ export interface PipelineSignals {
 }
 
 /** The signals are aborted by a stop, one after the other. */
-export function createPipeline(deps: ProcessorDeps, signals: PipelineSignals): Pipeline {
+export function createPipeline(deps: ProcessorDeps, { signals, standstill }: PipelineParts): Pipeline {
   const { drivers, transport, telemetry, limits, ...ambient } = deps;
   const { clock, entropy, hasher } = ambient;
   const { directory, ledger, retryQueue, deadLetters, stats, rateLimiter } = drivers;
@@ -103,12 +110,14 @@ export function createPipeline(deps: ProcessorDeps, signals: PipelineSignals): P
   const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored };
   const settle = createSettle({ ...ambient, ...writes, telemetry, lookAgain });
   const { taking: stopping, sending: signal } = signals;
-  const send = createSend({ ...ambient, transport, attemptMs, telemetry: telemetry.delivery, stopping, signal });
+  const sends = { transport, attemptMs, standstill, telemetry: telemetry.delivery, stopping, signal };
+  const send = createSend({ ...ambient, ...sends });
   const { begunAttempts } = drivers;
   const crashGuard = createCrashGuard({ begunAttempts, settle, stopping, onFailure });
   const completed = createCompleted({ ledger, settlements, crashGuard, telemetry: telemetry.delivery });
-  const run = createRunDelivery({ clock, entropy, limiters, lookup, completed, crashGuard, send, settle, backlogMax });
-  const groups = createBatchGroups({ clock, hasher, run });
+  const attempts = { completed, crashGuard, send, settle, standstill };
+  const run = createRunDelivery({ clock, entropy, limiters, lookup, ...attempts, backlogMax });
+  const groups = createBatchGroups({ clock, hasher, run, lookup });
   const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
   const { cancellations } = drivers;
   const begin = createBegin({ clock, entropy, cancellations, signal: signals.writing, onFailure });

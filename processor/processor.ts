@@ -3,11 +3,12 @@
  * on every driver set and on a virtual clock.
  */
 import type { ProcessorLimits } from "./limits.ts";
-import type { Outstanding } from "./intake/queue-items.ts";
+import type { QueueItemDeps } from "./intake/queue-items.ts";
 import type { Pipeline, ProcessorDeps } from "./pipeline.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
+import { createStandstill } from "./delivery/standstill.ts";
 import { createLowThrottle } from "./intake/low-throttle.ts";
 import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
@@ -32,7 +33,10 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const sending = new AbortController();
   const writing = new AbortController();
   const outstanding = createOutstanding();
-  const pipeline = createPipeline(deps, { taking: taking.signal, sending: sending.signal, writing: writing.signal });
+  const isBusy = (): boolean => outstanding.count() > 0;
+  const standstill = createStandstill({ clock, isBusy, found: (ms) => telemetry.queue.stoodStill(ms) });
+  const signals = { taking: taking.signal, sending: sending.signal, writing: writing.signal };
+  const pipeline = createPipeline(deps, { signals, standstill });
   const { recovery, untilStored } = pipeline;
   const recoverAll = (): void => void untilStored("recover held", () => recovery.recoverAll(taking.signal));
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
@@ -43,7 +47,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   observeQueues(drivers, telemetry.queue, clock);
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const supervision = { clock, entropy, ...SUPERVISION_DEFAULTS, onFailure };
-  const loops = loopsOf(deps, pipeline, outstanding).map(({ name, run }) =>
+  const loops = loopsOf(deps, pipeline, { outstanding, standstill }).map(({ name, run }) =>
     supervise(name, run, supervision, taking.signal),
   );
   recoverAll();
@@ -62,6 +66,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
       pipeline.settlements.flush();
       writing.abort();
       await drivers.flush();
+      standstill.stop();
     },
   };
 }
@@ -73,14 +78,18 @@ async function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, e
 }
 
 /** The four readers: one per lane, and one of the retry queue. */
-function loopsOf({ drivers, limits, clock, telemetry }: ProcessorDeps, pipeline: Pipeline, outstanding: Outstanding) {
+function loopsOf(
+  { drivers, limits, clock, telemetry }: ProcessorDeps,
+  pipeline: Pipeline,
+  shared: Pick<QueueItemDeps, "outstanding" | "standstill">,
+) {
   const { lanes, retryQueue } = drivers;
   const { deliverEvent, putAside, untilStored, settlements } = pipeline;
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const depsOf = (queue: keyof ProcessorLimits["windowItems"]) => {
     const bounds = { itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes, perFree: limits.tenantPerFree };
     const window = createWindow(bounds, () => void (queue !== "retry" && lanes.lookAgain(queue)));
-    return { window, outstanding, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
+    return { ...shared, window, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
   };
   const lowThrottle = createLowThrottle(clock);
   const laneLoops = LANES.map((lane) => {

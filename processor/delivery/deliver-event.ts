@@ -61,7 +61,7 @@ export interface Handed {
   /** Its `deliver_at` has come, whatever the clock says. */
   readonly isDue: boolean;
   /** How often it was put aside before. */
-  readonly deferrals: number;
+  readonly putAside: number;
   /** Takes how many deliveries the item still stands for: all after the fan-out, fewer as they end. */
   readonly weigh: (deliveries: number) => void;
 }
@@ -115,7 +115,7 @@ async function beginEach(
       deps.settlements.record([{ kind: "fan-out", fanOut: cancelledFanOut(envelope, deps.clock.now()) }]);
       return "settled";
     case "unknown":
-      return deps.putAside.event(envelope, handed.deferrals, "undecided");
+      return deps.putAside.event(envelope, handed.putAside, "undecided");
     case "stopping":
       return "released";
     default:
@@ -129,8 +129,8 @@ async function beginEach(
  */
 async function putOffCopy(deps: Deps, envelope: Envelope, handed: Handed): Promise<Ending> {
   const notBeforeMs = deps.clock.now() + COPY_AGAIN_MS;
-  const { deferrals } = handed;
-  const plan = { cause: "relieved", notBeforeMs, endpointId: null, generation: 0, attempt: 1, deferrals } as const;
+  const { putAside } = handed;
+  const plan = { cause: "relieved", notBeforeMs, endpointId: null, generation: 0, attempt: 1, putAside } as const;
   const copy = scheduledEvent(envelope, plan);
   const stored = await deps.untilStored("relieved", () => deps.retryQueue.schedule([copy]));
   if (stored.kind === "aborted") return "released";
@@ -156,11 +156,11 @@ async function postpone(deps: Deps, envelope: Envelope, notBeforeMs: number, han
  * Runs `each` for every endpoint that subscribes to the event; settled when all deliveries are. Up to the fan-out it
  * does not wait while the directory answers from memory: the window must know the item's weight before the next is let in.
  */
-async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, deferrals }: Handed, each: Each): Promise<Ending> {
+async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, putAside }: Handed, each: Each): Promise<Ending> {
   const { tenant, directoryVersion } = envelope;
   const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
   if (known === "stopping") return "released";
-  if (known === "unreadable") return deps.putAside.event(envelope, deferrals, known);
+  if (known === "unreadable") return deps.putAside.event(envelope, putAside, known);
   const { matched, record } = deps.fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
   if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);

@@ -6,7 +6,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Group } from "@posthaste/shared/domain/message.ts";
-import type { RetryItem, Scheduled, ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
+import type { RetryItem, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
@@ -19,8 +19,10 @@ export interface PendingDelivery {
   readonly generation: number;
   /** The attempt to make, from 1. */
   readonly attempt: number;
-  /** How often this attempt was deferred. */
+  /** As in `Scheduled`: how often this attempt was deferred, could not be sent, could not be worked on. */
   readonly deferrals: number;
+  readonly unmade: number;
+  readonly putAside: number;
   /** The attempt may have been made before, or be under way elsewhere: the ledger is asked right before it. */
   readonly isRepeat: boolean;
   /** Members whose attempt is noted as begun before it is made (`crash-guard.ts`); none where this is the first time. */
@@ -48,6 +50,8 @@ export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">
     generation: 0,
     attempt: 1,
     deferrals: 0,
+    unmade: 0,
+    putAside: 0,
     isRepeat,
     repeats: isRepeat ? [envelope] : NONE,
     members: [envelope],
@@ -57,7 +61,7 @@ export function firstDelivery(envelope: Envelope, endpoint: Pick<Endpoint, "id">
 
 /** The delivery that a retry item goes on with. */
 export function dueDelivery(item: RetryItem & { readonly endpointId: string }): PendingDelivery {
-  const { endpointId, generation, attempt, members, group } = item;
+  const { endpointId, generation, attempt, deferrals, unmade, putAside, members, group } = item;
   const first = firstMember(item);
   const isRepeat = item.isRepeat || item.cause === "replay" || item.cause === "relieved";
   return {
@@ -66,7 +70,9 @@ export function dueDelivery(item: RetryItem & { readonly endpointId: string }): 
     lane: laneOf(first),
     generation,
     attempt,
-    deferrals: item.deferrals,
+    deferrals,
+    unmade,
+    putAside,
     isRepeat,
     // A group that is due is the same as before: its first stands for it.
     repeats: isRepeat ? [first] : NONE,
@@ -86,12 +92,11 @@ export function subjectOf(delivery: PendingDelivery): DeliverySubject {
   return { tenant, eventId: firstMember(delivery).id, endpointId, lane, attempt };
 }
 
+/** When and how a delivery comes back. */
+export type SchedulePlan = Pick<Scheduled, "cause" | "notBeforeMs" | "attempt" | "deferrals" | "unmade" | "putAside">;
+
 /** The same delivery as an entry of the retry queue. */
-export function toScheduled(
-  delivery: PendingDelivery,
-  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; deferrals: number },
-): Scheduled {
+export function toScheduled(delivery: PendingDelivery, plan: SchedulePlan): Scheduled {
   const { endpointId, generation, members, group } = delivery;
-  const { cause, notBeforeMs, attempt, deferrals } = plan;
-  return { cause, notBeforeMs, endpointId, generation, attempt, deferrals, members, group };
+  return { ...plan, endpointId, generation, members, group };
 }

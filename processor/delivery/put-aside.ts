@@ -15,7 +15,7 @@ import { firstDelivery } from "./pending-delivery.ts";
 
 /** From one second to five minutes: when a store returns, nothing waits much longer than that. */
 const WAITS = { firstMs: 1000, maxMs: 300_000 } as const;
-/** So often is it put aside: about a day. Deferrals for the endpoint's sake count, too, and are far fewer. */
+/** So often is it put aside: about a day. */
 export const PUT_ASIDE_MAX = 300;
 
 /**
@@ -35,8 +35,8 @@ const words = {
 } as const satisfies Record<EventObstacle, string>;
 
 export interface PutAside {
-  /** An event that is still to be fanned out, put aside `deferrals` times before. */
-  event(envelope: Envelope, deferrals: number, why: EventObstacle): Promise<Ending>;
+  /** An event that is still to be fanned out, put aside `count` times before. */
+  event(envelope: Envelope, count: number, why: EventObstacle): Promise<Ending>;
   delivery(delivery: PendingDelivery, why: Obstacle): Promise<Ending>;
 }
 
@@ -48,23 +48,23 @@ export function createPutAside(deps: {
   readonly untilStored: UntilStored;
 }): PutAside {
   const { clock, entropy, retryQueue, settle, untilStored } = deps;
-  const againAtMs = (deferrals: number): number => Math.ceil(clock.now() + backoffMs(deferrals, WAITS, entropy));
+  const againAtMs = (count: number): number => Math.ceil(clock.now() + backoffMs(count, WAITS, entropy));
   return {
-    async event(envelope, deferrals, why) {
+    async event(envelope, count, why) {
       const missed = (reason: string): Promise<Ending> =>
         settle.missed(firstDelivery(envelope, { id: UNKNOWN_ENDPOINT }, false), "dead", reason);
-      if (deferrals >= PUT_ASIDE_MAX) return missed(`${words[why]} for a day`);
+      if (count >= PUT_ASIDE_MAX) return missed(`${words[why]} for a day`);
       const plan = { cause: "deliver-at", endpointId: null, generation: 0, attempt: 1 } as const;
       // Never before its own time: whatever comes back from there counts as due.
-      const notBeforeMs = Math.max(againAtMs(deferrals), envelope.deliverAtMs ?? 0);
-      const item = scheduledEvent(envelope, { ...plan, notBeforeMs, deferrals: deferrals + 1 });
+      const notBeforeMs = Math.max(againAtMs(count), envelope.deliverAtMs ?? 0);
+      const item = scheduledEvent(envelope, { ...plan, notBeforeMs, putAside: count + 1 });
       const stored = await untilStored("put aside", () => retryQueue.schedule([item]));
       if (stored.kind === "aborted") return "released";
       return stored.value.kind === "scheduled" ? "settled" : missed(`${words[why]}, and the retry queue is full`);
     },
     delivery: (delivery, why) =>
-      delivery.deferrals >= PUT_ASIDE_MAX
+      delivery.putAside >= PUT_ASIDE_MAX
         ? settle.missed(delivery, "dead", `${words[why]} for a day`)
-        : settle.deferred(delivery, why, againAtMs(delivery.deferrals)),
+        : settle.deferred(delivery, why, againAtMs(delivery.putAside)),
   };
 }

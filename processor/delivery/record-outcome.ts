@@ -11,10 +11,10 @@ import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
-import type { RetryQueue, ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
+import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { Recovery } from "../recovery/recovery.ts";
-import type { PendingDelivery } from "./pending-delivery.ts";
+import type { PendingDelivery, SchedulePlan } from "./pending-delivery.ts";
 import type { UntilStored } from "./until-stored.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
@@ -50,7 +50,9 @@ export async function recordOutcome(
       return { state: "delivered", reason: null, attempt, nextAttemptAtMs: null };
     case "retry": {
       const { attempt: next, notBeforeMs, reason } = outcome;
-      const plan = { cause: "retry", notBeforeMs, attempt: next, deferrals: 0 } as const;
+      // Of a repeat there may be a second chain of retries: each of them asks the ledger before it goes on.
+      const cause = delivery.isRepeat ? "relieved" : "retry";
+      const plan = { cause, notBeforeMs, attempt: next, deferrals: 0, unmade: 0, putAside: 0 } as const;
       return schedule(deps, delivery, plan, { state: "retrying", reason, attempt, nextAttemptAtMs: notBeforeMs });
     }
     case "dead":
@@ -72,7 +74,7 @@ export async function recordOutcome(
 export async function schedule(
   deps: RecordOutcomeDeps,
   delivery: PendingDelivery,
-  plan: { cause: ScheduleCause; notBeforeMs: number; attempt: number; deferrals: number },
+  plan: SchedulePlan,
   standing: Standing,
 ): Promise<Standing | null> {
   const stored = await deps.untilStored(plan.cause, () => deps.retryQueue.schedule([toScheduled(delivery, plan)]));

@@ -11,6 +11,7 @@ import type { CrashGuard } from "./crash-guard.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Send } from "./send.ts";
 import type { Settle } from "./settle.ts";
+import type { Standstill } from "./standstill.ts";
 import { isUnmade } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY, waitBeforeMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
@@ -26,6 +27,7 @@ export interface RunDeliveryDeps {
   readonly crashGuard: Pick<CrashGuard, "begin" | "end">;
   readonly send: Send;
   readonly settle: Settle;
+  readonly standstill: Pick<Standstill, "isRecent">;
   /** `ProcessorLimits.backlogMax`, for the words of an overflow. */
   readonly backlogMax: number;
 }
@@ -55,11 +57,12 @@ export function createRunDelivery(deps: RunDeliveryDeps): RunDelivery {
 /** `asked` is what a repeat asks the ledger for, see `completed.ts`. */
 async function runDelivery(
   deps: RunDeliveryDeps,
-  delivery: PendingDelivery,
+  given: PendingDelivery,
   endpoint: Endpoint,
   asked: number,
 ): Promise<Ending> {
-  const entry = await deps.limiters.enter(delivery, endpoint);
+  const entry = await deps.limiters.enter(given, endpoint);
+  const delivery = sinceStandstill(deps, given);
   if (entry.kind !== "go") return notNow(deps, delivery, entry, asked);
   if (delivery.repeats.length === 0) return attempt(deps, delivery, entry, asked);
   await deps.crashGuard.begin(delivery);
@@ -71,24 +74,30 @@ async function runDelivery(
 }
 
 /** In the slot that the delivery entered. */
-async function attempt(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: Go, asked: number): Promise<Ending> {
+async function attempt(deps: RunDeliveryDeps, given: PendingDelivery, entry: Go, asked: number): Promise<Ending> {
   const { limiters, send, settle } = deps;
-  const again = delivery.isRepeat ? await askAgain(deps, delivery, entry.endpoint, asked) : active(entry.endpoint);
+  const again = given.isRepeat ? await askAgain(deps, given, entry.endpoint, asked) : active(entry.endpoint);
   if (again.kind !== "active") {
     limiters.leave(entry.slot, NOT_MADE);
-    return again.kind === "completed" ? "settled" : hold(deps, delivery, again, asked);
+    return again.kind === "completed" ? "settled" : hold(deps, given, again, asked);
   }
-  const result = await send(delivery, again.endpoint);
+  const result = await send(given, again.endpoint);
+  const delivery = sinceStandstill(deps, given);
   if (result.kind === "not-written") {
     limiters.leave(entry.slot, NOT_MADE);
     return settle.missed(delivery, "dead", result.reason);
   }
-  if (isUnmade(result, delivery.deferrals)) {
+  if (isUnmade(result, delivery.unmade)) {
     const why = result.kind === "fault" && result.fault === "exhausted" ? "exhausted" : "unresolved";
     return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, why), asked);
   }
   limiters.leave(entry.slot, result);
   return settle.attempted(delivery, again.endpoint, result);
+}
+
+/** After a standstill others may have the delivery too: it is asked about before each attempt from here on, retries as well. */
+function sinceStandstill({ standstill }: RunDeliveryDeps, delivery: PendingDelivery): PendingDelivery {
+  return delivery.isRepeat || !standstill.isRecent() ? delivery : { ...delivery, isRepeat: true };
 }
 
 /**

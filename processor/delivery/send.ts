@@ -8,6 +8,7 @@ import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { DeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
+import type { Standstill } from "./standstill.ts";
 import { attemptHeaders, messageBody, webhookId } from "@posthaste/shared/domain/message.ts";
 import { firstMember, subjectOf } from "./pending-delivery.ts";
 
@@ -18,6 +19,7 @@ export interface SendDeps {
   readonly hasher: Hasher;
   readonly attemptMs: number;
   readonly telemetry: DeliveryTelemetry;
+  readonly standstill: Pick<Standstill, "count">;
   /** Aborted when a stop begins: what still waits for an address ends. */
   readonly stopping: AbortSignal;
   /** Aborted when a stop has waited long enough. */
@@ -38,12 +40,20 @@ export function createSend(deps: SendDeps): Send {
     if (message.kind === "not-written") return message;
     const { headers, body } = message;
     const { tenant } = delivery;
-    const { attemptMs: timeoutMs, stopping } = deps;
+    const { attemptMs: timeoutMs, stopping, standstill } = deps;
     const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping };
-    const result = await deps.transport.send(request, deps.signal);
+    const before = standstill.count();
+    const ended = await deps.transport.send(request, deps.signal);
+    const result = standstill.count() === before ? ended : unheard(ended);
     deps.telemetry.attempted(subjectOf(delivery), result);
     return result;
   };
+}
+
+/** An answer counts whenever it was read; what went wrong while nobody listened is no fault of the endpoint. */
+function unheard(ended: AttemptResult): AttemptResult {
+  if (ended.kind === "answered") return ended;
+  return { ...ended, fault: "aborted", detail: `the process stood still during the attempt (${ended.fault})` };
 }
 
 interface Message {

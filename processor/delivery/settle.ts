@@ -18,6 +18,7 @@ import type { Settlements } from "./settlements.ts";
 import { createTurns } from "@posthaste/shared/lib/turns.ts";
 import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
 import { subjectOf } from "./pending-delivery.ts";
 
@@ -71,7 +72,7 @@ export function createSettle(deps: SettleDeps): Settle {
         cause: delivery.isRepeat ? "relieved" : "parked",
         notBeforeMs,
         attempt: delivery.attempt,
-        deferrals: delivery.deferrals + 1,
+        ...countedOnce(delivery, why),
       } as const;
       const words = waiting(delivery, notBeforeMs, `waits: ${deferWords[why]}`);
       const write = (): Promise<Standing | null> => schedule(deps, delivery, plan, words);
@@ -90,6 +91,8 @@ export function createSettle(deps: SettleDeps): Settle {
         notBeforeMs,
         attempt: delivery.attempt,
         deferrals: delivery.deferrals,
+        unmade: delivery.unmade,
+        putAside: delivery.putAside,
       } as const;
       const reason = "waits: the retry policy begins with a wait";
       const standing = await schedule(deps, delivery, plan, waiting(delivery, notBeforeMs, reason));
@@ -123,6 +126,25 @@ const deferWords = {
   failed: "an unexpected error, which the log names",
   crowded: "other events of the tenant take all the room that one tenant may have",
 } as const satisfies Record<DeferReason | Obstacle, string>;
+
+/** Each kind of wait has a bound of its own, so one more of its kind is counted and the others stay. */
+function countedOnce({ deferrals, unmade, putAside }: PendingDelivery, why: DeferReason | Obstacle) {
+  switch (why) {
+    case "unresolved":
+    case "exhausted":
+      return { deferrals, unmade: unmade + 1, putAside };
+    case "unreadable":
+    case "failed":
+    case "crowded":
+      return { deferrals, unmade, putAside: putAside + 1 };
+    case "breaker-open":
+    case "throttled":
+    case "busy":
+      return { deferrals: deferrals + 1, unmade, putAside };
+    default:
+      return unreachable(why);
+  }
+}
 
 /** The same attempt is still to be made, later. */
 function waiting({ attempt }: PendingDelivery, notBeforeMs: number, reason: string): Standing {

@@ -2,6 +2,7 @@
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { RateLimit } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { ProcessorLimits } from "../limits.ts";
 import type { DeferReason } from "./entry.ts";
 import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
@@ -28,6 +29,8 @@ export class EndpointCondition {
   /** Deliveries of this endpoint that this process has deferred and that are not due yet. */
   readonly deferred = createDeferredCount();
   readonly #limits: ProcessorLimits;
+  /** The time by which the retry queue gives them back; it may step. */
+  readonly #queueNow: () => number;
   /** The endpoint's own rate limit, as it was last seen; null without one. */
   #perSecondMax: number | null = null;
   #quietUntilMs = 0;
@@ -35,8 +38,9 @@ export class EndpointCondition {
   /** The attempt that decides for a half-open breaker. */
   #probe: number | null = null;
 
-  constructor(limits: ProcessorLimits) {
+  constructor(limits: ProcessorLimits, queueNow: () => number) {
     this.#limits = limits;
+    this.#queueNow = queueNow;
     this.pace = createEndpointPace({
       capFirst: limits.capFirst,
       capStart: limits.capStart,
@@ -112,8 +116,12 @@ export class EndpointCondition {
   }
 
   /** Are so many deferred that one more has to go to the dead-letter record? */
-  isBacklogFull(nowMs: number): boolean {
-    return this.deferred.count(nowMs) >= this.#limits.backlogMax;
+  isBacklogFull(): boolean {
+    return this.deferredCount() >= this.#limits.backlogMax;
+  }
+
+  deferredCount(): number {
+    return this.deferred.count(this.#queueNow());
   }
 
   /**
@@ -122,14 +130,16 @@ export class EndpointCondition {
    * may come back to other processes.
    */
   hasRoom(nowMs: number): boolean {
-    if (this.breaker.state() === "closed") return this.deferred.count(nowMs) <= this.#limits.backlogMax / 2;
-    return this.breaker.isPassable(nowMs) && this.deferred.count(nowMs) === 0;
+    if (this.breaker.state() === "closed") return this.deferredCount() <= this.#limits.backlogMax / 2;
+    return this.breaker.isPassable(nowMs) && this.deferredCount() === 0;
   }
 
-  /** When that may be worth asking again. */
-  roomAtMs(nowMs: number): number {
+  /** In how many ms that may be worth asking again. */
+  roomInMs(nowMs: number): number {
     const most = this.breaker.state() === "closed" ? this.#limits.backlogMax / 2 : 0;
-    return Math.max(this.deferred.whenAtMostMs(most, nowMs), this.breaker.probeAtMs());
+    const queueNowMs = this.#queueNow();
+    const waitMs = this.deferred.whenAtMostMs(most, queueNowMs) - queueNowMs;
+    return Math.max(waitMs, this.breaker.probeAtMs() - nowMs);
   }
 
   /**
@@ -137,18 +147,20 @@ export class EndpointCondition {
    * Whoever waits for the endpoint's own rate limit gets a slot at the rate of that limit and is not put off for longer
    * each time: it is known when there is room (40 events at a limit of 2 a second took 35 minutes with doubling).
    */
-  deferUntilMs(deferrals: number, why: DeferReason, nowMs: number): number {
+  deferUntilMs(counts: Pick<PendingDelivery, "deferrals" | "unmade">, why: DeferReason, nowMs: number): number {
     const { deferMs, deferMsMax, holdUpMsMax, recoveryPerS } = this.#limits;
-    const isUnreached = why === "breaker-open" || why === "unresolved" || why === "exhausted";
+    const isUnsent = why === "unresolved" || why === "exhausted";
+    const isUnreached = why === "breaker-open" || isUnsent;
+    const before = isUnsent ? counts.unmade : counts.deferrals;
     const isOwnLimit = !isUnreached && this.#perSecondMax !== null;
     const firstMs = isUnreached ? deferMs : holdUpMsMax;
-    const delayMs = Math.min(firstMs * 2 ** (isOwnLimit ? 0 : Math.min(deferrals, 30)), deferMsMax);
+    const delayMs = Math.min(firstMs * 2 ** (isOwnLimit ? 0 : Math.min(before, 30)), deferMsMax);
     const earliestMs = Math.max(nowMs + delayMs, this.breaker.probeAtMs(), this.#quietUntilMs);
     return this.pace.reserve(earliestMs, isUnreached ? recoveryPerS : this.#perSecondMax);
   }
 
   /** Is there nothing worth remembering? An open breaker is until its probe is due, quiet time and deferrals are. */
   isBlank(nowMs: number): boolean {
-    return this.breaker.probeAtMs() <= nowMs && this.#quietUntilMs <= nowMs && this.deferred.count(nowMs) === 0;
+    return this.breaker.probeAtMs() <= nowMs && this.#quietUntilMs <= nowMs && this.deferredCount() === 0;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * How many deliveries of one endpoint this process has deferred that are not due yet. Counted by time and not by their
- * return, for another process may be the one that they come back to.
+ * return, for another process may be the one that they come back to. All times are of the retry queue's clock, which is that of
+ * the day: when it is set, the queue gives them back sooner or later, and so they count less or longer.
  */
 export interface DeferredCount {
   add(dueAtMs: number): void;

@@ -83,7 +83,7 @@ export class DeferredRecall {
     const nowMs = clock.now();
     const waitMs = this.#refusesForMs();
     if (waitMs > 0) {
-      if (condition.deferred.count(nowMs) > 0) this.#lookIn(waitMs);
+      if (condition.deferredCount() > 0) this.#lookIn(waitMs);
       return;
     }
     const state = condition.breaker.state();
@@ -114,14 +114,14 @@ export class DeferredRecall {
     this.#comingUntilMs = nowMs + COMING_MS;
     condition.deferred.take(count);
     if (count > 0 && !this.#isClosed) this.#deps.recalled();
-    this.#isDone = count === 0 && condition.deferred.count(nowMs) === 0;
+    this.#isDone = count === 0 && condition.deferredCount() === 0;
     this.#lookLater();
   }
 
   /** Who was called back may go without an attempt, or lie where the queue does not reach it yet. */
   #lookLater(): void {
-    const { clock, condition } = this.#deps;
-    if (this.#isDone || condition.pace.inFlight() > 0 || condition.deferred.count(clock.now()) === 0) return;
+    const { condition } = this.#deps;
+    if (this.#isDone || condition.pace.inFlight() > 0 || condition.deferredCount() === 0) return;
     // What could not be found so often has gone elsewhere, or comes at its time.
     if (this.#lookMs > LOOK_MS_MAX) return;
     this.#lookIn(this.#lookMs);

@@ -13,6 +13,7 @@ import type { LimiterDeps } from "./limiter-deps.ts";
 import type { HeldSlots, Holder } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
 import { EndpointCondition } from "./condition.ts";
 import { DeferredRecall } from "./deferred-recall.ts";
 import { OVERFLOW, STOPPING } from "./entry.ts";
@@ -49,7 +50,7 @@ export class EndpointLimiter implements Holder {
     this.#deps = deps;
     this.tenant = tenant;
     this.endpointId = endpointId;
-    this.condition = new EndpointCondition(deps.limits);
+    this.condition = new EndpointCondition(deps.limits, () => deps.wallTimeOf(deps.clock.now()));
     this.#recall = new DeferredRecall({
       clock: deps.clock,
       condition: this.condition,
@@ -63,7 +64,7 @@ export class EndpointLimiter implements Holder {
   enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry> {
     const nowMs = this.#deps.clock.now();
     this.condition.noteRateLimit(endpoint.rateLimit);
-    if (delivery.deferrals > 0) this.#recall.came();
+    if (delivery.deferrals + delivery.unmade > 0) this.#recall.came();
     const refusal =
       this.condition.refusal(this.#room.ahead(delivery.lane), nowMs) ?? shortageOf(this.#deps, delivery.lane, this);
     if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
@@ -75,12 +76,12 @@ export class EndpointLimiter implements Holder {
 
   /** The same attempt again later, or an overflow when too many wait so. */
   defer(delivery: PendingDelivery, why: DeferReason): NotNow {
-    const nowMs = this.#deps.clock.now();
-    if (this.condition.isBacklogFull(nowMs)) return OVERFLOW;
-    const untilMs = this.condition.deferUntilMs(delivery.deferrals, why, nowMs);
+    if (this.condition.isBacklogFull()) return OVERFLOW;
+    const { clock, wallTimeOf } = this.#deps;
+    const untilMs = wallTimeOf(this.condition.deferUntilMs(delivery, why, clock.now()));
     this.condition.deferred.add(untilMs);
     this.#recall.deferred(why);
-    return { kind: "defer", why, untilMs: this.#deps.wallTimeOf(untilMs) };
+    return { kind: "defer", why, untilMs };
   }
 
   /** The attempt of a slot has ended. */
@@ -186,8 +187,7 @@ export class EndpointLimiter implements Holder {
   /** Calls what overflowed back once there is room. */
   #askForRoom(): void {
     if (this.#isClosed || this.#overflowTimer !== null) return;
-    const nowMs = this.#deps.clock.now();
-    const waitMs = Math.max(ROOM_MS, this.condition.roomAtMs(nowMs) - nowMs);
+    const waitMs = Math.min(Math.max(ROOM_MS, this.condition.roomInMs(this.#deps.clock.now())), ALARM_MS_MAX);
     this.#overflowTimer = this.#deps.clock.timer(waitMs, () => this.#recoverIfRoomy());
   }
 

@@ -8,6 +8,7 @@ import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Cancel, Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Ending, PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { RunDelivery } from "../delivery/run-delivery.ts";
+import type { EndpointLookup } from "../endpoint/lookup.ts";
 import { GROUP_BYTES_MAX, GROUP_FRAME_BYTES, groupMemberBytes } from "@posthaste/shared/domain/envelope.ts";
 import { createGroup } from "@posthaste/shared/domain/message.ts";
 
@@ -36,14 +37,24 @@ export function createBatchGroups(deps: {
   clock: Clock;
   hasher: Hasher;
   run: Pick<RunDelivery, "first">;
+  lookup: EndpointLookup;
 }): BatchGroups {
   const groups = new Map<string, OpenGroup>();
   let isAbandoned = false;
 
+  /** The endpoint as it was at the opening may be a minute old: where memory cannot tell it is read again. */
+  const send = async (group: OpenGroup): Promise<Ending> => {
+    const delivery = groupDelivery(group, deps.clock.now(), deps.hasher);
+    const { tenant, endpointId } = delivery;
+    const isKnown = deps.lookup.peek(tenant, endpointId) !== undefined;
+    if (!isKnown) await deps.lookup.find(tenant, endpointId).catch(() => undefined);
+    return deps.run.first(delivery, group.endpoint);
+  };
+
   const close = (group: OpenGroup): void => {
     groups.delete(group.endpoint.id);
     group.timer();
-    group.end(deps.run.first(groupDelivery(group, deps.clock.now(), deps.hasher), group.endpoint));
+    group.end(send(group));
   };
 
   const open = (endpoint: Endpoint, maxWaitMs: number): OpenGroup => {
@@ -106,6 +117,8 @@ function groupDelivery({ endpoint, members, repeats }: OpenGroup, nowMs: number,
     generation: 0,
     attempt: 1,
     deferrals: 0,
+    unmade: 0,
+    putAside: 0,
     // Each member was asked about when it came in.
     isRepeat: false,
     repeats,

@@ -38,7 +38,7 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
         const { envelope, isRepeat } = item;
         const holder = holderOf([envelope]);
         const run = (weigh: Weigh): Promise<Ending> => {
-          const handed = { isRepeat, isCopy: false, isDue: false, deferrals: 0, weigh };
+          const handed = { isRepeat, isCopy: false, isDue: false, putAside: 0, weigh };
           return deliverEvent(envelope, handed);
         };
         const ended = runItem(deps, lanes, item, holder, {

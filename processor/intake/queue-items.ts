@@ -6,12 +6,14 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";
+import type { Standstill } from "../delivery/standstill.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
 import type { Holder, Window } from "./window.ts";
 
 export interface QueueItemDeps {
   readonly window: Window;
   readonly outstanding: Outstanding;
+  readonly standstill: Pick<Standstill, "watch">;
   readonly untilStored: UntilStored;
   readonly settlements: Pick<Settlements, "ack">;
   readonly clock: Pick<Clock, "sleep">;
@@ -47,8 +49,9 @@ export async function runItem<Item>(
   holder: Holder,
   work: ItemWork,
 ): Promise<void> {
-  const { window, outstanding, untilStored, settlements } = deps;
+  const { window, outstanding, standstill, untilStored, settlements } = deps;
   outstanding.enter();
+  standstill.watch();
   const place = window.hold(holder);
   const ending = await runToEnd(deps, work, place.weigh);
   place.free();

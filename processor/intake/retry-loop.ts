@@ -47,15 +47,15 @@ function runRetryItem(deps: RetryLoopDeps, item: RetryItem, weigh: Weigh): Promi
   if (endpointId !== null) return resume(deps, { ...item, endpointId });
   const isCopy = item.cause === "relieved";
   // Put aside, or replayed after that, it may have been fanned out in part before.
-  const isRepeat = item.isRepeat || isCopy || item.deferrals > 0 || item.cause === "replay";
-  const handed = { isRepeat, isCopy, isDue: true, deferrals: item.deferrals, weigh };
+  const isRepeat = item.isRepeat || isCopy || item.putAside > 0 || item.cause === "replay";
+  const handed = { isRepeat, isCopy, isDue: true, putAside: item.putAside, weigh };
   return deps.deliverEvent(firstMember(item), handed);
 }
 
 function putAside(deps: RetryLoopDeps, item: RetryItem, why: Obstacle): Promise<Ending> {
   const { endpointId } = item;
   return endpointId === null
-    ? deps.putAside.event(firstMember(item), item.deferrals, why)
+    ? deps.putAside.event(firstMember(item), item.putAside, why)
     : deps.putAside.delivery(dueDelivery({ ...item, endpointId }), why);
 }
 

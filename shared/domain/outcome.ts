@@ -53,9 +53,9 @@ export function decide(input: {
  */
 export const UNMADE_MAX = 24;
 
-/** Was no attempt made, so that the same one is to be made later? `deferrals` is how often it was put off already. */
-export function isUnmade(result: AttemptResult, deferrals: number): boolean {
-  return isUnsent(result) && deferrals < UNMADE_MAX;
+/** Was no attempt made, so that the same one is to be made later? `unmade` is how often that was so already. */
+export function isUnmade(result: AttemptResult, unmade: number): boolean {
+  return isUnsent(result) && unmade < UNMADE_MAX;
 }
 
 /** Nothing was sent, for a reason of our own side: it says nothing of the endpoint. */

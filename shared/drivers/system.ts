@@ -15,15 +15,22 @@ import {
 import type { Cancel, Clock, Deadline, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import { DeadlineExceeded, SealBroken } from "../lib/ambient.ts";
 import { assert } from "../lib/assert.ts";
+import { createStandstills } from "../lib/standstills.ts";
 
 /** The longest wait that the runtimes' timers keep; a longer one would fire at once. */
 export const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** Timers are ordinary ones: while one waits, the process stays alive. */
+/**
+ * Timers are ordinary ones: while one waits, the process stays alive. Those that fell due while the process stood still
+ * wait a moment more, for what came meanwhile: runtimes look at timers first, and answers that lie unread would lose to
+ * deadlines that passed since.
+ */
+const standstills = createStandstills({ wall: () => Date.now(), steady: () => performance.now() });
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   timer: startTimer,
+  onStandstill: standstills.listen,
   soon(callback) {
     setImmediate(callback);
   },
@@ -86,7 +93,13 @@ export function createSealer(masterKey: Uint8Array): Sealer {
 }
 
 function startTimer(ms: number, callback: () => void): Cancel {
-  const handle = setTimeout(callback, Math.min(Math.max(0, ms), TIMER_MS_MAX));
+  const waitMs = Math.min(Math.max(0, ms), TIMER_MS_MAX);
+  const dueAtMs = performance.now() + waitMs;
+  let handle = setTimeout(() => {
+    const graceMs = standstills.graceMs(dueAtMs);
+    if (graceMs === 0) callback();
+    else handle = setTimeout(callback, graceMs);
+  }, waitMs);
   return () => clearTimeout(handle);
 }
 

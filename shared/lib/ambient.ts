@@ -19,7 +19,18 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** A signal that aborts with `DeadlineExceeded` after `ms`, or with the parent's reason. Dispose it to free the timer. */
   deadline(ms: number, parent?: AbortSignal): Deadline;
+  /**
+   * Told when the process is found to have stood still (suspended, stopped, starved), before any timer that fell due
+   * meanwhile: others may have taken over what it held. Must not throw.
+   */
+  onStandstill(listener: StandstillListener): Cancel;
 }
+
+/**
+ * `ms`: for how long at least. `isSure` is false when only the time of day went ahead, as it does while a machine sleeps,
+ * and also when it is set.
+ */
+export type StandstillListener = (ms: number, isSure: boolean) => void;
 
 export interface Deadline extends Disposable {
   readonly signal: AbortSignal;

@@ -65,7 +65,7 @@ export interface Lanes {
   lookAgain(lane: Lane): void;
   /** The items are done for good; resolves when that is durable. Crash before: they are handed out again. */
   ack(items: readonly LaneItem[]): Promise<void>;
-  /** Hands items back untouched, for this or another process to take at once. */
+  /** Hands items back, for this or another process to take at once; as repeats, for some of their deliveries may have been made. */
   release(items: readonly LaneItem[]): Promise<void>;
   depth(lane: Lane): Promise<Depth>;
 }

@@ -24,8 +24,12 @@ export interface Scheduled {
   readonly generation: number;
   /** The attempt to make, from 1. */
   readonly attempt: number;
-  /** How often it was deferred without an attempt. */
+  /** How often this attempt was deferred for its endpoint's sake: each time it waits longer. */
   readonly deferrals: number;
+  /** How often nothing could be sent, for a reason of our own side (`isUnsent`); the attempt is counted after some. */
+  readonly unmade: number;
+  /** How often it could not be worked on, and was put aside; dead after some. */
+  readonly putAside: number;
   /** One event, or the members of a group. */
   readonly members: readonly Envelope[];
   readonly group: Group | null;
@@ -40,16 +44,18 @@ export function scheduledEvent(
     readonly endpointId: string | null;
     readonly generation: number;
     readonly attempt: number;
-    /** 0 unless told. */
+    /** 0 unless told, these three. */
     readonly deferrals?: number;
+    readonly unmade?: number;
+    readonly putAside?: number;
   },
 ): Scheduled {
-  return { deferrals: 0, ...plan, members: [envelope], group: null };
+  return { deferrals: 0, unmade: 0, putAside: 0, ...plan, members: [envelope], group: null };
 }
 
 /** Waits for its endpoint without an attempt, and may be recalled. A copy that the lane gave away may wait for its first time. */
-export function isDeferred({ cause, deferrals, endpointId }: Scheduled): boolean {
-  return endpointId !== null && (cause === "parked" || (cause === "relieved" && deferrals > 0));
+export function isDeferred({ cause, deferrals, unmade, endpointId }: Scheduled): boolean {
+  return endpointId !== null && (cause === "parked" || (cause === "relieved" && deferrals + unmade > 0));
 }
 
 export interface RetryItem extends Scheduled {

@@ -17,6 +17,8 @@ export interface QueueTelemetry {
   observe(read: () => Promise<readonly QueueSample[]>): void;
   dropped(buffer: "ledger" | "stats", count: number): void;
   loopFailed(loop: string, error: unknown, delayMs: number): void;
+  /** The process did not run for so long at least. */
+  stoodStill(ms: number): void;
   /** A record or row that could not be read was put aside; `keptBytes` of its `bytes` are kept. */
   quarantined(record: {
     readonly topic: string;
@@ -55,6 +57,10 @@ export function createQueueTelemetry({
     unit: "{restart}",
     description: "Worker loops that failed and began again",
   });
+  const standstills = meter.createCounter("posthaste.process.standstills", {
+    unit: "{standstill}",
+    description: "Times that the process stood still: suspended, stopped or starved",
+  });
   const quarantined = meter.createCounter("posthaste.quarantine.records", {
     unit: "{record}",
     description: "Records that could not be read and were put aside",
@@ -85,6 +91,10 @@ export function createQueueTelemetry({
         retry_in_ms: Math.round(delayMs),
         ...(unlogged === 0 ? {} : { unlogged }),
       });
+    },
+    stoodStill(ms) {
+      standstills.add(1);
+      log.write("warn", "process.stood-still", { for_ms: Math.round(ms) });
     },
     quarantined({ topic, partition, offset, reason, bytes, keptBytes }) {
       quarantined.add(1, { topic });

@@ -54,6 +54,29 @@ export function claimsContract(name: string, open: OpenHarness): void {
     await assert.rejects(harness.drivers.claims.claim(request({ key: "key:new" })), withCode("overloaded"));
   });
 
+  test(`${name} claims: a claim that was given up is weighed anew for another request, and its own weight is no obstacle`, async () => {
+    await using harness = await open({ claimBytesMax: 40_000 });
+    const { claims } = harness.drivers;
+    const keys = Array.from({ length: 4 }, (_, index) => `key:${index}`);
+    for (const key of keys) {
+      await claims.claim(request({ key }));
+      await claims.abandon(TENANT, key);
+    }
+    const eventIds = Array.from({ length: 300 }, (_, index) => `evt_${String(index).padStart(20, "0")}`);
+    let taken = 0;
+    await assert.rejects(async () => {
+      for (; taken < keys.length; taken++) {
+        const key = keys[taken] ?? "";
+        // Given up and taken again and again: what it weighs does not add up.
+        for (let round = 0; round < 5; round++) {
+          await claims.claim(request({ key, fingerprint: `other-${round}`, eventIds }));
+          await claims.abandon(TENANT, key);
+        }
+      }
+    }, withCode("overloaded"));
+    assert.ok(taken >= 1 && taken <= 3, `${taken} claims of about 8 KB in 20,000 bytes`);
+  });
+
   test(`${name} claims: claims that are over make room`, async () => {
     await using harness = await open({ claimBytesMax: 10_000 });
     const fill = async (round: number): Promise<number> => {

@@ -20,6 +20,8 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
       generation: START_MS - 5,
       attempt: 3,
       deferrals: 2,
+      unmade: 3,
+      putAside: 4,
       group: { id: "grp_0123", closedAtMs: START_MS - 10 },
     });
     await harness.drivers.retryQueue.schedule([scheduled]);
@@ -146,13 +148,15 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await harness.drivers.retryQueue.take(1, controller.signal), []);
   });
 
-  test(`${name} retry queue: released items are handed out again at once`, async () => {
+  test(`${name} retry queue: released items are handed out again at once, as repeats`, async () => {
     await using harness = await open();
     await harness.drivers.retryQueue.schedule([after("evt_a", 0), after("evt_b", 0)]);
     const items = await takeDue(harness);
     const waiting = takeDue(harness);
     await harness.drivers.retryQueue.release(items.slice(0, 1));
-    assert.deepEqual(memberIdsOf(await waiting), [["evt_a"]]);
+    const again = await waiting;
+    assert.deepEqual(memberIdsOf(again), [["evt_a"]]);
+    assert.deepEqual([items[0]?.isRepeat, again[0]?.isRepeat], [false, true]);
     await assertNothingDue(harness);
   });
 

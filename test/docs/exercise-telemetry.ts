@@ -104,6 +104,7 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   queue.observe(async () => [{ queue: "high", depth: 1, lagMs: 1 }]);
   queue.dropped("ledger", 1);
   queue.loopFailed("lane high", new Error("Redis is away"), 1);
+  queue.stoodStill(60_000);
   queue.quarantined({ topic: "medium", partition: 0, offset: 1, reason: "no value", bytes: 2, keptBytes: 2 });
   const store = listened(telemetry, "store", called);
   store.away("redis", "Redis does not answer.", "HIGH goes through Kafka.");

@@ -1,7 +1,8 @@
 /** Gateways and processors as real processes on the run's Redis and Kafka, apart from all others by a prefix. */
 import { randomBytes } from "node:crypto";
 import { Redis } from "ioredis";
-import { repairRequestQueue } from "@posthaste/shared/drivers/kafka/request-queue.ts";
+import { repairKafkajs } from "@posthaste/shared/drivers/kafka/repairs.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import kafkajs from "kafkajs";
 import type { Constellation } from "posthaste/constellation.ts";
 import { openConstellation } from "posthaste/constellation.ts";
@@ -24,7 +25,7 @@ export interface DistributedHarnessOptions {
 
 const GRACE_MS = 15_000;
 // As the driver does, for the tests' own use of kafkajs.
-repairRequestQueue();
+repairKafkajs(systemClock);
 
 /** Disposing ends the programs in order, then removes their topics and keys. */
 export async function openDistributedHarness(options: DistributedHarnessOptions): Promise<DistributedHarness> {

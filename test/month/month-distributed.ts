@@ -3,6 +3,7 @@ import { startFleetProcess } from "../simulation/fleet/fleet-process.ts";
 import type { FleetKind, FleetProcess } from "../simulation/fleet/fleet-process.ts";
 import { createVirtualRedis } from "../simulation/fleet/virtual-redis.ts";
 import { createTrace } from "../simulation/trace.ts";
+import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import { saveOperatorKey } from "@posthaste/gateway/resources/operator-key.ts";
 import { DEAD_LETTER_TOPIC, topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
@@ -41,6 +42,8 @@ export async function openMonthDistributed(place: MonthPlace, countMaps: () => S
     partitionLog,
     sealer: createSealer(new Uint8Array(32).fill(7)),
     limits: MONTH_LIMITS,
+    gatewayLimits: DEFAULT_LIMITS,
+    worldNow: () => clock.now(),
     bounds: MONTH_BOUNDS,
   };
   const start = (index: number, kind: FleetKind): FleetProcess => {

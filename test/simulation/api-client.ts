@@ -1,6 +1,7 @@
 /** The way of publishers and owners to whichever process answers now; an answer may never come. */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Chance } from "./chance.ts";
+import type { SlowBodies } from "./slow-bodies.ts";
 import type { Trace } from "./trace.ts";
 
 /** A process that answers requests. */
@@ -43,6 +44,7 @@ export function createApiClient(options: {
   readonly apiKey: string;
   readonly door: () => Door | null;
   readonly isReplyLost: () => boolean;
+  readonly bodies: SlowBodies;
 }): ApiClient {
   const { clock, chance, trace, door } = options;
   const never = new AbortController().signal;
@@ -77,8 +79,10 @@ export function createApiClient(options: {
     if (server === null) return later(null);
     server.onEnd(() => later(null));
     const isLost = options.isReplyLost();
-    const response = await server.fetch(requestOf(request, options.apiKey));
+    const way = request.body === undefined ? null : options.bodies.begin(request.path, request.body);
+    const response = await server.fetch(requestOf(request, options.apiKey, way?.stream));
     const text = await response.text();
+    if (way !== null) options.bodies.end(way, { status: response.status, text });
     if (!server.isAlive() || isLost) return;
     const retryAfter = response.headers.get("retry-after");
     later({ status: response.status, text, retryAfterMs: retryAfter === null ? null : Number(retryAfter) * 1000 });
@@ -114,12 +118,14 @@ function isWorthAnotherTry({ status, text }: Reply): boolean {
   return status === 429 || status >= 500;
 }
 
-function requestOf({ method, path, body, idempotencyKey }: ApiRequest, apiKey: string): Request {
+function requestOf(
+  { method, path, idempotencyKey }: ApiRequest,
+  apiKey: string,
+  body: ReadableStream<Uint8Array> | string | undefined,
+): Request {
   const headers: Record<string, string> = { authorization: `Bearer ${apiKey}` };
-  if (body !== undefined) {
-    headers["content-type"] = "application/json";
-    headers["content-length"] = String(new TextEncoder().encode(body).length);
-  }
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (typeof body === "string") headers["content-length"] = String(new TextEncoder().encode(body).length);
   if (idempotencyKey !== undefined) headers["idempotency-key"] = idempotencyKey;
   return new Request(`http://posthaste.example${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
 }

@@ -15,6 +15,8 @@ const KEPT_SEEDS = [
   27, // a processor buries what another brought back, by a memory from before it was cut off
   873, // all processors bring the letters of a resumed endpoint back, each its own copy
   1743, // an event whose first append was refused and yet written is appended again with another time in its body
+  20, // a processor whose clock is an hour ahead of the log's relays its retries without end, as fast as the log takes them
+  6, // a group that waited for half a minute goes to an endpoint that was paused meanwhile
   15, // messages that wait for their endpoint's rate limit are put off for twice as long each time
 ] as const;
 

@@ -17,7 +17,13 @@ async function own(actor: Actor, slot: Slot): Promise<void> {
   const startMs = clock.now() - slot.createAtMs;
   const body = creationOf(slot);
   slot.hasUnknownSecret = true;
-  const reply = await client.call({ method: "POST", path: "/v1/endpoints", body });
+  const creation = { method: "POST", path: "/v1/endpoints", body } as const;
+  let reply = await client.call(creation);
+  // Refused for want of a place it has made nothing.
+  while (reply?.status === 429) {
+    await clock.sleep(1000, never);
+    reply = await client.call(creation);
+  }
   // Asked once: a repeat would be another endpoint. Without the answer it is one that nobody waits for.
   if (reply?.status !== 201) {
     if (reply !== null && reply.status < 500)

@@ -70,6 +70,16 @@ export interface Scenario {
   readonly isHealing: boolean;
   /** No name server answers for the endpoints that are not the healthy one. */
   readonly silences: readonly Silence[];
+  readonly clocks: ClockPlan;
+  /** Share of the requests whose body comes in two parts, some time apart. */
+  readonly slowBodyRate: number;
+}
+
+/** How the clocks of processes differ from that of the world, and when one of them is set. */
+export interface ClockPlan {
+  /** Each process is off by up to so many ms, back or forth. */
+  readonly skewMsMax: number;
+  readonly steps: readonly { readonly atMs: number; readonly byMs: number }[];
 }
 
 export interface Silence {
@@ -124,6 +134,23 @@ export function drawScenario(chance: Chance): Scenario {
       fromMs,
       toMs: fromMs + chance.magnitude(100, 40_000),
       lookUpMs: chance.pick([0, 5000]),
+    })),
+    // Drawn last, so that the rest of a world is what it was without them.
+    clocks: drawClocks(chance, stormMs),
+    slowBodyRate: chance.pick([0, 0, 0.3, 0.7]),
+  };
+}
+
+const STEPS_MS = [60_000, 3_600_000] as const;
+
+function drawClocks(chance: Chance, stormMs: number): ClockPlan {
+  if (chance.isTrue(0.7)) return { skewMsMax: 0, steps: [] };
+  const stepCount = chance.isTrue(0.6) ? chance.whole(1, 3) : 0;
+  return {
+    skewMsMax: chance.isTrue(0.5) ? chance.magnitude(10, 1000) : 0,
+    steps: Array.from({ length: stepCount }, () => ({
+      atMs: chance.whole(0, stormMs),
+      byMs: chance.pick([-1, 1]) * chance.pick(STEPS_MS),
     })),
   };
 }

@@ -10,6 +10,7 @@ import { testHasher } from "../support/ambient.ts";
 import type { Chain, Chains, Member } from "./chains.ts";
 import type { History } from "./history.ts";
 import type { Model, Published, Slot } from "./model.ts";
+import type { ClockPlan } from "./scenario.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { Trace } from "./trace.ts";
 import type { Send, VirtualNetwork } from "./virtual-network.ts";
@@ -27,6 +28,7 @@ export interface Witness {
   readonly history: History;
   readonly limits: ProcessorLimits;
   readonly hasSmallRetryQueue: boolean;
+  readonly clocks: ClockPlan;
   readonly processOf: (index: number) => SimulatedProcess;
   readonly network: () => VirtualNetwork;
 }
@@ -38,7 +40,7 @@ const TIMEOUT_MS = 15_000;
 const DISABLED_WITHIN_MS = 100;
 
 /** What is known of a world whatever its processes are made of. */
-export type Scene = Pick<Witness, "trace" | "model" | "chains" | "limits" | "network">;
+export type Scene = Pick<Witness, "trace" | "model" | "chains" | "limits" | "network" | "clocks">;
 
 export function createSendInvariants(witness: Witness): (send: Send, slot: Slot | null) => void {
   const bodyById = new Map<string, string>();
@@ -107,14 +109,16 @@ export function checkBytes(
     trace.violation("same bytes", `#${send.index} ${id}: ${before} then ${bodyText(send)}`);
   bodyById.set(key, bodyText(send));
   const timestampS = Number(headerOf(send, "webhook-timestamp"));
-  if (timestampS !== Math.floor(send.sentAtMs / 1000))
-    trace.violation("fresh timestamp", `#${send.index}: ${timestampS} at ${send.sentAtMs}`);
+  if (timestampS !== Math.floor(send.wallMs / 1000))
+    trace.violation("fresh timestamp", `#${send.index}: ${timestampS} at ${send.wallMs}`);
+  if (new Set(members.map(({ eventId }) => eventId)).size < members.length)
+    trace.violation("same bytes", `#${send.index} ${id}: an event is in it twice: ${bodyText(send)}`);
 }
 
 /** (2) By each secret in force: whoever holds only the old one, or only the new one, can verify. */
 function checkSignature(witness: Witness, send: Send, slot: Slot): void {
   const secrets = storedEndpoint(witness, send, slot)?.secrets ?? [];
-  const inForce = secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > send.sentAtMs);
+  const inForce = secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > send.wallMs);
   if (inForce.length === 0 || !inForce.every(({ secret }) => isSignedBy(send, secret))) {
     witness.trace.violation("signature", `#${send.index}: not by each of ${inForce.length} secrets in force`);
   }
@@ -134,7 +138,7 @@ export function isSignedBy(send: Send, secret: string): boolean {
     body: send.body,
     keys: parsed.kind === "ok" ? [parsed.key] : [],
     hasher: testHasher,
-    nowS: Math.floor(send.sentAtMs / 1000),
+    nowS: Math.floor(send.wallMs / 1000),
     toleranceS: 5,
   });
   return verified.kind === "verified";
@@ -207,11 +211,16 @@ function checkAttempt(witness: Witness, send: Send, chain: Chain): void {
   const isDetoured = witness.hasSmallRetryQueue && history.movedAtMs.has(`${slot.storedId} ${eventId}`);
   const earliestMs = isDetoured ? 0 : earliestOf(chain, prior, attempt);
   if (earliestMs === null) trace.violation("attempt numbers", `${where}: no attempt ${attempt - 1} failed before it`);
-  else if (send.sentAtMs < earliestMs)
+  else if (send.sentAtMs + earlyMsMax(witness.clocks) < earliestMs)
     trace.violation("not before", `${where}: ${earliestMs - send.sentAtMs} ms early`);
-  if (published.deliverAtMs !== null && send.sentAtMs < published.deliverAtMs) {
+  if (published.deliverAtMs !== null && send.sentAtMs + earlyMsMax(witness.clocks) < published.deliverAtMs) {
     trace.violation("not before", `${where}: ${published.deliverAtMs - send.sentAtMs} ms before its deliver_at`);
   }
+}
+
+/** Times of day are kept by clocks that differ: an attempt is early by no more than they do; one that is set may be off by any time. */
+export function earlyMsMax({ skewMsMax, steps }: ClockPlan): number {
+  return steps.length > 0 ? Infinity : 2 * skewMsMax;
 }
 
 /** Broken off by a stop, or its sender died before it heard anything: the same attempt is made again. */

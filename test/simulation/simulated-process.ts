@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
+import type { GatewayLimits } from "@posthaste/gateway/request/deps.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
@@ -39,6 +39,7 @@ export interface SimulatedProcess extends Sender {
   isAccepting(): boolean;
   /** Its timers, in ms from now. */
   pendingMs(): readonly number[];
+  stepWall(ms: number): void;
   /** Called when it ended, either way. */
   onEnd(listener: () => void): void;
 }
@@ -46,18 +47,21 @@ export interface SimulatedProcess extends Sender {
 export interface ProcessParts {
   readonly index: number;
   readonly clock: ProcessClock;
+  /** The world's own time, by which what happened is told. */
+  readonly worldNow: () => number;
   readonly chance: Chance;
   readonly disk: Disk;
   readonly sealer: Sealer;
   readonly limits: ProcessorLimits;
   readonly bounds: EmbeddedBounds;
+  readonly gatewayLimits: GatewayLimits;
   readonly trace: Trace;
   readonly history: History;
   readonly transportFor: (sender: Sender) => Transport;
   readonly fateOfCommit: () => CommitFate;
 }
 
-type TracedParts = Pick<ProcessParts, "trace" | "index" | "clock"> & {
+type TracedParts = Pick<ProcessParts, "trace" | "index" | "worldNow"> & {
   readonly history: Pick<History, "movedAtMs"> & Partial<Pick<History, "deferrals">>;
 };
 
@@ -69,11 +73,11 @@ export function startProcess(parts: ProcessParts): SimulatedProcess {
   let isReady = false;
   let requestsOpen = 0;
   const isAlive = (): boolean => ended === null;
-  const sender: Sender = { index, isAlive };
+  const sender: Sender = { index, isAlive, now: () => clock.now() };
 
   function end(kind: "crash" | "stop", why: string): void {
     if (ended !== null) return;
-    ended = { kind, atMs: clock.now(), outstanding: made?.processor.outstanding() ?? 0 };
+    ended = { kind, atMs: parts.worldNow(), outstanding: made?.processor.outstanding() ?? 0 };
     isAccepting = false;
     trace.note(`p${index} ${kind === "crash" ? "killed" : "stopped"}: ${why} (${ended.outstanding} outstanding)`);
     clock.kill();
@@ -100,9 +104,12 @@ export function startProcess(parts: ProcessParts): SimulatedProcess {
   }
 
   return {
-    index,
-    isAlive,
-    startedAtMs: clock.now(),
+    ...sender,
+    stepWall: (ms) => {
+      trace.note(`p${index} has its clock set by ${ms} ms`);
+      clock.stepWall(ms);
+    },
+    startedAtMs: parts.worldNow(),
     drivers,
     end: () => ended,
     isAccepting: () => isAccepting,
@@ -143,7 +150,7 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
   const processor = startProcessor({ drivers: blinking, transport, clock, entropy, hasher, telemetry, limits });
   const collectMetrics = (): Promise<string> => Promise.resolve("");
   const gatewayDeps = { drivers, transport, clock, entropy, hasher, telemetry, collectMetrics };
-  const gateway = createGateway({ ...gatewayDeps, limits: DEFAULT_LIMITS });
+  const gateway = createGateway({ ...gatewayDeps, limits: parts.gatewayLimits });
   return { drivers, processor, gateway };
 }
 
@@ -152,14 +159,14 @@ const BLINK_AFTER_MS = 20_000;
 const BLINK_MS = 30_000;
 
 /** A directory that cannot be read for a while, and says so at once: nothing may go round without a wait meanwhile. */
-function blinkingDirectory(directory: Directory, { clock, chance, trace, index, history }: ProcessParts): Directory {
+function blinkingDirectory(directory: Directory, { worldNow, chance, trace, index, history }: ProcessParts): Directory {
   if (!chance.isTrue(0.25)) return directory;
-  const fromMs = clock.now() + chance.magnitude(1, BLINK_AFTER_MS);
+  const fromMs = worldNow() + chance.magnitude(1, BLINK_AFTER_MS);
   const untilMs = fromMs + chance.magnitude(1, BLINK_MS);
   trace.note(`p${index} cannot read the directory from ${fromMs} to ${untilMs}`);
   // What was put aside comes back after a wait that grew with the time it was away.
   history.downs.push({ fromMs, toMs: untilMs + 2 * (untilMs - fromMs) + 2000 });
-  const isAway = (): boolean => clock.now() >= fromMs && clock.now() < untilMs;
+  const isAway = (): boolean => worldNow() >= fromMs && worldNow() < untilMs;
   return {
     ...directory,
     peek: (tenant, atLeast) => (isAway() ? null : directory.peek(tenant, atLeast)),
@@ -171,7 +178,7 @@ function blinkingDirectory(directory: Directory, { clock, chance, trace, index, 
 }
 
 /** Writes the product's own events into the trace; what speaks of a bug is a violation. */
-export function tracingTelemetry({ trace, index, history, clock }: TracedParts, isAlive: () => boolean): Telemetry {
+export function tracingTelemetry({ trace, index, history, worldNow }: TracedParts, isAlive: () => boolean): Telemetry {
   const mark = `p${index}`;
   return {
     ...silentTelemetry,
@@ -181,12 +188,12 @@ export function tracingTelemetry({ trace, index, history, clock }: TracedParts, 
         trace.note(
           `${mark} ${state} ${eventId} at ${endpointId} after attempt ${attempt}${reason === null ? "" : `: ${reason}`}`,
         );
-        if (HELD_STATES.some((held) => held === state)) noteMoved(history, endpointId, eventId, clock.now());
+        if (HELD_STATES.some((held) => held === state)) noteMoved(history, endpointId, eventId, worldNow());
       },
       deferred: ({ eventId, endpointId }, why, delayMs) => {
         trace.note(`${mark} parked ${eventId} at ${endpointId}: ${why}, ${delayMs} ms`);
-        history.deferrals?.set(`${endpointId} ${eventId}`, { atMs: clock.now(), processIndex: index });
-        noteMoved(history, endpointId, eventId, clock.now());
+        history.deferrals?.set(`${endpointId} ${eventId}`, { atMs: worldNow(), processIndex: index });
+        noteMoved(history, endpointId, eventId, worldNow());
       },
       repeatSkipped: ({ eventId, endpointId, attempt }) =>
         trace.note(`${mark} repeat skipped ${eventId} at ${endpointId} attempt ${attempt}`),

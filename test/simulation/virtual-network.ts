@@ -14,6 +14,8 @@ export interface Send {
   readonly index: number;
   readonly processIndex: number;
   readonly sentAtMs: number;
+  /** By the sender's own clock. */
+  readonly wallMs: number;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
@@ -26,6 +28,8 @@ export interface Send {
 export interface Sender {
   readonly index: number;
   readonly isAlive: () => boolean;
+  /** Its own time of day. */
+  readonly now: () => number;
 }
 
 export interface VirtualNetwork {
@@ -55,6 +59,7 @@ export function createVirtualNetwork(options: {
       index: sends.length,
       processIndex: sender.index,
       sentAtMs: clock.now(),
+      wallMs: sender.now(),
       url: request.url,
       headers: request.headers,
       // A copy: what the sender does to its buffer later must not change what was sent.

@@ -6,6 +6,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
+import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { Chance } from "./chance.ts";
 import type { Model } from "./model.ts";
@@ -13,7 +14,7 @@ import type { Scenario } from "./scenario.ts";
 import type { Witness } from "./send-invariants.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { Trace } from "./trace.ts";
-import type { VirtualClock } from "../support/clocks/virtual-clock.ts";
+import type { ProcessClock, VirtualClock } from "../support/clocks/virtual-clock.ts";
 import type { CommitFate } from "./virtual-database.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 import type { Stepper } from "./stepper.ts";
@@ -29,6 +30,7 @@ import { startPublisher } from "./publisher.ts";
 import { drawScenario } from "./scenario.ts";
 import { createSendInvariants } from "./send-invariants.ts";
 import { startProcess } from "./simulated-process.ts";
+import { createSlowBodies, gatewayLimitsFor } from "./slow-bodies.ts";
 import { createStepper, watchRejections } from "./stepper.ts";
 import { createTrace } from "./trace.ts";
 import { createVirtualClock } from "../support/clocks/virtual-clock.ts";
@@ -53,6 +55,10 @@ const CALM_MS_MAX = 30 * 24 * 3600 * 1000;
 /** No timer within this: the moment to look whether anything is left to do. */
 const LULL_MS = 1000;
 const TAIL_LINES = 80;
+/** Nothing waits longer, or a step of the clock would be passed over; what is repeated each minute varies by half. */
+const WAIT_MS_MAX = 1.5 * ALARM_MS_MAX;
+/** Any number that is none of a seed. */
+export const CLOCK_SEED = 0x5eed_c10c;
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 
 interface World {
@@ -66,6 +72,8 @@ interface World {
   readonly processes: SimulatedProcess[];
   readonly disk: ReturnType<typeof createDisk>;
   readonly startMs: number;
+  /** Of what was added late, so that it leaves the rest of each world as it was. */
+  readonly clockChance: Chance;
   isCalm: boolean;
   readonly stepper: Stepper;
   commitCount: number;
@@ -131,6 +139,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     history,
     limits: scenario.limits,
     hasSmallRetryQueue: scenario.bounds.retryQueue !== undefined,
+    clocks: scenario.clocks,
     processOf,
     network: () => network,
   };
@@ -149,6 +158,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     isCalm: false,
     stepper: createStepper(clock, STEPS_MAX),
     startMs: START_MS,
+    clockChance: createChance(seed ^ CLOCK_SEED),
     commitCount: 0,
   };
   addSlots(world);
@@ -162,11 +172,15 @@ async function live(world: World): Promise<void> {
   const door = (): SimulatedProcess | null =>
     world.processes.findLast((each) => each.isAlive() && each.isAccepting()) ?? null;
   const isReplyLost = (): boolean => !world.isCalm && chance.isTrue(scenario.lostReplyRate);
-  const client = createApiClient({ clock, chance: chance.fork(), trace, apiKey: API_KEY, door, isReplyLost });
-  const actor = { clock, chance: chance.fork(), client, trace, model };
+  const clientChance = chance.fork();
+  const actorChance = chance.fork();
+  const bodies = createSlowBodies({ clock, chance: world.clockChance.fork(), trace, rate: scenario.slowBodyRate });
+  const client = createApiClient({ clock, chance: clientChance, trace, apiKey: API_KEY, door, isReplyLost, bodies });
+  const actor = { clock, chance: actorChance, client, trace, model };
   startPublisher(actor, scenario.publishes);
   startOwners(actor, scenario);
   planEnds(world);
+  planClocks(world);
   const untilMs = START_MS + scenario.stormMs;
   await world.stepper.runUntil(() => (clock.nextDueAtMs() ?? Infinity) > untilMs);
   world.isCalm = true;
@@ -229,8 +243,10 @@ function startNext(world: World): SimulatedProcess {
   const { limits, bounds } = scenario;
   const started = startProcess({
     index,
-    clock: clock.forProcess(),
+    clock: processClock(world, index),
+    worldNow: () => clock.now(),
     chance: chance.fork(),
+    gatewayLimits: gatewayLimitsFor(scenario.slowBodyRate),
     disk,
     sealer: SEALER,
     limits,
@@ -251,6 +267,31 @@ function startNext(world: World): SimulatedProcess {
     clock.timer(downMs, () => void startNext(world));
   });
   return started;
+}
+
+/** The clock of the next process: off by its own skew, and no wait of it may be longer than a minute and its jitter. */
+export function processClock(
+  {
+    clock,
+    clockChance,
+    scenario,
+    trace,
+  }: Pick<World, "clock" | "clockChance" | "trace"> & {
+    readonly scenario: Pick<Scenario, "clocks">;
+  },
+  index: number,
+): ProcessClock {
+  const { skewMsMax } = scenario.clocks;
+  const onWait = (ms: number): void => {
+    if (ms > WAIT_MS_MAX) trace.violation("no alarm beyond a minute", `p${index} waits ${ms} ms`);
+  };
+  return clock.forProcess({ skewMs: clockChance.whole(-skewMsMax, skewMsMax), onWait });
+}
+
+function planClocks({ clock, scenario, processes }: World): void {
+  for (const { atMs, byMs } of scenario.clocks.steps) {
+    clock.timer(atMs, () => processes.findLast((each) => each.isAlive())?.stepWall(byMs));
+  }
 }
 
 function planEnds({ clock, scenario, processes, witness, isCalm }: World): void {

@@ -9,7 +9,7 @@ import kafkajs from "kafkajs";
 
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock, Entropy } from "../../lib/ambient.ts";
-import { repairRequestQueue } from "./request-queue.ts";
+import { repairKafkajs } from "./repairs.ts";
 
 export interface KafkaOptions {
   /** `host:port` of at least one broker. */
@@ -52,8 +52,8 @@ const CONNECT_MS = 3000;
 export const CLOSE_MS = 5000;
 
 export function createContext(options: KafkaOptions): KafkaContext {
-  repairRequestQueue();
   const { clock, entropy, prefix = "", appendMs = APPEND_MS, onFault } = options;
+  repairKafkajs(clock);
   const config: KafkaConfig = {
     clientId: options.clientId,
     brokers: [...options.brokers],
@@ -99,8 +99,13 @@ export function describeError(error: unknown): string {
 
 /** The protocol's name of an error, `ILLEGAL_GENERATION`, or null; looks through the wrappers of kafkajs. */
 export function errorType(error: unknown): string | null {
+  return protocolError(error)?.type ?? null;
+}
+
+/** What the broker said, without the wrappers of kafkajs. */
+export function protocolError(error: unknown): (Error & { readonly type: string }) | null {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if ("type" in at && typeof at.type === "string") return at.type;
+    if ("type" in at && typeof at.type === "string") return at as Error & { readonly type: string };
   }
   return null;
 }

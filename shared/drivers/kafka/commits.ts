@@ -8,7 +8,7 @@ import type { Clock } from "../../lib/ambient.ts";
 import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
 import { PosthasteError } from "../../domain/errors.ts";
-import { errorType, storeUnavailable, within } from "./client.ts";
+import { protocolError, storeUnavailable, within } from "./client.ts";
 import type { GroupConsumer } from "./consumer.ts";
 import type { HeldPartition } from "./held-partition.ts";
 
@@ -18,12 +18,13 @@ const TRIES_MAX = 3;
 const COMMITS_PER_REQUEST_MAX = 1000;
 const COMMITS_WAITING_MAX = 10_000;
 
-/** The broker's answers to a member that has to join again. */
-const REBALANCE_TYPES: ReadonlySet<string | null> = new Set([
-  "REBALANCE_IN_PROGRESS",
-  "ILLEGAL_GENERATION",
-  "UNKNOWN_MEMBER_ID",
-  "NOT_COORDINATOR_FOR_GROUP",
+/** The broker's answers to a member that has to join again. True: it was expelled, and has no partition any more. */
+const REFUSALS: ReadonlyMap<string, boolean> = new Map([
+  ["REBALANCE_IN_PROGRESS", false],
+  ["ILLEGAL_GENERATION", false],
+  ["NOT_COORDINATOR_FOR_GROUP", false],
+  ["UNKNOWN_MEMBER_ID", true],
+  ["FENCED_INSTANCE_ID", true],
 ]);
 
 export interface CommitsOptions {
@@ -32,6 +33,8 @@ export interface CommitsOptions {
   readonly isHeld: (partition: HeldPartition) => boolean;
   /** Null while the assignment is in doubt. */
   readonly consumer: () => GroupConsumer | null;
+  /** The broker wants `consumer` to join again before it commits. */
+  readonly refused: (consumer: GroupConsumer, refusal: Error, isExpelled: boolean) => void;
 }
 
 export interface Commits {
@@ -49,7 +52,7 @@ interface Pending {
 
 const DONE: BatchResult<void> = { kind: "done", value: undefined };
 
-export function createCommits({ clock, prefix, isHeld, consumer }: CommitsOptions): Commits {
+export function createCommits({ clock, prefix, isHeld, consumer, refused }: CommitsOptions): Commits {
   let known = Promise.withResolvers<void>();
   const batcher = createBatcher<Pending, void>({
     clock,
@@ -76,7 +79,11 @@ export function createCommits({ clock, prefix, isHeld, consumer }: CommitsOption
         await bounded(next, "a rebalance did not end");
       } catch (error) {
         fault = error;
-        if (!REBALANCE_TYPES.has(errorType(error))) break;
+        const refusal = protocolError(error);
+        const isExpelled = refusal === null ? undefined : REFUSALS.get(refusal.type);
+        if (refusal === null || isExpelled === undefined) break;
+        // Not for the answer to a generation that is over: the group was joined meanwhile.
+        if (current !== null && next === known.promise) refused(current, refusal, isExpelled);
         await bounded(next, "a rebalance did not end").catch(() => undefined);
       }
     }

@@ -1,7 +1,8 @@
 /**
- * One kafkajs consumer from its first join to its end, with the two things that kafkajs does not offer: a sign that a
- * rebalance has begun, and a commit that is tried once, in the generation of now. kafkajs' own `commitOffsets` repeats a
- * refused commit after the rebalance in the new generation, and so may move the offset of a partition that is gone.
+ * One kafkajs consumer from its first join to its end, with the three things that kafkajs does not offer: a sign that a
+ * rebalance has begun, a way to join again at once, and a commit that is tried once, in the generation of now. kafkajs'
+ * own `commitOffsets` repeats a refused commit after the rebalance in the new generation, and so may move the offset of a
+ * partition that is gone.
  */
 import type { Consumer, EachBatchPayload, Offsets, PartitionAssigner } from "kafkajs";
 import kafkajs from "kafkajs";
@@ -12,7 +13,7 @@ import type { KafkaContext } from "./client.ts";
 import { CLOSE_MS, within } from "./client.ts";
 
 /** After a crash the group waits this long before it gives the partitions to others; the broker's own minimum. */
-const SESSION_MS = 6000;
+export const SESSION_MS = 6000;
 /** At the end of each fetch; bounds how late a member learns of a rebalance. */
 const HEARTBEAT_MS = 500;
 /** Members hear of a rebalance within a fetch and a heartbeat: who takes longer is gone, and all others wait for it. */
@@ -28,7 +29,8 @@ const HANDLERS = 8;
 export interface ConsumerListener {
   /** From here until `joined` the assignment is in doubt. */
   joining(): void;
-  joined(assignment: readonly TopicPartition[]): void;
+  /** Under another `memberId` than before the group has expelled us meanwhile: what was ours was another's since. */
+  joined(memberId: string, assignment: readonly TopicPartition[]): void;
   /** The broker answered a fetch, with records or without; paused or not, at least every second. */
   fetched(): void;
   /** True: read, go on behind it. False: not for us now, may be fetched again. */
@@ -39,6 +41,8 @@ export interface ConsumerListener {
 
 export interface GroupConsumer {
   commit(offsets: Offsets): Promise<void>;
+  /** The broker said `refusal` to a commit: the group is joined again with the next answer, and nothing is read before. */
+  rejoin(refusal: Error): void;
   pause(position: TopicPartition, isPaused: boolean): void;
   /** Leaves the group; quick, and bounded by `CLOSE_MS`. Nothing is heard of it any more. */
   stop(): Promise<void>;
@@ -53,6 +57,7 @@ export function startConsumer(
   const { kafka, clock, onFault } = context;
   let isOver = false;
   let commitNow: ((offsets: Offsets) => Promise<void>) | null = null;
+  let refusal: Error | null = null;
 
   const consumer = kafka.consumer({
     groupId,
@@ -68,7 +73,8 @@ export function startConsumer(
     retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 8, restartOnFailure: () => Promise.resolve(false) },
   });
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    whileOn(() => listener.joined(toPositions(payload.memberAssignment)));
+    refusal = null;
+    whileOn(() => listener.joined(payload.memberId, toPositions(payload.memberAssignment)));
   });
   consumer.on(consumer.events.FETCH, () => whileOn(() => listener.fetched()));
   consumer.on(consumer.events.CRASH, ({ payload }) => end(payload.error));
@@ -94,6 +100,8 @@ export function startConsumer(
       partitionsConsumedConcurrently: HANDLERS,
       async eachBatch(payload) {
         if (isOver) return;
+        // kafkajs takes what is thrown here for an answer to its own heartbeat, and joins.
+        if (refusal !== null) throw refusal;
         commitNow = payload.commitOffsetsIfNecessary;
         if (listener.batch(payload)) payload.resolveOffset(payload.batch.lastOffset());
       },
@@ -106,6 +114,9 @@ export function startConsumer(
       if (commitNow !== null) return await commitNow(offsets);
       const flat = offsets.topics.flatMap(({ topic, partitions }) => partitions.map((entry) => ({ topic, ...entry })));
       await consumer.commitOffsets(flat);
+    },
+    rejoin(error) {
+      refusal = error;
     },
     pause(position, isPaused) {
       if (!isOver) setPaused(consumer, position, isPaused);

@@ -1,6 +1,7 @@
 /**
  * A reader of a group: keeps a consumer joined. A consumer that ended, did not join or stopped reading although there is
  * something to read is replaced by a new one, after its partitions were declared lost; between two tries a doubling wait.
+ * So is one of a process that stood still: the group may have given its partitions away.
  */
 import type { Cancel } from "../../lib/ambient.ts";
 import { backoffMs } from "../../lib/retry.ts";
@@ -15,6 +16,8 @@ import type { GroupConsumer } from "./consumer.ts";
 import { startConsumer } from "./consumer.ts";
 import type { HeldPartition } from "./held-partition.ts";
 import type { PartitionOffsets } from "./offsets.ts";
+import type { ReaderWatch } from "./reader-watch.ts";
+import { createReaderWatch } from "./reader-watch.ts";
 
 /** The first join; a member that crashed is waited for by the group for its session time. */
 const JOIN_MS = 30_000;
@@ -24,7 +27,6 @@ const REJOIN_MS = 25_000;
 const STALL_MS = 20_000;
 /** No fetch was answered for this long: the connection is dead, though nothing has closed it. */
 const SILENT_MS = 10_000;
-const WATCH_MS = 5000;
 /** Between the end of a consumer and its successor. */
 const RESTARTS = { firstMs: 500, maxMs: 10_000 } as const;
 /** Commits under way at the end; what was not committed is read again by whoever takes over. */
@@ -61,11 +63,13 @@ class KafkaReader {
   #changedAtMs: number;
   /** When the broker last answered a fetch, on the monotonic clock. */
   #fetchedAtMs: number;
+  /** By what name the group knows the consumer since its last join; null before the first. */
+  #memberId: string | null = null;
   /** Consumers that ended since one had its partitions. */
   #restarts = 0;
   #lastFault: unknown = null;
   #cancelRestart: Cancel = () => undefined;
-  #cancelWatch: Cancel = () => undefined;
+  readonly #watch: ReaderWatch;
 
   constructor(options: KafkaReaderOptions) {
     const { clock, prefix } = options.context;
@@ -75,6 +79,7 @@ class KafkaReader {
       prefix,
       isHeld: (partition) => this.#assignment.isHeld(partition),
       consumer: () => (this.#isJoining ? null : this.#consumer),
+      refused: (consumer, refusal, isExpelled) => this.#refused(consumer, refusal, isExpelled),
     });
     this.#assignment = createAssignment({
       clock,
@@ -86,12 +91,17 @@ class KafkaReader {
     });
     this.#changedAtMs = clock.monotonic();
     this.#fetchedAtMs = clock.monotonic();
+    this.#watch = createReaderWatch({
+      clock,
+      look: () => this.#look(),
+      stoodStill: (ms) => this.#replace(new Error(`the process stood still for ${Math.round(ms)} ms`)),
+    });
   }
 
   async open(): Promise<void> {
     const { context, group } = this.#options;
     this.#start();
-    this.#watchLater();
+    this.#watch.start();
     try {
       await within(context.clock, JOIN_MS, this.#joined.promise, () => new Error(`no join within ${JOIN_MS} ms`));
     } catch (cause) {
@@ -114,7 +124,7 @@ class KafkaReader {
     const late = (): Error => new Error(`the last commits took more than ${LAST_COMMITS_MS} ms`);
     await within(clock, LAST_COMMITS_MS, this.#commits.idle(), late).catch(onFault);
     this.#isClosed = true;
-    this.#cancelWatch();
+    this.#watch.stop();
     this.#cancelRestart();
     this.#assignment.loseAll();
     this.#commits.assignmentKnown();
@@ -134,14 +144,26 @@ class KafkaReader {
     joining();
     this.#consumer = startConsumer(context, prefix + group, names, {
       joining,
-      joined: (positions) => this.#joinEnded(positions),
+      joined: (memberId, positions) => this.#joinEnded(memberId, positions),
       fetched: () => void (this.#fetchedAtMs = clock.monotonic()),
-      batch: (payload) => this.#assignment.take(payload),
+      batch: (payload) => !this.#watch.isOutdated() && this.#assignment.take(payload),
       ended: (error) => this.#replace(error),
     });
   }
 
-  #joinEnded(positions: readonly TopicPartition[]): void {
+  /** The group does not take commits of this generation: nothing is certain before the next join. */
+  #refused(consumer: GroupConsumer, refusal: Error, isExpelled: boolean): void {
+    if (this.#consumer !== consumer || this.#isJoining) return;
+    this.#isJoining = true;
+    this.#changedAtMs = this.#options.context.clock.monotonic();
+    if (isExpelled) this.#assignment.loseAll();
+    consumer.rejoin(refusal);
+  }
+
+  #joinEnded(memberId: string, positions: readonly TopicPartition[]): void {
+    // What was given to others in between is not ours any more, even where it came back.
+    if (memberId !== this.#memberId) this.#assignment.loseAll();
+    this.#memberId = memberId;
     const fresh = this.#assignment.reconcile(positions);
     this.#isJoining = false;
     this.#changedAtMs = this.#options.context.clock.monotonic();
@@ -184,14 +206,7 @@ class KafkaReader {
     this.#cancelRestart = clock.timer(waitMs, () => this.#start());
   }
 
-  #watchLater(): void {
-    this.#cancelWatch = this.#options.context.clock.timer(WATCH_MS, () => {
-      this.#watchLater();
-      this.#watch();
-    });
-  }
-
-  #watch(): void {
+  #look(): void {
     const { clock, onFault } = this.#options.context;
     if (this.#consumer === null) return;
     if (this.#isJoining) {

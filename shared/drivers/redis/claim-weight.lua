@@ -26,6 +26,14 @@ local function weight_of(key)
   return all
 end
 
+-- Takes back what was weighed in the hour of that time; nothing when the hour was trimmed.
+local function unweigh(key, at, bytes)
+  local written = math.floor(at / HOUR_MS)
+  if written < hour - CLAIM_HOURS or redis.call("HEXISTS", key, written) == 0 then return end
+  redis.call("HINCRBY", key, written, -bytes)
+  redis.call("HINCRBY", key, "all", -bytes)
+end
+
 local function weigh(key, bytes)
   local all = weight_of(key) + bytes
   local of_hour = bytes_of(redis.call("HGET", key, hour)) + bytes

@@ -7,7 +7,8 @@
 -- Atomic: of calls at the same time one holds the lease. An id whose event is kept is never free: where its claim is
 -- cleaned away, nobody knows the event's body any more, and the call is a mismatch. A claim that was given up, its lease
 -- 0 and without an answer, is free for another request, whose time is later than that of the one given up. A claim that
--- stands is never refused.
+-- stands is never refused; one that is taken for another request is weighed as a new one, and its old weight is taken back.
+-- Taken again it lives on as if it were new, and so its weight moves on to this hour.
 
 local claim = KEYS[1]
 local found = redis.call("HMGET", claim, "fingerprint", "ids", "lease", "status", "body", "expires", "at")
@@ -18,9 +19,20 @@ local function hold()
   redis.call("PEXPIRE", claim, CLAIM_KEPT_MS + RECORD_SLACK_MS)
 end
 
+local bytes = CLAIM_BYTES + #claim + #ARGV[1] + #ARGV[2]
+local held = 0
+if found[1] then held = CLAIM_BYTES + #claim + #found[1] + #found[2] end
+
+-- What a claim takes is weighed in the hour from which it is kept.
+local function reweigh()
+  for _, key in ipairs({KEYS[2], KEYS[3]}) do
+    unweigh(key, tonumber(found[6]) - CLAIM_KEPT_MS, held)
+    weigh(key, bytes)
+  end
+end
+
 if not found[1] and is_kept then return {"mismatch"} end
 if not found[1] or (tonumber(found[6]) <= now and not is_kept) then
-  local bytes = CLAIM_BYTES + #claim + #ARGV[1] + #ARGV[2]
   if weight_of(KEYS[2]) + bytes > tonumber(ARGV[4]) then return {"full-tenant"} end
   if weight_of(KEYS[3]) + bytes > tonumber(ARGV[5]) then return {"full"} end
   weigh(KEYS[2], bytes)
@@ -32,6 +44,9 @@ if not found[1] or (tonumber(found[6]) <= now and not is_kept) then
 end
 local is_given_up = not found[4] and tonumber(found[3]) == 0
 if found[1] ~= ARGV[1] and is_given_up and not is_kept then
+  if weight_of(KEYS[2]) - held + bytes > tonumber(ARGV[4]) then return {"full-tenant"} end
+  if weight_of(KEYS[3]) - held + bytes > tonumber(ARGV[5]) then return {"full"} end
+  reweigh()
   local at = string.format("%.0f", math.max(tonumber(ARGV[3]), tonumber(found[7] or 0) + 1))
   redis.call("HSET", claim, "fingerprint", ARGV[1], "ids", ARGV[2], "at", at)
   hold()
@@ -41,5 +56,7 @@ if found[1] ~= ARGV[1] then return {"mismatch"} end
 if found[4] then return {"answered", tonumber(found[4]), found[5]} end
 local lease = tonumber(found[3])
 if lease > now then return {"in-flight", lease - now} end
+bytes = held
+reweigh()
 hold()
 return {"claimed", found[2], found[7] or ARGV[3], 1}

@@ -75,7 +75,8 @@ export function createLaneTail(options: {
       idLast = Math.max(idLast, id);
     },
     released(items) {
-      for (const item of items) rowOf(item.envelope.tenant, (item.handle as LaneHandle).flow).putBack(item);
+      for (const item of items)
+        rowOf(item.envelope.tenant, (item.handle as LaneHandle).flow).putBack({ ...item, isRepeat: true });
     },
     pull(max, admits) {
       const items: LaneItem[] = [];

@@ -7,7 +7,6 @@
  * An event is kept as long as a lane, the retry queue or a held-back dead letter refers to it; the claim of an event's
  * own id as long as the event.
  */
-import { ALARM_MS_MAX } from "../../lib/alarm.ts";
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { STATS_KEPT_MS } from "../../ports/stats.ts";
 import type { Database, Statement } from "./database.ts";
@@ -18,15 +17,13 @@ import type { GroupCommit } from "./group-commit.ts";
 
 /** Rows looked at or deleted in one step; one step is well under 50 ms. */
 export const PRUNE_ROWS_MAX = 500;
-/** Runs begin at least this far apart, so that events of one minute go together. */
-export const PRUNE_WAIT_MS_MIN = 60_000;
+/** From one run to the next: events of one minute go together, and a step of the clock is noticed. */
+export const PRUNE_WAIT_MS = 60_000;
 /** An event that is still referred to is looked at again after this. */
 const HELD_RECHECK_MS = 3600 * 1000;
 
 /** All pages in use. Lanes, retries, dead letters and claims have bounds of their own, which leave room for history. */
 export const DATABASE_BYTES_MAX = 40 * 1024 ** 3;
-/** How often a commit looks whether there is room. */
-const ROOM_CHECK_MS = 10_000;
 
 export interface Retention {
   /** Something was written: there will be something to expire. */
@@ -50,31 +47,15 @@ export function createRetention(options: {
        UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_types
        UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_endpoints)`,
   );
-  let timer: { readonly dueAtMs: number; readonly cancel: Cancel } | null = null;
+  let cancel: Cancel | null = null;
   let isRunning = false;
   let isStopped = false;
-  let checkedAtMs = clock.monotonic();
 
-  /** One timer at most; none when all tables are empty. */
+  /** One timer at most; none when all tables are empty, and then nothing can make room either. */
   function arm(): void {
-    if (isStopped || isRunning || timer !== null) return;
-    const dueAtMs = nextDue.get()?.at ?? null;
-    // A minute at most, so that a step of the clock is noticed.
-    if (dueAtMs !== null) setTimer(Math.min(Math.max(PRUNE_WAIT_MS_MIN, dueAtMs - clock.now()), ALARM_MS_MAX));
-  }
-
-  function setTimer(ms: number): void {
-    timer?.cancel();
-    timer = { dueAtMs: clock.monotonic() + ms, cancel: clock.timer(ms, () => void run()) };
-  }
-
-  /** Past the bytes a run begins within a minute, whatever is due. */
-  function armForRoom(): void {
-    const nowMs = clock.monotonic();
-    if (isStopped || isRunning || nowMs < checkedAtMs + ROOM_CHECK_MS) return;
-    checkedAtMs = nowMs;
-    if (!early.isOver()) return;
-    if (timer === null || timer.dueAtMs > nowMs + PRUNE_WAIT_MS_MIN) setTimer(PRUNE_WAIT_MS_MIN);
+    if (isStopped || isRunning || cancel !== null) return;
+    if ((nextDue.get()?.at ?? null) === null) return;
+    cancel = clock.timer(PRUNE_WAIT_MS, () => void run());
   }
 
   async function step(): Promise<boolean> {
@@ -87,7 +68,7 @@ export function createRetention(options: {
   }
 
   async function run(): Promise<void> {
-    timer = null;
+    cancel = null;
     isRunning = true;
     try {
       // Nothing is written before something is due.
@@ -107,7 +88,6 @@ export function createRetention(options: {
   function tryArm(): void {
     try {
       arm();
-      armForRoom();
     } catch {
       // The store cannot be read now; the next commit arms it.
     }
@@ -115,12 +95,10 @@ export function createRetention(options: {
 
   arm();
   return {
-    wake() {
-      tryArm();
-    },
+    wake: tryArm,
     stop() {
       isStopped = true;
-      timer?.cancel();
+      cancel?.();
     },
   };
 }

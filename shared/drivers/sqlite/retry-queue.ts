@@ -110,6 +110,8 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
   /** All rows up to here are in someone's hands; rows behind it may be, too. */
   let floor: RetryPlace = { notBeforeMs: -1, id: 0 };
   const held = new Set<number>();
+  /** Handed back, and so some of their deliveries may have been made; as many as there were in hand. */
+  const returned = new Set<number>();
 
   function lowerFloor(place: RetryPlace): void {
     if (comparePlaces(place, floor) <= 0) floor = { notBeforeMs: place.notBeforeMs, id: place.id - 1 };
@@ -120,7 +122,8 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
     const places: readonly RetryPlace[] = rows.due(floor, clock.now(), wanted);
     for (const place of places) {
       if (!held.has(place.id)) {
-        items.push(rows.read(place, foundIdMax));
+        const item = rows.read(place, foundIdMax);
+        items.push({ ...item, isRepeat: item.isRepeat || returned.has(place.id) });
         held.add(place.id);
       }
       floor = place;
@@ -143,9 +146,14 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
     nextDueAtMs: () => rows.nextDueAtMs(floor),
     holds: (id: number) => held.has(id),
     scheduled: lowerFloor,
-    acked: (place: RetryPlace) => void held.delete(place.id),
+    acked(place: RetryPlace): void {
+      held.delete(place.id);
+      returned.delete(place.id);
+    },
     released(place: RetryPlace): void {
-      if (held.delete(place.id)) lowerFloor(place);
+      if (!held.delete(place.id)) return;
+      returned.add(place.id);
+      lowerFloor(place);
     },
   };
 }

@@ -19,6 +19,8 @@ interface ItemRow {
   readonly generation: number;
   readonly attempt: number;
   readonly parks: number;
+  readonly unmade: number;
+  readonly put_aside: number;
   readonly group_id: string | null;
   readonly group_closed_at: number | null;
   readonly is_repeat: number;
@@ -65,13 +67,13 @@ function createRetryWrites(
   events: EventStore,
   idFound: number,
 ): Pick<RetryRows, "insert" | "remove" | "recall"> {
-  const insertItem = database.prepare("INSERT INTO retry_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  const insertItem = database.prepare("INSERT INTO retry_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const insertMember = database.prepare("INSERT INTO retry_members VALUES (?, ?, ?)");
   const removeItem = database.prepare("DELETE FROM retry_items WHERE not_before = ? AND id = ?");
   const removeMembers = database.prepare("DELETE FROM retry_members WHERE item = ?");
   const deferred = database.prepare<RetryPlace>(
     `SELECT not_before AS notBeforeMs, id FROM retry_items
-     WHERE cause IN ('parked', 'relieved') AND (cause = 'parked' OR parks > 0)
+     WHERE cause IN ('parked', 'relieved') AND (cause = 'parked' OR parks + unmade > 0)
        AND endpoint_id = ? AND not_before > ? ORDER BY not_before, id LIMIT ?`,
   );
   const moveItem = database.prepare("UPDATE retry_items SET not_before = ? WHERE not_before = ? AND id = ?");
@@ -88,7 +90,7 @@ function createRetryWrites(
 
   return {
     insert(item, bytes) {
-      const { cause, endpointId, generation, attempt, deferrals, group, notBeforeMs } = item;
+      const { cause, endpointId, generation, attempt, deferrals, unmade, putAside, group, notBeforeMs } = item;
       const id = ++idLast;
       let isRepeat = false;
       item.members.forEach((member, position) => {
@@ -99,7 +101,7 @@ function createRetryWrites(
       });
       const groupValues = [group?.id ?? null, group?.closedAtMs ?? null] as const;
       const values = [cause, endpointId, generation, attempt, deferrals, ...groupValues, isRepeat ? 1 : 0, bytes];
-      insertItem.run(notBeforeMs, id, ...values);
+      insertItem.run(notBeforeMs, id, ...values, unmade, putAside);
       return { notBeforeMs, id };
     },
     remove(place) {
@@ -143,6 +145,8 @@ function createRetryReads(database: Database): Pick<RetryRows, "due" | "nextDueA
         generation: row.generation,
         attempt: row.attempt,
         deferrals: row.parks,
+        unmade: row.unmade,
+        putAside: row.put_aside,
         members: readMembers.all(place.id).map(envelopeOf),
         group: groupOf(row),
         isRepeat: row.is_repeat === 1 || place.id <= repeatIdMax,

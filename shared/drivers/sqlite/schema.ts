@@ -114,5 +114,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   INSERT INTO lane_rows SELECT l.lane, e.tenant, 0, l.event, l.bytes FROM lane_items l JOIN events e ON e.id = l.event;
   DROP TABLE lane_items;
   ALTER TABLE lane_rows RENAME TO lane_items;
+  -- What bounds an item that could not be sent, and one that could not be worked on, beside what its endpoint put off.
+  ALTER TABLE retry_items ADD COLUMN unmade INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE retry_items ADD COLUMN put_aside INTEGER NOT NULL DEFAULT 0;
   `,
 ];

@@ -8,7 +8,7 @@ import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
 import { openProcessorHarness } from "../../support/processor-harness.ts";
-import { TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
+import { START_MS, TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const HOUR_MS = 3_600_000;
 const BROKEN = "broken";
@@ -29,7 +29,7 @@ function unreadable(state: { isBroken: boolean; reads: number }, tenant = BROKEN
   });
 }
 
-async function dueRetry(harness: ProcessorHarness, deferrals = 0): Promise<void> {
+async function dueRetry(harness: ProcessorHarness, putAside = 0): Promise<void> {
   const plan = {
     cause: "retry",
     notBeforeMs: harness.clock.now(),
@@ -37,7 +37,7 @@ async function dueRetry(harness: ProcessorHarness, deferrals = 0): Promise<void>
     generation: 0,
     attempt: 2,
   } as const;
-  await harness.drivers.retryQueue.schedule([scheduledEvent(envelopeOf("evt_1"), { ...plan, deferrals })]);
+  await harness.drivers.retryQueue.schedule([scheduledEvent(envelopeOf("evt_1"), { ...plan, putAside })]);
 }
 
 test("a due retry whose tenant cannot be read waits before it is looked at again, and goes out when it can be", async () => {
@@ -49,6 +49,21 @@ test("a due retry whose tenant cannot be read waits before it is looked at again
   await harness.clock.advance(10_000);
   assert.ok(state.reads > 1 && state.reads < 20, `${state.reads} reads in 10 s`);
   assert.equal((await harness.delivery("evt_1", "ep1"))?.reason, "waits: the tenant's endpoints cannot be read");
+  state.isBroken = false;
+  await harness.clock.advance(60_000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
+});
+
+test("what its endpoint put off many times is put aside as often as any other", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  const state = { isBroken: true, reads: 0 };
+  harness.start({ wrap: unreadable(state, TENANT) });
+  const plan = { cause: "parked", notBeforeMs: START_MS, endpointId: "ep1", generation: 0, attempt: 1 } as const;
+  const often = scheduledEvent(envelopeOf("evt_1"), { ...plan, deferrals: PUT_ASIDE_MAX, unmade: PUT_ASIDE_MAX });
+  await harness.drivers.retryQueue.schedule([often]);
+  await harness.clock.advance(10_000);
+  assert.equal((await harness.delivery("evt_1", "ep1"))?.state, "pending");
   state.isBroken = false;
   await harness.clock.advance(60_000);
   assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UNMADE_MAX } from "@posthaste/shared/domain/outcome.ts";
+import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import type { RetryItem } from "@posthaste/shared/ports/retry-queue.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
 import { openProcessorHarness } from "../../support/processor-harness.ts";
@@ -10,6 +12,16 @@ import { START_MS, endpointOf, envelopeOf } from "../../support/samples.ts";
 const LOOK_UP_MS = 5000;
 /** As the transport answers while it remembers that there was no answer. */
 const AT_ONCE = { unresolvedAfterMs: 0 };
+
+/** What lies in the retry queue, whenever it is due; the processor that runs gets nothing of it any more. */
+async function takeAll(harness: ProcessorHarness): Promise<readonly RetryItem[]> {
+  harness.crash();
+  harness.clock.stepWall(24 * 3_600_000);
+  const taking = harness.drivers.retryQueue.take(10, new AbortController().signal);
+  await harness.clock.settle();
+  harness.clock.stepWall(-24 * 3_600_000);
+  return taking;
+}
 
 /** So many endpoints of one tenant with zones that never answer, and events for all of them. */
 async function addSilent(harness: ProcessorHarness, count: number, eventCount: number): Promise<void> {
@@ -42,6 +54,23 @@ test("a look-up without an answer uses no attempt: the ledger shows none, and th
     ["1"],
   );
   assert.equal((await harness.delivery("evt_1", "ep1"))?.state, "delivered");
+});
+
+test("deferrals for the endpoint's sake leave the look-ups without an answer their own bound", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  harness.world.script("ep1", () => AT_ONCE);
+  harness.start();
+  const plan = { cause: "parked", notBeforeMs: START_MS, endpointId: "ep1", generation: 0, attempt: 1 } as const;
+  const deferred = scheduledEvent(envelopeOf("evt_1"), { ...plan, deferrals: 2 * UNMADE_MAX });
+  await harness.drivers.retryQueue.schedule([deferred]);
+  await harness.clock.advance(1000);
+  const waiting = await harness.delivery("evt_1", "ep1");
+  assert.deepEqual([waiting?.state, waiting?.attempts], ["pending", 0]);
+  const [item] = await takeAll(harness);
+  assert.deepEqual([item?.deferrals, item?.unmade, item?.putAside], [2 * UNMADE_MAX, 1, 0]);
+  const waitMs = (item?.notBeforeMs ?? Infinity) - harness.clock.now();
+  assert.ok(waitMs < 2 * PROCESSOR_LIMITS.deferMs, `its first wait of this kind, not its forty-ninth: ${waitMs} ms`);
 });
 
 test("it opens no breaker: what comes when the name servers are back goes at once, and its answer calls the others", async () => {

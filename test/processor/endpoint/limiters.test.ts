@@ -165,3 +165,30 @@ for (const stepMs of [-3600_000, 3600_000]) {
     assert.ok(last !== undefined && last.afterMs >= 19_000 && last.afterMs < 40_000, `${last?.afterMs}`);
   });
 }
+
+test("a step forward gives back what was deferred, and that is not counted twice: nothing overflows", async () => {
+  const harness = openLimiters({ limits: { ...oneFailure, backlogMax: 10 } });
+  await harness.submit(["f"]);
+  await harness.end(answered(500));
+  await harness.submit(ids("m", 10));
+  assert.equal(harness.deferred.length, 10);
+  harness.clock.stepWall(3600_000);
+  await harness.submit(ids("m", 10), "medium", endpointOf("ep1"), { deferrals: 1 });
+  assert.deepEqual([harness.deferred.length, harness.overflowed], [20, []]);
+});
+
+test("after a step back what is deferred longer still counts, and is called back for each probe", async () => {
+  let recalls = 0;
+  const recall = () => Promise.resolve(void (recalls += 1)).then(() => 0);
+  const harness = openLimiters({ limits: oneFailure, recall });
+  await harness.submit(["f"]);
+  await harness.end(answered(500));
+  await harness.submit(ids("m", 3));
+  harness.clock.stepWall(-3600_000);
+  await harness.clock.advance(300_000);
+  const before = recalls;
+  await harness.submit(["probe"]);
+  await harness.end(answered(500));
+  await harness.clock.advance(300_000);
+  assert.ok(recalls > before, `${recalls} recalls, ${before} before the second probe`);
+});

@@ -11,13 +11,23 @@ import { START_MS, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const batched = endpointOf("ep1", { batch: { maxEvents: 3, maxWaitMs: 500 } });
 
-function open() {
+/** What memory and the store say of any endpoint; memory knows nothing when it is undefined. */
+interface Known {
+  inMemory: Endpoint | null | undefined;
+  reads: number;
+}
+
+function open(known: Known = { inMemory: batched, reads: 0 }) {
   const clock = createManualClock(START_MS);
   const submitted: { readonly delivery: PendingDelivery; readonly atMs: number; end(ending: Ending): void }[] = [];
   const told: string[] = [];
   const groups = createBatchGroups({
     clock,
     hasher: testHasher,
+    lookup: {
+      peek: () => known.inMemory,
+      find: () => Promise.resolve(void (known.reads += 1)).then(() => (known.inMemory = batched)),
+    },
     run: {
       first: (delivery) =>
         new Promise((end) => {
@@ -37,6 +47,18 @@ test("a group is closed by its number of events, at once", () => {
   const { add, members } = open();
   for (const id of ["a", "b", "c", "d"]) add(id);
   assert.deepEqual(members(), [["a", "b", "c"]]);
+});
+
+test("where memory does not know the endpoint any more, it is read before the group goes out", async () => {
+  const known: Known = { inMemory: batched, reads: 0 };
+  const { add, clock, members } = open(known);
+  add("a");
+  known.inMemory = undefined;
+  await clock.advance(500);
+  assert.deepEqual([members(), known.reads], [[["a"]], 1]);
+  add("b");
+  await clock.advance(500);
+  assert.deepEqual([members(), known.reads], [[["a"], ["b"]], 1]);
 });
 
 test("a group is closed by the longest wait of its first member", async () => {

@@ -24,6 +24,8 @@ function scheduled(id: string, parts: Partial<Scheduled> = {}): Scheduled {
     generation: 0,
     attempt: 2,
     deferrals: 0,
+    unmade: 0,
+    putAside: 0,
     members: [envelopeOf(id)],
     group: null,
     ...parts,
@@ -202,6 +204,7 @@ function openLane(
       });
     },
     outstanding: createOutstanding(),
+    standstill: { watch: () => undefined },
     untilStored: async (_what, write) => ({ kind: "done", value: await write() }),
     settlements: { ack: (_queue, _item, acked) => acked() },
     lane: "medium",
@@ -261,6 +264,7 @@ test("an item whose work throws and that cannot be put aside is released after a
   const deps = {
     window: createWindow({ itemsMax: 10, bytesMax: 1000, perFree: 8 }, () => undefined),
     outstanding,
+    standstill: { watch: () => undefined },
     untilStored: async <Value>(_what: string, write: () => Promise<Value>) =>
       ({ kind: "done", value: await write() }) as const,
     settlements: { ack: () => assert.fail("acked") },

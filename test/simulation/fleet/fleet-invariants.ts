@@ -15,7 +15,7 @@ import { checkCancels, checkNotCancelled, isCancelled } from "../canceller.ts";
 import type { Acceptance, Published, Slot } from "../model.ts";
 import { idsOf, knownStateAt, wasAsked } from "../model.ts";
 import type { Scene } from "../send-invariants.ts";
-import { checkBounds, checkBytes, earliestOf, isSignedBy, publishedOf } from "../send-invariants.ts";
+import { checkBounds, checkBytes, earliestOf, earlyMsMax, isSignedBy, publishedOf } from "../send-invariants.ts";
 import type { Send } from "../virtual-network.ts";
 import type { Disruptions } from "./disruptions.ts";
 
@@ -83,9 +83,9 @@ function checkAttempt(witness: FleetWitness, send: Send, chain: Chain): void {
   const replays = model.replays.filter((each) => each.eventId === eventId).length;
   const earliestMs = earliestOf(chain, prior, attempt);
   if (earliestMs === null) trace.violation("attempt numbers", `${where}: no attempt ${attempt - 1} failed before it`);
-  else if (send.sentAtMs < earliestMs)
+  else if (send.sentAtMs + earlyMsMax(witness.clocks) < earliestMs)
     trace.violation("not before", `${where}: ${earliestMs - send.sentAtMs} ms early`);
-  if (published.deliverAtMs !== null && send.sentAtMs < published.deliverAtMs) {
+  if (published.deliverAtMs !== null && send.sentAtMs + earlyMsMax(witness.clocks) < published.deliverAtMs) {
     trace.violation("not before", `${where}: ${published.deliverAtMs - send.sentAtMs} ms before its deliver_at`);
   }
   if (replays > 0 || !disruptions.wasQuiet(published.issuedAtMs, send.sentAtMs)) return;

@@ -3,7 +3,7 @@
  * in memory, the virtual clock and network. A kill takes everything but what those two hold and what is on the wire.
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
+import type { GatewayLimits } from "@posthaste/gateway/request/deps.ts";
 import { createInitializer } from "@posthaste/processor/initializer.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
@@ -38,6 +38,7 @@ export interface FleetProcess extends Sender, Door {
   /** Items that its processor has taken and not yet settled. */
   outstanding(): number;
   kill(why: string): void;
+  stepWall(ms: number): void;
   /** As on SIGTERM, and SIGKILL when that takes too long. */
   stop(): Promise<void>;
 }
@@ -46,6 +47,7 @@ export interface FleetProcessParts {
   readonly index: number;
   readonly kind: FleetKind;
   readonly clock: ProcessClock;
+  readonly worldNow: () => number;
   readonly chance: Chance;
   readonly redis: VirtualRedis;
   readonly shards: number;
@@ -53,6 +55,7 @@ export interface FleetProcessParts {
   readonly sealer: Sealer;
   readonly limits: ProcessorLimits;
   readonly bounds?: StoreBounds;
+  readonly gatewayLimits: GatewayLimits;
   readonly trace: Trace;
   readonly movedAtMs: Map<string, number[]>;
   readonly transportFor: (sender: Sender) => Transport;
@@ -77,7 +80,7 @@ export function startFleetProcess(parts: FleetProcessParts): FleetProcess {
   let requestsOpen = 0;
   let made: Made | null = null;
   const isAlive = (): boolean => !isOver;
-  const sender: Sender = { index, isAlive };
+  const sender: Sender = { index, isAlive, now: () => clock.now() };
 
   function end(how: string): void {
     if (isOver) return;
@@ -102,9 +105,12 @@ export function startFleetProcess(parts: FleetProcessParts): FleetProcess {
     end(`could not start: ${String(error)}`);
   });
   return {
-    index,
+    ...sender,
     kind,
-    isAlive,
+    stepWall: (ms) => {
+      trace.note(`p${index} has its clock set by ${ms} ms`);
+      clock.stepWall(ms);
+    },
     drivers: () => made?.drivers ?? null,
     isReady: () => isAlive() && (kind === "gateway" ? made !== null : made?.processor != null),
     isStopping: () => stopping.signal.aborted,
@@ -204,6 +210,6 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
     }),
   );
   const deps = { ...processorDeps(parts, drivers, sender), collectMetrics: () => Promise.resolve("") };
-  const gateway = kind === "gateway" ? createGateway({ ...deps, limits: DEFAULT_LIMITS }) : null;
+  const gateway = kind === "gateway" ? createGateway({ ...deps, limits: parts.gatewayLimits }) : null;
   return { drivers, gateway, opened, processor: null };
 }

@@ -1,7 +1,7 @@
 /** What will be done to a simulated fleet: a scenario as for a single process, and what only a fleet can meet. */
 import type { RetryPolicy } from "@posthaste/shared/domain/retry-policy.ts";
 import type { Chance } from "../chance.ts";
-import type { Scenario } from "../scenario.ts";
+import type { Scenario, SlotPlan } from "../scenario.ts";
 import { drawScenario } from "../scenario.ts";
 
 export interface Span {
@@ -22,6 +22,11 @@ export interface FleetScenario extends Omit<Scenario, "bounds" | "commitDeaths" 
   readonly visits: readonly Span[];
 }
 
+/** Some groups wait for longer than a lane waits for its head. */
+function drawWait(chance: Chance, batch: NonNullable<SlotPlan["batch"]>): NonNullable<SlotPlan["batch"]> {
+  return chance.isTrue(0.5) ? { ...batch, max_events: 6, max_wait_ms: chance.whole(20_000, 60_000) } : batch;
+}
+
 /** So that a world is over within minutes of its own time. */
 const SHORT_RETRIES: RetryPolicy = { delays_s: [0, 5, 10, 30, 60] };
 
@@ -32,9 +37,14 @@ export function drawFleetScenario(chance: Chance): FleetScenario {
       const fromMs = chance.whole(0, scenario.stormMs);
       return { fromMs, toMs: fromMs + chance.magnitude(10, longestMs) };
     }).toSorted((left, right) => left.fromMs - right.fromMs);
+  const waits = chance.fork();
   return {
     ...scenario,
-    slots: scenario.slots.map((slot) => (slot.isHealthy ? slot : { ...slot, retry: slot.retry ?? SHORT_RETRIES })),
+    slots: scenario.slots.map((slot) => {
+      if (slot.isHealthy) return slot;
+      const retry = slot.retry ?? SHORT_RETRIES;
+      return { ...slot, retry, batch: slot.batch === null ? null : drawWait(waits, slot.batch) };
+    }),
     gateways: chance.whole(1, 2),
     processors: chance.whole(1, 3),
     partitions: chance.whole(1, 3),

@@ -26,6 +26,8 @@ import { createVirtualClock } from "../../support/clocks/virtual-clock.ts";
 import type { VirtualNetwork } from "../virtual-network.ts";
 import { createVirtualNetwork } from "../virtual-network.ts";
 import type { WorldResult } from "../world.ts";
+import { CLOCK_SEED, processClock } from "../world.ts";
+import { createSlowBodies, gatewayLimitsFor } from "../slow-bodies.ts";
 import { createDisruptions, FELT_MS } from "./disruptions.ts";
 import type { FleetWitness } from "./fleet-invariants.ts";
 import { checkFleetEnd, createFleetSendInvariants } from "./fleet-invariants.ts";
@@ -71,6 +73,7 @@ interface Fleet {
   readonly movedAtMs: Map<string, number[]>;
   readonly stepper: Stepper;
   readonly startMs: number;
+  readonly clockChance: Chance;
   /** Before the fault phase, and after it. */
   isCalm: boolean;
 }
@@ -118,8 +121,17 @@ function createFleet(seed: number, linesKept: number): Fleet {
     onHeard: (send) => noteGone(model, send),
   });
   const chains = createChains();
-  const { limits } = scenario;
-  const witness: FleetWitness = { trace, model, chains, limits, disruptions, redisTroubles, network: () => network };
+  const { limits, clocks } = scenario;
+  const witness: FleetWitness = {
+    trace,
+    model,
+    chains,
+    limits,
+    clocks,
+    disruptions,
+    redisTroubles,
+    network: () => network,
+  };
   const checkSend = createFleetSendInvariants(witness);
   const lossChance = chance.fork();
   const redis = createVirtualRedis({
@@ -146,6 +158,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     movedAtMs: new Map(),
     stepper: createStepper(clock, STEPS_MAX),
     startMs: START_MS,
+    clockChance: createChance(seed ^ CLOCK_SEED),
     isCalm: true,
   };
   addSlots(fleet);
@@ -168,8 +181,11 @@ async function live(fleet: Fleet): Promise<void> {
     return open.length === 0 ? null : doorChance.pick(open);
   };
   const isReplyLost = (): boolean => !fleet.isCalm && chance.isTrue(scenario.lostReplyRate);
-  const client = createApiClient({ clock, chance: chance.fork(), trace, apiKey: API_KEY, door, isReplyLost });
-  const actor = { clock, chance: chance.fork(), client, trace, model };
+  const clientChance = chance.fork();
+  const actorChance = chance.fork();
+  const bodies = createSlowBodies({ clock, chance: fleet.clockChance.fork(), trace, rate: scenario.slowBodyRate });
+  const client = createApiClient({ clock, chance: clientChance, trace, apiKey: API_KEY, door, isReplyLost, bodies });
+  const actor = { clock, chance: actorChance, client, trace, model };
   startPublisher(actor, scenario.publishes);
   startOwners(actor, scenario);
   planTroubles(fleet);
@@ -209,7 +225,9 @@ async function untilReady({ clock, processes }: Fleet, kind: FleetKind) {
 /** Runs until nothing is left to do, or time runs out, which is a violation. */
 async function runUntilQuiet(fleet: Fleet): Promise<void> {
   const { clock, trace, stepper } = fleet;
-  const endMs = clock.now() + CALM_MS_MAX;
+  // What is due by a clock that was set back is late by as much.
+  const setMs = fleet.scenario.clocks.steps.reduce((sum, { byMs }) => sum + Math.abs(byMs), 0);
+  const endMs = clock.now() + CALM_MS_MAX + setMs;
   let quietLooks = 0;
   let last = "";
   while (quietLooks < QUIET_LOOKS) {
@@ -252,8 +270,10 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
     ...fleet,
     index: processes.length,
     kind,
-    clock: clock.forProcess(),
+    clock: processClock(fleet, processes.length),
+    worldNow: () => clock.now(),
     chance: chance.fork(),
+    gatewayLimits: gatewayLimitsFor(scenario.slowBodyRate),
     shards: scenario.shards,
     limits: scenario.limits,
     sealer: SEALER,
@@ -294,6 +314,7 @@ function planTroubles(fleet: Fleet): void {
     redis.setAway(isAway);
   });
   plan("the log", scenario.logAway, (isAway) => partitionLog.setReachable(!isAway));
+  for (const { atMs, byMs } of scenario.clocks.steps) clock.timer(atMs, () => someone()?.stepWall(byMs));
   for (const { fromMs, toMs } of scenario.visits) {
     at(fromMs, () => {
       const visitor = startNext(fleet, "processor");

@@ -2,7 +2,7 @@
  * Time by hand, for tests. Timers run when `advance` comes to them, in the order they are due; `soon` runs at the next
  * turn of the event loop, whatever the time. Between two callbacks all promises at hand are drained.
  */
-import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock, StandstillListener } from "@posthaste/shared/lib/ambient.ts";
 import type { ClockBasics } from "./waits.ts";
 import { withWaits } from "./waits.ts";
 
@@ -13,6 +13,8 @@ export interface ManualClock extends Clock {
   settle(): Promise<void>;
   /** Sets the wall clock by `ms`, back or forth, as an operator would; timers and `monotonic` do not notice. */
   stepWall(ms: number): void;
+  /** The process stands still for `ms`: time passes, and what fell due comes late, when it goes on. */
+  standStill(ms: number): Promise<void>;
   /** Timers that wait now. */
   timerCount(): number;
   /** The clock of one simulated process; after `kill` nothing that it was asked for happens any more. */
@@ -38,6 +40,7 @@ export function createManualClock(startMs: number): ManualClock {
   let order = 0;
   let waitingSoon: (() => void)[] = [];
   const timers = new Set<Timer>();
+  const listeners = new Set<StandstillListener>();
 
   const basics: ClockBasics = {
     now: () => wallOffsetMs + elapsedMs,
@@ -50,6 +53,10 @@ export function createManualClock(startMs: number): ManualClock {
     soon(callback) {
       waitingSoon.push(callback);
       if (waitingSoon.length === 1) setImmediate(runSoon);
+    },
+    onStandstill(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
   };
 
@@ -86,6 +93,11 @@ export function createManualClock(startMs: number): ManualClock {
     settle: () => advance(0),
     stepWall(ms) {
       wallOffsetMs += ms;
+    },
+    async standStill(ms) {
+      elapsedMs += ms;
+      for (const listener of listeners) listener(ms, true);
+      await advance(0);
     },
     timerCount: () => timers.size,
     forProcess: () => createProcessClock(basics),

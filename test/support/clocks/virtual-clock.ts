@@ -14,8 +14,8 @@ export interface VirtualClock extends Clock {
   nextDueAtMs(): number | null;
   /** Milliseconds since the world began. */
   elapsedMs(): number;
-  /** The clock of one process. */
-  forProcess(): ProcessClock;
+  /** The clock of one process: its time of day is `skewMs` off, and it is told of each wait that is asked for. */
+  forProcess(parts?: { readonly skewMs?: number; readonly onWait?: (ms: number) => void }): ProcessClock;
 }
 
 export interface ProcessClock extends Clock {
@@ -23,6 +23,8 @@ export interface ProcessClock extends Clock {
   kill(): void;
   /** When its timers are due, in ms from now. */
   pendingMs(): readonly number[];
+  /** Sets its time of day by `ms`, back or forth; timers and `monotonic` do not notice. */
+  stepWall(ms: number): void;
 }
 
 interface Timer {
@@ -70,15 +72,22 @@ export function createVirtualClock(options: { readonly startMs: number; readonly
       next.callback();
       return true;
     },
-    forProcess: () => createProcessClock(add, basics),
+    forProcess: ({ skewMs = 0, onWait = () => undefined } = {}) => createProcessClock(add, basics, skewMs, onWait),
   };
 }
 
-function createProcessClock(add: (ms: number, callback: () => void) => Timer, world: ClockBasics): ProcessClock {
+function createProcessClock(
+  add: (ms: number, callback: () => void) => Timer,
+  world: ClockBasics,
+  skewMs: number,
+  onWait: (ms: number) => void,
+): ProcessClock {
   const own = new Set<Timer>();
+  let offsetMs = skewMs;
   let isAlive = true;
   const begin = (ms: number, callback: () => void): Cancel => {
     if (!isAlive) return () => undefined;
+    onWait(ms);
     const timer = add(ms, () => {
       own.delete(timer);
       callback();
@@ -90,7 +99,15 @@ function createProcessClock(add: (ms: number, callback: () => void) => Timer, wo
     };
   };
   return {
-    ...withWaits({ ...world, timer: begin, soon: (callback) => void begin(0, callback) }),
+    ...withWaits({
+      ...world,
+      now: () => world.now() + offsetMs,
+      timer: begin,
+      soon: (callback) => void begin(0, callback),
+    }),
+    stepWall(ms) {
+      offsetMs += ms;
+    },
     kill() {
       isAlive = false;
       for (const timer of own) timer.isCancelled = true;

@@ -2,10 +2,11 @@
 import type { Cancel, Clock, Deadline } from "@posthaste/shared/lib/ambient.ts";
 import { DeadlineExceeded } from "@posthaste/shared/lib/ambient.ts";
 
-export type ClockBasics = Pick<Clock, "now" | "monotonic" | "timer" | "soon">;
+export type ClockBasics = Pick<Clock, "now" | "monotonic" | "timer" | "soon"> & Partial<Pick<Clock, "onStandstill">>;
 
 export function withWaits(basics: ClockBasics): Clock {
   return {
+    onStandstill: () => () => undefined,
     ...basics,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {

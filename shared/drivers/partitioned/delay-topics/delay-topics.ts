@@ -99,6 +99,7 @@ export function createDelayTopics(options: DelayTopicsOptions): DelayTopics {
         const entry = entryOfItem(item);
         if (!entry.isOut || entry.home.isLost || entry.item === null) continue;
         entry.isOut = false;
+        entry.isRepeat = true;
         due.add(entry);
       }
       advance();

@@ -150,5 +150,5 @@ function handOut(entry: DelayedEntry, item: Scheduled, handedOut: RecentSet<stri
 function keyOf(item: Scheduled): string {
   const first = item.members[0];
   const subject = item.group?.id ?? `${first?.tenant} ${first?.id} ${first?.acceptedAtMs}`;
-  return `${item.cause} ${subject} ${item.endpointId ?? ""} ${item.generation} ${item.attempt} ${item.deferrals}`;
+  return `${item.cause} ${subject} ${item.endpointId ?? ""} ${item.generation} ${item.attempt} ${item.deferrals} ${item.unmade} ${item.putAside}`;
 }

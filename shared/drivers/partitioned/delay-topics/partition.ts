@@ -35,7 +35,7 @@ export interface DelayedEntry {
   isOut: boolean;
   /** It waits for its own time, or was called back: no relay takes it. */
   isLast: boolean;
-  /** Decided when it is handed out for the first time. */
+  /** Decided when it is handed out for the first time; true once it was handed back. */
   isRepeat: boolean | null;
 }
 

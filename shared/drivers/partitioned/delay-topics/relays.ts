@@ -13,6 +13,11 @@ import type { DelayPlan } from "./plan.ts";
 const RELAY_ITEMS_MAX = 500;
 /** After a batch that failed. */
 const RELAY_AGAIN_MS = 1000;
+/**
+ * After a batch that was not full. Of a process whose clock is ahead of the log's every record is due as soon as it is read
+ * back: without a pause it would write the same items again and again as fast as the log takes them.
+ */
+const RELAY_PAUSE_MS = 200;
 
 export interface RelayDeps {
   readonly plan: DelayPlan;
@@ -62,6 +67,7 @@ async function relay(deps: RelayDeps, partition: DelayPartition, entries: readon
   }
   if (partition.isLost) return;
   for (const { offset } of going) partition.ack(offset);
+  if (going.length < RELAY_ITEMS_MAX) partition.putRelaysBack([], RELAY_PAUSE_MS);
   partition.commits.request();
 }
 

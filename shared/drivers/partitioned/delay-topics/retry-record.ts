@@ -47,6 +47,8 @@ const Facts = v.object({
     v.maxValue(ATTEMPTS_MAX, `must be at most ${ATTEMPTS_MAX}`),
   ),
   parks: RecordedWhole,
+  unmade: v.optional(RecordedWhole, "0"),
+  aside: v.optional(RecordedWhole, "0"),
   hops: RecordedWhole,
   group: v.optional(RecordedName),
   "group-closed": v.optional(RecordedTime),
@@ -75,6 +77,8 @@ export function retryRecord(parts: {
     generation: String(item.generation),
     attempt: String(item.attempt),
     parks: String(item.deferrals),
+    unmade: String(item.unmade),
+    aside: String(item.putAside),
     hops: String(parts.relays),
   };
   if (item.endpointId !== null) headers["endpoint"] = item.endpointId;
@@ -111,6 +115,8 @@ export function parseRetryRecord(record: ConsumerRecord): ParsedRetry {
     generation: facts.generation,
     attempt: facts.attempt,
     deferrals: facts.parks,
+    unmade: facts.unmade,
+    putAside: facts.aside,
     members,
     group,
   };

@@ -102,10 +102,10 @@ export function createLanePartition(options: LanePartitionOptions): LanePartitio
 
   function handOut(taken: readonly Ready[]): LaneItem[] {
     const nowMs = clock.monotonic();
-    const items = taken.map(({ offset, envelope }): LaneItem => {
+    const items = taken.map(({ offset, envelope, wasOut }): LaneItem => {
       window.begin(offset, nowMs);
       const handle: LaneHandle = { owner, offset };
-      return { lane: options.lane, envelope, isRepeat: offset < repeatsEnd, handle };
+      return { lane: options.lane, envelope, isRepeat: wasOut || offset < repeatsEnd, handle };
     });
     headOffload.check();
     return items;

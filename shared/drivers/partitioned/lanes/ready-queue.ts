@@ -17,6 +17,8 @@ export interface Held {
 export interface Ready {
   readonly offset: number;
   readonly envelope: Envelope;
+  /** It was handed back: some of its deliveries may have been made. */
+  readonly wasOut: boolean;
 }
 
 /** What may be handed out, by tenant and flow; as many offsets as the window holds records. */
@@ -33,13 +35,13 @@ export function createReadyQueue(window: OffsetWindow<Held>) {
   }
 
   return {
-    put: (offset: number, envelope: Envelope) => rowOf(envelope).put({ offset, envelope }),
+    put: (offset: number, envelope: Envelope) => rowOf(envelope).put({ offset, envelope, wasOut: false }),
     putBack(offset: number): void {
       const held = window.find(offset);
       if (held?.isOut !== true || held.envelope === null) return;
       held.isOut = false;
       window.release(offset);
-      rowOf(held.envelope).putBack({ offset, envelope: held.envelope });
+      rowOf(held.envelope).putBack({ offset, envelope: held.envelope, wasOut: true });
     },
     takeSurplus(max: number): readonly Ready[] {
       const taken: Ready[] = [];

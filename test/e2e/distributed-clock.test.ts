@@ -1,0 +1,66 @@
+/**
+ * Two processors on real Redis and Kafka, and the clock of one is set back and forth by a minute and by an hour. Membership
+ * of groups, leases and requests go by clocks that do not step, so nothing comes twice for it.
+ */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { SESSION_MS } from "@posthaste/shared/drivers/kafka/consumer.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
+import type { DistributedHarness } from "./distributed-harness.ts";
+import { openDistributedHarness } from "./distributed-harness.ts";
+import { openCounter, planOf, publishAll, untilDelivered } from "./load-under-kills.ts";
+import { openFolder } from "./posthaste-child.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const STEPS_MS = [-MINUTE_MS, MINUTE_MS, -HOUR_MS, HOUR_MS];
+/** Of each phase; every third is HIGH, every third MEDIUM, every third LOW. */
+const EVENTS = 300;
+const preload = join(import.meta.dirname, "../support/clocks/stepped-date.ts");
+const running = new AbortController().signal;
+
+let published = 0;
+
+/** Publishes the events of one phase and waits for all; how many came more than once. */
+async function phase(harness: DistributedHarness, counter: Awaited<ReturnType<typeof openCounter>>): Promise<number> {
+  const plans = Array.from({ length: EVENTS }, () => planOf(published++));
+  const [gateway] = harness.gateways;
+  assert.ok(gateway !== undefined);
+  const target = { url: () => gateway.url, isUp: () => Promise.resolve(), key: harness.operatorKey };
+  const ids = await publishAll(target, plans.values(), () => undefined);
+  assert.deepEqual(await untilDelivered(ids, counter), []);
+  return [...ids].filter((id) => (counter.timesById.get(id) ?? 0) > 1).length;
+}
+
+test("a clock that is set on one of two processors makes no duplicate that lasts, and neither stops reading", async () => {
+  using folder = openFolder();
+  await using counter = await openCounter();
+  const file = join(folder.path, "step");
+  const env = { BUN_OPTIONS: `--preload ${preload}`, STEPPED_DATE_FILE: file };
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 2, env });
+  const created = await harness.ask(0, "/v1/endpoints", { url: counter.url, event_types: ["load.*"] });
+  assert.equal(created.status, 201, JSON.stringify(created.body));
+  assert.equal(await phase(harness, counter), 0, "all is well before the first step");
+  const [, stepped] = harness.processors;
+  assert.ok(stepped !== undefined);
+  let offsetMs = 0;
+  for (const stepMs of STEPS_MS) {
+    offsetMs += stepMs;
+    writeFileSync(file, String(stepMs));
+    process.kill(stepped.pid, "SIGUSR2");
+    const isSet = (): boolean => stepped.printed().includes(`"offsetMs":${offsetMs}}`);
+    while (!isSet()) await systemClock.sleep(10, running);
+    const during = await phase(harness, counter);
+    // A member that does not beat is expelled after this; what it goes on to read is another's by then.
+    await systemClock.sleep(1.5 * SESSION_MS, running);
+    const after = (await phase(harness, counter)) + (await phase(harness, counter));
+    console.log(
+      `a step of ${stepMs / 1000} s: ${during} of ${EVENTS} came twice during it, ${after} of ${2 * EVENTS} later`,
+    );
+    assert.equal(after, 0, `after a step of ${stepMs} ms`);
+    for (const processor of harness.processors) assert.equal((await fetch(`${processor.url}/readyz`)).status, 200);
+    assert.doesNotMatch(stepped.printed(), /UNKNOWN_MEMBER_ID|not aware of this member|starts again/);
+  }
+});
