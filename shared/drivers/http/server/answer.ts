@@ -47,6 +47,8 @@ function write({ incoming, outgoing }: Exchange, status: number, fields: Readonl
 function passBody(incoming: IncomingMessage): void {
   let left = PASSED_BYTES_MAX;
   incoming.on("error", () => undefined);
+  // Whoever began to read it listens for `readable`, and a stream that is read so does not flow.
+  incoming.removeAllListeners("readable");
   incoming.on("data", (piece: Buffer) => {
     left -= piece.length;
     if (left < 0) incoming.socket.destroy();
