@@ -1,7 +1,6 @@
 /** A gateway under test: the real one on the real embedded drivers over a database in memory, with time by hand. */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { createNoopMeter } from "@opentelemetry/api";
 import { createGateway } from "@posthaste/gateway/app.ts";
 import type { Gateway } from "@posthaste/gateway/app.ts";
 import type { GatewayLimits } from "@posthaste/gateway/request/deps.ts";
@@ -19,8 +18,8 @@ import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { RetryItem } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Vetting } from "@posthaste/shared/ports/transport.ts";
-import type { Fields } from "@posthaste/shared/telemetry/log.ts";
-import { createAcceptTelemetry } from "@posthaste/shared/telemetry/accept.ts";
+import type { AcceptTelemetry } from "@posthaste/shared/telemetry/accept.ts";
+import type { Fields, Log } from "@posthaste/shared/telemetry/log.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
@@ -97,7 +96,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
     clock,
     entropy,
     hasher: testHasher,
-    telemetry: { ...silentTelemetry, log, accept: createAcceptTelemetry({ meter: createNoopMeter(), log }) },
+    telemetry: { ...silentTelemetry, log, accept: failuresTo(log) },
     collectMetrics: options.collectMetrics ?? (async () => "posthaste_events_accepted 1\n"),
     limits: { ...DEFAULT_LIMITS, ...options.limits },
   });
@@ -131,6 +130,16 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
     takeDue: () => takeDue(drivers, clock),
     addDeadLetter: (parts) => addDeadLetter(drivers, clock, parts),
     [Symbol.asyncDispose]: () => drivers[Symbol.asyncDispose](),
+  };
+}
+
+/** Of the answers those that a log names with a reason. */
+function failuresTo(log: Log): AcceptTelemetry {
+  return {
+    ...silentTelemetry.accept,
+    answered(request) {
+      if (request.reason !== null) log.write("error", "request.failed", request);
+    },
   };
 }
 

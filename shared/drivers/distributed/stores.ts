@@ -138,16 +138,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const {
-    endpointsMax,
-    emptyTenantsMax,
-    apiKeysMax,
-    apiKeysEndedMax,
-    claimBytesMax,
-    cancelledMax,
-    deadLetterBytesMax,
-    limitSubjectsMax,
-  } = bounds;
+  const { endpointsMax, emptyTenantsMax, claimBytesMax, cancelledMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -160,18 +151,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       ...(emptyTenantsMax === undefined ? {} : { emptyTenantsMax }),
     }),
   );
-  const apiKeys = opening.use(
-    openRedisApiKeyStore({
-      ...main,
-      clock,
-      entropy,
-      notifier,
-      onFault,
-      onCache: options.onCache,
-      ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
-      ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
-    }),
-  );
+  const apiKeys = opening.use(openApiKeys(options, notifier));
   const stats = createRedisStats({ ...cache, clock });
   opening.defer(() => stats.stop());
   const ledger = createRedisLedger({ ...main, clock, onLost });
@@ -210,6 +190,21 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
     lostCount: () => stats.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+function openApiKeys(options: StoresOptions, notifier: Notifier): ApiKeyStore & Disposable {
+  const { main, clock, entropy, onFault, onCache, bounds } = options;
+  const { apiKeysMax, apiKeysEndedMax } = bounds;
+  return openRedisApiKeyStore({
+    ...main,
+    clock,
+    entropy,
+    notifier,
+    onFault,
+    onCache,
+    ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
+    ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
+  });
 }
 
 /** A change of a key is several steps: those of one process are made one after another, in the order of the calls. */

@@ -285,3 +285,25 @@ test("whatever the size of the pieces, a request is the same request", async () 
     await listening.kill();
   }
 });
+
+test("of requests sent far ahead of their answers a bounded number is kept, and the connection ends behind them", async () => {
+  const gate = Promise.withResolvers<void>();
+  const listening = await serve({ fetch: () => gate.promise.then(ok) });
+  using client = rawClient(listening.port);
+  try {
+    client.socket.write(GET.repeat(500));
+    await settledBehind(listening.port, gate.resolve);
+    const answers = await client.ended();
+    assert.ok(answers.length > 1 && answers.length <= 65, `${answers.length} answers`);
+  } finally {
+    await listening.kill();
+  }
+});
+
+/** Opens the gate once the server has read what other connections wrote before. */
+async function settledBehind(port: number, open: () => void): Promise<void> {
+  using other = rawClient(port);
+  other.socket.write("nonsense\r\n\r\n");
+  await other.answers(1);
+  open();
+}

@@ -19,6 +19,8 @@ import type { RequestEvents, RequestHead, RequestParser } from "./request-parser
 export const REQUEST_MS_MAX = 30_000;
 export const IDLE_MS_MAX = 30_000;
 export const UNREAD_MS_MAX = 30_000;
+/** Requests of one connection that wait for their turn; what comes behind is not taken, and the connection ends. */
+export const WAITING_MAX = 64;
 /** For the caller to read the last answer before the socket is closed (RFC 9112 section 9.6). */
 export const LINGER_MS_MAX = 2000;
 
@@ -26,12 +28,6 @@ export interface ConnectionDeps {
   readonly clock: Pick<Clock, "monotonic">;
   readonly openParser: (events: RequestEvents) => RequestParser;
   readonly socket: Socket;
-}
-
-/** The connection waits for its caller since then (steady ms), and may for so long. */
-interface Wait {
-  readonly sinceMs: number;
-  readonly msMax: number;
 }
 
 export class CallerConnection {
@@ -45,8 +41,8 @@ export class CallerConnection {
   /** Of the request that is being answered. */
   #current: Incoming | null = null;
   #headSinceMs: number | null = null;
-  /** Null while a request is handled: that has bounds of its own. */
-  #wait: Wait | null;
+  /** For its caller, since then (steady ms). Null while a request is handled: that has bounds of its own. */
+  #wait: { readonly sinceMs: number; readonly msMax: number } | null;
   /** Nothing that comes is a request any more. */
   #isReadOver = false;
   /** Our last answer is written. */
@@ -144,6 +140,8 @@ export class CallerConnection {
   #headCame(head: RequestHead): void {
     const begunAtMs = this.#headSinceMs ?? this.#clock.monotonic();
     this.#headSinceMs = null;
+    // Those that wait are answered, and the last of them ends the connection.
+    if (this.#waiting.length >= WAITING_MAX) this.#isReadOver = true;
     if (this.#isReadOver) return;
     const incoming: Incoming = new Incoming(head, begunAtMs, () => this.#bodyAsked(incoming));
     this.#arriving = incoming;
