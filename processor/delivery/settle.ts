@@ -77,9 +77,8 @@ export function createSettle(deps: SettleDeps): Settle {
       const words = waiting(delivery, notBeforeMs, `waits: ${deferWords[why]}`);
       const write = (): Promise<Standing | null> => schedule(deps, delivery, plan, words);
       // The retry queue is read in the order of time, so that what comes from there must not hold up others.
-      const standing = await (delivery.deferrals > 0 || delivery.isRepeat
-        ? write()
-        : turns.run(delivery.tenant, write));
+      const wasPutOff = delivery.deferrals + delivery.unmade + delivery.putAside > 0;
+      const standing = await (wasPutOff || delivery.isRepeat ? write() : turns.run(delivery.tenant, write));
       if (standing === null) return "released";
       const waitMs = notBeforeMs - deps.clock.now();
       for (const subject of subjectsOf(delivery)) deps.telemetry.delivery.deferred(subject, why, waitMs);
