@@ -7,9 +7,12 @@ import type { Trace } from "./trace.ts";
 
 /** The second part follows well within the time of a request. */
 const LATE_MS_MAX = 7000;
-/** So few that some bodies on their way would fill them, were they to hold one each; a key alone gets a third. */
+/**
+ * So few that some bodies on their way would fill them, were they to hold one each. A key alone gets a third of them, less
+ * while others hold some.
+ */
 const SLOTS = 18;
-const SLOTS_OF_KEY = 5;
+const SLOTS_OF_KEY = 3;
 const REFUSED = /requests being worked on/;
 
 export function gatewayLimitsFor(slowBodyRate: number): GatewayLimits {

@@ -225,9 +225,9 @@ async function untilReady({ clock, processes }: Fleet, kind: FleetKind) {
 /** Runs until nothing is left to do, or time runs out, which is a violation. */
 async function runUntilQuiet(fleet: Fleet): Promise<void> {
   const { clock, trace, stepper } = fleet;
-  // What is due by a clock that was set back is late by as much.
+  // What is due by a clock that was set back is late by as much, and once more when it is put off again.
   const setMs = fleet.scenario.clocks.steps.reduce((sum, { byMs }) => sum + Math.abs(byMs), 0);
-  const endMs = clock.now() + CALM_MS_MAX + setMs;
+  const endMs = clock.now() + CALM_MS_MAX + 2 * setMs;
   let quietLooks = 0;
   let last = "";
   while (quietLooks < QUIET_LOOKS) {
