@@ -115,7 +115,9 @@ test("the envelope carries the directory's version, so that fan-out reads the pu
   await harness.call("POST", "/v1/endpoints", { body: { url: "https://a.example/" } });
   await harness.call("POST", "/v1/events", { body: EVENT });
   const [envelope] = await harness.takeLane("medium");
-  assert.equal(envelope?.directoryVersion, 1);
+  const known = harness.drivers.directory.peek(envelope?.tenant ?? "", 0);
+  assert.equal(known?.endpoints.length, 1);
+  assert.equal(envelope?.directoryVersion, known.version);
 });
 
 test("202 without a key or an id asks no claim and appends once", async () => {
