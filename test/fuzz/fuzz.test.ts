@@ -33,7 +33,11 @@ test("embedded: 3,000 requests, nearly right, get an honest answer each, and all
   const report = await runFuzz({ seed: 1, requests: 3000, env: { FUZZ_SET: "embedded", FUZZ_FOLDER: folder } });
   assertSound(report, 3000);
   const unreached = Object.keys(ROUTE_PLANS).filter((route) => report.successes[route] === undefined);
-  assert.deepEqual(unreached, []);
+  // The embedded set puts no record aside.
+  assert.deepEqual(
+    unreached.filter((route) => !route.includes("/v1/quarantine/:id")),
+    [],
+  );
 });
 
 test("distributed: 1,000 requests, nearly right, get an honest answer each, and all that was taken reads back after a restart", async () => {

@@ -138,11 +138,23 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
     members: { events: drawEvents },
     needed: ["events"],
   },
-  "GET /v1/events": { weight: 4, query: { ...list, ...range, type: word(...types, "*", "") }, members: null },
+  "GET /v1/events": {
+    weight: 4,
+    query: {
+      ...list,
+      ...range,
+      type: word(...types, "*", ""),
+      state: word("pending", "retrying", "delivered", "dead", "cancelled", "filtered", "x", ""),
+      endpoint_id: letterFilter.endpoint_id,
+    },
+    members: null,
+  },
+  "POST /v1/events/:id/resend": { ...byId, weight: 2, thing: "evt", members: { endpoint_id: ids("ep") } },
+  "POST /v1/events/:id/cancel": { ...byId, weight: 2, thing: "evt", members: {} },
   "GET /v1/events/:id": {
     weight: 5,
     thing: "evt",
-    query: { tenant: tenantText, include: word("data", "all", "") },
+    query: { tenant: tenantText, include: word("data", "filtered", "data,filtered", "all", "") },
     members: null,
   },
   "POST /v1/endpoints": {
@@ -151,7 +163,11 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
     members: { ...endpointMembers, tenant, secret },
     needed: ["url"],
   },
-  "GET /v1/endpoints": { weight: 3, query: list, members: null },
+  "GET /v1/endpoints": {
+    weight: 3,
+    query: { ...list, status: word("active", "paused", "disabled", "x", "") },
+    members: null,
+  },
   "GET /v1/endpoints/:id": { ...byId, weight: 3, thing: "ep", members: null },
   "PATCH /v1/endpoints/:id": {
     ...byId,
@@ -172,7 +188,13 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
   "GET /v1/endpoints/:id/attempts": {
     weight: 3,
     thing: "ep",
-    query: { ...list, ...range, event_id: letterFilter.event_id },
+    query: {
+      ...list,
+      ...range,
+      event_id: letterFilter.event_id,
+      outcome: word("delivered", "retry", "dead", "failed", "x", ""),
+      result: word("2xx", "5xx", "timeout", "x", ""),
+    },
     members: null,
   },
   "GET /v1/endpoints/:id/stats": { ...byId, weight: 2, thing: "ep", members: null },
@@ -186,6 +208,10 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
   "GET /v1/dead-letters/:id": { ...byId, weight: 3, thing: "dlv", members: null },
   "DELETE /v1/dead-letters/:id": { ...byId, weight: 2, thing: "dlv", members: null },
   "POST /v1/dead-letters/:id/replay": { ...byId, weight: 2, thing: "dlv", members: {} },
+  "GET /v1/quarantine": { weight: 1, query: list, members: null },
+  "GET /v1/quarantine/:id": { weight: 1, thing: "dlv", query: {}, members: null },
+  "POST /v1/quarantine/:id/put-back": { weight: 1, thing: "dlv", query: {}, members: {} },
+  "DELETE /v1/quarantine/:id": { weight: 1, thing: "dlv", query: {}, members: null },
   "POST /v1/api-keys": {
     weight: 1,
     query: { tenant: tenantText },
