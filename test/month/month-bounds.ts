@@ -2,6 +2,8 @@
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 
 export const MONTH_BOUNDS = {
+  // No process is ever away here, and each of its beats is a step of the clock.
+  highHeldMs: 3_600_000,
   deadLetterBytesMax: 40 * 1024,
   apiKeysPerTenantMax: 20,
   apiKeysMax: 20,

@@ -123,6 +123,8 @@ export interface StoreBounds {
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   readonly limitSubjectsMax?: number;
+  /** Of HIGH's holders and their leases, so that a long time passes in few steps. */
+  readonly highHeldMs?: number;
 }
 
 export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "claimBytesMax" | "onWarning"> {
@@ -138,7 +140,15 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const { endpointsMax, emptyTenantsMax, claimBytesMax, cancelledMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const {
+    endpointsMax,
+    emptyTenantsMax,
+    claimBytesMax,
+    cancelledMax,
+    deadLetterBytesMax,
+    limitSubjectsMax,
+    highHeldMs,
+  } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -181,8 +191,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
     quarantineIndex: createRedisQuarantineIndex(main),
-    openHighLane: (onPoison) =>
-      createRedisHighLane({ ...main, clock, entropy, bounds: bounds.high ?? HIGH_LANE_BOUNDS, onPoison, onFault }),
+    openHighLane: (onPoison) => openHighLane(options, onPoison),
     isReachable: options.isReachable,
     health: () => main.commands.health(),
     cacheHealth: cache === main ? null : () => cache.commands.health(),
@@ -204,6 +213,19 @@ function openApiKeys(options: StoresOptions, notifier: Notifier): ApiKeyStore & 
     onCache,
     ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
     ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
+  });
+}
+
+function openHighLane(options: StoresOptions, onPoison: HighLaneOptions["onPoison"]): HighLane {
+  const { main, clock, entropy, onFault, bounds } = options;
+  return createRedisHighLane({
+    ...main,
+    clock,
+    entropy,
+    bounds: bounds.high ?? HIGH_LANE_BOUNDS,
+    onPoison,
+    onFault,
+    ...(bounds.highHeldMs === undefined ? {} : { leaseMs: bounds.highHeldMs, presenceMs: bounds.highHeldMs }),
   });
 }
 

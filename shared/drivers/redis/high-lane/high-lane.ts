@@ -65,6 +65,8 @@ export interface HighLaneOptions {
   readonly share?: number;
   /** What was taken and is not renewed goes to others after this; `LEASE_MS`. */
   readonly leaseMs?: number;
+  /** What a holder has that is silent for so long goes to others; `PRESENCE_MS`. */
+  readonly presenceMs?: number;
 }
 
 interface Handle {
@@ -112,7 +114,7 @@ export function createRedisHighLane(options: HighLaneOptions): HighLane {
 function assemble(options: HighLaneOptions) {
   const { keys, clock, entropy, onFault, lane = "high", leaseMs = LEASE_MS } = options;
   const { shards } = keys;
-  const presenceMs = Math.min(PRESENCE_MS, leaseMs);
+  const presenceMs = Math.min(options.presenceMs ?? PRESENCE_MS, leaseMs);
   const store = createLeaseStore({
     commands: options.commands,
     keys,
