@@ -140,15 +140,7 @@ export async function createStores(options: StoresOptions): Promise<DistributedS
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const {
-    endpointsMax,
-    emptyTenantsMax,
-    claimBytesMax,
-    cancelledMax,
-    deadLetterBytesMax,
-    limitSubjectsMax,
-    highHeldMs,
-  } = bounds;
+  const { endpointsMax, emptyTenantsMax, claimBytesMax, cancelledMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
