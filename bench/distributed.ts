@@ -8,8 +8,8 @@ export interface DistributedBench extends Constellation {
   readonly redisUrl: string;
   /** Before all keys. */
   readonly prefix: string;
-  /** POSTs to the gateway; throws with the answer when it is not 2xx. */
-  post(path: string, body: unknown): Promise<Readonly<Record<string, unknown>>>;
+  /** POSTs to the gateway, as the operator or with another key; throws with the answer when it is not 2xx. */
+  post(path: string, body: unknown, key?: string): Promise<Readonly<Record<string, unknown>>>;
 }
 
 const GRACE_MS = 20_000;
@@ -29,10 +29,10 @@ export async function openDistributedBench(options: {
     ...constellation,
     redisUrl: services.env["REDIS_URL"] ?? "",
     prefix,
-    async post(path, body) {
+    async post(path, body, key = constellation.operatorKey) {
       const response = await fetch(`${constellation.gateways[0]?.url ?? ""}${path}`, {
         method: "POST",
-        headers: { authorization: `Bearer ${constellation.operatorKey}`, "content-type": "application/json" },
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
         body: JSON.stringify(body),
       });
       const text = await response.text();

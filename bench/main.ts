@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- accept|deliver|islands|tenants] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
- * they are named, and so does the long one: priority, partition, retries, idle, descriptors.
+ * they are named, and so does the long one: priority, partition, retries, idle, tenants-distributed, descriptors.
  */
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
@@ -12,13 +12,15 @@ import { benchIslands } from "./islands.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
+import { benchTenantsDistributed } from "./tenants-distributed.ts";
 import { benchTenants } from "./tenants.ts";
 
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
   descriptors                           what callers hold takes nothing from deliveries; a minute or more
-  priority, partition, retries, idle    over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+  priority, partition, retries, idle, tenants-distributed
+                                        over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   --quick                               one short round in place of five
 
 accept needs wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
@@ -48,6 +50,8 @@ const distributed = {
   priority: () => benchPriority({ rounds, events: isQuick ? 200 : 300, backlog: isQuick ? 50_000 : 200_000 }),
   partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
+  "tenants-distributed": () =>
+    benchTenantsDistributed({ rounds: isQuick ? 1 : 3, events: isQuick ? 60 : 300, backlog: isQuick ? 5000 : 20_000 }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });

@@ -116,11 +116,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
         stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
-  const known = {
-    remember: (envelopes: readonly Envelope[]) => stores.ledger.remember(envelopes),
-    forget: (envelopes: readonly Envelope[]) => stores.ledger.forget(envelopes),
-    onFault,
-  };
+  const known = knownTo(stores, onFault);
   return {
     lanes: createDistributedLanes({
       clock,
@@ -139,6 +135,15 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
     ],
     readingHealth: () => partitionedLanes.health() ?? delayTopics.health() ?? deadLetters.health(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** How the ledger hears of events that were accepted, and of those that were not after all. */
+function knownTo({ ledger }: DistributedStores, onFault: (error: unknown) => void) {
+  return {
+    remember: (envelopes: readonly Envelope[]) => ledger.remember(envelopes),
+    forget: (envelopes: readonly Envelope[]) => ledger.forget(envelopes),
+    onFault,
   };
 }
 
