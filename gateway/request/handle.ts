@@ -12,6 +12,7 @@
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { JSON_DEPTH_MAX, repeatedMember } from "@posthaste/shared/domain/json-span.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
+import { textResponse } from "@posthaste/shared/ports/text-response.ts";
 import type { BodyForm } from "./headers.ts";
 import type { Admission } from "./admission.ts";
 import type { RequestContext } from "./context.ts";
@@ -141,7 +142,7 @@ export function answer(
   extra?: Readonly<Record<string, string>>,
 ): Response {
   const headers: Record<string, string> = { ...admitted.headers, ...extra, "content-type": "application/json" };
-  return new Response(text, { status, headers });
+  return textResponse({ status, headers, text });
 }
 
 /** A success that no cache may keep: every answer but those of the accept path. */

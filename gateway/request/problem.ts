@@ -4,15 +4,17 @@
  */
 import { ERRORS, PosthasteError, reasonOf } from "@posthaste/shared/domain/errors.ts";
 import { problemHeaders, problemOf } from "@posthaste/shared/domain/problem.ts";
+import { textResponse } from "@posthaste/shared/ports/text-response.ts";
 import type { RequestContext } from "./context.ts";
 import type { Log } from "@posthaste/shared/telemetry/log.ts";
 
 /** `headers` are those that the answer carries anyway, such as RateLimit. */
 export function problemResponse(error: PosthasteError, headers: Readonly<Record<string, string>>): Response {
   const problem = problemOf(error);
-  return new Response(JSON.stringify(problem), {
+  return textResponse({
     status: problem.status,
     headers: { ...headers, ...problemHeaders(error) },
+    text: JSON.stringify(problem),
   });
 }
 

@@ -3,6 +3,7 @@ import { STATUS_CODES } from "node:http";
 import type { PosthasteError } from "../../../domain/errors.ts";
 import { ERRORS } from "../../../domain/errors.ts";
 import { problemHeaders, problemOf } from "../../../domain/problem.ts";
+import { partsOf } from "../../../ports/text-response.ts";
 
 export const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -23,7 +24,14 @@ export interface AnswerFrame {
   readonly date: string;
 }
 
-export async function answerOf(response: Response): Promise<Answer> {
+/** At once where the text is at hand. */
+export function answerOf(response: Response): Answer | Promise<Answer> {
+  const parts = partsOf(response);
+  if (parts === null) return readAnswer(response);
+  return { status: parts.status, fields: parts.headers, text: parts.text };
+}
+
+async function readAnswer(response: Response): Promise<Answer> {
   const fields: Record<string, string> = {};
   for (const [name, value] of response.headers) fields[name] = value;
   return { status: response.status, fields, text: response.body === null ? "" : await response.text() };
