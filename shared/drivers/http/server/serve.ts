@@ -20,7 +20,7 @@ import type { Incoming } from "./incoming.ts";
 import { NO_ROOM } from "./refusals.ts";
 import { requestParsers } from "./request-parser.ts";
 
-/** How often connections that are late are looked for. */
+/** How often connections that are late are looked for, while any is open. */
 const LATE_CHECK_MS = 1000;
 
 export interface Listening {
@@ -85,7 +85,7 @@ class Serving {
   readonly #connections: Connections<CallerConnection>;
   readonly #closed: Promise<void>;
   #isEnding = false;
-  #cancelCheck: () => void;
+  #cancelCheck: (() => void) | null = null;
   #date = { atS: -1, text: "" };
 
   constructor(server: Server, { connectionsMax, fetch, clock }: ServeOptions) {
@@ -97,7 +97,6 @@ class Serving {
       server.once("close", resolve);
     });
     server.on("connection", (socket) => void this.#serve(socket));
-    this.#cancelCheck = clock.timer(LATE_CHECK_MS, () => this.#checkLate());
   }
 
   get connectionCount(): number {
@@ -114,7 +113,7 @@ class Serving {
 
   async kill(): Promise<void> {
     const ended = this.end();
-    this.#cancelCheck();
+    this.#cancelCheck?.();
     this.#connections.closeAll();
     await ended;
   }
@@ -124,6 +123,7 @@ class Serving {
     const connection = new CallerConnection({ clock: this.#clock, openParser: this.#openParser, socket });
     if (!this.#connections.open(connection)) return this.#turnAway(socket);
     socket.once("close", () => this.#connections.closed(connection));
+    this.#cancelCheck ??= this.#clock.timer(LATE_CHECK_MS, () => this.#checkLate());
     for (;;) {
       const incoming = await connection.next();
       if (incoming === null) return;
@@ -160,7 +160,8 @@ class Serving {
 
   #checkLate(): void {
     for (const connection of this.#connections.all()) connection.checkLate();
-    this.#cancelCheck = this.#clock.timer(LATE_CHECK_MS, () => this.#checkLate());
+    const isIdle = this.#connections.count === 0;
+    this.#cancelCheck = isIdle ? null : this.#clock.timer(LATE_CHECK_MS, () => this.#checkLate());
   }
 
   /** The time as HTTP writes it, made once a second. */
