@@ -16,6 +16,7 @@ import type { RawAnswer, RawClient, RawRequest } from "./raw-client.ts";
 import { bytesOf, openRawClient } from "./raw-client.ts";
 import type { Drawn, Keys } from "./request-grammar.ts";
 import { drawRequest } from "./request-grammar.ts";
+import type { World } from "./route-plans.ts";
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -55,11 +56,15 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
   {
     await using subject = await startFuzzSubject(env);
     const { keys, known } = await prepare(subject);
-    const world = { known, receiver: receiver.url };
+    const reached = new Set<string>();
+    const world = { known, receiver: receiver.url, reached };
     const judge = (drawn: Drawn, answer: RawAnswer): void => {
       const status = answer.kind === "answered" ? answer.status : 0;
       statuses[status] = (statuses[status] ?? 0) + 1;
-      if (status >= 200 && status < 300) successes[drawn.route] = (successes[drawn.route] ?? 0) + 1;
+      if (status >= 200 && status < 300) {
+        successes[drawn.route] = (successes[drawn.route] ?? 0) + 1;
+        reached.add(drawn.route);
+      }
       const fault = faultOf(drawn, answer);
       if (fault !== null && faults.length < FAULTS_MAX) faults.push(`${fault}\n${shown(drawn.request, answer)}`);
     };
@@ -83,7 +88,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
 
 interface Part {
   readonly keys: Keys;
-  readonly world: { readonly known: KnownThings; readonly receiver: string };
+  readonly world: World;
   readonly judge: (drawn: Drawn, answer: RawAnswer) => void;
 }
 
@@ -93,7 +98,11 @@ async function runPart(port: number, chance: Chance, count: number, { keys, worl
     using client = openRawClient(port);
     while (left > 0) {
       left--;
-      if (left % TIDY_EVERY === 0) await removeSome(client, world.known);
+      if (left % TIDY_EVERY === 0) {
+        await removeSome(client, world.known);
+        await publishForLater(client, world.known);
+        world.known.learn((await call(client, "GET", "/v1/dead-letters?tenant=*")).text);
+      }
       const drawn = drawRequest(own, world, keys);
       const answer = await client.send(drawn.request);
       judge(drawn, answer);
@@ -158,6 +167,21 @@ async function removeSome(client: RawClient, known: KnownThings): Promise<void> 
     const { status } = await call(client, "DELETE", `/v1/endpoints/${id}?tenant=${tenant}`);
     assert(status === 204 || status === 404, `an endpoint is removed: ${status}`);
     known.forget(id);
+  }
+}
+
+/** Few events that are drawn have a time far enough off; without them a cancel would find nothing but what is over. */
+async function publishForLater(client: RawClient, known: KnownThings): Promise<void> {
+  const deliver_at = new Date(Date.now() + 3_600_000).toISOString();
+  for (const tenant of Object.keys(MARK_OF)) {
+    const { status, text } = await call(client, "POST", "/v1/events", {
+      tenant,
+      type: "order.paid",
+      data: {},
+      deliver_at,
+    });
+    assert(status === 202, `an event for later is taken: ${text}`);
+    known.isForLater((JSON.parse(text) as { id: string }).id);
   }
 }
 

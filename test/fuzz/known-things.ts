@@ -1,7 +1,8 @@
 /** What the answers told so far: ids, cursors and keys that later requests use, of the caller's tenant and of others. */
 import type { Chance } from "../simulation/chance.ts";
 
-export type Thing = "evt" | "ep" | "dlv" | "key";
+/** `later` is an event whose `deliver_at` is far off, which alone can be cancelled. */
+export type Thing = "evt" | "ep" | "dlv" | "key" | "later";
 
 /** Of each kind, newest last. */
 const KEPT_MAX = 200;
@@ -10,6 +11,8 @@ const idPattern = /\b(evt|ep|dlv|key)_[0-7][0-9a-hjkmnp-tv-z]{25}\b/g;
 export interface KnownThings {
   /** Learns from an answer's text. */
   learn(text: string): void;
+  /** Learns that this event is for later. */
+  isForLater(id: string): void;
   id(chance: Chance, thing: Thing): string;
   cursor(chance: Chance): string;
   forget(id: string): void;
@@ -17,7 +20,13 @@ export interface KnownThings {
 
 /** `protectedIds` are never handed out: the keys that the run itself needs. */
 export function createKnownThings(protectedIds: ReadonlySet<string>): KnownThings {
-  const things: Record<Thing, Set<string>> = { evt: new Set(), ep: new Set(), dlv: new Set(), key: new Set() };
+  const things: Record<Thing, Set<string>> = {
+    evt: new Set(),
+    ep: new Set(),
+    dlv: new Set(),
+    key: new Set(),
+    later: new Set(),
+  };
   const cursors = new Set<string>();
 
   function keep(set: Set<string>, value: string): void {
@@ -34,9 +43,10 @@ export function createKnownThings(protectedIds: ReadonlySet<string>): KnownThing
       }
       for (const [, cursor = ""] of text.matchAll(/"next_cursor":"([^"]+)"/g)) keep(cursors, cursor);
     },
+    isForLater: (id) => keep(things.later, id),
     id(chance, thing) {
       const ids = [...things[thing]];
-      if (ids.length === 0 || chance.isTrue(0.05)) return oddId(chance, thing, ids);
+      if (ids.length === 0 || chance.isTrue(0.05)) return oddId(chance, thing === "later" ? "evt" : thing, ids);
       // The newest most of all, as older ones are gone more often.
       return chance.pick(chance.isTrue(0.7) ? ids.slice(-20) : ids);
     },

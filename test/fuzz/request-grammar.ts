@@ -21,10 +21,11 @@ export interface Keys {
 
 const encoder = new TextEncoder();
 const routes = Object.entries(ROUTE_PLANS);
-const weightOfAll = routes.reduce((sum, [, { weight }]) => sum + weight, 0);
+/** Added to a route's weight until it gave a good answer: what answers only now and then is tried until it did. */
+const UNREACHED_WEIGHT = 4;
 
 export function drawRequest(chance: Chance, world: World, keys: Keys): Drawn {
-  const [route, plan] = pickRoute(chance);
+  const [route, plan] = pickRoute(chance, world.reached);
   const [method = "", template = ""] = route.split(" ");
   const good = chance.isTrue(0.97) ? chance.pick(keys.good) : null;
   const key = good?.key ?? chance.pick(keys.bad);
@@ -39,11 +40,13 @@ export function drawRequest(chance: Chance, world: World, keys: Keys): Drawn {
   return { request: chance.isTrue(0.04) ? broken(chance, request) : request, route, caller: good?.caller ?? null };
 }
 
-function pickRoute(chance: Chance): [string, RoutePlan] {
-  let left = chance.fraction() * weightOfAll;
-  for (const [route, plan] of routes) {
-    left -= plan.weight;
-    if (left < 0) return [route, plan];
+function pickRoute(chance: Chance, reached: ReadonlySet<string>): [string, RoutePlan] {
+  const weightOf = ([route, { weight }]: readonly [string, RoutePlan]): number =>
+    reached.has(route) ? weight : weight + UNREACHED_WEIGHT;
+  let left = chance.fraction() * routes.reduce((sum, route) => sum + weightOf(route), 0);
+  for (const route of routes) {
+    left -= weightOf(route);
+    if (left < 0) return route;
   }
   return chance.pick(routes);
 }

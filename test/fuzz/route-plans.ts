@@ -6,6 +6,8 @@ import { anyHeaders, anyInstant, anyInstantText, anyNumber, anyString, anyUrl, a
 
 export interface World {
   readonly known: KnownThings;
+  /** Routes, `METHOD path`, that gave a good answer so far. */
+  readonly reached: ReadonlySet<string>;
   /** Where a receiver listens: `http://127.0.0.1:1234`. */
   readonly receiver: string;
 }
@@ -150,7 +152,7 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
     members: null,
   },
   "POST /v1/events/:id/resend": { ...byId, weight: 2, thing: "evt", members: { endpoint_id: ids("ep") } },
-  "POST /v1/events/:id/cancel": { ...byId, weight: 2, thing: "evt", members: {} },
+  "POST /v1/events/:id/cancel": { ...byId, weight: 2, thing: "later", members: {} },
   "GET /v1/events/:id": {
     weight: 5,
     thing: "evt",

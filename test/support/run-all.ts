@@ -53,7 +53,7 @@ const TEST_TIMEOUT_MS = isFull ? 1_800_000 : 60_000;
 const WHOLE_TIMEOUT_MS = isFull ? 1_800_000 : 240_000;
 const SUITE_TIMEOUT_MS = isFull ? 7_200_000 : 1_200_000;
 
-const noTests: Report = { passed: 0, failed: 0, skipped: 0, emptyFiles: [] };
+const noTests: Report = { passed: 0, failed: 0, skipped: 0, emptyFiles: [], ownTests: 0 };
 
 const binaries: Readonly<Record<Runtime["name"], string>> = {
   Bun: process.execPath,
@@ -141,9 +141,9 @@ function complaintOf({ passed, failed, skipped, emptyFiles }: Report, exit: stri
 
 /** A portable suite that shrinks on one runtime has lost tests in silence. */
 function compareWithBun(run: Run, onBun: Run): Run {
-  const count = ({ report }: Run): number => report.passed + report.failed + report.skipped;
+  const count = ({ report }: Run): number => report.passed + report.failed + report.skipped - report.ownTests;
   if (count(run) === count(onBun)) return run;
-  const difference = `${count(run)} tests, but ${count(onBun)} on Bun`;
+  const difference = `${count(run)} tests, but ${count(onBun)} of the same on Bun`;
   return { ...run, complaint: [run.complaint, difference].filter(Boolean).join("; ") };
 }
 

@@ -49,7 +49,7 @@ FAILED | 1 passed | 1 failed | 2 ignored (300ms)
 
 error: Test failed`.split("\n");
 
-const expected = { passed: 1, failed: 1, skipped: 2, emptyFiles: ["test/domain/none.test.ts"] };
+const expected = { passed: 1, failed: 1, skipped: 2, emptyFiles: ["test/domain/none.test.ts"], ownTests: 0 };
 
 test("read() counts what Bun printed and names the files without tests", () => {
   assert.deepEqual(bun.read(onBun, files), expected);
@@ -65,7 +65,13 @@ test("read() counts what Deno printed and names the files without tests", () => 
 
 test("read() counts a file that Bun could not load as failed, once", () => {
   const lines = ["test/domain/a.test.ts:", "# Unhandled error between tests", " 0 pass", " 1 fail", " 1 error"];
-  assert.deepEqual(bun.read(lines, files), { passed: 0, failed: 1, skipped: 0, emptyFiles: files });
+  assert.deepEqual(bun.read(lines, files), { passed: 0, failed: 1, skipped: 0, emptyFiles: files, ownTests: 0 });
+});
+
+test("read() counts apart what only Bun can run, whatever became of it", () => {
+  const lines = ["(pass) runtime: a [1.00ms]", "(fail) runtime: b", "(pass) undici: a [1.00ms]", " 2 pass", " 1 fail"];
+  const { passed, failed, ownTests } = bun.read(lines, []);
+  assert.deepEqual({ passed, failed, ownTests }, { passed: 2, failed: 1, ownTests: 2 });
 });
 
 test("read() finds no test in a report that it does not know", () => {

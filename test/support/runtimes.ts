@@ -13,6 +13,8 @@ export interface Tally {
 export interface Report extends Tally {
   /** Files in which the runtime found no test. */
   readonly emptyFiles: readonly string[];
+  /** Of the tests, those of the client that only this runtime has: the others cannot have run them. */
+  readonly ownTests: number;
 }
 
 export interface Runtime {
@@ -23,6 +25,9 @@ export interface Runtime {
   isNoise(line: string): boolean;
   read(lines: readonly string[], files: readonly string[]): Report;
 }
+
+/** The name of each test of Bun's own HTTP client begins so (`receiver.ts`). */
+const BUN_CLIENT_TEST = /^\((?:pass|fail|skip|todo)\) runtime: /;
 
 export const bun: Runtime = {
   name: "Bun",
@@ -42,6 +47,7 @@ export const bun: Runtime = {
       failed: Math.max(count("fail"), count("error")),
       skipped: count("skip") + count("todo"),
       emptyFiles: files.filter((name) => !seen.has(name)),
+      ownTests: lines.filter((line) => BUN_CLIENT_TEST.test(line)).length,
     };
   },
 };
@@ -59,6 +65,7 @@ export const node: Runtime = {
       failed: count("fail"),
       skipped: count("skipped") + count("todo") + count("cancelled"),
       emptyFiles,
+      ownTests: 0,
     };
   },
 };
@@ -72,7 +79,7 @@ export const deno: Runtime = {
     const count = (word: string): number => Number(new RegExp(`\\| (\\d+) ${word}`).exec(summary)?.[1] ?? 0);
     const isEmpty = (file: string): boolean => lines.includes(`running 0 tests from ./${file}`);
     const [passed, failed, skipped] = [count("passed"), count("failed"), count("ignored")];
-    return { passed, failed, skipped, emptyFiles: files.filter(isEmpty) };
+    return { passed, failed, skipped, emptyFiles: files.filter(isEmpty), ownTests: 0 };
   },
 };
 

@@ -110,10 +110,24 @@ export function protocolError(error: unknown): (Error & { readonly type: string 
   return null;
 }
 
-/** A rebalance is no fault, and what a broker answered is told to whoever asked: kafkajs asks again, or throws it. */
+/** Said by a broker that was started moments ago, or has just become the group's: waiting is all there is to do. */
+const STILL_STARTING: ReadonlySet<string | null> = new Set([
+  "GROUP_LOAD_IN_PROGRESS",
+  "GROUP_COORDINATOR_NOT_AVAILABLE",
+]);
+
+/** No fault that anybody could mend; who waits for the broker says so once it took too long. */
+export function isStillStarting(error: unknown): boolean {
+  return STILL_STARTING.has(errorType(error));
+}
+
+/**
+ * A rebalance is no fault; what a broker answered is told to whoever asked: kafkajs asks again, or throws it; and of a
+ * consumer that crashed its reader tells.
+ */
 function reportEntry({ namespace, log }: LogEntry, onFault: (error: unknown) => void): void {
   const detail: unknown = log["error"];
   const text = typeof detail === "string" && detail !== log.message ? `${log.message}: ${detail}` : log.message;
-  if (/rebalanc/i.test(text) || log.message.startsWith("Response ")) return;
+  if (/rebalanc/i.test(text) || /^(?:Response |Crash: )/.test(log.message)) return;
   onFault(new Error(`kafkajs ${namespace || "client"}: ${text}`));
 }

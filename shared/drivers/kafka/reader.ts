@@ -9,7 +9,7 @@ import type { GroupListener, TopicPartition, GroupReader } from "../../ports/par
 import type { Assignment } from "./assignment.ts";
 import { createAssignment } from "./assignment.ts";
 import type { KafkaContext } from "./client.ts";
-import { describeError, storeUnavailable, within } from "./client.ts";
+import { describeError, isStillStarting, storeUnavailable, within } from "./client.ts";
 import type { Commits } from "./commits.ts";
 import { createCommits } from "./commits.ts";
 import type { GroupConsumer } from "./consumer.ts";
@@ -189,7 +189,8 @@ class KafkaReader {
     if (this.#isClosed || old === null) return;
     const { context, group } = this.#options;
     this.#lastFault = error;
-    context.onFault(new Error(`group ${group}: the reader starts again: ${describeError(error)}`, { cause: error }));
+    const told = new Error(`group ${group}: the reader starts again: ${describeError(error)}`, { cause: error });
+    if (!isStillStarting(error)) context.onFault(told);
     this.#consumer = null;
     this.#isJoining = true;
     this.#assignment.loseAll();
