@@ -7,7 +7,7 @@ import { newId } from "@posthaste/shared/domain/id.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
-import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
+import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { BENCH_KEY } from "../load.ts";
@@ -17,7 +17,7 @@ export const ambient = { clock: systemClock, entropy: systemEntropy, hasher: sys
 export function openBenchDrivers() {
   const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const drivers = openEmbedded({ ...ambient, sealer: createSealer(systemEntropy.bytes(32)), database: { folder } });
-  const metrics = openMetrics();
+  const metrics = openMetrics(systemClock);
   const log = createJsonLog({ clock: systemClock, level: "warn", write: (text) => process.stderr.write(text) });
   return {
     drivers,

@@ -16,7 +16,7 @@ import { descriptorLimit } from "../drivers/descriptor-limit.ts";
 import { openDistributed } from "../drivers/distributed.ts";
 import { openHttpTransport } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
-import { openMetrics } from "../drivers/metrics.ts";
+import { openMetrics } from "../drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
 
 export interface DistributedProgram extends AsyncDisposable {
@@ -54,7 +54,7 @@ export async function openDistributedProgram(
     level: config.logLevel,
     write: (text) => void process.stdout.write(text),
   });
-  const metrics = opening.use(openMetrics());
+  const metrics = opening.use(openMetrics(systemClock));
   const telemetry = createTelemetry({
     meter: metrics.meter,
     log,

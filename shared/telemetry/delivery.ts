@@ -7,7 +7,6 @@ import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
 import { createLogBudget } from "./log-pace.ts";
-import { createTally } from "./tally.ts";
 
 export interface DeliverySubject {
   readonly tenant: string;
@@ -53,12 +52,10 @@ export function createDeliveryTelemetry(deps: {
     description: "Time of one delivery attempt",
     advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
   });
-  const outcomes = createTally(
-    meter,
-    "posthaste.deliveries",
-    { unit: "{delivery}", description: "Deliveries by state" },
-    ["lane", "outcome"],
-  );
+  const outcomes = meter.createCounter("posthaste.deliveries", {
+    unit: "{delivery}",
+    description: "Deliveries by state",
+  });
   const ages = meter.createHistogram("posthaste.delivery.duration", {
     unit: "s",
     description: "Time from acceptance to the 2xx",
@@ -79,7 +76,7 @@ export function createDeliveryTelemetry(deps: {
       attempts.record(result.durationMs / 1000, { "http.request.method": "POST", lane, ...status });
     },
     settled(subject, { state, reason, sinceAcceptMs, nextAttemptAtMs }) {
-      outcomes.add(subject.lane, state);
+      outcomes.add(1, { lane: subject.lane, outcome: state });
       if (state === "delivered") ages.record(sinceAcceptMs / 1000, { lane: subject.lane });
       const isRoutine = state === "delivered" || state === "retrying";
       const level = isRoutine ? routine : "warn";

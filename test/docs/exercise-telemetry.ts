@@ -5,7 +5,7 @@ import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
-import type { Metrics } from "@posthaste/shared/drivers/metrics.ts";
+import type { Metrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 
 type Meter = Metrics["meter"];
 

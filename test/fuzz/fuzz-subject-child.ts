@@ -20,7 +20,7 @@ import type { Resolution } from "@posthaste/shared/drivers/http/resolver.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
-import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
+import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { Drivers, StartStep } from "@posthaste/shared/ports/drivers.ts";
@@ -97,7 +97,7 @@ async function openDrivers(stores: Parameters<typeof openDistributed>[0]["stores
   };
 }
 
-const metrics = openMetrics();
+const metrics = openMetrics(systemClock);
 const log = createJsonLog({ clock: systemClock, level: "info", write: noteLogged });
 const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
-import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
+import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import type { Settled } from "@posthaste/shared/telemetry/delivery.ts";
 import { createDeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
 import { createManualClock } from "../support/clocks/manual-clock.ts";
@@ -21,7 +21,7 @@ async function logged(
   let text = "";
   const log = createJsonLog({ clock, level: deps.level, write: (lines) => void (text += lines) });
   const { logsDeliveries } = deps;
-  await using metrics = openMetrics();
+  await using metrics = openMetrics(clock);
   const telemetry = createDeliveryTelemetry({ meter: metrics.meter, log, clock, logsDeliveries });
   await settle(
     (settled) => telemetry.settled(SUBJECT, settled),

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openMetrics } from "@posthaste/shared/drivers/metrics.ts";
+import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { Fields } from "@posthaste/shared/telemetry/log.ts";
 import { createQueueTelemetry } from "@posthaste/shared/telemetry/queue.ts";
 
 test("a loop that fails again and again is logged once a second, with the number of failures in between", async () => {
-  await using metrics = openMetrics();
+  await using metrics = openMetrics(systemClock);
   const logged: Fields[] = [];
   let nowMs = 0;
   const queue = createQueueTelemetry({

@@ -6,6 +6,11 @@ import type { Meter } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 
+import type { Clock } from "../../lib/ambient.ts";
+import { createQuickInstruments } from "./quick-instruments.ts";
+
+const METER = "posthaste";
+
 class PullReader extends MetricReader {
   protected override async onForceFlush(): Promise<void> {}
   protected override async onShutdown(): Promise<void> {}
@@ -17,16 +22,22 @@ export interface Metrics extends AsyncDisposable {
   collect(): Promise<string>;
 }
 
-export function openMetrics(): Metrics {
-  const reader = new PullReader();
+export function openMetrics(clock: Pick<Clock, "now">): Metrics {
+  const { createCounter, createHistogram, producer } = createQuickInstruments(METER, () => clock.now());
+  const reader = new PullReader({ metricProducers: [producer] });
   const provider = new MeterProvider({ readers: [reader] });
   const serializer = new PrometheusSerializer();
   return {
-    meter: provider.getMeter("posthaste"),
+    meter: withInstruments(provider.getMeter(METER), { createCounter, createHistogram }),
     async collect() {
       const { resourceMetrics } = await reader.collect();
       return serializer.serialize(resourceMetrics);
     },
     [Symbol.asyncDispose]: () => provider.shutdown(),
   };
+}
+
+/** The SDK's meter, with other makers of counters and histograms. */
+function withInstruments(meter: Meter, makers: Pick<Meter, "createCounter" | "createHistogram">): Meter {
+  return Object.assign(Object.create(meter) as Meter, makers);
 }

@@ -1,0 +1,148 @@
+/**
+ * Counters and histograms for what happens with every event. The SDK sorts and serialises the attributes at each
+ * measurement, which was 5 % of an accepted event (perf, Bun 1.4.5); here a measurement looks its row up by the values and adds
+ * to numbers. The rows meet the SDK when it collects, as a `MetricProducer` with cumulative temporality.
+ */
+import type { Attributes, Counter, Histogram, HrTime, MetricOptions } from "@opentelemetry/api";
+import { ValueType } from "@opentelemetry/api";
+import type { MetricData, MetricProducer } from "@opentelemetry/sdk-metrics";
+import { AggregationTemporality, DataPointType } from "@opentelemetry/sdk-metrics";
+
+import { assert } from "../../lib/assert.ts";
+
+/** Combinations of attribute values of one instrument; further ones are measured in one row, marked as the SDK marks it. */
+export const ROWS_MAX = 2000;
+
+const OVERFLOW: Attributes = { "otel.metric.overflow": true };
+
+export interface QuickInstruments {
+  readonly createCounter: (name: string, options?: MetricOptions) => Counter;
+  /** `options.advice.explicitBucketBoundaries` must be there: bounds that nobody chose fit nothing. */
+  readonly createHistogram: (name: string, options?: MetricOptions) => Histogram;
+  readonly producer: MetricProducer;
+}
+
+/** `scope` is the meter's name, `now` Unix ms. */
+export function createQuickInstruments(scope: string, now: () => number): QuickInstruments {
+  const startTime = hrTimeOf(now());
+  const instruments: ((endTime: HrTime) => MetricData)[] = [];
+
+  /** Cumulative values of one instrument, as points of the SDK. */
+  function pointsOf<Value, Shown>(rows: Rows<Value>, show: (value: Value) => Shown) {
+    return (endTime: HrTime) =>
+      [...rows.all()].map(({ attributes, value }) => ({ startTime, endTime, attributes, value: show(value) }));
+  }
+
+  return {
+    createCounter(name, options) {
+      const rows = new Rows(() => ({ sum: 0 }));
+      const points = pointsOf(rows, ({ sum }) => sum);
+      instruments.push((endTime) => ({
+        ...described(name, options),
+        dataPointType: DataPointType.SUM,
+        isMonotonic: true,
+        dataPoints: points(endTime),
+      }));
+      return {
+        add(value, attributes = {}) {
+          if (value > 0) rows.at(attributes).sum += value;
+        },
+      };
+    },
+    createHistogram(name, options) {
+      const bounds = options?.advice?.explicitBucketBoundaries;
+      assert(bounds !== undefined, `the histogram ${name} has bounds`);
+      const rows = new Rows(() => newDistribution(bounds.length + 1));
+      const points = pointsOf(rows, ({ counts, ...rest }) => ({
+        buckets: { boundaries: bounds, counts: [...counts] },
+        ...rest,
+      }));
+      instruments.push((endTime) => ({
+        ...described(name, options),
+        dataPointType: DataPointType.HISTOGRAM,
+        dataPoints: points(endTime),
+      }));
+      return {
+        record(value, attributes = {}) {
+          if (value >= 0) addTo(rows.at(attributes), bounds, value);
+        },
+      };
+    },
+    producer: {
+      collect() {
+        const endTime = hrTimeOf(now());
+        const metrics = instruments.map((read) => read(endTime)).filter(({ dataPoints }) => dataPoints.length > 0);
+        // The reader takes the provider's resource in place of this one.
+        const resource = { attributes: {}, merge: () => resource, getRawAttributes: () => [] };
+        return Promise.resolve({
+          resourceMetrics: { resource, scopeMetrics: [{ scope: { name: scope }, metrics }] },
+          errors: [],
+        });
+      },
+    },
+  };
+}
+
+/** One value for each combination of attributes. */
+class Rows<Value> {
+  readonly #create: () => Value;
+  readonly #rows = new Map<string, { readonly attributes: Attributes; readonly value: Value }>();
+  #overflow: Value | null = null;
+
+  constructor(create: () => Value) {
+    this.#create = create;
+  }
+
+  /** Callers name the attributes of an instrument in one order always. */
+  at(attributes: Attributes): Value {
+    let key = "";
+    for (const name in attributes) key += `${name}\n${String(attributes[name])}\n`;
+    const found = this.#rows.get(key);
+    if (found !== undefined) return found.value;
+    if (this.#rows.size >= ROWS_MAX) return (this.#overflow ??= this.#create());
+    const value = this.#create();
+    this.#rows.set(key, { attributes: { ...attributes }, value });
+    return value;
+  }
+
+  *all(): Iterable<{ readonly attributes: Attributes; readonly value: Value }> {
+    yield* this.#rows.values();
+    if (this.#overflow !== null) yield { attributes: OVERFLOW, value: this.#overflow };
+  }
+}
+
+interface Distribution {
+  /** One more than there are bounds. */
+  readonly counts: number[];
+  sum: number;
+  count: number;
+  min: number;
+  max: number;
+}
+
+function newDistribution(length: number): Distribution {
+  return { counts: Array.from({ length }, () => 0), sum: 0, count: 0, min: Infinity, max: -Infinity };
+}
+
+/** Upper bounds are part of their bucket. */
+function addTo(into: Distribution, bounds: readonly number[], value: number): void {
+  let index = 0;
+  while (index < bounds.length && value > (bounds[index] ?? Infinity)) index += 1;
+  into.counts[index] = (into.counts[index] ?? 0) + 1;
+  into.sum += value;
+  into.count += 1;
+  into.min = Math.min(into.min, value);
+  into.max = Math.max(into.max, value);
+}
+
+function described(name: string, { unit = "", description = "" }: MetricOptions = {}) {
+  return {
+    descriptor: { name, unit, description, valueType: ValueType.DOUBLE },
+    aggregationTemporality: AggregationTemporality.CUMULATIVE,
+  };
+}
+
+function hrTimeOf(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1000);
+  return [seconds, Math.round((ms - seconds * 1000) * 1e6)];
+}
