@@ -8,9 +8,11 @@ export interface DistributedBench extends Constellation {
   readonly redisUrl: string;
   /** Before all keys. */
   readonly prefix: string;
-  /** POSTs to the gateway, as the operator or with another key; throws with the answer when it is not 2xx. */
-  post(path: string, body: unknown, key?: string): Promise<Readonly<Record<string, unknown>>>;
+  readonly post: Post;
 }
+
+/** POSTs to the gateway, as the operator or with another key; throws with the answer when it is not 2xx. */
+export type Post = (path: string, body: unknown, key?: string) => Promise<Readonly<Record<string, unknown>>>;
 
 const GRACE_MS = 20_000;
 
@@ -18,28 +20,40 @@ const GRACE_MS = 20_000;
 export async function openDistributedBench(options: {
   readonly gateways: number;
   readonly processors: number;
+  /** Settings beside the usual ones. */
+  readonly env?: Readonly<Record<string, string>>;
 }): Promise<DistributedBench> {
   await using opening = new AsyncDisposableStack();
   const services = opening.use(await openLocalServices((sentence) => void process.stderr.write(`${sentence}\n`)));
   const prefix = `bench${randomBytes(4).toString("hex")}`;
-  const env = { ...services.env, KAFKA_PREFIX: `${prefix}.`, REDIS_PREFIX: `${prefix}:`, LOG_LEVEL: "info" };
+  const env = {
+    ...services.env,
+    KAFKA_PREFIX: `${prefix}.`,
+    REDIS_PREFIX: `${prefix}:`,
+    LOG_LEVEL: "info",
+    ...options.env,
+  };
   const constellation = opening.use(await openConstellation({ ...options, graceMs: GRACE_MS, env }));
   const opened = opening.move();
   return {
     ...constellation,
     redisUrl: services.env["REDIS_URL"] ?? "",
     prefix,
-    async post(path, body, key = constellation.operatorKey) {
-      const response = await fetch(`${constellation.gateways[0]?.url ?? ""}${path}`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-        body: JSON.stringify(body),
-      });
-      const text = await response.text();
-      if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
-      return JSON.parse(text) as Record<string, unknown>;
-    },
+    post: poster(constellation.gateways[0]?.url ?? "", constellation.operatorKey),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+export function poster(url: string, operatorKey: string): Post {
+  return async (path, body, key = operatorKey) => {
+    const response = await fetch(`${url}${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+    return JSON.parse(text) as Record<string, unknown>;
   };
 }
 

@@ -12,7 +12,6 @@ import { benchIslands } from "./islands.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
-import { benchTenantsDistributed } from "./tenants-distributed.ts";
 import { benchTenants } from "./tenants.ts";
 
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
@@ -40,18 +39,19 @@ const isQuick = process.argv.includes("--quick");
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const rounds = isQuick ? 1 : 5;
 
+const tenants = { rounds, seconds: isQuick ? 10 : 20, backlog: isQuick ? 5000 : 10_000 };
+
 const benches = {
   accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
   islands: () => benchIslands({ rounds, seconds: isQuick ? 5 : 20 }),
-  tenants: () => benchTenants({ rounds, seconds: isQuick ? 5 : 20, backlog: isQuick ? 10_000 : 20_000 }),
+  tenants: () => benchTenants({ set: "embedded", ...tenants }),
 };
 const distributed = {
   priority: () => benchPriority({ rounds, events: isQuick ? 200 : 300, backlog: isQuick ? 50_000 : 200_000 }),
   partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
-  "tenants-distributed": () =>
-    benchTenantsDistributed({ rounds: isQuick ? 1 : 3, events: isQuick ? 60 : 300, backlog: isQuick ? 5000 : 20_000 }),
+  "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });

@@ -1,6 +1,6 @@
 /** Gateways and processors on one Redis and Kafka, each a process of its own. */
 import { randomBytes } from "node:crypto";
-import type { Program, ProgramKind } from "./program.ts";
+import type { Program } from "./program.ts";
 import { startProgram } from "./program.ts";
 
 export interface Constellation extends AsyncDisposable {
@@ -8,7 +8,7 @@ export interface Constellation extends AsyncDisposable {
   readonly processors: Program[];
   readonly operatorKey: string;
   /** Starts one more of a kind with the same settings; it is part of the constellation when this resolves. */
-  add(kind: ProgramKind): Promise<Program>;
+  add(kind: "gateway" | "processor"): Promise<Program>;
 }
 
 /**
@@ -32,7 +32,7 @@ export async function openConstellation(options: {
   };
   const gateways: Program[] = [];
   const processors: Program[] = [];
-  const add = async (kind: ProgramKind): Promise<Program> => {
+  const add = async (kind: "gateway" | "processor"): Promise<Program> => {
     const program = await startProgram(kind, env);
     (kind === "gateway" ? gateways : processors).push(program);
     return program;

@@ -106,7 +106,8 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     transport,
     telemetry,
     collectMetrics,
-    limits: gatewayLimitsFor(descriptors.inboundMax),
+    // Reads keep the one event loop busy.
+    limits: { ...gatewayLimitsFor(descriptors.inboundMax), readsMax: 1 },
   });
   const listening = await serveHttp({
     clock: systemClock,
@@ -148,6 +149,7 @@ function openTransport(config: Config, allow: readonly Cidr[], descriptors: Desc
     connectionsMax: descriptors.attemptsMax,
     socketsMax: descriptors.deliverySocketsMax,
     client: config.httpClient,
+    nameServers: config.nameServers,
   });
 }
 

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { exitWithUs } from "./exit-with-us.ts";
 
-export type ProgramKind = "gateway" | "processor";
+/** `serve` is gateway and processor in one, on the embedded set. */
+export type ProgramKind = "gateway" | "processor" | "serve";
 
 export interface Program extends AsyncDisposable {
   /** Where it listens: the gateway's API, or the processor's /readyz and /metrics. */
@@ -24,19 +25,22 @@ export interface Ended {
 
 const PRINTED_MAX = 64 * 1024;
 
-const entries: Readonly<Record<ProgramKind, string>> = {
-  gateway: fileURLToPath(import.meta.resolve("@posthaste/gateway/main/bun.ts")),
-  processor: fileURLToPath(import.meta.resolve("@posthaste/processor/main/process.ts")),
+const entries: Readonly<Record<ProgramKind, readonly string[]>> = {
+  gateway: [fileURLToPath(import.meta.resolve("@posthaste/gateway/main/bun.ts"))],
+  processor: [fileURLToPath(import.meta.resolve("@posthaste/processor/main/process.ts"))],
+  serve: [fileURLToPath(new URL("main/posthaste.ts", import.meta.url)), "serve"],
 };
 
 /** The log lines that say where it listens, and that it is ready; nothing lower than info may be silenced. */
 const listening: Readonly<Record<ProgramKind, RegExp>> = {
   gateway: /"event":"gateway\.listening","url":"([^"]+)"/,
   processor: /"event":"processor\.listening","url":"([^"]+)"/,
+  serve: /"event":"server\.listening","url":"([^"]+)"/,
 };
 const ready: Readonly<Record<ProgramKind, RegExp>> = {
   gateway: listening.gateway,
   processor: /"event":"processor\.ready"/,
+  serve: listening.serve,
 };
 
 /**
@@ -45,7 +49,7 @@ const ready: Readonly<Record<ProgramKind, RegExp>> = {
  */
 export async function startProgram(kind: ProgramKind, env: Readonly<Record<string, string>>): Promise<Program> {
   const { PATH: path = "" } = process.env;
-  const child = spawn(process.execPath, [entries[kind]], {
+  const child = spawn(process.execPath, entries[kind], {
     cwd: tmpdir(),
     env: { PATH: path, HOST: "127.0.0.1", PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],

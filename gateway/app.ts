@@ -14,6 +14,7 @@ import { createAllowedMethods } from "./request/allowed-methods.ts";
 import { createRequestContext, endRequest } from "./request/context.ts";
 import { noteRefusal, problemResponse, publicError } from "./request/problem.ts";
 import { handleRequest } from "./request/handle.ts";
+import { createReadTurns } from "./request/read-turns.ts";
 import { apiKeyRoutes } from "./resources/api-keys.ts";
 import { batchRoute } from "./publish/batch.ts";
 import { deadLetterRoutes } from "./resources/dead-letters.ts";
@@ -42,8 +43,9 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
   const { clock, limits } = deps;
   const stopping = new AbortController();
   const admission = new Admission(limits, clock);
+  const readTurns = createReadTurns(limits.readsMax, clock);
   const open = healthRoutes(deps, () => stopping.signal.aborted);
-  const app = createApp({ ...deps, admission }, createRoutes({ ...deps, stopping: stopping.signal }), open);
+  const app = createApp({ ...deps, admission, readTurns }, createRoutes({ ...deps, stopping: stopping.signal }), open);
   const openPaths = new Set(open.map(({ path }) => path));
 
   const answerRequest = (request: InboundRequest): Promise<Response> => {

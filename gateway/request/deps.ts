@@ -27,6 +27,8 @@ export interface GatewayLimits {
   readonly arrivingMax: number;
   /** Most bytes of bodies, arriving or at work: declared ones in whole, others as they come. */
   readonly bodyBytesMax: number;
+  /** Reads that run at once; the others wait, tenants in turn. 1 where a read keeps the event loop busy. */
+  readonly readsMax: number;
   /** How long a body may take once half of a bound on bodies is used. */
   readonly bodyPressedMs: number;
   /** From the request's head to its answer; includes the arrival of the body. */
@@ -39,6 +41,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   largeHeadsMax: 128,
   arrivingMax: 2048,
   bodyBytesMax: 128 * 1024 * 1024,
+  readsMax: 16,
   bodyPressedMs: 2000,
   requestBudgetMs: 10_000,
 };

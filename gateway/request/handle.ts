@@ -5,11 +5,12 @@
  * 2. The body arrives, within its bounds by key, by tenant and in all (`admission.ts`). It holds no slot meanwhile.
  * 3. A slot of the work, by key and tenant again.
  * 4. The rate limit: what is refused before costs nothing.
- * 5. The query, and the route's own work.
+ * 5. The query, and the route's own work; reads take turns (`read-turns.ts`).
  *
  * Errors become answers here.
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
+import { OPERATOR_TENANT } from "@posthaste/shared/domain/api-key.ts";
 import { JSON_DEPTH_MAX, repeatedMember } from "@posthaste/shared/domain/json-span.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import { textResponse } from "@posthaste/shared/ports/text-response.ts";
@@ -18,6 +19,7 @@ import type { Admission } from "./admission.ts";
 import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
 import type { Query } from "./query.ts";
+import type { ReadTurns } from "./read-turns.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
 import { checkDeclaredLength, framedLength, parseJson, readText } from "./body.ts";
 import { bodyFormOf, requireNoCoding } from "./headers.ts";
@@ -73,6 +75,7 @@ export interface MatchedRequest {
 
 export interface HandleDeps extends GatewayDeps {
   readonly admission: Admission;
+  readonly readTurns: ReadTurns;
 }
 
 export async function handleRequest(route: Route, matched: MatchedRequest, deps: HandleDeps): Promise<Response> {
@@ -90,22 +93,22 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
     deps.admission.enter(context, caller);
     if (route.chargesItself !== true) await charge(deps.drivers.rateLimiter, caller, 1, headers);
     checkQuery(query, repeated, route.query);
-    return await route.handle({
-      request,
-      context,
-      caller,
-      query,
-      form,
-      rule: route.body,
-      text,
-      headers,
-      param: matched.param,
-    });
+    const { param } = matched;
+    const admitted = { request, context, caller, query, form, rule: route.body, text, headers, param };
+    return await (route.method === "GET" ? readInTurn(route, admitted, deps) : route.handle(admitted));
   } catch (thrown) {
     const error = publicError(thrown, deps.telemetry.log, route.path);
     noteRefusal(context, error);
     return problemResponse(error, headers);
   }
+}
+
+/** A read that waited past its time is not begun. */
+function readInTurn(route: Route, admitted: AdmittedRequest, { readTurns }: HandleDeps): Promise<Response> {
+  return readTurns.run(admitted.caller.tenant ?? OPERATOR_TENANT, async () => {
+    requireInTime(admitted.context);
+    return await route.handle(admitted);
+  });
 }
 
 /** The body's text, within its size bound, its share of what may arrive at once, and the request's time. */

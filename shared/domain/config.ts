@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import type { Cidr } from "./address-guard.ts";
-import { parseCidrs } from "./address-guard.ts";
+import { parseAddress, parseCidrs } from "./address-guard.ts";
 import { decodeBase64 } from "./base64.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -29,6 +29,8 @@ export interface Config {
   readonly masterKey: Uint8Array | null;
   /** Null: the runtime's own where it has one. */
   readonly httpClient: HttpClientChoice | null;
+  /** `address` or `address:port` of each, in the form that c-ares reads; null: those of the operating system. */
+  readonly nameServers: readonly string[] | null;
 }
 
 /** What delivers: sockets of our own with the runtime's parser, on Bun alone, or npm undici. */
@@ -102,6 +104,21 @@ const AllowCidrs = v.pipe(
   v.transform((text) => parseCidrs(text)),
 );
 
+const NAME_SERVERS_MAX = 8;
+const NAME_SERVERS = `must be 1 to ${NAME_SERVERS_MAX} addresses of name servers, such as 10.0.0.2,[fd00::53]:5353`;
+const NameServers = v.pipe(
+  v.string(),
+  v.transform((text) => text.split(",").map((server) => server.trim())),
+  v.check((servers) => servers.length <= NAME_SERVERS_MAX && servers.every(isNameServer), NAME_SERVERS),
+);
+
+/** An address, with a port behind a colon if it is not 53; IPv6 with a port stands in brackets. */
+function isNameServer(text: string): boolean {
+  if (parseAddress(text) !== null) return true;
+  const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(text) ?? [];
+  return parseAddress(v6 ?? v4 ?? "") !== null && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
 function isCidrList(text: string): boolean {
   try {
     parseCidrs(text);
@@ -124,6 +141,7 @@ const Settings = v.object({
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
   POSTHASTE_MASTER_KEY: v.optional(MasterKey),
   POSTHASTE_HTTP_CLIENT: v.optional(v.picklist(["runtime", "undici"], "must be runtime or undici, or left out")),
+  POSTHASTE_NAME_SERVERS: v.optional(NameServers),
 });
 
 /** Throws `ConfigError` with one line per wrong variable. */
@@ -146,5 +164,6 @@ export function parseConfig(environment: Environment): Config {
     allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,
     masterKey: settings.POSTHASTE_MASTER_KEY ?? null,
     httpClient: settings.POSTHASTE_HTTP_CLIENT ?? null,
+    nameServers: settings.POSTHASTE_NAME_SERVERS ?? null,
   };
 }

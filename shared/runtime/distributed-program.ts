@@ -70,6 +70,7 @@ export async function openDistributedProgram(
       connectionsMax: Math.max(1, descriptors.attemptsMax),
       socketsMax: descriptors.deliverySocketsMax,
       client: config.httpClient,
+      nameServers: config.nameServers,
     }),
   );
   const drivers = opening.use(

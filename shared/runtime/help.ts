@@ -11,6 +11,7 @@ export const SETTINGS_HELP = `  HOST                    address to listen on (12
   POSTHASTE_ALLOW_CIDRS   private networks that endpoints may be in, such as 10.0.0.0/8 (none; dev: loopback)
   POSTHASTE_MASTER_KEY    32 bytes in base64 that encrypt endpoint secrets (made once in the data folder)
   POSTHASTE_HTTP_CLIENT   what delivers: runtime (on Bun alone) or undici (the runtime's own where there is one)
+  POSTHASTE_NAME_SERVERS  who is asked for endpoints' names, such as 10.0.0.2,[fd00::53]:5353 (those of the system)
 `;
 
 export const DISTRIBUTED_HELP = `Settings of gateway and processor, the same for all of them:

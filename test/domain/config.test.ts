@@ -30,6 +30,7 @@ test("nothing set gives every default", () => {
     allowCidrs: null,
     masterKey: null,
     httpClient: null,
+    nameServers: null,
   });
 });
 
@@ -44,12 +45,14 @@ test("everything set is taken, and variables that are not ours are passed over",
     POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8,fd00::/8",
     POSTHASTE_MASTER_KEY: MASTER_KEY,
     POSTHASTE_HTTP_CLIENT: "undici",
+    POSTHASTE_NAME_SERVERS: "10.0.0.2, fd00::53,[fd00::53]:5353,127.0.0.1:5353",
     HOME: "/root",
     EMPTY: undefined,
   });
   assert.equal(config.allowCidrs?.length, 2);
   assert.deepEqual(config.masterKey, new TextEncoder().encode("m".repeat(32)));
   assert.equal(config.httpClient, "undici");
+  assert.deepEqual(config.nameServers, ["10.0.0.2", "fd00::53", "[fd00::53]:5353", "127.0.0.1:5353"]);
   assert.deepEqual([config.host, config.port, config.processorPort], ["0.0.0.0", 0, 65_535]);
 });
 
@@ -79,6 +82,20 @@ const wrong: readonly (readonly [name: string, values: readonly string[], remedy
     /32 bytes in base64/,
   ],
   ["POSTHASTE_HTTP_CLIENT", ["", "fetch", "UNDICI"], /runtime or undici/],
+  [
+    "POSTHASTE_NAME_SERVERS",
+    [
+      "",
+      "dns.example",
+      "10.0.0.2,",
+      "10.0.0.2:0",
+      "10.0.0.2:65536",
+      "[10.0.0.2:53",
+      "10.0.0.2 10.0.0.3",
+      Array(9).fill("10.0.0.2").join(),
+    ],
+    /addresses of name servers/,
+  ],
 ];
 
 for (const [name, values, remedy] of wrong) {

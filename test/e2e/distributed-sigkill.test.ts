@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Program, ProgramKind } from "posthaste/program.ts";
+import type { Program } from "posthaste/program.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { seededEntropy } from "../support/ambient.ts";
@@ -23,7 +23,7 @@ const PATIENCE_MS = 60_000;
 const running = new AbortController().signal;
 
 /** Ends a random program of the kind and starts another in its place; others of its kind go on meanwhile. */
-async function killOne(harness: DistributedHarness, kind: ProgramKind): Promise<void> {
+async function killOne(harness: DistributedHarness, kind: Parameters<DistributedHarness["add"]>[0]): Promise<void> {
   const programs = kind === "gateway" ? harness.gateways : harness.processors;
   const [victim] = programs.splice(Math.floor(entropy.fraction() * programs.length), 1);
   assert.ok(victim !== undefined);
@@ -96,7 +96,7 @@ test(`every one of ${EVENTS} acknowledged events is delivered or dead-lettered t
   const acknowledged = await publishAll(target, plans.values(), (count, plan, id) => {
     if (doomedPlans.has(plan)) doomed.add(id);
     if (!points.has(count)) return;
-    const kind: ProgramKind = entropy.fraction() < 0.4 ? "gateway" : "processor";
+    const kind = entropy.fraction() < 0.4 ? "gateway" : "processor";
     kills = kills.then(() => killOne(harness, kind)).then(() => void (killed += 1));
   });
   await kills;

@@ -25,13 +25,13 @@ const FILE_TTL_MS = 5000;
 
 export interface SystemResolverOptions {
   readonly clock: Clock;
-  /** `address:port` of each; those of the operating system when left out. */
-  readonly nameServers?: readonly string[];
+  /** `address` or `address:port` of each; those of the operating system when left out or null. */
+  readonly nameServers?: readonly string[] | null;
   readonly files?: NameFilePaths;
 }
 
 export function createSystemResolver(options: SystemResolverOptions): AddressResolver {
-  const { clock, nameServers } = options;
+  const { clock, nameServers = null } = options;
   const files = openNameFiles(options.files ?? NAME_FILE_PATHS);
   return async (name, signal) => {
     const known = await files.addressesOf(name);
@@ -54,12 +54,12 @@ type Records =
 /** A resolver for each look-up: its cancel ends no other, and a changed list of name servers is seen. */
 async function askBoth(
   name: string,
-  nameServers: readonly string[] | undefined,
+  nameServers: readonly string[] | null,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Records> {
   const resolver = new Resolver({ timeout: QUESTION_MS, tries: TRIES });
-  if (nameServers !== undefined) resolver.setServers(nameServers);
+  if (nameServers !== null) resolver.setServers(nameServers);
   const cancel = onAbort(signal, () => resolver.cancel());
   try {
     const v6 = recordsOf(resolver.resolve6(name, { ttl: true }));

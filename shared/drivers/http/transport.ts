@@ -53,6 +53,8 @@ export interface HttpTransportOptions {
   readonly allow: readonly Cidr[];
   /** The system's resolver when left out. */
   readonly resolve?: AddressResolver;
+  /** Those of the operating system when left out or null. */
+  readonly nameServers?: readonly string[] | null;
   /** Sockets for one origin (scheme, host and port), at least 1. */
   readonly connectionsMax: number;
   /** `SOCKETS_MAX` when left out. */
@@ -67,7 +69,7 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
   const { clock, allow } = options;
   const parseTarget = createTargetParser();
   const closing = new AbortController();
-  const resolve = options.resolve ?? createSystemResolver({ clock });
+  const resolve = options.resolve ?? createSystemResolver({ clock, nameServers: options.nameServers ?? null });
   const lookUps = createLookUps({ clock, resolve, closing: closing.signal });
   const client = createClient(options, closing.signal, lookUps);
 
