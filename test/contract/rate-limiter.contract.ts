@@ -154,7 +154,7 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
           const verdict = await harness.drivers.rateLimiter.take(`given ${subject}`, anyRate, cost);
           assert.equal(verdict.isGranted, live() + cost <= anyRate.limit);
           if (verdict.isGranted) grants.push({ atMs: nowMs, cost });
-          const [first] = grants.filter(({ atMs }) => atMs > nowMs - anyRate.windowMs);
+          const first = grants.find(({ atMs }) => atMs > nowMs - anyRate.windowMs);
           if (first === undefined || refusals.next().value !== true) continue;
           const left = await harness.drivers.rateLimiter.giveBack(`given ${subject}`, anyRate, {
             cost: first.cost,

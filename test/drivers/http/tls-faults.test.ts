@@ -1,11 +1,8 @@
 /** What an endpoint's owner reads of a TLS handshake that failed: sentences of our own, and neither library's words. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import { faultOf } from "@posthaste/shared/drivers/http/network-fault.ts";
 import { tlsDetail } from "@posthaste/shared/drivers/http/tls-fault.ts";
@@ -50,17 +47,8 @@ async function openPlain(answer: (socket: Socket) => void) {
   });
 }
 
-/** A certificate that its owner signed himself, for the name given. */
-function selfSigned(name: string): { readonly key: Buffer; readonly cert: Buffer } {
-  const folder = mkdtempSync(join(tmpdir(), "posthaste-tls-"));
-  try {
-    const [key, cert] = [join(folder, "key"), join(folder, "cert")];
-    const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x -addext subjectAltName=DNS:${name}`;
-    execFileSync("openssl", [...words.split(" "), "-keyout", key, "-out", cert], { stdio: "ignore" });
-    return { key: readFileSync(key), cert: readFileSync(cert) };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+function pem(name: string): string {
+  return readFileSync(new URL(`../../support/tls/${name}.pem`, import.meta.url).pathname, "utf8");
 }
 
 for (const client of CLIENTS) {
@@ -77,15 +65,14 @@ for (const client of CLIENTS) {
   }
 
   test("neither the names in a certificate nor the library's words on it are told", async () => {
-    const { key, cert } = selfSigned("secret.corp.internal");
     await using receiver = await listen(
-      createTlsServer({ key, cert }, (socket) => void socket.end()),
+      createTlsServer({ key: pem("receiver-key"), cert: pem("receiver") }, (socket) => void socket.end()),
       () => undefined,
     );
     const url = `https://inner.test:${receiver.port}/`;
     for (const [certificateAuthorities, why] of [
-      [[], "the certificate is self-signed"],
-      [[cert.toString()], "the certificate is for another name"],
+      [[], "the certificate is of an authority that is not known, or its chain is incomplete"],
+      [[pem("authority")], "the certificate is for another name"],
     ] as const) {
       await using transport = openTransport({ resolve: answering(["127.0.0.1"]), certificateAuthorities });
       assertFault(await transport.send(post(url), running), "tls", new RegExp(`^the TLS handshake failed: ${why}$`));
