@@ -85,7 +85,8 @@ export function openKafkaProducer(context: KafkaContext, name: string): RecordPr
   const timeLeft = ({ expiresAtMs }: Pending): number => expiresAtMs - clock.monotonic();
 
   function overloaded(): PosthasteError {
-    return new PosthasteError("overloaded", `Kafka: ${WAITING_RECORDS_MAX} records wait in producer ${name} already.`);
+    const which = new Error(`${WAITING_RECORDS_MAX} records wait in producer ${name}`);
+    return new PosthasteError("overloaded", "Too much waits for Kafka already; try again.", which);
   }
 
   const late = (): SendResult => failed(lost());
