@@ -13,6 +13,7 @@ import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
 import { benchTenants } from "./tenants.ts";
+import { readWords, refuseWords } from "../test/support/script-words.ts";
 
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
@@ -27,16 +28,16 @@ are those of npm run services, which names what it installs first.
 
 Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine.
 `;
-if (process.argv.includes("--help") || process.argv.includes("-h")) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
+const { values, positionals: names } = readWords({
+  help: HELP,
+  options: { quick: { type: "boolean", default: false } },
+  takesNames: true,
+});
 
 // Subjects, wrk and programs that a bench started end with it.
 void untilSignal().then(() => process.exit(1));
 
-const isQuick = process.argv.includes("--quick");
-const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const isQuick = values.quick;
 const rounds = isQuick ? 1 : 5;
 
 const tenants = { rounds, seconds: isQuick ? 10 : 20, backlog: isQuick ? 5000 : 10_000 };
@@ -58,11 +59,8 @@ const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idl
 const all = { ...benches, descriptors, ...distributed };
 
 const chosen = names.length === 0 ? Object.keys(benches) : names;
-for (const name of chosen) {
+const wanted = chosen.map((name) => {
   const bench = Object.entries(all).find(([known]) => known === name);
-  if (bench === undefined) {
-    process.stderr.write(`no bench named ${name}; there are ${Object.keys(all).join(", ")}\n`);
-    process.exit(2);
-  }
-  await bench[1]();
-}
+  return bench ?? refuseWords(HELP, `no bench named ${name}; there are ${Object.keys(all).join(", ")}`);
+});
+for (const [, run] of wanted) await run();

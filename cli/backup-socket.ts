@@ -21,7 +21,7 @@ export type BackupLine =
   | { readonly kind: "segments"; readonly paths: readonly string[] }
   | { readonly kind: "refused"; readonly reason: string };
 
-/** Null when the system takes no socket at this path, as where it is longer than about 100 bytes. */
+/** Null when the system takes no socket at this path, as where it is longer than about 100 bytes, or a folder is there. */
 export async function openBackupSocket(
   folder: string,
   drivers: Pick<EmbeddedDrivers, "beginCopy">,
@@ -36,8 +36,6 @@ export async function openBackupSocket(
       hold?.[Symbol.dispose]();
     });
   });
-  // What lies there was left by a process that was killed: the database is locked by us.
-  rmSync(path, { force: true });
   if (!(await listens(server, path))) return null;
   return {
     async [Symbol.asyncDispose]() {
@@ -61,6 +59,8 @@ async function listens(server: Server, path: string): Promise<boolean> {
   if (Buffer.byteLength(path) > 103) return false;
   const before = process.umask(0o177);
   try {
+    // What lies there was left by a process that was killed: the database is locked by us.
+    rmSync(path, { force: true });
     await new Promise<void>((done, failed) => {
       server.once("error", failed);
       server.listen(path, done);

@@ -56,6 +56,8 @@ function readPrivateFile(path: string): string | null {
     return readFileSync(path, "utf8").trim();
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
+    if (codeOf(error) === "EISDIR")
+      throw new Error(`${path} is a folder. Put the file that was there back in its place.`);
     throw error;
   }
 }

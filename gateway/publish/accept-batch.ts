@@ -29,8 +29,13 @@ export interface BatchAcceptance {
   readonly context: RequestContext;
 }
 
+export interface AcceptedBatch extends Accepted {
+  /** Events that were well-formed and could not be made durable. */
+  readonly failedCount: number;
+}
+
 /** From the parsed batch to its 200. Throws when nothing could be made durable. */
-export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance): Promise<Accepted> {
+export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance): Promise<AcceptedBatch> {
   const { items, tenant, idempotency, context } = acceptance;
   let acceptedAtMs = Math.floor(deps.clock.now());
   let eventIds: readonly string[] = items.map((item) => ownId(item) ?? freshId(deps));
@@ -42,7 +47,7 @@ export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance
       const { fingerprint } = idempotency;
       const request = { tenant, key: claimOfKey(idempotency.key), fingerprint, eventIds, acceptedAtMs };
       const claim = await takeClaim(deps, request);
-      if (claim.kind === "answered") return { answer: claim.answer, isReplay: true };
+      if (claim.kind === "answered") return { answer: claim.answer, isReplay: true, failedCount: 0 };
       keyClaim = request;
       ({ eventIds, acceptedAtMs } = claim);
     }
@@ -65,7 +70,7 @@ export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance
     if (failures.size > 0) await abandonIds(deps, open);
     if (keyClaim !== null && failures.size > 0) await abandonClaim(deps, keyClaim);
     if (keyClaim !== null && failures.size === 0) await completeClaim(deps, keyClaim, { status: 200, body });
-    return { answer: { status: 200, body }, isReplay: false };
+    return { answer: { status: 200, body }, isReplay: false, failedCount: failures.size };
   } catch (failure) {
     await abandonIds(deps, entries);
     if (keyClaim !== null) await abandonClaim(deps, keyClaim);

@@ -3,10 +3,11 @@ import { BATCH_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
+import type { BatchAcceptance } from "./accept-batch.ts";
 import { acceptBatch } from "./accept-batch.ts";
 import { batchTexts, readItem } from "./batch-items.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
-import { charge, requireGrantable } from "../request/rate-limit.ts";
+import { charge, giveBack, requireGrantable } from "../request/rate-limit.ts";
 import { answer } from "../request/handle.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
 import { traceparentOf } from "../request/headers.ts";
@@ -32,17 +33,26 @@ async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promi
   const queryTenant = admitted.query.get("tenant") ?? null;
   const tenant = resolveTenant(caller, null, queryTenant);
   const texts = batchTexts(text);
-  // In one charge, all or nothing, and only for a batch that is well-formed: what is refused whole costs nothing.
+  // In one charge, all or nothing, and only for a batch that is well-formed. What is refused whole, or was not stored, is
+  // given back.
   requireGrantable(caller, texts.length);
-  await charge(deps.drivers.rateLimiter, caller, texts.length, admitted.headers);
+  const { rateLimiter } = deps.drivers;
+  const grant = await charge(rateLimiter, caller, texts.length, admitted.headers);
   const nowMs = deps.clock.now();
-  const { answer: stored, isReplay } = await acceptBatch(deps, {
+  const acceptance: BatchAcceptance = {
     items: texts.map((item, index) => readItem(item, index, { caller, queryTenant, nowMs })),
     tenant,
     traceparent: traceparentOf(headers),
     suffixOf: (itemTenant) => tenantSuffix(caller, itemTenant),
     idempotency: key === null ? null : { key, fingerprint: encodeHex(deps.hasher.sha256(`POST ${PATH}\n${text}`)) },
     context,
-  });
-  return answer(admitted, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
+  };
+  try {
+    const { answer: stored, isReplay, failedCount } = await acceptBatch(deps, acceptance);
+    if (grant !== null) await giveBack(rateLimiter, caller, { ...grant, cost: failedCount }, admitted.headers);
+    return answer(admitted, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);
+  } catch (refusal) {
+    if (grant !== null) await giveBack(rateLimiter, caller, grant, admitted.headers);
+    throw refusal;
+  }
 }

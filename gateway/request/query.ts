@@ -72,6 +72,8 @@ export function cursorOf(query: Query): string | null {
 
 /** Epoch ms of an RFC 3339 time, undefined when it is not given. */
 export function instantOf(query: Query, name: "since" | "until"): number | undefined {
+  // A + in a query is a space (application/x-www-form-urlencoded).
+  if (/ \d\d:\d\d$/.test(query.get(name) ?? "")) throw invalid(name, "has a space before its offset; write + as %2B");
   return parsedOf(query, name, Instant);
 }
 

@@ -5,21 +5,37 @@
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { RateLimit } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import type { LimitVerdict, RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
+import type { Grant, LimitState, LimitVerdict, RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 
 /**
- * Takes `cost` units of the key, all or none, and writes the RateLimit fields into `headers`. Keys without a limit are
- * not charged. Throws 429.
+ * Takes `cost` units of the key, all or none, and writes the RateLimit fields into `headers`. Null for keys without a limit,
+ * which are not charged. Throws 429.
  */
 export async function charge(
   limiter: RateLimiter,
   caller: ApiKey,
   cost: number,
   headers: Record<string, string>,
+): Promise<Grant | null> {
+  const rate = caller.rateLimit;
+  if (rate === null) return null;
+  const verdict = await limiter.take(caller.id, rate, cost);
+  writeState(rate, verdict, headers);
+  if (!verdict.isGranted) throw limited(rate, verdict, cost);
+  return { cost, atMs: verdict.atMs };
+}
+
+/** Gives `cost` units of a grant back and writes the fields anew. Never rejects: at worst they come back with their window. */
+export async function giveBack(
+  limiter: RateLimiter,
+  caller: ApiKey,
+  { cost, atMs }: Grant,
+  headers: Record<string, string>,
 ): Promise<void> {
   const rate = caller.rateLimit;
-  if (rate === null) return;
-  applyVerdict(rate, await limiter.take(caller.id, rate, cost), cost, headers);
+  if (rate === null || cost === 0) return;
+  const state = await limiter.giveBack(caller.id, rate, { cost, atMs }).catch(() => null);
+  if (state !== null) writeState(rate, state, headers);
 }
 
 /** For answers that are given before a charge. */
@@ -36,16 +52,21 @@ export function requireGrantable(caller: ApiKey, cost: number): void {
   throw new PosthasteError("validation-failed", { detail, errors });
 }
 
-function applyVerdict(rate: RateLimit, verdict: LimitVerdict, cost: number, headers: Record<string, string>): void {
-  const resetS = Math.max(0, Math.ceil(verdict.resetMs / 1000));
+function writeState(rate: RateLimit, state: LimitState, headers: Record<string, string>): void {
   headers["ratelimit-policy"] = policyField(rate);
-  headers["ratelimit"] = `"default";r=${verdict.remaining};t=${resetS}`;
-  if (verdict.isGranted) return;
-  const wish = cost === 1 ? "This API key has no request" : `This API key has fewer than ${cost + 1} events`;
-  throw new PosthasteError("rate-limited", {
+  headers["ratelimit"] = `"default";r=${state.remaining};t=${inSeconds(state.resetMs)}`;
+}
+
+function limited(rate: RateLimit, verdict: LimitVerdict, cost: number): PosthasteError {
+  const wish = cost === 1 ? "This API key has no request" : `This API key has fewer than ${cost} events`;
+  return new PosthasteError("rate-limited", {
     detail: `${wish} left in its window of ${rate.windowMs} ms; wait as Retry-After says.`,
-    retryAfterS: Math.max(1, resetS),
+    retryAfterS: Math.max(1, inSeconds(verdict.resetMs)),
   });
+}
+
+function inSeconds(ms: number): number {
+  return Math.max(0, Math.ceil(ms / 1000));
 }
 
 /** `w` is whole seconds, at least 1: a shorter window shows as 1. */

@@ -16,7 +16,7 @@ export interface LimiterDeps {
   /** For queues and people: the time of day that is as far away as `steadyMs` is on `clock`. */
   readonly wallTimeOf: (steadyMs: number) => number;
   readonly limits: ProcessorLimits;
-  readonly rateLimiter: RateLimiter;
+  readonly rateLimiter: Pick<RateLimiter, "take">;
   readonly telemetry: EndpointTelemetry;
   readonly lookup: EndpointLookup;
   readonly slots: Slots;

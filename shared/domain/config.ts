@@ -45,6 +45,15 @@ export class ConfigError extends Error {
   }
 }
 
+/** An address or a name; what a socket would ask a name server for in vain is named here. */
+const Host = v.pipe(
+  v.string(),
+  v.regex(
+    /^(?:[A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*(?:%[\w.-]+)?)$/,
+    "must be an address or a name alone, such as 127.0.0.1, :: or localhost: no scheme, port, brackets or spaces",
+  ),
+);
+
 const Port = v.pipe(
   v.string(),
   v.regex(/^\d{1,5}$/, "must be a port number from 0 to 65535"),
@@ -88,7 +97,7 @@ const DataFolder = v.pipe(
   v.string(),
   v.minLength(1, "must name a folder"),
   v.check(
-    (path) => !/^~|^\$|^%\w+%/.test(path),
+    (path) => !/^~|\$[A-Za-z_{(]|%\w+%/.test(path),
     "must be a path as it is: only a shell replaces ~ and variables in it, so write /home/you/posthaste in full",
   ),
   v.check((path) => !/^["']|["']$/.test(path), "must be a path without quotes around it"),
@@ -129,7 +138,7 @@ function isCidrList(text: string): boolean {
 }
 
 const Settings = v.object({
-  HOST: v.optional(v.pipe(v.string(), v.minLength(1, "must not be empty")), "127.0.0.1"),
+  HOST: v.optional(Host, "127.0.0.1"),
   PORT: v.optional(Port, "8080"),
   PROCESSOR_PORT: v.optional(Port, "0"),
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"), "info"),

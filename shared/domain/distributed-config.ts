@@ -41,14 +41,21 @@ export interface DistributedConfig {
 export const RETENTION_DAYS_MIN = 8;
 const DAY_MS = 24 * 3600 * 1000;
 
+const BROKER = /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):(?<port>\d{1,5})$/;
 const Brokers = v.pipe(
   v.string(),
   v.transform((text) => text.split(",").map((broker) => broker.trim())),
   v.check(
-    (brokers) => brokers.every((broker) => /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/.test(broker)),
+    (brokers) => brokers.every(isBroker),
     "must be a comma-separated list of host:port, such as kafka-1:9092,kafka-2:9092",
   ),
 );
+
+function isBroker(text: string): boolean {
+  const port = Number(BROKER.exec(text)?.groups?.["port"] ?? 0);
+  return port >= 1 && port <= 65_535;
+}
+
 const Whole = (most: number) =>
   v.pipe(
     v.string(),

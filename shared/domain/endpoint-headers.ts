@@ -63,7 +63,8 @@ function headerFault(name: string, value: string | null, seen: ReadonlySet<strin
   if (seen.has(name)) return "is given more than once; upper and lower case make one name";
   if (value === null) return null;
   if (ownHeaders.test(name)) return "is a header that Posthaste or HTTP itself sets";
-  if (value === HEADER_MASK)
+  // Spaces around a value are no part of it on the wire (RFC 9110 section 5.5).
+  if (value.trim() === HEADER_MASK)
     return "is the mask that the API shows; give the value, or leave the header out to keep it";
   return null;
 }

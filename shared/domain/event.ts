@@ -60,7 +60,7 @@ export const Instant = v.pipe(
   v.check((text) => !text.startsWith("60", 17), "must not be a leap second; give the second before or after"),
   v.transform((text) => parseInstant(text.toUpperCase())),
   v.check((atMs) => Number.isFinite(atMs), "must be a time that exists"),
-  v.check((atMs) => atMs >= INSTANT_MS_MIN && atMs <= INSTANT_MS_MAX, "must lie in the years 0000 to 9999 in UTC"),
+  v.check((atMs) => !(atMs < INSTANT_MS_MIN || atMs > INSTANT_MS_MAX), "must lie in the years 0000 to 9999 in UTC"),
 );
 
 const clockPattern = /T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;

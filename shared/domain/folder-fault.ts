@@ -41,6 +41,10 @@ const empty: Fault = {
   remedy:
     "Put a backup in an empty folder (docs/operations.md, Back-up and restore); if nothing is lost with it, delete posthaste.db and posthaste.db-wal.",
 };
+const altered: Fault = {
+  what: "the tables of its posthaste.db are not those of its version, as after a change by other means",
+  remedy: `Put a backup in an empty folder (docs/operations.md, Back-up and restore), ${ANOTHER}`,
+};
 const walAlone: Fault = {
   what: "its posthaste.db is missing although its posthaste.db-wal is there",
   remedy:
@@ -53,6 +57,10 @@ const failing: Fault = {
 const descriptors: Fault = {
   what: "this process may open no more files",
   remedy: "Raise its limit (ulimit -n, LimitNOFILE) and start again.",
+};
+const tooLarge: Fault = {
+  what: "this process may not write files so large",
+  remedy: "Raise its limit (ulimit -f, LimitFSIZE) and start again.",
 };
 const unreachable: Fault = {
   what: "its database cannot be opened",
@@ -69,6 +77,7 @@ const faults: ReadonlyMap<string | number, Fault> = new Map<string | number, Fau
   ["ENOTDIR", noFolder],
   ["EEXIST", noFolder],
   ["EISDIR", unreachable],
+  ["EFBIG", tooLarge],
   ["EIO", failing],
   ["EMFILE", descriptors],
   ["ENFILE", descriptors],
@@ -76,6 +85,7 @@ const faults: ReadonlyMap<string | number, Fault> = new Map<string | number, Fau
   ["ENAMETOOLONG", badPath],
   ["ELOOP", badPath],
   ["empty", empty],
+  ["altered", altered],
   ["wal-alone", walAlone],
   [3, forbidden],
   [8, readOnly],

@@ -23,12 +23,15 @@ const ORCHESTRATED_VALUE = /^(?:tcp|udp):\/\//;
 
 /** A name is taken for a mistyped one when at most this part of its letters differs. */
 const DIFFERENCE_MAX = 0.5;
-const STORE_LETTERS_MAX = 2;
+/** Without our prefix a name may be another's: only one that differs in so many letters from a setting of ours is a mistake. */
+const LETTERS_MAX = 2;
+/** Shorter settings are near too many names of others. */
+const NEAR_LENGTH_MIN = 8;
 
 /** One sentence each, in the order of the environment; values are never shown. */
 export function unknownSettings(environment: Environment): readonly string[] {
   return Object.entries(environment)
-    .filter(([name, value]) => isMeantForUs(name, value ?? "") || isNearStore(name))
+    .filter(([name, value]) => isMeantForUs(name, value ?? "") || isNear(name))
     .map(([name]) => {
       const nearest = nearestSetting(name);
       return `${name} is no setting and has no effect${nearest === null ? "" : `; did you mean ${nearest}?`}`;
@@ -41,18 +44,20 @@ function isMeantForUs(name: string, value: string): boolean {
   return !isOrchestrated && !/_PORT_\d+_(?:TCP|UDP)_/.test(name);
 }
 
-/** Names of Redis and Kafka are used by others too: only what is a letter or two from a setting of ours is a mistake. */
-function isNearStore(name: string): boolean {
-  if (!/^(?:REDIS|KAFKA)_/.test(name) || SETTINGS.includes(name)) return false;
-  return SETTINGS.some((setting) => editDistance(name, setting) <= STORE_LETTERS_MAX);
+/** In any case of letters: `posthaste_data` is none of ours on systems that tell them apart. */
+function isNear(name: string): boolean {
+  if (name.length < NEAR_LENGTH_MIN - LETTERS_MAX || SETTINGS.includes(name) || OTHERS.has(name)) return false;
+  const upper = name.toUpperCase();
+  return SETTINGS.some((setting) => setting.length >= NEAR_LENGTH_MIN && editDistance(upper, setting) <= LETTERS_MAX);
 }
 
-function nearestSetting(name: string): string | null {
+function nearestSetting(given: string): string | null {
+  const name = given.toUpperCase();
   const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
   let nearest: string | null = null;
   let least = Infinity;
   for (const setting of SETTINGS) {
-    const wanted = setting.startsWith(PREFIX) ? setting.slice(PREFIX.length) : setting;
+    const wanted = name !== bare && setting.startsWith(PREFIX) ? setting.slice(PREFIX.length) : setting;
     const difference = editDistance(bare, wanted) / Math.max(bare.length, wanted.length);
     if (difference < least) [nearest, least] = [setting, difference];
   }

@@ -5,17 +5,32 @@
  */
 import type { RateLimit } from "../domain/endpoint.ts";
 
-export interface LimitVerdict {
-  readonly isGranted: boolean;
+export interface LimitState {
   /** Units that would still be granted now. */
   readonly remaining: number;
-  /** Ms until the window has room for `cost` units (refused), or until it is empty again (granted); at least 0. */
+  /** Ms until the window has room for `cost` units (refused), or until it is empty again (else); at least 0. */
   readonly resetMs: number;
+}
+
+export interface LimitVerdict extends LimitState {
+  readonly isGranted: boolean;
+  /** The store's time of the call, for `giveBack`. */
+  readonly atMs: number;
 }
 
 export interface RateLimiter {
   /** Takes `cost` units (default 1) of `subject`, all or none; `cost` over the limit is never granted. */
   take(subject: string, rate: RateLimit, cost: number): Promise<LimitVerdict>;
+  /**
+   * Takes a grant back, as if it had not been made: `cost` units that `take` granted at `atMs`, once. What has left the
+   * window by then gives nothing back.
+   */
+  giveBack(subject: string, rate: RateLimit, grant: Grant): Promise<LimitState>;
+}
+
+export interface Grant {
+  readonly cost: number;
+  readonly atMs: number;
 }
 
 /** Subjects remembered by one limiter; past it the one idle longest is forgotten, and starts afresh. */

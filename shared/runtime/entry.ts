@@ -59,10 +59,16 @@ export async function unlessStopped<Opened>(stopped: Promise<void>, opening: Pro
   }
 }
 
-/** Prints `help` instead of running when `--help` is among the words of the command. */
+/** Of a program that takes no words but `--help`, which prints `help` instead of running. */
 export async function runWithHelp(name: string, help: string, work: () => Promise<number>): Promise<void> {
-  if (isHelpAsked(process.argv.slice(2))) process.stdout.write(help);
-  else await runProgram(name, work);
+  const words = process.argv.slice(2);
+  if (isHelpAsked(words)) process.stdout.write(help);
+  else await runProgram(name, words[0] === undefined ? work : () => refuse(name, words[0] ?? "", help));
+}
+
+async function refuse(name: string, word: string, help: string): Promise<number> {
+  process.stderr.write(`${name} does not take ${word}; settings are environment variables\n\n${help}`);
+  return 2;
 }
 
 /** Runs the program and sets its exit code; `work` resolves with one. */

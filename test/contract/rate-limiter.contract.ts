@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { LimitVerdict } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { OpenHarness } from "./harness.ts";
 
 interface Call {
@@ -17,6 +18,10 @@ const calls: fc.Arbitrary<Call[]> = fc.array(
   { maxLength: 60 },
 );
 const rates = fc.record({ limit: fc.integer({ min: 1, max: 12 }), windowMs: fc.integer({ min: 1, max: 100 }) });
+
+function timeless({ isGranted, remaining, resetMs }: LimitVerdict): Omit<LimitVerdict, "atMs"> {
+  return { isGranted, remaining, resetMs };
+}
 
 export function rateLimiterContract(name: string, open: OpenHarness): void {
   const rate = { limit: 3, windowMs: 1000 };
@@ -40,13 +45,13 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
     const one = { limit: 1, windowMs: 1000 };
     await harness.drivers.rateLimiter.take("a", one, 1);
     await harness.clock.advance(999);
-    assert.deepEqual(await harness.drivers.rateLimiter.take("a", one, 1), {
+    assert.deepEqual(timeless(await harness.drivers.rateLimiter.take("a", one, 1)), {
       isGranted: false,
       remaining: 0,
       resetMs: 1,
     });
     await harness.clock.advance(1);
-    assert.deepEqual(await harness.drivers.rateLimiter.take("a", one, 1), {
+    assert.deepEqual(timeless(await harness.drivers.rateLimiter.take("a", one, 1)), {
       isGranted: true,
       remaining: 0,
       resetMs: 1000,
@@ -77,7 +82,8 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
     await using harness = await open();
     const { rateLimiter } = harness.drivers;
     assert.equal((await rateLimiter.take("a", rate, 2)).isGranted, true);
-    assert.deepEqual(await rateLimiter.take("a", rate, 2), { isGranted: false, remaining: 1, resetMs: 1000 });
+    const refused = await rateLimiter.take("a", rate, 2);
+    assert.deepEqual(timeless(refused), { isGranted: false, remaining: 1, resetMs: 1000 });
     assert.equal((await rateLimiter.take("a", rate, 1)).isGranted, true);
   });
 
@@ -102,6 +108,64 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
     assert.equal((await rateLimiter.take("a", rate, 2)).isGranted, false);
     await harness.clock.advance(1);
     assert.equal((await rateLimiter.take("a", rate, 2)).isGranted, true);
+  });
+
+  test(`${name} rate limiter: what is given back leaves the log as if it had never been granted`, async () => {
+    await using harness = await open();
+    const { rateLimiter } = harness.drivers;
+    const ten = { limit: 10, windowMs: 60_000 };
+    await rateLimiter.take("a", ten, 4);
+    await harness.clock.advance(30_000);
+    const { atMs } = await rateLimiter.take("a", ten, 5);
+    await harness.clock.advance(1000);
+    await rateLimiter.take("a", ten, 1);
+    assert.deepEqual(await rateLimiter.giveBack("a", ten, { cost: 5, atMs }), { remaining: 5, resetMs: 60_000 });
+    const { isGranted, resetMs } = await rateLimiter.take("a", ten, 6);
+    assert.deepEqual([isGranted, resetMs], [false, 29_000], "the four of the beginning leave first");
+    await harness.clock.advance(29_000);
+    assert.equal((await rateLimiter.take("a", ten, 9)).isGranted, true);
+    assert.equal((await rateLimiter.take("a", ten, 1)).isGranted, false);
+  });
+
+  test(`${name} rate limiter: what has left the window, or was never there, gives nothing back`, async () => {
+    await using harness = await open();
+    const { rateLimiter } = harness.drivers;
+    const { atMs } = await rateLimiter.take("a", rate, 3);
+    await harness.clock.advance(1000);
+    assert.equal((await rateLimiter.take("a", rate, 3)).isGranted, true);
+    assert.equal((await rateLimiter.giveBack("a", rate, { cost: 3, atMs })).remaining, 0);
+    assert.deepEqual(await rateLimiter.giveBack("b", rate, { cost: 3, atMs }), { remaining: 3, resetMs: 0 });
+    assert.equal((await rateLimiter.take("b", rate, 3)).isGranted, true);
+    assert.equal((await rateLimiter.take("b", rate, 1)).isGranted, false);
+  });
+
+  test(`${name} rate limiter: verdicts are those of a log without what was given back, whatever the calls`, async () => {
+    await using harness = await open();
+    let subject = 0;
+    await fc.assert(
+      fc.asyncProperty(rates, calls, fc.infiniteStream(fc.boolean()), async (anyRate, anyCalls, refusals) => {
+        subject++;
+        let grants: { atMs: number; cost: number }[] = [];
+        for (const { waitMs, cost } of anyCalls) {
+          await harness.clock.advance(waitMs);
+          const nowMs = harness.clock.now();
+          const live = (): number =>
+            grants.filter(({ atMs }) => atMs > nowMs - anyRate.windowMs).reduce((sum, grant) => sum + grant.cost, 0);
+          const verdict = await harness.drivers.rateLimiter.take(`given ${subject}`, anyRate, cost);
+          assert.equal(verdict.isGranted, live() + cost <= anyRate.limit);
+          if (verdict.isGranted) grants.push({ atMs: nowMs, cost });
+          const first = grants.find(({ atMs }) => atMs > nowMs - anyRate.windowMs);
+          if (first === undefined || refusals.next().value !== true) continue;
+          const left = await harness.drivers.rateLimiter.giveBack(`given ${subject}`, anyRate, {
+            cost: first.cost,
+            atMs: verdict.atMs - (nowMs - first.atMs),
+          });
+          grants = grants.filter((grant) => grant !== first);
+          assert.equal(left.remaining, anyRate.limit - live());
+        }
+      }),
+      { numRuns: 40 },
+    );
   });
 
   test(`${name} rate limiter: subjects do not share their units`, async () => {

@@ -61,7 +61,11 @@ test("an empty list of networks is a list, unlike none at all", () => {
 });
 
 const wrong: readonly (readonly [name: string, values: readonly string[], remedy: RegExp])[] = [
-  ["HOST", [""], /must not be empty/],
+  [
+    "HOST",
+    ["", " ", "127.0.0.1 ", "127.0.0.1:80", "[::1]", "http://localhost", "localhost/", "a,b", "*", "\t"],
+    /must be an address or a name alone.*no scheme, port/,
+  ],
   ["PORT", ["", "http", "-1", "65536", "80.5", "0x50", " 80", "123456"], /from 0 to 65535/],
   ["PROCESSOR_PORT", ["", "99999"], /from 0 to 65535/],
   ["LOG_LEVEL", ["", "INFO", "trace"], /debug, info, warn or error/],
@@ -137,3 +141,21 @@ test("deliveries are logged unless that is switched off", () => {
   assert.equal(parseConfig({ LOG_DELIVERIES: "false" }).logsDeliveries, false);
   assert.match(problemsOf({ LOG_DELIVERIES: "no" }).join(), /^LOG_DELIVERIES must be true or false$/);
 });
+
+for (const host of ["0.0.0.0", "::", "::1", "fe80::1%eth0", "::ffff:127.0.0.1", "localhost", "my-host_1.example"]) {
+  test(`HOST may be ${host}`, () => {
+    assert.equal(parseConfig({ HOST: host }).host, host);
+  });
+}
+
+for (const path of ["/srv/$HOME/x", "/srv/${DATA}", "/srv/$(pwd)", "C:\\%USERPROFILE%\\x", "./a/$X"]) {
+  test(`a variable in the middle of the path ${path} is refused, too`, () => {
+    assert.throws(() => parseConfig({ POSTHASTE_DATA: path }), /POSTHASTE_DATA must be a path as it is/);
+  });
+}
+
+for (const path of ["/srv/a~b", "/srv/cash$", "/srv/100%", "/srv/a b", "./x"]) {
+  test(`${path} is a path as it is`, () => {
+    assert.equal(parseConfig({ POSTHASTE_DATA: path }).dataFolder, path);
+  });
+}

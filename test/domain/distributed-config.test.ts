@@ -80,6 +80,8 @@ test("all settings are read", () => {
 
 const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
   [{ KAFKA_BROKERS: "localhost" }, /^KAFKA_BROKERS .*host:port/],
+  [{ KAFKA_BROKERS: "kafka:9092,kafka:99999" }, /^KAFKA_BROKERS .*host:port/],
+  [{ KAFKA_BROKERS: "kafka:0" }, /^KAFKA_BROKERS .*host:port/],
   [{ KAFKA_BROKERS: "a:9092,,b:9092" }, /^KAFKA_BROKERS /],
   [{ KAFKA_SASL_PASSWORD: "hunter2" }, /^KAFKA_SASL_MECHANISM, .*all three/],
   [{ KAFKA_SASL_MECHANISM: "gssapi" }, /^KAFKA_SASL_MECHANISM must be plain/],

@@ -13,6 +13,7 @@ for (const [code, what, remedy] of [
   ["EEXIST", "a file and no folder", "POSTHASTE_DATA"],
   ["EIO", "disk fails", "system's log"],
   ["EMFILE", "no more files", "ulimit -n"],
+  ["EFBIG", "may not write files so large", "ulimit -f"],
   ["ENAMETOOLONG", "cannot be used", "POSTHASTE_DATA"],
   [8, "read-only", "Mount it writable"],
   [10, "disk fails", "system's log"],

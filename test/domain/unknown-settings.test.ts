@@ -15,6 +15,17 @@ for (const [name, meant] of [
   ["KAFKA_BROKER", "KAFKA_BROKERS"],
   ["REDIS_URI", "REDIS_URL"],
   ["REDIS_SHARD", "REDIS_SHARDS"],
+  ["posthaste_data", "POSTHASTE_DATA"],
+  ["Posthaste_Master_Key", "POSTHASTE_MASTER_KEY"],
+  ["POSTHAST_DATA", "POSTHASTE_DATA"],
+  ["POST_HASTE_DATA", "POSTHASTE_DATA"],
+  ["POSTHATSE_OPERATOR_KEY", "POSTHASTE_OPERATOR_KEY"],
+  ["PROCESSOR_PROT", "PROCESSOR_PORT"],
+  ["LOG_LEVL", "LOG_LEVEL"],
+  ["LOG_DELIVERYS", "LOG_DELIVERIES"],
+  ["STOP_NOTICE", "STOP_NOTICE_S"],
+  ["IDEMPOTENCY_GB", "IDEMPOTENCY_GIB"],
+  ["redis_url", "REDIS_URL"],
 ] as const) {
   test(`${name} is named, and ${meant} with it`, () => {
     assert.deepEqual(unknownSettings({ [name]: "secret value" }), [

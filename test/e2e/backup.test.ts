@@ -4,7 +4,9 @@ import { once } from "node:events";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { openCounter, planOf, publishAll, untilDelivered } from "./load-under-kills.ts";
 import type { Serving } from "./posthaste-child.ts";
 import { TEST_KEY, call, openFolder, spawnPosthaste, startServe } from "./posthaste-child.ts";
@@ -109,6 +111,45 @@ test("for as long as a copier takes, publishers are answered and events delivere
   socket.destroy();
   while (existsSync(join(folder.path, "backup-segments"))) await call(serving.url, "/v1/events");
 });
+
+/** Where a backup works on the copy, as soon as there is something of it. */
+function draftIn(folder: string): string | null {
+  const name = readdirSync(folder).find((entry) => entry.startsWith(".copy.db."));
+  return name !== undefined && existsSync(join(folder, name, "copy.db")) ? name : null;
+}
+
+for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+  test(`a backup that ends in the middle by ${signal} leaves no half a copy, and the process and the next backup go on`, async () => {
+    using folder = openFolder();
+    const data = join(folder.path, "data");
+    const file = join(folder.path, "copy.db");
+    await using serving = await startServe(data);
+    const before = await publishAll(targetOf(serving), plans(0, 30, 200), () => undefined);
+    {
+      await using child = spawnPosthaste(["backup", file], { POSTHASTE_DATA: data });
+      while (draftIn(folder.path) === null) await setImmediate();
+      // It cannot end before it has heard of the segments, and now nobody tells it.
+      serving.kill("SIGSTOP");
+      child.kill(signal);
+      const killed = signal === "SIGKILL" ? { code: null, signal } : { code: 1, signal: null };
+      assert.deepEqual(await child.exited, killed, child.printed.stderr);
+      serving.kill("SIGCONT");
+    }
+    assert.ok(!existsSync(file));
+    if (signal === "SIGTERM") assert.deepEqual(readdirSync(folder.path), ["data"]);
+    while (existsSync(join(data, "backup-segments"))) await call(serving.url, "/v1/events");
+    const after = await publishAll(targetOf(serving), plans(100, 5, 20), () => undefined);
+    const { code, stderr } = await backup(data, [file]);
+    assert.equal(code, 0, stderr);
+    const copy = new DatabaseSync(file, { readOnly: true });
+    try {
+      const kept = copy.prepare("SELECT event_id AS id FROM events").all() as { readonly id: string }[];
+      assert.deepEqual(kept.map(({ id }) => id).toSorted(), [...before, ...after].toSorted());
+    } finally {
+      copy.close();
+    }
+  });
+}
 
 test("the folder of a stopped process is copied as well; a file that is there is kept unless --force says otherwise", async () => {
   using folder = openFolder();

@@ -2,52 +2,21 @@
  * A gateway on the data folder given, that publishes one event with the key given and prints the answer. With a third
  * argument it kills itself, as SIGKILL does, at that line: `claimed` before the append, `appended` right after it.
  */
-import { createGateway } from "@posthaste/gateway/app.ts";
-import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
-import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
-import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
-import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
-import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
-import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import { die, openCrashGateway } from "./crash-gateway.ts";
 
 const [folder = "", header = "", value = "", body = "", dieWhen = ""] = process.argv.slice(2);
-const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
-const drivers = openEmbedded({ ...ambient, sealer: createSealer(new Uint8Array(32)), database: { folder } });
-const lanes: Lanes = {
-  ...drivers.lanes,
-  async append(envelopes) {
-    if (dieWhen === "claimed") process.kill(process.pid, "SIGKILL");
-    await drivers.lanes.append(envelopes);
-    if (dieWhen === "appended") process.kill(process.pid, "SIGKILL");
+const { drivers, post } = await openCrashGateway(folder, (real) => ({
+  ...real,
+  lanes: {
+    ...real.lanes,
+    async append(envelopes) {
+      if (dieWhen === "claimed") die();
+      await real.lanes.append(envelopes);
+      if (dieWhen === "appended") die();
+    },
   },
-};
-const key = "claim_crash_key_0123456789abcdef";
-await drivers.apiKeys.save({
-  id: "key_test",
-  hash: hashApiKey(key, systemHasher),
-  hint: "test",
-  name: "test",
-  tenant: null,
-  scopes: ["publish", "manage", "read"],
-  rateLimit: null,
-  createdAtMs: 0,
-  expiresAtMs: null,
-  revokedAtMs: null,
-});
-const gateway = createGateway({
-  ...ambient,
-  drivers: { ...drivers, lanes },
-  transport: { vet: () => Promise.resolve({ kind: "allowed" }) },
-  telemetry: silentTelemetry,
-  collectMetrics: () => Promise.resolve(""),
-  limits: DEFAULT_LIMITS,
-});
-const headers = {
-  authorization: `Bearer ${key}`,
-  "content-type": "application/json",
-  ...(header === "" ? {} : { [header]: value }),
-};
-const answer = await gateway.fetch(new Request("http://gateway/v1/events", { method: "POST", headers, body }));
+}));
+const answer = await post("/v1/events", body, header === "" ? {} : { [header]: value });
 const events = await drivers.ledger.events({ tenant: null }, 100, null);
 process.stdout.write(
   `${JSON.stringify({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -35,17 +35,23 @@ test("every setting of the distributed set is in the help, too", async () => {
   }
 });
 
-for (const [script, first] of [
-  ["gateway/main/bun.ts", "Usage: npm run gateway"],
-  ["processor/main/process.ts", "Usage: npm run processor"],
-  ["bench/main.ts", "Usage: npm run bench"],
-  ["test/support/services-main.ts", "Usage: npm run services"],
-] as const) {
-  test(`${script} answers --help, and does nothing else`, async () => {
-    const run = promisify(execFile);
-    const { stdout, stderr } = await run(process.execPath, [script, "--help"], { cwd: ROOT });
-    assert.equal(stdout.split(/ \[|\n/, 1)[0], first);
-    assert.equal(stderr, "");
+/** The programs of package.json's scripts, each once. */
+function programsOfScripts(): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { scripts: Record<string, string> };
+  const files = Object.values(scripts).map((line) => /^exec bun (\S+\.ts)/.exec(line)?.[1]);
+  return [...new Set(files.filter((file) => file !== undefined))];
+}
+
+for (const script of programsOfScripts()) {
+  test(`${script} answers --help, and refuses a word that it does not know`, async () => {
+    const [help, wrong] = [
+      [script, "--help"],
+      [script, "--nonsense"],
+    ].map((words) => spawnSync(process.execPath, words, { cwd: ROOT, encoding: "utf8", timeout: 30_000 }));
+    assert.match(help?.stdout ?? "", /^Usage: (?:npm (?:run \S+|test)|posthaste <command>)/);
+    assert.deepEqual([help?.status, help?.stderr], [0, ""]);
+    assert.match(wrong?.stderr ?? "", /--nonsense[^]*\nUsage: /);
+    assert.deepEqual([wrong?.status, wrong?.stdout], [2, ""]);
   });
 }
 

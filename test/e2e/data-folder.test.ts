@@ -150,6 +150,10 @@ test("a database cut off within its first page", async () => {
 for (const [what, change, complaint] of [
   ["that another program made", "PRAGMA application_id = 1", /another program\. Move it away/],
   ["of a newer version", "PRAGMA user_version = 9999", /newer Posthaste .*Start that version/],
+  ["without one of its tables", "DROP TABLE lane_items", /are not those of its version.*lane_items.*backup/],
+  ["with another column", "ALTER TABLE events RENAME COLUMN body TO old", /are not those of its version.*backup/],
+  ["that claims an older version", "PRAGMA user_version = 3", /are not those of its version.*backup/],
+  ["that claims a version below none", "PRAGMA user_version = -5", /are not those of its version.*backup/],
 ] as const) {
   test(`a database ${what}`, async () => {
     using folder = openFolder();
@@ -159,6 +163,22 @@ for (const [what, change, complaint] of [
     assert.match(await complaintAbout(folder.path), complaint);
   });
 }
+
+test("a folder in the place of a key file", async () => {
+  using folder = openFolder();
+  await fill(folder.path);
+  const path = join(folder.path, "master.key");
+  rmSync(path);
+  mkdirSync(path);
+  assert.match(await complaintAbout(folder.path), /master\.key is a folder\. Put the file that was there back/);
+});
+
+test("a folder in the place of the backup's socket stops no start", async () => {
+  using folder = openFolder();
+  mkdirSync(join(folder.path, "backup.sock/x"), { recursive: true });
+  await using serving = await startServe(folder.path);
+  await serving.match(/"event":"backup\.unavailable"/);
+});
 
 test("a file that is no database at all", async () => {
   using folder = openFolder();

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { countIn, readWords } from "../support/script-words.ts";
 import { openServices } from "../support/services.ts";
 import { memoryFault } from "./memory-rule.ts";
 import { runFuzz } from "./fuzz-run.ts";
@@ -18,16 +19,20 @@ const HELP = `Usage: npm run fuzz -- [--requests N] [--seed N] [--distributed]
 All of it stays on this machine.
 `;
 
-function numberOf(name: string, otherwise: number): number {
-  const at = process.argv.indexOf(name);
-  return at === -1 ? otherwise : Number(process.argv[at + 1]);
-}
+const { values } = readWords({
+  help: HELP,
+  options: {
+    requests: { type: "string", default: "100000" },
+    seed: { type: "string", default: "1" },
+    distributed: { type: "boolean", default: false },
+  },
+});
 
 async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "posthaste-fuzz-"));
-  const isDistributed = process.argv.includes("--distributed");
-  const seed = numberOf("--seed", 1);
-  const requests = numberOf("--requests", 100_000);
+  const isDistributed = values.distributed;
+  const seed = countIn(HELP, "seed", values.seed);
+  const requests = countIn(HELP, "requests", values.requests);
   await using services = isDistributed ? await openServices({ env: process.env }) : null;
   const prefix = `fuzz${process.pid}`;
   const stores =
@@ -68,8 +73,4 @@ function mib(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
 
-if (process.argv.includes("--help") || process.argv.includes("-h")) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
 process.exit(await main());

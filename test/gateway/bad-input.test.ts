@@ -194,6 +194,24 @@ for (const [path, parameter, code] of queries) {
   });
 }
 
+for (const [time, detail] of [
+  ["2026-11-27T10:00:00+01:00", "has a space before its offset; write + as %2B"],
+  ["2026-02-30T10:00:00Z", "must be a time that exists"],
+  ["2026-11-27T10:00:60Z", "must not be a leap second; give the second before or after"],
+  ["9999-12-31T23:59:59-00:01", "must lie in the years 0000 to 9999 in UTC"],
+] as const) {
+  test(`${time} in a query is refused for one reason: ${detail}`, async () => {
+    await using harness = await openGatewayHarness();
+    for (const name of ["since", "until"]) {
+      const answer = await harness.call("GET", `/v1/events?${name}=${time}`);
+      assert.deepEqual(at(answer.json, "errors"), [{ detail, parameter: name }]);
+    }
+    if (time.includes("+")) return;
+    const answer = await harness.call("POST", "/v1/events", { body: { type: "a", data: 1, timestamp: time } });
+    assert.deepEqual(at(answer.json, "errors"), [{ detail, pointer: "#/timestamp" }]);
+  });
+}
+
 for (const path of ["/v1/events", "/v1/endpoints", "/v1/dead-letters", "/v1/api-keys"]) {
   test(`400 for cursors of ${path} that were never given out`, async () => {
     await using harness = await openGatewayHarness();

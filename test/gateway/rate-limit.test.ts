@@ -1,6 +1,8 @@
 /** The rate limit of a key: what it refuses, and its RateLimit header fields. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { PartlyAppended } from "@posthaste/shared/ports/lanes.ts";
 import { assertNames, assertProblem, at, openGatewayHarness } from "../support/gateway-harness.ts";
 
 const EVENT = { type: "a", data: 1 };
@@ -152,4 +154,64 @@ test("a batch that is refused as a whole costs nothing, and after Retry-After of
   assert.equal((await harness.call("POST", "/v1/events", { key, body: EVENT })).status, 202, "single events go on");
   await harness.clock.advance(Number(refused.headers.get("retry-after")) * 1000);
   assert.equal((await batch(of(2))).status, 200);
+});
+
+test("a batch that is answered 503, 409 or 422 as a whole gives back what it was charged, and says so", async () => {
+  let append: "well" | "fails" | "waits" = "well";
+  const gate = Promise.withResolvers<void>();
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      lanes: {
+        ...drivers.lanes,
+        append: async (envelopes) => {
+          if (append === "fails") throw new PosthasteError("store-unavailable", "Away.");
+          if (append === "waits") await gate.promise;
+          return drivers.lanes.append(envelopes);
+        },
+      },
+    }),
+  });
+  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 60_000 } });
+  const batch = (count: number, idempotencyKey: string) => {
+    const body = { events: Array.from({ length: count }, () => EVENT) };
+    return harness.call("POST", "/v1/events/batch", { key, body, headers: { "idempotency-key": idempotencyKey } });
+  };
+  append = "fails";
+  for (let time = 0; time < 3; time++) {
+    const refused = await batch(4, "a");
+    assertProblem(refused, 503, "store-unavailable");
+    assert.equal(refused.headers.get("ratelimit"), '"default";r=5;t=0');
+  }
+  append = "waits";
+  const first = batch(2, "a");
+  await harness.clock.settle();
+  const inFlight = await batch(2, "a");
+  assertProblem(inFlight, 409, "request-in-flight");
+  assert.equal(inFlight.headers.get("ratelimit"), '"default";r=3;t=60');
+  append = "well";
+  gate.resolve();
+  assert.equal((await first).status, 200);
+  assertProblem(await batch(3, "a"), 422, "idempotency-mismatch");
+  assert.equal((await batch(3, "b")).headers.get("ratelimit"), '"default";r=0;t=60');
+});
+
+test("of a batch of which a part could not be stored, that part is given back", async () => {
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      lanes: {
+        ...drivers.lanes,
+        append: async (envelopes) => {
+          await drivers.lanes.append(envelopes.slice(1));
+          throw new PartlyAppended(new Map(envelopes.slice(0, 1).map((envelope) => [envelope, new Error("away")])));
+        },
+      },
+    }),
+  });
+  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 60_000 } });
+  const answer = await harness.call("POST", "/v1/events/batch", { key, body: { events: [EVENT, EVENT, EVENT] } });
+  assert.equal(answer.status, 200, answer.text);
+  assert.equal(at(answer.json, "data.0.status"), 500);
+  assert.equal(answer.headers.get("ratelimit"), '"default";r=3;t=60');
 });

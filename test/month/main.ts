@@ -11,6 +11,7 @@ import { openMonthDistributed } from "./month-distributed.ts";
 import { openMonthEmbedded } from "./month-embedded.ts";
 import type { MonthOptions, MonthReport } from "./month-world.ts";
 import { runMonth, WEEK } from "./month-world.ts";
+import { countIn, readWords, refuseWords } from "../support/script-words.ts";
 import { growths, sizesTable } from "./sizes.ts";
 
 const HELP = `Usage: npm run month -- [--set embedded|distributed] [--visits N] [--every HOURS] [--seed N]
@@ -23,10 +24,16 @@ const HELP = `Usage: npm run month -- [--set embedded|distributed] [--visits N] 
 Takes minutes, touches no service and no network, and prints rows, bytes and entries of everything at the end of each week.
 `;
 
-function valueOf(name: string): string | null {
-  const at = process.argv.indexOf(name);
-  return at === -1 ? null : (process.argv[at + 1] ?? null);
-}
+const { values } = readWords({
+  help: HELP,
+  options: {
+    set: { type: "string" },
+    visits: { type: "string", default: String(WEEK.visits) },
+    every: { type: "string", default: String(WEEK.everyHours) },
+    seed: { type: "string", default: "1" },
+  },
+});
+const SETS = ["embedded", "distributed"];
 
 async function runOn(set: string, options: MonthOptions): Promise<MonthReport> {
   if (set === "distributed") return await runMonth(options, (place) => openMonthDistributed(place, countMaps));
@@ -40,9 +47,10 @@ async function runOn(set: string, options: MonthOptions): Promise<MonthReport> {
 
 /** True when nothing grew. */
 async function show(set: string): Promise<boolean> {
-  const visits = Number(valueOf("--visits") ?? WEEK.visits);
-  const everyHours = Number(valueOf("--every") ?? WEEK.everyHours);
-  const { weeks, statuses, attempts } = await runOn(set, { visits, everyHours, seed: Number(valueOf("--seed") ?? 1) });
+  const visits = countIn(HELP, "visits", values.visits);
+  const everyHours = countIn(HELP, "every", values.every);
+  const seed = countIn(HELP, "seed", values.seed);
+  const { weeks, statuses, attempts } = await runOn(set, { visits, everyHours, seed });
   const length = `${visits} visits, ${everyHours} hours apart`;
   console.log(`\n${set}: four weeks of ${length}, at the end of each\n${sizesTable(weeks)}`);
   console.log(`answers ${JSON.stringify(Object.fromEntries(statuses))}, ${attempts} attempts`);
@@ -52,11 +60,9 @@ async function show(set: string): Promise<boolean> {
   return grown.length === 0;
 }
 
-if (process.argv.includes("--help") || process.argv.includes("-h")) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
-const set = valueOf("--set");
+const { set } = values;
+if (set !== undefined && !SETS.includes(set))
+  refuseWords(HELP, `--set must be embedded or distributed, and not ${set}`);
 let isFlat = true;
-for (const each of set === null ? ["embedded", "distributed"] : [set]) isFlat = (await show(each)) && isFlat;
+for (const each of set === undefined ? SETS : [set]) isFlat = (await show(each)) && isFlat;
 process.exit(isFlat ? 0 : 1);

@@ -3,6 +3,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FOLDERS } from "./codebase-rules.ts";
+import { readWords } from "./script-words.ts";
+
+const HELP = `Usage: npm run check
+
+Types, lint, format, unused code and the codebase's own rules: all that is wrong without running the product. A minute or
+two; nothing is installed or changed.
+`;
+readWords({ help: HELP, options: {} });
 
 interface Step {
   readonly name: string;

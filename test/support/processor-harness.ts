@@ -261,7 +261,7 @@ export function openLimiters(
   parts: {
     limits?: Partial<ProcessorLimits>;
     lookup?: EndpointLookup;
-    rateLimiter?: RateLimiter;
+    rateLimiter?: Pick<RateLimiter, "take">;
     recall?: RetryQueue["recall"];
   } = {},
 ): LimiterHarness {

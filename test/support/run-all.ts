@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { bun, deno, node } from "./runtimes.ts";
 import type { Report, Runtime } from "./runtimes.ts";
+import { readWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
 
 interface Run {
@@ -22,7 +23,15 @@ interface Run {
 
 const root = join(import.meta.dirname, "../..");
 const runtimesFolder = join(root, "test/runtimes");
-const isFull = process.argv.includes("--full");
+const HELP = `Usage: npm test, or npm run test:full
+
+Runs every test on Bun, and the portable suites on Node 24 and Deno too; the last line says N passed, N failed. About a quarter
+of an hour; test:full runs the long forms, for hours.
+
+Installed first, if it is missing: Node 24 and Deno by npm into test/runtimes, and what npm run services needs (see its
+--help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.
+`;
+const isFull = readWords({ help: HELP, options: { full: { type: "boolean", default: false } } }).values.full;
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
 const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers"]);

@@ -5,18 +5,17 @@
 import { openServices } from "./services.ts";
 import { missingPackages } from "./services/debian-packages.ts";
 import { isKafkaMissing } from "./services/kafka-jars.ts";
+import { readWords } from "./script-words.ts";
 
-if (process.argv.includes("--help") || process.argv.includes("-h")) {
-  process.stdout.write(`Usage: npm run services
+const HELP = `Usage: npm run services
 
 Starts a Redis and a Kafka for working by hand, prints REDIS_URL and KAFKA_BROKERS, and ends them on Ctrl-C with all data.
 REDIS_PORT and KAFKA_PORT fix the ports.
 
 What is missing on this machine is named, then installed: redis-server, a Java 17 and Maven by apt-get (as root on Debian and
 its kin; elsewhere you are asked to install them), Kafka's jars by Maven (about 45 MB, kept in node_modules/.cache).
-`);
-  process.exit(0);
-}
+`;
+readWords({ help: HELP, options: {} });
 
 function portFrom(name: string): number | undefined {
   const text = process.env[name] ?? "";

@@ -17,10 +17,11 @@ import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { Lru } from "../../lib/lru.ts";
 import { dialFirst, dialOrder } from "./dial-first.ts";
-import { ConnectFault, faultOf, NoSuchFamily, OUT_OF_DESCRIPTORS } from "./network-fault.ts";
+import { codeOf, ConnectFault, faultOf, NoSuchFamily, OUT_OF_DESCRIPTORS } from "./network-fault.ts";
 import { lacksFamilyOf } from "./own-families.ts";
 import type { Resolution, VettedHost } from "./resolver.ts";
 import { bareHost, vetHost } from "./resolver.ts";
+import { NO_ALTERNATIVE_NAME, tlsDetail } from "./tls-fault.ts";
 
 /** Resolve, dial and TLS together. A connection is not bound to one request, so it has a bound of its own. */
 export const CONNECT_MS_MAX = 10_000;
@@ -148,7 +149,8 @@ async function startTls(
   } catch (error) {
     tcp.destroy();
     signal.throwIfAborted();
-    throw new ConnectFault("tls", `the TLS handshake failed: ${(error as Error).message}`);
+    // `ready` says so itself when the socket closes without an error.
+    throw new ConnectFault("tls", tlsDetail(error instanceof ConnectFault ? "ECONNRESET" : codeOf(error)));
   }
   if (!/\b(?:DNS|IP Address):/.test(socket.getPeerCertificate().subjectaltname ?? "")) {
     socket.destroy();
@@ -156,10 +158,6 @@ async function startTls(
   }
   return socket;
 }
-
-/** RFC 6125 section 6.4.4 and RFC 9525 section 6.3: the common name is no identity. */
-const NO_ALTERNATIVE_NAME =
-  "the TLS handshake failed: the certificate names its host as common name alone, and has no subject alternative name";
 
 /** Resolves at `event`; destroys the socket and rejects at its error, its close, or the signal's abort. */
 function ready(socket: Socket, event: "connect" | "secureConnect", signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import type { Fault } from "../../domain/attempt.ts";
 import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { StaleConnection } from "./http-client.ts";
 import { UnwritableRequest } from "./request-bytes.ts";
+import { tlsDetail } from "./tls-fault.ts";
 
 /** `Faulted.detail` is cut to this many characters. */
 export const DETAIL_CHARACTERS_MAX = 500;
@@ -87,7 +88,15 @@ export function faultOf(error: unknown): DescribedFault {
   if (code === "UND_ERR_SOCKET" && message.startsWith("bad ")) return described("bad-answer", NOT_HTTP);
   const ownDetail = exhausted[code];
   if (ownDetail !== undefined) return described("exhausted", ownDetail);
-  return faultByCode[code] ?? described("unreachable", `the network failed${code === "" ? "" : ` (${code})`}`);
+  // An alert of the receiver may come behind the handshake: in TLS 1.3 the refusal of a missing client certificate does.
+  if (code.startsWith("ERR_SSL_")) return described("tls", tlsDetail(code));
+  const isOfSystem = /^E[A-Z]+$/.test(code);
+  return faultByCode[code] ?? described("unreachable", `the network failed${isOfSystem ? ` (${code})` : ""}`);
+}
+
+/** "" for what has none. */
+export function codeOf(error: unknown): string {
+  return wordsOf(error).code;
 }
 
 /** Did this machine lack something, so that it says nothing of the receiver? */

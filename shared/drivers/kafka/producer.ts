@@ -85,17 +85,20 @@ export function openKafkaProducer(context: KafkaContext, name: string): RecordPr
   const timeLeft = ({ expiresAtMs }: Pending): number => expiresAtMs - clock.monotonic();
 
   function overloaded(): PosthasteError {
-    return new PosthasteError("overloaded", `Kafka: ${WAITING_RECORDS_MAX} records wait in producer ${name} already.`);
+    const which = new Error(`${WAITING_RECORDS_MAX} records wait in producer ${name}`);
+    return new PosthasteError("overloaded", "Too much waits for Kafka already; try again.", which);
   }
 
   const late = (): SendResult => failed(lost());
   const lost = (cause?: unknown): PosthasteError => {
-    return storeUnavailable(`the records of producer ${name} were not acknowledged within ${appendMs} ms`, cause);
+    // Publishers read the sentence; which producer it was is for the log.
+    const which = new Error(`producer ${name}`, { cause });
+    return storeUnavailable(`what was sent was not acknowledged within ${appendMs} ms; try again`, which);
   };
 
   return {
     async append(records) {
-      if (isClosed) throw storeUnavailable(`producer ${name} was closed`);
+      if (isClosed) throw storeUnavailable("this process is stopping; try again", new Error(`producer ${name} was closed`));
       if (batcher.waitingCount() + records.length > WAITING_RECORDS_MAX) throw overloaded();
       const expiresAtMs = clock.monotonic() + appendMs;
       await Promise.all(records.map((record) => batcher.add({ record, expiresAtMs }, bytesOf(record))));

@@ -10,8 +10,12 @@ export interface GrantLog {
   used(): number;
   /** Times of one grain share an entry, which has the latest of them. */
   add(atMs: number, units: number, grain: number): void;
+  /** Takes units back that were added at `atMs`, as many as still count. */
+  remove(atMs: number, units: number): void;
   /** When the unit number `count` (from 1, oldest first) was granted; null when there are fewer. */
   timeOfUnit(count: number): number | null;
+  /** Of the latest grant; null when there is none. */
+  latest(): number | null;
   /** How many there are; of one window at most twice `GRAINS`. */
   entries(): number;
 }
@@ -62,6 +66,20 @@ export function createGrantLog(): GrantLog {
       units[next] = added;
       count++;
     },
+    remove(atMs, removed) {
+      for (let index = 0; index < count; index++) {
+        const at = (head + index) & (times.length - 1);
+        // The first that is not before: an entry has the latest time of its grain.
+        if ((times[at] ?? 0) < atMs) continue;
+        const given = Math.min(removed, units[at] ?? 0);
+        units[at] = (units[at] ?? 0) - given;
+        used -= given;
+        break;
+      }
+      // The latest entry stays only as long as it has units, so that `latest` is a grant.
+      while (count > 0 && units[(head + count - 1) & (times.length - 1)] === 0) count--;
+    },
+    latest: () => (count === 0 ? null : (times[(head + count - 1) & (times.length - 1)] ?? null)),
     timeOfUnit(wanted) {
       let seen = 0;
       for (let index = 0; index < count; index++) {

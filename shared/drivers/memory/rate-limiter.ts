@@ -32,9 +32,19 @@ export function createRateLimiter(options: {
       const isGranted = log.used() + cost <= rate.limit;
       if (isGranted) log.add(nowMs, cost, grainMs(rate.windowMs));
       const remaining = Math.max(0, rate.limit - log.used());
-      if (isGranted) return { isGranted, remaining, resetMs: rate.windowMs };
+      if (isGranted) return { isGranted, remaining, resetMs: rate.windowMs, atMs: nowMs };
       const freedAtMs = log.timeOfUnit(log.used() + cost - rate.limit);
-      return { isGranted, remaining, resetMs: Math.max(0, (freedAtMs ?? nowMs) + rate.windowMs - nowMs) };
+      const resetMs = Math.max(0, (freedAtMs ?? nowMs) + rate.windowMs - nowMs);
+      return { isGranted, remaining, resetMs, atMs: nowMs };
+    },
+    async giveBack(subject, rate, { cost, atMs }) {
+      const nowMs = now();
+      const log = logOf(subject);
+      log.expire(nowMs - rate.windowMs);
+      if (atMs > nowMs - rate.windowMs) log.remove(atMs, cost);
+      const latestMs = log.latest();
+      const resetMs = latestMs === null ? 0 : Math.max(0, latestMs + rate.windowMs - nowMs);
+      return { remaining: Math.max(0, rate.limit - log.used()), resetMs };
     },
   };
 }

@@ -20,6 +20,13 @@ export const TAKE_UNITS: RedisScript = luaScript({
   constants: { LOG_SLACK_MS },
 });
 
+export const GIVE_BACK_UNITS: RedisScript = luaScript({
+  name: "give-back-units",
+  returns: "text",
+  files: ["give-back-units"],
+  constants: { LOG_SLACK_MS },
+});
+
 /** Rejects with `store-unavailable`; the units may have been taken all the same. */
 export function createRedisRateLimiter(options: {
   readonly commands: Pick<RedisCommands, "run">;
@@ -36,12 +43,24 @@ export function createRedisRateLimiter(options: {
       const args = [rate.limit, rate.windowMs, cost, subjectsMax, grainMs(rate.windowMs)];
       return toVerdict(await commands.run(TAKE_UNITS, names, args));
     },
+    async giveBack(subject, rate, { cost, atMs }) {
+      const shard = keys.shardOf(subject);
+      const names = [`limit:${subject}`, "limit-clock"].map((name) => keys.key(shard, name));
+      const reply = await commands.run(GIVE_BACK_UNITS, names, [rate.limit, rate.windowMs, cost, atMs]);
+      const [remaining = 0, resetMs = 0] = numbersOf(reply, 2);
+      return { remaining, resetMs };
+    },
   };
 }
 
 function toVerdict(reply: RedisReply): LimitVerdict {
-  assert(Array.isArray(reply), "a verdict is a list");
-  const [granted, remaining, resetMs] = (reply as readonly RedisReply[]).map(Number);
-  assert(granted !== undefined && remaining !== undefined && resetMs !== undefined, "a verdict has three parts");
-  return { isGranted: granted === 1, remaining, resetMs };
+  const [granted, remaining = 0, resetMs = 0, atMs = 0] = numbersOf(reply, 4);
+  return { isGranted: granted === 1, remaining, resetMs, atMs };
+}
+
+function numbersOf(reply: RedisReply, count: number): readonly number[] {
+  assert(Array.isArray(reply) && reply.length === count, "a script of the rate limit answers with a list");
+  const numbers = (reply as readonly RedisReply[]).map(Number);
+  assert(numbers.every(Number.isFinite), "a script of the rate limit answers with numbers");
+  return numbers;
 }

@@ -4,7 +4,7 @@
 -- KEYS[2] subjects that are remembered: a sorted set by their last use
 -- KEYS[3] hash: `last` time that was given out, `offset` that was added to it, `uses` so far
 -- ARGV    limit, windowMs, cost, subjectsMax, grain in ms
--- Returns {granted 0 or 1, units that would still be granted, resetMs}
+-- Returns {granted 0 or 1, units that would still be granted, resetMs, the time of this call}
 -- Atomic: look, grant and forget are one step, so calls of all processes see one log. Time never goes back: after a step
 -- of the server's clock, or a failover to one that is behind, it goes on from where it was, at the same pace.
 
@@ -47,7 +47,7 @@ if used + cost <= limit then
   end
   redis.call("ZADD", log, at, string.format("%d:%d", before, after))
   redis.call("PEXPIRE", log, window + LOG_SLACK_MS)
-  return {1, limit - used - cost, window}
+  return {1, limit - used - cost, window, at}
 end
 
 local reset = window
@@ -60,4 +60,4 @@ if oldest and used + cost - limit <= used then
   end
   reset = math.max(0, entry(low).at + window - at)
 end
-return {0, math.max(0, limit - used), reset}
+return {0, math.max(0, limit - used), reset, at}

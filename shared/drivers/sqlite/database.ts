@@ -49,6 +49,7 @@ export const WAL_PAGES = 4096;
 /** The WAL file is cut back to this after a burst. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
+const SQLITE_ERROR = 1;
 export const SQLITE_BUSY = 5;
 export const SQLITE_FULL = 13;
 
@@ -163,7 +164,8 @@ export function explained(error: unknown, folder: string): unknown {
       error,
     );
   }
-  const fault = folderFault(folder, code, error.message);
+  // Our statements are those of our tables: what is missing at the opening was taken out of the file.
+  const fault = folderFault(folder, code === SQLITE_ERROR ? "altered" : code, error.message);
   return fault === null ? error : new Error(fault, { cause: error });
 }
 

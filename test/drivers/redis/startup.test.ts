@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseRedisUrl } from "@posthaste/shared/drivers/redis/client/redis-url.ts";
+import { ConfigError } from "@posthaste/shared/domain/config.ts";
 import { checkRedis } from "@posthaste/shared/drivers/redis/client/startup-check.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
@@ -71,6 +72,7 @@ for (const bad of [
     assert.throws(
       () => parseRedisUrl(bad, "REDIS_URL"),
       (error: Error) =>
+        error instanceof ConfigError &&
         error.message.startsWith("REDIS_URL is not valid: ") &&
         error.message.includes("Write redis://") &&
         !error.message.includes("hunter2"),

@@ -7,6 +7,7 @@
  *
  * and the same with `rediss` for TLS. User and password are percent-encoded; `redis://:password@host` has no user.
  */
+import { ConfigError } from "../../../domain/config.ts";
 
 export interface RedisNode {
   readonly host: string;
@@ -36,10 +37,10 @@ const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 const DB_MAX = 65_535;
 
-/** Throws a plain Error that names the setting and the remedy, and repeats nothing of the text: it may hold a password. */
+/** Throws a `ConfigError` that names the setting and the remedy, and repeats nothing of the text: it may hold a password. */
 export function parseRedisUrl(text: string, name: string): RedisAddress {
   const refuse = (problem: string): never => {
-    throw new Error(`${name} is not valid: ${problem}. ${REMEDY}`);
+    throw new ConfigError([`${name} is not valid: ${problem}. ${REMEDY}`]);
   };
   const parts = SHAPE.exec(text.trim())?.groups;
   if (parts === undefined) return refuse("it is not a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL");
