@@ -38,7 +38,7 @@ export interface DeliverEventDeps {
   readonly run: RunDelivery;
   readonly settle: Pick<Settle, "missed">;
   readonly untilStored: UntilStored;
-  readonly putAside: Pick<PutAside, "event">;
+  readonly putAside: Pick<PutAside, "event" | "delivery">;
   /** Aborted at the end of a stop. */
   readonly signal: AbortSignal;
   readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
@@ -161,6 +161,7 @@ async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, putAside }: H
   const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
   if (known === "stopping") return "released";
   if (known === "unreadable") return deps.putAside.event(envelope, putAside, known);
+  if (known.unreadable !== undefined) return fanOutBeside(deps, envelope, known, each);
   const { matched, record } = deps.fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
   if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
@@ -176,6 +177,23 @@ async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, putAside }: H
     return ending;
   });
   return (await Promise.all(endings)).every((ending) => ending === "settled") ? "settled" : "released";
+}
+
+/**
+ * Some of the tenant's endpoints do not read back. Whether they subscribe to the event is not known, so a delivery to each of
+ * them waits until it is; the others have theirs now.
+ */
+async function fanOutBeside(
+  deps: Deps,
+  envelope: Envelope,
+  { endpoints, unreadable = [] }: TenantEndpoints,
+  each: Each,
+): Promise<Ending> {
+  const { matched, record } = deps.fanOut(envelope, endpoints, deps.clock.now());
+  deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
+  const aside = unreadable.map((id) => deps.putAside.delivery(firstDelivery(envelope, { id }, true), "unreadable"));
+  const endings = await Promise.all([...matched.map(each), ...aside]);
+  return endings.every((ending) => ending === "settled") ? "settled" : "released";
 }
 
 type Each = (endpoint: Endpoint) => Promise<Ending>;

@@ -35,6 +35,8 @@ export interface Settle {
   attempted(delivery: PendingDelivery, endpoint: Endpoint, result: AttemptResult): Promise<Ending>;
   /** No attempt is to be made: recorded as missed, with the reason a person will read. */
   missed(delivery: PendingDelivery, state: MissedState, reason: string): Promise<Ending>;
+  /** It was kept until its endpoint could be read, which turns out not to subscribe to the event. */
+  filtered(delivery: PendingDelivery): Ending;
   /** No attempt is made now; the same attempt comes back at `notBeforeMs`. */
   deferred(delivery: PendingDelivery, why: DeferReason | Obstacle, notBeforeMs: number): Promise<Ending>;
   /** Its first attempt is not due before `notBeforeMs`. */
@@ -67,6 +69,7 @@ export function createSettle(deps: SettleDeps): Settle {
       if (standing === null) return "released";
       return finish(deps, delivery, standing, null);
     },
+    filtered: (delivery) => finish(deps, delivery, { ...FILTERED, attempt: delivery.attempt - 1 }, null),
     deferred: async (delivery, why, notBeforeMs) => {
       const plan = {
         cause: delivery.isRepeat ? "relieved" : "parked",
@@ -100,6 +103,12 @@ export function createSettle(deps: SettleDeps): Settle {
     },
   };
 }
+
+const FILTERED = {
+  state: "filtered",
+  reason: "the endpoint does not subscribe to the event's type",
+  nextAttemptAtMs: null,
+} as const;
 
 /** Whether more than one tenant has something to do. */
 function createCompany(clock: Pick<Clock, "monotonic">) {

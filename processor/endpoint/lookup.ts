@@ -1,6 +1,7 @@
 /** Finds one endpoint in a tenant's list in constant time; the index lives as long as the list it was made from. */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { Entry } from "./entry.ts";
 
@@ -8,25 +9,33 @@ import type { Entry } from "./entry.ts";
 export interface EndpointLookup {
   /** As the directory's memory has it; undefined when only `find` can tell. */
   peek(tenant: string, endpointId: string): Endpoint | null | undefined;
+  /** Rejects when the directory cannot be read, or the endpoint's own record in it. */
   find(tenant: string, endpointId: string): Promise<Endpoint | null>;
 }
 
 export function createEndpointLookup(directory: Pick<Directory, "peek" | "endpoints">): EndpointLookup {
   const indexes = new WeakMap<TenantEndpoints, Map<string, Endpoint>>();
-  const pick = (list: TenantEndpoints, endpointId: string) => {
+  /** Undefined: there is one, and what it is cannot be told. */
+  const pick = (list: TenantEndpoints, endpointId: string): Endpoint | null | undefined => {
     let index = indexes.get(list);
     if (index === undefined) {
       index = new Map(list.endpoints.map((endpoint) => [endpoint.id, endpoint]));
       indexes.set(list, index);
     }
-    return index.get(endpointId) ?? null;
+    const found = index.get(endpointId);
+    return found === undefined && list.unreadable?.includes(endpointId) !== true ? null : found;
   };
   return {
     peek(tenant, endpointId) {
       const list = directory.peek(tenant, 0);
       return list === null ? undefined : pick(list, endpointId);
     },
-    find: async (tenant, endpointId) => pick(await directory.endpoints(tenant, 0), endpointId),
+    async find(tenant, endpointId) {
+      const found = pick(await directory.endpoints(tenant, 0), endpointId);
+      if (found !== undefined) return found;
+      const detail = `The record of the endpoint ${endpointId} does not read back.`;
+      throw new PosthasteError("store-unavailable", { detail, isDamage: true });
+    },
   };
 }
 

@@ -1,5 +1,7 @@
 /** The loop that reads the retry queue: events whose `deliver_at` has come, and deliveries whose attempt is due. */
 import type { RetryItem, RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { DeliverEvent } from "../delivery/deliver-event.ts";
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Obstacle, PutAside } from "../delivery/put-aside.ts";
@@ -7,6 +9,7 @@ import type { RunDelivery } from "../delivery/run-delivery.ts";
 import type { Settle } from "../delivery/settle.ts";
 import type { EndpointLookup } from "../endpoint/lookup.ts";
 import type { QueueItemDeps, Weigh } from "./queue-items.ts";
+import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { dueDelivery, firstMember } from "../delivery/pending-delivery.ts";
 import { ENDPOINT_DELETED } from "../endpoint/lookup.ts";
@@ -18,7 +21,7 @@ export interface RetryLoopDeps extends QueueItemDeps {
   readonly lookup: EndpointLookup;
   readonly deliverEvent: DeliverEvent;
   readonly run: Pick<RunDelivery, "due">;
-  readonly settle: Pick<Settle, "missed">;
+  readonly settle: Pick<Settle, "missed" | "filtered">;
   readonly putAside: PutAside;
 }
 
@@ -68,5 +71,11 @@ async function resume(deps: RetryLoopDeps, item: RetryItem & { readonly endpoint
   });
   if (endpoint === undefined) return deps.putAside.delivery(delivery, "unreadable");
   if (endpoint === null) return deps.settle.missed(delivery, ENDPOINT_DELETED.state, ENDPOINT_DELETED.reason);
-  return deps.run.due(delivery, endpoint);
+  return isUnasked(delivery, endpoint) ? deps.settle.filtered(delivery) : deps.run.due(delivery, endpoint);
+}
+
+/** Its endpoint could not be read at the fan-out, and never asked for it. */
+function isUnasked(delivery: PendingDelivery, { eventTypes }: Endpoint): boolean {
+  const isFirst = delivery.putAside > 0 && delivery.attempt === 1 && delivery.generation === 0;
+  return isFirst && !delivery.members.some(({ type }) => matches(eventTypes, type));
 }

@@ -10,6 +10,7 @@ import type { RateLimit } from "./endpoint.ts";
 import { RateLimitSetting } from "./endpoint.ts";
 import { freeText } from "./free-text.ts";
 import { encodeHex } from "./hex.ts";
+import { ID_TIME_MS_MAX } from "./id.ts";
 
 export const Scope = v.picklist(["publish", "manage", "read"], "must be publish, manage or read");
 export type Scope = v.InferOutput<typeof Scope>;
@@ -41,6 +42,26 @@ export interface ApiKey {
   readonly expiresAtMs: number | null;
   readonly revokedAtMs: number | null;
 }
+
+const TimeMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(ID_TIME_MS_MAX));
+
+/** A key as stores keep it, but for its revocation. A record may have been written by anyone. */
+export const ApiKeyRecord = v.object({
+  id: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,80}$/)),
+  hash: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,100}$/)),
+  hint: v.string(),
+  name: v.string(),
+  tenant: v.nullable(TenantName),
+  scopes: v.array(Scope),
+  rateLimit: v.nullable(
+    v.object({
+      limit: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+      windowMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+    }),
+  ),
+  createdAtMs: TimeMs,
+  expiresAtMs: v.nullable(TimeMs),
+});
 
 export const NewApiKey = v.strictObject({
   name: v.pipe(freeText(100), v.minLength(1, "must not be empty")),

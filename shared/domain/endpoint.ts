@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { ExtraHeaders, HeaderChanges } from "./endpoint-headers.ts";
 import { EventType, TenantName } from "./event.ts";
 import { freeText } from "./free-text.ts";
+import { ID_TIME_MS_MAX } from "./id.ts";
 import { RetryPolicy } from "./retry-policy.ts";
 import { parseSecret } from "./signature.ts";
 
@@ -58,6 +59,29 @@ export interface Endpoint {
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
+
+const TimeMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(ID_TIME_MS_MAX));
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+
+/** What stores keep of an endpoint beside its name: as wide as any version wrote it. A record may have been written by anyone. */
+export const EndpointRecord = v.object({
+  url: v.pipe(v.string(), v.regex(/^https?:/), v.url()),
+  eventTypes: v.array(v.string()),
+  description: v.string(),
+  headers: v.record(v.string(), v.string()),
+  secrets: v.pipe(
+    v.array(v.object({ secret: v.string(), createdAtMs: TimeMs, expiresAtMs: v.nullable(TimeMs) })),
+    v.minLength(1),
+  ),
+  retry: v.nullable(RetryPolicy),
+  rateLimit: v.nullable(v.object({ limit: Count, windowMs: Count })),
+  batch: v.nullable(v.object({ maxEvents: Count, maxWaitMs: v.pipe(v.number(), v.minValue(0)) })),
+  status: v.picklist(ENDPOINT_STATUSES),
+  statusReason: v.nullable(v.string()),
+  statusSinceMs: v.nullable(TimeMs),
+  createdAtMs: TimeMs,
+  updatedAtMs: TimeMs,
+});
 
 /** http or https, a host, no user, no fragment, at most 2,048 characters; addresses are vetted by the transport. */
 export const EndpointUrl = v.pipe(

@@ -48,7 +48,8 @@ const Facts = v.pipe(
 
 /** As the API allows, and what a claim that is taken again and clocks that differ add. */
 const DUE_AFTER_MS_MAX = DELIVER_AHEAD_MS_MAX + 2 * 24 * 3600 * 1000;
-const LINE_BYTES_MAX = 4096;
+/** Of the line before a packed body. */
+export const LINE_BYTES_MAX = 4096;
 const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

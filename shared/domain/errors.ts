@@ -72,6 +72,8 @@ export interface ProblemDetails {
   /** Seconds, whole, at least 1; becomes Retry-After. */
   readonly retryAfterS?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What is kept there is not what we wrote: the same call fails again until somebody has mended it. */
+  readonly isDamage?: boolean;
 }
 
 const REASON_LENGTH_MAX = 500;
@@ -100,8 +102,14 @@ export class PosthasteError extends Error {
     this.name = "PosthasteError";
     this.code = code;
     this.details = full;
-    this.retriable = ERRORS[code].status === 503 || ERRORS[code].status === 429;
+    const { status } = ERRORS[code];
+    this.retriable = (status === 503 || status === 429) && full.isDamage !== true;
   }
+}
+
+/** A record in the store does not read back: it costs itself, and says nothing of the store. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof PosthasteError && error.details.isDamage === true;
 }
 
 /** The store cannot be reached or written at the moment: the one failure that callers bridge with what they know. */

@@ -130,6 +130,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
       database,
       writer,
       clock,
+      onFault,
       ...given("keysMax", bounds.apiKeysPerTenantMax),
       ...given("endedMax", bounds.apiKeysEndedMax),
     }),

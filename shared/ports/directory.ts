@@ -8,6 +8,11 @@ import type { Page } from "./dead-letters.ts";
 export interface TenantEndpoints {
   readonly version: number;
   readonly endpoints: readonly Endpoint[];
+  /**
+   * Ids of endpoints whose record does not read back and of which nothing else is known. What may be meant for them waits
+   * until somebody has mended them. Left out when there are none.
+   */
+  readonly unreadable?: readonly string[];
 }
 
 /** What accept and fan-out ask. */
@@ -27,12 +32,13 @@ export interface EndpointFilter {
 }
 
 export interface Directory extends DirectoryReads {
+  /** Rejects with `store-unavailable` when its record does not read back. */
   find(tenant: string, endpointId: string): Promise<Endpoint | null>;
-  /** Oldest first. One call looks at a bounded number of endpoints: a page may be short, or empty, with a cursor. */
+  /** Leaves out what does not read back. Oldest first. One call looks at a bounded number of endpoints: a page may be short, or empty, with a cursor. */
   list(filter: EndpointFilter, limit: number, cursor: string | null): Promise<Page<Endpoint>>;
   /** Throws `limit-reached` past `ENDPOINTS_PER_TENANT_MAX`. Durable when it resolves. */
   create(endpoint: Endpoint): Promise<void>;
-  /** Reads, changes and writes atomically; null when there is no such endpoint. `change` must be pure. */
+  /** Reads, changes and writes atomically; null when there is no such endpoint. `change` must be pure. Rejects as `find`. */
   update(tenant: string, endpointId: string, change: (endpoint: Endpoint) => Endpoint): Promise<Endpoint | null>;
   /** True when there was one. */
   remove(tenant: string, endpointId: string): Promise<boolean>;

@@ -10,8 +10,14 @@ export type Lease =
   /** Somebody else's; free again in this time at the latest. */
   | { readonly kind: "held"; readonly retryAfterMs: number };
 
+/** A lease is given for so long at most. */
+export const LEASE_MS_MAX = 600_000;
+
 export interface Leases {
-  /** `holder` is a random word of the process; the holder of a lease may ask again, which sets its end anew. */
+  /**
+   * `holder` is a random word of the process; the holder of a lease may ask again, which sets its end anew. `ms` is at most
+   * `LEASE_MS_MAX`. A clock that is set back makes no lease longer than the time it was asked for.
+   */
   acquire(name: string, holder: string, ms: number): Promise<Lease>;
   /** Gives it up. Does nothing when somebody else holds it by now. */
   release(name: string, holder: string): Promise<void>;

@@ -31,6 +31,7 @@ import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
+import { withMending } from "../redis/mending.ts";
 import { parseRedisUrl } from "../redis/client/redis-url.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
@@ -136,7 +137,10 @@ export interface StoresOptions extends Omit<DistributedStoresOptions, "config" |
 }
 
 /** The connections stay the caller's to dispose, after the stores. */
-export async function createStores(options: StoresOptions): Promise<DistributedStores> {
+export async function createStores(given: StoresOptions): Promise<DistributedStores> {
+  const mending = ({ commands, keys }: Place): Place => ({ commands: withMending(commands, given.onFault), keys });
+  const mended = mending(given.main);
+  const options = { ...given, main: mended, cache: given.cache === given.main ? mended : mending(given.cache) };
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));

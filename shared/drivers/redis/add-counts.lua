@@ -1,36 +1,50 @@
 -- KEYS    one timeline for each bucket, of one shard
 -- ARGV    one JSON array for each bucket: [hour, total, [[type, count], ...]] of a tenant, or
 --         [hour, delivered, retried, dead, durationUs, lastAtMs] of an endpoint
--- Returns nothing. Atomic for all buckets. The first STAT_TYPES_MAX types of a tenant and hour have fields of their own.
+-- Returns nothing. Atomic for all buckets. Fields and keys that are none of ours begin anew, and cost no other bucket. The first STAT_TYPES_MAX types of a tenant and hour have fields of their own.
+
+-- No count of an hour is negative, or has more than 14 digits: one that is begins anew.
+local function count(by, hash, field)
+  local sum = add_to(by, hash, field)
+  if sum < by or sum >= 1e14 then redis.call("HSET", hash, field, by) end
+end
 
 local function add_types(hash, total, types)
   local named = redis.call("HLEN", hash) - redis.call("HEXISTS", hash, "total_events")
     - redis.call("HEXISTS", hash, "event_type:" .. OTHER_TYPE)
-  redis.call("HINCRBY", hash, "total_events", total)
+  count(total, hash, "total_events")
   for _, pair in ipairs(types) do
     local field = "event_type:" .. pair[1]
     if pair[1] ~= OTHER_TYPE and redis.call("HEXISTS", hash, field) == 0 then
       if named >= STAT_TYPES_MAX then field = "event_type:" .. OTHER_TYPE else named = named + 1 end
     end
-    redis.call("HINCRBY", hash, field, pair[2])
+    count(pair[2], hash, field)
   end
 end
 
 local function add_outcomes(hash, bucket)
   for index, field in ipairs({"delivered", "retried", "dead", "duration_us"}) do
-    if bucket[index + 1] ~= 0 then redis.call("HINCRBY", hash, field, bucket[index + 1]) end
+    if bucket[index + 1] ~= 0 then count(bucket[index + 1], hash, field) end
   end
-  local last = tonumber(redis.call("HGET", hash, "last_at") or 0)
-  if bucket[6] > last then redis.call("HSET", hash, "last_at", bucket[6]) end
+  local last = number_or(0, redis.call("HGET", hash, "last_at"))
+  if bucket[6] > last or last > bucket[1] + 2 * HOUR_MS then redis.call("HSET", hash, "last_at", bucket[6]) end
+end
+
+local function add(timeline, hour, hash, bucket)
+  if type(bucket[3]) == "table" then add_types(hash, bucket[2], bucket[3]) else add_outcomes(hash, bucket) end
+  redis.call("ZADD", timeline, bucket[1], hour)
+  redis.call("ZREMRANGEBYRANK", timeline, 0, -(HOURS_MAX + 1))
+  redis.call("PEXPIRE", hash, EXPIRY_MS)
+  redis.call("PEXPIRE", timeline, EXPIRY_MS)
 end
 
 for index, timeline in ipairs(KEYS) do
   local bucket = cjson.decode(ARGV[index])
   local hour = string.format("%d", bucket[1])
   local hash = timeline .. ":" .. hour
-  if type(bucket[3]) == "table" then add_types(hash, bucket[2], bucket[3]) else add_outcomes(hash, bucket) end
-  redis.call("ZADD", timeline, bucket[1], hour)
-  redis.call("ZREMRANGEBYRANK", timeline, 0, -(HOURS_MAX + 1))
-  redis.call("PEXPIRE", hash, EXPIRY_MS)
-  redis.call("PEXPIRE", timeline, EXPIRY_MS)
+  if not pcall(add, timeline, hour, hash, bucket) then
+    -- Something else lies in their place: counts are the least that could be lost, and begin anew.
+    redis.call("UNLINK", timeline, hash)
+    add(timeline, hour, hash, bucket)
+  end
 end

@@ -6,8 +6,8 @@
 local begun, times = KEYS[1], KEYS[2]
 local keptMs = tonumber(ARGV[2])
 for at = 3, #ARGV do
-  local unended = tonumber(redis.call("HGET", begun, ARGV[at]) or 0) or 0
-  redis.call("HSET", begun, ARGV[at], unended + 1)
+  local unended = add_to(1, begun, ARGV[at])
+  if unended < 1 or unended > COUNT_MAX then redis.call("HSET", begun, ARGV[at], 1) end
   redis.call("ZADD", times, now, ARGV[at])
 end
 local room = #ARGV + 8

@@ -6,8 +6,21 @@ import type { KeySpace } from "./client/key-space.ts";
 import { luaScript } from "./client/lua-script.ts";
 import type { RedisCommands, RedisScript } from "./client/redis-commands.ts";
 
-const COUNT: RedisScript = luaScript({ name: "count-unended", returns: "text", files: ["count-unended"] });
-const BEGIN: RedisScript = luaScript({ name: "begin-attempts", returns: "text", files: ["begin-attempts"] });
+/** An attempt is given up after a few beginnings; a count past this is none of ours. */
+const COUNT_MAX = 100;
+
+const COUNT: RedisScript = luaScript({
+  name: "count-unended",
+  returns: "text",
+  files: ["count-unended"],
+  constants: { COUNT_MAX },
+});
+const BEGIN: RedisScript = luaScript({
+  name: "begin-attempts",
+  returns: "text",
+  files: ["begin-attempts"],
+  constants: { COUNT_MAX },
+});
 const END: RedisScript = luaScript({ name: "end-attempts", returns: "text", files: ["end-attempts"] });
 
 export function createRedisBegunAttempts(options: {

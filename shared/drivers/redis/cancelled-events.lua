@@ -8,6 +8,6 @@ local deliver_at = tonumber(ARGV[4])
 for _, over in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, TRIMMED_MAX)) do
   redis.call('ZREM', KEYS[1], over)
   local tenant = string.match(over, '^([^|]*)|') or ''
-  if redis.call('HINCRBY', KEYS[2], tenant, -1) <= 0 then redis.call('HDEL', KEYS[2], tenant) end
+  if add_to(-1, KEYS[2], tenant) <= 0 then redis.call('HDEL', KEYS[2], tenant) end
 end
 local is_cancelled = redis.call('ZSCORE', KEYS[1], member)

@@ -5,9 +5,7 @@
 local hour = math.floor(now / HOUR_MS)
 
 local function bytes_of(text)
-  local bytes = text and tonumber(text)
-  if bytes and bytes >= 0 and bytes < 2 ^ 53 then return bytes end
-  return 0
+  return math.max(0, number_or(0, text))
 end
 
 local function weight_of(key)
@@ -26,12 +24,25 @@ local function weight_of(key)
   return all
 end
 
+-- Whether so many bytes more find no room. What would refuse anybody is added up again from its hours: a sum, or an hour, that
+-- is more than there may ever be is none of ours.
+local function is_full(key, more, most)
+  if weight_of(key) + more <= most then return false end
+  local all, fields = 0, redis.call("HGETALL", key)
+  for index = 1, #fields, 2 do
+    local bytes = bytes_of(fields[index + 1])
+    if tonumber(fields[index]) and bytes <= 2 * most then all = all + bytes end
+  end
+  redis.call("HSET", key, "all", string.format("%.0f", all))
+  return all + more > most
+end
+
 -- Takes back what was weighed in the hour of that time; nothing when the hour was trimmed.
 local function unweigh(key, at, bytes)
   local written = math.floor(at / HOUR_MS)
   if written < hour - CLAIM_HOURS or redis.call("HEXISTS", key, written) == 0 then return end
-  redis.call("HINCRBY", key, written, -bytes)
-  redis.call("HINCRBY", key, "all", -bytes)
+  add_to(-bytes, key, written)
+  add_to(-bytes, key, "all")
 end
 
 local function weigh(key, bytes)

@@ -1,6 +1,7 @@
 -- KEYS    begun: as `begin-attempts.lua` has it
 -- ARGV    attempt
--- Returns how many beginnings of it never ended; what does not read as a number counts nothing
+-- Returns how many beginnings of it never ended; what is no count of ours counts nothing
 -- Changes nothing
 
-return tonumber(redis.call("HGET", KEYS[1], ARGV[1]) or 0) or 0
+local unended = number_or(0, redis.call("HGET", KEYS[1], ARGV[1]))
+return unended >= 0 and unended <= COUNT_MAX and unended or 0

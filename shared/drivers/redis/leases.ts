@@ -1,11 +1,16 @@
 /** Leases in Redis, one hash for each name. A failover may lose a lease; the next who asks gets it early. */
 import type { Leases } from "../../ports/leases.ts";
-import { ACQUIRED } from "../../ports/leases.ts";
+import { ACQUIRED, LEASE_MS_MAX } from "../../ports/leases.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import type { RedisCommands, RedisScript } from "./client/redis-commands.ts";
 import { luaScript } from "./client/lua-script.ts";
 
-const HOLD_LEASE: RedisScript = luaScript({ name: "hold-lease", returns: "text", files: ["hold-lease"] });
+const HOLD_LEASE: RedisScript = luaScript({
+  name: "hold-lease",
+  returns: "text",
+  files: ["hold-lease"],
+  constants: { LEASE_MS_MAX },
+});
 
 /** Rejects with `store-unavailable`; the step may have been carried out all the same, and the lease ends by itself. */
 export function createRedisLeases(options: {

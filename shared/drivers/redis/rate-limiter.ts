@@ -13,11 +13,14 @@ import type { RedisScript } from "./client/redis-commands.ts";
 /** A log outlives its window by this much, so that only what counts for nothing is ever cleaned away. */
 const LOG_SLACK_MS = 60_000;
 
+/** How far back the server's clock may step, or a failover's be behind, with limits going on from where they were. */
+const CLOCK_STEP_MS_MAX = 7 * 24 * 3600 * 1000;
+
 export const TAKE_UNITS: RedisScript = luaScript({
   name: "take-units",
   returns: "text",
   files: ["take-units"],
-  constants: { LOG_SLACK_MS },
+  constants: { LOG_SLACK_MS, CLOCK_STEP_MS_MAX },
 });
 
 export const GIVE_BACK_UNITS: RedisScript = luaScript({

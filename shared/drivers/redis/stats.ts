@@ -8,6 +8,7 @@
  * the hour itself. A timeline holds at most the hours of a day and two.
  */
 import type { Cancel, Clock } from "../../lib/ambient.ts";
+import { ID_TIME_MS_MAX } from "../../domain/id.ts";
 import { assert } from "../../lib/assert.ts";
 import type { EndpointStats, Stats, TenantStats } from "../../ports/stats.ts";
 import type { KeySpace } from "./client/key-space.ts";
@@ -31,14 +32,14 @@ export const ADD_COUNTS: RedisScript = luaScript({
   name: "add-counts",
   returns: "text",
   files: ["add-counts"],
-  constants: { EXPIRY_MS, HOURS_MAX, OTHER_TYPE, STAT_TYPES_MAX },
+  constants: { EXPIRY_MS, HOUR_MS, HOURS_MAX, OTHER_TYPE, STAT_TYPES_MAX },
 });
 
 export const READ_COUNTS: RedisScript = luaScript({
   name: "read-counts",
   returns: "text",
   files: ["read-counts"],
-  constants: { COUNTED_MS },
+  constants: { COUNTED_MS, HOURS_MAX },
 });
 
 export const STATS_WRITE_MS = 250;
@@ -161,12 +162,19 @@ function countOf(bucket: StatBucket): number {
   return bucket.kind === "types" ? bucket.total : bucket.delivered + bucket.retried + bucket.dead;
 }
 
+/** A field that holds no count of ours counts nothing. */
 function toFields(reply: RedisReply): Map<string, number> {
   const flat = reply as readonly RedisReply[];
   const fields = new Map<string, number>();
-  for (let index = 0; index + 1 < flat.length; index += 2) fields.set(String(flat[index]), Number(flat[index + 1]));
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    const text = flat[index + 1];
+    if (typeof text === "string" && COUNT.test(text)) fields.set(String(flat[index]), Number(text));
+  }
   return fields;
 }
+
+/** Or a time in ms. 14 digits of each hour of a day add up to a whole number still. */
+const COUNT = /^\d{1,14}$/;
 
 function sumOf(hours: readonly Map<string, number>[], field: string): number {
   return hours.reduce((sum, hour) => sum + (hour.get(field) ?? 0), 0);
@@ -201,6 +209,12 @@ function toEndpointStats(hours: readonly Map<string, number>[]): EndpointStats {
     retried,
     dead,
     durationMsMean: attempts === 0 ? null : sumOf(hours, "duration_us") / 1000 / attempts,
-    lastAttemptAtMs: attempts === 0 ? null : Math.max(...hours.map((hour) => hour.get("last_at") ?? 0)),
+    lastAttemptAtMs: attempts === 0 ? null : lastOf(hours),
   };
+}
+
+/** Null where no hour has a time of ours. */
+function lastOf(hours: readonly Map<string, number>[]): number | null {
+  const times = hours.flatMap((hour) => hour.get("last_at") ?? []).filter((atMs) => atMs > 0 && atMs <= ID_TIME_MS_MAX);
+  return times.length === 0 ? null : Math.max(...times);
 }

@@ -12,7 +12,9 @@ local log, subjects, clock = KEYS[1], KEYS[2], KEYS[3]
 local limit, window, cost, grain = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 
 local known = redis.call("HMGET", clock, "last", "offset", "uses")
-local last, offset, uses = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0) + 1
+local last, offset, uses = number_or(0, known[1]), number_or(0, known[2]), number_or(0, known[3]) + 1
+-- A time that no step of a clock explains is none of ours: what was granted by it is forgotten with it.
+if last > now + CLOCK_STEP_MS_MAX or last < 0 or offset < 0 or offset > CLOCK_STEP_MS_MAX then last, offset = 0, 0 end
 local at = now + offset
 if at < last then
   offset = offset + last - at
@@ -28,13 +30,19 @@ local function entry(index)
   local found = redis.call("ZRANGE", log, index, index, "WITHSCORES")
   if not found[1] then return nil end
   local before, after = string.match(found[1], "^(%d+):(%d+)$")
-  return {before = tonumber(before), after = tonumber(after), at = tonumber(found[2]), member = found[1]}
+  return {before = number_or(-1, before), after = number_or(-1, after), at = tonumber(found[2]), member = found[1]}
 end
 
 redis.call("ZREMRANGEBYSCORE", log, "-inf", at - window)
+-- Grants of a time to come are none: put there by hand, or left by a time that was forgotten.
+redis.call("ZREMRANGEBYSCORE", log, "(" .. string.format("%.0f", at), "+inf")
 local oldest, newest = entry(0), entry(-1)
 local used = 0
 if oldest then used = newest.after - oldest.before end
+if oldest and (oldest.before < 0 or newest.after < 0 or used < 0) then
+  redis.call("UNLINK", log)
+  oldest, newest, used = nil, nil, 0
+end
 
 if used + cost <= limit then
   local before, after = 0, cost

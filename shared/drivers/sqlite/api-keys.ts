@@ -1,6 +1,7 @@
 /** API keys, all in memory by hash, written through; a revocation holds from the turn after its commit. */
+import * as v from "valibot";
 import type { ApiKey, Scope } from "../../domain/api-key.ts";
-import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX } from "../../domain/api-key.ts";
+import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX, ApiKeyRecord } from "../../domain/api-key.ts";
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
@@ -8,6 +9,7 @@ import { createConditions } from "./conditions.ts";
 import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
 import type { Database, SqlValue } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { readable, rowDamaged } from "./row-damage.ts";
 
 interface KeyRow {
   readonly id: number;
@@ -32,14 +34,28 @@ export function openApiKeyStore(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
   readonly clock: Pick<Clock, "now">;
+  readonly onFault?: (error: unknown) => void;
   /** Usable keys of one tenant, and as many ended ones. */
   readonly keysMax?: number;
   /** Ended keys of all tenants. */
   readonly endedMax?: number;
 }): ApiKeyStore {
   const { database, writer, clock, keysMax = API_KEYS_PER_TENANT_MAX, endedMax = API_KEYS_ENDED_MAX } = options;
+  const { onFault = () => undefined } = options;
   const rows = createKeyRows(database);
-  const keyByHash = new Map(rows.all().map((row) => [row.hash, keyOf(row)]));
+  const keyByHash = new Map<string, ApiKey>();
+  /** Of rows that do not read back: whether the key is valid is not known. */
+  const damageByHash = new Map<string, unknown>();
+  for (const row of rows.all()) {
+    const key = readable(
+      () => keyOf(row),
+      (error) => {
+        damageByHash.set(row.hash, error);
+        onFault(error);
+      },
+    );
+    if (key !== null) keyByHash.set(key.hash, key);
+  }
 
   /** The hashes of ended keys that fell. */
   function save(key: ApiKey): readonly string[] {
@@ -52,13 +68,17 @@ export function openApiKeyStore(options: {
   }
 
   return {
-    find: (hash) => Promise.resolve(keyByHash.get(hash) ?? null),
+    async find(hash) {
+      if (damageByHash.has(hash)) throw damageByHash.get(hash);
+      return keyByHash.get(hash) ?? null;
+    },
     async save(key) {
       await writer.write(
         () => save(key),
         ROW_BYTES,
         (dropped) => {
           keyByHash.set(key.hash, key);
+          damageByHash.delete(key.hash);
           for (const hash of dropped) keyByHash.delete(hash);
         },
       );
@@ -69,7 +89,13 @@ export function openApiKeyStore(options: {
       if (cursor !== null) conditions.and("(created_at, id) < (?, ?)", ...decodeCursor("k", 2, cursor));
       const sql = `SELECT * FROM api_keys ${conditions.where} ORDER BY created_at DESC, id DESC LIMIT ?`;
       const found = database.prepare<KeyRow>(sql).all(...conditions.values, limit + 1);
-      return createPage({ kind: "k", limit, rows: found, keysOf: (row) => [row.created_at, row.id], show: keyOf });
+      return createPage({
+        kind: "k",
+        limit,
+        rows: found,
+        keysOf: (row) => [row.created_at, row.id],
+        show: (row) => readable(() => keyOf(row)),
+      });
     },
     async revoke(tenant, keyId, atMs) {
       return await writer.write(
@@ -140,7 +166,14 @@ function valuesOf(key: ApiKey): SqlValue[] {
   ];
 }
 
+/** Throws `store-unavailable` for a row that does not read back. */
 function keyOf(row: KeyRow): ApiKey {
+  const record = v.safeParse(ApiKeyRecord, recordOf(row));
+  if (!record.success) throw rowDamaged("The row of an API key in the database does not read back");
+  return { ...record.output, revokedAtMs: row.revoked_at };
+}
+
+function recordOf(row: KeyRow): Omit<ApiKey, "revokedAtMs"> {
   return {
     id: row.key_id,
     hash: row.hash,
@@ -154,6 +187,5 @@ function keyOf(row: KeyRow): ApiKey {
         : { limit: row.rate_limit, windowMs: row.rate_window_ms },
     createdAtMs: row.created_at,
     expiresAtMs: row.expires_at,
-    revokedAtMs: row.revoked_at,
   };
 }

@@ -39,12 +39,14 @@ export function createPage<Row, Shown>(parts: {
   readonly limit: number;
   readonly rows: readonly Row[];
   readonly keysOf: (row: Row) => readonly number[];
-  readonly show: (row: Row) => Shown;
+  /** Null: the row does not read back, and costs itself. */
+  readonly show: (row: Row) => Shown | null;
 }): Page<Shown> {
   const shown = parts.rows.slice(0, parts.limit);
   const last = shown.at(-1);
   const hasMore = parts.rows.length > parts.limit && last !== undefined;
-  return { rows: shown.map(parts.show), next: hasMore ? encodeCursor(parts.kind, parts.keysOf(last)) : null };
+  const rows = shown.flatMap((row) => parts.show(row) ?? []) as Shown[];
+  return { rows, next: hasMore ? encodeCursor(parts.kind, parts.keysOf(last)) : null };
 }
 
 export function assertLimit(limit: number): void {

@@ -13,8 +13,10 @@ import { createConditions } from "./conditions.ts";
 import { assertLimit, createPage, decodeCursor, encodeCursor } from "./cursor.ts";
 import type { Database } from "./database.ts";
 import type { EndpointRow } from "./endpoint-row.ts";
+import { loadTenants, tenantOf } from "./directory-memory.ts";
 import { endpointOf, endpointValues } from "./endpoint-row.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { readable } from "./row-damage.ts";
 
 /** Rows that one page by status is made of: as many as a tenant may have. */
 const LOOKED_MAX = 1000;
@@ -39,7 +41,7 @@ export function openDirectory(options: {
   const { database, writer, sealer, notifier, clock, endpointsMax = ENDPOINTS_PER_TENANT_MAX } = options;
   const { emptyTenantsMax = EMPTY_TENANTS_MAX, onFault } = options;
   const rows = createEndpointRows(database);
-  const memory = loadTenants(database, sealer);
+  const memory = loadTenants(database, sealer, onFault);
   /** What is known of a tenant that is not in memory: the highest version that was forgotten, and no endpoints. */
   let others: TenantEndpoints = memory.get(FORGOTTEN) ?? { version: 0, endpoints: [] };
   memory.delete(FORGOTTEN);
@@ -47,10 +49,12 @@ export function openDirectory(options: {
 
   /** After COMMIT. */
   function remember(tenant: string, version: number, endpointId: string, changed: Endpoint | null): void {
-    const endpoints = withChange((memory.get(tenant) ?? others).endpoints, endpointId, changed);
-    memory.set(tenant, { version, endpoints });
+    const before = memory.get(tenant) ?? others;
+    const endpoints = withChange(before.endpoints, endpointId, changed);
+    const unreadable = before.unreadable?.filter((id) => id !== endpointId) ?? [];
+    memory.set(tenant, tenantOf(version, endpoints, unreadable));
     emptied.delete(tenant);
-    if (endpoints.length === 0) emptied.set(tenant, version);
+    if (endpoints.length + unreadable.length === 0) emptied.set(tenant, version);
     if (emptied.size > emptyTenantsMax) void forgetOldest().catch(onFault);
     notifier.publish({ kind: "directory-changed", tenant, endpointId });
   }
@@ -85,7 +89,12 @@ export function openDirectory(options: {
     peek: (tenant) => memory.get(tenant) ?? others,
     endpoints: (tenant) => Promise.resolve(memory.get(tenant) ?? others),
     async find(tenant, endpointId) {
-      return memory.get(tenant)?.endpoints.find(({ id }) => id === endpointId) ?? null;
+      const known = memory.get(tenant);
+      if (known?.unreadable?.includes(endpointId) !== true) {
+        return known?.endpoints.find(({ id }) => id === endpointId) ?? null;
+      }
+      const row = rows.find(tenant, endpointId);
+      return row === null ? null : endpointOf(row, sealer);
     },
     async list(filter, limit, cursor) {
       assertLimit(limit);
@@ -93,7 +102,13 @@ export function openDirectory(options: {
       const { rows: looked, isCut } = readEndpoints(database, filter, after, limit);
       const keysOf = (row: EndpointRow): readonly number[] => [row.created_at, row.id];
       const meant = looked.filter(({ status }) => filter.status === undefined || status === filter.status);
-      const page = createPage({ kind: "n", limit, rows: meant, keysOf, show: (row) => endpointOf(row, sealer) });
+      const page = createPage({
+        kind: "n",
+        limit,
+        rows: meant,
+        keysOf,
+        show: (row) => readable(() => endpointOf(row, sealer)),
+      });
       const last = looked.at(-1);
       return page.next === null && isCut && last !== undefined
         ? { ...page, next: encodeCursor("n", keysOf(last)) }
@@ -161,22 +176,11 @@ function withChange(known: readonly Endpoint[], endpointId: string, changed: End
 
 /** By version, which is the order in which they were emptied. */
 function emptyTenants(memory: ReadonlyMap<string, TenantEndpoints>): Map<string, number> {
-  const empty = [...memory].filter(([, { endpoints }]) => endpoints.length === 0);
+  const empty = [...memory].filter(
+    ([, { endpoints, unreadable }]) => endpoints.length === 0 && unreadable === undefined,
+  );
   return new Map(
     empty.map(([tenant, { version }]) => [tenant, version] as const).toSorted((one, other) => one[1] - other[1]),
-  );
-}
-
-function loadTenants(database: Database, sealer: Sealer): Map<string, TenantEndpoints> {
-  const versions = database.prepare<{ tenant: string; version: number }>(
-    "SELECT tenant, version FROM directory_versions",
-  );
-  const select = database.prepare<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? ORDER BY created_at, id");
-  return new Map(
-    versions.all().map(({ tenant, version }) => {
-      const endpoints = select.all(tenant).map((row) => endpointOf(row, sealer));
-      return [tenant, { version, endpoints }];
-    }),
   );
 }
 

@@ -2,9 +2,14 @@
  * The row of an endpoint: settings as JSON, since no query looks into them; what is secret sealed and bound to the
  * endpoint: its signing secrets, and its headers, which carry passwords and tokens.
  */
+import * as v from "valibot";
 import type { Sealer } from "../../lib/ambient.ts";
-import type { Endpoint, EndpointStatus } from "../../domain/endpoint.ts";
+import type { Endpoint } from "../../domain/endpoint.ts";
+import { EndpointRecord } from "../../domain/endpoint.ts";
+import { RecordedName } from "../../domain/envelope-record.ts";
+import { TenantName } from "../../domain/event.ts";
 import type { SqlValue } from "./database.ts";
+import { rowDamaged } from "./row-damage.ts";
 
 export interface EndpointRow {
   readonly id: number;
@@ -47,14 +52,24 @@ export function endpointValues(endpoint: Endpoint, sealer: Sealer): SqlValue[] {
   ];
 }
 
-/** Throws when the secrets were sealed with another master key. */
+/** Throws `store-unavailable` for what does not read back; its cause is `SealBroken` when its secrets do not open. */
 export function endpointOf(row: EndpointRow, sealer: Sealer): Endpoint {
+  try {
+    const names = v.parse(Names, { id: row.endpoint_id, tenant: row.tenant });
+    return { ...names, ...v.parse(EndpointRecord, recordOf(row, sealer)) };
+  } catch (cause) {
+    const name = row.endpoint_id.replace(/[^A-Za-z0-9_-]/g, "?").slice(0, 64);
+    throw rowDamaged(`The row of the endpoint ${name} in the database does not read back`, cause);
+  }
+}
+
+const Names = v.object({ id: RecordedName, tenant: TenantName });
+
+function recordOf(row: EndpointRow, sealer: Sealer): object {
   const { eventTypes, retry, rateLimit, batch } = JSON.parse(row.settings) as Settings;
   const opened = sealer.open(row.secrets, sealContext(row.endpoint_id));
   const { secrets, headers } = JSON.parse(decoder.decode(opened)) as Sealed;
   return {
-    id: row.endpoint_id,
-    tenant: row.tenant,
     url: row.url,
     eventTypes,
     description: row.description,
@@ -63,7 +78,7 @@ export function endpointOf(row: EndpointRow, sealer: Sealer): Endpoint {
     retry,
     rateLimit,
     batch,
-    status: row.status as EndpointStatus,
+    status: row.status,
     statusReason: row.status_reason,
     statusSinceMs: row.status_since,
     createdAtMs: row.created_at,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PUT_ASIDE_MAX } from "@posthaste/processor/delivery/put-aside.ts";
 import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
+import type { TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
@@ -28,6 +29,61 @@ function unreadable(state: { isBroken: boolean; reads: number }, tenant = BROKEN
     },
   });
 }
+
+/** The records of these endpoints do not read back while `isBroken`. */
+function damaged(state: { isBroken: boolean }, ids: readonly string[]) {
+  return (drivers: Drivers): Drivers => {
+    const without = (known: TenantEndpoints): TenantEndpoints => {
+      if (!state.isBroken) return known;
+      return { ...known, endpoints: known.endpoints.filter(({ id }) => !ids.includes(id)), unreadable: ids };
+    };
+    const directory = {
+      ...drivers.directory,
+      peek: (tenant: string, atLeast: number) => {
+        const known = drivers.directory.peek(tenant, atLeast);
+        return known === null ? null : without(known);
+      },
+      endpoints: async (tenant: string, atLeast: number) => without(await drivers.directory.endpoints(tenant, atLeast)),
+    };
+    return { ...drivers, directory };
+  };
+}
+
+test("an endpoint whose record does not read back waits alone, and gets what it subscribes to once it does", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(
+    endpointOf("well"),
+    endpointOf("odd", { eventTypes: ["order.*"] }),
+    endpointOf("other", { eventTypes: ["invoice.*"] }),
+    endpointOf("gone"),
+  );
+  const state = { isBroken: true };
+  harness.start({ wrap: damaged(state, ["odd", "other", "gone"]) });
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(100);
+  assert.deepEqual(harness.world.idsTo("well"), ["evt_1"]);
+  await harness.clock.advance(10_000);
+  assert.equal((await harness.delivery("evt_1", "odd"))?.reason, "waits: the tenant's endpoints cannot be read");
+  await harness.drivers.directory.remove(TENANT, "gone");
+  state.isBroken = false;
+  await harness.clock.advance(60_000);
+  assert.deepEqual(harness.world.idsTo("odd"), ["evt_1"]);
+  assert.deepEqual(harness.world.idsTo("other"), []);
+  assert.deepEqual(harness.world.idsTo("well"), ["evt_1"]);
+  assert.equal((await harness.delivery("evt_1", "other"))?.state, "filtered");
+  assert.equal((await harness.delivery("evt_1", "gone"))?.reason, "the endpoint was deleted");
+});
+
+test("an endpoint whose record never reads back has a dead letter with the reason after a day", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("well"), endpointOf("odd"));
+  harness.start({ wrap: damaged({ isBroken: true }, ["odd"]) });
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(30 * HOUR_MS);
+  const odd = await harness.delivery("evt_1", "odd");
+  assert.deepEqual([odd?.state, odd?.reason], ["dead", "the tenant's endpoints could not be read for a day"]);
+  assert.deepEqual(harness.world.idsTo("well"), ["evt_1"]);
+});
 
 async function dueRetry(harness: ProcessorHarness, putAside = 0): Promise<void> {
   const plan = {

@@ -41,6 +41,7 @@ function string.format(pattern, ...)
   return format((string.gsub(pattern, '%%(%d*)d', '%%%1.0f')), ...)
 end
 local call = redis.call
+redis.pcall = call
 function redis.call(...)
   local reply = call(...)
   if type(reply) == 'table' and reply.err then error(reply, 0) end

@@ -4,7 +4,7 @@
 
 if redis.call('HEXISTS', KEYS[1], 'record') == 0 then return false end
 if redis.call('HSETNX', KEYS[1], 'revokedAtMs', ARGV[1]) == 1 then
-  local revision = math.max(tonumber(redis.call('HGET', KEYS[1], 'revision') or 0), tonumber(ARGV[2])) + 1
+  local revision = math.max(number_or(0, redis.call('HGET', KEYS[1], 'revision')), tonumber(ARGV[2])) + 1
   redis.call('HSET', KEYS[1], 'revision', revision)
 end
 return redis.call('HMGET', KEYS[1], 'record', 'revokedAtMs', 'revision')

@@ -1,9 +1,12 @@
 /** The API-key store's scripts as typed calls: which keys they take, and what their answers mean. */
 import type { ApiKey } from "../../../domain/api-key.ts";
-import { keyEndsAtMs } from "../../../domain/api-key.ts";
+import { ApiKeyRecord, keyEndsAtMs } from "../../../domain/api-key.ts";
+import * as v from "valibot";
 import type { OrderedList } from "../client/page.ts";
 import { readPage } from "../client/page.ts";
 import { sortableTime } from "../client/page.ts";
+import { recordDamaged } from "../client/ioredis-calls.ts";
+import { isDamage } from "../../../domain/errors.ts";
 import { jsonOf, listOf, numberOf, textOf, textOrNull } from "../client/reply.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { setOnce } from "../client/set-once.ts";
@@ -48,8 +51,8 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
       Array.from(byShard.values(), async (group) => {
         const replies = listOf(await commands.run(scripts.keyPick, group.map(recordKey), []));
         for (const [index, hash] of group.entries()) {
-          const record = recordOf(replies[index]);
-          if (record !== null) found.set(hash, record.key);
+          const key = listedKeyOf(replies[index]);
+          if (key !== null) found.set(hash, key);
         }
       }),
     );
@@ -166,12 +169,26 @@ function textsOf({ revokedAtMs, ...text }: ApiKey): readonly [string, string | n
   return [JSON.stringify(text satisfies KeyText), revokedAtMs ?? ""];
 }
 
-/** Records of earlier releases have no revision. */
+/** Records of earlier releases have no revision. Throws damage for what does not read back: whether it is valid is not known. */
 function recordOf(reply: RedisReply | undefined): KeyRecord | null {
   if (reply === null || reply === undefined) return null;
   const [record, revokedAtMs, revision] = listOf(reply).map(textOrNull);
   if (record === null || record === undefined) return null;
-  const key = jsonOf(record) as KeyText;
+  const key = v.safeParse(ApiKeyRecord, jsonOf(record));
+  if (!key.success) throw recordDamaged("The record of an API key in Redis is not one of ours");
   const isRevoked = revokedAtMs !== null && revokedAtMs !== undefined;
-  return { key: { ...key, revokedAtMs: isRevoked ? Number(revokedAtMs) : null }, revision: Number(revision ?? 0) };
+  return {
+    key: { ...key.output, revokedAtMs: isRevoked ? numberOf(revokedAtMs) : null },
+    revision: numberOf(revision ?? "0"),
+  };
+}
+
+/** In a list one that does not read back costs itself. */
+function listedKeyOf(reply: RedisReply | undefined): ApiKey | null {
+  try {
+    return recordOf(reply)?.key ?? null;
+  } catch (error) {
+    if (isDamage(error)) return null;
+    throw error;
+  }
 }

@@ -3,7 +3,7 @@
  * for a connection included. After some failures in a row calls fail at once for a moment, so that nobody waits for a
  * dead Redis. Nothing is sent twice here: a call that failed may have been carried out.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, isDamage } from "../../../domain/errors.ts";
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
 import { createCircuitBreaker } from "../../../lib/circuit-breaker.ts";
 import type { RedisClient } from "./connect.ts";
@@ -11,21 +11,23 @@ import type { RedisClient } from "./connect.ts";
 export const COMMAND_MS_MAX = 2000;
 /** Calls that wait for a connection or an answer; past it they are refused at once. */
 export const CALLS_MAX = 50_000;
+/** Mended by hand, if at all. */
+const DAMAGE_AGAIN_S = 60;
 
 const BREAKER = { failuresToOpen: 5, probeAfterMs: 250, probeAfterMsMax: 2000 } as const;
 
-/**
- * Answers that are about the server and not about what was asked: try again later. As the first word of the text.
- */
+/** Answers that are about the server and not about what was asked: try again later. As the first word of the text. */
 const SERVER_TROUBLE = new Set([
   ..."OOM MISCONF READONLY LOADING BUSY MASTERDOWN NOREPLICAS CLUSTERDOWN TRYAGAIN MOVED ASK UNBLOCKED".split(" "),
   ..."NOAUTH NOPERM WRONGPASS".split(" "),
-  // A key of ours that somebody else wrote. It is for an operator to mend; what was asked is not at fault.
-  "WRONGTYPE",
 ]);
 
-/** A key holds something else than ours, put there by hand: in the text of a command, or of the script that ran it. */
+/**
+ * A key holds something else than what we wrote, put there by hand: in the text of a command, or of the script that ran it;
+ * and what a script of ours meets in it, such as a text where it keeps a number.
+ */
 const WRONG_TYPE = /\bWRONGTYPE\b/;
+const SCRIPT_FAILED = /\b(?:user_script|script: [0-9a-f]{40})\b|@user_script/;
 
 export interface RedisCalls {
   /** `send` is called once, when there is a connection. */
@@ -78,7 +80,8 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
         if (isOver) return;
         release();
         const error = toError(cause);
-        if (error instanceof PosthasteError) return fail(error);
+        // One record that is damaged must not keep all others from being asked for.
+        if (error instanceof PosthasteError && !isDamage(error)) return fail(error);
         breaker.succeed();
         reject(error);
       };
@@ -106,15 +109,22 @@ export function storeUnavailable(detail: string, cause?: unknown): PosthasteErro
   return new PosthasteError("store-unavailable", { detail: `${detail}; try again.`, retryAfterS: 1 }, cause);
 }
 
-/** What a script raised or a caller did wrong keeps its text; all else is `store-unavailable`. Arguments are left behind. */
+/** For what does not read back. `detail` is a sentence without its full stop; it names the key where that is known. */
+export function recordDamaged(detail: string, cause?: unknown): PosthasteError {
+  const full = `${detail}; it costs itself until an operator mends or removes it.`;
+  return new PosthasteError("store-unavailable", { detail: full, retryAfterS: DAMAGE_AGAIN_S, isDamage: true }, cause);
+}
+
+/** What a caller did wrong keeps its text; all else is `store-unavailable`. Arguments are left behind. */
 export function toError(cause: unknown): Error {
   if (cause instanceof PosthasteError) return cause;
   if (!(cause instanceof Error)) return storeUnavailable("Redis failed", cause);
   const firstWord = cause.message.split(" ", 1)[0] ?? "";
   const plain = new Error(cause.message);
   if (cause.name !== "ReplyError") return storeUnavailable("The connection to Redis failed", plain);
-  if (WRONG_TYPE.test(cause.message)) return storeUnavailable("A key in Redis has the wrong type", plain);
-  return SERVER_TROUBLE.has(firstWord) ? storeUnavailable(`Redis refused with ${firstWord}`, plain) : plain;
+  if (WRONG_TYPE.test(cause.message)) return recordDamaged("A key in Redis has the wrong type", plain);
+  if (SERVER_TROUBLE.has(firstWord)) return storeUnavailable(`Redis refused with ${firstWord}`, plain);
+  return SCRIPT_FAILED.test(cause.message) ? recordDamaged("A key in Redis does not hold what is ours", plain) : plain;
 }
 
 interface Deadlines {

@@ -3,7 +3,7 @@
 -- nothing; the reply is {how it ended, score, member, how many rows, row, row, ...}: `end`; `more`, when a further row
 -- exists; `cut`, when a bound was met before that is known. Score and member name the last place that was looked at.
 
-local PART = 100
+local PART, MEMBER_LENGTH_MAX = 100, 256
 local limit, looked_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local after, beyond, since, till = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local rows, looked, bytes, ended = {}, 0, 0, 'end'
@@ -14,14 +14,21 @@ local function is_behind(score, member)
   return after ~= '' and (tonumber(score) > tonumber(after) or (score == after and member >= beyond))
 end
 
--- Looks at one place; row is asked for what is to be shown, and how many bytes that is. False ends the list.
+-- Whether a reader may go on from here: a cursor names no other places. What else lies in a list was put there by hand.
+local function is_place(score, member)
+  return number_or(0.5, score) % 1 == 0 and #member <= MEMBER_LENGTH_MAX and not string.find(member, '%c')
+end
+
+-- Looks at one place; row is asked for what is to be shown, and how many bytes that is. False ends the list. A row whose
+-- parts are not what was written costs itself.
 local function look(score, member, row)
   if looked >= looked_max or bytes >= bytes_max then
     ended = 'cut'
     return false
   end
   looked = looked + 1
-  local shown, size = row(score, member)
+  local is_fine, shown, size = pcall(row, score, member)
+  if not is_fine or not is_place(score, member) then shown = nil end
   if shown and #rows >= limit then
     ended = 'more'
     return false
@@ -30,12 +37,15 @@ local function look(score, member, row)
     rows[#rows + 1] = shown
     bytes = bytes + size
   end
-  at_score, at_member = score, member
+  if is_place(score, member) then at_score, at_member = score, member end
   return true
 end
 
 local function scan(key, high, low, row)
-  if after ~= '' and (high == '+inf' or tonumber(after) < tonumber(string.sub(high, 2))) then high = after end
+  -- Times that a clock may show.
+  if high == '+inf' then high = '(281474976710656' end
+  if low == '-inf' then low = '0' end
+  if after ~= '' and tonumber(after) < tonumber(string.sub(high, 2)) then high = after end
   local offset = 0
   while true do
     local part = redis.call('ZREVRANGEBYSCORE', key, high, low, 'WITHSCORES', 'LIMIT', offset, PART)

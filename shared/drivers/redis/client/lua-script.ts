@@ -1,4 +1,4 @@
-/** Makes a script of `.lua` files: a line with the constants, the shared parts, the script itself. */
+/** Makes a script of `.lua` files: a line with the constants, how numbers are read, the shared parts, the script itself. */
 import { luaSource } from "./lua-source.ts";
 import type { RedisScript } from "./redis-commands.ts";
 
@@ -13,6 +13,8 @@ interface ScriptFiles {
   readonly constants?: Readonly<Record<string, LuaConstant>>;
 }
 
+const NUMBERS = luaSource("client/numbers");
+
 /** JSON writes our numbers and plain words as Lua does. */
 function literal(value: LuaConstant): string {
   return typeof value === "object" ? `{${value.map(literal).join(", ")}}` : JSON.stringify(value);
@@ -21,5 +23,5 @@ function literal(value: LuaConstant): string {
 /** Reads the files at once: a script is a constant of the code. */
 export function luaScript({ name, returns, files, constants = {} }: ScriptFiles): RedisScript {
   const header = Object.entries(constants).map(([constant, value]) => `local ${constant} = ${literal(value)}`);
-  return { name, returns, lua: [header.join("; "), ...files.map(luaSource)].join("\n") };
+  return { name, returns, lua: [header.join("; "), NUMBERS, ...files.map(luaSource)].join("\n") };
 }

@@ -12,6 +12,8 @@ import { luaScript } from "./lua-script.ts";
 
 export const PAGE_ROWS_MAX = 1000;
 const CURSOR_LENGTH_MAX = 400;
+/** Of one page; more are needed only where a list holds what is none of ours. */
+const CALLS_MAX = 20;
 const TIME_DIGITS = 16;
 
 const pageUp: RedisScript = luaScript({ name: "page-up", returns: "text", files: ["client/page-up"] });
@@ -43,13 +45,35 @@ export async function readPage(
   const bound = cursor === null ? first : `(${decodeCursor(list, cursor)}`;
   const script = list.isNewestFirst ? pageDown : pageUp;
   // One more than asked for tells whether more follows, so that the last page says so by itself.
-  const replies = await Promise.all(orders.map((order) => commands.run(script, [order], [bound, limit + 1])));
-  const found = replies.flatMap((reply) => listOf(reply).map(textOf));
+  const parts = await Promise.all(orders.map((order) => readOrder(commands, list, script, order, bound, limit + 1)));
+  const found = parts.flat();
   const ascending = found.toSorted();
   const sorted = list.isNewestFirst ? ascending.toReversed() : ascending;
   const members = sorted.slice(0, limit);
   const last = members.at(-1);
   return { members, next: sorted.length > limit && last !== undefined ? encodeCursor(list, last) : null };
+}
+
+/** The first `count` members of an order that are ours; what else was put there costs itself, and a call now and then. */
+async function readOrder(
+  commands: RedisCommands,
+  list: OrderedList,
+  script: RedisScript,
+  order: string,
+  from: string,
+  count: number,
+): Promise<readonly string[]> {
+  const ours: string[] = [];
+  let bound = from;
+  for (let call = 0; call < CALLS_MAX; call++) {
+    const wanted = count - ours.length;
+    const found = listOf(await commands.run(script, [order], [bound, wanted])).map(textOf);
+    ours.push(...found.filter((member) => list.member.test(member)));
+    const last = found.at(-1);
+    if (found.length < wanted || ours.length === count || last === undefined) break;
+    bound = `(${last}`;
+  }
+  return ours;
 }
 
 /** A time as orders hold it: digits that sort as text does. */

@@ -1,6 +1,6 @@
 /** What a script returned, as the type that it promises; anything else is a bug of ours. */
 import { assert } from "../../../lib/assert.ts";
-import { storeUnavailable } from "./ioredis-calls.ts";
+import { recordDamaged } from "./ioredis-calls.ts";
 import type { RedisReply } from "../client/redis-commands.ts";
 
 export function textOf(reply: RedisReply | undefined): string {
@@ -24,18 +24,18 @@ export function pairsOf(reply: RedisReply | undefined): readonly (readonly [stri
   return Array.from({ length: parts.length / 2 }, (_, index) => [parts[2 * index] ?? "", parts[2 * index + 1] ?? ""]);
 }
 
-/** A version or a time that Redis keeps as digits. What somebody else wrote in its place is `store-unavailable`. */
+/** A version or a time that Redis keeps as digits. What somebody else wrote in its place is damage. */
 export function numberOf(reply: RedisReply | undefined): number {
   const number = Number(textOf(reply));
-  if (!Number.isSafeInteger(number)) throw storeUnavailable("A key in Redis does not hold the number that is ours");
+  if (!Number.isSafeInteger(number)) throw recordDamaged("A key in Redis does not hold the number that is ours");
   return number;
 }
 
-/** JSON that we wrote. What somebody else wrote in its place is `store-unavailable`. */
+/** JSON that we wrote. What somebody else wrote in its place is damage. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw storeUnavailable("A key in Redis does not hold the record that is ours");
+    throw recordDamaged("A key in Redis does not hold the record that is ours");
   }
 }

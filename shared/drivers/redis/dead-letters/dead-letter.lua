@@ -20,10 +20,25 @@ local function read(id)
   return text and decode(text) or nil, text
 end
 local function weigh(tenant, bytes)
-  redis.call('INCRBY', root .. ':bytes', bytes)
+  add_to(bytes, root .. ':bytes')
   if tonumber(redis.call('ZINCRBY', root .. ':tenants', bytes, tenant)) <= 0 then
     redis.call('ZREM', root .. ':tenants', tenant)
   end
+end
+-- What the tenants weigh together; weights that are none of ours go. Costs as much as there are tenants.
+local function weigh_anew()
+  local all = 0
+  local tenants = redis.call('ZRANGE', root .. ':tenants', 0, -1, 'WITHSCORES')
+  for index = 1, #tenants, 2 do
+    local weight = number_or(-1, tenants[index + 1])
+    if weight < 0 or redis.pcall('ZCARD', root .. ':tenant:' .. tenants[index]) == 0 then
+      redis.call('ZREM', root .. ':tenants', tenants[index])
+    else
+      all = all + weight
+    end
+  end
+  redis.call('SET', root .. ':bytes', string.format('%.0f', all))
+  return all
 end
 local function mark(id, revision)
   redis.call('ZADD', root .. ':gone', now + GONE_KEPT_MS, id .. '|' .. revision)
@@ -33,12 +48,12 @@ local function trim_marks()
   redis.call('ZREMRANGEBYRANK', root .. ':gone', 0, -GONE_MAX - 1)
 end
 local function take_out_unreadable(id, list)
-  redis.call('ZREM', list, id)
+  redis.pcall('ZREM', list, id)
   redis.call('ZREM', root .. ':all', id)
   for _, hash in ipairs({':meta', ':bodies', ':places'}) do redis.call('HDEL', root .. hash, id) end
 end
 local function take_out(id, meta)
-  for _, list in ipairs(lists_of(meta)) do redis.call('ZREM', list, id) end
+  for _, list in ipairs(lists_of(meta)) do redis.pcall('ZREM', list, id) end
   redis.call('HDEL', root .. ':meta', id)
   redis.call('HDEL', root .. ':bodies', id)
   redis.call('HDEL', root .. ':places', id)

@@ -2,7 +2,7 @@
  * Whether a question for a tenant's endpoints is answered from memory, by Redis, or not at all; and what is read although
  * nobody waits for it. Nothing here runs by the clock alone: a process that is asked nothing asks Redis nothing.
  */
-import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
+import { PosthasteError, isDamage, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { DirectoryReads, TenantEndpoints } from "../../../ports/directory.ts";
 import type { DirectoryMemory, HeldTenant } from "./memory.ts";
@@ -39,7 +39,7 @@ export function createDirectoryAnswers(options: {
 
   function load(tenant: string): void {
     reader.load(tenant).catch((error: unknown) => {
-      if (!isStoreUnavailable(error)) onFault(error);
+      if (!isStoreUnavailable(error) || isDamage(error)) onFault(error);
     });
   }
 
@@ -83,7 +83,7 @@ export function createDirectoryAnswers(options: {
     async holdPresent(tenant) {
       if (memory.look(tenant) === null && !memory.hasRoom()) return;
       await reader.load(tenant).catch((error: unknown) => {
-        if (!isStoreUnavailable(error)) onFault(error);
+        if (!isStoreUnavailable(error) || isDamage(error)) onFault(error);
       });
     },
   };

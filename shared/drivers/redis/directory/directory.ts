@@ -19,7 +19,7 @@ import type { MemoryBounds } from "./memory.ts";
 import { createDirectoryMemory, MEMORY_BOUNDS } from "./memory.ts";
 import type { DirectoryReader } from "./reader.ts";
 import { openDirectoryReader } from "./reader.ts";
-import { endpointOf, endpointText, statusOf } from "./record.ts";
+import { endpointOf, endpointText, readableEndpoint, statusOf } from "./record.ts";
 import type { DirectoryStore, ListedEndpoint, Seen } from "./store.ts";
 import { createDirectoryStore, isAsSeen } from "./store.ts";
 import { createVersions } from "./versions.ts";
@@ -89,7 +89,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     },
     async list(filter, limit, cursor) {
       const { rows, next } = await listStored(store, filter, limit, cursor);
-      return { rows: rows.map((row) => endpointOf(row.tenant, row.id, row.stored, sealer)), next };
+      return { rows: rows.flatMap((row) => readableEndpoint(row.tenant, row.id, row.stored, sealer) ?? []), next };
     },
     async create(endpoint) {
       const text = endpointText(endpoint, sealer);

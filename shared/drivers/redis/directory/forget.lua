@@ -12,7 +12,7 @@ local function noteEmpty(tenant, version, most)
   for index = 1, #gone, 2 do
     redis.call('DEL', prefix .. gone[index])
     redis.call('ZREM', tenants, gone[index])
-    local highest = tonumber(redis.call('GET', forgotten) or '0')
-    redis.call('SET', forgotten, string.format('%.0f', math.max(highest, tonumber(gone[index + 1]))))
+    local highest = number_or(0, redis.call('GET', forgotten))
+    redis.call('SET', forgotten, string.format('%.0f', math.max(highest, number_or(0, gone[index + 1]))))
   end
 end

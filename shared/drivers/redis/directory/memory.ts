@@ -15,11 +15,16 @@ export interface HeldTenant {
   readonly checkedAt: number;
   /** Somebody changed the tenant since it was asked for. */
   readonly isStale: boolean;
+  /** A record of it does not read back. */
+  readonly isDamaged: boolean;
 }
 
 export interface StoredEndpoint {
   readonly stored: string;
-  readonly endpoint: Endpoint;
+  /** Null: what is stored does not read back, and never did here. */
+  readonly endpoint: Endpoint | null;
+  /** What is stored does not read back; the endpoint is as it was read before. */
+  readonly isDamaged: boolean;
 }
 
 export interface MemoryBounds {

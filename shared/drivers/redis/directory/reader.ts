@@ -3,8 +3,10 @@
  * than memory holds is refused: memory is kept, the fault is told, and memory is written back before anything else.
  */
 import type { Endpoint } from "../../../domain/endpoint.ts";
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, isDamage } from "../../../domain/errors.ts";
+import { RecordedName } from "../../../domain/envelope-record.ts";
 import { encodeHex } from "../../../domain/hex.ts";
+import * as v from "valibot";
 import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
 import type { DirectoryMemory, HeldTenant, StoredEndpoint } from "./memory.ts";
 import { endpointOf } from "./record.ts";
@@ -74,7 +76,8 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
         const held = memory.look(tenant);
         const expected = seen(tenant);
         const checkedAt = clock.monotonic();
-        const read = await store.read(tenant, held === null ? null : expected);
+        // Whoever mends a record by hand raises no version.
+        const read = await store.read(tenant, held === null || held.isDamaged ? null : expected);
         if (isAsSeen(read, expected)) {
           const next = heldFrom(deps, tenant, expected.epoch, read, held, checkedAt);
           memory.keep({ ...next, isStale: load.isChanged });
@@ -161,16 +164,38 @@ function heldFrom(
   if (read.stored === null && old !== null) return { ...old, epoch, checkedAt };
   const stored = new Map<string, StoredEndpoint>();
   const endpoints: Endpoint[] = [];
+  const unreadable: string[] = [];
+  let isDamaged = false;
   let bytes = ROW_BYTES;
   const sorted = (read.stored ?? []).toSorted(([, left], [, right]) => (left < right ? -1 : 1));
   for (const [id, text] of sorted) {
     const known = old?.stored.get(id);
-    const endpoint = known?.stored === text ? known.endpoint : endpointOf(tenant, id, text, deps.sealer);
-    stored.set(id, { stored: text, endpoint });
-    endpoints.push(endpoint);
+    const next = known?.stored === text ? known : readRow(deps, tenant, id, text, known?.endpoint ?? null);
+    stored.set(id, next);
+    if (next.endpoint !== null) endpoints.push(next.endpoint);
+    else if (v.is(RecordedName, id)) unreadable.push(id);
+    isDamaged ||= next.isDamaged;
     bytes += 2 * text.length + ROW_BYTES;
   }
-  return { tenant, epoch, known: { version: read.version, endpoints }, stored, bytes, checkedAt, isStale: false };
+  const known = { version: read.version, endpoints, ...(unreadable.length === 0 ? {} : { unreadable }) };
+  return { tenant, epoch, known, stored, bytes, checkedAt, isStale: false, isDamaged };
+}
+
+/** What does not read back is told once for each text, and is taken for what this process last read there. */
+function readRow(
+  { sealer, onFault }: DirectoryReaderDeps,
+  tenant: string,
+  id: string,
+  stored: string,
+  before: Endpoint | null,
+): StoredEndpoint {
+  try {
+    return { stored, endpoint: endpointOf(tenant, id, stored, sealer), isDamaged: false };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    onFault(error);
+    return { stored, endpoint: before, isDamaged: true };
+  }
 }
 
 function lossOf(tenant: string): PosthasteError {

@@ -4,9 +4,13 @@
  */
 import { Buffer } from "node:buffer";
 
+import * as v from "valibot";
 import type { Endpoint, EndpointStatus } from "../../../domain/endpoint.ts";
+import { ENDPOINT_STATUSES, EndpointRecord } from "../../../domain/endpoint.ts";
+import { RecordedName } from "../../../domain/envelope-record.ts";
+import { isDamage } from "../../../domain/errors.ts";
 import type { Sealer } from "../../../lib/ambient.ts";
-import { jsonOf } from "../client/reply.ts";
+import { recordDamaged } from "../client/ioredis-calls.ts";
 import { PLACE_LENGTH } from "./scripts.ts";
 
 type Sealed = Pick<Endpoint, "secrets" | "headers">;
@@ -24,17 +28,47 @@ export function endpointText(endpoint: Endpoint, sealer: Sealer): string {
   return JSON.stringify({ ...open, sealed: Buffer.from(bytes).toString("base64") } satisfies Text);
 }
 
-/** `stored` is a place and a text. Throws when it was sealed with another master key. */
+/** `stored` is a place and a text. Throws damage for what does not read back, or was sealed with another master key. */
 export function endpointOf(tenant: string, id: string, stored: string, sealer: Sealer): Endpoint {
-  const { sealed, ...open } = jsonOf(stored.slice(PLACE_LENGTH)) as Text;
-  const bytes = sealer.open(Buffer.from(sealed, "base64"), sealContext(id));
-  const { secrets, headers } = JSON.parse(decoder.decode(bytes)) as Sealed;
-  return { id, tenant, ...open, secrets, headers };
+  const record = v.safeParse(EndpointRecord, recordOf(id, stored, sealer));
+  if (record.success && v.is(RecordedName, id)) return { id, tenant, ...record.output };
+  throw recordDamaged(`The record of the endpoint ${shown(id)} of the tenant ${tenant} does not read back`);
 }
 
-/** Without opening the seal. */
-export function statusOf(stored: string): EndpointStatus {
-  return (JSON.parse(stored.slice(PLACE_LENGTH)) as Text).status;
+/** Null for one that does not read back. */
+export function readableEndpoint(tenant: string, id: string, stored: string, sealer: Sealer): Endpoint | null {
+  try {
+    return endpointOf(tenant, id, stored, sealer);
+  } catch (error) {
+    if (isDamage(error)) return null;
+    throw error;
+  }
+}
+
+/** What lies there with its seal opened, of whatever form; null when that much does not read. */
+function recordOf(id: string, stored: string, sealer: Sealer): object | null {
+  try {
+    const { sealed, ...open } = JSON.parse(stored.slice(PLACE_LENGTH)) as Text;
+    const bytes = sealer.open(Buffer.from(sealed, "base64"), sealContext(id));
+    return { ...open, ...(JSON.parse(decoder.decode(bytes)) as Sealed) };
+  } catch {
+    return null;
+  }
+}
+
+/** Of a name that may be anything. */
+function shown(id: string): string {
+  return id.replace(/[^A-Za-z0-9_-]/g, "?").slice(0, 64);
+}
+
+/** Without opening the seal; null where there is none. */
+export function statusOf(stored: string): EndpointStatus | null {
+  try {
+    const { status } = JSON.parse(stored.slice(PLACE_LENGTH)) as Text;
+    return ENDPOINT_STATUSES.find((each) => each === status) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 export function placeOf(stored: string): string {

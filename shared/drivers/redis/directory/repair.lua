@@ -11,7 +11,7 @@ local version = tonumber(knownVersion())
 local held = tonumber(ARGV[2])
 local isSame = epoch == ARGV[1]
 local isDone = version >= held
-if not isSame then isDone = tonumber(redis.call('HGET', KEYS[6], ARGV[1]) or '-1') >= held end
+if not isSame then isDone = number_or(-1, redis.call('HGET', KEYS[6], ARGV[1])) >= held end
 if isDone then return {epoch, 'kept'} end
 
 local isHeld = {}

@@ -2,7 +2,7 @@
  * Goes over every tenant in memory in the background, one after the other: one scan at a time, and what is asked for
  * meanwhile follows it. A scan that Redis broke off begins anew at the next sign that it answers.
  */
-import { isStoreUnavailable } from "../../../domain/errors.ts";
+import { isDamage, isStoreUnavailable } from "../../../domain/errors.ts";
 
 export interface DirectoryScan {
   begin(): void;
@@ -13,7 +13,7 @@ export interface DirectoryScan {
 export function createDirectoryScan(options: {
   readonly tenants: () => readonly string[];
   readonly load: (tenant: string) => Promise<unknown>;
-  /** Told of what is not `store-unavailable`; the scan passes that tenant over. */
+  /** Told of what is damaged or no `store-unavailable`; the scan passes that tenant over. */
   readonly onFault: (error: unknown) => void;
 }): DirectoryScan {
   const { tenants, load, onFault } = options;
@@ -38,7 +38,7 @@ export function createDirectoryScan(options: {
       try {
         await load(tenant);
       } catch (error) {
-        if (isStoreUnavailable(error)) return false;
+        if (isStoreUnavailable(error) && !isDamage(error)) return false;
         onFault(error);
       }
     }

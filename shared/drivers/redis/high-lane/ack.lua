@@ -23,7 +23,7 @@ if redis.call('EXISTS', list, held) == 0 then
   redis.call('HDEL', tally, name .. ':items', name .. ':bytes')
 else
   for field, less in pairs({ [':items'] = items, [':bytes'] = bytes }) do
-    if redis.call('HINCRBY', tally, name .. field, -less) < 0 then redis.call('HSET', tally, name .. field, 0) end
+    if add_to(-less, tally, name .. field) < 0 then redis.call('HSET', tally, name .. field, 0) end
   end
 end
 local old = redis.call('ZRANGEBYSCORE', known, '-inf', now, 'LIMIT', 0, 2 * items + 10)

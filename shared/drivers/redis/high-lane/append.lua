@@ -1,10 +1,10 @@
--- KEYS list, kept, known, tally. ARGV name, channel, items max, bytes max, then for each envelope: name of the event,
+-- KEYS list, kept, known, tally, held. ARGV name, channel, items max, bytes max, then for each envelope: name of the event,
 -- acceptance time, packed envelope.
 -- Returns {1, number of new items, 0}, or {0, items, bytes} as they are when the new ones would pass a bound.
 -- Atomic: all new ones are kept and announced, or none. Names that are kept or known are passed over and count nothing. A
 -- step that fails leaves an event on the list under no name rather than a name without its event: it may come twice.
 
-local list, kept, known, tally = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local list, kept, known, tally, held = unpack(KEYS)
 local name = ARGV[1]
 local seen, fresh, bytes = {}, {}, 0
 local function isLive(member)
@@ -20,13 +20,33 @@ for at = 5, #ARGV, 3 do
   end
 end
 if #fresh == 0 then return {1, 0, 0} end
-local itemsNow, bytesNow = 0, 0
-local counts = redis.call('HGETALL', tally)
-for at = 1, #counts, 2 do
-  if string.sub(counts[at], -6) == ':items' then itemsNow = itemsNow + tonumber(counts[at + 1])
-  else bytesNow = bytesNow + tonumber(counts[at + 1]) end
+local function counts()
+  local items, size = 0, 0
+  local found = redis.call('HGETALL', tally)
+  for at = 1, #found, 2 do
+    local count = math.max(0, number_or(0, found[at + 1]))
+    if string.sub(found[at], -6) == ':items' then items = items + count else size = size + count end
+  end
+  return items, size
 end
-if itemsNow + #fresh > tonumber(ARGV[3]) or bytesNow + bytes > tonumber(ARGV[4]) then return {0, itemsNow, bytesNow} end
+local function isFull()
+  local items, size = counts()
+  return items + #fresh > tonumber(ARGV[3]) or size + bytes > tonumber(ARGV[4])
+end
+-- Before anything is refused: counts that are beyond what the lane has are none of ours.
+local function mendCounts()
+  local items = redis.call('LLEN', list) + redis.call('HLEN', held)
+  for field, most in pairs({[':items'] = items, [':bytes'] = items * ITEM_BYTES_MAX}) do
+    if number_or(0, redis.call('HGET', tally, name .. field)) > most then redis.call('HSET', tally, name .. field, most) end
+  end
+end
+if isFull() then
+  mendCounts()
+  if isFull() then
+    local items, size = counts()
+    return {0, items, size}
+  end
+end
 for _, at in ipairs(fresh) do
   local event, packed = ARGV[at], ARGV[at + 2]
   local elsewhere = '~' .. event
@@ -35,7 +55,7 @@ for _, at in ipairs(fresh) do
   redis.call('ZADD', kept, ARGV[at + 1], event)
   redis.call('ZREM', known, event, elsewhere)
 end
-redis.call('HINCRBY', tally, name .. ':items', #fresh)
-redis.call('HINCRBY', tally, name .. ':bytes', bytes)
+add_to(#fresh, tally, name .. ':items')
+add_to(bytes, tally, name .. ':bytes')
 redis.call('PUBLISH', ARGV[2], #fresh)
 return {1, #fresh, 0}

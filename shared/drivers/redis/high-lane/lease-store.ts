@@ -98,11 +98,13 @@ export function createLeaseStore(options: {
 
   return {
     async append(shard, envelopes) {
-      const { list, kept, known, tally } = keysOf(shard);
+      const { list, kept, known, tally, held } = keysOf(shard);
       const bounds = options.bounds();
       const args: RedisArgument[] = [name, channel, bounds.itemsMax, bounds.bytesMax];
       for (const envelope of envelopes) args.push(eventName(envelope), envelope.acceptedAtMs, packEnvelope(envelope));
-      const [isKept, items, bytes] = numbersOf(await commands.run(appendScript, [list, kept, known, tally], args));
+      const [isKept, items, bytes] = numbersOf(
+        await commands.run(appendScript, [list, kept, known, tally, held], args),
+      );
       if (isKept !== 1) throw overloaded(name, items ?? 0, bytes ?? 0, bounds);
     },
     async take(shard, max) {

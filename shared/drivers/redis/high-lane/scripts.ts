@@ -13,6 +13,8 @@
  * `tally`   HASH  `<name>:items` and `<name>:bytes` of each lane that shares the bounds.
  */
 import type { KeySpace } from "../client/key-space.ts";
+import { ENVELOPE_BODY_BYTES_MAX } from "../../../domain/envelope.ts";
+import { LINE_BYTES_MAX } from "../../../domain/envelope-record.ts";
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
 
@@ -43,6 +45,9 @@ export function laneKeys(keys: KeySpace, shard: number, name: string): LaneKeys 
 /** First byte of an element that may have been worked on; JSON does not begin with it. */
 export const REPEAT_MARK = 0x01;
 
+/** Of a packed envelope, about: what more the lane counts than so much for each item is no count of ours. */
+const ITEM_BYTES_MAX = ENVELOPE_BODY_BYTES_MAX + LINE_BYTES_MAX;
+
 /** Items of one call of the scripts for ack, release and renewal: a Lua call takes some 8,000 values at most. */
 export const CALL_ITEMS_MAX = 1000;
 
@@ -50,6 +55,7 @@ export const appendScript: RedisScript = luaScript({
   name: "lane-append",
   returns: "text",
   files: ["high-lane/append"],
+  constants: { ITEM_BYTES_MAX },
 });
 
 export const takeScript: RedisScript = luaScript({

@@ -20,8 +20,12 @@ local function load(tenant, id)
   local name = tenant .. '|' .. id
   local event = events[name]
   if event ~= nil then return event, false end
-  local found = redis.call('HMGET', key_of('event', tenant, id), 'x', 's')
-  local gone_from = found[1] and tonumber(found[1])
+  local found = redis.pcall('HMGET', key_of('event', tenant, id), 'x', 's')
+  if found.err then
+    events[name] = false
+    return false, true
+  end
+  local gone_from = number_or(nil, found[1])
   event = {tenant = tenant, id = id, name = name, x = gone_from, fresh = {}}
   local index, read = 0, 0
   for fact in string.gmatch(found[2] or '', '%S+') do
@@ -63,7 +67,8 @@ end
 -- The claim of the event's own id, if it has one, lasts until then, and no shorter than without the event.
 local function keep_claim(tenant, id, until_ms)
   local claim = string.gsub(root, 'ledger$', '') .. CLAIM_NAME .. tenant .. ':' .. OWN_ID .. id
-  local expires = tonumber(redis.call('HGET', claim, 'expires') or '')
+  local text = redis.pcall('HGET', claim, 'expires')
+  local expires = type(text) == 'string' and number_or(nil, text)
   if not expires then return end
   local left = math.max(expires, until_ms) + RECORD_SLACK_MS - now
   redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, left)))
@@ -92,8 +97,13 @@ end
 
 local function save_all()
   for _, event in pairs(events) do
-    if event and event.changed then save(event) end
+    -- One whose keys hold something else than ours costs itself.
+    if event and event.changed then pcall(save, event) end
   end
+end
+-- Nothing more is written of an event whose keys hold something else than ours.
+local function give_up(tenant, id)
+  events[tenant .. '|' .. id] = false
 end
 
 -- Returns how many rows went, the event's own included.
@@ -103,13 +113,14 @@ local function forget(name)
   local rows = 1
   local bytes = events[name] and events[name].b
   if not bytes then
-    local packed = redis.call('HGET', key_of('event', tenant, id), 's')
-    bytes = packed and tonumber(string.match(packed, ' (%d+) %d+$')) or 0
+    local packed = redis.pcall('HGET', key_of('event', tenant, id), 's')
+    bytes = type(packed) == 'string' and number_or(0, string.match(packed, ' (%d+) %d+$')) or 0
   end
   for _, what in ipairs({'deliveries', 'attempts'}) do
-    for _, field in ipairs(redis.call('HKEYS', key_of(what, tenant, id))) do
+    -- What is no hash of ours goes all the same, and has no fields.
+    for _, field in ipairs(redis.pcall('HKEYS', key_of(what, tenant, id))) do
       local endpoint, rest = string.match(field, '^([^|]*)|(.*)$')
-      if endpoint then redis.call('ZREM', list_of(what, tenant, endpoint), id .. '|' .. rest) end
+      if endpoint then redis.pcall('ZREM', list_of(what, tenant, endpoint), id .. '|' .. rest) end
       rows = rows + 1
     end
   end
@@ -134,6 +145,22 @@ local function trim(count)
   end
 end
 
+-- What the tenants weigh together; weights that are none of ours go. Costs as much as there are tenants.
+local function weigh_anew()
+  local all = 0
+  local tenants = redis.call('ZRANGE', root .. ':tenants', 0, -1, 'WITHSCORES')
+  for index = 1, #tenants, 2 do
+    local weight = number_or(-1, tenants[index + 1])
+    if weight < 0 or redis.pcall('ZCARD', root .. ':events:' .. tenants[index]) == 0 then
+      redis.call('ZREM', root .. ':tenants', tenants[index])
+    else
+      all = all + weight
+    end
+  end
+  redis.call('SET', root .. ':bytes', string.format('%.0f', all))
+  return all
+end
+
 -- Adds up what has grown; returns what all events of the shard weigh.
 local function sum_up()
   local all = 0
@@ -143,7 +170,7 @@ local function sum_up()
     if tonumber(left) <= 0 then redis.call('ZREM', root .. ':tenants', tenant) end
   end
   grown = {}
-  return redis.call('INCRBY', root .. ':bytes', string.format('%.0f', all))
+  return add_to(all, root .. ':bytes')
 end
 
 -- Events that may go next: of the tenant that keeps most, its oldest in the order in which they would expire. While events
@@ -155,7 +182,7 @@ local function first_to_go(bytes)
   end
   local names = redis.call('ZRANGE', root .. ':events:' .. fullest, 0, COMPARED - 1)
   local due = {}
-  for _, name in ipairs(names) do due[name] = tonumber(redis.call('ZSCORE', root .. ':due', name) or 0) end
+  for _, name in ipairs(names) do due[name] = number_or(0, redis.call('ZSCORE', root .. ':due', name)) end
   table.sort(names, function(left, right)
     if due[left] ~= due[right] then return due[left] < due[right] end
     return left < right
@@ -166,6 +193,8 @@ end
 local function finish(bytes_max)
   save_all()
   local bytes, gone = sum_up(), 0
+  -- Each write keeps the bound, so a sum that is so far from it was written by somebody else: nobody's history goes for it.
+  if bytes < 0 or bytes > bytes_max * 2 then bytes = weigh_anew() end
   while bytes > bytes_max and gone < EVICTED_MAX do
     local names = first_to_go(bytes)
     if #names == 0 then return end

@@ -39,7 +39,7 @@ end
 -- there by hand or damaged costs itself and nothing else.
 local function kept(tenant, id, ...)
   local found = redis.call('HMGET', key_of('event', tenant, id), 'x', ...)
-  local gone_from = found[1] and tonumber(found[1])
+  local gone_from = number_or(nil, found[1])
   if not gone_from or gone_from <= now then return nil end
   return found
 end

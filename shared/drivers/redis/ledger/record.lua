@@ -90,22 +90,24 @@ local function record_delivery(event, at)
   event.changed = true
 end
 
+local function record(at, entry)
+  local event = load(ARGV[at + 1], ARGV[at + 2])
+  if event then entry(event, at) end
+  return event
+end
+
 local at, ordinal, unmet = 5, 0, {}
 trim(math.ceil(#ARGV / 6) + 20)
 while at <= #ARGV do
   ordinal = ordinal + 1
-  local event = load(ARGV[at + 1], ARGV[at + 2])
-  if not event then unmet[#unmet + 1] = ordinal end
-  if ARGV[at] == 'f' then
-    if event then record_fan_out(event, at) end
-    at = at + 6
-  else
-    if event then record_delivery(event, at) end
-    at = at + 11
-  end
+  local is_fan_out = ARGV[at] == 'f'
+  local is_fine, event = pcall(record, at, is_fan_out and record_fan_out or record_delivery)
+  if is_fine and not event then unmet[#unmet + 1] = ordinal end
+  if not is_fine then give_up(ARGV[at + 1], ARGV[at + 2]) end
+  at = at + (is_fan_out and 6 or 11)
 end
 for key, most in pairs(lists) do
-  redis.call('ZREMRANGEBYRANK', key, 0, -(most + 1))
+  redis.pcall('ZREMRANGEBYRANK', key, 0, -(most + 1))
   redis.call('PEXPIRE', key, string.format('%.0f', LIST_KEPT_MS))
 end
 finish(bytes_max)

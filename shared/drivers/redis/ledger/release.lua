@@ -3,7 +3,7 @@
 
 local count = 0
 trim(20)
-for at = 2, #ARGV, 4 do
+local function release(at)
   local event = load(ARGV[at], ARGV[at + 1])
   local deliveries = key_of('deliveries', ARGV[at], ARGV[at + 1])
   local field = ARGV[at + 2] .. '|' .. ARGV[at + 3]
@@ -16,5 +16,6 @@ for at = 2, #ARGV, 4 do
     count = count + 1
   end
 end
+for at = 2, #ARGV, 4 do pcall(release, at) end
 finish(tonumber(ARGV[1]))
 return count

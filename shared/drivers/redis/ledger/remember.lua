@@ -7,7 +7,7 @@ local events_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count, added, ordinals = 0, {}, {}
 trim((#ARGV - 2) / 6 + 20)
 
-for at = 3, #ARGV, 6 do
+local function remember(at)
   local tenant, id, accepted = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
   local event, is_over = load(tenant, id)
   if not event or accepted >= event.a + EVENTS_KEPT_MS then
@@ -28,9 +28,13 @@ for at = 3, #ARGV, 6 do
     ordinals[count] = (at + 3) / 6
   end
 end
+for at = 3, #ARGV, 6 do
+  if not pcall(remember, at) then give_up(ARGV[at], ARGV[at + 1]) end
+end
 for tenant in pairs(added) do
   local of_tenant = root .. ':events:' .. tenant
-  local above = math.min(redis.call('ZCARD', of_tenant) - events_max, count + 100)
+  local kept_now = redis.pcall('ZCARD', of_tenant)
+  local above = type(kept_now) == 'number' and math.min(kept_now - events_max, count + 100) or 0
   if above > 0 then
     for _, name in ipairs(redis.call('ZRANGE', of_tenant, 0, above - 1)) do forget(name) end
   end

@@ -1,0 +1,55 @@
+/** What the directory keeps in memory of a tenant, and how it is read from the rows at the start. */
+import * as v from "valibot";
+import type { Endpoint } from "../../domain/endpoint.ts";
+import { RecordedName } from "../../domain/envelope-record.ts";
+import type { Sealer } from "../../lib/ambient.ts";
+import { SealBroken } from "../../lib/ambient.ts";
+import type { TenantEndpoints } from "../../ports/directory.ts";
+import type { Database } from "./database.ts";
+import type { EndpointRow } from "./endpoint-row.ts";
+import { endpointOf } from "./endpoint-row.ts";
+import { readable } from "./row-damage.ts";
+
+export function tenantOf(
+  version: number,
+  endpoints: readonly Endpoint[],
+  unreadable: readonly string[],
+): TenantEndpoints {
+  return { version, endpoints, ...(unreadable.length === 0 ? {} : { unreadable }) };
+}
+
+/**
+ * A row that does not read back is told, and costs itself. Throws `SealBroken` when there are rows and the secrets of none
+ * open: then the key is another one.
+ */
+export function loadTenants(
+  database: Database,
+  sealer: Sealer,
+  onFault: (error: unknown) => void,
+): Map<string, TenantEndpoints> {
+  let opened = 0;
+  const broken: unknown[] = [];
+  const told = (error: unknown): void => {
+    if (error instanceof Error && error.cause instanceof SealBroken) broken.push(error.cause);
+    onFault(error);
+  };
+  const versions = database.prepare<{ tenant: string; version: number }>(
+    "SELECT tenant, version FROM directory_versions",
+  );
+  const select = database.prepare<EndpointRow>("SELECT * FROM endpoints WHERE tenant = ? ORDER BY created_at, id");
+  const memory = new Map<string, TenantEndpoints>();
+  for (const { tenant, version } of versions.all()) {
+    const endpoints: Endpoint[] = [];
+    const unreadable: string[] = [];
+    for (const row of select.all(tenant)) {
+      const endpoint = readable(() => endpointOf(row, sealer), told);
+      if (endpoint !== null) endpoints.push(endpoint);
+      else if (v.is(RecordedName, row.endpoint_id)) unreadable.push(row.endpoint_id);
+    }
+    opened += endpoints.length;
+    memory.set(tenant, tenantOf(version, endpoints, unreadable));
+  }
+  const [first] = broken;
+  if (opened === 0 && first instanceof SealBroken) throw first;
+  return memory;
+}
