@@ -1,7 +1,7 @@
 /**
  * `npm test`: every test file on Bun, and the portable suites once more on Node and Deno. The last line says
  * `N passed, N failed`; a skipped test, an empty file or an empty suite is a failure, so nothing is left out in silence.
- * `--full` runs the long forms (the tests read POSTHASTE_FULL).
+ * `--full` runs the long forms (the tests read POSTHASTE_FULL), and names of suites run those alone.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -20,7 +20,8 @@ interface Run extends SuiteRun {
 
 const root = join(import.meta.dirname, "../..");
 const runtimesFolder = join(root, "test/runtimes");
-const isFull = process.argv.includes("--full");
+const words = process.argv.slice(2);
+const isFull = words.includes("--full");
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
 const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers"]);
@@ -80,7 +81,7 @@ function testFilesUnder(folder: string): string[] {
   });
 }
 
-/** Test files by suite: the folder below test/, or the file's own name for those directly in it. */
+/** Test files by suite: the folder below test/, or the file's own name for those directly in it. Throws for unknown words. */
 function suites(): ReadonlyMap<string, readonly string[]> {
   const files = testFilesUnder("test").toSorted();
   const bySuite = Map.groupBy(files, (file) =>
@@ -88,7 +89,12 @@ function suites(): ReadonlyMap<string, readonly string[]> {
   );
   const known = Object.keys(budgetSeconds);
   const others = [...bySuite.keys()].filter((suite) => !known.includes(suite));
-  return new Map([...known, ...others].map((suite) => [suite, bySuite.get(suite) ?? []]));
+  const all = [...known, ...others];
+  const wanted = words.filter((word) => word !== "--full");
+  const unknown = wanted.filter((word) => !all.includes(word));
+  if (unknown.length > 0) throw new Error(`there is no suite ${unknown.join(", ")}; the suites are ${all.join(", ")}`);
+  const chosen = wanted.length === 0 ? all : all.filter((suite) => wanted.includes(suite));
+  return new Map(chosen.map((suite) => [suite, bySuite.get(suite) ?? []]));
 }
 
 /** A portable suite that shrinks on one runtime has lost tests in silence. */
