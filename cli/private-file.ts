@@ -57,7 +57,7 @@ function readPrivateFile(path: string): string | null {
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
     if (codeOf(error) === "EISDIR")
-      throw new Error(`${path} is a folder. Put the file that was there back in its place.`);
+      throw new Error(`${path} is a folder. Put the file that was there back in its place.`, { cause: error });
     throw error;
   }
 }
