@@ -7,7 +7,7 @@ import type { DistributedHarness } from "./distributed-harness.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
 
 const priorities = ["HIGH", "MEDIUM", "LOW"] as const;
-const ROUNDS = 1000;
+const ROUNDS = process.env["POSTHASTE_FULL"] === "1" ? 1000 : 200;
 /** Creations under way at once. */
 const WORKERS = 12;
 const PATIENCE_MS = 30_000;

@@ -13,7 +13,9 @@ import { openDistributedHarness } from "./distributed-harness.ts";
 import type { Plan } from "./load-under-kills.ts";
 import { openCounter, planOf, publishAll, untilDelivered } from "./load-under-kills.ts";
 
-const { POSTHASTE_SIGKILL_DISTRIBUTED_EVENTS: eventsText = "20000", SEED: seedText = "1" } = process.env;
+const isFull = process.env["POSTHASTE_FULL"] === "1";
+const { POSTHASTE_SIGKILL_DISTRIBUTED_EVENTS: eventsText = isFull ? "20000" : "6000", SEED: seedText = "1" } =
+  process.env;
 const EVENTS = Number(eventsText);
 const entropy = seededEntropy(Number(seedText));
 const KILLS = 8;

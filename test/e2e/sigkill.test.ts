@@ -12,7 +12,8 @@ import { openCounter, planOf, publishAll, PUBLISHERS, untilDelivered } from "./l
 import type { Serving } from "./posthaste-child.ts";
 import { call, openFolder, startServe, TEST_KEY } from "./posthaste-child.ts";
 
-const { POSTHASTE_SIGKILL_EVENTS: eventsText = "10000", SEED: seedText = "1" } = process.env;
+const isFull = process.env["POSTHASTE_FULL"] === "1";
+const { POSTHASTE_SIGKILL_EVENTS: eventsText = isFull ? "10000" : "5000", SEED: seedText = "1" } = process.env;
 const EVENTS = Number(eventsText);
 const entropy = seededEntropy(Number(seedText));
 /** While events are published, and once more while only deliveries are under way. */

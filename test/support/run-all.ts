@@ -3,22 +3,20 @@
  * `N passed, N failed`; a skipped test, an empty file or an empty suite is a failure, so nothing is left out in silence.
  * `--full` runs the long forms (the tests read POSTHASTE_FULL).
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { bun, deno, node } from "./runtimes.ts";
-import type { Report, Runtime } from "./runtimes.ts";
+import type { Runtime } from "./runtimes.ts";
 import { readWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
+import { lanesOf } from "./suite-lanes.ts";
+import type { SuiteRun } from "./suite-run.ts";
+import { noTests, runSuite } from "./suite-run.ts";
 
-interface Run {
+interface Run extends SuiteRun {
   readonly suite: string;
   readonly runtime: Runtime["name"];
-  readonly report: Report;
-  readonly seconds: number;
-  /** Why the run failed beyond its failing tests, or "". */
-  readonly complaint: string;
 }
 
 const root = join(import.meta.dirname, "../..");
@@ -35,6 +33,8 @@ const isFull = readWords({ help: HELP, options: { full: { type: "boolean", defau
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
 const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers"]);
+/** Suites in which whole systems are killed and started. */
+const whole: ReadonlySet<string> = new Set(["e2e", "fuzz", "month"]);
 const needsServices = /^test\/(?:contract\/distributed|drivers\/(?:distributed\/dead-letters|kafka|redis))\b/;
 const SERVICES_SUITE = "services";
 
@@ -57,12 +57,10 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   support: 60,
 };
 const OTHER_BUDGET_SECONDS = 30;
-/** One test, and one suite: when it passes the run is killed and fails. Whole systems are killed and started end to end. */
+/** One test, and one lane of a suite: when it passes the run is killed and fails. */
 const TEST_TIMEOUT_MS = isFull ? 1_800_000 : 60_000;
 const WHOLE_TIMEOUT_MS = isFull ? 1_800_000 : 240_000;
-const SUITE_TIMEOUT_MS = isFull ? 7_200_000 : 1_200_000;
-
-const noTests: Report = { passed: 0, failed: 0, skipped: 0, emptyFiles: [], ownTests: 0 };
+const LANE_TIMEOUT_MS = isFull ? 7_200_000 : 1_200_000;
 
 const binaries: Readonly<Record<Runtime["name"], string>> = {
   Bun: process.execPath,
@@ -102,52 +100,6 @@ function suites(): ReadonlyMap<string, readonly string[]> {
   return new Map([...known, ...others].map((suite) => [suite, bySuite.get(suite) ?? []]));
 }
 
-async function runSuite(
-  suite: string,
-  files: readonly string[],
-  runtime: Runtime,
-  servicesEnv: Readonly<Record<string, string>>,
-): Promise<Run> {
-  const startedAt = performance.now();
-  const { FORCE_COLOR: _color, ...inherited } = process.env;
-  const full = isFull ? { POSTHASTE_FULL: "1" } : {};
-  const child = spawn(
-    binaries[runtime.name],
-    runtime.arguments(files, ["e2e", "fuzz", "month"].includes(suite) ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS),
-    {
-      cwd: root,
-      env: { ...inherited, NO_COLOR: "1", ...full, ...servicesEnv },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: SUITE_TIMEOUT_MS,
-      killSignal: "SIGKILL",
-    },
-  );
-  const lines: string[] = [];
-  const follow = async (stream: NodeJS.ReadableStream): Promise<void> => {
-    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
-      lines.push(line);
-      if (!runtime.isNoise(line)) console.log(`  ${line}`);
-    }
-  };
-  const ended = new Promise<string>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code, signal) => resolve(signal ?? String(code)));
-  });
-  const [exit] = await Promise.all([ended, follow(child.stdout), follow(child.stderr)]);
-  const report = runtime.read(lines, files);
-  const seconds = (performance.now() - startedAt) / 1000;
-  return { suite, runtime: runtime.name, report, seconds, complaint: complaintOf(report, exit) };
-}
-
-function complaintOf({ passed, failed, skipped, emptyFiles }: Report, exit: string): string {
-  const complaints: string[] = [];
-  if (passed + failed + skipped === 0) complaints.push("ran no test");
-  if (exit !== "0" && failed === 0) complaints.push(`the runner ended with ${exit}`);
-  if (exit === "0" && failed > 0) complaints.push("failing tests, yet the runner ended with 0");
-  if (emptyFiles.length > 0) complaints.push(`no test in ${emptyFiles.join(", ")}`);
-  return complaints.join("; ");
-}
-
 /** A portable suite that shrinks on one runtime has lost tests in silence. */
 function compareWithBun(run: Run, onBun: Run): Run {
   const count = ({ report }: Run): number => report.passed + report.failed + report.skipped - report.ownTests;
@@ -159,16 +111,23 @@ function compareWithBun(run: Run, onBun: Run): Run {
 async function runAll(): Promise<readonly Run[]> {
   const runs: Run[] = [];
   await using services = await openServices({ env: process.env });
+  const { FORCE_COLOR: _color, ...inherited } = process.env;
+  const env = { ...inherited, NO_COLOR: "1", ...(isFull ? { POSTHASTE_FULL: "1" } : {}), ...services.env };
   for (const [suite, files] of suites()) {
     if (files.length === 0) {
       runs.push({ suite, runtime: bun.name, report: noTests, seconds: 0, complaint: "no test file" });
       continue;
     }
+    const testTimeoutMs = whole.has(suite) ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS;
     let onBun: Run | undefined;
     for (const runtime of portable.has(suite) ? [bun, node, deno] : [bun]) {
-      console.log(`\n== ${suite} on ${runtime.name} (${files.length} files)`);
+      const lanes = runtime === bun ? lanesOf(suite, files) : [{ files, testsAtOnce: 1 }];
+      const inLanes = lanes.length > 1 ? ` in ${lanes.length} lanes` : "";
+      console.log(`\n== ${suite} on ${runtime.name} (${files.length} files${inLanes})`);
       // One after the other: the times in the table are those of an undisturbed run.
-      const run = await runSuite(suite, files, runtime, services.env);
+      const options = { runtime, binary: binaries[runtime.name], lanes, root, env };
+      const ran = await runSuite({ ...options, testTimeoutMs, laneTimeoutMs: LANE_TIMEOUT_MS });
+      const run = { suite, runtime: runtime.name, ...ran };
       onBun ??= run;
       runs.push(compareWithBun(run, onBun));
     }

@@ -17,12 +17,21 @@ export interface Report extends Tally {
   readonly ownTests: number;
 }
 
+export interface RunOptions {
+  /** Bounds one test, where the runtime can. */
+  readonly testTimeoutMs: number;
+  /** Tests of one file under way at once, on Bun. */
+  readonly testsAtOnce: number;
+}
+
 export interface Runtime {
   readonly name: "Bun" | "Node" | "Deno";
-  /** The arguments after the binary; `files` are relative to the root, `timeoutMs` bounds one test where it can. */
-  arguments(files: readonly string[], timeoutMs: number): readonly string[];
+  /** The arguments after the binary; `files` are relative to the root. */
+  arguments(files: readonly string[], options: RunOptions): readonly string[];
   /** A line that says only that something passed. */
   isNoise(line: string): boolean;
+  /** The file whose lines follow this one; null when the line begins none. */
+  fileOf(line: string): string | null;
   read(lines: readonly string[], files: readonly string[]): Report;
 }
 
@@ -31,13 +40,17 @@ const BUN_CLIENT_TEST = /^\((?:pass|fail|skip|todo)\) runtime: /;
 
 export const bun: Runtime = {
   name: "Bun",
-  arguments: (files, timeoutMs) => ["test", "--timeout", String(timeoutMs), ...files.map((file) => `./${file}`)],
+  arguments(files, { testTimeoutMs, testsAtOnce }) {
+    const concurrent = testsAtOnce > 1 ? ["--concurrent", `--max-concurrency=${testsAtOnce}`] : [];
+    return ["test", "--timeout", String(testTimeoutMs), ...concurrent, ...files.map((file) => `./${file}`)];
+  },
   isNoise: (line) => /^(?:\(pass\) .*|bun test v.*|(?:::group::)?\S+\.test\.ts:|::endgroup::|)$/.test(line),
+  fileOf: (line) => /^(?:::group::)?(\S+\.test\.ts):$/.exec(line)?.[1] ?? null,
   read(lines, files) {
     let file = "";
     const seen = new Set<string>();
     for (const line of lines) {
-      file = /^(?:::group::)?(\S+\.test\.ts):$/.exec(line)?.[1] ?? file;
+      file = this.fileOf(line) ?? file;
       if (/^\((?:pass|fail|skip|todo)\) /.test(line)) seen.add(file);
     }
     const count = (word: string): number => lastNumber(lines, new RegExp(`^ *(\\d+) ${word}s?$`));
@@ -54,8 +67,14 @@ export const bun: Runtime = {
 
 export const node: Runtime = {
   name: "Node",
-  arguments: (files, timeoutMs) => ["--test", "--test-reporter=spec", `--test-timeout=${timeoutMs}`, ...files],
+  arguments: (files, { testTimeoutMs }) => [
+    "--test",
+    "--test-reporter=spec",
+    `--test-timeout=${testTimeoutMs}`,
+    ...files,
+  ],
   isNoise: (line) => /^\s*✔ |^ℹ [a-z_]+ [\d.]+$|^$/.test(line),
+  fileOf: () => null,
   read(lines, files) {
     const count = (word: string): number => lastNumber(lines, new RegExp(`^ℹ ${word} (\\d+)$`));
     // Node reports a file without tests as one test that passed and bears the file's name.
@@ -74,6 +93,7 @@ export const deno: Runtime = {
   name: "Deno",
   arguments: (files) => ["test", "-A", "--no-check", "--no-lock", "--node-modules-dir=manual", ...files],
   isNoise: (line) => /^running \d+ tests? from |\.\.\. ok \(|^$/.test(line),
+  fileOf: (line) => /^running \d+ tests? from \.\/(\S+)$/.exec(line)?.[1] ?? null,
   read(lines, files) {
     const summary = lines.findLast((line) => /^(?:ok|FAILED) \| \d+ passed/.test(line)) ?? "";
     const count = (word: string): number => Number(new RegExp(`\\| (\\d+) ${word}`).exec(summary)?.[1] ?? 0);

@@ -42,7 +42,7 @@ until cursor == "0"`,
 export function createCommandWatch(options: { readonly admin: RedisCommands; readonly channel: string }): CommandWatch {
   const { admin } = options;
   const byCommands = new Map<RedisCommands, Watched>();
-  const count: Count = { begun: 0, underWay: 0 };
+  const count: Count = { begun: 0, underWay: 0, ended: Promise.withResolvers() };
   const openBarrier = createBarriers(options);
   let begunAtQuiet = 0;
 
@@ -55,16 +55,23 @@ export function createCommandWatch(options: { readonly admin: RedisCommands; rea
     return false;
   }
 
+  async function passBarriers(): Promise<void> {
+    for (const { barrier, isDead } of byCommands.values()) {
+      if (barrier !== null && !isDead) await (await barrier).pass();
+    }
+  }
+
   async function quiet(): Promise<void> {
     for (;;) {
       await turns();
-      if (count.underWay > 0) continue;
+      if (count.underWay > 0) {
+        // Asleep until then: Redis needs the processor that we would spin on.
+        await count.ended.promise;
+        continue;
+      }
       if (count.begun === begunAtQuiet) return;
       const seen = count.begun;
-      for (const { barrier, isDead } of byCommands.values()) {
-        if (barrier !== null && !isDead) await (await barrier).pass();
-      }
-      const isOver = await isListWaitOver();
+      const [isOver] = await Promise.all([isListWaitOver(), passBarriers()]);
       await turns();
       if (seen === count.begun && count.underWay === 0 && !isOver) {
         begunAtQuiet = seen;
@@ -85,7 +92,7 @@ export function createCommandWatch(options: { readonly admin: RedisCommands; rea
       if (process === undefined) return;
       process.isDead = true;
       process.lists.clear();
-      while (count.underWay > 0) await turns();
+      while (count.underWay > 0) await count.ended.promise;
       byCommands.delete(watched);
     },
     quiet,
@@ -100,6 +107,8 @@ export function createCommandWatch(options: { readonly admin: RedisCommands; rea
 interface Count {
   begun: number;
   underWay: number;
+  /** Resolves when the next one ends. */
+  ended: PromiseWithResolvers<void>;
 }
 
 type OpenBarrier = (commands: RedisCommands) => Promise<Barrier>;
@@ -137,7 +146,7 @@ function watchCommands(
     count.begun++;
     count.underWay++;
     // Over with the answer, whether or not somebody lives to hear it.
-    return await whileAlive(process, () => step().finally(() => count.underWay--));
+    return await whileAlive(process, () => step().finally(() => endOne(count)));
   }
   const heard =
     <Args extends readonly unknown[]>(callback: (...args: Args) => void) =>
@@ -165,6 +174,13 @@ function watchCommands(
       }
     },
   };
+}
+
+function endOne(count: Count): void {
+  count.underWay--;
+  const { resolve } = count.ended;
+  count.ended = Promise.withResolvers();
+  resolve();
 }
 
 /** What the step answers, or throws; nothing any more when its process has died meanwhile. */

@@ -14,13 +14,18 @@ const TRIES_MAX = 500;
 /** Ports that this process was given: never given twice, even when nothing listens on them for a while. */
 const given = new Set<number>();
 
+/** `1/2`: of the ports only every second, from the second on. So test runs beside each other never take the same. */
+const { TEST_PORTS: share = "0/1" } = process.env;
+const [place = 0, places = 1] = share.split("/").map(Number);
+
 /** Ports on which nothing listens at the moment, with their bus ports free too. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const ports: number[] = [];
   for (let tries = 0; ports.length < count; tries++) {
     if (tries === TRIES_MAX) throw new Error(`found no ${count} free ports from ${FIRST_PORT} to ${LAST_PORT}`);
     const port = randomInt(FIRST_PORT, LAST_PORT + 1);
-    if (given.has(port) || !(await isFree(port)) || !(await isFree(port + BUS_OFFSET))) continue;
+    if (port % places !== place || given.has(port) || !(await isFree(port)) || !(await isFree(port + BUS_OFFSET)))
+      continue;
     given.add(port);
     ports.push(port);
   }

@@ -1,0 +1,117 @@
+/** One suite on one runtime: each of its lanes is a process of its own, and all of them give one report. */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Report, Runtime } from "./runtimes.ts";
+import type { Lane } from "./suite-lanes.ts";
+
+export interface SuiteRun {
+  readonly report: Report;
+  /** From the first start to the last end. */
+  readonly seconds: number;
+  /** Why the run failed beyond its failing tests, or "". */
+  readonly complaint: string;
+}
+
+export interface SuiteOptions {
+  readonly runtime: Runtime;
+  readonly binary: string;
+  /** Run beside each other; the paths of their files are relative to `root`. */
+  readonly lanes: readonly Lane[];
+  readonly root: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Bounds of one test, where the runtime can, and of one lane: then it is killed. */
+  readonly testTimeoutMs: number;
+  readonly laneTimeoutMs: number;
+  readonly print?: (text: string) => void;
+}
+
+type LaneRun = Omit<SuiteRun, "seconds">;
+
+export const noTests: Report = { passed: 0, failed: 0, skipped: 0, emptyFiles: [], ownTests: 0 };
+
+export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
+  const startedAt = performance.now();
+  const runs = await Promise.all(options.lanes.map((lane, place) => runLane(options, lane, place)));
+  return {
+    report: runs.map(({ report }) => report).reduce(addReports, noTests),
+    seconds: (performance.now() - startedAt) / 1000,
+    complaint: runs
+      .map(({ complaint }) => complaint)
+      .filter((complaint) => complaint !== "")
+      .join("; "),
+  };
+}
+
+export function addReports(left: Report, right: Report): Report {
+  return {
+    passed: left.passed + right.passed,
+    failed: left.failed + right.failed,
+    skipped: left.skipped + right.skipped,
+    emptyFiles: [...left.emptyFiles, ...right.emptyFiles],
+    ownTests: left.ownTests + right.ownTests,
+  };
+}
+
+async function runLane(options: SuiteOptions, { files, testsAtOnce }: Lane, place: number): Promise<LaneRun> {
+  const { runtime, binary, lanes, root, env, testTimeoutMs, laneTimeoutMs, print = console.log } = options;
+  const child = spawn(binary, runtime.arguments(files, { testTimeoutMs, testsAtOnce }), {
+    cwd: root,
+    // A port that a killed service will take again is never given to the other lane meanwhile.
+    env: { ...env, TEST_PORTS: `${place}/${lanes.length}` },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: laneTimeoutMs,
+    killSignal: "SIGKILL",
+  });
+  const printer = createPrinter(runtime, lanes.length > 1, print);
+  const lines: string[] = [];
+  const follow = async (stream: NodeJS.ReadableStream): Promise<void> => {
+    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+      lines.push(line);
+      printer.add(line);
+    }
+  };
+  const ended = new Promise<string>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(signal ?? String(code)));
+  });
+  const [exit] = await Promise.all([ended, follow(child.stdout), follow(child.stderr)]);
+  printer.end();
+  const report = runtime.read(lines, files);
+  return { report, complaint: complaintOf(report, exit) };
+}
+
+/** Prints each line that is no noise as it comes; of lanes beside each other those of a file together, at its end. */
+export function createPrinter(
+  runtime: Pick<Runtime, "isNoise" | "fileOf">,
+  isShared: boolean,
+  print: (text: string) => void,
+) {
+  let heading = "";
+  let block: string[] = [];
+  const end = (): void => {
+    if (block.length > 0) print([heading, ...block].filter(Boolean).join("\n"));
+    block = [];
+  };
+  return {
+    add(line: string): void {
+      const file = runtime.fileOf(line);
+      if (file !== null && isShared) {
+        end();
+        heading = ` ${file}`;
+      }
+      if (runtime.isNoise(line)) return;
+      block.push(`  ${line}`);
+      if (!isShared) end();
+    },
+    end,
+  };
+}
+
+export function complaintOf({ passed, failed, skipped, emptyFiles }: Report, exit: string): string {
+  const complaints: string[] = [];
+  if (passed + failed + skipped === 0) complaints.push("ran no test");
+  if (exit !== "0" && failed === 0) complaints.push(`the runner ended with ${exit}`);
+  if (exit === "0" && failed > 0) complaints.push("failing tests, yet the runner ended with 0");
+  if (emptyFiles.length > 0) complaints.push(`no test in ${emptyFiles.join(", ")}`);
+  return complaints.join("; ");
+}
