@@ -64,6 +64,7 @@ async function openHarness(
   clock.stepWall(START_MS - clock.now());
   return {
     clock,
+    ...(server === "real" && process.env["POSTHASTE_FULL"] !== "1" ? { daysMax: 3 } : {}),
     get drivers() {
       return readAtOnce(inner.drivers, () => clock.settle());
     },

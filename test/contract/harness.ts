@@ -30,6 +30,8 @@ export interface Harness extends AsyncDisposable {
   /** The set of the process that lives now. */
   readonly drivers: Drivers;
   readonly clock: HarnessClock;
+  /** Days that a test lets pass at most, 30 unless given: where each minute of them asks a real store, days take seconds. */
+  readonly daysMax?: number;
   /** The process dies without a word, and another one opens the same data. */
   reopen(): Promise<void>;
 }

@@ -71,7 +71,7 @@ export function ledgerRetentionContract(name: string, open: OpenHarness): void {
   test(`${name} ledger: an event that still waits in a lane is kept, however long`, async () => {
     await using harness = await open();
     await harness.drivers.lanes.append([sampleEnvelope("evt_a")]);
-    await harness.clock.advance(5 * DAY_MS);
+    await harness.clock.advance(3 * DAY_MS);
     assert.ok(await harness.drivers.ledger.event(TENANT, "evt_a"));
     assert.equal((await takeSome(harness, "medium"))[0]?.envelope.id, "evt_a");
   });
@@ -82,7 +82,7 @@ export function ledgerRetentionContract(name: string, open: OpenHarness): void {
     harness.drivers.ledger.record([delivery(sampleRecord(envelope, { state: "paused", attempt: 0, result: null }))]);
     const deadLetter = sampleDeadLetter("dlv_a", { state: "paused", envelope });
     await harness.drivers.deadLetters.append([deadLetter]);
-    await harness.clock.advance(5 * DAY_MS);
+    await harness.clock.advance(3 * DAY_MS);
     assert.ok(await harness.drivers.ledger.event(TENANT, "evt_a"));
     await harness.drivers.deadLetters.remove([deadLetter]);
     await harness.clock.advance(2 * 3600_000);

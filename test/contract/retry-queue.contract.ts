@@ -95,9 +95,9 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     assert.deepEqual(memberIdsOf(await taken), [["evt_a"]]);
   });
 
-  test(`${name} retry queue: a wait of thirty days ends on time`, async () => {
+  test(`${name} retry queue: a wait of many days ends on time`, async () => {
     await using harness = await open();
-    const afterMs = 30 * 24 * 3600 * 1000;
+    const afterMs = (harness.daysMax ?? 30) * 24 * 3600 * 1000;
     await harness.drivers.retryQueue.schedule([after("evt_a", afterMs)]);
     const taken = takeDue(harness);
     await harness.clock.advance(afterMs);

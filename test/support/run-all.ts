@@ -1,14 +1,14 @@
 /**
  * `npm test`: every test file on Bun, and the portable suites once more on Node and Deno. The last line says
  * `N passed, N failed`; a skipped test, an empty file or an empty suite is a failure, so nothing is left out in silence.
- * `--full` runs the long forms (the tests read POSTHASTE_FULL).
+ * `--full` runs the long forms (the tests read POSTHASTE_FULL), and names of suites run those alone.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bun, deno, node } from "./runtimes.ts";
 import type { Runtime } from "./runtimes.ts";
-import { readWords } from "./script-words.ts";
+import { readWords, refuseWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
 import { lanesOf } from "./suite-lanes.ts";
 import type { SuiteRun } from "./suite-run.ts";
@@ -21,15 +21,16 @@ interface Run extends SuiteRun {
 
 const root = join(import.meta.dirname, "../..");
 const runtimesFolder = join(root, "test/runtimes");
-const HELP = `Usage: npm test, or npm run test:full
+const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 
-Runs every test on Bun, and the portable suites on Node 24 and Deno too; the last line says N passed, N failed. About a quarter
-of an hour; test:full runs the long forms, for hours.
+Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
+line says N passed, N failed. About ten minutes on two cores; test:full runs the long forms, for hours.
 
 Installed first, if it is missing: Node 24 and Deno by npm into test/runtimes, and what npm run services needs (see its
 --help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.
 `;
-const isFull = readWords({ help: HELP, options: { full: { type: "boolean", default: false } } }).values.full;
+const words = readWords({ help: HELP, options: { full: { type: "boolean", default: false } }, takesNames: true });
+const isFull = words.values.full;
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
 const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers"]);
@@ -89,7 +90,7 @@ function testFilesUnder(folder: string): string[] {
   });
 }
 
-/** Test files by suite: the folder below test/, or the file's own name for those directly in it. */
+/** Test files by suite: the folder below test/, or the file's own name for those directly in it. Ends for unknown words. */
 function suites(): ReadonlyMap<string, readonly string[]> {
   const files = testFilesUnder("test").toSorted();
   const bySuite = Map.groupBy(files, (file) =>
@@ -97,7 +98,14 @@ function suites(): ReadonlyMap<string, readonly string[]> {
   );
   const known = Object.keys(budgetSeconds);
   const others = [...bySuite.keys()].filter((suite) => !known.includes(suite));
-  return new Map([...known, ...others].map((suite) => [suite, bySuite.get(suite) ?? []]));
+  const all = [...known, ...others];
+  const wanted = words.positionals;
+  const unknown = wanted.filter((word) => !all.includes(word));
+  if (unknown.length > 0) {
+    return refuseWords(HELP, `There is no suite ${unknown.join(", ")}; the suites are ${all.join(", ")}.`);
+  }
+  const chosen = wanted.length === 0 ? all : all.filter((suite) => wanted.includes(suite));
+  return new Map(chosen.map((suite) => [suite, bySuite.get(suite) ?? []]));
 }
 
 /** A portable suite that shrinks on one runtime has lost tests in silence. */

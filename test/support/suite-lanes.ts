@@ -10,7 +10,7 @@ export interface Lane {
   readonly testsAtOnce: number;
 }
 
-/** Their tests wait most of the time. */
+/** Their tests wait most of the time, unless it is said. */
 const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
   e2e: [
     // For processes that start, and for stores that fail over.
@@ -38,8 +38,22 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
       ],
     },
   ],
-  // For one small answer of Redis after the other.
-  services: [{ testsAtOnce: 4, files: ["test/contract/distributed.test.ts"] }],
+  services: [
+    // For one small answer of Redis after the other.
+    { testsAtOnce: 4, files: ["test/contract/distributed.test.ts", "test/drivers/redis/high-lane.test.ts"] },
+    // For Kafka's groups to form, and for deadlines.
+    {
+      testsAtOnce: 4,
+      files: [
+        "test/drivers/kafka/broker-settings.test.ts",
+        "test/drivers/kafka/lanes.test.ts",
+        "test/drivers/kafka/partition-log.test.ts",
+      ],
+    },
+  ],
+  // Neither waits: each fills a core.
+  simulation: [{ testsAtOnce: 1, files: ["test/simulation/fleet.test.ts"] }],
+  support: [{ testsAtOnce: 3, files: ["test/support/services.test.ts"] }],
 };
 
 /** Lanes that have each of the files once. Throws when one names a file that is not there. */
