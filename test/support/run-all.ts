@@ -129,7 +129,7 @@ async function runAll(): Promise<readonly Run[]> {
     const testTimeoutMs = whole.has(suite) ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS;
     let onBun: Run | undefined;
     for (const runtime of portable.has(suite) ? [bun, node, deno] : [bun]) {
-      const lanes = runtime === bun ? lanesOf(suite, files) : [{ files, testsAtOnce: 1 }];
+      const lanes = runtime === bun ? lanesOf(suite, files) : [files];
       const inLanes = lanes.length > 1 ? ` in ${lanes.length} lanes` : "";
       console.log(`\n== ${suite} on ${runtime.name} (${files.length} files${inLanes})`);
       // One after the other: the times in the table are those of an undisturbed run.

@@ -17,17 +17,10 @@ export interface Report extends Tally {
   readonly ownTests: number;
 }
 
-export interface RunOptions {
-  /** Bounds one test, where the runtime can. */
-  readonly testTimeoutMs: number;
-  /** Tests of one file under way at once, on Bun. */
-  readonly testsAtOnce: number;
-}
-
 export interface Runtime {
   readonly name: "Bun" | "Node" | "Deno";
-  /** The arguments after the binary; `files` are relative to the root. */
-  arguments(files: readonly string[], options: RunOptions): readonly string[];
+  /** The arguments after the binary; `files` are relative to the root, `timeoutMs` bounds one test where it can. */
+  arguments(files: readonly string[], timeoutMs: number): readonly string[];
   /** A line that says only that something passed. */
   isNoise(line: string): boolean;
   /** The file whose lines follow this one; null when the line begins none. */
@@ -40,10 +33,7 @@ const BUN_CLIENT_TEST = /^\((?:pass|fail|skip|todo)\) runtime: /;
 
 export const bun: Runtime = {
   name: "Bun",
-  arguments(files, { testTimeoutMs, testsAtOnce }) {
-    const concurrent = testsAtOnce > 1 ? ["--concurrent", `--max-concurrency=${testsAtOnce}`] : [];
-    return ["test", "--timeout", String(testTimeoutMs), ...concurrent, ...files.map((file) => `./${file}`)];
-  },
+  arguments: (files, timeoutMs) => ["test", "--timeout", String(timeoutMs), ...files.map((file) => `./${file}`)],
   isNoise: (line) => /^(?:\(pass\) .*|bun test v.*|(?:::group::)?\S+\.test\.ts:|::endgroup::|)$/.test(line),
   fileOf: (line) => /^(?:::group::)?(\S+\.test\.ts):$/.exec(line)?.[1] ?? null,
   read(lines, files) {
@@ -67,12 +57,7 @@ export const bun: Runtime = {
 
 export const node: Runtime = {
   name: "Node",
-  arguments: (files, { testTimeoutMs }) => [
-    "--test",
-    "--test-reporter=spec",
-    `--test-timeout=${testTimeoutMs}`,
-    ...files,
-  ],
+  arguments: (files, timeoutMs) => ["--test", "--test-reporter=spec", `--test-timeout=${timeoutMs}`, ...files],
   isNoise: (line) => /^\s*✔ |^ℹ [a-z_]+ [\d.]+$|^$/.test(line),
   fileOf: () => null,
   read(lines, files) {

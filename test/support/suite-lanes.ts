@@ -1,66 +1,53 @@
 /**
  * Which files of a suite run beside each other. A suite is one lane, a process in which one file follows the other, unless
  * it has further ones here. Files that measure, that fill both cores or that kill under load stay in the first, so that they
- * are never beside each other; a new file does too.
+ * are never beside each other; a new file does too. Bun's own ways to do this are of no use: `--parallel` knows no such
+ * neighbours, and `--concurrent` (1.4.5) says `(pass)` of a test that failed.
  */
 
-export interface Lane {
-  readonly files: readonly string[];
-  /** So many tests of a file are under way at once: more than one where each brings all that it needs. */
-  readonly testsAtOnce: number;
-}
+type Lane = readonly string[];
 
 /** Their tests wait most of the time, unless it is said. */
 const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
   e2e: [
     // For processes that start, and for stores that fail over.
-    {
-      testsAtOnce: 3,
-      files: [
-        "test/e2e/cancel-race.test.ts",
-        "test/e2e/distributed-away.test.ts",
-        "test/e2e/distributed-cache.test.ts",
-        "test/e2e/distributed-older-replica.test.ts",
-        "test/e2e/distributed-redis.test.ts",
-        "test/e2e/distributed-secure.test.ts",
-        "test/e2e/distributed-settings.test.ts",
-        "test/e2e/hostile-message.test.ts",
-      ],
-    },
+    [
+      "test/e2e/cancel-race.test.ts",
+      "test/e2e/distributed-away.test.ts",
+      "test/e2e/distributed-cache.test.ts",
+      "test/e2e/distributed-older-replica.test.ts",
+      "test/e2e/distributed-redis.test.ts",
+      "test/e2e/distributed-secure.test.ts",
+      "test/e2e/distributed-settings.test.ts",
+      "test/e2e/hostile-message.test.ts",
+    ],
     // For times that must pass: leases, sessions, standstills.
-    {
-      testsAtOnce: 1,
-      files: [
-        "test/e2e/distributed-clock.test.ts",
-        "test/e2e/distributed-frozen.test.ts",
-        "test/e2e/distributed-ledger.test.ts",
-        "test/e2e/frozen.test.ts",
-      ],
-    },
+    [
+      "test/e2e/distributed-clock.test.ts",
+      "test/e2e/distributed-frozen.test.ts",
+      "test/e2e/distributed-ledger.test.ts",
+      "test/e2e/frozen.test.ts",
+    ],
   ],
   services: [
     // For one small answer of Redis after the other.
-    { testsAtOnce: 4, files: ["test/contract/distributed.test.ts", "test/drivers/redis/high-lane.test.ts"] },
+    ["test/contract/distributed.test.ts", "test/drivers/redis/high-lane.test.ts"],
     // For Kafka's groups to form, and for deadlines.
-    {
-      testsAtOnce: 4,
-      files: [
-        "test/drivers/kafka/broker-settings.test.ts",
-        "test/drivers/kafka/lanes.test.ts",
-        "test/drivers/kafka/partition-log.test.ts",
-      ],
-    },
+    [
+      "test/drivers/kafka/broker-settings.test.ts",
+      "test/drivers/kafka/lanes.test.ts",
+      "test/drivers/kafka/partition-log.test.ts",
+    ],
   ],
   // Neither waits: each fills a core.
-  simulation: [{ testsAtOnce: 1, files: ["test/simulation/fleet.test.ts"] }],
-  support: [{ testsAtOnce: 3, files: ["test/support/services.test.ts"] }],
+  simulation: [["test/simulation/fleet.test.ts"]],
 };
 
 /** Lanes that have each of the files once. Throws when one names a file that is not there. */
 export function lanesOf(suite: string, files: readonly string[]): readonly Lane[] {
   const further = furtherLanes[suite] ?? [];
-  const named = new Set(further.flatMap((lane) => lane.files));
+  const named = new Set(further.flat());
   const missing = [...named].filter((file) => !files.includes(file));
   if (missing.length > 0) throw new Error(`a lane of ${suite} names ${missing.join(", ")}, which is not there`);
-  return [{ files: files.filter((file) => !named.has(file)), testsAtOnce: 1 }, ...further];
+  return [files.filter((file) => !named.has(file)), ...further];
 }

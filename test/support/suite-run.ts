@@ -2,7 +2,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Report, Runtime } from "./runtimes.ts";
-import type { Lane } from "./suite-lanes.ts";
 
 export interface SuiteRun {
   readonly report: Report;
@@ -15,8 +14,8 @@ export interface SuiteRun {
 export interface SuiteOptions {
   readonly runtime: Runtime;
   readonly binary: string;
-  /** Run beside each other; the paths of their files are relative to `root`. */
-  readonly lanes: readonly Lane[];
+  /** Lists of files, relative to `root`, that run beside each other. */
+  readonly lanes: readonly (readonly string[])[];
   readonly root: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Bounds of one test, where the runtime can, and of one lane: then it is killed. */
@@ -31,7 +30,7 @@ export const noTests: Report = { passed: 0, failed: 0, skipped: 0, emptyFiles: [
 
 export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
   const startedAt = performance.now();
-  const runs = await Promise.all(options.lanes.map((lane, place) => runLane(options, lane, place)));
+  const runs = await Promise.all(options.lanes.map((files, place) => runLane(options, files, place)));
   return {
     report: runs.map(({ report }) => report).reduce(addReports, noTests),
     seconds: (performance.now() - startedAt) / 1000,
@@ -52,9 +51,9 @@ export function addReports(left: Report, right: Report): Report {
   };
 }
 
-async function runLane(options: SuiteOptions, { files, testsAtOnce }: Lane, place: number): Promise<LaneRun> {
+async function runLane(options: SuiteOptions, files: readonly string[], place: number): Promise<LaneRun> {
   const { runtime, binary, lanes, root, env, testTimeoutMs, laneTimeoutMs, print = console.log } = options;
-  const child = spawn(binary, runtime.arguments(files, { testTimeoutMs, testsAtOnce }), {
+  const child = spawn(binary, runtime.arguments(files, testTimeoutMs), {
     cwd: root,
     // A port that a killed service will take again is never given to the other lane meanwhile.
     env: { ...env, TEST_PORTS: `${place}/${lanes.length}` },
@@ -80,16 +79,17 @@ async function runLane(options: SuiteOptions, { files, testsAtOnce }: Lane, plac
   return { report, complaint: complaintOf(report, exit) };
 }
 
-/** Prints each line that is no noise as it comes; of lanes beside each other those of a file together, at its end. */
+/** Prints each line that is no noise as it comes; of lanes beside each other those of a file together, at its end, with its time. */
 export function createPrinter(
   runtime: Pick<Runtime, "isNoise" | "fileOf">,
   isShared: boolean,
   print: (text: string) => void,
 ) {
-  let heading = "";
+  let current: { readonly file: string; readonly startedAt: number } | null = null;
   let block: string[] = [];
   const end = (): void => {
-    if (block.length > 0) print([heading, ...block].filter(Boolean).join("\n"));
+    const heading = current === null ? [] : [` ${current.file} ${secondsSince(current.startedAt)}`];
+    if (heading.length + block.length > 0) print([...heading, ...block].join("\n"));
     block = [];
   };
   return {
@@ -97,7 +97,7 @@ export function createPrinter(
       const file = runtime.fileOf(line);
       if (file !== null && isShared) {
         end();
-        heading = ` ${file}`;
+        current = { file, startedAt: performance.now() };
       }
       if (runtime.isNoise(line)) return;
       block.push(`  ${line}`);
@@ -105,6 +105,10 @@ export function createPrinter(
     },
     end,
   };
+}
+
+function secondsSince(startedAt: number): string {
+  return `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
 }
 
 export function complaintOf({ passed, failed, skipped, emptyFiles }: Report, exit: string): string {
