@@ -1,7 +1,6 @@
-/** The distributed set as a whole passes the contract of each port, as the embedded one does. */
+/** The distributed set as a whole passes the contract of each port, as the embedded one does; four are in a file of their own. */
 import { cancellationsContract } from "./cancellations.contract.ts";
 import { begunAttemptsContract } from "./begun-attempts.contract.ts";
-import { claimsContract } from "./claims.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
@@ -9,9 +8,6 @@ import { driversContract } from "./drivers.contract.ts";
 import { apiKeysContract } from "./api-keys.contract.ts";
 import { lanesContract } from "./lanes.contract.ts";
 import { leasesContract } from "./leases.contract.ts";
-import { ledgerContract } from "./ledger.contract.ts";
-import { ledgerListsContract } from "./ledger-lists.contract.ts";
-import { ledgerRetentionContract } from "./ledger-retention.contract.ts";
 import { notifierContract } from "./notifier.contract.ts";
 import { quarantinedRecordsContract } from "./quarantined-records.contract.ts";
 import { rateLimiterContract } from "./rate-limiter.contract.ts";
@@ -21,12 +17,8 @@ import { statsContract } from "./stats.contract.ts";
 lanesContract("distributed", openDistributedHarness);
 retryQueueContract("distributed", openDistributedHarness);
 deadLettersContract("distributed", openDistributedHarness);
-ledgerContract("distributed", openDistributedHarness);
-ledgerListsContract("distributed", openDistributedHarness);
-ledgerRetentionContract("distributed", openDistributedHarness);
 directoryContract("distributed", openDistributedHarness);
 apiKeysContract("distributed", openDistributedHarness);
-claimsContract("distributed", openDistributedHarness);
 cancellationsContract("distributed", openDistributedHarness);
 leasesContract("distributed", openDistributedHarness);
 begunAttemptsContract("distributed", openDistributedHarness);

@@ -10,15 +10,27 @@ type Lane = readonly string[];
 /** Their tests wait most of the time, unless it is said. */
 const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
   e2e: [
-    // For processes that start, and for stores that fail over.
+    // For processes that start. Those that want the receiver's port are among these.
     [
       "test/e2e/cancel-race.test.ts",
+      "test/e2e/claim-bound.test.ts",
+      "test/e2e/claim-crash.test.ts",
+      "test/e2e/cli-dev.test.ts",
+      "test/e2e/cli-serve.test.ts",
+      "test/e2e/cli-words.test.ts",
+      "test/e2e/data-folder.test.ts",
+      "test/e2e/delivery.test.ts",
+      "test/e2e/distributed-secure.test.ts",
+      "test/e2e/distributed-settings.test.ts",
+      "test/e2e/one-port.test.ts",
+      "test/e2e/stopping.test.ts",
+    ],
+    // For stores that fail over, and for what a dead process held.
+    [
       "test/e2e/distributed-away.test.ts",
       "test/e2e/distributed-cache.test.ts",
       "test/e2e/distributed-older-replica.test.ts",
       "test/e2e/distributed-redis.test.ts",
-      "test/e2e/distributed-secure.test.ts",
-      "test/e2e/distributed-settings.test.ts",
       "test/e2e/hostile-message.test.ts",
     ],
     // For times that must pass: leases, sessions, standstills.
@@ -30,7 +42,8 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
     ],
   ],
   services: [
-    // For one small answer of Redis after the other.
+    // For one small answer of Redis after the other, over days of the clock.
+    ["test/contract/distributed-kept.test.ts"],
     ["test/contract/distributed.test.ts", "test/drivers/redis/high-lane.test.ts"],
     // For Kafka's groups to form, and for deadlines.
     [

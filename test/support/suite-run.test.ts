@@ -72,16 +72,20 @@ test("lines of a file stay together when lanes share the screen, and come at onc
 
 test("each file is in one lane; a lane that names a file that is not there is refused", () => {
   assert.deepEqual(lanesOf("lib", ["a", "b"]), [["a", "b"]]);
-  const services = readdirSync(join(import.meta.dirname, "../drivers/kafka")).map(
-    (name) => `test/drivers/kafka/${name}`,
-  );
-  services.push(
-    "test/contract/distributed.test.ts",
-    "test/drivers/redis/high-lane.test.ts",
-    "test/drivers/redis/new.test.ts",
-  );
-  const files = lanesOf("services", services).flat();
-  assert.deepEqual(files.toSorted(), services.toSorted());
+  const testsOf = (folder: string): readonly string[] =>
+    readdirSync(join(import.meta.dirname, "..", folder))
+      .filter((name) => name.endsWith(".test.ts"))
+      .map((name) => `test/${folder}/${name}`);
+  for (const [suite, folders] of [
+    ["e2e", ["e2e"]],
+    ["services", ["contract", "drivers/kafka", "drivers/redis"]],
+    ["simulation", ["simulation"]],
+  ] as const) {
+    const files = [...folders.flatMap(testsOf), "test/a-new.test.ts"];
+    const lanes = lanesOf(suite, files);
+    assert.deepEqual(lanes.flat().toSorted(), files.toSorted());
+    assert.ok(lanes[0]?.includes("test/a-new.test.ts"), "a new file is in the first lane");
+  }
   assert.throws(() => lanesOf("e2e", ["test/e2e/new.test.ts"]), /names test\/e2e\/.*, which is not there/);
 });
 
