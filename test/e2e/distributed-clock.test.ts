@@ -17,7 +17,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const STEPS_MS = [-MINUTE_MS, MINUTE_MS, -HOUR_MS, HOUR_MS];
 /** Of each phase; every third is HIGH, every third MEDIUM, every third LOW. */
-const EVENTS = 300;
+const EVENTS = process.env["POSTHASTE_FULL"] === "1" ? 300 : 150;
 const preload = join(import.meta.dirname, "../support/clocks/stepped-date.ts");
 const running = new AbortController().signal;
 
