@@ -42,7 +42,7 @@ async function publishAndCancel(ask: Ask, index: number, came: ReadonlyMap<strin
   assert.equal(published.status, 202, JSON.stringify(published.body));
   const id = String(published.body["id"]);
   if (moment === "when it came") {
-    await waitFor({ fact: `${id} to come`, withinMs: 30_000, holds: () => came.has(id) });
+    await waitFor({ fact: `${id} to come`, withinMs: 90_000, holds: () => came.has(id) });
   } else if (moment !== "an hour before") {
     const waitMs = dueAtMs + moment - systemClock.now();
     if (waitMs > 0) await systemClock.sleep(waitMs, running);
@@ -61,14 +61,14 @@ async function race(ask: Ask, url: string, came: ReadonlyMap<string, number>): P
   assert.ok(cancelled.length > 0 && sent.length > 0, `${cancelled.length} cancelled, ${sent.length} sent`);
   await waitFor({
     fact: "what was not cancelled to come",
-    withinMs: 30_000,
+    withinMs: 90_000,
     holds: () => sent.every(({ id }) => came.has(id)),
   });
   const stateOf = async (id: string): Promise<unknown> => (await ask(`/v1/events/${id}`)).body["state"];
   for (const { id } of sent) {
     await waitFor({
       fact: `${id} to be delivered`,
-      withinMs: 30_000,
+      withinMs: 90_000,
       holds: async () => (await stateOf(id)) === "delivered",
     });
   }
@@ -79,7 +79,7 @@ async function race(ask: Ask, url: string, came: ReadonlyMap<string, number>): P
     data: 0,
     deliver_at: new Date(systemClock.now() + 1500).toISOString(),
   });
-  await waitFor({ fact: "the last event to come", withinMs: 30_000, holds: () => came.has(String(last.body["id"])) });
+  await waitFor({ fact: "the last event to come", withinMs: 90_000, holds: () => came.has(String(last.body["id"])) });
   assert.deepEqual(
     cancelled.filter(({ id }) => came.has(id)),
     [],
@@ -115,7 +115,7 @@ test("embedded: what was cancelled stays cancelled through SIGKILL", async () =>
   for (const id of ids.slice(2)) {
     await waitFor({
       fact: `${id} to be delivered`,
-      withinMs: 20_000,
+      withinMs: 90_000,
       holds: async () => (await stateOf(id)) === "delivered",
     });
   }

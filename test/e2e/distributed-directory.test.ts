@@ -10,7 +10,7 @@ const priorities = ["HIGH", "MEDIUM", "LOW"] as const;
 const ROUNDS = process.env["POSTHASTE_FULL"] === "1" ? 1000 : 200;
 /** Creations under way at once. */
 const WORKERS = 12;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
 const running = new AbortController().signal;
 
 /** The first moment at which `holds`; an error that names the fact when it does not in time. */

@@ -14,7 +14,7 @@ const { SEED: seedText = "1" } = process.env;
 const entropy = seededEntropy(Number(seedText));
 const EVENTS = 600;
 const KILLS = 8;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 100_000;
 const running = new AbortController().signal;
 
 async function killOne(harness: DistributedHarness): Promise<void> {

@@ -7,7 +7,7 @@ import { waitFor } from "../support/services/wait-for.ts";
 import type { DistributedHarness } from "./distributed-harness.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
 
-const WITHIN_MS = 30_000;
+const WITHIN_MS = 90_000;
 
 async function makeKey(harness: DistributedHarness, name: string): Promise<{ id: string; key: string }> {
   const scopes = ["publish", "manage", "read"];

@@ -78,7 +78,7 @@ for (const mechanism of ["plain", "scram-sha-512"]) {
       const published = await harness.ask(0, "/v1/events", { type: "order.paid", priority, data: { priority } });
       assert.equal(published.status, 202, JSON.stringify(published.body));
     }
-    await waitFor({ fact: "three events to come", withinMs: 20_000, holds: () => came.length >= 3 });
+    await waitFor({ fact: "three events to come", withinMs: 90_000, holds: () => came.length >= 3 });
     assert.deepEqual(came.toSorted(), ["HIGH", "LOW", "MEDIUM"]);
   });
 }

@@ -21,7 +21,7 @@ const entropy = seededEntropy(Number(seedText));
 const KILLS = 8;
 /** One event in so many goes to an endpoint that is gone: 410 on the first attempt disables it. */
 const DOOMED = 20;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 100_000;
 const running = new AbortController().signal;
 
 /** Ends a random program of the kind and starts another in its place; others of its kind go on meanwhile. */

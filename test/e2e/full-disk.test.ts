@@ -11,7 +11,7 @@ import { waitFor } from "../support/services/wait-for.ts";
 import { openCounter, untilDelivered } from "./load-under-kills.ts";
 import { TEST_KEY, openFolder, spawnPosthaste, startServe } from "./posthaste-child.ts";
 
-const WITHIN_MS = 30_000;
+const WITHIN_MS = 90_000;
 const onSmallDisk = { skip: process.getuid?.() === 0 ? false : "mounting a file system needs root" };
 
 /** A file system of so many MiB at the path of a folder that is new. */

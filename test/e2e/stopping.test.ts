@@ -112,7 +112,7 @@ for (const [whom, signal, isGroup] of [
     try {
       await waitFor({
         fact: "it to listen",
-        withinMs: 30_000,
+        withinMs: 90_000,
         holds: () => printed().includes('"event":"server.listening"'),
       });
       process.kill(isGroup ? -pid : pid, signal);
@@ -142,7 +142,7 @@ test("what demo --distributed started ends with it", async () => {
     return text === "" ? [] : text.split(" ").map(Number);
   };
   const pid = demo.pid ?? assert.fail("the demo did not start");
-  await waitFor({ fact: "four programs to start", withinMs: 30_000, holds: () => childrenOf(pid).length === 4 });
+  await waitFor({ fact: "four programs to start", withinMs: 90_000, holds: () => childrenOf(pid).length === 4 });
   const programs = childrenOf(pid);
   demo.kill("SIGTERM");
   await gone;
@@ -154,5 +154,5 @@ test("what demo --distributed started ends with it", async () => {
       return false;
     }
   };
-  await waitFor({ fact: "its programs to end", withinMs: 30_000, holds: () => !programs.some(runs) });
+  await waitFor({ fact: "its programs to end", withinMs: 90_000, holds: () => !programs.some(runs) });
 });

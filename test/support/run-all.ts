@@ -34,10 +34,10 @@ const isFull = words.values.full;
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
 const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers"]);
-/** Suites in which whole systems are killed and started. */
-const whole: ReadonlySet<string> = new Set(["e2e", "fuzz", "month"]);
 const needsServices = /^test\/(?:contract\/distributed|drivers\/(?:distributed\/dead-letters|kafka|redis))\b/;
 const SERVICES_SUITE = "services";
+/** Suites whose tests may take longer: whole systems are killed and started in them, or stores asked in several lanes. */
+const patient: ReadonlySet<string> = new Set(["e2e", "fuzz", "month", SERVICES_SUITE]);
 
 /** Seconds that a suite may take on one runtime; more is marked in the table. Suites run in this order. */
 const budgetSeconds: Readonly<Record<string, number>> = {
@@ -49,9 +49,9 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   [SERVICES_SUITE]: 120,
   gateway: 120,
   processor: 30,
-  simulation: 120,
+  simulation: 90,
   fuzz: 60,
-  e2e: 420,
+  e2e: 360,
   docs: 10,
   examples: 40,
   month: 60,
@@ -60,7 +60,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
 const OTHER_BUDGET_SECONDS = 30;
 /** One test, and one lane of a suite: when it passes the run is killed and fails. */
 const TEST_TIMEOUT_MS = isFull ? 1_800_000 : 60_000;
-const WHOLE_TIMEOUT_MS = isFull ? 1_800_000 : 240_000;
+const PATIENT_TIMEOUT_MS = isFull ? 1_800_000 : 240_000;
 const LANE_TIMEOUT_MS = isFull ? 7_200_000 : 1_200_000;
 
 const binaries: Readonly<Record<Runtime["name"], string>> = {
@@ -126,7 +126,7 @@ async function runAll(): Promise<readonly Run[]> {
       runs.push({ suite, runtime: bun.name, report: noTests, seconds: 0, complaint: "no test file" });
       continue;
     }
-    const testTimeoutMs = whole.has(suite) ? WHOLE_TIMEOUT_MS : TEST_TIMEOUT_MS;
+    const testTimeoutMs = patient.has(suite) ? PATIENT_TIMEOUT_MS : TEST_TIMEOUT_MS;
     let onBun: Run | undefined;
     for (const runtime of portable.has(suite) ? [bun, node, deno] : [bun]) {
       const lanes = runtime === bun ? lanesOf(suite, files) : [files];
