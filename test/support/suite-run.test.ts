@@ -86,6 +86,7 @@ test("each file is in one lane; a lane that names a file that is not there is re
     assert.deepEqual(lanes.flat().toSorted(), files.toSorted());
     assert.ok(lanes[0]?.includes("test/a-new.test.ts"), "a new file is in the first lane");
   }
+  assert.deepEqual(lanesOf("simulation", ["test/simulation/fleet.test.ts"]), [["test/simulation/fleet.test.ts"]]);
   assert.throws(() => lanesOf("e2e", ["test/e2e/new.test.ts"]), /names test\/e2e\/.*, which is not there/);
 });
 
