@@ -9,8 +9,8 @@ import { isHelpAsked } from "./help.ts";
 
 /** The longest that an orderly end may take. Service managers give about 30 s before they kill. */
 const STOP_MS_MAX = 29_000;
-/** Ctrl-C under npm comes twice, from the terminal and from npm, which passes it on: that is one wish. */
-const ECHO_MS = 300;
+/** Ctrl-C under npm comes twice, from the terminal and from npm, which passes it on, late on a busy machine: that is one wish. */
+const ECHO_MS = 1000;
 /** After the work is over, what still holds the event loop is left to itself. */
 const LINGER_MS_MAX = 2000;
 
