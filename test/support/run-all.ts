@@ -99,7 +99,7 @@ function suites(): ReadonlyMap<string, readonly string[]> {
   const known = Object.keys(budgetSeconds);
   const others = [...bySuite.keys()].filter((suite) => !known.includes(suite));
   const all = [...known, ...others];
-  const wanted = words.positionals;
+  const wanted: readonly string[] = words.positionals;
   const unknown = wanted.filter((word) => !all.includes(word));
   if (unknown.length > 0) {
     return refuseWords(HELP, `There is no suite ${unknown.join(", ")}; the suites are ${all.join(", ")}.`);
@@ -116,12 +116,12 @@ function compareWithBun(run: Run, onBun: Run): Run {
   return { ...run, complaint: [run.complaint, difference].filter(Boolean).join("; ") };
 }
 
-async function runAll(): Promise<readonly Run[]> {
+async function runAll(filesBySuite: ReadonlyMap<string, readonly string[]>): Promise<readonly Run[]> {
   const runs: Run[] = [];
   await using services = await openServices({ env: process.env });
   const { FORCE_COLOR: _color, ...inherited } = process.env;
   const env = { ...inherited, NO_COLOR: "1", ...(isFull ? { POSTHASTE_FULL: "1" } : {}), ...services.env };
-  for (const [suite, files] of suites()) {
+  for (const [suite, files] of filesBySuite) {
     if (files.length === 0) {
       runs.push({ suite, runtime: bun.name, report: noTests, seconds: 0, complaint: "no test file" });
       continue;
@@ -169,8 +169,9 @@ function summarize(runs: readonly Run[]): boolean {
 }
 
 try {
+  const filesBySuite = suites();
   installRuntimes();
-  process.exitCode = summarize(await runAll()) ? 0 : 1;
+  process.exitCode = summarize(await runAll(filesBySuite)) ? 0 : 1;
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   console.log("0 passed, 1 failed");
