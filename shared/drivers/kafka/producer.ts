@@ -98,7 +98,8 @@ export function openKafkaProducer(context: KafkaContext, name: string): RecordPr
 
   return {
     async append(records) {
-      if (isClosed) throw storeUnavailable("this process is stopping; try again", new Error(`producer ${name} was closed`));
+      if (isClosed)
+        throw storeUnavailable("this process is stopping; try again", new Error(`producer ${name} was closed`));
       if (batcher.waitingCount() + records.length > WAITING_RECORDS_MAX) throw overloaded();
       const expiresAtMs = clock.monotonic() + appendMs;
       await Promise.all(records.map((record) => batcher.add({ record, expiresAtMs }, bytesOf(record))));
