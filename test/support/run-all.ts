@@ -8,7 +8,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bun, deno, node } from "./runtimes.ts";
 import type { Runtime } from "./runtimes.ts";
-import { readWords } from "./script-words.ts";
+import { readWords, refuseWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
 import { lanesOf } from "./suite-lanes.ts";
 import type { SuiteRun } from "./suite-run.ts";
@@ -21,21 +21,16 @@ interface Run extends SuiteRun {
 
 const root = join(import.meta.dirname, "../..");
 const runtimesFolder = join(root, "test/runtimes");
-const HELP = `Usage: npm test [-- SUITE...], or npm run test:full
+const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 
-Runs every test on Bun, and the portable suites on Node 24 and Deno too; the last line says N passed, N failed. About a quarter
-of an hour; test:full runs the long forms, for hours. With names of suites, such as gateway or e2e, those alone.
+Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
+line says N passed, N failed. About ten minutes on two cores; test:full runs the long forms, for hours.
 
 Installed first, if it is missing: Node 24 and Deno by npm into test/runtimes, and what npm run services needs (see its
 --help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.
 `;
-const { values, positionals } = readWords({
-  help: HELP,
-  options: { full: { type: "boolean", default: false } },
-  takesNames: true,
-});
-const isFull = values.full;
-const names: readonly string[] = positionals;
+const words = readWords({ help: HELP, options: { full: { type: "boolean", default: false } }, takesNames: true });
+const isFull = words.values.full;
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
 const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers"]);
@@ -95,7 +90,7 @@ function testFilesUnder(folder: string): string[] {
   });
 }
 
-/** Test files by suite: the folder below test/, or the file's own name for those directly in it. Throws for unknown words. */
+/** Test files by suite: the folder below test/, or the file's own name for those directly in it. Ends for unknown words. */
 function suites(): ReadonlyMap<string, readonly string[]> {
   const files = testFilesUnder("test").toSorted();
   const bySuite = Map.groupBy(files, (file) =>
@@ -104,9 +99,12 @@ function suites(): ReadonlyMap<string, readonly string[]> {
   const known = Object.keys(budgetSeconds);
   const others = [...bySuite.keys()].filter((suite) => !known.includes(suite));
   const all = [...known, ...others];
-  const unknown = names.filter((word) => !all.includes(word));
-  if (unknown.length > 0) throw new Error(`there is no suite ${unknown.join(", ")}; the suites are ${all.join(", ")}`);
-  const chosen = names.length === 0 ? all : all.filter((suite) => names.includes(suite));
+  const wanted: readonly string[] = words.positionals;
+  const unknown = wanted.filter((word) => !all.includes(word));
+  if (unknown.length > 0) {
+    return refuseWords(HELP, `There is no suite ${unknown.join(", ")}; the suites are ${all.join(", ")}.`);
+  }
+  const chosen = wanted.length === 0 ? all : all.filter((suite) => wanted.includes(suite));
   return new Map(chosen.map((suite) => [suite, bySuite.get(suite) ?? []]));
 }
 
@@ -118,12 +116,12 @@ function compareWithBun(run: Run, onBun: Run): Run {
   return { ...run, complaint: [run.complaint, difference].filter(Boolean).join("; ") };
 }
 
-async function runAll(): Promise<readonly Run[]> {
+async function runAll(filesBySuite: ReadonlyMap<string, readonly string[]>): Promise<readonly Run[]> {
   const runs: Run[] = [];
   await using services = await openServices({ env: process.env });
   const { FORCE_COLOR: _color, ...inherited } = process.env;
   const env = { ...inherited, NO_COLOR: "1", ...(isFull ? { POSTHASTE_FULL: "1" } : {}), ...services.env };
-  for (const [suite, files] of suites()) {
+  for (const [suite, files] of filesBySuite) {
     if (files.length === 0) {
       runs.push({ suite, runtime: bun.name, report: noTests, seconds: 0, complaint: "no test file" });
       continue;
@@ -171,8 +169,9 @@ function summarize(runs: readonly Run[]): boolean {
 }
 
 try {
+  const filesBySuite = suites();
   installRuntimes();
-  process.exitCode = summarize(await runAll()) ? 0 : 1;
+  process.exitCode = summarize(await runAll(filesBySuite)) ? 0 : 1;
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   console.log("0 passed, 1 failed");
