@@ -5,7 +5,7 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import type { BatchAcceptance } from "./accept-batch.ts";
 import { acceptBatch } from "./accept-batch.ts";
-import { batchTexts, readItem } from "./batch-items.ts";
+import { batchTexts, readItems } from "./batch-items.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
 import { charge, giveBack, requireGrantable } from "../request/rate-limit.ts";
 import { answer } from "../request/handle.ts";
@@ -40,7 +40,7 @@ async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promi
   const grant = await charge(rateLimiter, caller, texts.length, admitted.headers);
   const nowMs = deps.clock.now();
   const acceptance: BatchAcceptance = {
-    items: texts.map((item, index) => readItem(item, index, { caller, queryTenant, nowMs })),
+    items: await readItems(texts, { caller, queryTenant, nowMs }, deps.clock),
     tenant,
     traceparent: traceparentOf(headers),
     suffixOf: (itemTenant) => tenantSuffix(caller, itemTenant),
