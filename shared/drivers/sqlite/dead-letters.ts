@@ -67,7 +67,7 @@ export function createDeadLetters(options: {
     async list(filter, limit, cursor) {
       const { rows: keys, next } = await lists.page({ ...queryOf(filter), limit, cursor });
       // Another turn may have taken one since its key was read.
-      return { rows: keys.flatMap(({ id }) => readRow.all(id)).map(deadLetterOf), next };
+      return { rows: await lists.read(keys, ({ id }) => readRow.all(id).map(deadLetterOf)), next };
     },
     async remove(deadLetters) {
       if (deadLetters.length === 0) return;

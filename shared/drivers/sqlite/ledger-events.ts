@@ -75,12 +75,12 @@ export function createLedgerEvents(database: Database, lists: BoundedLists): Led
       const isMeant = ({ id }: ListedRow): boolean => stateOf(id, plannedOf(fanOutOfEvent.get(id))) === wanted;
       const { rows, next } = await lists.page(wanted === undefined ? query : { ...query, isMeant });
       // Retention may have taken one since its place was read, and another may have changed its state.
-      const events = rows
-        .flatMap(({ id }) => byId.all(id))
-        .map((row) => {
+      const events = await lists.read(rows, ({ id }) =>
+        byId.all(id).map((row) => {
           const record = eventOf(row);
           return { ...record, state: stateOf(row.id, record.fanOut) };
-        });
+        }),
+      );
       return { rows: events.filter(({ state }) => wanted === undefined || state === wanted), next };
     },
   };

@@ -1,7 +1,15 @@
 /** A list looks at a bounded number of rows for one call, whatever its filter, and its cursor leads to the end. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { LOOKED_MAX, PAGE_BYTES_MAX, PARTS_MAX } from "@posthaste/shared/drivers/sqlite/bounded-list.ts";
+import {
+  createBoundedLists,
+  LOOKED_MAX,
+  PAGE_BYTES_MAX,
+  PARTS_MAX,
+  READ_A_TURN,
+} from "@posthaste/shared/drivers/sqlite/bounded-list.ts";
+import { createDatabase } from "@posthaste/shared/drivers/sqlite/database.ts";
 import type { Page } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { EmbeddedHarness } from "../../contract/embedded-harness.ts";
@@ -145,4 +153,22 @@ test("a page ends early, with a cursor, at a bound of bytes; a row that is large
     ({ deadLetters }, cursor) => deadLetters.list({ tenant: TENANT }, 100, cursor),
   ];
   for (const list of lists) assert.deepEqual(await pagesOf(harness.drivers, list), [1, 4, 1]);
+});
+
+test("the rows of a page are read a few in one turn, in order", async () => {
+  let turns = 1;
+  const clock = {
+    soon(callback: () => void): void {
+      turns += 1;
+      setImmediate(callback);
+    },
+  };
+  const database = createDatabase(new DatabaseSync(":memory:"));
+  const rows = Array.from({ length: 100 }, (_, index) => index);
+  const read = await createBoundedLists({ database, clock }).read(rows, (row) => (row % 2 === 0 ? [row] : []));
+  assert.deepEqual(
+    read,
+    rows.filter((row) => row % 2 === 0),
+  );
+  assert.equal(turns, 100 / READ_A_TURN);
 });
