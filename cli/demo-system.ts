@@ -1,4 +1,5 @@
 /** The two systems that the demo can be run through. */
+import { createStreamSink } from "@posthaste/shared/drivers/stream-sink.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,7 +40,7 @@ export async function openEmbeddedDemo(): Promise<DemoSystem> {
       config: parseConfig({ PORT: "0", POSTHASTE_DATA: folder }),
       isDev: true,
       logLevel: "error",
-      writeLog: (text) => void process.stderr.write(text),
+      writeLog: createStreamSink(process.stderr),
       showKeyOnce: () => undefined,
     }),
   );

@@ -1,5 +1,6 @@
 /** `posthaste dev`: everything in one process, with a receiver that shows each delivery as it comes. */
 import type { Config } from "@posthaste/shared/domain/config.ts";
+import { createStreamSink } from "@posthaste/shared/drivers/stream-sink.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { attemptLine } from "./attempt-line.ts";
@@ -32,7 +33,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
     config,
     isDev: true,
     logLevel: isLogLevelSet ? config.logLevel : "warn",
-    writeLog: (text) => void process.stderr.write(text),
+    writeLog: createStreamSink(process.stderr),
     showKeyOnce: () => undefined,
     onAttempt: (attempted, at) => write(`  ${attemptLine(attempted, at)}\n`),
   });

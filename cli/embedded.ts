@@ -21,6 +21,7 @@ import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { diskBounds } from "@posthaste/shared/drivers/sqlite/disk-bounds.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
+import type { LogSink } from "@posthaste/shared/drivers/json-log.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
 import type { Metrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
@@ -46,7 +47,7 @@ export interface PosthasteOptions {
   /** Loopback may be called unless the settings say otherwise, and the operator key is kept in the data folder. */
   readonly isDev: boolean;
   readonly logLevel: Level;
-  readonly writeLog: (text: string) => void;
+  readonly writeLog: LogSink;
   /** Shows an operator key that is stored nowhere but as a hash. */
   readonly showKeyOnce: (key: string) => void;
   /** Told of each attempt once its outcome is recorded, with the endpoint's URL where it is known. Must not throw. */

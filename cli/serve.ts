@@ -1,5 +1,6 @@
 /** `posthaste serve`: everything in one process with production defaults. Logs are JSON lines on stdout. */
 import type { Config } from "@posthaste/shared/domain/config.ts";
+import { createStreamSink } from "@posthaste/shared/drivers/stream-sink.ts";
 import { openPosthaste } from "./embedded.ts";
 import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 
@@ -9,7 +10,7 @@ export async function runServe(config: Config): Promise<void> {
     config,
     isDev: false,
     logLevel: config.logLevel,
-    writeLog: (text) => void process.stdout.write(text),
+    writeLog: createStreamSink(process.stdout),
     // On stderr, so that the key is no part of the logs.
     showKeyOnce: (key) =>
       void process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),

@@ -16,6 +16,7 @@ import { descriptorLimit } from "../drivers/descriptor-limit.ts";
 import { openDistributed } from "../drivers/distributed.ts";
 import { openHttpTransport } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
+import { createStreamSink } from "../drivers/stream-sink.ts";
 import { openMetrics } from "../drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
 
@@ -52,7 +53,7 @@ export async function openDistributedProgram(
   const log = createJsonLog({
     clock: systemClock,
     level: config.logLevel,
-    write: (text) => void process.stdout.write(text),
+    write: createStreamSink(process.stdout),
   });
   const metrics = opening.use(openMetrics(systemClock));
   const telemetry = createTelemetry({

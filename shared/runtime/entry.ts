@@ -73,6 +73,8 @@ async function refuse(name: string, word: string, help: string): Promise<number>
 
 /** Runs the program and sets its exit code; `work` resolves with one. */
 export async function runProgram(name: string, work: () => Promise<number>): Promise<void> {
+  // Whoever reads them may go away, and what is delivered goes on: without a listener a broken pipe ends the process.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   for (const unknown of unknownSettings(process.env)) process.stderr.write(`${name}: ${unknown}\n`);
   try {
     process.exitCode = await work();

@@ -9,6 +9,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
 import { waitFor } from "../support/services/wait-for.ts";
+import { openCounter, untilDelivered } from "./load-under-kills.ts";
 import { openDistributedHarness, prefixEnv, storesEnv } from "./distributed-harness.ts";
 import { call, openFolder, spawnPosthaste, spawnWatched, startServe, TEST_KEY } from "./posthaste-child.ts";
 
@@ -120,6 +121,39 @@ for (const [whom, signal, isGroup] of [
       assert.match(printed(), /"event":"server\.stopped"/);
     } finally {
       if (npm.exitCode === null && npm.signalCode === null) process.kill(-pid, "SIGKILL");
+    }
+  });
+}
+
+for (const command of ["serve", "dev"]) {
+  test(`a reader of what ${command} prints that goes away stops neither deliveries nor an orderly end`, async () => {
+    using folder = openFolder();
+    const { PATH = "" } = process.env;
+    const env = { PATH, PORT: "0", STOP_NOTICE_S: "0", POSTHASTE_DATA: folder.path, POSTHASTE_OPERATOR_KEY: TEST_KEY };
+    const child = spawn(process.execPath, [`${ROOT}cli/main/posthaste.ts`, command], {
+      env: { ...env, POSTHASTE_ALLOW_CIDRS: "127.0.0.0/8", NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const gone = once(child, "exit");
+    try {
+      let printed = "";
+      for await (const text of child.stdout.setEncoding("utf8") as AsyncIterable<string>) {
+        printed += text;
+        // Leaving the loop closes the pipe.
+        if (/"server\.listening".*\n|Ctrl-C stops/.test(printed)) break;
+      }
+      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(printed)?.[0] ?? assert.fail(printed);
+      await using counter = await openCounter();
+      assert.equal((await call(url, "/v1/endpoints", { url: counter.url })).status, 201);
+      for (let index = 0; index < 3; index++) {
+        const { status, body } = await call(url, "/v1/events", { type: "order.paid", data: {} });
+        assert.equal(status, 202);
+        assert.deepEqual(await untilDelivered(new Set([String(body["id"])]), counter), []);
+      }
+      child.kill("SIGTERM");
+      assert.deepEqual(await gone, [0, null]);
+    } finally {
+      child.kill("SIGKILL");
     }
   });
 }

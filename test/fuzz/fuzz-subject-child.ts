@@ -102,7 +102,7 @@ const log = createJsonLog({ clock: systemClock, level: "info", write: noteLogged
 const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true });
 
 /** What only a bug logs. */
-function noteLogged(line: string): void {
+function noteLogged(line: string): undefined {
   if (/"event":"(?:request\.crashed|loop\.failed|store\.fault)"/.test(line)) noteCrash("logged", line.slice(0, 600));
 }
 
