@@ -1,5 +1,5 @@
 /** The two systems that the demo can be run through. */
-import { createStreamSink } from "@posthaste/shared/drivers/stream-sink.ts";
+import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /** `posthaste dev`: everything in one process, with a receiver that shows each delivery as it comes. */
 import type { Config } from "@posthaste/shared/domain/config.ts";
-import { createStreamSink } from "@posthaste/shared/drivers/stream-sink.ts";
+import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { attemptLine } from "./attempt-line.ts";

@@ -1,6 +1,6 @@
 /** `posthaste serve`: everything in one process with production defaults. Logs are JSON lines on stdout. */
 import type { Config } from "@posthaste/shared/domain/config.ts";
-import { createStreamSink } from "@posthaste/shared/drivers/stream-sink.ts";
+import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { openPosthaste } from "./embedded.ts";
 import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 

@@ -16,7 +16,7 @@ import { descriptorLimit } from "../drivers/descriptor-limit.ts";
 import { openDistributed } from "../drivers/distributed.ts";
 import { openHttpTransport } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
-import { createStreamSink } from "../drivers/stream-sink.ts";
+import { createStreamSink } from "./stream-sink.ts";
 import { openMetrics } from "../drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
 

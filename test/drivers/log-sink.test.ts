@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createJsonLog, LINES_MAX } from "@posthaste/shared/drivers/json-log.ts";
-import { createStreamSink } from "@posthaste/shared/drivers/stream-sink.ts";
+import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { createManualClock } from "../support/clocks/manual-clock.ts";
 import { START_MS } from "../support/samples.ts";
 
