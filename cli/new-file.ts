@@ -18,6 +18,7 @@ export function requirePlace(wish: {
   readonly folder: string;
 }): string {
   const place = resolve(wish.file);
+  if (/[/\\]$/.test(wish.file)) throw new Error(`${wish.file} names a folder. Name a file in it.`);
   const parent = dirname(place);
   if (!existsSync(parent)) throw new Error(`There is no folder ${parent}. Make it, or name another file.`);
   const inside = relative(realOf(wish.folder), realOf(parent));
@@ -25,8 +26,11 @@ export function requirePlace(wish: {
     throw new Error(`${place} is inside the data folder. Name a file elsewhere, at best on another disk.`);
   }
   if (!existsSync(place)) return place;
-  if (statSync(place).isDirectory()) throw new Error(`${place} is a folder. Name a file in it.`);
-  if (!wish.isForced) throw new Error(`${place} exists. Name another file, or add --force to replace it.`);
+  const found = statSync(place);
+  if (found.isDirectory()) throw new Error(`${place} is a folder. Name a file in it.`);
+  // A device or a pipe would be replaced as a file is, and /dev/null be one from then on.
+  if (!found.isFile()) throw new Error(`${place} is no regular file. Name another file.`);
+  if (!wish.isForced) throw new Error(exists(place));
   return place;
 }
 
@@ -55,10 +59,18 @@ function explaining<Result>(place: string, work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
-    throw new Error(`${place} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}.`, {
-      cause,
-    });
+    const code = cause instanceof Error && "code" in cause ? cause.code : null;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const sentence =
+      code === "EEXIST"
+        ? exists(place)
+        : `${place} cannot be written (${why}). Name another file, or give its folder to this user (chown).`;
+    throw new Error(sentence, { cause });
   }
+}
+
+function exists(place: string): string {
+  return `${place} exists. Name another file, or add --force to replace it.`;
 }
 
 function realOf(path: string): string {

@@ -1,12 +1,11 @@
 /** `posthaste backup FILE` and the start from what it made: nothing that was acknowledged before it is missing there. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { openCounter, planOf, publishAll, untilDelivered } from "./load-under-kills.ts";
 import type { Serving } from "./posthaste-child.ts";
 import { TEST_KEY, call, openFolder, spawnPosthaste, startServe } from "./posthaste-child.ts";
@@ -112,10 +111,36 @@ test("for as long as a copier takes, publishers are answered and events delivere
   while (existsSync(join(folder.path, "backup-segments"))) await call(serving.url, "/v1/events");
 });
 
-/** Where a backup works on the copy, as soon as there is something of it. */
-function draftIn(folder: string): string | null {
-  const name = readdirSync(folder).find((entry) => entry.startsWith(".copy.db."));
-  return name !== undefined && existsSync(join(folder, name, "copy.db")) ? name : null;
+/**
+ * Between a backup and the process: what the process says once the file is read does not come through. Resolves when the backup has
+ * read it, and asks for the rest.
+ */
+async function standBetween(data: string) {
+  const [door, real] = [join(data, "backup.sock"), join(data, "real.sock")];
+  renameSync(door, real);
+  const copied = Promise.withResolvers<void>();
+  const server = createServer((backup) => {
+    const process = connect(real);
+    process.once("data", (line: Buffer) => backup.write(line));
+    backup.on("data", (word: Buffer) => {
+      process.write(word);
+      copied.resolve();
+    });
+    for (const [one, other] of [
+      [backup, process],
+      [process, backup],
+    ] as const) {
+      one.on("error", () => undefined).on("close", () => other.destroy());
+    }
+  });
+  await once(server.listen(door), "listening");
+  return {
+    copied: copied.promise,
+    [Symbol.dispose]: () => {
+      server.close();
+      renameSync(real, door);
+    },
+  };
 }
 
 for (const signal of ["SIGKILL", "SIGTERM"] as const) {
@@ -126,14 +151,12 @@ for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     await using serving = await startServe(data);
     const before = await publishAll(targetOf(serving), plans(0, 30, 200), () => undefined);
     {
+      using between = await standBetween(data);
       await using child = spawnPosthaste(["backup", file], { POSTHASTE_DATA: data });
-      while (draftIn(folder.path) === null) await setImmediate();
-      // It cannot end before it has heard of the segments, and now nobody tells it.
-      serving.kill("SIGSTOP");
+      await between.copied;
       child.kill(signal);
       const killed = signal === "SIGKILL" ? { code: null, signal } : { code: 1, signal: null };
       assert.deepEqual(await child.exited, killed, child.printed.stderr);
-      serving.kill("SIGCONT");
     }
     assert.ok(!existsSync(file));
     if (signal === "SIGTERM") assert.deepEqual(readdirSync(folder.path), ["data"]);
@@ -181,6 +204,9 @@ test("a backup that cannot be made leaves nothing, and says in one line what to 
     [join(data, "copy.db"), /inside the data folder\. Name a file elsewhere/],
     [join(folder.path, "none/copy.db"), /There is no folder .*none\. Make it/],
     [folder.path, /is a folder\. Name a file in it/],
+    [`${join(folder.path, "new")}/`, /new\/ names a folder\. Name a file in it/],
+    [join("/proc", "copy.db"), /copy\.db cannot be written \(.*\)\. Name another file, or give its folder/],
+    ["/dev/null", /\/dev\/null is no regular file\. Name another file/],
   ];
   for (const [file, complaint] of complaints) {
     const { code, stderr } = await backup(data, [file]);
