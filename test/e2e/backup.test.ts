@@ -119,16 +119,16 @@ async function standBetween(data: string) {
   const [door, real] = [join(data, "backup.sock"), join(data, "real.sock")];
   renameSync(door, real);
   const copied = Promise.withResolvers<void>();
-  const server = createServer((backup) => {
-    const process = connect(real);
-    process.once("data", (line: Buffer) => backup.write(line));
-    backup.on("data", (word: Buffer) => {
-      process.write(word);
+  const server = createServer((client) => {
+    const running = connect(real);
+    running.once("data", (line: Buffer) => client.write(line));
+    client.on("data", (word: Buffer) => {
+      running.write(word);
       copied.resolve();
     });
     for (const [one, other] of [
-      [backup, process],
-      [process, backup],
+      [client, running],
+      [running, client],
     ] as const) {
       one.on("error", () => undefined).on("close", () => other.destroy());
     }
