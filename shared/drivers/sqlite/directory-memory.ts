@@ -28,11 +28,7 @@ export function loadTenants(
   onFault: (error: unknown) => void,
 ): Map<string, TenantEndpoints> {
   let opened = 0;
-  const broken: unknown[] = [];
-  const told = (error: unknown): void => {
-    if (error instanceof Error && error.cause instanceof SealBroken) broken.push(error.cause);
-    onFault(error);
-  };
+  const faults: unknown[] = [];
   const versions = database.prepare<{ tenant: string; version: number }>(
     "SELECT tenant, version FROM directory_versions",
   );
@@ -42,14 +38,17 @@ export function loadTenants(
     const endpoints: Endpoint[] = [];
     const unreadable: string[] = [];
     for (const row of select.all(tenant)) {
-      const endpoint = readable(() => endpointOf(row, sealer), told);
+      const endpoint = readable(() => endpointOf(row, sealer), (error) => void faults.push(error));
       if (endpoint !== null) endpoints.push(endpoint);
       else if (v.is(RecordedName, row.endpoint_id)) unreadable.push(row.endpoint_id);
     }
     opened += endpoints.length;
     memory.set(tenant, tenantOf(version, endpoints, unreadable));
   }
-  const [first] = broken;
-  if (opened === 0 && first instanceof SealBroken) throw first;
+  const causes = faults.map((fault) => (fault instanceof Error ? fault.cause : null));
+  const broken = causes.find((cause) => cause instanceof SealBroken);
+  // With another key no row is at fault, and none is to be mended.
+  if (opened === 0 && broken !== undefined) throw broken;
+  faults.forEach(onFault);
   return memory;
 }
