@@ -38,7 +38,10 @@ export function loadTenants(
     const endpoints: Endpoint[] = [];
     const unreadable: string[] = [];
     for (const row of select.all(tenant)) {
-      const endpoint = readable(() => endpointOf(row, sealer), (error) => void faults.push(error));
+      const endpoint = readable(
+        () => endpointOf(row, sealer),
+        (error) => void faults.push(error),
+      );
       if (endpoint !== null) endpoints.push(endpoint);
       else if (v.is(RecordedName, row.endpoint_id)) unreadable.push(row.endpoint_id);
     }
