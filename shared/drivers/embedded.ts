@@ -96,7 +96,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   const notifier = createNotifier({ onFault });
   const stats = createStats({ database, writer, clock });
   opening.defer(() => stats.stop());
-  const retryQueue = createRetryQueue({ database, writer, events, clock, ...given("bounds", bounds.retryQueue) });
+  const queues = { database, writer, events, clock, onFault };
+  const retryQueue = createRetryQueue({ ...queues, ...given("bounds", bounds.retryQueue) });
   opening.defer(() => retryQueue.stop());
   const lists = createBoundedLists({ database, clock });
   const retention = createRetention({ database, writer, clock, ...given("databaseBytesMax", bounds.databaseBytesMax) });
@@ -111,7 +112,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   }
 
   const drivers: EmbeddedDrivers = {
-    lanes: createLanes({ database, writer, events, clock, ...given("bounds", bounds.lanes) }),
+    lanes: createLanes({ ...queues, ...given("bounds", bounds.lanes) }),
     retryQueue,
     deadLetters: createDeadLetters({ database, writer, lists, ...given("bytesMax", bounds.deadLetterBytesMax) }),
     ledger: createLedger({ database, writer, lists }),
@@ -163,7 +164,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   return drivers;
 }
 
-/** One file and one process: rows are read by the program that wrote them, and one that is damaged is an error of SQLite. */
+/** A row that does not read back stays where it is, is passed over and told at each start. */
 const nothingQuarantined: QuarantinedRecords = {
   list: () => Promise.resolve({ rows: [], next: null }),
   count: () => Promise.resolve(0),

@@ -47,7 +47,7 @@ export function loadTenants(
       else if (v.is(RecordedName, row.endpoint_id)) unreadable.push(row.endpoint_id);
     }
     opened += endpoints.length;
-    memory.set(tenant, tenantOf(version, endpoints, unreadable));
+    memory.set(tenant, tenantOf(Number.isSafeInteger(version) && version >= 0 ? version : 0, endpoints, unreadable));
   }
   const [first] = broken;
   if (opened === 0 && first instanceof SealBroken) throw first;
