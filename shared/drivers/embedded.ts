@@ -2,6 +2,7 @@
  * The embedded driver set: everything in one process and one SQLite file, no servers. The only place where the
  * drivers of `sqlite/` and `memory/` meet.
  */
+import { damagedEndpoints } from "../ports/directory.ts";
 import type { DatabaseSync } from "node:sqlite";
 
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
@@ -111,22 +112,24 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     await writer.flush();
   }
 
+  const directory = openDirectory({
+    database,
+    writer,
+    sealer,
+    notifier,
+    clock,
+    onFault,
+    ...given("endpointsMax", bounds.endpointsPerTenantMax),
+    ...given("emptyTenantsMax", bounds.emptyTenantsMax),
+  });
+
   const drivers: EmbeddedDrivers = {
     lanes: createLanes({ ...queues, ...given("bounds", bounds.lanes) }),
     retryQueue,
     deadLetters: createDeadLetters({ database, writer, lists, ...given("bytesMax", bounds.deadLetterBytesMax) }),
     ledger: createLedger({ database, writer, lists }),
     stats,
-    directory: openDirectory({
-      database,
-      writer,
-      sealer,
-      notifier,
-      clock,
-      onFault,
-      ...given("endpointsMax", bounds.endpointsPerTenantMax),
-      ...given("emptyTenantsMax", bounds.emptyTenantsMax),
-    }),
+    directory,
     apiKeys: openApiKeyStore({
       database,
       writer,
@@ -143,8 +146,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     notifier,
     quarantinedRecords: nothingQuarantined,
     health: () => writer.health(),
-    // One file holds everything: it is there or it is not.
-    degraded: () => Promise.resolve([]),
+    // One file holds everything: it is there or it is not. A row in it may be damaged.
+    degraded: () => Promise.resolve(damagedEndpoints(directory.damaged())),
     flush,
     lostCount: () => writer.lostCount() + stats.lostCount(),
     beginCopy() {

@@ -29,6 +29,11 @@ const VERSION_MAX = 9e15;
 /** What a row costs, about. */
 const ROW_BYTES = 1024;
 
+export interface EmbeddedDirectory extends Directory {
+  /** `<tenant>/<endpoint>` of those whose row does not read back. */
+  damaged(): readonly string[];
+}
+
 export function openDirectory(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
@@ -39,7 +44,7 @@ export function openDirectory(options: {
   readonly onFault: (error: unknown) => void;
   readonly endpointsMax?: number;
   readonly emptyTenantsMax?: number;
-}): Directory {
+}): EmbeddedDirectory {
   const { database, writer, sealer, notifier, clock, endpointsMax = ENDPOINTS_PER_TENANT_MAX } = options;
   const { emptyTenantsMax = EMPTY_TENANTS_MAX, onFault } = options;
   const rows = createEndpointRows(database);
@@ -98,6 +103,8 @@ export function openDirectory(options: {
       const row = rows.find(tenant, endpointId);
       return row === null ? null : endpointOf(row, sealer);
     },
+    damaged: () =>
+      [...memory].flatMap(([tenant, { unreadable = [] }]) => unreadable.map((id) => `${tenant}/${id.slice(0, 64)}`)),
     async list(filter, limit, cursor) {
       assertLimit(limit);
       const after = cursor === null ? null : decodeCursor("n", 2, cursor);

@@ -239,3 +239,19 @@ for (const table of new Set(all.map((each) => each.table))) {
     }
   });
 }
+
+test("an endpoint's row that does not read back is told at the start, and the tenant's others go on", async () => {
+  await using harness = await openMemoryHarness();
+  await fill(harness);
+  await harness.drivers.directory.create(sampleEndpoint("ep_more", { tenant: "odd" }));
+  harness.raw.prepare("UPDATE endpoints SET secrets = zeroblob(50) WHERE endpoint_id = 'ep_odd'").run();
+  await harness.reopen();
+  const { directory } = harness.drivers;
+  const known = await directory.endpoints("odd", 0);
+  assert.deepEqual([known.endpoints.map(({ id }) => id), known.unreadable], [["ep_more"], ["ep_odd"]]);
+  assert.match((await harness.drivers.degraded())[0] ?? "", /do not read back: odd\/ep_odd/);
+  await assert.rejects(directory.find("odd", "ep_odd"), isDamage);
+  assert.equal(await directory.remove("odd", "ep_odd"), true);
+  assert.deepEqual(await harness.drivers.degraded(), []);
+  assert.equal((await directory.endpoints("odd", 0)).unreadable, undefined);
+});
