@@ -22,6 +22,7 @@ import { DatabaseSync } from "node:sqlite";
 import { PosthasteError } from "../../domain/errors.ts";
 import { folderFault } from "../../domain/folder-fault.ts";
 import { migrate } from "./migrations.ts";
+import { rowDamaged } from "./row-damage.ts";
 
 export type SqlValue = null | number | string | Uint8Array;
 
@@ -115,21 +116,13 @@ export function createDatabase(database: DatabaseSync): Database {
 
 /**
  * A whole number past 2^53, which nobody but a person with an editor wrote, is given as the double next to it instead of
- * making the statement throw for all its rows. What only reads is read again for it; what writes must not run twice.
+ * making the statement throw for all its rows. What only reads is read again for it; what writes must not run twice, and fails.
  */
 function readingAnyNumber(statement: StatementSync, sql: string): Statement<unknown> {
   const isRead = /^\s*(?:SELECT|WITH)\b/i.test(sql) && !/\bRETURNING\b/i.test(sql);
-  if (!isRead) {
-    const hasRows = /\bRETURNING\b/i.test(sql);
-    if (hasRows) statement.setReadBigInts(true);
-    return {
-      run: (...values) => statement.run(...values),
-      get: (...values) => withoutBigInts(statement.get(...values)),
-      all: (...values) => statement.all(...values).map(withoutBigInts),
-    };
-  }
   function again<Rows>(error: unknown, run: () => Rows): Rows {
     if (!isOutOfRange(error)) throw error;
+    if (!isRead) throw rowDamaged("A row in the database has a number that is none of ours", error);
     statement.setReadBigInts(true);
     try {
       return run();

@@ -115,7 +115,7 @@ function createByteBound(database: Database, bytesMax: number): () => void {
   );
   const dropOldest = database.prepare<{ event_id: string; endpoint_id: string; generation: number }>(
     `DELETE FROM dead_letters WHERE id = (SELECT id FROM dead_letters WHERE tenant = ? ORDER BY at, id LIMIT 1)
-     RETURNING event_id, endpoint_id, generation`,
+     RETURNING event_id, endpoint_id, CAST(generation AS REAL) AS generation`,
   );
   const expire = database.prepare(
     `UPDATE deliveries SET state = 'expired', next_at = NULL, reason = ?
