@@ -26,7 +26,7 @@ export function createRateLimiter(options: {
   return {
     async take(subject, rate, cost) {
       assert(Number.isInteger(cost) && cost >= 1, "a rate limit is charged in whole units");
-      const nowMs = clock.monotonic();
+      const nowMs = Math.floor(clock.monotonic());
       const log = logOf(subject);
       log.expire(nowMs - rate.windowMs);
       const isGranted = log.used() + cost <= rate.limit;
@@ -38,7 +38,7 @@ export function createRateLimiter(options: {
       return { isGranted, remaining, resetMs, atMs: nowMs };
     },
     async giveBack(subject, rate, { cost, atMs }) {
-      const nowMs = now();
+      const nowMs = Math.floor(clock.monotonic());
       const log = logOf(subject);
       log.expire(nowMs - rate.windowMs);
       if (atMs > nowMs - rate.windowMs) log.remove(atMs, cost);
