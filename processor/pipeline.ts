@@ -122,6 +122,14 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   const { cancellations } = drivers;
   const begin = createBegin({ clock, entropy, cancellations, signal: signals.writing, onFailure });
   const reads = { clock, entropy, begin, directory, retryQueue, settlements, completed, untilStored, onFailure };
-  const deliverEvent = createDeliverEvent({ ...reads, groups, run, settle, putAside, signal: signals.writing });
+  const deliverEvent = createDeliverEvent({
+    ...reads,
+    crashGuard,
+    groups,
+    run,
+    settle,
+    putAside,
+    signal: signals.writing,
+  });
   return { lookup, limiters, untilStored, settlements, settle, run, groups, deliverEvent, putAside, recovery };
 }

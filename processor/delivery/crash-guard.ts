@@ -4,6 +4,8 @@
  * others of that kind are under way beside it, which tells the one that ends processes from those that were near it; after
  * `UNENDED_MAX` it is dead-lettered with the reason.
  *
+ * An event that is handed out again is noted in the same way while it is fanned out, under the name of no endpoint.
+ *
  * First attempts are not noted: that one of them was under way at a death shows when it is handed out again. A store that
  * cannot be asked costs the count, never the attempt.
  */
@@ -12,7 +14,8 @@ import type { AttemptKey, BegunAttempts } from "@posthaste/shared/ports/begun-at
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Settle } from "./settle.ts";
 import { Units } from "@posthaste/shared/lib/units.ts";
-import { firstMember } from "./pending-delivery.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
+import { firstDelivery, firstMember } from "./pending-delivery.ts";
 
 /** Beginnings that never ended, the first attempt not among them: a delivery ends at most one process more than this. */
 export const UNENDED_MAX = 4;
@@ -21,7 +24,17 @@ export const UNENDED_MAX = 4;
 const UNITS = 16;
 const UNITS_BY_UNENDED = [0, 1, 4] as const;
 
+/** An object, so that who waits for the start does not wait for the end. */
+export interface Started {
+  readonly ending: Promise<Ending>;
+}
+
 export interface CrashGuard {
+  /**
+   * Runs `start`, which reads the endpoints of an event that was handed out again and starts its deliveries, unless that ended
+   * too many processes. May wait for its turn. What its deliveries do is not its affair.
+   */
+  fanOut(envelope: Envelope, start: () => Promise<Started>): Promise<Started>;
   /** Runs `work`, which makes the attempt of a repeat, unless that ended too many processes. May wait for its turn. */
   run(delivery: PendingDelivery, work: () => Promise<Ending>): Promise<Ending>;
   /** Right before the request, and only for a delivery with `repeats`: to wait for a slot or a group ends no process. */
@@ -47,6 +60,22 @@ export function createCrashGuard(deps: {
   }
 
   return {
+    async fanOut(envelope, start) {
+      const event = firstDelivery(envelope, { id: UNKNOWN_ENDPOINT }, true);
+      const key = keyOf(event, envelope);
+      const unended = await orElse("read begun attempts", begunAttempts.unended(key), 0);
+      if (unended >= UNENDED_MAX)
+        return { ending: settle.missed(event, "dead", reasonOf(unended, "it was fanned out")) };
+      const taken = UNITS_BY_UNENDED[unended] ?? UNITS;
+      if (taken > 0 && !(await units.take(taken, stopping))) return { ending: Promise.resolve("released") };
+      try {
+        await orElse("note begun attempts", begunAttempts.begin([key]), undefined);
+        return await start();
+      } finally {
+        units.give(taken);
+        await orElse("note ended attempts", begunAttempts.end([key]), undefined);
+      }
+    },
     async run(delivery, work) {
       const unended = await orElse(
         "read begun attempts",
@@ -54,7 +83,8 @@ export function createCrashGuard(deps: {
         0,
       );
       if (unended === 0) return work();
-      if (unended >= UNENDED_MAX) return settle.missed(delivery, "dead", reasonOf(unended));
+      if (unended >= UNENDED_MAX)
+        return settle.missed(delivery, "dead", reasonOf(unended, "this attempt was under way"));
       const taken = UNITS_BY_UNENDED[unended] ?? UNITS;
       if (!(await units.take(taken, stopping))) return "released";
       try {
@@ -77,6 +107,6 @@ function keyOf({ tenant, endpointId, generation, attempt }: PendingDelivery, { i
   return { tenant, eventId: id, endpointId, generation, attempt };
 }
 
-function reasonOf(unended: number): string {
-  return `the processor ended ${unended} times in a row while this attempt was under way; it is not made again by itself`;
+function reasonOf(unended: number, what: string): string {
+  return `the processor ended ${unended} times in a row while ${what}; it is not made again by itself`;
 }

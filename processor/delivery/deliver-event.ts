@@ -10,19 +10,20 @@ import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { BatchGroups } from "../intake/batch-groups.ts";
 import type { Begin } from "./begin.ts";
 import type { Completed } from "./completed.ts";
+import type { CrashGuard, Started } from "./crash-guard.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { PutAside } from "./put-aside.ts";
 import type { RunDelivery } from "./run-delivery.ts";
 import type { Settle } from "./settle.ts";
 import type { Settlements } from "./settlements.ts";
 import type { UntilStored } from "./until-stored.ts";
-import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
-import { retry } from "@posthaste/shared/lib/retry.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { cancelledFanOut } from "@posthaste/shared/ports/ledger.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { ANYTHING } from "./completed.ts";
 import type { FanOutOf } from "./fan-out.ts";
+import type { EndpointsRead, Read } from "./read-endpoints.ts";
+import { createRead } from "./read-endpoints.ts";
 import { createFanOut } from "./fan-out.ts";
 import { firstDelivery } from "./pending-delivery.ts";
 
@@ -34,6 +35,7 @@ export interface DeliverEventDeps {
   readonly begin: Begin;
   readonly settlements: Pick<Settlements, "record">;
   readonly completed: Completed;
+  readonly crashGuard: Pick<CrashGuard, "fanOut">;
   readonly groups: Pick<BatchGroups, "add">;
   readonly run: RunDelivery;
   readonly settle: Pick<Settle, "missed">;
@@ -43,15 +45,6 @@ export interface DeliverEventDeps {
   readonly signal: AbortSignal;
   readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
 }
-
-/**
- * Reads of a tenant's endpoints before the event is put aside: about a second and a half, so that a store that blinks
- * costs no detour. A tenant that failed so is read once for a while: a flood of its events must not fill the window.
- */
-const READ_TRIES_MAX = 5;
-const READ_BACKOFF = { firstMs: 100, maxMs: 1000 } as const;
-const UNREADABLE_MS = 5000;
-const UNREADABLE_TENANTS_MAX = 1000;
 
 export interface Handed {
   /** The queue may have handed it out before. */
@@ -67,6 +60,9 @@ export interface Handed {
 }
 
 export type DeliverEvent = (envelope: Envelope, handed: Handed) => Promise<Ending>;
+
+/** What a repeat counts in the window until its fan-out, which waits for a question about it. */
+const REPEAT_WEIGHT = 32;
 
 /** A copy whose event is under way here comes back after this. */
 const COPY_AGAIN_MS = 20_000;
@@ -156,18 +152,35 @@ async function postpone(deps: Deps, envelope: Envelope, notBeforeMs: number, han
  * Runs `each` for every endpoint that subscribes to the event; settled when all deliveries are. Up to the fan-out it
  * does not wait while the directory answers from memory: the window must know the item's weight before the next is let in.
  */
-async function fanOutEach(deps: Deps, envelope: Envelope, { weigh, putAside }: Handed, each: Each): Promise<Ending> {
+async function fanOutEach(deps: Deps, envelope: Envelope, handed: Handed, each: Each): Promise<Ending> {
+  const start = (): Promise<Started> => startEach(deps, envelope, handed, each);
+  if (!handed.isRepeat) return (await start()).ending;
+  handed.weigh(REPEAT_WEIGHT);
+  return (await deps.crashGuard.fanOut(envelope, start)).ending;
+}
+
+async function startEach(deps: Deps, envelope: Envelope, handed: Handed, each: Each): Promise<Started> {
   const { tenant, directoryVersion } = envelope;
   const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
+  return { ending: fanOutTo(deps, envelope, known, handed, each) };
+}
+
+async function fanOutTo(
+  deps: Deps,
+  envelope: Envelope,
+  known: EndpointsRead,
+  { weigh, putAside }: Handed,
+  each: Each,
+): Promise<Ending> {
   if (known === "stopping") return "released";
   if (known === "unreadable") return deps.putAside.event(envelope, putAside, known);
-  if (known.unreadable !== undefined) return fanOutBeside(deps, envelope, known, each);
+  if (known.unreadable !== undefined) return fanOutBeside(deps, envelope, known, weigh, each);
   const { matched, record } = deps.fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
   if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
   const [first] = matched;
+  weigh(Math.max(1, matched.length));
   if (first === undefined) return "settled";
-  weigh(matched.length);
   if (matched.length === 1) return each(first);
   let left = matched.length;
   const endings = matched.map(async (endpoint) => {
@@ -187,9 +200,11 @@ async function fanOutBeside(
   deps: Deps,
   envelope: Envelope,
   { endpoints, unreadable = [] }: TenantEndpoints,
+  weigh: Handed["weigh"],
   each: Each,
 ): Promise<Ending> {
   const { matched, record } = deps.fanOut(envelope, endpoints, deps.clock.now());
+  weigh(matched.length + unreadable.length);
   deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
   const aside = unreadable.map((id) => deps.putAside.delivery(firstDelivery(envelope, { id }, true), "unreadable"));
   const endings = await Promise.all([...matched.map(each), ...aside]);
@@ -198,29 +213,6 @@ async function fanOutBeside(
 
 type Each = (endpoint: Endpoint) => Promise<Ending>;
 type Deps = DeliverEventDeps & { readonly read: Read; readonly fanOut: FanOutOf };
-type Read = (tenant: string, atLeastVersion: number) => Promise<TenantEndpoints | "unreadable" | "stopping">;
-
-function createRead({ directory, clock, entropy, signal, onFailure }: DeliverEventDeps): Read {
-  const unreadable = new RecentSet<string>({ countMax: UNREADABLE_TENANTS_MAX, age: { ms: UNREADABLE_MS, clock } });
-  return async (tenant, atLeastVersion) => {
-    const triesMax = unreadable.has(tenant) ? 1 : READ_TRIES_MAX;
-    try {
-      const read = await retry(() => directory.endpoints(tenant, atLeastVersion), {
-        clock,
-        entropy,
-        signal,
-        ...READ_BACKOFF,
-        onFailure: (error, waitMs) => onFailure("read directory", error, waitMs),
-        isRetriable: (_error, attemptIndex) => attemptIndex + 1 < triesMax,
-      });
-      return read.kind === "done" ? read.value : "stopping";
-    } catch (error) {
-      onFailure("read directory", error, 0);
-      unreadable.add(tenant);
-      return "unreadable";
-    }
-  };
-}
 
 /** The first attempt at one endpoint, alone or in a batch of LOW events where the endpoint takes batches. */
 function deliverFirst(

@@ -10,7 +10,7 @@ import type { RateLimit } from "./endpoint.ts";
 import { RateLimitSetting } from "./endpoint.ts";
 import { freeText } from "./free-text.ts";
 import { encodeHex } from "./hex.ts";
-import { ID_TIME_MS_MAX } from "./id.ts";
+import { TimeMs } from "./id.ts";
 
 export const Scope = v.picklist(["publish", "manage", "read"], "must be publish, manage or read");
 export type Scope = v.InferOutput<typeof Scope>;
@@ -42,8 +42,6 @@ export interface ApiKey {
   readonly expiresAtMs: number | null;
   readonly revokedAtMs: number | null;
 }
-
-const TimeMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(ID_TIME_MS_MAX));
 
 /** A key as stores keep it, but for its revocation. A record may have been written by anyone. */
 export const ApiKeyRecord = v.object({

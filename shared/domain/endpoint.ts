@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { ExtraHeaders, HeaderChanges } from "./endpoint-headers.ts";
 import { EventType, TenantName } from "./event.ts";
 import { freeText } from "./free-text.ts";
-import { ID_TIME_MS_MAX } from "./id.ts";
+import { TimeMs } from "./id.ts";
 import { RetryPolicy } from "./retry-policy.ts";
 import { parseSecret } from "./signature.ts";
 
@@ -60,7 +60,6 @@ export interface Endpoint {
   readonly updatedAtMs: number;
 }
 
-const TimeMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(ID_TIME_MS_MAX));
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 
 /** What stores keep of an endpoint beside its name: as wide as any version wrote it. A record may have been written by anyone. */

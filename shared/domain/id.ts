@@ -3,6 +3,7 @@
  * (48 bits), sixteen for 80 further bits. Ids of one prefix sort by time; within one millisecond their order means nothing.
  */
 
+import * as v from "valibot";
 import type { Entropy, Hasher } from "../lib/ambient.ts";
 import { assert } from "../lib/assert.ts";
 import { encodeBase32, encodeBase32Number } from "./base32.ts";
@@ -17,6 +18,9 @@ const TIME_LETTERS = 10;
 const TAIL_BYTES = 10;
 /** The latest time that an id can hold, in the year 10889. */
 export const ID_TIME_MS_MAX = 2 ** 48 - 1;
+
+/** Epoch ms as stores keep it. */
+export const TimeMs = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(ID_TIME_MS_MAX));
 
 /** Ten letters hold 50 bits, so with 48 bits of time the first is at most 7. */
 const BODY = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;

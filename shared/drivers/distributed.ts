@@ -2,6 +2,7 @@
  * The distributed driver set: Redis for what must be immediate, Kafka for what must be durable and large. Here alone the
  * drivers of `redis/`, `kafka/` and `partitioned/` meet. Any number of processes share one set of data.
  */
+import { damagedEndpoints } from "../ports/directory.ts";
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import { reasonOf } from "../domain/errors.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
@@ -136,7 +137,7 @@ export function composeDistributed(parts: {
     quarantinedRecords: queues.quarantinedRecords,
     steps: queues.steps,
     health: () => condition.health(),
-    degraded: () => condition.degraded(),
+    degraded: async () => [...(await condition.degraded()), ...damagedEndpoints(stores.directory.damaged())],
     flush: () => stores.flush(),
     lostCount: () => parts.lostCount() + stores.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -2,6 +2,7 @@
  * The embedded driver set: everything in one process and one SQLite file, no servers. The only place where the
  * drivers of `sqlite/` and `memory/` meet.
  */
+import { damagedEndpoints } from "../ports/directory.ts";
 import type { DatabaseSync } from "node:sqlite";
 
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
@@ -96,7 +97,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   const notifier = createNotifier({ onFault });
   const stats = createStats({ database, writer, clock });
   opening.defer(() => stats.stop());
-  const retryQueue = createRetryQueue({ database, writer, events, clock, ...given("bounds", bounds.retryQueue) });
+  const queues = { database, writer, events, clock, onFault };
+  const retryQueue = createRetryQueue({ ...queues, ...given("bounds", bounds.retryQueue) });
   opening.defer(() => retryQueue.stop());
   const lists = createBoundedLists({ database, clock });
   const retention = createRetention({ database, writer, clock, ...given("databaseBytesMax", bounds.databaseBytesMax) });
@@ -110,22 +112,24 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     await writer.flush();
   }
 
+  const directory = openDirectory({
+    database,
+    writer,
+    sealer,
+    notifier,
+    clock,
+    onFault,
+    ...given("endpointsMax", bounds.endpointsPerTenantMax),
+    ...given("emptyTenantsMax", bounds.emptyTenantsMax),
+  });
+
   const drivers: EmbeddedDrivers = {
-    lanes: createLanes({ database, writer, events, clock, ...given("bounds", bounds.lanes) }),
+    lanes: createLanes({ ...queues, ...given("bounds", bounds.lanes) }),
     retryQueue,
     deadLetters: createDeadLetters({ database, writer, lists, ...given("bytesMax", bounds.deadLetterBytesMax) }),
     ledger: createLedger({ database, writer, lists }),
     stats,
-    directory: openDirectory({
-      database,
-      writer,
-      sealer,
-      notifier,
-      clock,
-      onFault,
-      ...given("endpointsMax", bounds.endpointsPerTenantMax),
-      ...given("emptyTenantsMax", bounds.emptyTenantsMax),
-    }),
+    directory,
     apiKeys: openApiKeyStore({
       database,
       writer,
@@ -142,8 +146,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     notifier,
     quarantinedRecords: nothingQuarantined,
     health: () => writer.health(),
-    // One file holds everything: it is there or it is not.
-    degraded: () => Promise.resolve([]),
+    // One file holds everything: it is there or it is not. A row in it may be damaged.
+    degraded: () => Promise.resolve(damagedEndpoints(directory.damaged())),
     flush,
     lostCount: () => writer.lostCount() + stats.lostCount(),
     beginCopy() {
@@ -163,7 +167,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   return drivers;
 }
 
-/** One file and one process: rows are read by the program that wrote them, and one that is damaged is an error of SQLite. */
+/** A row that does not read back stays where it is, is passed over and told at each start. */
 const nothingQuarantined: QuarantinedRecords = {
   list: () => Promise.resolve({ rows: [], next: null }),
   count: () => Promise.resolve(0),

@@ -15,6 +15,18 @@ export interface TenantEndpoints {
   readonly unreadable?: readonly string[];
 }
 
+const DAMAGED_NAMED_MAX = 5;
+
+/** For /readyz: one sentence that names some of the endpoints whose records do not read back; none when there are none. */
+export function damagedEndpoints(names: readonly string[]): readonly string[] {
+  if (names.length === 0) return [];
+  const some = names.slice(0, DAMAGED_NAMED_MAX).join(", ");
+  const more = names.length > DAMAGED_NAMED_MAX ? `, and ${names.length - DAMAGED_NAMED_MAX} more` : "";
+  return [
+    `The records of these endpoints do not read back: ${some}${more}. What may be meant for them waits; mend or delete them.`,
+  ];
+}
+
 /** What accept and fan-out ask. */
 export interface DirectoryReads {
   /** The tenant's version now; 0 for a tenant that never had an endpoint. Cheap: called on each accept. */

@@ -30,6 +30,21 @@ export function claimsContract(name: string, open: OpenHarness): void {
     assert.deepEqual(claims.map(({ kind }) => kind).toSorted(), ["claimed", "in-flight", "in-flight"]);
   });
 
+  test(`${name} claims: a clock that is set back by an hour holds what is in flight no longer than its lease`, async () => {
+    await using harness = await open();
+    const { claims } = harness.drivers;
+    await claims.claim(request());
+    harness.clock.stepWall(-HOUR_MS);
+    const claim = await claims.claim(request());
+    assert.ok(claim.kind === "in-flight" && claim.retryAfterMs <= CLAIM_LEASE_MS, JSON.stringify(claim));
+    await harness.clock.advance(claim.retryAfterMs);
+    const again = await claims.claim(request({ eventIds: ["evt_other"], acceptedAtMs: START_MS + 1 }));
+    assert.deepEqual(again, { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: true });
+    await claims.complete(TENANT, KEY, ANSWER);
+    harness.clock.stepWall(HOUR_MS);
+    assert.deepEqual(await claims.claim(request()), { kind: "answered", answer: ANSWER });
+  });
+
   test(`${name} claims: past its share of the bytes a tenant's new key is refused, what stands and other tenants go on`, async () => {
     await using harness = await open({ claimBytesMax: 40_000 });
     const { claims } = harness.drivers;

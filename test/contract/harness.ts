@@ -70,7 +70,8 @@ export async function assertNothingDue(harness: Harness): Promise<void> {
   );
 }
 
-async function takeUntilSettled<Item>(
+/** What is there by the time that all is quiet. */
+export async function takeUntilSettled<Item>(
   harness: Harness,
   take: (signal: AbortSignal) => Promise<readonly Item[]>,
 ): Promise<readonly Item[]> {

@@ -29,6 +29,18 @@ export function leasesContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await leases.acquire(NAME, "two", LEASE_MS), acquired);
   });
 
+  test(`${name} leases: a clock that is set back by an hour makes no lease longer than its time, nor shorter`, async () => {
+    await using harness = await open();
+    const { leases } = harness.drivers;
+    await leases.acquire(NAME, "one", LEASE_MS);
+    await harness.clock.advance(5000);
+    harness.clock.stepWall(-3600_000);
+    const held = await leases.acquire(NAME, "two", LEASE_MS);
+    assert.ok(held.kind === "held" && held.retryAfterMs >= LEASE_MS - 5000 && held.retryAfterMs <= LEASE_MS);
+    await harness.clock.advance(held.retryAfterMs);
+    assert.deepEqual(await leases.acquire(NAME, "two", LEASE_MS), acquired);
+  });
+
   test(`${name} leases: a released lease is free at once`, async () => {
     await using harness = await open();
     const { leases } = harness.drivers;

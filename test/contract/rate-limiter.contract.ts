@@ -186,6 +186,26 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
     assert.equal((await rateLimiter.take("a", { limit: 1, windowMs: 1000 }, 1)).isGranted, true);
   });
 
+  test(`${name} rate limiter: after steps of the wall clock each way a window has its limit`, async () => {
+    await using harness = await open();
+    const { rateLimiter } = harness.drivers;
+    const granted = async (): Promise<number> => {
+      let count = 0;
+      for (let asked = 0; asked < 5; asked++) {
+        if ((await rateLimiter.take("a", { limit: 2, windowMs: 1000 }, 1)).isGranted) count += 1;
+      }
+      return count;
+    };
+    assert.equal(await granted(), 2);
+    for (const step of [-60_000, -3600_000, 3600_000, 60_000, -3600_000]) {
+      harness.clock.stepWall(step);
+      // What a step forward frees is granted at once; no step grants more than a window's limit, or locks out.
+      assert.ok((await granted()) <= 2);
+      await harness.clock.advance(1000);
+      assert.equal(await granted(), 2, String(step));
+    }
+  });
+
   test(`${name} rate limiter: past its bound the subject idle longest is forgotten, and no other`, async () => {
     await using harness = await open({ limitSubjectsMax: 2 });
     const { rateLimiter } = harness.drivers;

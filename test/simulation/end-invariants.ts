@@ -1,4 +1,5 @@
 /** The promises that show when all is quiet again: what became of each accepted event, and what is left behind. */
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import { HELD_STATES, MISSED_STATES, deliveryId, isFinal } from "@posthaste/shared/domain/delivery.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
@@ -149,7 +150,10 @@ function checkReached(
   deliveries: readonly DeliveryView[] | null,
 ): void {
   const isDelivered = chains.find(slot, id)?.sends.some(isAnsweredDelivered) === true;
-  const hasLetter = letters.some(({ eventId, endpointId }) => eventId === id && endpointId === slot.id);
+  // That of an event which never was fanned out stands for all of its endpoints.
+  const hasLetter = letters.some(
+    ({ eventId, endpointId }) => eventId === id && (endpointId === slot.id || endpointId === UNKNOWN_ENDPOINT),
+  );
   const own = (deliveries ?? []).filter(({ endpointId }) => endpointId === slot.id);
   const isExplained = own.some(
     ({ state, reason }) =>

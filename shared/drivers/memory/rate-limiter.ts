@@ -1,4 +1,4 @@
-/** The sliding-window log in memory: one log of grants for each subject (`grant-log.ts`). */
+/** The sliding-window log in memory: one log of grants for each subject (`grant-log.ts`), by a clock that never steps. */
 import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import { Lru } from "../../lib/lru.ts";
@@ -8,10 +8,10 @@ import type { GrantLog } from "./grant-log.ts";
 import { createGrantLog } from "./grant-log.ts";
 
 export function createRateLimiter(options: {
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly subjectsMax?: number;
 }): RateLimiter {
-  const now = createSteadyNow(options.clock);
+  const { clock } = options;
   const logs = new Lru<string, GrantLog>({ countMax: options.subjectsMax ?? LIMIT_SUBJECTS_MAX });
 
   function logOf(subject: string): GrantLog {
@@ -26,7 +26,7 @@ export function createRateLimiter(options: {
   return {
     async take(subject, rate, cost) {
       assert(Number.isInteger(cost) && cost >= 1, "a rate limit is charged in whole units");
-      const nowMs = now();
+      const nowMs = Math.floor(clock.monotonic());
       const log = logOf(subject);
       log.expire(nowMs - rate.windowMs);
       const isGranted = log.used() + cost <= rate.limit;
@@ -38,7 +38,7 @@ export function createRateLimiter(options: {
       return { isGranted, remaining, resetMs, atMs: nowMs };
     },
     async giveBack(subject, rate, { cost, atMs }) {
-      const nowMs = now();
+      const nowMs = Math.floor(clock.monotonic());
       const log = logOf(subject);
       log.expire(nowMs - rate.windowMs);
       if (atMs > nowMs - rate.windowMs) log.remove(atMs, cost);
@@ -46,20 +46,5 @@ export function createRateLimiter(options: {
       const resetMs = latestMs === null ? 0 : Math.max(0, latestMs + rate.windowMs - nowMs);
       return { remaining: Math.max(0, rate.limit - log.used()), resetMs };
     },
-  };
-}
-
-/** Wall-clock time that never goes back: after a step back it goes on from where it was, at the same pace. */
-function createSteadyNow(clock: Pick<Clock, "now">): () => number {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  let offsetMs = 0;
-  return () => {
-    const nowMs = clock.now() + offsetMs;
-    if (nowMs >= lastMs) {
-      lastMs = nowMs;
-      return nowMs;
-    }
-    offsetMs += lastMs - nowMs;
-    return lastMs;
   };
 }

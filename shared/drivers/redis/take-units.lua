@@ -34,9 +34,12 @@ local function entry(index)
 end
 
 redis.call("ZREMRANGEBYSCORE", log, "-inf", at - window)
--- Grants of a time to come are none: put there by hand, or left by a time that was forgotten.
-redis.call("ZREMRANGEBYSCORE", log, "(" .. string.format("%.0f", at), "+inf")
 local oldest, newest = entry(0), entry(-1)
+if newest and newest.at > at then
+  -- Grants of a time to come are none: put there by hand, or left by a time that was forgotten.
+  redis.call("ZREMRANGEBYSCORE", log, "(" .. string.format("%.0f", at), "+inf")
+  oldest, newest = entry(0), entry(-1)
+end
 local used = 0
 if oldest then used = newest.after - oldest.before end
 if oldest and (oldest.before < 0 or newest.after < 0 or used < 0) then

@@ -6,6 +6,8 @@ import type { Database } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
 const ROW_BYTES = 256;
+/** An attempt is given up after a few beginnings; a count past this was written by hand. */
+const COUNT_MAX = 100;
 /** Rows that a beginning takes out at most beside as many as it adds. */
 const PRUNED_MAX = 10;
 
@@ -20,7 +22,8 @@ export function createBegunAttempts(options: {
   const find = database.prepare<{ unended: number }>(`SELECT unended FROM attempts_begun WHERE ${which}`);
   const insert = database.prepare(
     `INSERT INTO attempts_begun VALUES (?, ?, ?, ?, ?, 1, ?)
-     ON CONFLICT DO UPDATE SET unended = unended + 1, begun_at = excluded.begun_at`,
+     ON CONFLICT DO UPDATE SET unended = CASE WHEN unended BETWEEN 0 AND ${COUNT_MAX} THEN unended + 1 ELSE 1 END,
+       begun_at = excluded.begun_at`,
   );
   const forget = database.prepare(`DELETE FROM attempts_begun WHERE ${which}`);
   const oldest = database.prepare<{ id: number; begun_at: number }>(
@@ -47,7 +50,10 @@ export function createBegunAttempts(options: {
 
   const counted = (change: number): void => void (count += change);
   return {
-    unended: async (attempt) => find.get(...valuesOf(attempt))?.unended ?? 0,
+    async unended(attempt) {
+      const unended = find.get(...valuesOf(attempt))?.unended ?? 0;
+      return unended >= 0 && unended <= COUNT_MAX ? unended : 0;
+    },
     async begin(attempts) {
       await writer.write(() => note(attempts), attempts.length * ROW_BYTES, counted);
     },

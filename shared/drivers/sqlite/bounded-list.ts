@@ -2,6 +2,7 @@
  * Lists, newest first, that look at a bounded number of rows in one turn. The index gives the order and a range; what
  * is asked of each row besides may fail for all of them, so a page may end early, with a cursor that goes on behind.
  */
+import { ID_TIME_MS_MAX } from "../../domain/id.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { Page } from "../../ports/dead-letters.ts";
 import type { Conditions } from "./conditions.ts";
@@ -109,9 +110,12 @@ type Range = Pick<ListQuery<never>, "table" | "keys" | "range" | "sinceMs" | "ch
 function startOf({ kind, keys, cursor, untilMs }: Pick<ListQuery<never>, "kind" | "keys" | "cursor" | "untilMs">) {
   const after = cursor === null ? null : decodeCursor(kind, keys.length, cursor);
   const until = untilMs === undefined ? null : atTime(keys, untilMs);
-  if (after === null || until === null) return after ?? until;
+  if (after === null || until === null) return after ?? until ?? atTime(keys, TIME_END_MS);
   return (after[0] ?? 0) < (until[0] ?? 0) ? after : until;
 }
+
+/** Times that a clock may show; a row of another one was written by hand, and is in no list. */
+const TIME_END_MS = ID_TIME_MS_MAX + 1;
 
 /** Before all rows of that time: ids begin at 1. */
 function atTime(keys: readonly string[], atMs: number): Place {
@@ -121,7 +125,7 @@ function atTime(keys: readonly string[], atMs: number): Place {
 /** Where a statement that looks at `lookedMax` rows ends; null when fewer are left. */
 function lastLookedAt(database: Database, query: Range, after: Place | null, lookedMax: number): Place | null {
   const { table, keys, range, sinceMs } = query;
-  const since = sinceMs === undefined ? null : atTime(keys, sinceMs);
+  const since = atTime(keys, Math.max(0, sinceMs ?? 0));
   const { where, values } = between(range, keys, after, since);
   const names = keys.map((key, index) => `${key} AS key_${index}`).join(", ");
   const row = database
@@ -152,7 +156,7 @@ function countPart(database: Database, query: Range, part: Part): number {
 }
 
 function conditionsOf({ keys, range, checks, sinceMs }: Range, { after, last }: Part): Conditions {
-  const from = last ?? (sinceMs === undefined ? null : atTime(keys, sinceMs));
+  const from = last ?? atTime(keys, Math.max(0, sinceMs ?? 0));
   return between(range.plus(checks), keys, after, from);
 }
 

@@ -23,8 +23,24 @@ export function createCancellations(options: {
   );
   const insert = database.prepare("INSERT INTO cancellations VALUES (?, ?, ?)");
   const count = database.prepare<{ count: number }>("SELECT count FROM cancellation_totals WHERE tenant = ?");
+  const forgetCounts = database.prepare("DELETE FROM cancellation_totals");
+  const countTenants = database.prepare(
+    "INSERT INTO cancellation_totals SELECT tenant, count(*) FROM cancellations WHERE is_cancelled = 1 GROUP BY tenant",
+  );
+  const countAll = database.prepare(
+    "INSERT INTO cancellation_totals SELECT '', count(*) FROM cancellations WHERE is_cancelled = 1",
+  );
+
+  /** No count passes its bound: one beyond it was written by hand, and all are made anew. */
+  function mendCounts(tenant: string): void {
+    if ([tenant, ""].every((of) => isWithin(count.get(of)?.count ?? 0, cancelledMax))) return;
+    forgetCounts.run();
+    countTenants.run();
+    countAll.run();
+  }
 
   function requireRoom(tenant: string): void {
+    mendCounts(tenant);
     if ((count.get(tenant)?.count ?? 0) >= cancelledMax * CANCELLED_TENANT_SHARE) throw cancellationsFull("tenant");
     if ((count.get("")?.count ?? 0) >= cancelledMax) throw cancellationsFull("all");
   }
@@ -44,4 +60,8 @@ export function createCancellations(options: {
     cancel: (event) => writer.write(() => decide(event, "cancelled"), ROW_BYTES),
     begin: (event) => writer.write(() => decide(event, "begun"), ROW_BYTES),
   };
+}
+
+function isWithin(count: number, most: number): boolean {
+  return count >= 0 && count <= most;
 }

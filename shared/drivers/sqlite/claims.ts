@@ -2,6 +2,7 @@
  * Idempotency claims: one row for each key, a lease first and the answer for 24 h after. The row of an event's own id
  * stays as long as the event does, which retention sees to as well.
  */
+import * as v from "valibot";
 import type { Clock } from "../../lib/ambient.ts";
 import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
 import { CLAIM_BYTES_MAX, CLAIM_KEPT_MS, CLAIM_LEASE_MS, CLAIM_TENANT_SHARE, claimsFull } from "../../ports/claims.ts";
@@ -46,6 +47,8 @@ export function createClaims(options: {
   // The file has one process at a time: whoever held a lease is gone, and its caller need not wait for the end of it.
   database.prepare("UPDATE claims SET lease_until = 0 WHERE status IS NULL AND lease_until > 0").run();
 
+  const weighAnew = createWeighAnew(database);
+
   /** An append under the id of an event that is kept would be taken for that event, so the id is not free yet. */
   function isOver(row: ClaimRow, request: ClaimRequest, nowMs: number): boolean {
     const { tenant, key } = request;
@@ -55,13 +58,18 @@ export function createClaims(options: {
   }
 
   function requireRoom(tenant: string): void {
+    // Each claim keeps the bound, so a sum that is so far from it was written by somebody else: nobody is refused for it.
+    if ([tenant, ""].some((of) => !isPlausible(total.get(of)?.bytes ?? 0, bytesMax))) weighAnew();
     if ((total.get(tenant)?.bytes ?? 0) >= bytesMax * CLAIM_TENANT_SHARE) throw claimsFull("tenant");
     if ((total.get("")?.bytes ?? 0) >= bytesMax) throw claimsFull("all");
   }
 
   function claim(request: ClaimRequest): Claim {
     const nowMs = clock.now();
-    const row = find.get(request.tenant, request.key);
+    const found = find.get(request.tenant, request.key);
+    // One that does not read back is none: whoever comes takes it.
+    if (found !== undefined && !readsBack(found)) drop.run(found.id);
+    const row = found !== undefined && readsBack(found) ? found : undefined;
     if (row === undefined || isOver(row, request, nowMs)) {
       const { tenant, key, fingerprint, eventIds } = request;
       const acceptedAtMs = Math.max(
@@ -76,9 +84,12 @@ export function createClaims(options: {
     }
     if (row.fingerprint !== request.fingerprint) return { kind: "mismatch" };
     if (row.status !== null) return { kind: "answered", answer: { status: row.status, body: row.body ?? "" } };
-    if (row.lease_until > nowMs) return { kind: "in-flight", retryAfterMs: row.lease_until - nowMs };
+    // A lease that ends later than one that was just given: the clock was set back. It has its whole time from now on.
+    const leaseUntilMs = Math.min(row.lease_until, nowMs + CLAIM_LEASE_MS);
+    if (leaseUntilMs < row.lease_until) retake.run(leaseUntilMs, nowMs + CLAIM_KEPT_MS, row.id);
+    if (leaseUntilMs > nowMs) return { kind: "in-flight", retryAfterMs: leaseUntilMs - nowMs };
     retake.run(nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, row.id);
-    const eventIds = JSON.parse(row.event_ids) as readonly string[];
+    const eventIds = idsOf(row);
     return { kind: "claimed", eventIds, acceptedAtMs: row.accepted_at ?? request.acceptedAtMs, isRetake: true };
   }
 
@@ -92,6 +103,35 @@ export function createClaims(options: {
       await writer.write(() => void abandon.run(GIVEN_UP, tenant, key), 0);
     },
   };
+}
+
+function isPlausible(bytes: number, bytesMax: number): boolean {
+  return bytes >= 0 && bytes <= 2 * bytesMax;
+}
+
+/** Adds up all claims: as much work as there are. */
+function createWeighAnew(database: Database): () => void {
+  const forget = database.prepare("DELETE FROM claim_totals");
+  const ofTenants = database.prepare(
+    "INSERT INTO claim_totals SELECT tenant, count(*), sum(size) FROM claims GROUP BY tenant",
+  );
+  const ofAll = database.prepare("INSERT INTO claim_totals SELECT '', count(*), ifnull(sum(size), 0) FROM claims");
+  return () => {
+    forget.run();
+    ofTenants.run();
+    ofAll.run();
+  };
+}
+
+function readsBack({ event_ids: ids, status, body }: ClaimRow): boolean {
+  const isAnswer = status === null || (status >= 200 && status <= 599 && body !== null);
+  return isAnswer && v.is(Ids, ids);
+}
+
+const Ids = v.pipe(v.string(), v.parseJson(), v.array(v.string()), v.minLength(1));
+
+function idsOf({ event_ids: ids }: ClaimRow): readonly string[] {
+  return v.parse(Ids, ids);
 }
 
 function isGivenUp({ status, lease_until }: ClaimRow): boolean {

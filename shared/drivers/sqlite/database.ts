@@ -16,11 +16,13 @@ import {
   statSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { StatementSync } from "node:sqlite";
 import { DatabaseSync } from "node:sqlite";
 
 import { PosthasteError } from "../../domain/errors.ts";
 import { folderFault } from "../../domain/folder-fault.ts";
 import { migrate } from "./migrations.ts";
+import { rowDamaged } from "./row-damage.ts";
 
 export type SqlValue = null | number | string | Uint8Array;
 
@@ -100,7 +102,7 @@ export function createDatabase(database: DatabaseSync): Database {
   function prepare<Row>(sql: string): Statement<Row> {
     let statement = statements.get(sql);
     if (statement === undefined) {
-      statement = database.prepare(sql);
+      statement = readingAnyNumber(database.prepare(sql), sql);
       statements.set(sql, statement);
     }
     return statement as Statement<Row>;
@@ -110,6 +112,54 @@ export function createDatabase(database: DatabaseSync): Database {
     exec: (sql) => void prepare(sql).run(),
     isInTransaction: () => database.isTransaction,
   };
+}
+
+/**
+ * A whole number past 2^53, which nobody but a person with an editor wrote, is given as the double next to it instead of
+ * making the statement throw for all its rows. What only reads is read again for it; what writes must not run twice, and fails.
+ */
+function readingAnyNumber(statement: StatementSync, sql: string): Statement<unknown> {
+  const isRead = /^\s*(?:SELECT|WITH)\b/i.test(sql) && !/\bRETURNING\b/i.test(sql);
+  function again<Rows>(error: unknown, run: () => Rows): Rows {
+    if (!isOutOfRange(error)) throw error;
+    if (!isRead) throw rowDamaged("A row in the database has a number that is none of ours", error);
+    statement.setReadBigInts(true);
+    try {
+      return run();
+    } finally {
+      statement.setReadBigInts(false);
+    }
+  }
+  return {
+    run: (...values) => statement.run(...values),
+    get(...values) {
+      try {
+        return statement.get(...values);
+      } catch (error) {
+        return withoutBigInts(again(error, () => statement.get(...values)));
+      }
+    },
+    all(...values) {
+      try {
+        return statement.all(...values);
+      } catch (error) {
+        return again(error, () => statement.all(...values)).map(withoutBigInts);
+      }
+    },
+  };
+}
+
+function withoutBigInts(row: unknown): unknown {
+  if (typeof row !== "object" || row === null) return row;
+  const numbers = Object.entries(row).map(([name, value]: [string, unknown]) => [
+    name,
+    typeof value === "bigint" ? Number(value) : value,
+  ]);
+  return Object.fromEntries(numbers);
+}
+
+function isOutOfRange(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_OUT_OF_RANGE";
 }
 
 /** SQLite's primary result code of an error, or null when the error is not SQLite's. */

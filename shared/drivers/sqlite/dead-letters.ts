@@ -1,12 +1,14 @@
 /** The dead-letter record: one table with its own copies of the bodies, listed by index, bounded in bytes. */
-import type { MissedState } from "../../domain/delivery.ts";
-import { assert } from "../../lib/assert.ts";
+import * as v from "valibot";
+import { MISSED_STATES } from "../../domain/delivery.ts";
+import { RecordedName } from "../../domain/envelope-record.ts";
+import { TimeMs } from "../../domain/id.ts";
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../ports/dead-letters.ts";
 import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
-import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
+import { ENVELOPE_COLUMNS, ID_END, readableEnvelope } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
 /** Dead letters kept at most, all that they take (`size` in the schema); past it the oldest dead letters of the tenant that keeps most are dropped. */
@@ -67,7 +69,10 @@ export function createDeadLetters(options: {
     async list(filter, limit, cursor) {
       const { rows: keys, next } = await lists.page({ ...queryOf(filter), limit, cursor });
       // Another turn may have taken one since its key was read.
-      return { rows: await lists.read(keys, ({ id }) => readRow.all(id).map(deadLetterOf)), next };
+      return {
+        rows: await lists.read(keys, ({ id }) => readRow.all(id).flatMap((row) => deadLetterOf(row) ?? [])),
+        next,
+      };
     },
     async remove(deadLetters) {
       if (deadLetters.length === 0) return;
@@ -86,7 +91,9 @@ function createDeadLetterRows(database: Database) {
   const remove = database.prepare(
     "DELETE FROM dead_letters WHERE delivery_id = ? AND at = ? AND state = ? AND attempts = ?",
   );
-  let idLast = database.prepare<{ id: number | null }>("SELECT max(id) AS id FROM dead_letters").get()?.id ?? 0;
+  let idLast =
+    database.prepare<{ id: number | null }>(`SELECT max(id) AS id FROM dead_letters WHERE id < ${ID_END}`).get()?.id ??
+    0;
   return {
     insertAll(deadLetters: readonly DeadLetter[]): void {
       for (const deadLetter of deadLetters) upsert.run(...valuesOf(++idLast, deadLetter));
@@ -108,20 +115,41 @@ function createByteBound(database: Database, bytesMax: number): () => void {
   );
   const dropOldest = database.prepare<{ event_id: string; endpoint_id: string; generation: number }>(
     `DELETE FROM dead_letters WHERE id = (SELECT id FROM dead_letters WHERE tenant = ? ORDER BY at, id LIMIT 1)
-     RETURNING event_id, endpoint_id, generation`,
+     RETURNING event_id, endpoint_id, CAST(generation AS REAL) AS generation`,
   );
   const expire = database.prepare(
     `UPDATE deliveries SET state = 'expired', next_at = NULL, reason = ?
      WHERE event = (SELECT id FROM events WHERE tenant = ? AND event_id = ?) AND endpoint_id = ? AND generation = ?`,
   );
   const reason = `dropped from the dead letters, which keep at most ${bytesMax} bytes; it was the tenant's oldest`;
+  const weighAnew = createWeighAnew(database);
   return () => {
+    const bytes = total.get()?.bytes ?? 0;
+    // Each write keeps the bound, so a sum that is so far from it was written by somebody else: no letter goes for it.
+    if (bytes < 0 || bytes > 2 * bytesMax) weighAnew();
     for (let count = 0; count < DROPPED_MAX && (total.get()?.bytes ?? 0) > bytesMax; count++) {
       const tenant = fullest.get()?.tenant;
       const deadLetter = tenant === undefined ? undefined : dropOldest.get(tenant);
-      assert(tenant !== undefined && deadLetter !== undefined, "what is over the bound is some tenant's");
+      // The sums were edited: they are made anew, and hold again.
+      if (tenant === undefined || deadLetter === undefined) return weighAnew();
       expire.run(reason, tenant, deadLetter.event_id, deadLetter.endpoint_id, deadLetter.generation);
     }
+  };
+}
+
+/** Adds up all dead letters: as much work as there are. */
+function createWeighAnew(database: Database): () => void {
+  const forget = database.prepare("DELETE FROM dead_letter_totals");
+  const ofTenants = database.prepare(
+    "INSERT INTO dead_letter_totals SELECT tenant, count(*), sum(size) FROM dead_letters GROUP BY tenant",
+  );
+  const ofAll = database.prepare(
+    "INSERT INTO dead_letter_totals SELECT '', count(*), ifnull(sum(size), 0) FROM dead_letters",
+  );
+  return () => {
+    forget.run();
+    ofTenants.run();
+    ofAll.run();
   };
 }
 
@@ -187,17 +215,30 @@ function valuesOf(id: number, deadLetter: DeadLetter) {
   ];
 }
 
-function deadLetterOf(row: DeadLetterRow): DeadLetter {
+/** A row may have been edited by anyone. */
+const StoredFacts = v.object({
+  delivery_id: RecordedName,
+  endpoint_id: RecordedName,
+  generation: TimeMs,
+  state: v.picklist(MISSED_STATES),
+  attempts: TimeMs,
+  at: TimeMs,
+});
+
+/** Null for a row that does not read back. */
+function deadLetterOf(row: DeadLetterRow): DeadLetter | null {
+  const envelope = readableEnvelope(row);
+  if (envelope === null || !v.is(StoredFacts, row)) return null;
   return {
     id: row.delivery_id,
     tenant: row.tenant,
     eventId: row.event_id,
     endpointId: row.endpoint_id,
     generation: row.generation,
-    state: row.state as MissedState,
+    state: row.state,
     reason: row.reason,
     attempts: row.attempts,
     atMs: row.at,
-    envelope: envelopeOf(row),
+    envelope,
   };
 }

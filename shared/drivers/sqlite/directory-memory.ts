@@ -46,7 +46,7 @@ export function loadTenants(
       else if (v.is(RecordedName, row.endpoint_id)) unreadable.push(row.endpoint_id);
     }
     opened += endpoints.length;
-    memory.set(tenant, tenantOf(version, endpoints, unreadable));
+    memory.set(tenant, tenantOf(Number.isSafeInteger(version) && version >= 0 ? version : 0, endpoints, unreadable));
   }
   const causes = faults.map((fault) => (fault instanceof Error ? fault.cause : null));
   const broken = causes.find((cause) => cause instanceof SealBroken);

@@ -24,8 +24,15 @@ const LOOKED_MAX = 1000;
 const EMPTY_TENANTS_MAX = 10_000;
 /** No tenant has this name: its row has the highest version that was forgotten. */
 const FORGOTTEN = "";
+/** Versions are times in ms, or one more than the last: a higher one was written by hand, and is forgotten. */
+const VERSION_MAX = 9e15;
 /** What a row costs, about. */
 const ROW_BYTES = 1024;
+
+export interface EmbeddedDirectory extends Directory {
+  /** `<tenant>/<endpoint>` of those whose row does not read back. */
+  damaged(): readonly string[];
+}
 
 export function openDirectory(options: {
   readonly database: Database;
@@ -37,7 +44,7 @@ export function openDirectory(options: {
   readonly onFault: (error: unknown) => void;
   readonly endpointsMax?: number;
   readonly emptyTenantsMax?: number;
-}): Directory {
+}): EmbeddedDirectory {
   const { database, writer, sealer, notifier, clock, endpointsMax = ENDPOINTS_PER_TENANT_MAX } = options;
   const { emptyTenantsMax = EMPTY_TENANTS_MAX, onFault } = options;
   const rows = createEndpointRows(database);
@@ -96,6 +103,8 @@ export function openDirectory(options: {
       const row = rows.find(tenant, endpointId);
       return row === null ? null : endpointOf(row, sealer);
     },
+    damaged: () =>
+      [...memory].flatMap(([tenant, { unreadable = [] }]) => unreadable.map((id) => `${tenant}/${id.slice(0, 64)}`)),
     async list(filter, limit, cursor) {
       assertLimit(limit);
       const after = cursor === null ? null : decodeCursor("n", 2, cursor);
@@ -193,7 +202,7 @@ function createEndpointRows(database: Database) {
   // The time, so that a version that was forgotten is never given out again.
   const raise = database.prepare<{ version: number }>(
     `INSERT INTO directory_versions VALUES (?1, max(?2, 1 + ifnull((SELECT version FROM directory_versions WHERE tenant = ''), 0)))
-     ON CONFLICT DO UPDATE SET version = max(version + 1, ?2) RETURNING version`,
+     ON CONFLICT DO UPDATE SET version = CASE WHEN version BETWEEN 0 AND ${VERSION_MAX} THEN max(version + 1, ?2) ELSE ?2 END RETURNING version`,
   );
   const forget = database.prepare(
     "DELETE FROM directory_versions WHERE tenant = ?1 AND version = ?2 AND NOT EXISTS (SELECT 1 FROM endpoints WHERE tenant = ?1)",

@@ -13,7 +13,8 @@ import { FlowRows } from "../../lib/flow-rows.ts";
 import type { LaneItem } from "../../ports/lanes.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
-import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
+import { rowDamaged } from "./row-damage.ts";
+import { ENVELOPE_COLUMNS, readableEnvelope } from "./event-store.ts";
 
 /** Freshly appended items that one lane keeps in memory for its waiters, over all flows. */
 export const FRESH_ITEMS_MAX = 10_000;
@@ -50,6 +51,8 @@ export function createLaneTail(options: {
   readonly lane: Lane;
   readonly code: number;
   readonly found: readonly FoundFlow[];
+  /** Told of each row that does not read back, at each start. */
+  readonly onFault: (error: unknown) => void;
 }): LaneTail {
   const foundIdMax = options.found.reduce((most, { idMax }) => Math.max(most, idMax), 0);
   const rows = new FlowRows<LaneItem, Tail>();
@@ -91,8 +94,15 @@ export function createLaneTail(options: {
   };
 }
 
+interface Part {
+  readonly items: readonly LaneItem[];
+  /** The last row that was looked at; null when there was none. A row that does not read back is passed over, and stays. */
+  readonly idLast: number | null;
+  readonly isEnd: boolean;
+}
+
 interface TailDeps {
-  readonly read: (tenant: string, flow: number, after: number, max: number) => readonly LaneItem[];
+  readonly read: (tenant: string, flow: number, after: number, max: number) => Part;
   /** What all flows of the lane keep in memory. */
   readonly memory: { items: number; bytes: number };
 }
@@ -142,7 +152,7 @@ class Tail implements FlowRow<LaneItem> {
   next(): LaneItem | undefined {
     const returned = this.#returned.shift();
     if (returned !== undefined) return returned;
-    if (this.#fresh.length === 0 && this.#isBehind) this.#readAhead();
+    while (this.#fresh.length === 0 && this.#isBehind) this.#readAhead();
     const item = this.#fresh.shift();
     if (item === undefined) return undefined;
     this.#deps.memory.items -= 1;
@@ -154,9 +164,10 @@ class Tail implements FlowRow<LaneItem> {
   #readAhead(): void {
     const { items, bytes } = this.#deps.memory;
     const max = items < FRESH_ITEMS_MAX && bytes < FRESH_BYTES_MAX ? READ_AHEAD : 1;
-    const read = this.#deps.read(this.#tenant, this.#flow, this.#cursor, max);
-    for (const item of read) this.#keep(item);
-    if (read.length < max) this.#isBehind = false;
+    const { items: found, idLast, isEnd } = this.#deps.read(this.#tenant, this.#flow, this.#cursor, max);
+    for (const item of found) this.#keep(item);
+    this.#cursor = Math.max(this.#cursor, idLast ?? 0);
+    if (isEnd) this.#isBehind = false;
   }
 
   #keep(item: LaneItem): void {
@@ -173,18 +184,35 @@ class Tail implements FlowRow<LaneItem> {
 }
 
 function createRead(
-  { database, lane, code }: { readonly database: Database; readonly lane: Lane; readonly code: number },
+  {
+    database,
+    lane,
+    code,
+    onFault,
+  }: {
+    readonly database: Database;
+    readonly lane: Lane;
+    readonly code: number;
+    readonly onFault: (error: unknown) => void;
+  },
   foundIdMax: number,
 ): TailDeps["read"] {
   const select = database.prepare<EnvelopeRow & { id: number; is_laned: number }>(
     `SELECT e.id, e.is_laned, ${ENVELOPE_COLUMNS} FROM lane_items l CROSS JOIN events e ON e.id = l.event
      WHERE l.lane = ${code} AND l.tenant = ? AND l.flow = ? AND l.event > ? ORDER BY l.event LIMIT ?`,
   );
-  return (tenant, flow, after, max) =>
-    select.all(tenant, flow, after, max).map((row) => ({
-      lane,
-      envelope: envelopeOf(row),
-      isRepeat: row.is_laned === LATE || row.id <= foundIdMax,
-      handle: { flow, id: row.id } satisfies LaneHandle,
-    }));
+  return (tenant, flow, after, max) => {
+    const rows = select.all(tenant, flow, after, max);
+    const items = rows.flatMap((row): LaneItem[] => {
+      const envelope = readableEnvelope(row);
+      // The row of the lane and that of the event tell the same tenant, or one of them was edited.
+      if (envelope?.tenant !== tenant) {
+        onFault(rowDamaged(`The row of event ${row.id}, which waits in the lane ${lane}, does not read back`));
+        return [];
+      }
+      const isRepeat = row.is_laned === LATE || row.id <= foundIdMax;
+      return [{ lane, envelope, isRepeat, handle: { flow, id: row.id } satisfies LaneHandle }];
+    });
+    return { items, idLast: rows.at(-1)?.id ?? null, isEnd: rows.length < max };
+  };
 }

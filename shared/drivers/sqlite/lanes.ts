@@ -3,6 +3,7 @@
  * nothing; an ack deletes the place. After a crash all that was not acked is still in its place.
  */
 import type { Clock } from "../../lib/ambient.ts";
+import { ENVELOPE_BODY_BYTES_MAX } from "../../domain/envelope.ts";
 import type { Envelope } from "../../domain/envelope.ts";
 import { laneOf } from "../../domain/envelope.ts";
 import { flowOf } from "../../domain/flow.ts";
@@ -37,13 +38,15 @@ export function createLanes(options: {
   readonly events: EventStore;
   readonly clock: Clock;
   readonly bounds?: QueueBounds;
+  /** Told of each row that does not read back, at each start. */
+  readonly onFault?: (error: unknown) => void;
 }): Lanes {
-  const { database, writer, events } = options;
+  const { database, writer, events, onFault = () => undefined } = options;
   const rows = createLaneRows(database, events);
   const laneByName = {
-    high: openLane(database, "high"),
-    medium: openLane(database, "medium"),
-    low: openLane(database, "low"),
+    high: openLane(database, "high", onFault),
+    medium: openLane(database, "medium", onFault),
+    low: openLane(database, "low", onFault),
   } as const satisfies Record<Lane, OpenLane>;
   const admission = createAdmission({
     bounds: options.bounds ?? LANE_BOUNDS,
@@ -136,15 +139,16 @@ function createLaneRows(database: Database, events: EventStore) {
 
 type OpenLane = ReturnType<typeof openLane>;
 
-function openLane(database: Database, lane: Lane) {
+function openLane(database: Database, lane: Lane, onFault: (error: unknown) => void) {
   const code = codeByLane[lane];
   const found = database
     .prepare<FoundFlow & { count: number; bytes: number }>(
-      `SELECT tenant, flow, max(event) AS idMax, count(*) AS count, sum(bytes) AS bytes
+      `SELECT tenant, flow, max(event) AS idMax, count(*) AS count, 
+         sum(CASE WHEN bytes BETWEEN 0 AND ${ENVELOPE_BODY_BYTES_MAX} THEN bytes ELSE 0 END) AS bytes
        FROM lane_items WHERE lane = ? GROUP BY tenant, flow`,
     )
     .all(code);
-  const tail = createLaneTail({ database, lane, code, found });
+  const tail = createLaneTail({ database, lane, code, found, onFault });
   return {
     count: found.reduce((sum, { count }) => sum + count, 0),
     foundBytes: found.reduce((sum, { bytes }) => sum + bytes, 0),

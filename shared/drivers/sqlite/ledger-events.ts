@@ -1,4 +1,6 @@
 /** Events of the ledger: one by name, and lists of them, each in its state. Reads see what is committed. */
+import * as v from "valibot";
+import { TimeMs } from "../../domain/id.ts";
 import type { DeliveryState } from "../../domain/delivery.ts";
 import type { EventState, KnownFanOut } from "../../domain/event-state.ts";
 import { eventStanding } from "../../domain/event-state.ts";
@@ -8,7 +10,7 @@ import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
-import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
+import { ENVELOPE_COLUMNS, readableEnvelope } from "./event-store.ts";
 
 interface FanOutRow {
   readonly fan_out_at: number | null;
@@ -76,9 +78,9 @@ export function createLedgerEvents(database: Database, lists: BoundedLists): Led
       const { rows, next } = await lists.page(wanted === undefined ? query : { ...query, isMeant });
       // Retention may have taken one since its place was read, and another may have changed its state.
       const events = await lists.read(rows, ({ id }) =>
-        byId.all(id).map((row) => {
+        byId.all(id).flatMap((row) => {
           const record = eventOf(row);
-          return { ...record, state: stateOf(row.id, record.fanOut) };
+          return record === null ? [] : [{ ...record, state: stateOf(row.id, record.fanOut) }];
         }),
       );
       return { rows: events.filter(({ state }) => wanted === undefined || state === wanted), next };
@@ -123,18 +125,21 @@ function listQuery(filter: EventFilter, limit: number, cursor: string | null): L
 const IS_FIRST = `NOT EXISTS (SELECT 1 FROM deliveries o
   WHERE o.event = d.event AND o.endpoint_id = d.endpoint_id AND o.id < d.id)`;
 
-function eventOf(row: EventRow): EventRecord {
+/** Null for a row that does not read back. */
+function eventOf(row: EventRow): EventRecord | null {
+  const envelope = readableEnvelope(row);
+  if (envelope === null) return null;
   const planned = plannedOf(row);
-  if (planned === null) return { envelope: envelopeOf(row), fanOut: null };
+  if (planned === null) return { envelope, fanOut: null };
   const fanOut: FanOut = {
     tenant: row.tenant,
     eventId: row.event_id,
-    atMs: row.fan_out_at ?? 0,
+    atMs: v.is(TimeMs, row.fan_out_at) ? row.fan_out_at : 0,
     ...planned,
     filtered: idsOf(row.filtered),
     filteredCount: row.filtered_count ?? 0,
   };
-  return { envelope: envelopeOf(row), fanOut };
+  return { envelope, fanOut };
 }
 
 function plannedOf(row: FanOutRow | undefined): KnownFanOut | null {

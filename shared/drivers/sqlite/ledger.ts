@@ -1,4 +1,7 @@
 /** What became of each event, in tables beside the queues. Reads wait for what was recorded before them. */
+import * as v from "valibot";
+import { RecordedName } from "../../domain/envelope-record.ts";
+import { ID_TIME_MS_MAX, TimeMs } from "../../domain/id.ts";
 import type { DeliveryState } from "../../domain/delivery.ts";
 import { DELIVERY_STATES, isFinal } from "../../domain/delivery.ts";
 import type { ResultKind } from "../../domain/attempt.ts";
@@ -101,13 +104,13 @@ export function createLedger(options: {
       const query = deliveryQuery(filter, limit, cursor);
       await writer.flush();
       const { rows, next } = await lists.page(query);
-      return { rows: rows.map(deliveryOf), next };
+      return { rows: rows.filter((row) => v.is(StoredDelivery, row)).map(deliveryOf), next };
     },
     async attempts(filter, limit, cursor) {
       const query = attemptQuery(filter, limit, cursor);
       await writer.flush();
       const { rows, next } = await lists.page(query);
-      return { rows: rows.map(attemptOf), next };
+      return { rows: rows.filter((row) => v.is(StoredAttempt, row)).map(attemptOf), next };
     },
   };
 }
@@ -181,6 +184,28 @@ function attemptQuery(filter: AttemptFilter, limit: number, cursor: string | nul
     keysOf: ({ at, delivery, attempt }) => [at, delivery, attempt],
   };
 }
+
+/** A row may have been edited by anyone; one that does not read back is in no list. */
+const StoredDelivery = v.object({
+  endpoint_id: RecordedName,
+  generation: TimeMs,
+  accepted_at: TimeMs,
+  state: v.picklist(DELIVERY_STATES),
+  attempts: TimeMs,
+  updated_at: TimeMs,
+  next_at: v.nullable(TimeMs),
+});
+
+const StoredAttempt = v.object({
+  endpoint_id: RecordedName,
+  generation: TimeMs,
+  accepted_at: TimeMs,
+  attempt: TimeMs,
+  at: TimeMs,
+  state: v.picklist(DELIVERY_STATES),
+  status: v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(999))),
+  duration_ms: v.pipe(v.number(), v.minValue(0), v.maxValue(ID_TIME_MS_MAX)),
+});
 
 function deliveryOf(row: DeliveryRow): DeliveryView {
   return {

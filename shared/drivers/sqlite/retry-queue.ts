@@ -16,6 +16,7 @@ import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { storeError } from "./group-commit.ts";
+import { rowDamaged } from "./row-damage.ts";
 import type { RetryPlace, RetryRows } from "./retry-rows.ts";
 import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
 
@@ -32,13 +33,15 @@ export function createRetryQueue(options: {
   readonly events: EventStore;
   readonly clock: Clock;
   readonly bounds?: QueueBounds;
+  /** Told of each row that does not read back, at each start. */
+  readonly onFault?: (error: unknown) => void;
 }): RetryQueue & { stop(): void } {
   const { writer, clock } = options;
   const rows = createRetryRows(options.database, options.events);
   const found = rows.totals();
   const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, ...found });
   let count = found.count;
-  const hands = createHands(rows, clock, found.idLast);
+  const hands = createHands(rows, clock, found.idLast, options.onFault ?? (() => undefined));
   const alarm = new Alarm(clock, () => waiters.wake());
   const waiters = new PullWaiters<RetryItem>({
     pull: (max) => hands.pull(max),
@@ -106,7 +109,12 @@ export function createRetryQueue(options: {
 }
 
 /** Who has what: the items that were handed out, and from where on to look for more. */
-function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: number) {
+function createHands(
+  rows: RetryRows,
+  clock: Pick<Clock, "now">,
+  foundIdMax: number,
+  onFault: (error: unknown) => void,
+) {
   /** All rows up to here are in someone's hands; rows behind it may be, too. */
   let floor: RetryPlace = { notBeforeMs: -1, id: 0 };
   const held = new Set<number>();
@@ -123,8 +131,10 @@ function createHands(rows: RetryRows, clock: Pick<Clock, "now">, foundIdMax: num
     for (const place of places) {
       if (!held.has(place.id)) {
         const item = rows.read(place, foundIdMax);
-        items.push({ ...item, isRepeat: item.isRepeat || returned.has(place.id) });
+        // Until the next start nobody asks for one that does not read back again.
         held.add(place.id);
+        if (item === null) onFault(rowDamaged(`The row ${place.id} of the retry queue does not read back`));
+        else items.push({ ...item, isRepeat: item.isRepeat || returned.has(place.id) });
       }
       floor = place;
     }

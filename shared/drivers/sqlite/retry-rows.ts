@@ -1,11 +1,18 @@
 /** The rows of the retry queue: an item, its members by reference to the events, and its place in the order of time. */
+import * as v from "valibot";
 import type { Envelope } from "../../domain/envelope.ts";
 import type { Group } from "../../domain/message.ts";
+import { RecordedName } from "../../domain/envelope-record.ts";
+import { TimeMs } from "../../domain/id.ts";
+import { ATTEMPTS_MAX } from "../../domain/retry-policy.ts";
 import { assert } from "../../lib/assert.ts";
-import type { RetryItem, ScheduleCause, Scheduled } from "../../ports/retry-queue.ts";
+import type { RetryItem, Scheduled } from "../../ports/retry-queue.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow, EventStore } from "./event-store.ts";
-import { ENVELOPE_COLUMNS, envelopeOf } from "./event-store.ts";
+import { ENVELOPE_COLUMNS, ID_END, readableEnvelope } from "./event-store.ts";
+
+/** More than a group takes; what says more was written by hand, and is not counted. */
+const ITEM_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The primary key of an item; also its handle. */
 export interface RetryPlace {
@@ -37,7 +44,8 @@ export interface RetryRows {
   due(floor: RetryPlace, nowMs: number, max: number): readonly RetryPlace[];
   /** The earliest time after `floor`; null when there is none. */
   nextDueAtMs(floor: RetryPlace | null): number | null;
-  read(place: RetryPlace, repeatIdMax: number): RetryItem;
+  /** Null for an item that does not read back; it stays where it is. */
+  read(place: RetryPlace, repeatIdMax: number): RetryItem | null;
 }
 
 export function comparePlaces(left: RetryPlace, right: RetryPlace): number {
@@ -56,7 +64,7 @@ export function createRetryRows(database: Database, events: EventStore): RetryRo
 }
 
 function totalsOf(database: Database) {
-  const sql = "SELECT count(*) AS count, sum(bytes) AS bytes, max(id) AS id FROM retry_items";
+  const sql = `SELECT count(*) AS count, sum(CASE WHEN bytes BETWEEN 0 AND ${ITEM_BYTES_MAX} THEN bytes END) AS bytes, max(CASE WHEN id < ${ID_END} THEN id END) AS id FROM retry_items`;
   const found = database.prepare<{ count: number; bytes: number | null; id: number | null }>(sql).get();
   assert(found !== undefined, "a count has a row");
   return { count: found.count, bytes: found.bytes ?? 0, idLast: found.id ?? 0 };
@@ -138,8 +146,11 @@ function createRetryReads(database: Database): Pick<RetryRows, "due" | "nextDueA
     read(place, repeatIdMax) {
       const row = readItem.get(place.notBeforeMs, place.id);
       assert(row !== undefined, "a place that was just read is there");
+      const found = readMembers.all(place.id);
+      const members = found.flatMap((member) => readableEnvelope(member) ?? []);
+      if (!v.is(StoredItem, row) || members.length < found.length || !isOneTenants(members)) return null;
       return {
-        cause: row.cause as ScheduleCause,
+        cause: row.cause,
         notBeforeMs: place.notBeforeMs,
         endpointId: row.endpoint_id,
         generation: row.generation,
@@ -147,13 +158,30 @@ function createRetryReads(database: Database): Pick<RetryRows, "due" | "nextDueA
         deferrals: row.parks,
         unmade: row.unmade,
         putAside: row.put_aside,
-        members: readMembers.all(place.id).map(envelopeOf),
+        members,
         group: groupOf(row),
         isRepeat: row.is_repeat === 1 || place.id <= repeatIdMax,
         handle: place,
       };
     },
   };
+}
+
+/** What a processor schedules; a row may have been edited by anyone. */
+const StoredItem = v.object({
+  cause: v.picklist(["retry", "parked", "replay", "deliver-at", "relieved"]),
+  endpoint_id: v.nullable(RecordedName),
+  generation: TimeMs,
+  attempt: v.pipe(v.number(), v.minValue(1), v.maxValue(ATTEMPTS_MAX)),
+  parks: TimeMs,
+  unmade: TimeMs,
+  put_aside: TimeMs,
+  group_id: v.nullable(RecordedName),
+  group_closed_at: v.nullable(TimeMs),
+});
+
+function isOneTenants(members: readonly Envelope[]): boolean {
+  return members.length > 0 && members.every(({ tenant }) => tenant === members[0]?.tenant);
 }
 
 function groupOf(row: ItemRow): Group | null {

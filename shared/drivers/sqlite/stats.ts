@@ -2,6 +2,7 @@
  * Counts of the last 24 h in hourly buckets. Added up in memory and written a few times a second, so that twenty
  * thousand events cost a handful of statements. A bucket counts until its last minute is 24 h old.
  */
+import { ID_TIME_MS_MAX } from "../../domain/id.ts";
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { assert, unreachable } from "../../lib/assert.ts";
 import type { EndpointStats, StatEntry, Stats, TenantStats } from "../../ports/stats.ts";
@@ -175,6 +176,10 @@ function createTypeNames(database: Database): { nameOf(tenant: string, hour: num
   };
 }
 
+/** No clock shows such an hour, and no hour counts so much: a row that says so was written by hand, and counts nothing. */
+const HOUR_END = ID_TIME_MS_MAX;
+const COUNT_MAX = 1e14;
+
 function createStatRows(database: Database) {
   const upsertType = database.prepare(
     "INSERT INTO stat_types VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -185,7 +190,7 @@ function createStatRows(database: Database) {
        duration_ms = duration_ms + excluded.duration_ms, last_at = max(last_at, excluded.last_at)`,
   );
   const readTypes = database.prepare<{ type: string; count: number }>(
-    `SELECT type, sum(count) AS count FROM stat_types WHERE tenant = ? AND hour > ?
+    `SELECT type, sum(count) AS count FROM stat_types WHERE tenant = ? AND hour > ? AND hour < ? AND count BETWEEN 0 AND ${COUNT_MAX}
      GROUP BY type ORDER BY type = '${OTHER}', count DESC, type`,
   );
   const readEndpoint = database.prepare<
@@ -193,7 +198,9 @@ function createStatRows(database: Database) {
   >(
     `SELECT sum(delivered) AS delivered, sum(retried) AS retried, sum(dead) AS dead, sum(duration_ms) AS duration_ms,
        max(last_at) AS last_at
-     FROM stat_endpoints WHERE tenant = ? AND endpoint_id = ? AND hour > ?`,
+     FROM stat_endpoints WHERE tenant = ? AND endpoint_id = ? AND hour > ? AND hour < ?
+       AND delivered BETWEEN 0 AND ${COUNT_MAX} AND retried BETWEEN 0 AND ${COUNT_MAX} AND dead BETWEEN 0 AND ${COUNT_MAX}
+       AND duration_ms BETWEEN 0 AND ${COUNT_MAX} AND last_at BETWEEN 0 AND ${ID_TIME_MS_MAX}`,
   );
   return {
     addType(count: TypeCount): void {
@@ -204,7 +211,7 @@ function createStatRows(database: Database) {
       upsertEndpoint.run(count.tenant, count.endpointId, count.hour, delivered, retried, dead, durationMs, lastAtMs);
     },
     tenant(tenant: string, afterHour: number): TenantStats {
-      const rows = readTypes.all(tenant, afterHour);
+      const rows = readTypes.all(tenant, afterHour, HOUR_END);
       const named = rows.filter(({ type }) => type !== OTHER).slice(0, STAT_TYPES_MAX);
       const byType: Record<string, number> = Object.fromEntries(named.map(({ type, count }) => [type, count]));
       const totalEvents = rows.reduce((sum, { count }) => sum + count, 0);
@@ -213,7 +220,7 @@ function createStatRows(database: Database) {
       return { totalEvents, byType };
     },
     endpoint(tenant: string, endpointId: string, afterHour: number): EndpointStats {
-      const row = readEndpoint.get(tenant, endpointId, afterHour);
+      const row = readEndpoint.get(tenant, endpointId, afterHour, HOUR_END);
       assert(row !== undefined, "a sum has a row");
       const [delivered, retried, dead] = [row.delivered ?? 0, row.retried ?? 0, row.dead ?? 0];
       const attempts = delivered + retried + dead;

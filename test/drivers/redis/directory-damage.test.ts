@@ -5,6 +5,7 @@ import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
 import { endpointText } from "@posthaste/shared/drivers/redis/directory/record.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import { damagedEndpoints } from "@posthaste/shared/ports/directory.ts";
 import { withCode } from "../../contract/harness.ts";
 import { TENANT, sampleEndpoint } from "../../support/samples.ts";
 import type { RedisHarness } from "./harness.ts";
@@ -47,6 +48,8 @@ for (const [name, stored] of Object.entries(DAMAGE)) {
     const known = await second.directory.endpoints(TENANT, 0);
     assert.deepEqual(known.endpoints.map(({ id }) => id).toSorted(), ["ep_a", "ep_c"]);
     assert.deepEqual(known.unreadable, ["ep_b"]);
+    assert.deepEqual(second.directory.damaged().toSorted(), [`${TENANT}/ep_b`, `${TENANT}/no/name`]);
+    assert.match(damagedEndpoints(second.directory.damaged())[0] ?? "", /do not read back: acme\/ep_b/);
     assert.ok(second.faults.some((fault) => fault instanceof Error && /ep_b of the tenant acme/.test(fault.message)));
     for (const tenant of [TENANT, null]) {
       const { rows } = await second.directory.list({ tenant }, 10, null);
@@ -74,6 +77,7 @@ for (const [name, stored] of Object.entries(DAMAGE)) {
     await harness.commands.run(SET, [rowsKey(harness)], ["ep_b", String(good)]);
     await second.clock.advance(DIRECTORY_AGE_MS_MAX);
     assert.equal((await second.directory.endpoints(TENANT, 0)).unreadable, undefined);
+    assert.deepEqual(second.directory.damaged(), [`${TENANT}/no/name`]);
     await harness.commands.run(SET, [rowsKey(harness)], ["ep_b", stored]);
     assert.equal(await second.directory.remove(TENANT, "ep_b"), true);
     assert.equal(await second.directory.find(TENANT, "ep_b"), null);

@@ -30,11 +30,14 @@ const EXEMPT: Readonly<Record<string, string>> = {
   "FROM sqlite_schema LIMIT 1": "one row, at the first start",
   "SELECT * FROM api_keys": "at the start: all keys are kept in memory",
   "FROM directory_versions": "at the start: all endpoints are kept in memory",
-  "sum(bytes) AS bytes, max(id) AS id FROM retry_items": "at the start, before anyone is served: what the bounds count",
+  "END) AS id FROM retry_items": "at the start, before anyone is served: what the bounds count",
   "deliveries d CROSS JOIN events e ON e.id = d.event WHERE d.event =": "sorts the deliveries of one event",
   "attempts a ON a.delivery = d.id": "sorts the attempts of one event",
   "count(*) AS count FROM attempts_begun": "at the start: at most 10,000 rows",
   "api_keys WHERE tenant IS ? AND min(": "sorts the keys of one tenant that have ended, which are bounded",
+  "INSERT INTO dead_letter_totals SELECT": "after somebody edited the sums by hand",
+  "INSERT INTO claim_totals SELECT": "after somebody edited the sums by hand",
+  "INSERT INTO cancellation_totals SELECT": "after somebody edited the sums by hand",
   "GROUP BY type": "groups the types of one tenant and day, which are bounded",
 };
 

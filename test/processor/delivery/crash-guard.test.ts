@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UNENDED_MAX } from "@posthaste/processor/delivery/crash-guard.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { BegunAttempts } from "@posthaste/shared/ports/begun-attempts.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { endpointOf, envelopeOf } from "../../support/samples.ts";
@@ -102,3 +104,48 @@ test("a store that cannot be asked costs the count and not the attempt", async (
   await harness.clock.advance(1000);
   assert.equal((await harness.delivery("evt_a", "good"))?.state, "delivered");
 });
+
+/** The tenant's endpoints are never read to the end: `reads` counts how often it was begun. */
+function dyingAtFanOut(state: { reads: number }) {
+  return (drivers: Drivers): Drivers => ({
+    ...drivers,
+    directory: {
+      ...drivers.directory,
+      peek: (tenant, atLeast) => (tenant === "hostile" ? null : drivers.directory.peek(tenant, atLeast)),
+      endpoints(tenant, atLeast) {
+        if (tenant !== "hostile") return drivers.directory.endpoints(tenant, atLeast);
+        state.reads += 1;
+        return new Promise(() => undefined);
+      },
+    },
+  });
+}
+
+for (const lane of ["high", "medium", "low"] as const satisfies readonly Lane[]) {
+  test(`${lane}: an event that ends its process in the fan-out is dead after ${DEATHS_MAX} processes, and the others are delivered`, async () => {
+    await using harness = await openProcessorHarness();
+    await harness.add(endpointOf("good"));
+    harness.world.script("good", () => ({ status: 200, afterMs: 200 }));
+    const others = Array.from({ length: 40 }, (_, index) => envelopeOf(`evt_${index}`, lane));
+    await harness.publish(...others, { ...envelopeOf(HOSTILE, lane), tenant: "hostile" });
+
+    const state = { reads: 0 };
+    let deaths = 0;
+    for (; deaths < 20; deaths++) {
+      const before = state.reads;
+      harness.start({ wrap: dyingAtFanOut(state) });
+      for (let step = 0; step < 400 && state.reads === before; step++) await harness.clock.advance(25);
+      if (state.reads === before) break;
+      harness.crash();
+    }
+    assert.equal(deaths, DEATHS_MAX);
+    assert.deepEqual(new Set(harness.world.idsTo("good")), new Set(others.map(({ id }) => id)));
+    const { rows } = await harness.drivers.deadLetters.list({ tenant: null }, 10, null);
+    assert.deepEqual(
+      rows.map(({ eventId, endpointId, state: standing }) => [eventId, endpointId, standing]),
+      [[HOSTILE, UNKNOWN_ENDPOINT, "dead"]],
+    );
+    assert.match(rows[0]?.reason ?? "", /^the processor ended 4 times in a row while it was fanned out/);
+    assert.deepEqual(await harness.depths(), { high: 0, medium: 0, low: 0, retry: 0, dead: 1 });
+  });
+}

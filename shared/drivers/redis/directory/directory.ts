@@ -15,7 +15,7 @@ import { requireMasterKey } from "./master-key.ts";
 import type { DirectoryAnswers } from "./answers.ts";
 import { createDirectoryAnswers } from "./answers.ts";
 import { createEpochChannel } from "./epochs.ts";
-import type { MemoryBounds } from "./memory.ts";
+import type { HeldTenant, MemoryBounds } from "./memory.ts";
 import { createDirectoryMemory, MEMORY_BOUNDS } from "./memory.ts";
 import type { DirectoryReader } from "./reader.ts";
 import { openDirectoryReader } from "./reader.ts";
@@ -49,7 +49,10 @@ export interface RedisDirectoryOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-export type RedisDirectory = Directory & AsyncDisposable;
+export interface RedisDirectory extends Directory, AsyncDisposable {
+  /** `<tenant>/<endpoint>` of those in memory whose record does not read back. */
+  damaged(): readonly string[];
+}
 
 /**
  * Throws `store-unavailable` when Redis does not answer: a process without any directory is not ready. Throws a plain
@@ -104,11 +107,17 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     async remove(tenant, endpointId) {
       return (await write(tenant, (seen) => store.remove(seen, tenant, endpointId))) === "ok";
     },
+    damaged: () => memory.tenants().flatMap((tenant) => damagedOf(memory.look(tenant))),
     async [Symbol.asyncDispose]() {
       unsubscribe();
       await listening[Symbol.asyncDispose]();
     },
   };
+}
+
+function damagedOf(held: HeldTenant | null): readonly string[] {
+  if (held?.isDamaged !== true) return [];
+  return [...held.stored].flatMap(([id, { isDamaged }]) => (isDamaged ? [`${held.tenant}/${id.slice(0, 64)}`] : []));
 }
 
 /** By status, a page is picked out of `LOOKED_MAX` endpoints at most. */
