@@ -153,16 +153,17 @@ async function postpone(deps: Deps, envelope: Envelope, notBeforeMs: number, han
  * does not wait while the directory answers from memory: the window must know the item's weight before the next is let in.
  */
 async function fanOutEach(deps: Deps, envelope: Envelope, handed: Handed, each: Each): Promise<Ending> {
-  const start = (): Promise<Started> => startEach(deps, envelope, handed, each);
-  if (!handed.isRepeat) return (await start()).ending;
-  handed.weigh(REPEAT_WEIGHT);
-  return (await deps.crashGuard.fanOut(envelope, start)).ending;
-}
-
-async function startEach(deps: Deps, envelope: Envelope, handed: Handed, each: Each): Promise<Started> {
   const { tenant, directoryVersion } = envelope;
-  const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
-  return { ending: fanOutTo(deps, envelope, known, handed, each) };
+  const start = async (): Promise<Started> => {
+    const known = deps.directory.peek(tenant, directoryVersion) ?? (await deps.read(tenant, directoryVersion));
+    return { ending: fanOutTo(deps, envelope, known, handed, each) };
+  };
+  if (handed.isRepeat) {
+    handed.weigh(REPEAT_WEIGHT);
+    return (await deps.crashGuard.fanOut(envelope, start)).ending;
+  }
+  const known = deps.directory.peek(tenant, directoryVersion);
+  return known === null ? (await start()).ending : fanOutTo(deps, envelope, known, handed, each);
 }
 
 async function fanOutTo(

@@ -131,7 +131,7 @@ function readingAnyNumber(statement: StatementSync, sql: string): Statement<unkn
     }
   }
   return {
-    run: (...values) => statement.run(...values),
+    run: statement.run.bind(statement),
     get(...values) {
       try {
         return statement.get(...values);
