@@ -58,3 +58,7 @@ end
   if (bad > 0 || count === 0) throw new Error(`${bad} of ${count} requests failed; the figures mean nothing`);
   return { rate: (count * 1e6) / us, count, p50Ms: p50 / 1000, p99Ms: p99 / 1000 };
 }
+
+/** Of the floods of `tenants`: requests that never end, and readers at once. */
+export const UNFINISHED = 500;
+export const READERS = 4;

@@ -4,24 +4,17 @@
  * answers for, `slow` sends requests that never finish their bodies, `reader` reads the largest lists over and over. The
  * figure is the small one's p99 from publish to arrival, beside them to alone, in interleaved rounds on the same programs.
  */
-import { connect } from "node:net";
 import { Priority } from "@posthaste/shared/domain/event.ts";
 import type { BenchSystem } from "./bench-system.ts";
 import { openBenchSystem } from "./bench-system.ts";
 import { openProbe } from "./distributed.ts";
+import { READERS, UNFINISHED } from "./load.ts";
 import { median, percentile, table } from "./figures.ts";
 import { startSubject } from "./subject-process.ts";
 import { openNameServer } from "../test/support/name-server.ts";
 
 const HANGING_ENDPOINTS = 1000;
 const SILENT_ENDPOINTS = 60;
-/** Of a batch that is published. */
-const BATCH = 500;
-/** Requests that never end, and readers at once. */
-const UNFINISHED = 500;
-const READERS = 4;
-/** Before one that was answered is begun again. */
-const REOPEN_MS = 1000;
 /** Events a second of the small tenant at each priority, and seconds of them that do not count. */
 const RATE = 20;
 const WARM_UP_S = 2;
@@ -38,9 +31,6 @@ export interface TenantsOptions {
   readonly backlog: number;
 }
 
-/** Begins to flood; gives what ends it. */
-type Flood = () => () => Promise<void>;
-
 export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOptions): Promise<void> {
   let isSilent = false;
   await using names = await openNameServer(() => (isSilent ? null : { code: 3 }));
@@ -56,13 +46,15 @@ export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOpt
   const slow = await addTenant(system, "slow", 0, String);
   const reader = await addKey(system, "hanging", 0);
   isSilent = true;
-  const floods: Readonly<Record<string, Flood>> = {
-    hanging: () => publishFlood(system, hanging, backlog),
-    silent: () => publishFlood(system, silent, backlog),
-    slow: () => holdBodies(system, slow.key),
-    reader: () => readLists(system, reader),
+  // In a process of their own, whose work delays no measurement.
+  await using flooder = await startSubject("flooder.ts", { URL: system.url });
+  const floods: Readonly<Record<string, string>> = {
+    hanging: `publish ${hanging.key} ${hanging.endpoints} ${backlog}`,
+    silent: `publish ${silent.key} ${silent.endpoints} ${backlog}`,
+    slow: `hold ${slow.key}`,
+    reader: `read ${reader}`,
   };
-  const parts: readonly (readonly [string, readonly Flood[]])[] = [
+  const parts: readonly (readonly [string, readonly string[]])[] = [
     ["alone", []],
     ...Object.entries(floods).map(([name, flood]) => [name, [flood]] as const),
     ["all four", Object.values(floods)],
@@ -71,9 +63,9 @@ export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOpt
   await publishSmall(system, small.key, probe, WARM_UP_S);
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, flooding] of parts) {
-      const ends = flooding.map((flood) => flood());
+      for (const flood of flooding) await flooder.ask(flood);
       measured.get(name)?.push(await publishSmall(system, small.key, probe, seconds));
-      await Promise.all(ends.map((end) => end()));
+      await flooder.ask("stop");
     }
   }
   process.stdout.write(
@@ -147,68 +139,4 @@ async function publishSmall(
   }
   await Promise.all(arrivals);
   return latencies;
-}
-
-/** Publishes it all as fast as it is taken; the end is when that is done. */
-function publishFlood({ post }: BenchSystem, { key, endpoints }: Tenant, backlog: number): () => Promise<void> {
-  const publish = async (): Promise<void> => {
-    for (let sent = 0; sent < backlog; sent += BATCH) {
-      for (const priority of PRIORITIES) {
-        const events = Array.from({ length: Math.min(BATCH, backlog - sent) }, (_, index) => ({
-          type: `to.${(sent + index) % endpoints}`,
-          priority,
-          data: { note: "x".repeat(900) },
-        }));
-        await post("/v1/events/batch", { events }, key);
-      }
-    }
-  };
-  const published = publish();
-  return () => published;
-}
-
-/** Requests that send their heads and one byte; gives what ends them. One that is answered is begun again. */
-function holdBodies(system: BenchSystem, key: string): () => Promise<void> {
-  const url = new URL(system.url);
-  const head =
-    `POST /v1/events HTTP/1.1\r\nhost: ${url.host}\r\nauthorization: Bearer ${key}\r\n` +
-    "content-type: application/json\r\ncontent-length: 200000\r\n\r\n{";
-  let isOver = false;
-  const sockets = new Set<ReturnType<typeof connect>>();
-  const open = (): void => {
-    if (isOver) return;
-    const socket = connect(Number(url.port), url.hostname, () => socket.write(head));
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-    socket.on("data", () => socket.destroy());
-    socket.on("close", () => {
-      sockets.delete(socket);
-      setTimeout(open, REOPEN_MS);
-    });
-  };
-  for (let index = 0; index < UNFINISHED; index += 1) open();
-  return () => {
-    isOver = true;
-    for (const socket of sockets) socket.destroy();
-    return Promise.resolve();
-  };
-}
-
-/** Reads the largest lists over and over; gives what ends that. */
-function readLists(system: BenchSystem, key: string): () => Promise<void> {
-  const over = new AbortController();
-  const read = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      const answer = await fetch(`${system.url}/v1/events?limit=100`, {
-        headers: { authorization: `Bearer ${key}` },
-        signal: over.signal,
-      }).catch(() => null);
-      await answer?.text().catch(() => "");
-    }
-  };
-  const readers = Promise.all(Array.from({ length: READERS }, read));
-  return async () => {
-    over.abort();
-    await readers;
-  };
 }

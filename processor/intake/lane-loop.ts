@@ -8,7 +8,7 @@ import type { BatchGroups } from "./batch-groups.ts";
 import type { LowThrottle } from "./low-throttle.ts";
 import type { QueueItemDeps, Weigh } from "./queue-items.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
-import { requireStopping, runItem } from "./queue-items.ts";
+import { afterTaking, requireStopping, runItem } from "./queue-items.ts";
 import { TAKE_MAX, holderOf } from "./window.ts";
 
 export interface LaneLoopDeps extends QueueItemDeps {
@@ -47,6 +47,7 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
         });
         if (lane === "high") void ended.finally(lowThrottle.highEnded);
       }
+      await afterTaking(items.length, deps);
     }
   };
 }

@@ -9,6 +9,7 @@ import type { Settlements } from "../delivery/settlements.ts";
 import type { Standstill } from "../delivery/standstill.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
 import type { Holder, Window } from "./window.ts";
+import { TAKE_MAX } from "./window.ts";
 
 export interface QueueItemDeps {
   readonly window: Window;
@@ -16,7 +17,7 @@ export interface QueueItemDeps {
   readonly standstill: Pick<Standstill, "watch">;
   readonly untilStored: UntilStored;
   readonly settlements: Pick<Settlements, "ack">;
-  readonly clock: Pick<Clock, "sleep">;
+  readonly clock: Pick<Clock, "sleep" | "soon">;
   readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
 }
 
@@ -74,6 +75,11 @@ async function runToEnd({ clock, onFailure }: QueueItemDeps, work: ItemWork, wei
     await clock.sleep(HELD_BACK_MS, STAY);
     return "released";
   }
+}
+
+/** After a full hand the event loop goes on to others before the next one is taken. */
+export async function afterTaking(count: number, { clock }: Pick<QueueItemDeps, "clock">): Promise<void> {
+  if (count >= TAKE_MAX) await new Promise<void>((resolve) => clock.soon(resolve));
 }
 
 /** A queue that gives nothing although nobody stops is closed; to ask it again at once would starve everything else. */

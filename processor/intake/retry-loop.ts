@@ -13,7 +13,7 @@ import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { dueDelivery, firstMember } from "../delivery/pending-delivery.ts";
 import { ENDPOINT_DELETED } from "../endpoint/lookup.ts";
-import { requireStopping, runItem } from "./queue-items.ts";
+import { afterTaking, requireStopping, runItem } from "./queue-items.ts";
 import { TAKE_MAX, holderOf } from "./window.ts";
 
 export interface RetryLoopDeps extends QueueItemDeps {
@@ -41,6 +41,7 @@ export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => P
           putAside: () => putAside(deps, item, "failed"),
         });
       }
+      await afterTaking(items.length, deps);
     }
   };
 }

@@ -14,7 +14,7 @@ import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 
 /** Items that a loop asks for at once. */
-export const TAKE_MAX = 256;
+export const TAKE_MAX = 64;
 
 export interface WindowBounds {
   readonly itemsMax: number;

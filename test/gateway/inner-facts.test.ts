@@ -8,7 +8,7 @@ import { createRoutes } from "@posthaste/gateway/app.ts";
 import type { EndpointDeps } from "@posthaste/gateway/resources/endpoints.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { storeError } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
+import { storeError } from "@posthaste/shared/drivers/sqlite/store-error.ts";
 import { storeUnavailable as kafkaUnavailable } from "@posthaste/shared/drivers/kafka/client.ts";
 import { storeUnavailable as redisUnavailable, toError } from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";

@@ -172,3 +172,39 @@ test("idle() resolves after the last batch and not before", async () => {
   await Promise.all([...added, idle]);
   assert.equal(isIdle, true);
 });
+
+/** Does two items of each batch, and leaves the rest. */
+function openShortBatcher() {
+  const opened: { batches: string[][] } = { batches: [] };
+  const { batcher } = openBatcher({
+    mayStopEarly: true,
+    flush: (items) => {
+      const some = items.slice(0, 2);
+      opened.batches.push([...some]);
+      return some.map((item) => done(item.toUpperCase()));
+    },
+  });
+  return { batcher, batches: opened.batches };
+}
+
+test("what a batch did not come to is the beginning of the next one, and each item has its own result", async () => {
+  const { batcher, batches } = openShortBatcher();
+  const results = await Promise.all(["a", "b", "c", "d", "e"].map((item) => batcher.add(item, 1)));
+  assert.deepEqual(results, ["A", "B", "C", "D", "E"]);
+  assert.deepEqual(batches, [["a", "b"], ["c", "d"], ["e"]]);
+  assert.equal(batcher.waitingCount(), 0);
+});
+
+test("urgent items go before what waits, also before what a batch gave back, and each kind keeps its order", async () => {
+  const { batcher, batches } = openShortBatcher();
+  const first = ["a", "b", "c"].map((item) => batcher.add(item, 1));
+  const urgent = ["x", "y", "z"].map((item) => batcher.add(item, 1, true));
+  const later = urgent[0]?.then(() => Promise.all([batcher.add("u", 1, true), batcher.add("d", 1)]));
+  await Promise.all([...first, ...urgent, later]);
+  assert.deepEqual(batches.flat(), ["x", "y", "z", "u", "a", "b", "c", "d"]);
+});
+
+test("a batch that comes back short without leave to do so fails", async () => {
+  const { batcher } = openBatcher({ flush: (items) => items.slice(1).map(done) });
+  await assert.rejects(batcher.add("a", 1), /came back with 0 results/);
+});

@@ -94,13 +94,13 @@ export function createClaims(options: {
   }
 
   return {
-    claim: (request) => writer.write(() => claim(request), ROW_BYTES),
+    claim: (request) => writer.writeUrgent(() => claim(request), ROW_BYTES),
     async complete(tenant, key, answer) {
       const write = (): void => void complete.run(answer.status, answer.body, clock.now() + CLAIM_KEPT_MS, tenant, key);
-      await writer.write(write, ROW_BYTES + answer.body.length);
+      await writer.writeUrgent(write, ROW_BYTES + answer.body.length);
     },
     async abandon(tenant, key) {
-      await writer.write(() => void abandon.run(GIVEN_UP, tenant, key), 0);
+      await writer.writeUrgent(() => void abandon.run(GIVEN_UP, tenant, key), 0);
     },
   };
 }

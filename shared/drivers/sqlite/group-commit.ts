@@ -1,14 +1,15 @@
 /**
  * The one writer of the database. All stores hand their writes in here; what comes together in a tick is one
- * transaction and one fsync. Order of operations = order of the calls. A promise resolves after COMMIT, never before.
+ * transaction and one fsync, as long as that takes a few milliseconds. Order of operations = order of the calls, but what a
+ * publisher waits for goes before the rest. A promise resolves after COMMIT, never before.
  */
 import type { Clock } from "../../lib/ambient.ts";
 import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
 import { PosthasteError, isStoreUnavailable } from "../../domain/errors.ts";
 import type { Database } from "./database.ts";
-import { folderFaultInShort } from "../../domain/folder-fault.ts";
-import { sqliteCode } from "./database.ts";
+import type { Operation } from "./transaction.ts";
+import { runEachAlone, runTogether } from "./transaction.ts";
 
 export interface GroupCommit {
   /**
@@ -19,6 +20,8 @@ export interface GroupCommit {
    * with `overloaded` when too much waits. `bytes` is about what the operation writes.
    */
   write<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result>;
+  /** As `write`, before all writes that are not urgent: for what a publisher waits for. */
+  writeUrgent<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result>;
   /** As `write`, in the same order, for what may be lost: past `POSTS_WAITING_MAX` it is dropped and counted. */
   post(operation: () => void): void;
   /** Resolves when everything handed in so far is committed, or has failed. */
@@ -31,43 +34,30 @@ export interface GroupCommit {
   onCommit(listener: () => void): void;
 }
 
-/** Operations of one transaction: few enough that one takes well under 100 ms. */
+/** Operations of one transaction at most. */
 export const COMMIT_ITEMS_MAX = 2048;
+/**
+ * After so long a transaction takes no further operation and is committed: the event loop goes on to others, and what is
+ * urgent goes first in the next one. An fsync costs half a millisecond to some.
+ */
+export const COMMIT_MS = 4;
 export const COMMIT_BYTES_MAX = 8 * 1024 * 1024;
 /** Writes, posted ones included, that may wait for their transaction. */
 export const WRITES_WAITING_MAX = 150_000;
 export const POSTS_WAITING_MAX = 50_000;
 
-interface Operation {
-  readonly run: () => unknown;
-  readonly committed: ((result: never) => void) | undefined;
-}
-
 /** What `health` writes to see whether there is space again: more than an event usually takes. */
 const PROBE_BYTES = 64 * 1024;
-
-const SQLITE_ERROR = 1;
-const SQLITE_CONSTRAINT = 19;
-const SQLITE_MISMATCH = 20;
-const SQLITE_MISUSE = 21;
-const SQLITE_RANGE = 25;
-/** Codes that speak of a mistake in our SQL, not of the state of the disk. */
-const MISTAKES: ReadonlySet<number> = new Set([
-  SQLITE_ERROR,
-  SQLITE_CONSTRAINT,
-  SQLITE_MISMATCH,
-  SQLITE_MISUSE,
-  SQLITE_RANGE,
-]);
 
 export function createGroupCommit(options: {
   readonly database: Database;
   readonly clock: Clock;
+  readonly commitMs?: number;
   readonly postsWaitingMax?: number;
   /** Gets what a `committed` callback or a listener threw; the others are called all the same. Must not throw. */
   readonly onFault?: (error: unknown) => void;
 }): GroupCommit {
-  const { database, clock, postsWaitingMax = POSTS_WAITING_MAX, onFault } = options;
+  const { database, clock, commitMs = COMMIT_MS, postsWaitingMax = POSTS_WAITING_MAX, onFault } = options;
   const listeners: (() => void)[] = [];
   let postsWaiting = 0;
   let lost = 0;
@@ -77,7 +67,8 @@ export function createGroupCommit(options: {
 
   const batcher = createBatcher<Operation, unknown>({
     clock,
-    flush: commitAll,
+    flush: commitSome,
+    mayStopEarly: true,
     itemsMax: COMMIT_ITEMS_MAX,
     bytesMax: COMMIT_BYTES_MAX,
     waitingMax: WRITES_WAITING_MAX,
@@ -88,8 +79,11 @@ export function createGroupCommit(options: {
       }),
   });
 
-  function commitAll(operations: readonly Operation[]): readonly BatchResult<unknown>[] {
-    const settled = runTogether(database, operations, false) ?? runEachAlone(database, operations);
+  /** The first of them, in one transaction that takes `commitMs` or one operation. */
+  function commitSome(operations: readonly Operation[]): readonly BatchResult<unknown>[] {
+    const untilMs = clock.monotonic() + commitMs;
+    const isOver = (): boolean => clock.monotonic() >= untilMs;
+    const settled = runTogether(database, operations, isOver) ?? runEachAlone(database, operations);
     const isCommitted = settled.some(({ kind }) => kind === "done");
     failure = storeFailureOf(settled) ?? failure;
     settled.forEach((entry, index) => {
@@ -109,6 +103,9 @@ export function createGroupCommit(options: {
   const writer: GroupCommit = {
     write<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result> {
       return batcher.add({ run: operation, committed }, bytes) as Promise<Result>;
+    },
+    writeUrgent<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result> {
+      return batcher.add({ run: operation, committed }, bytes, true) as Promise<Result>;
     },
     post(operation) {
       if (postsWaiting >= postsWaitingMax) {
@@ -157,82 +154,4 @@ function storeFailureOf(settled: readonly BatchResult<unknown>[]): string | null
     if (entry.kind !== "done" && isStoreUnavailable(entry.error)) return entry.error.message;
   }
   return null;
-}
-
-/** The error a caller meets for what SQLite or the disk refused. Their own words are its cause, for the log alone. */
-export function storeError(error: unknown): unknown {
-  if (error instanceof PosthasteError || !(error instanceof Error)) return error;
-  const code = sqliteCode(error);
-  const isClosed = "code" in error && error.code === "ERR_INVALID_STATE";
-  if (!isClosed && (code === null || MISTAKES.has(code))) return error;
-  const what = folderFaultInShort(code);
-  const detail = `The data folder cannot be used just now${what === null ? "" : `: ${what}`}.`;
-  return new PosthasteError("store-unavailable", { detail, retryAfterS: 5 }, error);
-}
-
-/** One transaction for all. When an operation throws everything is rolled back: null, or all failed if it `isLast` try. */
-function runTogether(
-  database: Database,
-  operations: readonly Operation[],
-  isLast: boolean,
-): BatchResult<unknown>[] | null {
-  let isRunning = false;
-  try {
-    database.exec("BEGIN IMMEDIATE");
-    isRunning = true;
-    const settled = operations.map(({ run }): BatchResult<unknown> => ({ kind: "done", value: run() }));
-    isRunning = false;
-    database.exec("COMMIT");
-    return settled;
-  } catch (error) {
-    rollBack(database);
-    return isRunning && !isLast ? null : allFailed(operations, error);
-  }
-}
-
-/** Each within a savepoint of its own, so that one that throws takes nothing else with it; still one fsync. */
-function runEachAlone(database: Database, operations: readonly Operation[]): BatchResult<unknown>[] {
-  try {
-    database.exec("BEGIN IMMEDIATE");
-    const settled = operations.map((operation) => runInSavepoint(database, operation));
-    if (settled.every((entry) => entry !== null)) {
-      database.exec("COMMIT");
-      return settled;
-    }
-  } catch (error) {
-    rollBack(database);
-    return allFailed(operations, error);
-  }
-  // SQLite ended the transaction itself, as it does on a full disk: what still fits is written one by one.
-  rollBack(database);
-  return operations.flatMap((operation) => runTogether(database, [operation], true) ?? []);
-}
-
-/** Null when there is no transaction any more. */
-function runInSavepoint(database: Database, { run }: Operation): BatchResult<unknown> | null {
-  if (!database.isInTransaction()) return null;
-  database.exec("SAVEPOINT operation");
-  try {
-    const value = run();
-    database.exec("RELEASE operation");
-    return { kind: "done", value };
-  } catch (error) {
-    if (!database.isInTransaction()) return null;
-    database.exec("ROLLBACK TO operation");
-    database.exec("RELEASE operation");
-    return { kind: "failed", error: storeError(error) };
-  }
-}
-
-function rollBack(database: Database): void {
-  try {
-    if (database.isInTransaction()) database.exec("ROLLBACK");
-  } catch {
-    // The handle is closed or the disk is gone: there is no transaction left to end.
-  }
-}
-
-function allFailed(operations: readonly Operation[], error: unknown): BatchResult<unknown>[] {
-  const failed = storeError(error);
-  return operations.map(() => ({ kind: "failed", error: failed }));
 }

@@ -17,7 +17,8 @@ import { createAdmission } from "./admission.ts";
 import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { storeError } from "./group-commit.ts";
+import { inParts } from "./parts.ts";
+import { storeError } from "./store-error.ts";
 import type { FoundFlow, LaneHandle } from "./lane-tail.ts";
 import { createLaneTail } from "./lane-tail.ts";
 
@@ -72,7 +73,7 @@ export function createLanes(options: {
       let addedCount = 0;
       let addedBytes = 0;
       try {
-        await writer.write(
+        await writer.writeUrgent(
           () => rows.insertAll(envelopes),
           bytes,
           (added) => {
@@ -88,14 +89,16 @@ export function createLanes(options: {
     take: (lane, max, signal, admits) => laneByName[lane].waiters.take(max, signal, admits),
     lookAgain: (lane) => laneByName[lane].waiters.wake(),
     async ack(items) {
-      await writer.write(
-        () => rows.removeAll(items),
-        0,
-        (removed) => {
-          for (const item of removed) laneByName[item.lane].count--;
-          admission.free(removed.length, bytesOf(removed.map(({ envelope }) => envelope)));
-        },
-      );
+      const ackPart = (part: readonly LaneItem[]): Promise<unknown> =>
+        writer.write(
+          () => rows.removeAll(part),
+          0,
+          (removed) => {
+            for (const item of removed) laneByName[item.lane].count--;
+            admission.free(removed.length, bytesOf(removed.map(({ envelope }) => envelope)));
+          },
+        );
+      await Promise.all(inParts(items).map(ackPart));
     },
     release(items) {
       for (const lane of LANES) {

@@ -18,6 +18,7 @@ import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
 import type { Database, SqlValue } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { inParts } from "./parts.ts";
 import { createLedgerEvents } from "./ledger-events.ts";
 import type { ResultRow } from "./ledger-record.ts";
 import { createLedgerRecord, resultOf } from "./ledger-record.ts";
@@ -81,8 +82,7 @@ export function createLedger(options: {
 
   return {
     record(entries) {
-      if (entries.length === 0) return;
-      writer.post(() => entries.forEach(recordEntry));
+      for (const part of inParts(entries)) writer.post(() => part.forEach(recordEntry));
     },
     // An ack that is written from here on shares the transaction, or has a later one.
     recorded: () => Promise.resolve(),

@@ -15,7 +15,8 @@ import { RETRY_AFTER_S, createAdmission } from "./admission.ts";
 import type { Database } from "./database.ts";
 import type { EventStore } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { storeError } from "./group-commit.ts";
+import { inParts } from "./parts.ts";
+import { storeError } from "./store-error.ts";
 import { rowDamaged } from "./row-damage.ts";
 import type { RetryPlace, RetryRows } from "./retry-rows.ts";
 import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
@@ -70,19 +71,20 @@ export function createRetryQueue(options: {
     },
     take: (max, signal) => waiters.take(max, signal),
     async ack(items) {
-      if (items.length === 0) return;
-      await writer.write(
-        () => items.filter((item) => rows.remove(placeOf(item))),
-        0,
-        (removed) => {
-          count -= removed.length;
-          admission.free(
-            removed.length,
-            removed.reduce((sum, item) => sum + bytesOf(item), 0),
-          );
-          for (const item of items) hands.acked(placeOf(item));
-        },
-      );
+      const ackPart = (part: readonly RetryItem[]): Promise<unknown> =>
+        writer.write(
+          () => part.filter((item) => rows.remove(placeOf(item))),
+          0,
+          (removed) => {
+            count -= removed.length;
+            admission.free(
+              removed.length,
+              removed.reduce((sum, item) => sum + bytesOf(item), 0),
+            );
+            for (const item of part) hands.acked(placeOf(item));
+          },
+        );
+      await Promise.all(inParts(items).map(ackPart));
     },
     release(items) {
       for (const item of items) hands.released(placeOf(item));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { createDatabase, prepareDatabase } from "@posthaste/shared/drivers/sqlite/database.ts";
-import { createGroupCommit } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
+import { COMMIT_MS, createGroupCommit } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
 import { FRESH_ITEMS_MAX } from "@posthaste/shared/drivers/sqlite/lane-tail.ts";
 import { createRetention, PRUNE_ROWS_MAX } from "@posthaste/shared/drivers/sqlite/retention.ts";
 import { createBreakable } from "./breakable-database.ts";
@@ -54,6 +54,39 @@ test("writes and posts of one turn are one commit, in the order of the calls", a
   const last = writer.write(note("c"), 0);
   await Promise.all([first, last]);
   assert.deepEqual([notes(), commits], [["a", "b", "c"], 1]);
+});
+
+/** A writer whose operations take `OPERATION_MS` each. */
+function openSlowWriter() {
+  const opened = openWriter();
+  let nowMs = 0;
+  const clock = { ...opened.clock, monotonic: () => nowMs };
+  const writer = createGroupCommit({ database: opened.database, clock });
+  let commits = 0;
+  writer.onCommit(() => commits++);
+  const note = (text: string) => () => {
+    nowMs += OPERATION_MS;
+    opened.note(text)();
+  };
+  return { ...opened, writer, note, commits: () => commits };
+}
+
+const OPERATION_MS = 3;
+
+test("a transaction takes no further operation once it took its time, and the rest is committed in the next ones", async () => {
+  const { writer, note, notes, commits } = openSlowWriter();
+  assert.ok(2 * OPERATION_MS > COMMIT_MS);
+  await Promise.all(["a", "b", "c", "d", "e"].map((text) => writer.write(note(text), 0)));
+  assert.deepEqual([notes(), commits()], [["a", "b", "c", "d", "e"], 3]);
+});
+
+test("what a publisher waits for is committed before what waits already", async () => {
+  const { writer, note, notes, commits } = openSlowWriter();
+  const others = ["a", "b", "c"].map((text) => writer.write(note(text), 0));
+  await writer.writeUrgent(note("urgent"), 0);
+  assert.equal(commits(), 1);
+  await Promise.all(others);
+  assert.deepEqual(notes(), ["urgent", "a", "b", "c"]);
 });
 
 test("an operation that throws rejects alone, and the others of its commit are kept in order", async () => {

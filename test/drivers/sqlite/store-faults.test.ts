@@ -7,7 +7,7 @@ import { createEventStore } from "@posthaste/shared/drivers/sqlite/event-store.t
 import { createGroupCommit } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
 import { createRetryQueue } from "@posthaste/shared/drivers/sqlite/retry-queue.ts";
 import { createStats } from "@posthaste/shared/drivers/sqlite/stats.ts";
-import { storeError } from "@posthaste/shared/drivers/sqlite/group-commit.ts";
+import { storeError } from "@posthaste/shared/drivers/sqlite/store-error.ts";
 import { PullWaiters } from "@posthaste/shared/lib/waiters.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";

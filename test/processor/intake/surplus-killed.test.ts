@@ -67,7 +67,7 @@ async function surplusAtDeath({ lane, lanes, retryQueue, clock }: Queues, line: 
     putAside,
     window: crowded,
     groups: null,
-    clock: { sleep: never },
+    clock: { soon: (callback: () => void) => void setImmediate(callback), sleep: never },
     outstanding: createOutstanding(),
     standstill: { watch: () => undefined },
     untilStored: async (_what, write) => ({ kind: "done", value: await write() }),
