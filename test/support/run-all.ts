@@ -46,7 +46,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   domain: 40,
   contract: 60,
   drivers: 120,
-  [SERVICES_SUITE]: 120,
+  [SERVICES_SUITE]: 150,
   gateway: 120,
   processor: 30,
   simulation: 90,

@@ -9,7 +9,7 @@ import { CLIENTS, OK_ANSWER, openRawReceiver } from "../../support/receiver.ts";
 const CHILD = new URL("descriptors-child.ts", import.meta.url).pathname;
 
 for (const client of CLIENTS) {
-  test(`the ${client} client has an own fault where the process has no descriptor left`, async () => {
+  test(`${client}: a process without a descriptor left has a fault of its own`, async () => {
     await using receiver = await openRawReceiver((socket) => socket.write(OK_ANSWER));
     const told = await run(['ulimit -n 128 && exec "$@"', "sh", process.execPath, CHILD, client, receiver.url]);
     const [before, without, after] = JSON.parse(told) as { kind: string; status?: number; fault?: string }[];
