@@ -1,6 +1,7 @@
 /** What every implementation of the port `directory` promises. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Announcement } from "@posthaste/shared/ports/notifier.ts";
 import type { EndpointFilter } from "@posthaste/shared/ports/directory.ts";
 import type { OpenHarness } from "./harness.ts";
@@ -161,6 +162,22 @@ export function directoryContract(name: string, open: OpenHarness): void {
     );
     const found = await directory.find(TENANT, "ep_a");
     assert.deepEqual((found?.description ?? "").split("").toSorted(), letters);
+  });
+
+  test(`${name} directory: of a hundred changes at once that agree, one is made and none is refused`, async () => {
+    await using harness = await open();
+    const { directory } = harness.drivers;
+    await directory.create(sampleEndpoint("ep_a"));
+    let changes = 0;
+    const disable = (): Promise<Endpoint | null> =>
+      directory.update(TENANT, "ep_a", (endpoint) => {
+        if (endpoint.status === "disabled") return endpoint;
+        changes += 1;
+        return { ...endpoint, status: "disabled" };
+      });
+    const made = await Promise.all(Array.from({ length: 100 }, disable));
+    assert.deepEqual(new Set(made.map((endpoint) => endpoint?.status)), new Set(["disabled"]));
+    assert.ok(changes >= 1);
   });
 
   test(`${name} directory: an update whose change throws leaves everything as it was`, async () => {

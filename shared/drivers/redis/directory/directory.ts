@@ -150,6 +150,8 @@ function createUpdate(deps: {
       const endpoint = change(old);
       const isSame = endpoint.id === endpointId && endpoint.tenant === tenant;
       assert(isSame && endpoint.createdAtMs === old.createdAtMs, "a change keeps the endpoint's name and age");
+      // Nothing to write, and so nothing that would make others begin again.
+      if (endpoint === old) return endpoint;
       const text = endpointText(endpoint, sealer);
       const answer = await write(tenant, (seen) => store.update(seen, tenant, endpointId, stored, text));
       if (answer === "ok") return endpoint;
