@@ -1,8 +1,8 @@
 /**
  * Natural batching: what arrives while nothing is under way waits for one tick of `clock.soon`, what arrives while a
  * batch is under way waits for its end. So a lone item is not held up, and a crowd shares one round trip, one fsync.
- * Batches run one at a time, in the order of `add`, urgent items before the others. Bounded by count and bytes for each
- * batch, by count in waiting.
+ * Batches run one at a time, in the order of `add`. An urgent item does not stand behind those that are not: the two take
+ * turns, an urgent one first, so that neither holds up the other for good. Bounded by count and bytes for each batch, by count in waiting.
  */
 import type { Clock } from "./ambient.ts";
 import { assert } from "./assert.ts";
@@ -96,12 +96,14 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   function settleSome(batch: readonly Waiting<Item, Result>[], settled: readonly BatchResult<Result>[]): void {
     const isCut = options.mayStopEarly === true && settled.length > 0 && settled.length < batch.length;
-    if (isCut) waiting.giveBack(batch.length, settled.length);
-    settle(isCut ? batch.slice(0, settled.length) : batch, settled);
+    const done = isCut ? batch.slice(0, settled.length) : batch;
+    waiting.giveBack(done.length);
+    settle(done, settled);
   }
 
   function finish(): void {
     isRunning = false;
+    waiting.letGo();
     if (waiting.length() > 0) return arm();
     const resolvers = idleWaiters;
     idleWaiters = [];
@@ -118,33 +120,44 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   };
 }
 
-/** Urgent items in their order, then the others in theirs. */
+/** Urgent items and others, each in their order; a batch has them by turns. */
 function createQueue<Item, Result>(itemsMax: number, bytesMax: number) {
   const urgent = createRow<Waiting<Item, Result>>();
   const others = createRow<Waiting<Item, Result>>();
-  /** How many of the last batch were urgent. */
-  let urgentCount = 0;
+  /** Where each item of the last batch came from. */
+  let origins: (typeof urgent)[] = [];
+
+  /** The row whose turn it is. */
+  const nextRow = (): typeof urgent => {
+    if (urgent.length() === 0) return others;
+    return others.length() > 0 && origins.at(-1) === urgent ? others : urgent;
+  };
+
   return {
     push: (entry: Waiting<Item, Result>, isUrgent: boolean) => (isUrgent ? urgent : others).push(entry),
     length: () => urgent.length() + others.length(),
     nextBatch(): readonly Waiting<Item, Result>[] {
-      let count = 0;
+      const batch: Waiting<Item, Result>[] = [];
       let bytes = 0;
-      const isMore = ({ bytes: itemBytes }: Waiting<Item, Result>): boolean => {
-        if (count === itemsMax || (count > 0 && bytes + itemBytes > bytesMax)) return false;
-        count++;
-        bytes += itemBytes;
-        return true;
-      };
-      const first = urgent.takeWhile(isMore);
-      urgentCount = first.length;
-      return urgent.length() > 0 ? first : [...first, ...others.takeWhile(isMore)];
+      origins = [];
+      while (batch.length < itemsMax) {
+        const row = nextRow();
+        const entry = row.first();
+        if (entry === undefined || (batch.length > 0 && bytes + entry.bytes > bytesMax)) break;
+        row.take();
+        origins.push(row);
+        batch.push(entry);
+        bytes += entry.bytes;
+      }
+      return batch;
     },
-    /** The last batch has come to `done` of its `count` items; the rest is the next batch's beginning. */
-    giveBack(count: number, done: number): void {
-      const ofUrgent = Math.max(0, urgentCount - done);
-      urgent.giveBack(ofUrgent);
-      others.giveBack(count - done - ofUrgent);
+    /** The last batch came to its first `done` items; the others wait on, before those that came since. */
+    giveBack(done: number): void {
+      for (const row of origins.slice(done)) row.giveBack();
+    },
+    /** Of what is done nothing is kept. */
+    letGo(): void {
+      for (const row of [urgent, others]) row.letGo();
     },
   };
 }
@@ -154,25 +167,17 @@ function createRow<Entry>() {
   let entries: Entry[] = [];
   let first = 0;
   return {
-    push: (entry: Entry) => void entries.push(entry),
     length: () => entries.length - first,
-    takeWhile(isMore: (entry: Entry) => boolean): readonly Entry[] {
-      if (first * 2 >= entries.length) {
-        entries = entries.slice(first);
-        first = 0;
-      }
-      let end = first;
-      for (; end < entries.length; end++) {
-        const entry = entries[end];
-        if (entry === undefined || !isMore(entry)) break;
-      }
-      const taken = entries.slice(first, end);
-      first += taken.length;
-      return taken;
-    },
-    /** The last that were taken. */
-    giveBack(count: number): void {
-      first -= count;
+    first: () => entries[first],
+    take: () => void first++,
+    /** The last that was taken. */
+    giveBack: () => void first--,
+    push: (entry: Entry) => void entries.push(entry),
+    letGo(): void {
+      // Once half of all was taken: each entry is moved once on the average.
+      if (first * 2 < entries.length) return;
+      entries = entries.slice(first);
+      first = 0;
     },
   };
 }

@@ -195,13 +195,31 @@ test("what a batch did not come to is the beginning of the next one, and each it
   assert.equal(batcher.waitingCount(), 0);
 });
 
-test("urgent items go before what waits, also before what a batch gave back, and each kind keeps its order", async () => {
+test("urgent items and others take turns, an urgent one first, and each kind keeps its order", async () => {
   const { batcher, batches } = openShortBatcher();
   const first = ["a", "b", "c"].map((item) => batcher.add(item, 1));
   const urgent = ["x", "y", "z"].map((item) => batcher.add(item, 1, true));
   const later = urgent[0]?.then(() => Promise.all([batcher.add("u", 1, true), batcher.add("d", 1)]));
   await Promise.all([...first, ...urgent, later]);
-  assert.deepEqual(batches.flat(), ["x", "y", "z", "u", "a", "b", "c", "d"]);
+  assert.deepEqual(batches.flat(), ["x", "a", "y", "b", "z", "c", "u", "d"]);
+});
+
+test("urgent items that never end do not hold up the others", async () => {
+  const { batcher, batches } = openShortBatcher();
+  const others = ["a", "b", "c"].map((item) => batcher.add(item, 1));
+  const over = new AbortController();
+  const publish = async (): Promise<void> => {
+    while (!over.signal.aborted) await batcher.add("x", 1, true);
+  };
+  const publishers = Array.from({ length: 10 }, publish);
+  await Promise.all(others);
+  over.abort();
+  await Promise.all(publishers);
+  assert.deepEqual(batches.slice(0, 3), [
+    ["x", "a"],
+    ["x", "b"],
+    ["x", "c"],
+  ]);
 });
 
 test("a batch that comes back short without leave to do so fails", async () => {

@@ -24,7 +24,7 @@ const runtimesFolder = join(root, "test/runtimes");
 const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 
 Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
-line says N passed, N failed. About ten minutes on two cores; test:full runs the long forms, for hours.
+line says N passed, N failed. About a quarter of an hour on two cores; test:full runs the long forms, for hours.
 
 Installed first, if it is missing: Node 24 and Deno by npm into test/runtimes, and what npm run services needs (see its
 --help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.

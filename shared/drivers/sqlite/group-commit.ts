@@ -1,7 +1,7 @@
 /**
  * The one writer of the database. All stores hand their writes in here; what comes together in a tick is one
  * transaction and one fsync, as long as that takes a few milliseconds. Order of operations = order of the calls, but what a
- * publisher waits for goes before the rest. A promise resolves after COMMIT, never before.
+ * publisher waits for takes turns with the rest, and begins. A promise resolves after COMMIT, never before.
  */
 import type { Clock } from "../../lib/ambient.ts";
 import type { BatchResult } from "../../lib/batcher.ts";
@@ -20,7 +20,7 @@ export interface GroupCommit {
    * with `overloaded` when too much waits. `bytes` is about what the operation writes.
    */
   write<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result>;
-  /** As `write`, before all writes that are not urgent: for what a publisher waits for. */
+  /** As `write`, by turns with all writes that are not urgent, however many of those wait: for what a publisher waits for. */
   writeUrgent<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result>;
   /** As `write`, in the same order, for what may be lost: past `POSTS_WAITING_MAX` it is dropped and counted. */
   post(operation: () => void): void;
@@ -37,8 +37,8 @@ export interface GroupCommit {
 /** Operations of one transaction at most. */
 export const COMMIT_ITEMS_MAX = 2048;
 /**
- * After so long a transaction takes no further operation and is committed: the event loop goes on to others, and what is
- * urgent goes first in the next one. An fsync costs half a millisecond to some.
+ * After so long a transaction takes no further operation and is committed: the event loop goes on to others, and the next one
+ * begins with what is urgent. An fsync costs half a millisecond to some.
  */
 export const COMMIT_MS = 4;
 export const COMMIT_BYTES_MAX = 8 * 1024 * 1024;

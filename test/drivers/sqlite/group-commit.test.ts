@@ -80,7 +80,7 @@ test("a transaction takes no further operation once it took its time, and the re
   assert.deepEqual([notes(), commits()], [["a", "b", "c", "d", "e"], 3]);
 });
 
-test("what a publisher waits for is committed before what waits already", async () => {
+test("what a publisher waits for stands behind nothing that waits already", async () => {
   const { writer, note, notes, commits } = openSlowWriter();
   const others = ["a", "b", "c"].map((text) => writer.write(note(text), 0));
   await writer.writeUrgent(note("urgent"), 0);
