@@ -36,7 +36,10 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
   };
   const mergedHigh = createMergedLane(
     options.clock,
-    [(max, signal) => high.take(max, signal), (max, signal, admits) => partitioned.take("high", max, signal, admits)],
+    [
+      { take: (max, signal) => high.take(max, signal), leaveOut: (tenants) => high.leaveOut(tenants) },
+      { take: (max, signal, admits) => partitioned.take("high", max, signal, admits), leaveOut: null },
+    ],
     (items) => void releaseAll(items).catch(onFault),
   );
 

@@ -1,6 +1,7 @@
 /**
  * One lane from several sources, by tenant and flow in turn. Each source has at most one take under way. What it brings
- * that is not admitted is kept, leased by us, up to `KEPT_MAX`, and does not keep others from being asked for.
+ * that is not admitted is kept, leased by us, up to `KEPT_MAX`, and does not keep others from being asked for. A tenant of
+ * which more is kept than there is room left is left out by its source, where that can be.
  */
 import { PosthasteError } from "../../domain/errors.ts";
 import { flowOf } from "../../domain/flow.ts";
@@ -17,7 +18,11 @@ export const KEPT_MAX = 2048;
 /** Items of one take. */
 const SURPLUS_MAX = 64;
 
-export type LaneSource = (max: number, signal: AbortSignal, admits: Admits) => Promise<readonly LaneItem[]>;
+export interface LaneSource {
+  take(max: number, signal: AbortSignal, admits: Admits): Promise<readonly LaneItem[]>;
+  /** From now on nothing of these tenants is wanted, and all of others. Null when the source brings what it has. */
+  readonly leaveOut: ((tenants: readonly string[]) => void) | null;
+}
 
 export interface MergedLane {
   take(max: number, signal: AbortSignal, admits: Admits): Promise<readonly LaneItem[]>;
@@ -34,6 +39,7 @@ export function createMergedLane(
   const underWay = new Set<LaneSource>();
   let failure: { readonly error: unknown } | null = null;
   let waiting: (() => void)[] = [];
+  let leftOut: readonly string[] = [];
 
   function wake(): void {
     const woken = waiting;
@@ -41,13 +47,21 @@ export function createMergedLane(
     for (const each of woken) each();
   }
 
+  function leaveOutHeavy(): void {
+    const tenants = kept.heavyTenants();
+    if (tenants.length === leftOut.length && tenants.every((tenant) => leftOut.includes(tenant))) return;
+    leftOut = tenants;
+    for (const source of sources) source.leaveOut?.(tenants);
+  }
+
   async function ask(source: LaneSource, max: number, signal: AbortSignal, admits: Admits): Promise<void> {
     underWay.add(source);
     try {
-      const items = await source(max, signal, admits);
+      const items = await source.take(max, signal, admits);
       if (isAborted(signal)) giveBack(items);
       else if (items.length === 0) failure = { error: closed() };
       else items.forEach(kept.add);
+      leaveOutHeavy();
     } catch (error) {
       failure = { error };
     } finally {
@@ -61,19 +75,18 @@ export function createMergedLane(
       const items = kept.take(max, admits);
       outflow.handedOut(items.length);
       if (items.length > 0) return items;
-      const isFull = kept.count() >= KEPT_MAX;
-      if (isFull && outflow.isSlow()) return kept.takeSurplus(Math.min(max, SURPLUS_MAX));
       if (failure !== null) {
         const { error } = failure;
         failure = null;
         throw error;
       }
-      const woken = new Promise<void>((resolve) => {
-        waiting.push(resolve);
-      });
+      const isFull = kept.count() >= KEPT_MAX;
+      const isSurplus = (isFull || leftOut.length > 0) && outflow.isSlow();
+      const woken = isSurplus ? null : new Promise<void>((resolve) => waiting.push(resolve));
       for (const source of sources) {
         if (!underWay.has(source) && !isFull) void ask(source, max, signal, admits);
       }
+      if (woken === null) return kept.takeSurplus(Math.min(max, SURPLUS_MAX));
       await woken;
     }
     const left = kept.take(Infinity, admitsAll);
@@ -88,6 +101,7 @@ export function createMergedLane(
         return await take(max, signal, admits);
       } finally {
         cancel();
+        leaveOutHeavy();
       }
     },
     lookAgain: wake,
@@ -96,9 +110,23 @@ export function createMergedLane(
 
 function createKept() {
   const rows = new FlowRows<LaneItem, FifoRow<LaneItem>>();
+  const countOf = new Map<string, number>();
   let count = 0;
+  function less(items: readonly LaneItem[]): void {
+    count -= items.length;
+    for (const { envelope } of items) {
+      const left = (countOf.get(envelope.tenant) ?? 0) - 1;
+      if (left > 0) countOf.set(envelope.tenant, left);
+      else countOf.delete(envelope.tenant);
+    }
+  }
   return {
     count: () => count,
+    /** Of which more is kept than may come besides. */
+    heavyTenants(): readonly string[] {
+      if (2 * count <= KEPT_MAX) return [];
+      return [...countOf].filter(([, own]) => own > KEPT_MAX - count).map(([tenant]) => tenant);
+    },
     add(item: LaneItem): void {
       const { tenant, type } = item.envelope;
       const flow = flowOf(type);
@@ -109,17 +137,18 @@ function createKept() {
       }
       row.push(item);
       count += 1;
+      countOf.set(tenant, (countOf.get(tenant) ?? 0) + 1);
     },
     takeSurplus(max: number): readonly LaneItem[] {
       const taken: LaneItem[] = [];
       rows.moveSurplusTo(taken, max);
-      count -= taken.length;
+      less(taken);
       return taken.map((item) => ({ ...item, isSurplus: true }));
     },
     take(max: number, admits: Admits): readonly LaneItem[] {
       const taken: LaneItem[] = [];
       rows.moveTo(taken, max, admits);
-      count -= taken.length;
+      less(taken);
       return taken;
     },
   };

@@ -134,7 +134,7 @@ function gatherLanes(own: Record<Lane, OneLane>): Lanes {
   const merged = (lane: Lane) =>
     createMergedLane(
       { monotonic: () => 0 },
-      [(max, signal) => own[lane].take(max, signal)],
+      [{ take: (max, signal) => own[lane].take(max, signal), leaveOut: (tenants) => own[lane].leaveOut(tenants) }],
       (items) => void own[lane].release(items),
     );
   const byName = { high: merged("high"), medium: merged("medium"), low: merged("low") };
@@ -170,6 +170,7 @@ function embeddedLanes(harness: EmbeddedHarness) {
     of: (lane: Lane): OneLane => ({
       append: (envelopes) => lanes().append(envelopes).finally(recount),
       take: (max, signal) => lanes().take(lane, max, signal),
+      leaveOut: () => undefined,
       ack: (items) => lanes().ack(items).finally(recount),
       release: (items) => lanes().release(items),
       depth: () => lanes().depth(lane),

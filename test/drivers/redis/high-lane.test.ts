@@ -287,7 +287,7 @@ for (const name of ["lane:high:held", "lane:high:leases"]) {
   });
 }
 
-for (const name of ["lane:high", "lane:high:kept", "lane:high:known", "lane:tally"]) {
+for (const name of ["lane:high:fresh", "lane:high:kept", "lane:high:known", "lane:tally"]) {
   test(`high lane: an append that breaks off at ${name} is unavailable, and the same event sent again is delivered`, async () => {
     await using world = await openLaneWorld();
     const lane = world.lane();

@@ -107,7 +107,7 @@ async function takeAll({ lane, lanes, retryQueue, clock }: Queues, count: number
     const items = await taken(clock, 100, (signal) => lanes.take(lane, 1000, signal));
     for (const item of items) fromLane.set(item.envelope.id, item);
   }
-  const due = await taken(clock, AGAIN_MS, (signal) => retryQueue.take(1000, signal));
+  const due = await taken(clock, AGAIN_MS, (signal) => retryQueue.take(count, signal));
   return { fromLane, due };
 }
 

@@ -31,6 +31,7 @@ const GENERAL_COMMANDS: Readonly<Record<string, Command>> = {
   DEL: ({ keys }, names) => names.filter((key) => keys.delete(key)).length,
   UNLINK: ({ keys }, names) => names.filter((key) => keys.delete(key)).length,
   EXISTS: ({ keys }, names) => names.filter((key) => keys.has(key)).length,
+  TYPE: ({ keys }, [key = ""]) => ({ status: keys.typeOf(key) }),
   PEXPIRE: ({ keys, nowMs }, [key = "", ms = ""]) => (keys.expire(key, nowMs() + wholeNumber(ms)) ? 1 : 0),
   SCAN: ({ keys }, [, , pattern = ""]) => ["0", keys.names().filter((key) => key.startsWith(pattern.slice(0, -1)))],
   PUBLISH({ publish }, [channel = "", message = ""]) {
@@ -49,6 +50,25 @@ const GENERAL_COMMANDS: Readonly<Record<string, Command>> = {
     list.items.push(...items);
     pushed(key);
     return list.items.length;
+  },
+  LPUSHX: (context, [key = "", item = ""]) =>
+    context.keys.find(key, "list") === null ? 0 : runCommand(context, ["LPUSH", key, item]),
+  RPUSHX: (context, [key = "", item = ""]) =>
+    context.keys.find(key, "list") === null ? 0 : runCommand(context, ["RPUSH", key, item]),
+  LINDEX: ({ keys }, [key = "", at = ""]) => keys.find(key, "list")?.items.at(wholeNumber(at)) ?? null,
+  RPOP({ keys }, [key = ""]) {
+    const item = keys.find(key, "list")?.items.pop() ?? null;
+    keys.tidy(key);
+    return item;
+  },
+  LMOVE({ keys, pushed }, [from = "", to = "", end, start]) {
+    if (end !== "RIGHT" || start !== "LEFT") throw new Error("the model moves from the right to the left only");
+    const item = keys.find(from, "list")?.items.pop();
+    if (item === undefined) return null;
+    keys.list(to).items.unshift(item);
+    keys.tidy(from);
+    pushed(to);
+    return item;
   },
   LRANGE: ({ keys }, [key = "", from = "", to = ""]) => {
     const items = keys.find(key, "list")?.items ?? [];

@@ -26,6 +26,8 @@ export interface Keyspace {
   /** Null when there is none. Throws as Redis does when it is of another kind. */
   find<Kind extends Value["kind"]>(key: string, kind: Kind): Kinds[Kind] | null;
   has(key: string): boolean;
+  /** As TYPE calls it. */
+  typeOf(key: string): string;
   hash(key: string): Hash;
   list(key: string): List;
   sortedSet(key: string): SortedSet;
@@ -44,6 +46,8 @@ export interface Weight {
   readonly entries: number;
   readonly bytes: number;
 }
+
+const TYPES = { text: "string", hash: "hash", list: "list", "sorted set": "zset", none: "none" } as const;
 
 interface Entry {
   readonly value: Value;
@@ -79,6 +83,7 @@ export function createKeyspace(now: () => number): Keyspace {
   return {
     find,
     has: (key) => live(key) !== null,
+    typeOf: (key) => TYPES[live(key)?.value.kind ?? "none"],
     hash: (key) => make(key, "hash", () => ({ kind: "hash", fields: new Map() })),
     list: (key) => make(key, "list", () => ({ kind: "list", items: [] })),
     sortedSet: (key) => make(key, "sorted set", createSortedSet),

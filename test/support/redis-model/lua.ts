@@ -11,7 +11,13 @@ process.env["FENGARICONF"] ??= '{"LUA_COMPAT_FLOATSTRING":true}';
 const { lua, lauxlib, lualib, to_luastring: name } = await import("fengari");
 
 /** Text is bytes (`byte-text.ts`). */
-export type LuaReply = null | number | string | { readonly error: string } | readonly LuaReply[];
+export type LuaReply =
+  | null
+  | number
+  | string
+  | { readonly error: string }
+  | { readonly status: string }
+  | readonly LuaReply[];
 
 export interface Lua {
   /** What the script returns, by Redis' rules. Throws `ScriptError`. */
@@ -147,16 +153,19 @@ function push(state: LuaState, reply: LuaReply): void {
   if (reply === null) return lua.lua_pushboolean(state, false);
   if (typeof reply === "number") return lua.lua_pushnumber(state, reply);
   if (typeof reply === "string") return pushText(state, reply);
-  if ("error" in reply) {
-    lua.lua_createtable(state, 0, 1);
-    pushText(state, reply.error);
-    return lua.lua_setfield(state, -2, name("err"));
-  }
+  if ("error" in reply) return pushField(state, "err", reply.error);
+  if ("status" in reply) return pushField(state, "ok", reply.status);
   lua.lua_createtable(state, reply.length, 0);
   reply.forEach((each, index) => {
     push(state, each);
     lua.lua_rawseti(state, -2, index + 1);
   });
+}
+
+function pushField(state: LuaState, field: string, text: string): void {
+  lua.lua_createtable(state, 0, 1);
+  pushText(state, text);
+  lua.lua_setfield(state, -2, name(field));
 }
 
 function pushText(state: LuaState, text: string): void {

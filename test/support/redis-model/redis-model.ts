@@ -79,5 +79,6 @@ function replyOf(reply: LuaReply, returns: RedisScript["returns"]): RedisReply {
   if (reply === null || typeof reply === "number") return reply;
   if (typeof reply === "string") return returns === "bytes" ? bytesOf(reply) : utf8Of(reply);
   if ("error" in reply) throw new Error(reply.error);
+  if ("status" in reply) return reply.status;
   return reply.map((each) => replyOf(each, returns));
 }

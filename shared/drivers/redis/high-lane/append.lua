@@ -1,10 +1,10 @@
--- KEYS list, kept, known, tally, held. ARGV name, channel, items max, bytes max, then for each envelope: name of the event,
+-- KEYS list, turns, fresh, kept, known, tally, held. ARGV name, channel, items max, bytes max, then for each envelope: name of the event,
 -- acceptance time, packed envelope.
 -- Returns {1, number of new items, 0}, or {0, items, bytes} as they are when the new ones would pass a bound.
 -- Atomic: all new ones are kept and announced, or none. Names that are kept or known are passed over and count nothing. A
--- step that fails leaves an event on the list under no name rather than a name without its event: it may come twice.
+-- step that fails leaves an event in its row under no name rather than a name without its event: it may come twice.
 
-local list, kept, known, tally, held = unpack(KEYS)
+local kept, known, tally, held = unpack(KEYS, 4)
 local name = ARGV[1]
 local seen, fresh, bytes = {}, {}, 0
 local function isLive(member)
@@ -35,7 +35,7 @@ local function isFull()
 end
 -- Before anything is refused: counts that are beyond what the lane has are none of ours.
 local function mendCounts()
-  local items = redis.call('LLEN', list) + redis.call('HLEN', held)
+  local items = math.max(redis.call('ZCARD', kept), redis.call('LLEN', list) + redis.call('HLEN', held))
   for field, most in pairs({[':items'] = items, [':bytes'] = items * ITEM_BYTES_MAX}) do
     if number_or(0, redis.call('HGET', tally, name .. field)) > most then redis.call('HSET', tally, name .. field, most) end
   end
@@ -51,7 +51,7 @@ for _, at in ipairs(fresh) do
   local event, packed = ARGV[at], ARGV[at + 2]
   local elsewhere = '~' .. event
   if isLive(elsewhere) then packed = '\1' .. packed end
-  redis.call('LPUSH', list, packed)
+  put('LPUSH', string.match(event, '^[^/]*'), packed)
   redis.call('ZADD', kept, ARGV[at + 1], event)
   redis.call('ZREM', known, event, elsewhere)
 end

@@ -1,8 +1,9 @@
 /**
- * A lane on Redis: a list of packed envelopes, leases for what was taken, a doorbell for those who wait. Each step is
- * one script, so a crash at any line leaves an item on the list or held under a lease that runs out; nothing polls.
+ * A lane on Redis: a list of packed envelopes for each tenant, leases for what was taken, a doorbell for those who wait.
+ * Tenants are served in turn. Each step is one script, so a crash at any line leaves an item in its list or held under a
+ * lease that runs out; nothing polls.
  *
- * At least once. The order is that of `append` within a shard, but for what comes back to the head. With one shard an
+ * At least once. The order is that of `append` within a tenant, but for what comes back to the head. With one shard an
  * append is all or nothing; with more each shard's part is. It resolves when Redis answered: as durable as its settings.
  * An event is known while it is kept and for `KNOWN_MS` after its ack, and is not appended twice.
  */
@@ -39,6 +40,8 @@ export interface HighLane extends AsyncDisposable {
   append(envelopes: readonly Envelope[]): Promise<void>;
   /** As the port says; a Redis that cannot be reached is waited for. Those who wait at disposal get none. */
   take(max: number, signal: AbortSignal): Promise<readonly LaneItem[]>;
+  /** From now on nothing of these tenants is taken, and all of others, until it is called again. None at the start. */
+  leaveOut(tenants: readonly string[]): void;
   /** When it rejects, items may come again as repeats once their leases ran out. */
   ack(items: readonly LaneItem[]): Promise<void>;
   /** When it rejects, items come again later, as repeats. */
@@ -78,12 +81,18 @@ interface Handle {
 export function createRedisHighLane(options: HighLaneOptions): HighLane {
   const { keys } = options;
   const parts = assemble(options);
-  const { store, keeper, loops, discards } = parts;
+  const { store, keeper, loops, discards, leftOut } = parts;
   return {
     append: (envelopes) => everyShard(byShard(keys, envelopes), store.append),
     take(max, signal) {
       keeper.start();
       return loops.take(max, signal);
+    },
+    leaveOut(tenants) {
+      const isAgainWanted = [...leftOut].some((tenant) => !tenants.includes(tenant));
+      leftOut.clear();
+      for (const tenant of tenants) leftOut.add(tenant);
+      if (isAgainWanted) loops.lookAgain();
     },
     async ack(items) {
       const named = (own: readonly LaneItem[]) => own.map((item) => ({ ...handleOf(item), envelope: item.envelope }));
@@ -135,13 +144,14 @@ function assemble(options: HighLaneOptions) {
     onFault,
   });
   const discards = createDiscards(store, options);
+  const leftOut = new Set<string>();
   const loops = createLeaseLoops<LaneItem>({
     clock,
     entropy,
     shards,
     open: (shard) => store.beat(shard, []),
     async pull(shard, max) {
-      const all = await store.take(shard, max);
+      const all = await store.take(shard, max, [...leftOut]);
       if (all.length === 0) return null;
       const { items, poison } = unpackAll(all, lane, shard);
       const tickets = items.map((item) => handleOf(item).ticket);
@@ -155,7 +165,7 @@ function assemble(options: HighLaneOptions) {
     hasRoom: () => keeper.heldCount() < HELD_MAX,
     onFault,
   });
-  return { store, keeper, loops, discards };
+  return { store, keeper, loops, discards, leftOut };
 }
 
 /** Not renewed from here on: when the call that follows fails the lease runs out, and the item comes again. */

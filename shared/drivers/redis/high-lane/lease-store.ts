@@ -18,6 +18,7 @@ import {
 } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { RedisArgument, RedisCommands } from "../client/redis-commands.ts";
+import { listOf } from "../client/reply.ts";
 
 /** How long the doorbell's connection blocks in one call. */
 export const BLOCK_MS = 5000;
@@ -40,7 +41,7 @@ export interface LeaseBounds {
   readonly bytesMax: number;
 }
 
-/** An element of the list, held under its ticket. */
+/** An element, held under its ticket. */
 export interface Leased {
   readonly ticket: string;
   /** As `append` packed it. */
@@ -59,14 +60,14 @@ export interface Acknowledged {
 export interface LeaseStore {
   /** All or nothing; events that are kept or known are passed over. Rejects with `overloaded`. */
   append(shard: number, envelopes: readonly Envelope[]): Promise<void>;
-  /** Oldest first; none when there is none. */
-  take(shard: number, max: number): Promise<readonly Leased[]>;
+  /** A turn for each tenant that is not unwanted, oldest first within it; none when there is none. */
+  take(shard: number, max: number, unwanted: readonly string[]): Promise<readonly Leased[]>;
   /** Thousand by thousand; what is not held any more is passed over. */
   ack(shard: number, items: readonly Acknowledged[]): Promise<void>;
   release(shard: number, tickets: readonly string[]): Promise<void>;
   /** Says that this holder is present, renews the leases of at most `CALL_ITEMS_MAX` tickets, and reaps. */
   beat(shard: number, tickets: readonly string[]): Promise<void>;
-  /** True when the list holds something; false after `BLOCK_MS`, or when `signal` was aborted. */
+  /** True when a tenant has something that had nothing before; false after `BLOCK_MS`, or when `signal` was aborted. */
   listen(shard: number, signal: AbortSignal): Promise<boolean>;
   depth(shard: number): Promise<Depth>;
   note(shard: number, envelopes: readonly Envelope[]): Promise<void>;
@@ -98,54 +99,60 @@ export function createLeaseStore(options: {
 
   return {
     async append(shard, envelopes) {
-      const { list, kept, known, tally, held } = keysOf(shard);
+      const { list, turns, fresh, kept, known, tally, held } = keysOf(shard);
       const bounds = options.bounds();
       const args: RedisArgument[] = [name, channel, bounds.itemsMax, bounds.bytesMax];
       for (const envelope of envelopes) args.push(eventName(envelope), envelope.acceptedAtMs, packEnvelope(envelope));
       const [isKept, items, bytes] = numbersOf(
-        await commands.run(appendScript, [list, kept, known, tally, held], args),
+        await commands.run(appendScript, [list, turns, fresh, kept, known, tally, held], args),
       );
       if (isKept !== 1) throw overloaded(name, items ?? 0, bytes ?? 0, bounds);
     },
-    async take(shard, max) {
-      const { list, held, leases } = keysOf(shard);
+    async take(shard, max, unwanted) {
+      const { list, turns, fresh, held, leases } = keysOf(shard);
       const count = Math.min(max, TAKE_ITEMS_MAX);
       const first = ticketCount;
       // Given away before the call: a number is never used again, not even when the answer is lost.
       ticketCount += count;
       const reply = await commands.run(
         takeScript,
-        [list, held, leases],
-        [holder, first, count, TAKE_BYTES_MAX, leaseMs],
+        [list, turns, fresh, held, leases],
+        [holder, first, count, TAKE_BYTES_MAX, leaseMs, ...unwanted],
       );
-      assert(Array.isArray(reply), "a take answers with a list");
-      return reply.map((element: unknown, index) => leasedOf(element, ticketOf(holder, first + index)));
+      const leased: Leased[] = [];
+      for (const turn of listOf(reply)) {
+        const [tenantName, ...elements] = listOf(turn);
+        assert(tenantName instanceof Uint8Array, "a turn begins with its tenant");
+        const tenant = Buffer.from(tenantName).toString();
+        for (const element of elements) leased.push(leasedOf(element, ticketOf(holder, first + leased.length, tenant)));
+      }
+      return leased;
     },
     async ack(shard, items) {
-      const { list, held, leases, kept, known, tally } = keysOf(shard);
+      const { list, turns, fresh, held, leases, kept, known, tally } = keysOf(shard);
       for (const part of partsOf(items)) {
         const args: RedisArgument[] = [name, KNOWN_MS, KNOWN_MAX];
         for (const { ticket, envelope, bytes } of part) {
           args.push(ticket, envelope === null ? "" : eventName(envelope), bytes);
         }
-        await commands.run(ackScript, [list, held, leases, kept, known, tally], args);
+        await commands.run(ackScript, [list, turns, fresh, held, leases, kept, known, tally], args);
       }
     },
     async release(shard, tickets) {
-      const { list, held, leases } = keysOf(shard);
+      const { list, turns, fresh, held, leases } = keysOf(shard);
       // Those taken last go first, so that the whole is at the head in its old order.
       const parts = [...partsOf(tickets.toSorted())].toReversed();
-      for (const part of parts) await commands.run(releaseScript, [list, held, leases], part);
+      for (const part of parts) await commands.run(releaseScript, [list, turns, fresh, held, leases], part);
     },
     async beat(shard, tickets) {
-      const { list, held, leases, holders } = keysOf(shard);
+      const { list, turns, fresh, held, leases, holders, kept } = keysOf(shard);
       const head = [leaseMs, REAP_MAX, holder, presenceMs];
-      await commands.run(beatScript, [list, held, leases, holders], [...head, ...tickets]);
+      await commands.run(beatScript, [list, turns, fresh, held, leases, holders, kept], [...head, ...tickets]);
     },
-    listen: (shard, signal) => commands.waitForList(keysOf(shard).list, BLOCK_MS, signal),
+    listen: (shard, signal) => commands.waitForList(keysOf(shard).fresh, BLOCK_MS, signal),
     async depth(shard) {
-      const { list, held, kept } = keysOf(shard);
-      const [count, oldestAtMs] = numbersOf(await commands.run(depthScript, [list, held, kept], []));
+      const { list, turns, fresh, held, kept } = keysOf(shard);
+      const [count, oldestAtMs] = numbersOf(await commands.run(depthScript, [list, turns, fresh, held, kept], []));
       return { count: count ?? 0, oldestAtMs: oldestAtMs ?? null };
     },
     async note(shard, envelopes) {
@@ -162,8 +169,8 @@ function eventName(envelope: Envelope): string {
   return `${envelope.tenant}/${envelope.id}/${envelope.acceptedAtMs}`;
 }
 
-function ticketOf(holder: string, number: number): string {
-  return `${holder}:${String(number).padStart(TICKET_DIGITS, "0")}`;
+function ticketOf(holder: string, number: number, tenant: string): string {
+  return `${holder}:${String(number).padStart(TICKET_DIGITS, "0")}:${tenant}`;
 }
 
 function leasedOf(element: unknown, ticket: string): Leased {

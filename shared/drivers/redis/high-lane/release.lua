@@ -1,15 +1,15 @@
--- KEYS list, held, leases. ARGV tickets in the order of taking.
--- Returns the number of items put back to the head of the list, in that order, marked as repeats.
+-- KEYS list, turns, fresh, held, leases. ARGV tickets in the order of taking.
+-- Returns the number of items put back to the heads of their rows, in that order, marked as repeats.
 -- Atomic: a ticket that is not held any more changes nothing.
 
+local held, leases = unpack(KEYS, 4)
 local released = 0
 for at = #ARGV, 1, -1 do
-  local element = redis.call('HGET', KEYS[2], ARGV[at])
+  local element = redis.call('HGET', held, ARGV[at])
   if element then
-    if string.byte(element) ~= 1 then element = '\1' .. element end
-    redis.call('RPUSH', KEYS[1], element)
-    redis.call('HDEL', KEYS[2], ARGV[at])
-    redis.call('ZREM', KEYS[3], ARGV[at])
+    put_back(ARGV[at], element)
+    redis.call('HDEL', held, ARGV[at])
+    redis.call('ZREM', leases, ARGV[at])
     released = released + 1
   end
 end

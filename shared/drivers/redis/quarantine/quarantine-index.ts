@@ -18,7 +18,11 @@ const PUT = script("put");
 const READ = script("read");
 const REMOVE = script("remove");
 const COUNT = script("count");
-const PUT_BACK = script("put-back");
+const PUT_BACK: RedisScript = luaScript({
+  name: "quarantine-put-back",
+  returns: "text",
+  files: ["high-lane/rows", "quarantine/put-back"],
+});
 
 const StoredRecord = v.object({
   source: v.string(),
@@ -75,7 +79,8 @@ export function createRedisQuarantineIndex(options: {
       await commands.run(REMOVE, [records, order], [id]);
     },
     async pushHigh(value) {
-      await commands.run(PUT_BACK, [laneKeys(keys, 0, "high").list], [keys.channel("lane:high"), value]);
+      const { list, turns, fresh } = laneKeys(keys, 0, "high");
+      await commands.run(PUT_BACK, [list, turns, fresh], [keys.channel("lane:high"), value]);
     },
   };
 }
