@@ -13,7 +13,7 @@ const PUT_ASIDE: RedisScript = luaScript({ name: "put-aside", returns: "text", f
 
 /** The part of a name behind its hash tag, and the type that its store gives it. */
 const TYPES = [
-  [/^lane:[a-z]+(?::turns|:fresh)?$/, "list"],
+  [/^lane:[a-z]+(?::turns|:fresh|:bell)?$/, "list"],
   [/^lane:(?:[a-z]+:held|tally)$/, "hash"],
   [/^lane:[a-z]+:(?:leases|holders|kept|known)$/, "zset"],
   [/^limit(?::.+|-subjects)$/, "zset"],

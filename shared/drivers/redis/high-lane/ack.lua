@@ -1,10 +1,10 @@
--- KEYS list, turns, fresh, held, leases, kept, known, tally. ARGV name, ms for which an event stays known, known ones max, then for
+-- KEYS list, turns, fresh, bell, held, leases, kept, known, tally. ARGV name, ms for which an event stays known, known ones max, then for
 -- each item: ticket, name of the event (empty for poison), bytes that it was counted with.
 -- Returns the number of items that were still held under their tickets; the others change nothing.
 -- Atomic. When the lane is empty afterwards its counts begin at nothing, whatever was put in or taken out by hand; rows whose
 -- turns somebody took out get them back first.
 
-local held, leases, kept, known, tally = unpack(KEYS, 4)
+local held, leases, kept, known, tally = unpack(KEYS, 5)
 local name, knownMs = ARGV[1], tonumber(ARGV[2])
 local items, bytes = 0, 0
 for at = 4, #ARGV, 3 do
@@ -22,7 +22,7 @@ if items == 0 then return 0 end
 local isEmpty = redis.call('EXISTS', list, turns, fresh, held) == 0
 if isEmpty then
   local names = redis.call('ZRANGE', kept, 0, NAMES_MAX - 1)
-  if ring_for(names) == 0 and #names > 0 then redis.call('ZREM', kept, unpack(names)) end
+  if find_rows(names) == 0 and #names > 0 then redis.call('ZREM', kept, unpack(names)) end
   isEmpty = redis.call('EXISTS', kept) == 0
 end
 if isEmpty then

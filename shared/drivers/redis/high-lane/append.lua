@@ -1,10 +1,10 @@
--- KEYS list, turns, fresh, kept, known, tally, held. ARGV name, channel, items max, bytes max, then for each envelope: name of the event,
+-- KEYS list, turns, fresh, bell, kept, known, tally, held. ARGV name, channel, items max, bytes max, then for each envelope: name of the event,
 -- acceptance time, packed envelope.
 -- Returns {1, number of new items, 0}, or {0, items, bytes} as they are when the new ones would pass a bound.
 -- Atomic: all new ones are kept and announced, or none. Names that are kept or known are passed over and count nothing. A
 -- step that fails leaves an event in its row under no name rather than a name without its event: it may come twice.
 
-local kept, known, tally, held = unpack(KEYS, 4)
+local kept, known, tally, held = unpack(KEYS, 5)
 local name = ARGV[1]
 local seen, fresh, bytes = {}, {}, 0
 local function isLive(member)

@@ -1,12 +1,12 @@
--- KEYS list, turns, fresh, held, leases, holders, kept. ARGV lease in ms, number of items to reap at most, holder, ms for which it counts as
+-- KEYS list, turns, fresh, bell, held, leases, holders, kept. ARGV lease in ms, number of items to reap at most, holder, ms for which it counts as
 -- present, then tickets to renew.
 -- Returns the number of items whose lease ran out or whose holder is absent; they are at the head of their rows now,
 -- marked as repeats.
 -- Atomic. Renews first, so that a holder that is late but not too late keeps what is its own. When nobody could beat for a
 -- while, as while Redis was away, or when its clock stepped, nobody's silence says anything: all get their time again.
--- The bell rings for what lies in the lane's list by other hands, and for rows whose turns somebody took out.
+-- The bell is hung up for what lies in the lane's list by other hands, and for rows whose turns somebody took out.
 
-local held, leases, holders, kept = unpack(KEYS, 4)
+local held, leases, holders, kept = unpack(KEYS, 5)
 local reapMax, presenceMs = tonumber(ARGV[2]), tonumber(ARGV[4])
 local deadline, presentUntil = now + tonumber(ARGV[1]), now + presenceMs
 for at = 5, #ARGV do redis.call('ZADD', leases, 'XX', deadline, ARGV[at]) end
@@ -47,12 +47,13 @@ for at = #late, 1, -1 do
 end
 
 if redis.call('EXISTS', fresh) == 0 then
-  if redis.call('EXISTS', list) == 1 then redis.call('LPUSH', fresh, '') end
+  if redis.call('EXISTS', list) == 1 then ring_for('') end
   local names = redis.call('ZCARD', kept)
   if redis.call('EXISTS', turns) == 0 and names > redis.call('HLEN', held) then
     -- Those that are held stand among them: another part at each beat.
     local from = now % names
-    ring_for(redis.call('ZRANGE', kept, from, from + NAMES_MAX - 1))
+    find_rows(redis.call('ZRANGE', kept, from, from + NAMES_MAX - 1))
   end
 end
+if redis.call('EXISTS', bell) == 0 and redis.call('EXISTS', fresh, turns) > 0 then redis.call('LPUSH', bell, '') end
 return #late

@@ -1,7 +1,7 @@
 /**
  * A lane on Redis: a list of packed envelopes for each tenant, leases for what was taken, a doorbell for those who wait.
  * Tenants are served in turn. Each step is one script, so a crash at any line leaves an item in its list or held under a
- * lease that runs out; nothing polls.
+ * lease that runs out; nothing polls, unless tenants are left out.
  *
  * At least once. The order is that of `append` within a tenant, but for what comes back to the head. With one shard an
  * append is all or nothing; with more each shard's part is. It resolves when Redis answered: as durable as its settings.
@@ -10,11 +10,12 @@
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
-import { packedFault, unpackEnvelope } from "../../../domain/envelope-record.ts";
+import { unpackEnvelope } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
 import { encodeHex } from "../../../domain/hex.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
 import type { KeySpace } from "../client/key-space.ts";
+import { createDiscards } from "./discards.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { LEASE_MS, PRESENCE_MS, createLeaseKeeper } from "./lease-keeper.ts";
 import { createLeaseLoops } from "./lease-loops.ts";
@@ -32,8 +33,8 @@ export const HELD_MAX = 100_000;
 /** What is held longer is another's to do. */
 export const HOLD_MS_MAX = 3600 * 1000;
 const HOLDER_BYTES = 10;
-/** Items that do not unpack and are being put aside; from there on `take` waits, and good items behind them with it. */
-const DISCARDS_MAX = 32;
+/** While tenants are left out the others are looked for so often. */
+const LEFT_OUT_LOOK_MS = 10;
 
 export interface HighLane extends AsyncDisposable {
   /** Appends to this lane whatever an envelope's priority says. Rejects with `overloaded`: nothing is kept. */
@@ -89,10 +90,8 @@ export function createRedisHighLane(options: HighLaneOptions): HighLane {
       return loops.take(max, signal);
     },
     leaveOut(tenants) {
-      const isAgainWanted = [...leftOut].some((tenant) => !tenants.includes(tenant));
       leftOut.clear();
       for (const tenant of tenants) leftOut.add(tenant);
-      if (isAgainWanted) loops.lookAgain();
     },
     async ack(items) {
       const named = (own: readonly LaneItem[]) => own.map((item) => ({ ...handleOf(item), envelope: item.envelope }));
@@ -161,7 +160,14 @@ function assemble(options: HighLaneOptions) {
       return items;
     },
     giveBack: (items) => release({ store, keeper }, items),
-    listen: store.listen,
+    // A blocking read cannot leave anybody out.
+    async listen(shard, signal) {
+      if (leftOut.size === 0) return await store.listen(shard, signal);
+      return await clock.sleep(LEFT_OUT_LOOK_MS, signal).then(
+        () => true,
+        () => false,
+      );
+    },
     hasRoom: () => keeper.heldCount() < HELD_MAX,
     onFault,
   });
@@ -180,32 +186,6 @@ async function release(
 ): Promise<void> {
   const tickets = (own: readonly LaneItem[]) => own.map((item) => handleOf(item).ticket);
   await everyShard(letGo(keeper, items), (shard, own) => store.release(shard, tickets(own)));
-}
-
-/** Hands poison over, then removes it. Its lease is not renewed: when either fails it comes again. */
-function createDiscards(store: LeaseStore, options: Pick<HighLaneOptions, "onPoison" | "onFault">) {
-  const underWay = new Set<Promise<void>>();
-
-  async function discard(shard: number, { ticket, packed }: Leased): Promise<void> {
-    try {
-      await options.onPoison(packed, packedFault(packed));
-      await store.ack(shard, [{ ticket, envelope: null, bytes: packed.length }]);
-    } catch (error) {
-      options.onFault(error);
-    }
-  }
-
-  return {
-    /** Resolves when there is room for the next. */
-    async begin(shard: number, leased: Leased): Promise<void> {
-      const running = discard(shard, leased).finally(() => underWay.delete(running));
-      underWay.add(running);
-      while (underWay.size >= DISCARDS_MAX) await Promise.race(underWay);
-    },
-    async over(): Promise<void> {
-      await Promise.all(underWay);
-    },
-  };
 }
 
 function unpackAll(all: readonly Leased[], lane: Lane, shard: number) {

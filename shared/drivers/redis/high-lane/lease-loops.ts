@@ -16,8 +16,6 @@ export interface LeaseLoops<Item> {
   take(max: number, signal: AbortSignal): Promise<readonly Item[]>;
   /** There may be room again. */
   wake(): void;
-  /** Shards whose doorbell is awaited may have something that they had not for us before. */
-  lookAgain(): void;
   /** Those who wait get nothing; resolves when no call is under way. */
   stop(): Promise<void>;
 }
@@ -28,10 +26,6 @@ interface Shard {
   state: "new" | "ready" | "asked" | "listening" | "paused";
   /** In a row. */
   failures: number;
-  /** Ends the waiting for its doorbell. */
-  listening: AbortController | null;
-  /** What it answers now was asked before `lookAgain`. */
-  isStale: boolean;
 }
 
 export interface LeaseLoopsOptions<Item> {
@@ -75,13 +69,12 @@ export function createLeaseLoops<Item>(options: LeaseLoopsOptions<Item>): LeaseL
   async function ask(waiter: Waiter, shard: Shard): Promise<void> {
     const isNew = shard.state === "new";
     shard.state = "asked";
-    shard.isStale = false;
     asking.add(waiter);
     try {
       if (isNew) await options.open(shard.index);
       const items = await options.pull(shard.index, waiter.max);
       shard.failures = 0;
-      if (items === null && !shard.isStale) calls.track(listen(shard));
+      if (items === null) calls.track(listen(shard));
       else shard.state = "ready";
       if (items !== null && items.length > 0 && !waiters.hand(waiter, items)) calls.track(options.giveBack(items));
     } catch (error) {
@@ -93,18 +86,16 @@ export function createLeaseLoops<Item>(options: LeaseLoopsOptions<Item>): LeaseL
 
   async function listen(shard: Shard): Promise<void> {
     shard.state = "listening";
-    shard.listening = new AbortController();
-    const { signal } = shard.listening;
     try {
       let hasRung = false;
-      const isWanted = (): boolean => waiters.count > 0 && !signal.aborted && !stopping.signal.aborted;
-      while (!hasRung && isWanted()) hasRung = await options.listen(shard.index, signal);
+      while (!hasRung && waiters.count > 0 && !stopping.signal.aborted) {
+        hasRung = await options.listen(shard.index, stopping.signal);
+      }
       // Without a ring, too: whoever takes next asks the shard, and does not rely on what was true some time ago.
       shard.state = "ready";
     } catch (error) {
       rota.pause(shard, error);
     }
-    shard.listening = null;
     pump();
   }
 
@@ -116,10 +107,8 @@ export function createLeaseLoops<Item>(options: LeaseLoopsOptions<Item>): LeaseL
       return taken;
     },
     wake: pump,
-    lookAgain: rota.lookAgain,
     async stop() {
       stopping.abort();
-      rota.lookAgain();
       rota.stop();
       waiters.dismissAll();
       await calls.over();
@@ -138,12 +127,6 @@ function createRota(
   let turn = 0;
   let isStopped = false;
   return {
-    lookAgain(): void {
-      for (const shard of shards) {
-        shard.isStale = true;
-        shard.listening?.abort();
-      }
-    },
     /** In turn, beginning behind the one that was asked last. */
     next(): Shard | undefined {
       for (let step = 0; step < shards.length; step++) {
@@ -188,5 +171,5 @@ function createCalls(onFault: (error: unknown) => void) {
 }
 
 function createShard(index: number): Shard {
-  return { index, state: "new", failures: 0, listening: null, isStale: false };
+  return { index, state: "new", failures: 0 };
 }

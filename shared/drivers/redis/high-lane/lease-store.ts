@@ -67,7 +67,7 @@ export interface LeaseStore {
   release(shard: number, tickets: readonly string[]): Promise<void>;
   /** Says that this holder is present, renews the leases of at most `CALL_ITEMS_MAX` tickets, and reaps. */
   beat(shard: number, tickets: readonly string[]): Promise<void>;
-  /** True when a tenant has something that had nothing before; false after `BLOCK_MS`, or when `signal` was aborted. */
+  /** True when a tenant has something, also one that is unwanted; false after `BLOCK_MS`, or when `signal` was aborted. */
   listen(shard: number, signal: AbortSignal): Promise<boolean>;
   depth(shard: number): Promise<Depth>;
   note(shard: number, envelopes: readonly Envelope[]): Promise<void>;
@@ -99,24 +99,24 @@ export function createLeaseStore(options: {
 
   return {
     async append(shard, envelopes) {
-      const { list, turns, fresh, kept, known, tally, held } = keysOf(shard);
+      const { list, turns, fresh, bell, kept, known, tally, held } = keysOf(shard);
       const bounds = options.bounds();
       const args: RedisArgument[] = [name, channel, bounds.itemsMax, bounds.bytesMax];
       for (const envelope of envelopes) args.push(eventName(envelope), envelope.acceptedAtMs, packEnvelope(envelope));
       const [isKept, items, bytes] = numbersOf(
-        await commands.run(appendScript, [list, turns, fresh, kept, known, tally, held], args),
+        await commands.run(appendScript, [list, turns, fresh, bell, kept, known, tally, held], args),
       );
       if (isKept !== 1) throw overloaded(name, items ?? 0, bytes ?? 0, bounds);
     },
     async take(shard, max, unwanted) {
-      const { list, turns, fresh, held, leases } = keysOf(shard);
+      const { list, turns, fresh, bell, held, leases } = keysOf(shard);
       const count = Math.min(max, TAKE_ITEMS_MAX);
       const first = ticketCount;
       // Given away before the call: a number is never used again, not even when the answer is lost.
       ticketCount += count;
       const reply = await commands.run(
         takeScript,
-        [list, turns, fresh, held, leases],
+        [list, turns, fresh, bell, held, leases],
         [holder, first, count, TAKE_BYTES_MAX, leaseMs, ...unwanted],
       );
       const leased: Leased[] = [];
@@ -129,27 +129,27 @@ export function createLeaseStore(options: {
       return leased;
     },
     async ack(shard, items) {
-      const { list, turns, fresh, held, leases, kept, known, tally } = keysOf(shard);
+      const { list, turns, fresh, bell, held, leases, kept, known, tally } = keysOf(shard);
       for (const part of partsOf(items)) {
         const args: RedisArgument[] = [name, KNOWN_MS, KNOWN_MAX];
         for (const { ticket, envelope, bytes } of part) {
           args.push(ticket, envelope === null ? "" : eventName(envelope), bytes);
         }
-        await commands.run(ackScript, [list, turns, fresh, held, leases, kept, known, tally], args);
+        await commands.run(ackScript, [list, turns, fresh, bell, held, leases, kept, known, tally], args);
       }
     },
     async release(shard, tickets) {
-      const { list, turns, fresh, held, leases } = keysOf(shard);
+      const { list, turns, fresh, bell, held, leases } = keysOf(shard);
       // Those taken last go first, so that the whole is at the head in its old order.
       const parts = [...partsOf(tickets.toSorted())].toReversed();
-      for (const part of parts) await commands.run(releaseScript, [list, turns, fresh, held, leases], part);
+      for (const part of parts) await commands.run(releaseScript, [list, turns, fresh, bell, held, leases], part);
     },
     async beat(shard, tickets) {
-      const { list, turns, fresh, held, leases, holders, kept } = keysOf(shard);
+      const { list, turns, fresh, bell, held, leases, holders, kept } = keysOf(shard);
       const head = [leaseMs, REAP_MAX, holder, presenceMs];
-      await commands.run(beatScript, [list, turns, fresh, held, leases, holders, kept], [...head, ...tickets]);
+      await commands.run(beatScript, [list, turns, fresh, bell, held, leases, holders, kept], [...head, ...tickets]);
     },
-    listen: (shard, signal) => commands.waitForList(keysOf(shard).fresh, BLOCK_MS, signal),
+    listen: (shard, signal) => commands.waitForList(keysOf(shard).bell, BLOCK_MS, signal),
     async depth(shard) {
       const { list, turns, fresh, held, kept } = keysOf(shard);
       const [count, oldestAtMs] = numbersOf(await commands.run(depthScript, [list, turns, fresh, held, kept], []));

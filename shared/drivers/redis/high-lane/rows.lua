@@ -1,8 +1,9 @@
--- Part: the rows of a lane. KEYS begin with list, turns, fresh. What waits of a tenant is a row, a list of its own
+-- Part: the rows of a lane. KEYS begin with list, turns, fresh, bell. What waits of a tenant is a row, a list of its own
 -- beside the list of the lane; what has no tenant, or a tenant whose row is a key of another type, lies in the lane's list. Every
--- row that holds something has its tenant in `turns` or `fresh`, and the lane's list has '' in `fresh`: the bell rings there.
+-- row that holds something has its tenant in `turns` or `fresh`, and the lane's list has '' in `fresh`. The bell hangs while one of
+-- the two has somebody: whoever waits for it asks then.
 
-local list, turns, fresh = unpack(KEYS, 1, 3)
+local list, turns, fresh, bell = unpack(KEYS, 1, 4)
 
 local function row_of(tenant)
   if tenant == '' then return list end
@@ -11,6 +12,11 @@ end
 
 local function has_items(row)
   return redis.call('TYPE', row).ok == 'list'
+end
+
+local function ring_for(tenant)
+  if redis.call('EXISTS', bell) == 0 then redis.call('LPUSH', bell, '') end
+  redis.call('LPUSH', fresh, tenant)
 end
 
 -- By LPUSH or RPUSH. The turn comes first: a step that fails leaves a turn without a row, which costs one look, and never a row
@@ -23,7 +29,7 @@ local function put(push, tenant, element)
     length = redis.call(push .. 'X', row, element)
   end
   if length > 0 then return end
-  redis.call('LPUSH', fresh, tenant)
+  ring_for(tenant)
   redis.call(push, row, element)
 end
 
@@ -34,12 +40,12 @@ local function put_back(ticket, element)
 end
 
 -- Gives the rows of these events their turns again, `<tenant>/...` each. Returns how many it found.
-local function ring_for(names)
+local function find_rows(names)
   local found, seen = 0, {}
   for _, name in ipairs(names) do
     local tenant = string.match(name, '^[^/]*')
     if not seen[tenant] and has_items(row_of(tenant)) then
-      redis.call('LPUSH', fresh, tenant)
+      ring_for(tenant)
       found = found + 1
     end
     seen[tenant] = true

@@ -5,8 +5,8 @@
  *                 been worked on before begin with the mark, one byte 0x01, which no packed envelope begins with. It has
  *                 what came by other hands; what was appended lies in the row of its tenant, `<list>:row:<tenant>`, alike.
  * `turns`   LIST  tenants whose row has something, the next one at the right.
- * `fresh`   LIST  those of them that had nothing waiting before; they come before the others, and their coming rings the
- *                 bell. An empty name stands for `list`.
+ * `fresh`   LIST  those of them that had nothing waiting before; they come before the others. An empty name stands for `list`.
+ * `bell`    LIST  one empty element while `turns` or `fresh` has somebody. Those who found nothing wait for it.
  * `held`    HASH  ticket -> element, while a process holds it.
  * `leases`  ZSET  ticket by the time at which its lease runs out. A ticket is `<holder>:<number of 12 digits>:<tenant>`, so
  *                 that those of one holder and one time are in the order in which they were taken.
@@ -26,6 +26,7 @@ export interface LaneKeys {
   readonly list: string;
   readonly turns: string;
   readonly fresh: string;
+  readonly bell: string;
   readonly held: string;
   readonly leases: string;
   readonly holders: string;
@@ -41,6 +42,7 @@ export function laneKeys(keys: KeySpace, shard: number, name: string): LaneKeys 
     list: key(""),
     turns: key(":turns"),
     fresh: key(":fresh"),
+    bell: key(":bell"),
     held: key(":held"),
     leases: key(":leases"),
     holders: key(":holders"),

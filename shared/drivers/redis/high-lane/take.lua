@@ -1,4 +1,4 @@
--- KEYS list, turns, fresh, held, leases. ARGV holder, number of the first ticket, items max, bytes max, lease in ms, then the
+-- KEYS list, turns, fresh, bell, held, leases. ARGV holder, number of the first ticket, items max, bytes max, lease in ms, then the
 -- tenants of which nothing is wanted now.
 -- Returns for each turn a list: the tenant, then its elements, oldest first. The tickets are numbered in that order. Stops once the
 -- bytes are passed, so that one reply stays small, and may pass them by TURN_ITEMS_MAX - 1 elements.
@@ -7,7 +7,7 @@
 --
 -- Tenants are served in turn, those first that had nothing waiting before.
 
-local held, leases = unpack(KEYS, 4)
+local held, leases = unpack(KEYS, 5)
 local number, left, room = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local deadline = now + tonumber(ARGV[5])
 local isUnwanted = {}
@@ -65,4 +65,5 @@ while left > 0 and room > 0 and passed <= waiting do
     passed = 0
   end
 end
+if redis.call('EXISTS', fresh, turns) == 0 then redis.call('DEL', bell) end
 return taken

@@ -1,4 +1,4 @@
--- KEYS    list, turns, fresh: of a lane (`high-lane/rows.lua`)
+-- KEYS    list, turns, fresh, bell: of a lane (`high-lane/rows.lua`)
 -- ARGV    channel of the lane, element
 -- Returns how many the list holds
 -- Atomic. Past the lane's counts, which do not know what was put aside.

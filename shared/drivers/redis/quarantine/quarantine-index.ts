@@ -79,8 +79,8 @@ export function createRedisQuarantineIndex(options: {
       await commands.run(REMOVE, [records, order], [id]);
     },
     async pushHigh(value) {
-      const { list, turns, fresh } = laneKeys(keys, 0, "high");
-      await commands.run(PUT_BACK, [list, turns, fresh], [keys.channel("lane:high"), value]);
+      const { list, turns, fresh, bell } = laneKeys(keys, 0, "high");
+      await commands.run(PUT_BACK, [list, turns, fresh, bell], [keys.channel("lane:high"), value]);
     },
   };
 }
