@@ -10,8 +10,10 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  lstatSync,
   readFileSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -20,6 +22,7 @@ import { folderFault } from "@posthaste/shared/domain/folder-fault.ts";
 /** Makes the folder, 0700 when it is new; one that exists keeps its mode. Throws what the reader can mend. */
 export function makePrivateFolder(folder: string): void {
   explaining(folder, () => {
+    if (leadsNowhere(folder)) throw nowhere(folder);
     const created = mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (created !== undefined) chmodSync(folder, 0o700);
   });
@@ -52,14 +55,25 @@ export function dataFile(folder: string, name: string): string {
 
 /** The text without white space around it; null when there is no such file. */
 function readPrivateFile(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return null;
-    if (codeOf(error) === "EISDIR")
-      throw new Error(`${path} is a folder. Put the file that was there back in its place.`, { cause: error });
-    throw error;
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    if (leadsNowhere(path)) throw nowhere(path);
+    return null;
   }
+  if (found.isDirectory()) throw new Error(`${path} is a folder. Put the file that was there back in its place.`);
+  // To open a pipe is to wait for whoever writes to it, deaf to signals.
+  if (!found.isFile()) throw new Error(`${path} is no regular file. Put the file that was there back in its place.`);
+  return readFileSync(path, "utf8").trim();
+}
+
+/** A symbolic link whose target is missing. */
+function leadsNowhere(path: string): boolean {
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return isLink && statSync(path, { throwIfNoEntry: false }) === undefined;
+}
+
+function nowhere(path: string): Error {
+  return new Error(`${path} is a link to something that is not there. Put that back, or remove the link.`);
 }
 
 function explaining<Result>(folder: string, work: () => Result): Result {

@@ -15,6 +15,7 @@ import { createRequestContext, endRequest } from "./request/context.ts";
 import { noteRefusal, problemResponse, publicError } from "./request/problem.ts";
 import { handleRequest } from "./request/handle.ts";
 import { createReadTurns } from "./request/read-turns.ts";
+import { createWorkTurns } from "./request/work-turns.ts";
 import { apiKeyRoutes } from "./resources/api-keys.ts";
 import { batchRoute } from "./publish/batch.ts";
 import { deadLetterRoutes } from "./resources/dead-letters.ts";
@@ -45,7 +46,9 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
   const admission = new Admission(limits, clock);
   const readTurns = createReadTurns(limits.readsMax, clock);
   const open = healthRoutes(deps, () => stopping.signal.aborted);
-  const app = createApp({ ...deps, admission, readTurns }, createRoutes({ ...deps, stopping: stopping.signal }), open);
+  const workTurns = createWorkTurns(clock);
+  const routes = createRoutes({ ...deps, stopping: stopping.signal });
+  const app = createApp({ ...deps, admission, readTurns, workTurns }, routes, open);
   const openPaths = new Set(open.map(({ path }) => path));
 
   const answerRequest = (request: InboundRequest): Promise<Response> => {

@@ -3,9 +3,9 @@ import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { BATCH_EVENTS_MAX, EVENT_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
-import { elementSpans, JSON_DEPTH_MAX, objectSpans } from "@posthaste/shared/domain/json-span.ts";
-import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { elementSpans, JSON_DEPTH_MAX, objectSpans, scanSizes } from "@posthaste/shared/domain/json-span.ts";
 import type { Draft } from "./draft.ts";
+import type { InTurn } from "../request/handle.ts";
 import { parseJson } from "../request/body.ts";
 import { itemDraft } from "./draft.ts";
 import { resolveTenant } from "../request/tenancy.ts";
@@ -18,8 +18,15 @@ export type BatchItem =
 /** An item may be nested as deep as a single event; the list and the object around it add two. */
 const BATCH_DEPTH_MAX = JSON_DEPTH_MAX + 2;
 
+/** Most members of the whole, and most items, that are looked at; the one member that is known is `events`. */
+const SIZES_MAX = [20, BATCH_EVENTS_MAX] as const;
+
 /** The items' texts, 1 to `BATCH_EVENTS_MAX`. Throws for a batch that is wrong as a whole. */
 export function batchTexts(text: string): readonly string[] {
+  // Before the whole is parsed: a million members or items would keep everybody else waiting.
+  if (!scanSizes(text, SIZES_MAX)) {
+    throw failed([{ pointer: "#", detail: `must be {"events":[...]} with at most ${BATCH_EVENTS_MAX} events` }]);
+  }
   const value = parseJson(text, BATCH_DEPTH_MAX);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw failed([{ pointer: "#", detail: 'must be an object: {"events":[...]}' }]);
@@ -38,14 +45,12 @@ export function batchTexts(text: string): readonly string[] {
   }
   const items = elementSpans(text, span.start);
   if (items.length === 0) throw failed([{ pointer: "#/events", detail: "must have at least one event" }]);
-  if (items.length > BATCH_EVENTS_MAX) {
-    throw failed([{ pointer: "#/events", detail: `must have at most ${BATCH_EVENTS_MAX} events` }]);
-  }
   return items.map(({ start, end }) => text.slice(start, end));
 }
 
-/** Read in one turn of the event loop, in about a millisecond; whatever else waits finds its turn in between. */
+/** A turn reads items until it has so many of them or so much text: about a millisecond, a few if it is all numbers. */
 const ITEMS_A_TURN = 64;
+const LENGTH_A_TURN = 32 * 1024;
 
 interface ItemContext {
   readonly caller: ApiKey;
@@ -53,16 +58,23 @@ interface ItemContext {
   readonly nowMs: number;
 }
 
+/** Others find their turn in between. */
 export async function readItems(
   texts: readonly string[],
   context: ItemContext,
-  clock: Pick<Clock, "soon">,
+  inTurn: InTurn,
 ): Promise<readonly BatchItem[]> {
   const items: BatchItem[] = [];
-  for (const [index, text] of texts.entries()) {
-    if (index > 0 && index % ITEMS_A_TURN === 0) await new Promise<void>((resolve) => clock.soon(resolve));
-    items.push(readItem(text, index, context));
-  }
+  const readSome = (): void => {
+    let length = 0;
+    const end = items.length + ITEMS_A_TURN;
+    for (const text of texts.slice(items.length, end)) {
+      items.push(readItem(text, items.length, context));
+      length += text.length;
+      if (length >= LENGTH_A_TURN) return;
+    }
+  };
+  while (items.length < texts.length) await inTurn(readSome);
   return items;
 }
 

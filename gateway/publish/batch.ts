@@ -40,7 +40,7 @@ async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promi
   const grant = await charge(rateLimiter, caller, texts.length, admitted.headers);
   const nowMs = deps.clock.now();
   const acceptance: BatchAcceptance = {
-    items: await readItems(texts, { caller, queryTenant, nowMs }, deps.clock),
+    items: await readItems(texts, { caller, queryTenant, nowMs }, admitted.inTurn),
     tenant,
     traceparent: traceparentOf(headers),
     suffixOf: (itemTenant) => tenantSuffix(caller, itemTenant),

@@ -5,7 +5,8 @@
  * 2. The body arrives, within its bounds by key, by tenant and in all (`admission.ts`). It holds no slot meanwhile.
  * 3. A slot of the work, by key and tenant again.
  * 4. The rate limit: what is refused before costs nothing.
- * 5. The query, and the route's own work; reads take turns (`read-turns.ts`).
+ * 5. The query, and the route's own work; reads take turns (`read-turns.ts`), and so does the work on bodies
+ *    (`work-turns.ts`).
  *
  * Errors become answers here.
  */
@@ -20,6 +21,7 @@ import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
 import type { Query } from "./query.ts";
 import type { ReadTurns } from "./read-turns.ts";
+import type { WorkTurns } from "./work-turns.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
 import { checkDeclaredLength, framedLength, parseJson, readText } from "./body.ts";
 import { bodyFormOf, requireNoCoding } from "./headers.ts";
@@ -64,7 +66,11 @@ export interface AdmittedRequest {
   /** Fields that each answer carries, RateLimit above all. */
   readonly headers: Record<string, string>;
   readonly param: (name: string) => string;
+  /** A further part of the work on the body, beyond the handler's first wait, in a turn that has time for it. */
+  readonly inTurn: InTurn;
 }
+
+export type InTurn = <Result>(work: () => Result) => Promise<Result>;
 
 /** A request whose path and method fit a route. */
 export interface MatchedRequest {
@@ -76,6 +82,7 @@ export interface MatchedRequest {
 export interface HandleDeps extends GatewayDeps {
   readonly admission: Admission;
   readonly readTurns: ReadTurns;
+  readonly workTurns: WorkTurns;
 }
 
 export async function handleRequest(route: Route, matched: MatchedRequest, deps: HandleDeps): Promise<Response> {
@@ -94,21 +101,20 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
     if (route.chargesItself !== true) await charge(deps.drivers.rateLimiter, caller, 1, headers);
     checkQuery(query, repeated, route.query);
     const { param } = matched;
-    const admitted = { request, context, caller, query, form, rule: route.body, text, headers, param };
-    return await (route.method === "GET" ? readInTurn(route, admitted, deps) : route.handle(admitted));
+    const tenant = caller.tenant ?? OPERATOR_TENANT;
+    const inTurn: InTurn = (work) => deps.workTurns.run(tenant, work);
+    const admitted = { request, context, caller, query, form, rule: route.body, text, headers, param, inTurn };
+    // One that waited past its time is not begun.
+    const begin = (): Promise<Response> => {
+      requireInTime(context);
+      return route.handle(admitted);
+    };
+    return await (route.method === "GET" ? deps.readTurns.run(tenant, async () => await begin()) : inTurn(begin));
   } catch (thrown) {
     const error = publicError(thrown, deps.telemetry.log, route.path);
     noteRefusal(context, error);
     return problemResponse(error, headers);
   }
-}
-
-/** A read that waited past its time is not begun. */
-function readInTurn(route: Route, admitted: AdmittedRequest, { readTurns }: HandleDeps): Promise<Response> {
-  return readTurns.run(admitted.caller.tenant ?? OPERATOR_TENANT, async () => {
-    requireInTime(admitted.context);
-    return await route.handle(admitted);
-  });
 }
 
 /** The body's text, within its size bound, its share of what may arrive at once, and the request's time. */

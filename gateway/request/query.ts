@@ -31,7 +31,9 @@ export function parseQuery(url: string): { query: Query; repeated: string | null
   const query = new Map<string, string>();
   let repeated: string | null = null;
   const end = url.indexOf("#", mark);
-  for (const [name, value] of new URLSearchParams(url.slice(mark + 1, end === -1 ? url.length : end))) {
+  // Bun takes 20 ms for 4,000 empty parameters, which say nothing.
+  const text = url.slice(mark + 1, end === -1 ? url.length : end).replace(/&{2,}/g, "&");
+  for (const [name, value] of new URLSearchParams(text)) {
     if (query.has(name)) repeated ??= name;
     else query.set(name, value);
   }

@@ -14,17 +14,21 @@ const NAME_LENGTH_MAX = 64;
 
 type Schema = v.GenericSchema;
 
-/** The parsed value. Throws `validation-failed`. */
+/**
+ * The parsed value. Throws `validation-failed`, with the first fault of each field: whatever stands after a length that is
+ * exceeded need not be looked at.
+ */
 export function validate<const S extends Schema>(schema: S, input: unknown): v.InferOutput<S> {
-  const parsed = v.safeParse(schema, input);
+  const parsed = v.safeParse(schema, input, { abortPipeEarly: true });
   if (parsed.success && isObject(input)) return parsed.output;
   throw invalid(parsed.success ? [] : parsed.issues, input);
 }
 
 /** As `validate`, and refuses the keys that valibot drops silently from a record. For input that we know at every depth. */
 export function validateStrictly<const S extends Schema>(schema: S, input: unknown): v.InferOutput<S> {
-  const problem = silentKey(input, "#");
-  if (problem === null) return validate(schema, input);
+  const path = silentKey(input);
+  if (path === null) return validate(schema, input);
+  const problem = { pointer: pointerTo(path), detail: "is not a field here; remove it or correct its name" };
   throw new PosthasteError("validation-failed", { detail: describe([problem]), errors: [problem] });
 }
 
@@ -86,14 +90,13 @@ function isObject(input: unknown): input is Readonly<Record<string, unknown>> {
 
 const silentKeys = new Set(["__proto__", "constructor", "prototype"]);
 
-/** The first key that a record schema would drop; depth is bounded by the parser. */
-function silentKey(value: unknown, pointer: string): FieldProblem | null {
+/** The path of the first key that a record schema would drop; depth is bounded by the parser. */
+function silentKey(value: unknown): string[] | null {
   if (typeof value !== "object" || value === null) return null;
   for (const [key, member] of Object.entries(value)) {
-    const here = `${pointer}${pointerTo([key]).slice(1)}`;
-    if (silentKeys.has(key)) return { pointer: here, detail: "is not a field here; remove it or correct its name" };
-    const deeper = silentKey(member, here);
-    if (deeper !== null) return deeper;
+    if (silentKeys.has(key)) return [key];
+    const deeper = silentKey(member);
+    if (deeper !== null) return [key, ...deeper];
   }
   return null;
 }

@@ -3,6 +3,7 @@
  * a high-entropy key and is paid on every request; OWASP REST Security cheat sheet for the rest).
  */
 import * as v from "valibot";
+import { boundedList } from "./bounded-list.ts";
 import type { Entropy, Hasher } from "../lib/ambient.ts";
 import { encodeBase32 } from "./base32.ts";
 import { Instant, TenantName } from "./event.ts";
@@ -65,7 +66,10 @@ export const NewApiKey = v.strictObject({
   name: v.pipe(freeText(100), v.minLength(1, "must not be empty")),
   tenant: v.optional(TenantName),
   scopes: v.optional(
-    v.pipe(v.array(Scope, "must be a list of publish, manage, read"), v.minLength(1, "must name at least one scope")),
+    v.pipe(
+      boundedList(Scope, { max: 16, what: "scopes", kind: "a list of publish, manage, read" }),
+      v.minLength(1, "must name at least one scope"),
+    ),
     ["publish", "manage", "read"],
   ),
   rate_limit: v.optional(RateLimitSetting),

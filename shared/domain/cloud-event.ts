@@ -82,7 +82,7 @@ export function decodeBinaryAttributes(headers: Iterable<readonly [string, strin
 
 export function parseCloudEvent(attributes: CloudEventAttributes, hasher: Hasher): ParsedCloudEvent {
   const given = [...attributes].filter(([name, value]) => value !== null && Object.hasOwn(Attributes.entries, name));
-  const parsed = v.safeParse(Attributes, Object.fromEntries(given));
+  const parsed = v.safeParse(Attributes, Object.fromEntries(given), { abortPipeEarly: true });
   if (!parsed.success) return { kind: "refused", problems: parsed.issues.map(attributeProblem) };
   const { id, source, type, time, priority, tenant, deliverat } = parsed.output;
   const event = {

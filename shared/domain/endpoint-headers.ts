@@ -22,15 +22,18 @@ const HeaderValue = v.pipe(
 const NO_OBJECT = "must be an object of header names and values";
 // A list would pass for an object with the names 0, 1, 2.
 const noList = v.check((input: unknown) => !Array.isArray(input), NO_OBJECT);
+/** Looked at before the headers themselves, so that a thousand cost no more than their refusal. */
+const few = (max: number, what: string) =>
+  v.check((input: unknown) => Object.keys(input ?? {}).length <= max, `must have at most ${max} ${what}`);
 
 export const ExtraHeaders = v.pipe(
   v.unknown(),
   noList,
+  few(HEADERS_MAX, "headers"),
   v.record(HeaderName, HeaderValue, NO_OBJECT),
   v.rawCheck<Record<string, string>>(({ dataset, addIssue }) => {
     if (dataset.typed) checkHeaders(dataset.value, addIssue);
   }),
-  v.check((headers) => Object.keys(headers).length <= HEADERS_MAX, `must have at most ${HEADERS_MAX} headers`),
   v.transform(withLowerNames),
 );
 
@@ -38,6 +41,7 @@ export const ExtraHeaders = v.pipe(
 export const HeaderChanges = v.pipe(
   v.unknown(),
   noList,
+  few(2 * HEADERS_MAX, "changes"),
   v.record(HeaderName, v.nullable(HeaderValue), NO_OBJECT),
   v.rawCheck<Record<string, string | null>>(({ dataset, addIssue }) => {
     if (dataset.typed) checkHeaders(dataset.value, addIssue);

@@ -3,6 +3,7 @@
  * The schemas are the grammar of `POST /v1/endpoints` and `PATCH /v1/endpoints/:id`.
  */
 import * as v from "valibot";
+import { boundedList } from "./bounded-list.ts";
 import { ExtraHeaders, HeaderChanges } from "./endpoint-headers.ts";
 import { EventType, TenantName } from "./event.ts";
 import { freeText } from "./free-text.ts";
@@ -151,9 +152,8 @@ export const BatchOption = v.pipe(
 const settings = {
   url: EndpointUrl,
   event_types: v.pipe(
-    v.array(Subscription, "must be a list of event types"),
+    boundedList(Subscription, { max: SUBSCRIPTIONS_MAX, what: "event types", kind: "a list of event types" }),
     v.minLength(1, 'must name at least one event type, or "*"'),
-    v.maxLength(SUBSCRIPTIONS_MAX, `must name at most ${SUBSCRIPTIONS_MAX} event types`),
   ),
   description: freeText(500),
   retry: v.nullable(RetryPolicy),

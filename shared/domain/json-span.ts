@@ -59,6 +59,36 @@ export function scanDepth(text: string, max: number): boolean {
   return true;
 }
 
+/**
+ * Whether each object and list has at most `max[0]` members or items when it stands outermost, `max[1]` one deeper, and so
+ * on; what lies deeper is not counted. As `scanDepth` it takes any text and never throws, and may stand before JSON.parse.
+ */
+export function scanSizes(text: string, max: readonly number[]): boolean {
+  const counts = max.map(() => 0);
+  let depth = -1;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      const end = stringEnd(text, at);
+      if (end === -1) return true;
+      at = end - 1;
+    } else if (code === COMMA) {
+      const limit = max[depth];
+      if (limit === undefined) continue;
+      const count = (counts[depth] ?? 0) + 1;
+      // A comma stands between two.
+      if (count >= limit) return false;
+      counts[depth] = count;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      depth++;
+      if (depth < counts.length) counts[depth] = 0;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      if (depth >= 0) depth--;
+    }
+  }
+  return true;
+}
+
 /** The members of the object that begins at `from` or after white space there. Only for text that JSON.parse accepts. */
 export function objectSpans(text: string, from: number): ObjectSpans {
   const members = new Map<string, Span>();

@@ -3,6 +3,7 @@
  * after the first wait of a list (0 in the default). Standard Webhooks 1.0.0, "Deliverability and reliability".
  */
 import * as v from "valibot";
+import { boundedList } from "./bounded-list.ts";
 import { assert } from "../lib/assert.ts";
 
 /** Attempts of any policy, at most. */
@@ -22,9 +23,8 @@ const Wait = v.pipe(
 export const DelayList = v.strictObject({
   /** Wait before attempt 1, 2, ...; its length is the number of attempts. */
   delays_s: v.pipe(
-    v.array(Wait, "must be a list of waits in seconds"),
+    boundedList(Wait, { max: ATTEMPTS_MAX, what: "waits", kind: "a list of waits in seconds" }),
     v.minLength(1, "must name at least one wait"),
-    v.maxLength(ATTEMPTS_MAX, `must name at most ${ATTEMPTS_MAX} waits`),
   ),
 });
 
@@ -44,11 +44,16 @@ export const Backoff = v.strictObject({
   ),
 });
 
-export const RetryPolicy = v.union(
+export type RetryPolicy = v.InferOutput<typeof DelayList> | v.InferOutput<typeof Backoff>;
+
+const EitherForm = v.union(
   [DelayList, Backoff],
   'must be {"delays_s":[...]} or {"base_s","factor","max_s","attempts"}',
 );
-export type RetryPolicy = v.InferOutput<typeof RetryPolicy>;
+/** What names its waits is taken for a list of them, so that its faults are named. */
+export const RetryPolicy = v.lazy((input): v.GenericSchema<unknown, RetryPolicy> =>
+  typeof input === "object" && input !== null && "delays_s" in input ? DelayList : EitherForm,
+);
 
 /** 0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: ten attempts over three days. */
 export const DEFAULT_RETRY_POLICY: RetryPolicy = {

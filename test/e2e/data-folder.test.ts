@@ -1,6 +1,6 @@
 /** A data folder that cannot be used ends the program with one line that says why and what to do. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -10,6 +10,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -171,6 +172,20 @@ test("a folder in the place of a key file", async () => {
   rmSync(path);
   mkdirSync(path);
   assert.match(await complaintAbout(folder.path), /master\.key is a folder\. Put the file that was there back/);
+});
+
+test("a pipe in the place of a key file is not waited for", async () => {
+  using folder = openFolder();
+  execFileSync("mkfifo", [join(folder.path, "master.key")]);
+  assert.match(await complaintAbout(folder.path), /master\.key is no regular file\. Put the file/);
+});
+
+test("a link to nothing in the place of the folder or of a key file", async () => {
+  using folder = openFolder();
+  symlinkSync(join(folder.path, "gone"), join(folder.path, "link"));
+  assert.match(await complaintAbout(join(folder.path, "link")), /link to something that is not there\. Put that back/);
+  symlinkSync(join(folder.path, "gone"), join(folder.path, "master.key"));
+  assert.match(await complaintAbout(folder.path), /master\.key is a link to something that is not there/);
 });
 
 test("a folder in the place of the backup's socket stops no start", async () => {

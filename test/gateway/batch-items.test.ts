@@ -1,22 +1,65 @@
 /** A large batch leaves the event loop to others while it is read. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readItems } from "@posthaste/gateway/publish/batch-items.ts";
+import { batchTexts, readItems } from "@posthaste/gateway/publish/batch-items.ts";
+import type { InTurn } from "@posthaste/gateway/request/handle.ts";
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { START_MS } from "../support/samples.ts";
+
+async function readCounting(texts: readonly string[]) {
+  const caller = { tenant: "acme" } as ApiKey;
+  let turns = 0;
+  const inTurn: InTurn = async (work) => {
+    turns += 1;
+    return await Promise.resolve(work());
+  };
+  const items = await readItems(texts, { caller, queryTenant: null, nowMs: START_MS }, inTurn);
+  const read = items.map((item) => (item.kind === "readable" ? item.draft.dataText : item.error));
+  return { turns, read };
+}
 
 test("of a batch of 1,000 no more than 64 items are read in one turn, and all are there in order", async () => {
   const texts = Array.from({ length: 1000 }, (_, index) => `{"type":"order.paid","data":${index}}`);
-  const caller = { tenant: "acme" } as ApiKey;
-  let turns = 1;
-  const soon = (callback: () => void): void => {
-    turns += 1;
-    setImmediate(callback);
-  };
-  const items = await readItems(texts, { caller, queryTenant: null, nowMs: START_MS }, { soon });
-  assert.ok(turns >= 1000 / 64, `${turns} turns`);
+  const { turns, read } = await readCounting(texts);
+  assert.equal(turns, Math.ceil(1000 / 64));
   assert.deepEqual(
-    items.map((item) => (item.kind === "readable" ? item.draft.dataText : item.error)),
+    read,
     texts.map((_, index) => String(index)),
   );
 });
+
+test("of large items each has a turn of its own", async () => {
+  const data = JSON.stringify("x".repeat(40_000));
+  const { turns, read } = await readCounting(Array.from({ length: 20 }, () => `{"type":"a","data":${data}}`));
+  assert.equal(turns, 20);
+  assert.ok(read.every((text) => text === data));
+});
+
+const members = Array.from({ length: 20 }, (_, index) => `"k${index}":1`).join();
+for (const [name, text] of [
+  ["20 members beside its events", `{"events":[{}],${members},`],
+  ["1,001 items", `{"events":[${Array(1001).fill("{}").join()},`],
+  ["1,001 items beside its events", `{"events":[{}],"more":[${Array(1001).fill("1").join()},`],
+] as const) {
+  test(`a batch with ${name} is refused without a look at what follows`, () => {
+    // What follows is no JSON, which would be another refusal.
+    const refusal = refusalOf(`${text}]]]]`);
+    assert.equal(refusal.code, "validation-failed");
+    assert.match(refusal.message, /at most 1000 events/);
+  });
+}
+
+test("a batch of 1,000 items is not too many", () => {
+  assert.equal(batchTexts(`{"events":[${Array(1000).fill('{"a":[1,2,[3,4]]}').join()}]}`).length, 1000);
+});
+
+function refusalOf(text: string): PosthasteError {
+  try {
+    batchTexts(text);
+  } catch (error) {
+    assert.ok(error instanceof PosthasteError);
+    return error;
+  }
+  return assert.fail("it was taken");
+}

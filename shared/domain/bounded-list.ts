@@ -1,0 +1,13 @@
+/** Lists of settings. Their length is checked before their items, so that a list of 30,000 costs no more than its refusal. */
+import * as v from "valibot";
+
+/** `what` follows "must name at most 50", `kind` follows "must be". */
+export const boundedList = <const Item extends v.GenericSchema>(
+  item: Item,
+  options: { readonly max: number; readonly what: string; readonly kind: string },
+) =>
+  v.pipe(
+    v.array(v.unknown(), `must be ${options.kind}`),
+    v.maxLength(options.max, `must name at most ${options.max} ${options.what}`),
+    v.array(item),
+  );

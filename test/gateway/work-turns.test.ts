@@ -1,0 +1,97 @@
+/** Work on bodies: so much in a turn of the event loop, tenants in turn, and a pause where a single piece took long. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createWorkTurns, PAUSE_MS_MAX, TURN_MS } from "@posthaste/gateway/request/work-turns.ts";
+
+/** Time passes by the work alone; `endTurn` and `passPause` are the event loop's. */
+function openTurns() {
+  let nowMs = 0;
+  let soon: (() => void)[] = [];
+  let timers: { ms: number; callback: () => void }[] = [];
+  const turns = createWorkTurns({
+    monotonic: () => nowMs,
+    soon: (callback) => void soon.push(callback),
+    timer(ms, callback) {
+      timers.push({ ms, callback });
+      return () => undefined;
+    },
+  });
+  const done: string[] = [];
+  return {
+    done,
+    work(tenant: string, tookMs: number): Promise<string> {
+      return turns.run(tenant, () => {
+        nowMs += tookMs;
+        done.push(tenant);
+        return tenant;
+      });
+    },
+    fail: (tenant: string) => turns.run(tenant, () => Promise.reject(new Error("broken"))),
+    endTurn(): void {
+      const callbacks = soon;
+      soon = [];
+      for (const callback of callbacks) callback();
+    },
+    passPause(): number {
+      const [timer] = timers;
+      assert.ok(timer !== undefined);
+      timers = [];
+      timer.callback();
+      return timer.ms;
+    },
+    pauses: () => timers.length,
+  };
+}
+
+test("what a turn has time for is done at once, and the rest in the turns that follow", async () => {
+  const { done, work, endTurn } = openTurns();
+  const all = Array.from({ length: 12 }, () => work("acme", 1));
+  assert.equal(done.length, TURN_MS);
+  endTurn();
+  assert.equal(done.length, 2 * TURN_MS);
+  endTurn();
+  assert.equal(done.length, 12);
+  assert.equal((await Promise.all(all)).length, 12);
+});
+
+test("a tenant with one body waits for one body of a tenant with many", () => {
+  const { done, work, endTurn } = openTurns();
+  for (let index = 0; index < 50; index++) void work("flood", TURN_MS);
+  void work("small", 0.1);
+  endTurn();
+  endTurn();
+  assert.deepEqual(done, ["flood", "flood", "small", "flood"]);
+});
+
+test("work that took long is followed by as long a pause, in which others are served", () => {
+  const { done, work, endTurn, passPause, pauses } = openTurns();
+  for (let index = 0; index < 3; index++) void work("flood", 2 * TURN_MS);
+  assert.deepEqual(done, ["flood"]);
+  endTurn();
+  assert.deepEqual(done, ["flood"]);
+  void work("small", 1);
+  assert.deepEqual(done, ["flood", "small"]);
+  endTurn();
+  assert.deepEqual(done, ["flood", "small"]);
+  assert.equal(pauses(), 1);
+  assert.equal(passPause(), 2 * TURN_MS);
+  assert.deepEqual(done, ["flood", "small", "flood"]);
+});
+
+test("no pause is longer than its bound", () => {
+  const { work, endTurn, passPause } = openTurns();
+  void work("flood", 700);
+  endTurn();
+  assert.equal(passPause(), PAUSE_MS_MAX);
+});
+
+test("work of a tenant is done in the order in which it came, and its failures are its own", async () => {
+  const { done, work, fail, endTurn } = openTurns();
+  void work("acme", TURN_MS);
+  const failing = fail("acme");
+  const last = work("acme", 1);
+  endTurn();
+  await assert.rejects(failing, /broken/);
+  assert.equal(await last, "acme");
+  assert.deepEqual(done, ["acme", "acme"]);
+});
