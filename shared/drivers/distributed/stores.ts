@@ -31,6 +31,7 @@ import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
+import { withListTurns } from "../redis/list-turns.ts";
 import { withMending } from "../redis/mending.ts";
 import { parseRedisUrl } from "../redis/client/redis-url.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
@@ -160,7 +161,8 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   const apiKeys = opening.use(openApiKeys(options, notifier));
   const stats = createRedisStats({ ...cache, clock });
   opening.defer(() => stats.stop());
-  const ledger = createRedisLedger({ ...main, clock, onLost });
+  const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };
+  const ledger = createRedisLedger({ ...listed, clock, onLost });
   const flush = async (): Promise<void> => void (await Promise.all([stats.flush(), ledger.flush()]));
   opening.defer(flush);
   const opened = opening.move();
@@ -183,7 +185,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     stats,
     ledger,
     deadLetterIndex: createRedisDeadLetterIndex({
-      ...main,
+      ...listed,
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
     quarantineIndex: createRedisQuarantineIndex(main),
