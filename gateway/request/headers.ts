@@ -12,14 +12,14 @@ const utf8Charset = /^\s*charset\s*=\s*"?utf-8"?\s*$/i;
 
 /**
  * Which form the body has (RFC 9110 section 8.3; CloudEvents HTTP binding section 3). The only parameter that is allowed
- * is `charset=utf-8`. Throws `unsupported-media-type`.
+ * is `charset=utf-8`; an empty one is none (RFC 9110 section 5.6.6). Throws `unsupported-media-type`.
  */
 export function bodyFormOf(request: InboundRequest, takesCloudEvents: boolean): BodyForm {
   const value = request.headers.get("content-type");
   if (value === JSON_TYPE) return "json";
   const [media = "", ...parameters] = (value ?? "").split(";");
   const type = media.trim().toLowerCase();
-  if (parameters.every((parameter) => utf8Charset.test(parameter))) {
+  if (parameters.every((parameter) => parameter.trim() === "" || utf8Charset.test(parameter))) {
     if (type === JSON_TYPE) return "json";
     if (takesCloudEvents && type === CLOUD_EVENT_TYPE) return "cloudevent";
   }

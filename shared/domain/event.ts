@@ -54,7 +54,7 @@ const INSTANT_MS_MAX = Date.parse("9999-12-31T23:59:59.999Z");
 export const Instant = v.pipe(
   v.string("must be an RFC 3339 time such as 2026-01-31T12:00:00Z"),
   v.regex(
-    /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/,
+    /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,64})?(?:[Zz]|[+-]\d{2}:\d{2})$/,
     "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
   ),
   v.check((text) => !text.startsWith("60", 17), "must not be a leap second; give the second before or after"),

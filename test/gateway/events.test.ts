@@ -145,6 +145,7 @@ for (const type of [
   "application/json",
   "application/json; charset=utf-8",
   'application/json;charset="UTF-8"',
+  "application/json;",
   "APPLICATION/JSON",
 ]) {
   test(`202 takes the content type ${type}`, async () => {
