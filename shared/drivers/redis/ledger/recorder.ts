@@ -64,7 +64,7 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
   const room = createRoom(bounds);
   const late = createLateGroups(clock, put);
   let underWay = 0;
-  let lastWritten: Promise<unknown> = Promise.resolve();
+  let lastWritten: Promise<void> = Promise.resolve();
   let flushEndsAtMs = Infinity;
 
   function batcherOf(shard: number): Batcher<readonly Entry[], void> {
@@ -95,8 +95,7 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
 
   function put(groups: readonly Group[]): void {
     const writes = groups.map(([shard, entries]) => write(shard, entries));
-    // Batches of a shard are written in order, but shards are not: the chain covers what any of them still has.
-    lastWritten = Promise.all([lastWritten, ...writes]);
+    lastWritten = allEnded(lastWritten, writes);
   }
 
   return {
@@ -133,6 +132,14 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
       flushEndsAtMs = Infinity;
     },
   };
+}
+
+/**
+ * Batches of a shard are written in order, but shards are not: the chain covers what any of them still has. It ends with no
+ * value: that of a `Promise.all` would hold the one before it, and so on back to the first entry of the process.
+ */
+async function allEnded(before: Promise<void>, writes: readonly Promise<void>[]): Promise<void> {
+  await Promise.all([before, ...writes]);
 }
 
 /** How much waits, and how much may. */
