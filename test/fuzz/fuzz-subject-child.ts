@@ -105,9 +105,11 @@ const metrics = openMetrics(systemClock);
 const log = createJsonLog({ clock: systemClock, level: "info", write: noteLogged });
 const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true });
 
-/** What only a bug logs. */
-function noteLogged(line: string): undefined {
-  if (/"event":"(?:request\.crashed|loop\.failed|store\.fault)"/.test(line)) noteCrash("logged", line.slice(0, 600));
+/** What only a bug logs; the text is that of a tick, with many lines. */
+function noteLogged(text: string): undefined {
+  for (const [line] of text.matchAll(/^.*"event":"(?:request\.crashed|loop\.failed|store\.fault)".*$/gm)) {
+    noteCrash("logged", line.slice(0, 600));
+  }
 }
 
 const transport = openHttpTransport({

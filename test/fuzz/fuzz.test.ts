@@ -40,6 +40,16 @@ test("embedded: 3,000 requests, nearly right, get an honest answer each, and all
   );
 });
 
+test("a program that keeps objects of each request does not pass", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "posthaste-fuzz-"));
+  using _ = { [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  const env = { FUZZ_SET: "embedded", FUZZ_FOLDER: folder, FUZZ_LEAK: "40" };
+  const report = await runFuzz({ seed: 3, requests: 1000, env });
+  assert.deepEqual(report.faults, []);
+  const [fault = ""] = memoryFaults(report.censuses, 1000);
+  assert.match(fault, /^\d{5} objects more in the last quarter than in the second, 10050 at most$/);
+});
+
 test("distributed: 1,000 requests, nearly right, get an honest answer each, and all that was taken reads back after a restart", async () => {
   const prefix = `f${randomBytes(6).toString("hex")}`;
   const env = { ...storesEnv(), ...prefixEnv(prefix), POSTHASTE_MASTER_KEY: Buffer.alloc(32, 11).toString("base64") };

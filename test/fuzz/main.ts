@@ -63,9 +63,7 @@ async function main(): Promise<number> {
   });
   rmSync(folder, { recursive: true, force: true });
   const faults = [...report.faults, ...memoryFaults(report.censuses, requests)];
-  console.log(
-    `seed ${seed}, ${requests} requests, ${set}, ${Math.round((performance.now() - startedMs) / 1000)} s`,
-  );
+  console.log(`seed ${seed}, ${requests} requests, ${set}, ${Math.round((performance.now() - startedMs) / 1000)} s`);
   console.log("answers by status:", JSON.stringify(report.statuses));
   console.log("successes by route:", JSON.stringify(report.successes, null, 2));
   for (const each of faults) console.log(`FAULT: ${each}`);

@@ -36,9 +36,9 @@ function placeOf(stack: string): string | null {
   const found = /\/((?:shared|gateway|processor)\/(?!node_modules)[\w/-]+\.ts:\d+)/.exec(stack);
   const place = found?.[1] ?? null;
   if (place === null) return null;
-  const known = places.get(place) ?? place;
-  places.set(place, known);
-  return known;
+  const first = places.get(place) ?? place;
+  places.set(place, first);
+  return first;
 }
 
 /** A kind that notes each of its making, subclasses included, and is the plain one otherwise. */
