@@ -114,7 +114,7 @@ test("an endpoint removed during an attempt is forgotten at its end", async () =
 });
 
 test("an endpoint removed while a delivery only waits for it is forgotten when that has been deferred", async () => {
-  const rateLimiter = { take: () => Promise.resolve({ isGranted: false, remaining: 0, resetMs: 60_000 }) };
+  const rateLimiter = { take: () => Promise.resolve({ isGranted: false, remaining: 0, resetMs: 60_000, atMs: 0 }) };
   const harness = openLimiters({ rateLimiter });
   await harness.submit(["m"], "high", endpointOf("ep1", { rateLimit: { limit: 1, windowMs: 60_000 } }));
   assert.equal(harness.limiters.waiting(), 1);
