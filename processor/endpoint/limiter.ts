@@ -31,8 +31,6 @@ export class EndpointLimiter implements Holder {
   /** Slots held, by lane. */
   readonly held: HeldSlots = noneHeld();
   readonly condition: EndpointCondition;
-  /** Its endpoint was deleted: the limiter goes when its last attempt ends. */
-  isRemoved = false;
   readonly #deps: LimiterDeps;
   readonly #room = createWaitingRoom();
   readonly #recall: DeferredRecall;

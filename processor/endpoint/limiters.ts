@@ -55,6 +55,8 @@ export function createEndpointLimiters(
   });
   const fairSlots = createFairSlots<EndpointLimiter>(slots);
   const limiters = new Map<string, EndpointLimiter>();
+  /** Those of deleted endpoints, while something is under way in them and until somebody looks again. */
+  const leaving = new Set<EndpointLimiter>();
   let isClosed = false;
   let emit: LimiterDeps["recovered"] = () => undefined;
   const shared: LimiterDeps = {
@@ -70,17 +72,26 @@ export function createEndpointLimiters(
   const limiterOf = (delivery: PendingDelivery): EndpointLimiter => {
     let limiter = limiters.get(delivery.endpointId);
     if (limiter !== undefined) return limiter;
+    dropLeft();
     if (limiters.size >= LIMITERS_MAX) forgetIdle(limiters, clock.now());
     limiter = new EndpointLimiter(shared, delivery);
     limiters.set(delivery.endpointId, limiter);
+    // It was found before its endpoint was deleted, and `removed` has come already.
+    if (deps.lookup.peek(delivery.tenant, delivery.endpointId) === null) leaving.add(limiter);
     return limiter;
   };
 
-  /** Lets go of the limiter of a deleted endpoint once nothing is under way in it; what is deferred needs none to end. */
-  const dropIfRemoved = (limiter: EndpointLimiter): void => {
-    if (!limiter.isRemoved || !limiter.isUnused()) return;
-    limiter.close();
-    limiters.delete(limiter.endpointId);
+  /**
+   * Lets go of limiters of deleted endpoints in which nothing is under way any more, however that ended; what is deferred needs
+   * none to end.
+   */
+  const dropLeft = (): void => {
+    for (const limiter of leaving) {
+      if (!limiter.isUnused()) continue;
+      limiter.close();
+      leaving.delete(limiter);
+      limiters.delete(limiter.endpointId);
+    }
   };
 
   const limiterIn = (slot: Slot): EndpointLimiter => {
@@ -91,7 +102,7 @@ export function createEndpointLimiters(
 
   const leave = (limiter: EndpointLimiter, slot: Slot, result: AttemptResult): void => {
     limiter.leave(slot, inSeconds(result, deps.clock.now()));
-    dropIfRemoved(limiter);
+    if (leaving.has(limiter)) dropLeft();
     fairSlots.serve((waiting) => waiting.pump());
   };
 
@@ -108,8 +119,8 @@ export function createEndpointLimiters(
     removed(endpointId) {
       const limiter = limiters.get(endpointId);
       if (limiter === undefined) return;
-      limiter.isRemoved = true;
-      dropIfRemoved(limiter);
+      leaving.add(limiter);
+      dropLeft();
     },
     keepsBack: (endpointId) => limiters.get(endpointId)?.keepsBack() ?? false,
     onRecovered(listener) {

@@ -23,7 +23,7 @@ export interface FuzzOptions {
   readonly requests: number;
   /** Of the program: which set, and its stores. */
   readonly env: Readonly<Record<string, string>>;
-  /** Told after each tenth of the requests. */
+  /** Told after each of the `PARTS`. */
   readonly onCensus?: (done: number, census: Census) => void;
 }
 
@@ -38,6 +38,8 @@ export interface FuzzReport {
 }
 
 const OPERATOR_KEY = "operator-key-of-the-fuzzed-gateway";
+/** A census is taken after each. */
+const PARTS = 20;
 const CONNECTIONS = 8;
 const FAULTS_MAX = 20;
 /** So many endpoints may an event fan out to; more are removed now and then. */
@@ -68,12 +70,12 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
       const fault = faultOf(drawn, answer);
       if (fault !== null && faults.length < FAULTS_MAX) faults.push(`${fault}\n${shown(drawn.request, answer)}`);
     };
-    for (let part = 1; part <= 10; part++) {
-      const count = Math.floor((options.requests * part) / 10) - Math.floor((options.requests * (part - 1)) / 10);
-      await runPart(subject.port, chance, count, { keys, world, judge });
+    const doneAfter = (part: number): number => Math.floor((options.requests * part) / PARTS);
+    for (let part = 1; part <= PARTS; part++) {
+      await runPart(subject.port, chance, doneAfter(part) - doneAfter(part - 1), { keys, world, judge });
       const census = await subject.census();
       censuses.push(census);
-      options.onCensus?.(Math.floor((options.requests * part) / 10), census);
+      options.onCensus?.(doneAfter(part), census);
       faults.push(...(await subject.crashes()));
       if (faults.length > 0) return { faults, statuses, successes, censuses };
     }
@@ -164,8 +166,8 @@ async function removeSome(client: RawClient, known: KnownThings): Promise<void> 
   } while (cursor !== null);
   // Oldest first; the first two carry the marks. Others may have removed one meanwhile.
   for (const { id, tenant } of found.slice(2, Math.max(2, found.length - ENDPOINTS_MAX))) {
-    const { status } = await call(client, "DELETE", `/v1/endpoints/${id}?tenant=${tenant}`);
-    assert(status === 204 || status === 404, `an endpoint is removed: ${status}`);
+    const { status, text } = await call(client, "DELETE", `/v1/endpoints/${id}?tenant=${tenant}`);
+    assert(status === 204 || status === 404, `an endpoint is removed: ${status} ${text}`);
     known.forget(id);
   }
 }

@@ -3,6 +3,8 @@
  * production has but for the name servers, which are a table. It answers lines on its standard input: `census` with what
  * lives in its memory after a collection, `crashes` with the errors that nobody expected, `stop` once it has stopped in order.
  */
+// First of all: it counts what every Map and Set holds that is made after it.
+import { countMaps } from "../support/map-census.ts";
 import { createInterface } from "node:readline";
 import { heapStats } from "bun:jsc";
 import { createGateway } from "@posthaste/gateway/app.ts";
@@ -27,6 +29,8 @@ import type { Drivers, StartStep } from "@posthaste/shared/ports/drivers.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 
 const { env } = process;
+/** Objects that are kept of each request, for the proof that a run sees it. */
+const leakPerRequest = Number(env["FUZZ_LEAK"] ?? "0");
 const settings = { folder: env["FUZZ_FOLDER"] ?? "", key: env["FUZZ_KEY"] ?? "" };
 const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
 /** One for all starts on the same data. */
@@ -101,9 +105,11 @@ const metrics = openMetrics(systemClock);
 const log = createJsonLog({ clock: systemClock, level: "info", write: noteLogged });
 const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true });
 
-/** What only a bug logs. */
-function noteLogged(line: string): undefined {
-  if (/"event":"(?:request\.crashed|loop\.failed|store\.fault)"/.test(line)) noteCrash("logged", line.slice(0, 600));
+/** What only a bug logs; the text is that of a tick, with many lines. */
+function noteLogged(text: string): undefined {
+  for (const [line] of text.matchAll(/^.*"event":"(?:request\.crashed|loop\.failed|store\.fault)".*$/gm)) {
+    noteCrash("logged", line.slice(0, 600));
+  }
 }
 
 const transport = openHttpTransport({
@@ -123,22 +129,30 @@ const listening = await serveHttp({
   port: 0,
   portSetting: "PORT",
   connectionsMax: 1024,
-  fetch: gateway.fetch,
+  fetch: leakPerRequest === 0 ? gateway.fetch : leaking(gateway.fetch),
 });
 const { steps } = drivers;
 await createInitializer({ ...ambient, steps, onFailure: () => undefined }).run(new AbortController().signal);
 const processor = startProcessor({ ...shared, drivers: drivers.processor, limits: { ...PROCESSOR_LIMITS, stopMs: 0 } });
+
+function leaking(fetch: typeof gateway.fetch): typeof gateway.fetch {
+  const kept: object[] = [];
+  return (...given) => {
+    for (let each = 0; each < leakPerRequest; each++) kept.push({});
+    return fetch(...given);
+  };
+}
 
 function tell(facts: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(facts)}\n`);
 }
 
 function census(): Record<string, unknown> {
-  Bun.gc(true);
+  const held = Object.fromEntries(countMaps());
   Bun.gc(true);
   const { objectCount, objectTypeCounts } = heapStats();
   const { rss, heapUsed } = process.memoryUsage();
-  return { objectCount, objectTypeCounts, rss, heapUsed };
+  return { objectCount, objectTypeCounts, held, rss, heapUsed };
 }
 
 isStarted = true;

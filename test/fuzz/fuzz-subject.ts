@@ -3,9 +3,12 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
+/** What lives in the program's memory after a collection. */
 export interface Census {
   readonly objectCount: number;
   readonly objectTypeCounts: Readonly<Record<string, number>>;
+  /** Entries of all Maps and Sets by the place that makes them, `map shared/lib/lru.ts:29`. */
+  readonly held: Readonly<Record<string, number>>;
   readonly heapUsed: number;
   readonly rss: number;
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz -- [--requests N] [--seed N] [--distributed]`: requests that are nearly right against a living gateway. Ends
+ * `npm run fuzz -- [--requests N] [--seed N] [--distributed] [--leak N]`: requests that are nearly right against a living gateway. Ends
  * with 1 when one is answered with a 5xx, with no problem, or not at all, when anything crashes, or when memory grows.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -7,14 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { countIn, readWords } from "../support/script-words.ts";
 import { openServices } from "../support/services.ts";
-import { memoryFault } from "./memory-rule.ts";
+import { memoryFaults, objectsBeside } from "./memory-rule.ts";
 import { runFuzz } from "./fuzz-run.ts";
 
-const HELP = `Usage: npm run fuzz -- [--requests N] [--seed N] [--distributed]
+const HELP = `Usage: npm run fuzz -- [--requests N] [--seed N] [--distributed] [--leak N]
 
   --requests N     how many (default 100000)
   --seed N         which (default 1)
   --distributed    on Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+  --leak N         the program keeps N objects of each request: a run of 50,000 or more must fail by one
 
 All of it stays on this machine.
 `;
@@ -25,6 +26,7 @@ const { values } = readWords({
     requests: { type: "string", default: "100000" },
     seed: { type: "string", default: "1" },
     distributed: { type: "boolean", default: false },
+    leak: { type: "string", default: "0" },
   },
 });
 
@@ -45,23 +47,23 @@ async function main(): Promise<number> {
           KAFKA_PARTITIONS: "3",
           POSTHASTE_MASTER_KEY: Buffer.alloc(32, 11).toString("base64"),
         };
-  const env = { FUZZ_SET: isDistributed ? "distributed" : "embedded", FUZZ_FOLDER: folder, ...stores };
+  const set = isDistributed ? "distributed" : "embedded";
+  const env = { FUZZ_SET: set, FUZZ_FOLDER: folder, FUZZ_LEAK: values.leak, ...stores };
   const startedMs = performance.now();
   const report = await runFuzz({
     seed,
     requests,
     env,
-    onCensus: (done, { objectCount, heapUsed, rss }) =>
+    onCensus(done, census) {
+      const sizes = `${census.objectCount} objects, ${objectsBeside(census)} beside caches and windows`;
       console.log(
-        `${String(done).padStart(8)} requests  ${objectCount} objects  heap ${mib(heapUsed)}  rss ${mib(rss)}`,
-      ),
+        `${String(done).padStart(8)} requests  ${sizes}  heap ${mib(census.heapUsed)}  rss ${mib(census.rss)}`,
+      );
+    },
   });
   rmSync(folder, { recursive: true, force: true });
-  const fault = memoryFault(report.censuses, requests);
-  const faults = fault === null ? report.faults : [...report.faults, fault];
-  console.log(
-    `seed ${seed}, ${requests} requests, ${env.FUZZ_SET}, ${Math.round((performance.now() - startedMs) / 1000)} s`,
-  );
+  const faults = [...report.faults, ...memoryFaults(report.censuses, requests)];
+  console.log(`seed ${seed}, ${requests} requests, ${set}, ${Math.round((performance.now() - startedMs) / 1000)} s`);
   console.log("answers by status:", JSON.stringify(report.statuses));
   console.log("successes by route:", JSON.stringify(report.successes, null, 2));
   for (const each of faults) console.log(`FAULT: ${each}`);

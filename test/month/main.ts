@@ -3,7 +3,7 @@
  * everything at each week's end, and ends with 1 when one of them grows.
  */
 // First of all: it counts what every Map and Set holds that is made after it.
-import { countMaps } from "./map-census.ts";
+import { countMaps } from "../support/map-census.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 /** The ledger without its Redis, and records that come before their event. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { heapStats } from "bun:jsc";
 import { PosthasteError, isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";
@@ -173,4 +174,25 @@ test("redis ledger: an ack may follow a record only when its event was found, or
   assert.equal(isFree, false);
   await harness.clock.advance(200);
   assert.equal(isFree, true);
+});
+
+test("redis ledger: of calls that are written nothing stays in memory", async () => {
+  const { clock, ledger } = createOffline(() => Promise.resolve([]));
+  const living = (): number => {
+    Bun.gc(true);
+    return heapStats().objectCount;
+  };
+  const recordMany = async (): Promise<void> => {
+    for (let call = 0; call < 2000; call++) {
+      ledger.record([entry]);
+      // Some while the call before is under way, others after it.
+      if (call % 2 === 0) await clock.settle();
+    }
+    await ledger.flush();
+  };
+  await recordMany();
+  const before = living();
+  await recordMany();
+  const more = living() - before;
+  assert.ok(more < 1000, `${more} objects stay of 2,000 calls`);
 });

@@ -113,6 +113,27 @@ test("an endpoint removed during an attempt is forgotten at its end", async () =
   assert.equal(harness.limiters.keepsBack("ep1"), false);
 });
 
+test("an endpoint removed while a delivery only waits for it is forgotten when that has been deferred", async () => {
+  const rateLimiter = { take: () => Promise.resolve({ isGranted: false, remaining: 0, resetMs: 60_000, atMs: 0 }) };
+  const harness = openLimiters({ rateLimiter });
+  await harness.submit(["m"], "high", endpointOf("ep1", { rateLimit: { limit: 1, windowMs: 60_000 } }));
+  assert.equal(harness.limiters.waiting(), 1);
+  harness.limiters.removed("ep1");
+  await harness.clock.advance(2000);
+  assert.equal(harness.deferred.length, 1);
+  await harness.submit(["other"], "high", endpointOf("ep2"));
+  assert.equal(harness.limiters.size(), 1);
+});
+
+test("a delivery that comes to an endpoint after it was removed leaves nothing of it", async () => {
+  const now = new Map([["ep2", endpointOf("ep2")]]);
+  const harness = openLimiters({ lookup: lookupIn(now) });
+  await harness.submit(["late"]);
+  assert.deepEqual(harness.told, ["inactive late"]);
+  await harness.submit(["other"], "high", endpointOf("ep2"));
+  assert.equal(harness.limiters.size(), 1);
+});
+
 test("the announcement that an endpoint was deleted makes its limiter forgotten", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"));

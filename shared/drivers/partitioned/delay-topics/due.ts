@@ -4,12 +4,12 @@
  */
 import { Alarm } from "../../../lib/alarm.ts";
 import type { Clock } from "../../../lib/ambient.ts";
-import { createHeap } from "../../../lib/heap.ts";
 import { RecentSet } from "../../../lib/recent-set.ts";
 import { PullWaiters } from "../../../lib/waiters.ts";
 import type { RetryItem, Scheduled } from "../../../ports/retry-queue.ts";
 import type { DelayedEntry } from "./partition.ts";
 import { createRecalls } from "./recalls.ts";
+import { createTurns } from "./turns.ts";
 
 /** Items that were handed out lately and are remembered at least; up to twice as many are. About 15 MB at most. */
 const HANDED_OUT_MAX = 50_000;
@@ -39,9 +39,7 @@ export interface DueItems {
 
 /** `ring` is called at the times that were asked for, and may be called sooner. */
 export function createDueItems(clock: Pick<Clock, "now" | "timer" | "monotonic">, ring: () => void): DueItems {
-  const heap = createHeap<Turn>((left, right) => left.atMs - right.atMs || left.entry.sequence - right.entry.sequence);
-  /** The turn that counts; one that was recalled leaves its former turn in the heap. */
-  const turns = new Map<DelayedEntry, Turn>();
+  const turns = createTurns();
   const recalls = createRecalls(clock);
   const handedOut = new RecentSet<string>({ countMax: HANDED_OUT_MAX });
   const waiters = new PullWaiters<RetryItem>({ pull });
@@ -50,41 +48,33 @@ export function createDueItems(clock: Pick<Clock, "now" | "timer" | "monotonic">
   function pull(max: number): RetryItem[] {
     const nowMs = clock.now();
     const items: RetryItem[] = [];
-    for (let first = heap.peek(); items.length < max && first !== undefined; first = heap.peek()) {
-      const { entry, atMs } = first;
-      // Recalled since, or acked since it was handed back.
-      if (turns.get(entry) !== first || entry.item === null) {
-        heap.pop();
-        if (turns.get(entry) === first) drop(entry);
-        continue;
-      }
-      if (atMs > nowMs) {
-        alarm.setFor(atMs);
+    for (let entry = turns.first(); items.length < max && entry !== undefined; entry = turns.first()) {
+      const { item, notBeforeMs } = entry;
+      if (notBeforeMs > nowMs && item !== null) {
+        alarm.setFor(notBeforeMs);
         break;
       }
-      heap.pop();
       drop(entry);
-      items.push(handOut(entry, entry.item, handedOut));
+      // Null: acked since it was handed back.
+      if (item !== null) items.push(handOut(entry, item, handedOut));
     }
     return items;
   }
 
   function add(entry: DelayedEntry): void {
-    const turn = { atMs: entry.notBeforeMs, entry };
-    turns.set(entry, turn);
-    heap.push(turn);
+    turns.set(entry);
     recalls.waits(entry);
   }
 
   function drop(entry: DelayedEntry): void {
-    turns.delete(entry);
+    turns.remove(entry);
     recalls.forget(entry);
   }
 
   function serve(): void {
-    const first = heap.peek();
+    const first = turns.first();
     if (first === undefined) return;
-    if (first.atMs > clock.now()) alarm.setFor(first.atMs);
+    if (first.notBeforeMs > clock.now()) alarm.setFor(first.notBeforeMs);
     else waiters.wake();
   }
 
@@ -113,20 +103,13 @@ export function createDueItems(clock: Pick<Clock, "now" | "timer" | "monotonic">
     ringAt: (atMs) => alarm.setFor(atMs),
     dropLost() {
       recalls.dropLost();
-      for (const entry of turns.keys()) if (entry.home.isLost) turns.delete(entry);
-      heap.retain((turn) => turns.get(turn.entry) === turn);
+      turns.dropLost();
     },
     stop() {
       alarm.stop();
       waiters.close();
     },
   };
-}
-
-/** When an entry is to be handed out. */
-interface Turn {
-  readonly atMs: number;
-  readonly entry: DelayedEntry;
 }
 
 /**

@@ -17,6 +17,7 @@ import type { OnPoison } from "../window/quarantine.ts";
 import { createQuarantine } from "../window/quarantine.ts";
 import { parseRetryRecord } from "./retry-record.ts";
 import type { DelayPlan } from "./plan.ts";
+import { createRelayQueue } from "./relay-queue.ts";
 
 /** An item as it was read; also the handle of what is handed out. */
 export interface DelayedEntry {
@@ -87,7 +88,7 @@ export function createDelayPartition(options: DelayPartitionOptions): DelayParti
   const { assigned, plan, clock } = options;
   const window = new OffsetWindow<DelayedEntry | null>({ from: assigned.from, bounds: options.bounds });
   const commits = createLaneCommits({ clock, partition: assigned, head: () => window.head() });
-  const relays = createRelayQueue(clock);
+  const relays = createRelayQueue(clock, () => window.count());
   const reading = createReading(assigned, window, options);
   const gone = new AbortController();
   const stopListening = onAbort(options.signal, () => gone.abort());
@@ -171,41 +172,6 @@ function entryOf(
     isOut: false,
     isLast: false,
     isRepeat: null,
-  };
-}
-
-/** Items that go on to another topic, in the order of their relay times, which is the order they came in. */
-function createRelayQueue(clock: Pick<Clock, "now" | "monotonic">) {
-  let waiting: DelayedEntry[] = [];
-  /** Of the clock that never steps: after relays that failed. */
-  let pausedUntilMs = -Infinity;
-  return {
-    push(entry: DelayedEntry): void {
-      for (let at = waiting.length - 1; at >= 0; at--) {
-        const before = waiting[at];
-        if (before === undefined || before.relayAtMs <= entry.relayAtMs) break;
-        before.relayAtMs = entry.relayAtMs;
-      }
-      waiting.push(entry);
-    },
-    take(nowMs: number, max: number): readonly DelayedEntry[] {
-      if (clock.monotonic() < pausedUntilMs) return [];
-      const firstLater = waiting.findIndex(({ relayAtMs }) => relayAtMs > nowMs);
-      const dueCount = firstLater === -1 ? waiting.length : firstLater;
-      return waiting.splice(0, Math.min(max, dueCount)).filter(({ isLast }) => !isLast);
-    },
-    putBack(entries: readonly DelayedEntry[], againAfterMs: number): void {
-      waiting.unshift(...entries);
-      pausedUntilMs = clock.monotonic() + againAfterMs;
-    },
-    nextAtMs(): number | null {
-      const first = waiting[0];
-      if (first === undefined) return null;
-      return Math.max(first.relayAtMs, clock.now() + Math.max(0, pausedUntilMs - clock.monotonic()));
-    },
-    clear(): void {
-      waiting = [];
-    },
   };
 }
 

@@ -64,7 +64,7 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
   const room = createRoom(bounds);
   const late = createLateGroups(clock, put);
   let underWay = 0;
-  let lastWritten: Promise<unknown> = Promise.resolve();
+  let lastWritten = Promise.resolve();
   let flushEndsAtMs = Infinity;
 
   function batcherOf(shard: number): Batcher<readonly Entry[], void> {
@@ -95,8 +95,9 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
 
   function put(groups: readonly Group[]): void {
     const writes = groups.map(([shard, entries]) => write(shard, entries));
-    // Batches of a shard are written in order, but shards are not: the chain covers what any of them still has.
-    lastWritten = Promise.all([lastWritten, ...writes]);
+    // Shards are not written in order: the chain covers what any of them has. It ends without a value: that of `Promise.all`
+    // would hold the one before it, and so on back to the first of the process.
+    lastWritten = Promise.all([lastWritten, ...writes]).then(() => undefined);
   }
 
   return {
@@ -190,9 +191,7 @@ function createLateGroups(clock: Pick<Clock, "timer">, put: (groups: readonly Gr
   };
 }
 
-function resolvable(): PromiseWithResolvers<void> {
-  return Promise.withResolvers<void>();
-}
+const resolvable = (): PromiseWithResolvers<void> => Promise.withResolvers<void>();
 
 function createShardBatcher(
   options: RecorderOptions,

@@ -1,6 +1,6 @@
 /**
  * Counts what every Map and Set of the program holds, by the place that made it. Imported before all else, for it puts its own
- * kinds in place of the runtime's. Built for the month: a structure that grows shows by its file and line, wherever it hides.
+ * kinds in place of the runtime's. For the month and the fuzzer: a structure that grows shows by its file and line, wherever it hides.
  */
 
 interface Known {
@@ -11,6 +11,8 @@ interface Known {
 const PlainMap = Map;
 const PlainSet = Set;
 const known: Known[] = [];
+/** Each place once, so that what is noted adds two objects for a Map and no text. */
+const places = new PlainMap<string, string>();
 /** Collected ones are taken out when so many have come. */
 const SWEEP_EVERY = 50_000;
 let sweepAt = SWEEP_EVERY;
@@ -32,7 +34,11 @@ function sweep(): void {
 /** File and line of the product's own code nearest to the making; null for tests and libraries. */
 function placeOf(stack: string): string | null {
   const found = /\/((?:shared|gateway|processor)\/(?!node_modules)[\w/-]+\.ts:\d+)/.exec(stack);
-  return found?.[1] ?? null;
+  const place = found?.[1] ?? null;
+  if (place === null) return null;
+  const first = places.get(place) ?? place;
+  places.set(place, first);
+  return first;
 }
 
 /** A kind that notes each of its making, subclasses included, and is the plain one otherwise. */
