@@ -22,7 +22,7 @@ const STEPS_MS = [-MINUTE_MS, MINUTE_MS, -HOUR_MS, HOUR_MS];
 const EVENTS = process.env["POSTHASTE_FULL"] === "1" ? 300 : 150;
 /** One event in so many is refused at its first attempt, by a status that speaks against no endpoint. */
 const FAILING = 5;
-const RETRY_S = 6;
+const RETRY_S = 2;
 /** What comes later than this is late by a step: the smallest is a minute. */
 const LATE_MS = 30_000;
 const preload = join(import.meta.dirname, "../support/clocks/stepped-date.ts");

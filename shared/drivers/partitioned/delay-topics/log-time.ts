@@ -12,7 +12,7 @@ const AGREED_MS = 2000;
  * What is written waits ten seconds for the log at most. When the log took a record so much later than
  * its writer's clock says, that clock is behind.
  */
-const WRITING_MS_MAX = 15_000;
+export const WRITING_MS_MAX = 15_000;
 
 export interface LogTime {
   /** Epoch ms, whole. */
