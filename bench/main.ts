@@ -18,7 +18,7 @@ import { readWords, refuseWords } from "../test/support/script-words.ts";
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
-  descriptors                           what callers hold takes nothing from deliveries; a minute or more
+  descriptors                           what callers hold takes nothing from deliveries; about a minute
   priority, partition, retries, idle, tenants-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   --quick                               one short round in place of five

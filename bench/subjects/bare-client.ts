@@ -19,7 +19,7 @@ const never = new AbortController().signal;
 const clients: Readonly<Record<string, () => Promise<void>>> = {
   /** Guard, deadline and bounds included. */
   transport: async () => {
-    const request = { url, tenant: "default", headers, body, timeoutMs: 15_000, stopping: never };
+    const request = { url, tenant: "default", headers, body, timeoutMs: 15_000, stopping: never, mayBegin: () => true };
     const result = await transport.send(request, never);
     if (result.kind === "fault") throw new Error(result.detail);
   },

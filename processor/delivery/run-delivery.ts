@@ -156,11 +156,15 @@ const NOT_MADE: AttemptResult = {
   durationMs: 0,
 };
 
-/** 0 when it may go at once. The members of a group wait for its youngest. */
-function firstAttemptAtMs({ entropy }: RunDeliveryDeps, { members }: PendingDelivery, { retry }: Endpoint): number {
-  const waitMs = waitBeforeMs(retry ?? DEFAULT_RETRY_POLICY, 1, entropy.fraction()) ?? 0;
+/**
+ * 0 when it may go at once. The members of a group wait for its youngest. An event is accepted before we have it: one that is
+ * younger than now was accepted by a clock ahead of ours, and waits from now on.
+ */
+function firstAttemptAtMs(deps: RunDeliveryDeps, { members }: PendingDelivery, { retry }: Endpoint): number {
+  const waitMs = waitBeforeMs(retry ?? DEFAULT_RETRY_POLICY, 1, deps.entropy.fraction()) ?? 0;
   if (waitMs === 0) return 0;
-  return waitMs + Math.max(...members.map(({ acceptedAtMs, deliverAtMs }) => deliverAtMs ?? acceptedAtMs));
+  const sinceMs = Math.max(...members.map(({ acceptedAtMs, deliverAtMs }) => deliverAtMs ?? acceptedAtMs));
+  return waitMs + Math.min(sinceMs, deps.clock.now());
 }
 
 function backlogReason(backlogMax: number): string {

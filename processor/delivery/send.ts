@@ -41,10 +41,11 @@ export function createSend(deps: SendDeps): Send {
     const { headers, body } = message;
     const { tenant } = delivery;
     const { attemptMs: timeoutMs, stopping, standstill } = deps;
-    const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping };
     const before = standstill.count();
+    const mayBegin = (): boolean => standstill.count() === before;
+    const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping, mayBegin };
     const ended = await deps.transport.send(request, deps.signal);
-    const result = standstill.count() === before ? ended : unheard(ended);
+    const result = mayBegin() ? ended : unheard(ended);
     deps.telemetry.attempted(subjectOf(delivery), result);
     return result;
   };

@@ -21,6 +21,11 @@ export interface DeliveryRequest {
   readonly timeoutMs: number;
   /** Aborted when nothing new is to begin: a request that still waits for its address ends with fault `aborted`. */
   readonly stopping: AbortSignal;
+  /**
+   * Asked when the request has waited for its connection, right before its first byte. False, as after a standstill of the
+   * process, when another one may have made the request: it ends with fault `aborted`, and nothing was sent.
+   */
+  readonly mayBegin: () => boolean;
 }
 
 export type Vetting =

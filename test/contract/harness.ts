@@ -70,6 +70,21 @@ export async function assertNothingDue(harness: Harness): Promise<void> {
   );
 }
 
+/** What was taken when `ms` have passed; fails when that is nothing yet, or came more than a second before. */
+export async function takenWithin<Item>(
+  harness: Harness,
+  taken: Promise<readonly Item[]>,
+  ms: number,
+): Promise<readonly Item[]> {
+  let items: readonly Item[] | null = null;
+  void taken.then((found) => (items = found));
+  await harness.clock.advance(Math.max(0, ms - 1000));
+  assert.equal(items, null, "taken too early");
+  await harness.clock.advance(Math.min(ms, 1000));
+  assert.notEqual(items, null, `nothing was taken within ${ms} ms`);
+  return await taken;
+}
+
 /** What is there by the time that all is quiet. */
 export async function takeUntilSettled<Item>(
   harness: Harness,

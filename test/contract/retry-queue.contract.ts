@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OpenHarness } from "./harness.ts";
+import { retryQueueClocksContract } from "./retry-queue-clocks.contract.ts";
 import { assertNothingDue, memberIdsOf, takeDue } from "./harness.ts";
 import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
-const HOUR_MS = 3600_000;
-
 export function retryQueueContract(name: string, open: OpenHarness): void {
+  retryQueueClocksContract(name, open);
+
   /** One item of one event, `afterMs` after the start. */
   const after = (id: string, afterMs: number) =>
     sampleScheduled([sampleEnvelope(id)], { notBeforeMs: START_MS + afterMs });
@@ -52,16 +53,6 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     await assertNothingDue(harness);
     await harness.clock.advance(1);
     assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_a"]]);
-  });
-
-  test(`${name} retry queue: after a step of the clock, or a sleep of the machine, what is due comes within a minute`, async () => {
-    await using harness = await open();
-    await harness.drivers.retryQueue.schedule([after("evt_a", 3 * HOUR_MS)]);
-    const taken = takeDue(harness);
-    await harness.clock.settle();
-    harness.clock.stepWall(4 * 3_600_000);
-    await harness.clock.advance(61_000);
-    assert.deepEqual(memberIdsOf(await taken), [["evt_a"]]);
   });
 
   test(`${name} retry queue: a waiting take() is woken when the first item is due`, async () => {
@@ -254,22 +245,6 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await harness.drivers.retryQueue.depth(), { count: 1, oldestAtMs: START_MS + 700 });
   });
 
-  test(`${name} retry queue: a step of the wall clock back hands nothing out early`, async () => {
-    await using harness = await open();
-    await harness.drivers.retryQueue.schedule([after("evt_a", 5000)]);
-    const taken = takeDue(harness);
-    await harness.clock.settle();
-    harness.clock.stepWall(-10_000);
-    await harness.clock.advance(14_999);
-    assert.equal(harness.clock.now(), START_MS + 4999);
-    let isTaken = false;
-    void taken.then(() => (isTaken = true));
-    await harness.clock.settle();
-    assert.equal(isTaken, false);
-    await harness.clock.advance(1);
-    assert.deepEqual(memberIdsOf(await taken), [["evt_a"]]);
-  });
-
   test(`${name} retry queue: past the bound schedule() answers full and keeps nothing of the call`, async () => {
     await using harness = await open({ retryItemsMax: 3 });
     const { retryQueue } = harness.drivers;
@@ -376,24 +351,5 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
     await harness.reopen();
     await harness.clock.advance(60_000);
     assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_a"]]);
-  });
-
-  test(`${name} retry queue: after a step of the clock back, what is scheduled from then on comes on time`, async () => {
-    await using harness = await open();
-    await harness.drivers.retryQueue.schedule([after("evt_before", 600_000)]);
-    const taken = takeDue(harness, 1);
-    await harness.clock.advance(1000);
-    harness.clock.stepWall(-HOUR_MS);
-    const nowMs = harness.clock.now();
-    const soon = [30_000, 90_000, 300_000].map((waitMs) =>
-      sampleScheduled([sampleEnvelope(`evt_${waitMs}`)], { notBeforeMs: nowMs + waitMs }),
-    );
-    await harness.drivers.retryQueue.schedule(soon);
-    await harness.clock.advance(31_000);
-    assert.deepEqual(memberIdsOf(await taken), [["evt_30000"]]);
-    await harness.clock.advance(330_000);
-    assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_90000"], ["evt_300000"]]);
-    await harness.clock.advance(HOUR_MS + 600_000);
-    assert.deepEqual(memberIdsOf(await takeDue(harness)), [["evt_before"]]);
   });
 }

@@ -123,7 +123,16 @@ export async function openRawReceiver(onRequest: (socket: Socket, nth: number) =
 
 export function post(url: string, change: Partial<DeliveryRequest> = {}): DeliveryRequest {
   const headers = { "content-type": "application/json" };
-  return { url, tenant: TENANT, headers, body: Buffer.from("{}"), timeoutMs: 5000, stopping: running, ...change };
+  return {
+    url,
+    tenant: TENANT,
+    headers,
+    body: Buffer.from("{}"),
+    timeoutMs: 5000,
+    stopping: running,
+    mayBegin: () => true,
+    ...change,
+  };
 }
 
 export function assertFault(result: AttemptResult, fault: Fault, detail: RegExp): void {

@@ -12,7 +12,7 @@ import { onAbort } from "../../lib/on-abort.ts";
 import type { ReceivedAnswer } from "./answer.ts";
 import { AnswerReader, HEAD_CUT_FIELD, RESPONSE_BODY_MS_MAX } from "./answer.ts";
 import type { ExchangeLimits, ExchangeRequest } from "./http-client.ts";
-import { StaleConnection } from "./http-client.ts";
+import { NotBegun, StaleConnection } from "./http-client.ts";
 import type { SocketWatch, WatchedSocket } from "./watched-socket.ts";
 
 /** Rejects as `HttpClient.post` says. */
@@ -22,7 +22,7 @@ export function exchange(
   limits: ExchangeLimits,
   watch: SocketWatch,
 ): Promise<ReceivedAnswer> {
-  const { clock, timeoutMs, signal } = limits;
+  const { clock, timeoutMs, signal, mayBegin } = limits;
   return new Promise((resolve, reject) => {
     const reader = new AnswerReader();
     let wire: Dispatcher.DispatchController | null = null;
@@ -63,6 +63,7 @@ export function exchange(
         {
           onRequestStart(controller) {
             wire = controller;
+            if (!mayBegin()) fail(new NotBegun("nothing was sent"));
             if (isSettled) return controller.abort(new Error("the request ended before it had a socket"));
             watch.expect((taken) => (socket = taken));
           },

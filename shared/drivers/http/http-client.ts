@@ -17,13 +17,15 @@ export interface ExchangeLimits {
   /** For everything: waiting for a socket, connect, request, answer. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** `DeliveryRequest.mayBegin`. */
+  readonly mayBegin: () => boolean;
 }
 
 export interface HttpClient {
   /** Is a socket open for one more request to the origin, so that no address is needed? A hint. */
   hasSocket(origin: string): boolean;
   /**
-   * Throws `UnwritableRequest`. Rejects with the error of the network, a `BadAnswer`, `DeadlineExceeded`, or the signal's reason; at once in each case. A
+   * Throws `UnwritableRequest`. Rejects with the error of the network, a `BadAnswer`, `NotBegun`, `DeadlineExceeded`, or the signal's reason; at once in each case. A
    * request that still waits for its socket by then is never written. Rejects with `StaleConnection` when the socket
    * had been used before and ended before a byte of the answer; `isFresh` asks for a socket that was not.
    * Once the head of the answer is there, deadline and signal cut the body and no more.
@@ -31,6 +33,11 @@ export interface HttpClient {
   post(request: ExchangeRequest, limits: ExchangeLimits, tenant: string, isFresh: boolean): Promise<ReceivedAnswer>;
   /** Ends every request, and closes every socket. */
   close(): Promise<void>;
+}
+
+/** The request had its connection when `mayBegin` said no: nothing was sent. */
+export class NotBegun extends Error {
+  override readonly name = "NotBegun";
 }
 
 /** A kept connection that was closed before it was of use: that says nothing of the receiver (RFC 9112 section 9.3.1). */

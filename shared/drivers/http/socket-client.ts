@@ -9,6 +9,7 @@ import { Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import type { OpenSocket } from "./guarded-connect.ts";
 import type { ExchangeRequest, HttpClient } from "./http-client.ts";
+import { NotBegun } from "./http-client.ts";
 import { Limit } from "./limit.ts";
 import { requestHead } from "./request-bytes.ts";
 import type { runtimeParser } from "./runtime-parser.ts";
@@ -41,9 +42,15 @@ export function createSocketClient(options: SocketClientOptions): HttpClient {
     tenant: string,
     isFresh: boolean,
     limit: Limit,
+    mayBegin: () => boolean,
   ): Promise<ReceivedAnswer> {
     using _ = limit;
     const connection = await pool.wait(origin, tenant, isFresh, limit);
+    if (!mayBegin()) {
+      const refusal = new NotBegun("nothing was sent");
+      connection.close(refusal);
+      throw refusal;
+    }
     return await connection.send(head, body, limit);
   }
 
@@ -53,7 +60,7 @@ export function createSocketClient(options: SocketClientOptions): HttpClient {
       const head = requestHead(request);
       const connection = isFresh ? undefined : pool.takeIdle(request.origin);
       const limit = new Limit(limits);
-      if (connection === undefined) return postLater(request, head, tenant, isFresh, limit);
+      if (connection === undefined) return postLater(request, head, tenant, isFresh, limit, limits.mayBegin);
       return connection.send(head, request.body, limit);
     },
     close() {

@@ -28,7 +28,7 @@ import { addressesOf, createGuardedConnect } from "./guarded-connect.ts";
 import type { DescribedFault } from "./network-fault.ts";
 import { ConnectFault, faultOf } from "./network-fault.ts";
 import type { HttpClient } from "./http-client.ts";
-import { StaleConnection } from "./http-client.ts";
+import { NotBegun, StaleConnection } from "./http-client.ts";
 import type { LookUps } from "./look-ups.ts";
 import { createLookUps } from "./look-ups.ts";
 import type { AddressResolver } from "./resolver.ts";
@@ -99,13 +99,22 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
     const wire = { origin, path, headers: request.headers, body: request.body };
     for (let sent = 1; ; sent++) {
       try {
-        if (!client.hasSocket(origin)) await resolveFirst(target, request, signal);
+        if (!client.hasSocket(origin)) {
+          await resolveFirst(target, request, signal);
+          if (!request.mayBegin()) return faulted(OUTDATED, elapsedMs());
+        }
         const timeoutMs = request.timeoutMs - elapsedMs();
-        const answer = await client.post(wire, { clock, timeoutMs, signal }, request.tenant, sent > 1);
+        const answer = await client.post(
+          wire,
+          { clock, timeoutMs, signal, mayBegin: request.mayBegin },
+          request.tenant,
+          sent > 1,
+        );
         return { kind: "answered", ...answer, durationMs: elapsedMs() };
       } catch (error) {
         const isStopping = signal.aborted || closing.signal.aborted || error === request.stopping.reason;
         if (isStopping) return faulted(STOPPING, elapsedMs());
+        if (error instanceof NotBegun) return faulted(OUTDATED, elapsedMs());
         // A kept connection had ended: again on a fresh one.
         if (error instanceof StaleConnection && sent < SENDS_MAX) continue;
         const isLate = error instanceof DeadlineExceeded;
@@ -126,6 +135,7 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
 }
 
 const STOPPING: DescribedFault = { fault: "aborted", detail: "the sender is stopping" };
+const OUTDATED: DescribedFault = { fault: "aborted", detail: "the process stood still before anything was sent" };
 
 /** Ends at the request's deadline, when nothing new is to begin, and with the request. */
 function startWait(clock: Clock, { timeoutMs, stopping }: DeliveryRequest, signal: AbortSignal): Deadline {

@@ -18,6 +18,7 @@ import type { GroupCommit } from "./group-commit.ts";
 import { inParts } from "./parts.ts";
 import { storeError } from "./store-error.ts";
 import { rowDamaged } from "./row-damage.ts";
+import { createSetBackRows } from "./set-back-rows.ts";
 import type { RetryPlace, RetryRows } from "./retry-rows.ts";
 import { comparePlaces, createRetryRows, placeOf } from "./retry-rows.ts";
 
@@ -42,10 +43,25 @@ export function createRetryQueue(options: {
   const found = rows.totals();
   const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, ...found });
   let count = found.count;
-  const hands = createHands(rows, clock, found.idLast, options.onFault ?? (() => undefined));
+  const onFault = options.onFault ?? (() => undefined);
+  const hands = createHands(rows, clock, found.idLast, onFault);
+  const setBacks = createSetBackRows({
+    rows,
+    writer,
+    clock,
+    isHeld: hands.holds,
+    onFault,
+    moved(places) {
+      places.forEach(hands.scheduled);
+      waiters.wake();
+    },
+  });
   const alarm = new Alarm(clock, () => waiters.wake());
   const waiters = new PullWaiters<RetryItem>({
-    pull: (max) => hands.pull(max),
+    pull: (max) => {
+      setBacks.look();
+      return hands.pull(max);
+    },
     toError: storeError,
     onWaiting: () => alarm.setFor(hands.nextDueAtMs()),
   });
@@ -56,6 +72,8 @@ export function createRetryQueue(options: {
       const bytes = items.reduce((sum, item) => sum + bytesOf(item), 0);
       for (const item of items) assert(item.members.length > 0, "a scheduled item has a member");
       if (!admission.reserve("HIGH", items.length, bytes)) return FULL;
+      // Before what was planned by the clock as it is now is among those that were there.
+      setBacks.look();
       try {
         const insert = (): readonly RetryPlace[] => items.map((item) => rows.insert(item, bytesOf(item)));
         await writer.write(insert, bytes, (places) => {
@@ -86,10 +104,24 @@ export function createRetryQueue(options: {
         );
       await Promise.all(inParts(items).map(ackPart));
     },
-    release(items) {
-      for (const item of items) hands.released(placeOf(item));
+    async release(items) {
+      const nowMs = clock.now();
+      const [late, due] = [
+        items.filter(({ notBeforeMs }) => notBeforeMs > nowMs),
+        items.filter((item) => item.notBeforeMs <= nowMs),
+      ];
+      for (const item of due) hands.released(placeOf(item));
       waiters.wake();
-      return Promise.resolve();
+      // The clock was set back since they were handed out.
+      if (late.length > 0)
+        await writer.write(
+          () => late.map((item) => rows.move(placeOf(item), nowMs)),
+          0,
+          (places) => {
+            places.forEach(hands.released);
+            waiters.wake();
+          },
+        );
     },
     async recall(endpointId, max) {
       // What is in someone's hands is not moved, also after the clock was set back: its place is its handle.
@@ -106,7 +138,10 @@ export function createRetryQueue(options: {
     async depth(): Promise<Depth> {
       return { count, oldestAtMs: rows.nextDueAtMs(null) };
     },
-    stop: () => alarm.stop(),
+    stop() {
+      alarm.stop();
+      setBacks.stop();
+    },
   };
 }
 

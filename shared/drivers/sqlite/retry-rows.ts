@@ -38,8 +38,26 @@ export interface RetryRows {
   /** Within an operation of the writer. */
   insert(item: Scheduled, bytes: number): RetryPlace;
   remove(place: RetryPlace): boolean;
+  /** Within an operation of the writer: due at another time; where it is now. */
+  move(place: RetryPlace, notBeforeMs: number): RetryPlace;
   /** Within an operation of the writer: of the next `max` deferred items of the endpoint, those that `isFree` become due; where they are now. */
   recall(endpointId: string, nowMs: number, max: number, isFree: (id: number) => boolean): readonly RetryPlace[];
+  /**
+   * Within an operation of the writer: of the next `max` rows after `after`, those up to the id `idMax` that `isFree` become
+   * due `ms` sooner, but for those with a `deliver_at`. Where they are now, and the last row that was looked at, null when
+   * there was none.
+   */
+  advance(
+    after: RetryPlace,
+    wish: {
+      readonly ms: number;
+      readonly idMax: number;
+      readonly max: number;
+      readonly isFree: (id: number) => boolean;
+    },
+  ): { readonly moved: readonly RetryPlace[]; readonly last: RetryPlace | null };
+  /** The id that was given last. */
+  idLast(): number;
   /** At most `max` places after `floor` that are due, in order. */
   due(floor: RetryPlace, nowMs: number, max: number): readonly RetryPlace[];
   /** The earliest time after `floor`; null when there is none. */
@@ -74,7 +92,7 @@ function createRetryWrites(
   database: Database,
   events: EventStore,
   idFound: number,
-): Pick<RetryRows, "insert" | "remove" | "recall"> {
+): Pick<RetryRows, "insert" | "remove" | "move" | "recall" | "advance" | "idLast"> {
   const insertItem = database.prepare("INSERT INTO retry_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const insertMember = database.prepare("INSERT INTO retry_members VALUES (?, ?, ?)");
   const removeItem = database.prepare("DELETE FROM retry_items WHERE not_before = ? AND id = ?");
@@ -83,6 +101,10 @@ function createRetryWrites(
     `SELECT not_before AS notBeforeMs, id FROM retry_items
      WHERE cause IN ('parked', 'relieved') AND (cause = 'parked' OR parks + unmade > 0)
        AND endpoint_id = ? AND not_before > ? ORDER BY not_before, id LIMIT ?`,
+  );
+  const following = database.prepare<RetryPlace & { readonly cause: string }>(
+    `SELECT not_before AS notBeforeMs, id, cause FROM retry_items
+     WHERE (not_before, id) > (?, ?) ORDER BY not_before, id LIMIT ?`,
   );
   const moveItem = database.prepare("UPDATE retry_items SET not_before = ? WHERE not_before = ? AND id = ?");
   let idLast = idFound;
@@ -96,7 +118,13 @@ function createRetryWrites(
     return { id, isNew: true };
   }
 
+  function move(place: RetryPlace, notBeforeMs: number): RetryPlace {
+    moveItem.run(notBeforeMs, place.notBeforeMs, place.id);
+    return { notBeforeMs, id: place.id };
+  }
+
   return {
+    move,
     insert(item, bytes) {
       const { cause, endpointId, generation, attempt, deferrals, unmade, putAside, group, notBeforeMs } = item;
       const id = ++idLast;
@@ -119,11 +147,15 @@ function createRetryWrites(
     },
     recall(endpointId, nowMs, max, isFree) {
       const free = deferred.all(endpointId, nowMs, max).filter(({ id }) => isFree(id));
-      return free.map(({ notBeforeMs, id }) => {
-        moveItem.run(nowMs, notBeforeMs, id);
-        return { notBeforeMs: nowMs, id };
-      });
+      return free.map((place) => move(place, nowMs));
     },
+    advance(after, { ms, idMax, max, isFree }) {
+      const rows = following.all(after.notBeforeMs, after.id, max);
+      const meant = rows.filter(({ id, cause }) => id <= idMax && cause !== "deliver-at" && isFree(id));
+      const moved = meant.map((place) => move(place, place.notBeforeMs - ms));
+      return { moved, last: rows.at(-1) ?? null };
+    },
+    idLast: () => idLast,
   };
 }
 

@@ -61,7 +61,13 @@ const read = (record: NewRecord): ConsumerRecord => ({ ...record, partition: 0, 
 const GROUP_OF_TWO = { id: "grp_a", closedAtMs: START_MS };
 
 function retryOf(members: readonly Envelope[], parts: Parameters<typeof sampleScheduled>[1] = {}): NewRecord {
-  return retryRecord({ item: sampleScheduled(members, parts), relays: 0, topic: "retry", nowMs: START_MS });
+  return retryRecord({
+    item: sampleScheduled(members, parts),
+    relays: 0,
+    topic: "retry",
+    nowMs: START_MS,
+    time: "own",
+  });
 }
 
 test("a scheduled record that no processor writes is poison, and the reason says which fact", () => {

@@ -43,12 +43,17 @@ export interface LifeOptions {
   readonly itemsMax?: number;
   readonly recordsMax?: number;
   readonly onPoison?: (poison: PoisonRecord) => Promise<void>;
+  /** What the time of day of this process is ahead of the broker's. */
+  readonly aheadMs?: () => number;
+  /** False: it plans alone. */
+  readonly isReading?: boolean;
 }
 
 /** One process on the broker; time passes until it has joined. */
 export async function openLife(broker: MemoryLog, clock: ManualClock, options: LifeOptions = {}): Promise<Life> {
   const counts = { appends: 0, timers: 0 };
-  const processClock = clock.forProcess();
+  const { aheadMs = () => 0 } = options;
+  const processClock = withOffset(clock.forProcess(), aheadMs);
   const partitionLog = broker.forProcess(processClock);
   const { itemsMax = 1_000_000, recordsMax = 10_000, onPoison = () => Promise.resolve() } = options;
   const delayTopics = createDelayTopics({
@@ -62,9 +67,11 @@ export async function openLife(broker: MemoryLog, clock: ManualClock, options: L
     onPoison,
     onFault: () => undefined,
   });
-  const reading = delayTopics.startReading();
-  for (let step = 0; delayTopics.health() !== null && step < 20; step++) await clock.advance(JOIN_MS);
-  await reading;
+  if (options.isReading !== false) {
+    const reading = delayTopics.startReading();
+    for (let step = 0; delayTopics.health() !== null && step < 20; step++) await clock.advance(JOIN_MS);
+    await reading;
+  }
   return {
     delayTopics,
     partitionLog,
@@ -80,6 +87,10 @@ export async function openLife(broker: MemoryLog, clock: ManualClock, options: L
       await closing;
     },
   };
+}
+
+function withOffset(clock: ProcessClock, aheadMs: () => number): ProcessClock {
+  return { ...clock, now: () => clock.now() + aheadMs() };
 }
 
 function countingLog(partitionLog: MemoryLog, counts: Life["counts"]): MemoryLog {

@@ -76,7 +76,7 @@ test("retry record: a group of 1,000 members and 512 KiB fits and reads back", (
     body: new Uint8Array(515),
   }).map((member, index) => ({ ...member, id: `evt_${index}`.padEnd(64, "y"), directoryVersion: index }));
   const item = sampleScheduled(members, { group: { id: "grp_a", closedAtMs: START_MS } });
-  const record = retryRecord({ item, relays: 3, topic: "t", nowMs: START_MS });
+  const record = retryRecord({ item, relays: 3, topic: "t", nowMs: START_MS, time: "own" });
   assert.ok(record.value !== null && record.value.length <= RETRY_VALUE_BYTES_MAX);
   const parsed = parseRetryRecord({ ...record, partition: 0, offset: 0 });
   assert.deepEqual(parsed, { kind: "item", item, relays: 3 });
@@ -84,7 +84,7 @@ test("retry record: a group of 1,000 members and 512 KiB fits and reads back", (
 
 test("retry record: bytes cut anywhere are poison, never a throw", () => {
   const item = sampleScheduled(sampleEnvelopes(3), { group: { id: "grp_a", closedAtMs: START_MS } });
-  const record = retryRecord({ item, relays: 0, topic: "t", nowMs: START_MS });
+  const record = retryRecord({ item, relays: 0, topic: "t", nowMs: START_MS, time: "own" });
   const value = record.value ?? new Uint8Array();
   for (let length = 0; length < value.length; length++) {
     const parsed = parseRetryRecord({ ...record, partition: 0, offset: 0, value: value.subarray(0, length) });
@@ -107,7 +107,11 @@ for (const [name, value] of [
 ] as const) {
   test(`retry record: a ${name} of ${JSON.stringify(value)} is poison`, () => {
     const item = sampleScheduled(sampleEnvelopes(1));
-    const record = { ...retryRecord({ item, relays: 0, topic: "t", nowMs: START_MS }), partition: 0, offset: 0 };
+    const record = {
+      ...retryRecord({ item, relays: 0, topic: "t", nowMs: START_MS, time: "own" }),
+      partition: 0,
+      offset: 0,
+    };
     assert.equal(parseRetryRecord(record).kind, "item");
     assert.equal(parseRetryRecord({ ...record, headers: { ...record.headers, [name]: value } }).kind, "poison");
   });

@@ -123,6 +123,7 @@ async function openDelayTopics(waitsMs: readonly number[], delayMs: number) {
         relays: 0,
         topic: topicOf(delayMs),
         nowMs: START_MS,
+        time: "own",
       }),
     ),
   );

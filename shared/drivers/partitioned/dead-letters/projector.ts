@@ -42,7 +42,10 @@ export interface DeadLetterProjectorDeps {
   readonly onLate: (held: readonly DeadLetter[]) => void;
 }
 
-/** Who records a dead letter puts it into the index himself, and gives up after less than this (`dead-letters.ts`). */
+/**
+ * Who records a dead letter puts it into the index himself, and gives up after less than this (`dead-letters.ts`). Where his
+ * clock is ahead of ours it cannot be told.
+ */
 const LATE_MS = 1000;
 
 export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLetterProjector {
@@ -52,7 +55,7 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
   const partitions = new Map<string, DeadLetterPartition>();
   const apply = async (batch: readonly ConsumerRecord[], isRepeat: boolean): Promise<void> => {
     const deadLetters = await applyBatch(deps, batch);
-    const late = deadLetters.filter(({ atMs }) => isRepeat || clock.now() - atMs > LATE_MS);
+    const late = deadLetters.filter(({ atMs }) => isRepeat || Math.abs(clock.now() - atMs) > LATE_MS);
     const held = late.filter(({ state }) => HELD_STATES.some((each) => each === state));
     if (held.length > 0) deps.onLate(held);
   };

@@ -5,7 +5,8 @@
  * An item is appended to the next topic before its old offset is acked: a crash in between leaves it twice, never not
  * at all. An acknowledged item that lies behind an unacked one comes again after a crash, as a repeat.
  * What was deferred and waits in memory is recalled at once; what still lies in a topic, when its relay comes.
- * Needs a partition log whose clock differs from ours by less than 2 s; beyond it items are late, never early.
+ * Times are the partition log's (`log-time.ts`): a process whose clock is behind plans and hands out in time all the same, as
+ * does one whose clock is set back. One whose clock is ahead ends its waits early. The log's brokers agree on the time.
  */
 import { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
@@ -20,6 +21,7 @@ import { createDelayAdmission } from "./admission.ts";
 import { createDueItems } from "./due.ts";
 import { relayDue } from "./relays.ts";
 import { createDelayListener, placeOf } from "./listener.ts";
+import { createLogTime } from "./log-time.ts";
 import type { DelayPartition } from "./partition.ts";
 import { entryOfItem } from "./partition.ts";
 import { createDelayPlan } from "./plan.ts";
@@ -76,7 +78,7 @@ export function createDelayTopics(options: DelayTopicsOptions): DelayTopics {
       const nowMs = clock.now();
       const records = items.map((item) => {
         const topic = topicOf(plan.delayFor(item.notBeforeMs - nowMs));
-        return retryRecord({ item, relays: 0, topic, nowMs });
+        return retryRecord({ item, relays: 0, topic, nowMs, time: "own" });
       });
       if (!(await admission.reserve(items.length))) return FULL;
       try {
@@ -126,14 +128,17 @@ function assemble({ partitionLog, clock, group, topicOf, bounds, onFault, delays
   const closing = new AbortController();
   const partitions = new Map<string, DelayPartition>();
   const relayProducer = partitionLog.openProducer("retry-relays");
-  const due = createDueItems(clock, advance);
+  const logTime = createLogTime(clock);
+  /** By the log's time of day. */
+  const logClock: Clock = { ...clock, now: logTime.now };
+  const due = createDueItems(logClock, advance);
   const ends = createPartitionEnds({
     partitionLog,
     group,
     clock,
     onFault: (error) => onFault("ask for the ends", error),
   });
-  const relayDeps = { plan, clock, topicOf, producer: relayProducer, due, onFault, advance };
+  const relayDeps = { plan, clock: logClock, topicOf, producer: relayProducer, due, onFault, advance };
 
   /** Does all that is due now, and sees to a ring when the next comes. */
   function advance(): void {
@@ -141,7 +146,11 @@ function assemble({ partitionLog, clock, group, topicOf, bounds, onFault, delays
     let nextAtMs = Infinity;
     for (const partition of partitions.values()) {
       relayDue(relayDeps, partition);
-      nextAtMs = Math.min(nextAtMs, partition.nextRelayAtMs() ?? Infinity, partition.regulate(clock.now()) ?? Infinity);
+      nextAtMs = Math.min(
+        nextAtMs,
+        partition.nextRelayAtMs() ?? Infinity,
+        partition.regulate(logClock.now()) ?? Infinity,
+      );
     }
     if (nextAtMs !== Infinity) due.ringAt(nextAtMs);
     due.serve();
@@ -160,6 +169,8 @@ function assemble({ partitionLog, clock, group, topicOf, bounds, onFault, delays
     topics,
     signal: closing.signal,
     due,
+    logTime,
+    logClock,
     ends,
     partitions,
     producer: partitionLog.openProducer("retry"),
@@ -179,7 +190,7 @@ function assemble({ partitionLog, clock, group, topicOf, bounds, onFault, delays
 
 function createReading(options: DelayTopicsOptions, parts: Parts) {
   const { partitionLog, group } = options;
-  const listener = createDelayListener({ ...options, ...parts, window: options.bounds.window });
+  const listener = createDelayListener({ ...options, ...parts, clock: parts.logClock, window: options.bounds.window });
   let joining: Promise<GroupReader> | null = null;
   let reader: GroupReader | null = null;
   return {

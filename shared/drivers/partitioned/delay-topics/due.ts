@@ -31,6 +31,8 @@ export interface DueItems {
   serve(): void;
   /** Sees to a ring at that time, if there is none before it. */
   ringAt(atMs: number): void;
+  /** Times of what waits were changed. */
+  reorder(): void;
   /** Drops what belongs to partitions that were lost. */
   dropLost(): void;
   /** Hands out nothing more, and rings no more. */
@@ -101,6 +103,10 @@ export function createDueItems(clock: Pick<Clock, "now" | "timer" | "monotonic">
     },
     serve,
     ringAt: (atMs) => alarm.setFor(atMs),
+    reorder() {
+      for (const entry of turns.moved()) add(entry);
+      serve();
+    },
     dropLost() {
       recalls.dropLost();
       turns.dropLost();

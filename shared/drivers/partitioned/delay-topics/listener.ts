@@ -6,12 +6,15 @@ import type { OffsetWindowBounds } from "../window/offset-window.ts";
 import type { PartitionEnds } from "../window/partition-ends.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 import type { DueItems } from "./due.ts";
-import type { DelayPartition } from "./partition.ts";
+import type { DelayPartition, SetBack } from "./partition.ts";
 import { createDelayPartition } from "./partition.ts";
+import type { LogTime } from "./log-time.ts";
 import type { DelayPlan } from "./plan.ts";
 
 export interface DelayListenerDeps {
+  /** By the log's time of day. */
   readonly clock: Clock;
+  readonly logTime: LogTime;
   readonly entropy: Entropy;
   readonly topicOf: (delayMs: number) => string;
   readonly window: OffsetWindowBounds;
@@ -39,6 +42,7 @@ export function createDelayListener(deps: DelayListenerDeps): GroupListener {
       plan,
       bounds: deps.window,
       clock,
+      logTime: deps.logTime,
       entropy,
       onPoison,
       signal,
@@ -61,12 +65,19 @@ export function createDelayListener(deps: DelayListenerDeps): GroupListener {
     records(position, records) {
       const partition = partitions.get(placeOf(position));
       if (partition === undefined || signal.aborted) return;
-      const { last, relayed } = partition.admit(records);
+      const { last, relayed, setBack } = partition.admit(records);
+      if (setBack !== null) keepWaits(partitions.values(), due, setBack);
       for (const entry of last) due.add(entry);
       for (const entry of relayed) due.watch(entry);
       advance();
     },
   };
+}
+
+/** The log's clock was set back: what was read before waits as long as it would have. */
+function keepWaits(partitions: Iterable<DelayPartition>, due: DueItems, setBack: SetBack): void {
+  for (const partition of partitions) partition.setBack(setBack);
+  due.reorder();
 }
 
 export function placeOf({ topic, partition }: TopicPartition): string {

@@ -16,6 +16,7 @@ import type { EndSeeker } from "../window/partition-ends.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 import { createQuarantine } from "../window/quarantine.ts";
 import { parseRetryRecord } from "./retry-record.ts";
+import type { LogTime } from "./log-time.ts";
 import type { DelayPlan } from "./plan.ts";
 import { createRelayQueue } from "./relay-queue.ts";
 
@@ -25,7 +26,7 @@ export interface DelayedEntry {
   readonly offset: number;
   /** Lowered when what was written behind it is to be relayed sooner: the partition log's clock stepped back. */
   relayAtMs: number;
-  /** As it was written; earlier once it was recalled. */
+  /** The log's time, as it was written; earlier once it was recalled, or the log's clock was set back. */
   notBeforeMs: number;
   /** Of this process; keeps what is due together in the order it was read. */
   readonly sequence: number;
@@ -40,12 +41,20 @@ export interface DelayedEntry {
   isRepeat: boolean | null;
 }
 
+/** The log's clock was found to have been set back: by how much, and before which entry. */
+export interface SetBack {
+  readonly ms: number;
+  readonly sequence: number;
+}
+
 export interface DelayPartition extends EndSeeker {
   /** Offsets below it may have been worked on before; all are until the end of the partition is known. */
   repeatBelow: number;
   isLost: boolean;
   /** Takes in what is new: the items that wait for their own time, and those that wait for a relay. */
-  admit(records: readonly ConsumerRecord[]): { readonly last: DelayedEntry[]; readonly relayed: DelayedEntry[] };
+  admit(records: readonly ConsumerRecord[]): Admitted;
+  /** Its entries read before that keep their waits; a `deliver_at` keeps its time. */
+  setBack(setBack: SetBack): void;
   /** The first items whose relay time has come, at most `max`; they are in the caller's hands. */
   takeDueRelays(nowMs: number, max: number): readonly DelayedEntry[];
   /** After relays that failed; they are offered again `againAfterMs` later. */
@@ -64,12 +73,20 @@ export interface DelayPartition extends EndSeeker {
   lose(): void;
 }
 
+export interface Admitted {
+  readonly last: DelayedEntry[];
+  readonly relayed: DelayedEntry[];
+  setBack: SetBack | null;
+}
+
 export interface DelayPartitionOptions {
   readonly assigned: AssignedPartition;
   readonly delayMs: number;
   readonly plan: DelayPlan;
   readonly bounds: OffsetWindowBounds;
+  /** By the log's time of day. */
   readonly clock: Clock;
+  readonly logTime: Pick<LogTime, "seen">;
   readonly entropy: Entropy;
   readonly onPoison: OnPoison;
   /** The end of the queue. */
@@ -105,12 +122,13 @@ export function createDelayPartition(options: DelayPartitionOptions): DelayParti
     isLost: false,
     learnEnd: (end) => void (partition.repeatBelow = end),
     admit(records) {
-      const admitted = { last: [] as DelayedEntry[], relayed: [] as DelayedEntry[] };
+      const admitted: Admitted = { last: [], relayed: [], setBack: null };
       for (const record of records) {
         const parsed = parseRetryRecord(record);
         const entry = parsed.kind === "item" ? entryOf(partition, record, parsed, options) : null;
         if (!window.add(record.offset, entry, ENTRY_BYTES + (record.value?.length ?? 0))) continue;
-        reading.seen(record.timestampMs);
+        const backMs = reading.seen(record.timestampMs);
+        if (backMs > 0) admitted.setBack = { ms: backMs, sequence: entry?.sequence ?? options.nextSequence() };
         if (parsed.kind === "poison") quarantine.put(record, parsed.reason, () => ackPoison(record.offset));
         if (entry === null) continue;
         entry.isLast = plan.isLast(entry.relayAtMs, entry.notBeforeMs, isCrowded());
@@ -118,6 +136,13 @@ export function createDelayPartition(options: DelayPartitionOptions): DelayParti
         if (!entry.isLast) relays.push(entry);
       }
       return admitted;
+    },
+    setBack({ ms, sequence }) {
+      for (const entry of window.items()) {
+        if (entry === null || entry.sequence >= sequence || entry.item === null) continue;
+        entry.relayAtMs -= ms;
+        if (entry.item.cause !== "deliver-at") entry.notBeforeMs -= ms;
+      }
     },
     takeDueRelays: relays.take,
     putRelaysBack: relays.putBack,
@@ -179,13 +204,16 @@ function entryOf(
 function createReading(
   assigned: AssignedPartition,
   window: OffsetWindow<DelayedEntry | null>,
-  { delayMs, plan }: DelayPartitionOptions,
+  { delayMs, plan, logTime }: DelayPartitionOptions,
 ) {
   let isPaused = false;
   let lastWrittenAtMs = -Infinity;
   return {
-    seen(timestampMs: number): void {
+    /** By how much the log's clock was set back since the record before. */
+    seen(timestampMs: number): number {
+      const backMs = logTime.seen(timestampMs, lastWrittenAtMs);
       lastWrittenAtMs = timestampMs;
+      return backMs;
     },
     regulate(nowMs: number): number | null {
       // A record of the future (the partition log's clock jumped back since) is no reason to wait longer than one delay.

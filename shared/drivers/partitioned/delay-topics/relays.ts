@@ -74,5 +74,6 @@ async function relay(deps: RelayDeps, partition: DelayPartition, entries: readon
 function nextRecord({ plan, topicOf }: RelayDeps, entry: DelayedEntry, nowMs: number): readonly NewRecord[] {
   if (entry.item === null) return [];
   const topic = topicOf(plan.delayFor(entry.notBeforeMs - nowMs));
-  return [retryRecord({ item: entry.item, relays: entry.relays + 1, topic, nowMs })];
+  const item = { ...entry.item, notBeforeMs: entry.notBeforeMs };
+  return [retryRecord({ item, relays: entry.relays + 1, topic, nowMs, time: "log" })];
 }

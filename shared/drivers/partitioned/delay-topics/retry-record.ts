@@ -19,11 +19,13 @@ import { ATTEMPTS_MAX } from "../../../domain/retry-policy.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { ConsumerRecord, NewRecord } from "../../../ports/partition-log.ts";
 import type { ScheduleCause, Scheduled } from "../../../ports/retry-queue.ts";
+import { asLogTime } from "./log-time.ts";
 
 /** Below the record size that logs accept by default (1 MiB). */
 export const RETRY_VALUE_BYTES_MAX = 900 * 1024;
 
 export type ParsedRetry =
+  /** `notBeforeMs` is the log's time. */
   | { readonly kind: "item"; readonly item: Scheduled; readonly relays: number }
   | { readonly kind: "poison"; readonly reason: string };
 
@@ -52,6 +54,7 @@ const Facts = v.object({
   hops: RecordedWhole,
   group: v.optional(RecordedName),
   "group-closed": v.optional(RecordedTime),
+  written: v.optional(RecordedTime),
 });
 
 /** How a member is framed: length of the facts, length of the body, both 32 bits big-endian; then the two. */
@@ -67,6 +70,8 @@ export function retryRecord(parts: {
   readonly relays: number;
   readonly topic: string;
   readonly nowMs: number;
+  /** Whose clock `notBeforeMs` and `nowMs` are of: a process that plans has its own, one that relays goes by the log's. */
+  readonly time: "own" | "log";
 }): NewRecord {
   const { item } = parts;
   const first = item.members[0];
@@ -81,6 +86,7 @@ export function retryRecord(parts: {
     aside: String(item.putAside),
     hops: String(parts.relays),
   };
+  if (parts.time === "own") headers["written"] = String(Math.floor(parts.nowMs));
   if (item.endpointId !== null) headers["endpoint"] = item.endpointId;
   if (item.group !== null) {
     headers["group"] = item.group.id;
@@ -102,8 +108,9 @@ export function parseRetryRecord(record: ConsumerRecord): ParsedRetry {
   const members = unpackMembers(value);
   if (typeof members === "string") return poison(members);
   const facts = parsed.output;
-  const { group: id, "group-closed": closedAtMs, endpoint = null, "not-before": notBeforeMs } = facts;
+  const { group: id, "group-closed": closedAtMs, endpoint = null, "not-before": plannedMs } = facts;
   const group = id === undefined || closedAtMs === undefined ? null : { id, closedAtMs };
+  const notBeforeMs = dueAtMs(facts.cause, plannedMs, facts.written ?? null, timestampMs, members);
   if (notBeforeMs > timestampMs + WAIT_MS_MAX) return poison("header not-before lies more than a year ahead");
   if (endpoint === null && !FANNED_OUT_LATE.has(facts.cause)) return poison("header endpoint is missing");
   const fault = membersFault(members, group !== null, endpoint !== null);
@@ -121,6 +128,18 @@ export function parseRetryRecord(record: ConsumerRecord): ParsedRetry {
     group,
   };
   return { kind: "item", item, relays: facts.hops };
+}
+
+/** A wait is as long as it was planned, whatever the planner's clock shows; a `deliver_at` is a time that people wrote. */
+function dueAtMs(
+  cause: ScheduleCause,
+  plannedMs: number,
+  writtenAtMs: number | null,
+  timestampMs: number,
+  members: readonly Envelope[],
+): number {
+  const shiftedMs = cause === "deliver-at" ? plannedMs : asLogTime(plannedMs, writtenAtMs, timestampMs);
+  return shiftedMs >= plannedMs ? shiftedMs : Math.max(shiftedMs, members[0]?.deliverAtMs ?? 0);
 }
 
 function poison(reason: string): ParsedRetry {

@@ -10,6 +10,8 @@ export interface Turns {
   set(entry: DelayedEntry): void;
   remove(entry: DelayedEntry): void;
   first(): DelayedEntry | undefined;
+  /** The entries whose `notBeforeMs` was changed since they were set. */
+  moved(): readonly DelayedEntry[];
   dropLost(): void;
   /** Turns that are kept: at most twice the entries, and `SPENT_MAX`. */
   size(): number;
@@ -47,6 +49,11 @@ export function createTurns(): Turns {
       for (; turn !== undefined && !counts(turn); turn = heap.peek()) heap.pop();
       return turn?.entry;
     },
+    moved: () =>
+      Array.from(
+        current.values().filter(({ atMs, entry }) => atMs !== entry.notBeforeMs),
+        ({ entry }) => entry,
+      ),
     dropLost() {
       for (const entry of current.keys()) if (entry.home.isLost) current.delete(entry);
       heap.retain(counts);
