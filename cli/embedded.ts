@@ -74,7 +74,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   makePrivateFolder(config.dataFolder);
   const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
   const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
-  const metrics = opening.use(openMetrics(systemClock));
+  const metrics = opening.use(openMetrics(systemClock, { "service.name": "posthaste", ...config.resourceAttributes }));
   const { logsDeliveries } = config;
   const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries });
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };

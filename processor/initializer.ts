@@ -32,7 +32,7 @@ export function createInitializer(deps: {
   const runStep = (step: StartStep, signal: AbortSignal): Promise<Retried<void>> => {
     const onFailure = (error: unknown, waitMs: number): void => {
       if (isAborted(signal)) return;
-      reason = error instanceof PosthasteError ? error.details.detail : "the log says why (loop.failed).";
+      reason = error instanceof PosthasteError ? error.message : "the log says why (loop.failed).";
       deps.onFailure(step.name, error, waitMs);
     };
     const backoff = { firstMs: STEP_WAIT_MS, maxMs: STEP_WAIT_MS_MAX };

@@ -17,7 +17,7 @@ export const ambient = { clock: systemClock, entropy: systemEntropy, hasher: sys
 export function openBenchDrivers() {
   const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const drivers = openEmbedded({ ...ambient, sealer: createSealer(systemEntropy.bytes(32)), database: { folder } });
-  const metrics = openMetrics(systemClock);
+  const metrics = openMetrics(systemClock, {});
   const log = createJsonLog({ clock: systemClock, level: "warn", write: (text) => void process.stderr.write(text) });
   return {
     drivers,

@@ -125,6 +125,8 @@ function notNow(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow,
       return deps.settle.deferred(delivery, entry.why, entry.untilMs);
     case "overflow":
       return hold(deps, delivery, { state: "backlog", reason: backlogReason(deps.backlogMax) }, asked);
+    case "given-up":
+      return hold(deps, delivery, { state: "dead", reason: entry.reason }, asked);
     case "inactive":
       return hold(deps, delivery, entry, asked);
     case "stopping":
@@ -135,8 +137,8 @@ function notNow(deps: RunDeliveryDeps, delivery: PendingDelivery, entry: NotNow,
 }
 
 /**
- * Into the dead-letter record, until it can be delivered. A crash may leave two chains of retries of one delivery: where the
- * other has ended it, its dead letter is not replaced by one that is held and then comes back to nothing.
+ * Into the dead-letter record: until it can be delivered, or for good. A crash may leave two chains of retries of one delivery: where the
+ * other has ended it, its dead letter is not replaced by one that says less, or is held and then comes back to nothing.
  */
 async function hold(
   { completed, settle }: RunDeliveryDeps,

@@ -1,15 +1,17 @@
 /** What is known of one endpoint, learnt from each of its answers: how much it can take, whether it is up, when to ask. */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
-import type { RateLimit } from "@posthaste/shared/domain/endpoint.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { ProcessorLimits } from "../limits.ts";
 import type { DeferReason } from "./entry.ts";
+import type { Failures } from "./given-up.ts";
 import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
-import { verdictOf } from "@posthaste/shared/domain/outcome.ts";
+import { isSuccess, verdictOf } from "@posthaste/shared/domain/outcome.ts";
 import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { createCircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
 import { createDeferredCount } from "./deferred-count.ts";
+import { isFailing, overdueReason } from "./given-up.ts";
 import { createEndpointPace } from "./pace.ts";
 
 /** A Retry-After quiets the whole endpoint at most this long; the single delivery obeys all of it. */
@@ -33,6 +35,9 @@ export class EndpointCondition {
   readonly #queueNow: () => number;
   /** The endpoint's own rate limit, as it was last seen; null without one. */
   #perSecondMax: number | null = null;
+  #terms: Pick<Endpoint, "retry" | "updatedAtMs"> = { retry: null, updatedAtMs: 0 };
+  /** Its first and its last failure since its last 2xx; null while it is well, or was not asked yet. */
+  #failures: Failures | null = null;
   #quietUntilMs = 0;
   #slowUntilMs = 0;
   /** The attempt that decides for a half-open breaker. */
@@ -49,8 +54,10 @@ export class EndpointCondition {
     this.breaker = createCircuitBreaker(limits.breaker);
   }
 
-  noteRateLimit(rateLimit: RateLimit | null): void {
+  /** The endpoint as its owner has it now. */
+  note({ rateLimit, retry, updatedAtMs }: Endpoint): void {
     this.#perSecondMax = rateLimit === null ? null : (1000 * rateLimit.limit) / rateLimit.windowMs;
+    this.#terms = { retry, updatedAtMs };
   }
 
   /** The endpoint asked for silence until then: 429 or 503 with Retry-After, or its own rate limit. */
@@ -65,6 +72,12 @@ export class EndpointCondition {
   /** A delivery waited too long: until `SLOW_MS` from now newcomers with a long expected wait are deferred at once. */
   foundSlow(nowMs: number): void {
     this.#slowUntilMs = nowMs + SLOW_MS;
+  }
+
+  /** Why the delivery is dead, as the endpoint has failed for all of its schedule; null when it is not. */
+  givenUpReason(delivery: PendingDelivery, nowMs: number): string | null {
+    if (this.#failures === null || !isFailing(this.#failures, nowMs)) return null;
+    return overdueReason(delivery, this.#terms, this.#queueNow());
   }
 
   /** Why a newcomer with `ahead` others before it need not even wait; null when it may. */
@@ -103,6 +116,8 @@ export class EndpointCondition {
       if (isTelling) this.breaker.forget();
       return null;
     }
+    const isGood = result.kind === "answered" && isSuccess(result.status);
+    this.#failures = isGood ? null : { firstAtMs: this.#failures?.firstAtMs ?? nowMs, lastAtMs: nowMs };
     const verdict = verdictOf(result);
     this.pace.end(token, nowMs, verdict === "overloaded" ? "overloaded" : "healthy");
     if (result.kind === "answered" && (result.status === 429 || result.status === 503)) {

@@ -28,6 +28,8 @@ export type NotNow =
   | { readonly kind: "defer"; readonly why: DeferReason; readonly untilMs: number }
   /** Too many deliveries of this endpoint are deferred already. */
   | { readonly kind: "overflow" }
+  /** The endpoint has failed for all of the delivery's schedule: it is dead. */
+  | { readonly kind: "given-up"; readonly reason: string }
   /** The endpoint takes no deliveries. */
   | { readonly kind: "inactive"; readonly state: MissedState; readonly reason: string }
   /** The process stops: the delivery goes back to its queue. */

@@ -61,8 +61,10 @@ export class EndpointLimiter implements Holder {
 
   enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry> {
     const nowMs = this.#deps.clock.now();
-    this.condition.noteRateLimit(endpoint.rateLimit);
+    this.condition.note(endpoint);
     if (delivery.deferrals + delivery.unmade > 0) this.#recall.came();
+    const reason = this.condition.givenUpReason(delivery, nowMs);
+    if (reason !== null) return Promise.resolve({ kind: "given-up", reason });
     const refusal =
       this.condition.refusal(this.#room.ahead(delivery.lane), nowMs) ?? shortageOf(this.#deps, delivery.lane, this);
     if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
@@ -82,7 +84,6 @@ export class EndpointLimiter implements Holder {
     return { kind: "defer", why, untilMs };
   }
 
-  /** The attempt of a slot has ended. */
   leave({ lane, token }: Slot, result: AttemptResult): void {
     const { slots, clock, telemetry } = this.#deps;
     slots.free(lane, this);
@@ -108,7 +109,6 @@ export class EndpointLimiter implements Holder {
     return this.#room.count();
   }
 
-  /** Is nothing under way in it? */
   isUnused(): boolean {
     return this.condition.pace.inFlight() === 0 && this.#room.count() === 0 && !this.#isAsking;
   }

@@ -6,6 +6,8 @@ import * as v from "valibot";
 import type { Cidr } from "./address-guard.ts";
 import { parseAddress, parseCidrs } from "./address-guard.ts";
 import { decodeBase64 } from "./base64.ts";
+import type { ResourceAttributes } from "./resource-attributes.ts";
+import { resourceAttributesOf } from "./resource-attributes.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -31,6 +33,8 @@ export interface Config {
   readonly httpClient: HttpClientChoice | null;
   /** `address` or `address:port` of each, in the form that c-ares reads; null: those of the operating system. */
   readonly nameServers: readonly string[] | null;
+  /** Of this program in its telemetry, as far as they are set. */
+  readonly resourceAttributes: ResourceAttributes;
 }
 
 /** What delivers: sockets of our own with the runtime's parser, on Bun alone, or npm undici. */
@@ -174,5 +178,6 @@ export function parseConfig(environment: Environment): Config {
     masterKey: settings.POSTHASTE_MASTER_KEY ?? null,
     httpClient: settings.POSTHASTE_HTTP_CLIENT ?? null,
     nameServers: settings.POSTHASTE_NAME_SERVERS ?? null,
+    resourceAttributes: resourceAttributesOf(environment),
   };
 }

@@ -74,6 +74,8 @@ export interface ProblemDetails {
   readonly headers?: Readonly<Record<string, string>>;
   /** What is kept there is not what we wrote: the same call fails again until somebody has mended it. */
   readonly isDamage?: boolean;
+  /** The error's message in logs, where that names a store, a topic or a setting: those are no affair of who calls the API. */
+  readonly logged?: string;
 }
 
 const REASON_LENGTH_MAX = 500;
@@ -98,13 +100,39 @@ export class PosthasteError extends Error {
   readonly retriable: boolean;
   constructor(code: ErrorCode, details: ProblemDetails | string, cause?: unknown) {
     const full = typeof details === "string" ? { detail: details } : details;
-    super(full.detail, cause === undefined ? undefined : { cause });
+    super(full.logged ?? full.detail, cause === undefined ? undefined : { cause });
     this.name = "PosthasteError";
     this.code = code;
     this.details = full;
     const { status } = ERRORS[code];
     this.retriable = (status === 503 || status === 429) && full.isDamage !== true;
   }
+}
+
+/** Seconds until a caller of a store that failed may try again, where nobody knows better. */
+const STORE_AGAIN_S = 1;
+
+/**
+ * A store of ours did not do its work. `logged` is one sentence that names it; the caller learns what that means for him and
+ * when to come again.
+ */
+export function storeFault(
+  logged: string,
+  parts: {
+    readonly code?: "store-unavailable" | "overloaded";
+    readonly retryAfterS?: number;
+    readonly isDamage?: boolean;
+    readonly cause?: unknown;
+  } = {},
+): PosthasteError {
+  const { code = "store-unavailable", retryAfterS = STORE_AGAIN_S, isDamage: isDamaged = false, cause } = parts;
+  const what = isDamaged
+    ? "A record that this needs does not read back; an operator has to mend or remove it."
+    : code === "overloaded"
+      ? "Too much waits to be stored."
+      : "The store cannot be reached.";
+  const detail = `${what} Try again in ${retryAfterS} s.`;
+  return new PosthasteError(code, { detail, retryAfterS, logged, isDamage: isDamaged }, cause);
 }
 
 /** A record in the store does not read back: it costs itself, and says nothing of the store. */

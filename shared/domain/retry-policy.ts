@@ -64,6 +64,13 @@ export function attemptsAllowed(policy: RetryPolicy): number {
   return "delays_s" in policy ? policy.delays_s.length : policy.attempts;
 }
 
+/** How long all waits of a policy are together, in ms, each as long as chance may make it. */
+export function scheduleMsMax(policy: RetryPolicy): number {
+  const longest = 1;
+  const attempts = Array.from({ length: attemptsAllowed(policy) }, (_, index) => index + 1);
+  return attempts.reduce((sum, attempt) => sum + (waitBeforeMs(policy, attempt, longest) ?? 0), 0);
+}
+
 /**
  * Milliseconds from the end of attempt `attempt - 1` (or from acceptance) to attempt `attempt`; null when the policy
  * allows no such attempt. `fraction` in [0, 1) spreads the wait evenly over ±20 %; a wait of 0 stays 0.

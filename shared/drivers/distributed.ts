@@ -4,7 +4,6 @@
  */
 import { damagedEndpoints } from "../ports/directory.ts";
 import type { DistributedConfig } from "../domain/distributed-config.ts";
-import { reasonOf } from "../domain/errors.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
@@ -68,8 +67,8 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     ["kafka", "Kafka", () => partitionLog.health()],
   ] as const) {
     const events = {
-      away: (why: string, latest: unknown) =>
-        options.stores.away(store, latest === undefined ? why : `${why} ${reasonOf(latest)}`, MEANWHILE[role][store]),
+      away: (reason: string, cause: unknown) =>
+        options.stores.away(store, { reason, cause, meanwhile: MEANWHILE[role][store] }),
       back: (awayMs: number, faults: number) => options.stores.back(store, awayMs, faults),
       fault: (error: unknown) => options.stores.fault(store, error),
     };

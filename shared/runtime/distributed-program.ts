@@ -55,7 +55,9 @@ export async function openDistributedProgram(
     level: config.logLevel,
     write: createStreamSink(process.stdout),
   });
-  const metrics = opening.use(openMetrics(systemClock));
+  const metrics = opening.use(
+    openMetrics(systemClock, { "service.name": `posthaste-${role}`, ...config.resourceAttributes }),
+  );
   const telemetry = createTelemetry({
     meter: metrics.meter,
     log,

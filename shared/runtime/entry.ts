@@ -3,6 +3,7 @@
  * mend. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings.
  */
 import { ConfigError } from "../domain/config.ts";
+import { resourceAttributesFault } from "../domain/resource-attributes.ts";
 import { unknownSettings } from "../domain/unknown-settings.ts";
 import { AssertionFailure } from "../lib/assert.ts";
 import { isHelpAsked } from "./help.ts";
@@ -75,7 +76,10 @@ async function refuse(name: string, word: string, help: string): Promise<number>
 export async function runProgram(name: string, work: () => Promise<number>): Promise<void> {
   // Whoever reads them may go away, and what is delivered goes on: without a listener a broken pipe ends the process.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  for (const unknown of unknownSettings(process.env)) process.stderr.write(`${name}: ${unknown}\n`);
+  const ignored = [...unknownSettings(process.env), resourceAttributesFault(process.env)].filter(
+    (fault) => fault !== null,
+  );
+  for (const fault of ignored) process.stderr.write(`${name}: ${fault}\n`);
   try {
     process.exitCode = await work();
   } catch (error) {

@@ -5,8 +5,8 @@ import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
 
 export interface StoreTelemetry {
-  /** `meanwhile` says what goes on without it. */
-  away(store: string, reason: string, meanwhile: string): void;
+  /** `reason` and `meanwhile`, what goes on without it, are sentences of ours; `cause` was thrown, if something was. */
+  away(store: string, news: { reason: string; cause: unknown; meanwhile: string }): void;
   /** `faults` is how often it failed meanwhile. */
   back(store: string, awayMs: number, faults: number): void;
   /** It answers, and something failed all the same. */
@@ -22,8 +22,9 @@ export function createStoreTelemetry({
 }): StoreTelemetry {
   const pace = createLogPace(clock);
   return {
-    away(store, reason, meanwhile) {
-      log.write("warn", "store.away", { store, reason, meanwhile });
+    away(store, { reason, cause, meanwhile }) {
+      const thrown = cause === undefined ? {} : { cause: reasonOf(cause) };
+      log.write("warn", "store.away", { store, reason, ...thrown, meanwhile });
     },
     back(store, awayMs, faults) {
       log.write("warn", "store.back", { store, away_ms: Math.round(awayMs), faults });

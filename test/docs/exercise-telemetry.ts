@@ -107,7 +107,8 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   queue.stoodStill(60_000);
   queue.quarantined({ topic: "medium", partition: 0, offset: 1, reason: "no value", bytes: 2, keptBytes: 2 });
   const store = listened(telemetry, "store", called);
-  store.away("redis", "Redis does not answer.", "HIGH goes through Kafka.");
+  const meanwhile = "HIGH goes through Kafka.";
+  store.away("redis", { reason: "Redis does not answer.", cause: new Error("read ECONNRESET"), meanwhile });
   store.back("redis", 1000, 3);
   store.fault("redis", new Error("a script failed"));
   return logged;

@@ -23,7 +23,7 @@ const withTicks = (cell = ""): readonly string[] =>
   cell === "none" ? [] : cell.includes("`") ? namesIn(cell) : [cell];
 
 test("docs/operations.md has one row for each metric, with its type and unit", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   const made = recordingMeter(metrics.meter);
   exerciseTelemetry(made.meter);
   const expected = made.instruments().map(({ name, type, unit }) => `${name} ${type} ${unit}`);
@@ -33,7 +33,7 @@ test("docs/operations.md has one row for each metric, with its type and unit", a
 });
 
 test("docs/operations.md names each metric's labels, and says what it means", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   exerciseTelemetry(metrics.meter);
   const labels = labelsIn(await metrics.collect());
   for (const [name = "", type, , documented, meaning = ""] of rowsUnder("Metrics")) {
@@ -47,7 +47,7 @@ test("docs/operations.md names each metric's labels, and says what it means", as
 });
 
 test("docs/operations.md has one row for each log event, with its level", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   const calls = logCalls();
   const emitted = [...calls.literal, ...exerciseTelemetry(metrics.meter)];
   const expected = new Set(emitted.map(({ level, event }) => `${event} ${level}`));
@@ -75,7 +75,7 @@ test("a log event's name is written out, unless a helper of the telemetry makes 
 });
 
 test("every helper of the telemetry is called here, so that no name is overlooked", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   const called: string[] = [];
   exerciseTelemetry(metrics.meter, (name) => called.push(name));
   const { log: _log, ...subjects } = silentTelemetry;

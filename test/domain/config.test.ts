@@ -31,6 +31,7 @@ test("nothing set gives every default", () => {
     masterKey: null,
     httpClient: null,
     nameServers: null,
+    resourceAttributes: {},
   });
 });
 

@@ -101,7 +101,7 @@ async function openDrivers(stores: Parameters<typeof openDistributed>[0]["stores
   };
 }
 
-const metrics = openMetrics(systemClock);
+const metrics = openMetrics(systemClock, {});
 const log = createJsonLog({ clock: systemClock, level: "info", write: noteLogged });
 const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true });
 

@@ -3,14 +3,22 @@
  * all routes, found by the router's own table, with each input that a route takes.
  */
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { createRoutes } from "@posthaste/gateway/app.ts";
 import type { EndpointDeps } from "@posthaste/gateway/resources/endpoints.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { rowDamaged } from "@posthaste/shared/drivers/sqlite/row-damage.ts";
 import { storeError } from "@posthaste/shared/drivers/sqlite/store-error.ts";
 import { storeUnavailable as kafkaUnavailable } from "@posthaste/shared/drivers/kafka/client.ts";
-import { storeUnavailable as redisUnavailable, toError } from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
+import {
+  recordDamaged,
+  storeUnavailable as redisUnavailable,
+  toError,
+} from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { seededEntropy } from "../support/ambient.ts";
 import { START_MS } from "../support/samples.ts";
@@ -28,6 +36,8 @@ const HEADER_BYTES_MAX = 600;
 /** Words that only the inside has: files, stacks, addresses, products and their versions. */
 const inner =
   /\/(?:srv|work|home|usr|var|tmp|app|proc)\/|node_modules|\.[jt]s:\d|\bat \w+ \(|SELECT|SQLITE|errno|ECONN|10\.9\.8\.7|inmost|TypeError|\bBun\b|\bHono\b|\bnode:/;
+/** Names of the stores and of what is in them: an operator's, who reads them in the log and on /readyz. */
+const stores = /redis|kafka|sqlite|data folder|\bWAL\b|\btopics?\b|\bscript\b|\bkey in\b/i;
 
 function assertTellsNothing(answer: Answer, of: string): void {
   assert.doesNotMatch(answer.text, inner, of);
@@ -39,6 +49,14 @@ function assertTellsNothing(answer: Answer, of: string): void {
   if (answer.status >= 400)
     assert.ok(answer.text.length <= PROBLEM_BYTES_MAX, `${of}: ${answer.text.length} characters`);
 }
+
+/** What they throw is for whoever starts a program or copies a database, and for the model of a log in the simulation. */
+const OPENING: ReadonlySet<string> = new Set([
+  "drivers/sqlite/database.ts",
+  "drivers/sqlite/copy-hold.ts",
+  "drivers/memory/partition-log.ts",
+  "drivers/memory/partition-log-partition.ts",
+]);
 
 const SECRET = "connect ECONNREFUSED 10.9.8.7:6379, SELECT inmost FROM /srv/inmost.db at f (/srv/app/x.ts:12)";
 const sqliteError = (errcode: number) => Object.assign(new Error(SECRET), { code: "ERR_SQLITE_ERROR", errcode });
@@ -55,6 +73,8 @@ const faults: Readonly<Record<string, () => unknown>> = {
   "Redis away": () => redisUnavailable("Redis does not answer", new Error(SECRET)),
   "Redis that refuses": () => toError(Object.assign(new Error(`LOADING ${SECRET}`), { name: "ReplyError" })),
   "a script that fails": () => toError(Object.assign(new Error(`ERR ${SECRET}`), { name: "ReplyError" })),
+  "a key of Redis that is damaged": () => recordDamaged("A key in Redis has the wrong type", new Error(SECRET)),
+  "a row of SQLite that is damaged": () => rowDamaged("The row of SQLite does not read back", new Error(SECRET)),
   "a refusal with a cause": () => new PosthasteError("overloaded", "Too much waits.", new Error(SECRET)),
 };
 
@@ -105,6 +125,8 @@ for (const [name, fault] of Object.entries(faults)) {
       const at = path.replace(ID, wellFormedId(path));
       const answer = await harness.call(method, at, { ...body, headers: { "idempotency-key": "k1" } });
       assertTellsNothing(answer, `${method} ${path}`);
+      assert.doesNotMatch(answer.text, stores, `${method} ${path}`);
+      if (answer.status === 503 && path !== "/readyz") assert.match(answer.text, /Try again in \d+ s|Too much waits/);
       if (answer.status >= 500) failures += 1;
     }
     // Every route but those that say that the process lives, and one for /readyz.
@@ -113,6 +135,26 @@ for (const [name, fault] of Object.entries(faults)) {
     assert.match(JSON.stringify(harness.logged), /10\.9\.8\.7/);
   });
 }
+
+/** Where an error is made whose one sentence goes to the log and to the caller alike. */
+const PLAIN_ERROR = /new PosthasteError\(\s*"[a-z-]+",\s*("[^"]*"|`[^`]*`|\{\s*detail:[^}]*)/g;
+
+test("no driver names a store in the sentence that a caller reads", () => {
+  const shared = fileURLToPath(new URL("../../shared/", import.meta.url));
+  const files = readdirSync(shared, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+  assert.ok(files.length > 200);
+  const sentences = files
+    .filter((file) => !file.includes("node_modules") && !OPENING.has(file))
+    .flatMap((file) => {
+      const found = readFileSync(join(shared, file), "utf8").matchAll(PLAIN_ERROR);
+      return Array.from(found, ([, sentence = ""]) => `${file}: ${sentence.split("logged:")[0]}`);
+    });
+  assert.ok(sentences.length > 10);
+  assert.deepEqual(
+    sentences.filter((sentence) => stores.test(sentence.slice(sentence.indexOf(": ")))),
+    [],
+  );
+});
 
 const LONG = "x".repeat(9000);
 const hostileIds = [

@@ -302,6 +302,8 @@ export function openLimiters(
         return void seen.deferred.push({ delivery, why: entry.why, afterMs: entry.untilMs - clock.now() });
       case "overflow":
         return void seen.overflowed.push(id);
+      case "given-up":
+        return void seen.told.push(`given up ${id}`);
       case "inactive":
         return void seen.told.push(`inactive ${id}`);
       case "stopping":

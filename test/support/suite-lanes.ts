@@ -24,6 +24,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
       "test/e2e/distributed-settings.test.ts",
       "test/e2e/one-port.test.ts",
       "test/e2e/resend-crash.test.ts",
+      "test/e2e/service-name.test.ts",
       "test/e2e/stopping.test.ts",
     ],
     // For stores that fail over, and for what a dead process held.

@@ -21,7 +21,7 @@ async function logged(
   let text = "";
   const log = createJsonLog({ clock, level: deps.level, write: (lines) => void (text += lines) });
   const { logsDeliveries } = deps;
-  await using metrics = openMetrics(clock);
+  await using metrics = openMetrics(clock, {});
   const telemetry = createDeliveryTelemetry({ meter: metrics.meter, log, clock, logsDeliveries });
   await settle(
     (settled) => telemetry.settled(SUBJECT, settled),

@@ -7,7 +7,8 @@ import type { ConnectionOptions } from "node:tls";
 import type { ISocketFactory, Kafka, KafkaConfig, LogEntry, SASLOptions } from "kafkajs";
 import kafkajs from "kafkajs";
 
-import { PosthasteError } from "../../domain/errors.ts";
+import type { PosthasteError } from "../../domain/errors.ts";
+import { storeFault } from "../../domain/errors.ts";
 import type { Clock, Entropy } from "../../lib/ambient.ts";
 import { repairKafkajs } from "./repairs.ts";
 
@@ -83,9 +84,9 @@ export function within<Result>(
   });
 }
 
-/** `what` is a clause in the past: "the records were not acknowledged". The cause, which names brokers, goes to logs alone. */
+/** `what` is a clause in the past, for the log: "the records were not acknowledged". */
 export function storeUnavailable(what: string, cause?: unknown): PosthasteError {
-  return new PosthasteError("store-unavailable", `Kafka: ${what}.`, cause);
+  return storeFault(`Kafka: ${what}.`, { cause });
 }
 
 /** One line; kafkajs hides the reason one or two causes deep. */

@@ -7,7 +7,7 @@ import type { Offsets } from "kafkajs";
 import type { Clock } from "../../lib/ambient.ts";
 import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
-import { PosthasteError } from "../../domain/errors.ts";
+import { storeFault } from "../../domain/errors.ts";
 import { protocolError, storeUnavailable, within } from "./client.ts";
 import type { GroupConsumer } from "./consumer.ts";
 import type { HeldPartition } from "./held-partition.ts";
@@ -60,7 +60,7 @@ export function createCommits({ clock, prefix, isHeld, consumer, refused }: Comm
     itemsMax: COMMITS_PER_REQUEST_MAX,
     bytesMax: Number.MAX_SAFE_INTEGER,
     waitingMax: COMMITS_WAITING_MAX,
-    overflow: () => new PosthasteError("overloaded", `Kafka: ${COMMITS_WAITING_MAX} commits wait already.`),
+    overflow: () => storeFault(`Kafka: ${COMMITS_WAITING_MAX} commits wait already.`, { code: "overloaded" }),
   });
 
   async function flush(items: readonly Pending[]): Promise<readonly BatchResult<void>[]> {

@@ -8,7 +8,7 @@
  */
 import type { Message, TopicMessages } from "kafkajs";
 
-import { PosthasteError } from "../../domain/errors.ts";
+import { PosthasteError, storeFault } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { BatchResult } from "../../lib/batcher.ts";
 import { createBatcher } from "../../lib/batcher.ts";
@@ -86,20 +86,18 @@ export function openKafkaProducer(context: KafkaContext, name: string): RecordPr
 
   function overloaded(): PosthasteError {
     const which = new Error(`${WAITING_RECORDS_MAX} records wait in producer ${name}`);
-    return new PosthasteError("overloaded", "Too much waits for Kafka already; try again.", which);
+    return storeFault("Too much waits for Kafka already.", { code: "overloaded", cause: which });
   }
 
   const late = (): SendResult => failed(lost());
   const lost = (cause?: unknown): PosthasteError => {
-    // Publishers read the sentence; which producer it was is for the log.
     const which = new Error(`producer ${name}`, { cause });
-    return storeUnavailable(`what was sent was not acknowledged within ${appendMs} ms; try again`, which);
+    return storeUnavailable(`what was sent was not acknowledged within ${appendMs} ms`, which);
   };
 
   return {
     async append(records) {
-      if (isClosed)
-        throw storeUnavailable("this process is stopping; try again", new Error(`producer ${name} was closed`));
+      if (isClosed) throw storeUnavailable("this process is stopping", new Error(`producer ${name} was closed`));
       if (batcher.waitingCount() + records.length > WAITING_RECORDS_MAX) throw overloaded();
       const expiresAtMs = clock.monotonic() + appendMs;
       await Promise.all(records.map((record) => batcher.add({ record, expiresAtMs }, bytesOf(record))));
@@ -151,6 +149,8 @@ function failed(error: Error): SendResult {
 }
 
 function tooLarge(record: NewRecord, cause: unknown): PosthasteError {
-  const detail = `Kafka refuses a record of ${bytesOf(record)} bytes for topic ${record.topic} (${describeError(cause)}); raise the topic's max.message.bytes.`;
-  return new PosthasteError("limit-reached", detail, cause);
+  const bytes = bytesOf(record);
+  const logged = `Kafka refuses a record of ${bytes} bytes for topic ${record.topic} (${describeError(cause)}); raise the topic's max.message.bytes.`;
+  const detail = `The store takes no record of ${bytes} bytes. Send less at once, or ask the operator to raise its limit.`;
+  return new PosthasteError("limit-reached", { detail, logged }, cause);
 }

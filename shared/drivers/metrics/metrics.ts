@@ -4,6 +4,7 @@
  */
 import type { Meter } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
+import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 
 import type { Clock } from "../../lib/ambient.ts";
@@ -22,10 +23,12 @@ export interface Metrics extends AsyncDisposable {
   collect(): Promise<string>;
 }
 
-export function openMetrics(clock: Pick<Clock, "now">): Metrics {
+/** `attributes` name the program: `service.name` and whatever else its operator wants to tell its instances by. */
+export function openMetrics(clock: Pick<Clock, "now">, attributes: Readonly<Record<string, string>>): Metrics {
   const { createCounter, createHistogram, producer } = createQuickInstruments(METER, () => clock.now());
   const reader = new PullReader({ metricProducers: [producer] });
-  const provider = new MeterProvider({ readers: [reader] });
+  const resource = defaultResource().merge(resourceFromAttributes(attributes));
+  const provider = new MeterProvider({ resource, readers: [reader] });
   const serializer = new PrometheusSerializer();
   return {
     meter: withInstruments(provider.getMeter(METER), { createCounter, createHistogram }),

@@ -1,13 +1,14 @@
 /** Rows that were edited by hand into what none of ours is: each costs itself. */
-import { PosthasteError, isDamage } from "../../domain/errors.ts";
+import type { PosthasteError } from "../../domain/errors.ts";
+import { isDamage, storeFault } from "../../domain/errors.ts";
 
 /** Mended by hand, if at all. */
 const AGAIN_S = 60;
 
-/** `detail` is a sentence without its full stop. */
-export function rowDamaged(detail: string, cause?: unknown): PosthasteError {
-  const full = `${detail}; it costs itself until an operator mends or removes it.`;
-  return new PosthasteError("store-unavailable", { detail: full, retryAfterS: AGAIN_S, isDamage: true }, cause);
+/** `what` is a sentence without its full stop, for the log. */
+export function rowDamaged(what: string, cause?: unknown): PosthasteError {
+  const full = `${what}; it costs itself until an operator mends or removes it.`;
+  return storeFault(full, { retryAfterS: AGAIN_S, isDamage: true, cause });
 }
 
 /** What `read` gives, or null for a row that does not read back, of which `told` hears. */

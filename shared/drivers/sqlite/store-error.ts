@@ -1,5 +1,5 @@
 /** What SQLite or the disk refused, in the words of the stores. */
-import { PosthasteError } from "../../domain/errors.ts";
+import { PosthasteError, storeFault } from "../../domain/errors.ts";
 import { folderFaultInShort } from "../../domain/folder-fault.ts";
 import { sqliteCode } from "./database.ts";
 
@@ -24,6 +24,6 @@ export function storeError(error: unknown): unknown {
   const isClosed = "code" in error && error.code === "ERR_INVALID_STATE";
   if (!isClosed && (code === null || MISTAKES.has(code))) return error;
   const what = folderFaultInShort(code);
-  const detail = `The data folder cannot be used just now${what === null ? "" : `: ${what}`}.`;
-  return new PosthasteError("store-unavailable", { detail, retryAfterS: 5 }, error);
+  const logged = `The data folder cannot be used just now${what === null ? "" : `: ${what}`}.`;
+  return storeFault(logged, { retryAfterS: 5, cause: error });
 }

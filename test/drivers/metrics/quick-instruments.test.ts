@@ -23,7 +23,7 @@ async function textOfSdk(measure: (meter: Meter) => void): Promise<string> {
 }
 
 async function textOfOurs(measure: (meter: Meter) => void): Promise<string> {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   measure(metrics.meter);
   return await metrics.collect();
 }
@@ -53,7 +53,7 @@ test("/metrics reads as with the instruments of the SDK", async () => {
 });
 
 test("what was measured before a collection is there in the next one, too", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   const made = metrics.meter.createCounter("posthaste.made");
   made.add(1, { kind: "a" });
   assert.match(await metrics.collect(), /^posthaste_made_total\{kind="a".*\} 1$/m);
@@ -62,7 +62,7 @@ test("what was measured before a collection is there in the next one, too", asyn
 });
 
 test("a value that is no amount changes nothing", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   const made = metrics.meter.createCounter("posthaste.made");
   const took = metrics.meter.createHistogram("posthaste.took", { advice: ADVICE });
   for (const value of [-1, NaN]) {
@@ -77,7 +77,7 @@ test("a value that is no amount changes nothing", async () => {
 });
 
 test("past its bound of rows an instrument measures on in one row", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   const made = metrics.meter.createCounter("posthaste.made");
   for (let index = 0; index < ROWS_MAX + 7; index++) made.add(1, { kind: `kind ${index}` });
   assert.match(await metrics.collect(), /^posthaste_made_total\{otel_metric_overflow="true".*\} 7$/m);

@@ -6,7 +6,7 @@ import type { Fields } from "@posthaste/shared/telemetry/log.ts";
 import { createQueueTelemetry } from "@posthaste/shared/telemetry/queue.ts";
 
 test("a loop that fails again and again is logged once a second, with the number of failures in between", async () => {
-  await using metrics = openMetrics(systemClock);
+  await using metrics = openMetrics(systemClock, {});
   const logged: Fields[] = [];
   let nowMs = 0;
   const queue = createQueueTelemetry({

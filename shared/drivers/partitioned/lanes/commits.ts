@@ -2,7 +2,7 @@
  * Commits of one partition: one in flight, and at most one every `COMMIT_EVERY_MS`; what acks meanwhile shares the
  * next. Never commits past the head that the window gives at that moment, and nothing at all after `drop`.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, storeFault } from "../../../domain/errors.ts";
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
 import type { AssignedPartition } from "../../../ports/partition-log.ts";
 
@@ -100,7 +100,7 @@ async function commit(partition: AssignedPartition, next: number): Promise<Error
     const where = `partition ${partition.partition} of ${partition.topic}`;
     return error instanceof PosthasteError
       ? error
-      : new PosthasteError("store-unavailable", `The partition log did not take a commit for ${where}.`, error);
+      : storeFault(`The partition log did not take a commit for ${where}.`, { cause: error });
   }
 }
 

@@ -5,7 +5,7 @@
  * Notices as well that Redis went back to an older state of a key, as a replica does that was promoted before it had the
  * last changes: a revocation that this process knows is written back and holds.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, storeFault } from "../../../domain/errors.ts";
 import { encodeHex } from "../../../domain/hex.ts";
 import type { Entropy } from "../../../lib/ambient.ts";
 import { SingleFlight } from "../../../lib/single-flight.ts";
@@ -39,7 +39,7 @@ export function createKeyLosses(options: {
 
   async function adopt(shard: number): Promise<void> {
     if (epochs.has(shard)) {
-      onFault(new PosthasteError("store-unavailable", "Redis lost API keys; those known here are written back."));
+      onFault(storeFault("Redis lost API keys; those known here are written back."));
       await records.noteLoss(shard, LOSS_NOTED_MS);
       for (const record of known()) await restore(records, record);
     }
@@ -56,7 +56,7 @@ export function createKeyLosses(options: {
       if (epoch !== null && epoch === epochs.get(shard)) return { record: await newest(seen, record), isLost };
       await adopting.share(shard);
     }
-    throw new PosthasteError("store-unavailable", "Redis loses its API keys again and again. Try again later.");
+    throw storeFault("Redis loses its API keys again and again.");
   }
 
   /** What Redis shows, unless this process had seen a newer state of it. */
@@ -64,9 +64,7 @@ export function createKeyLosses(options: {
     if (seen === null || seen.revision <= (found?.revision ?? -1)) return found;
     // Revoked keys fall out of Redis when there are too many of them.
     if (found === null && seen.key.revokedAtMs !== null) return null;
-    onFault(
-      new PosthasteError("store-unavailable", "Redis went back to an older state of an API key; it is written back."),
-    );
+    onFault(storeFault("Redis went back to an older state of an API key; it is written back."));
     return await restore(records, seen);
   }
 
@@ -91,8 +89,9 @@ async function restore(records: ApiKeyRecords, record: KeyRecord): Promise<KeyRe
 function lost(): PosthasteError {
   return new PosthasteError("store-unavailable", {
     detail:
-      "This API key is not known to Redis, which lost its data less than a day ago; whether the key is valid cannot be " +
-      "told. An operator restores Redis from a back-up, or makes the key again.",
+      "Whether this API key is valid cannot be told: keys were lost less than a day ago. The operator restores them from " +
+      "a back-up, or makes this one again.",
+    logged: "An API key is not known to Redis, which lost its data less than a day ago.",
     retryAfterS: 60,
   });
 }

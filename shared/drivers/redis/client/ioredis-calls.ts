@@ -3,7 +3,7 @@
  * for a connection included. After some failures in a row calls fail at once for a moment, so that nobody waits for a
  * dead Redis. Nothing is sent twice here: a call that failed may have been carried out.
  */
-import { PosthasteError, isDamage } from "../../../domain/errors.ts";
+import { PosthasteError, isDamage, storeFault } from "../../../domain/errors.ts";
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
 import { createCircuitBreaker } from "../../../lib/circuit-breaker.ts";
 import type { RedisClient } from "./connect.ts";
@@ -104,15 +104,15 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
   };
 }
 
-/** `detail` is a sentence without its full stop; the cause goes to logs alone. */
-export function storeUnavailable(detail: string, cause?: unknown): PosthasteError {
-  return new PosthasteError("store-unavailable", { detail: `${detail}; try again.`, retryAfterS: 1 }, cause);
+/** `what` is a sentence without its full stop, for the log. */
+export function storeUnavailable(what: string, cause?: unknown): PosthasteError {
+  return storeFault(`${what}.`, { cause });
 }
 
-/** For what does not read back. `detail` is a sentence without its full stop; it names the key where that is known. */
-export function recordDamaged(detail: string, cause?: unknown): PosthasteError {
-  const full = `${detail}; it costs itself until an operator mends or removes it.`;
-  return new PosthasteError("store-unavailable", { detail: full, retryAfterS: DAMAGE_AGAIN_S, isDamage: true }, cause);
+/** For what does not read back. `what` is a sentence without its full stop; it names the key where that is known. */
+export function recordDamaged(what: string, cause?: unknown): PosthasteError {
+  const full = `${what}; it costs itself until an operator mends or removes it.`;
+  return storeFault(full, { retryAfterS: DAMAGE_AGAIN_S, isDamage: true, cause });
 }
 
 /** What a caller did wrong keeps its text; all else is `store-unavailable`. Arguments are left behind. */

@@ -2,7 +2,8 @@
  * Whether a question for a tenant's endpoints is answered from memory, by Redis, or not at all; and what is read although
  * nobody waits for it. Nothing here runs by the clock alone: a process that is asked nothing asks Redis nothing.
  */
-import { PosthasteError, isDamage, isStoreUnavailable } from "../../../domain/errors.ts";
+import type { PosthasteError } from "../../../domain/errors.ts";
+import { isDamage, isStoreUnavailable, storeFault } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { DirectoryReads, TenantEndpoints } from "../../../ports/directory.ts";
 import type { DirectoryMemory, HeldTenant } from "./memory.ts";
@@ -115,8 +116,7 @@ function createIntervals(clock: Clock): (tenant: string) => boolean {
 }
 
 function tooOld(tenant: string, version: number, atLeast: number): PosthasteError {
-  return new PosthasteError(
-    "store-unavailable",
+  return storeFault(
     `The directory in Redis holds version ${version} of the tenant ${tenant}, older than ${atLeast}, which was seen before. ` +
       "Its events wait until a process that holds it writes it back, Redis is restored, or an endpoint of the tenant is changed or created.",
   );

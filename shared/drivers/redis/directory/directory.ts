@@ -5,7 +5,7 @@
  * Redis loses is written back from memory: by the next use, and by all processes when they hear of it.
  */
 import { ENDPOINTS_PER_TENANT_MAX } from "../../../domain/endpoint.ts";
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, storeFault } from "../../../domain/errors.ts";
 import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Page } from "../../../ports/dead-letters.ts";
@@ -195,5 +195,5 @@ function createWrite(reader: DirectoryReader, answers: DirectoryAnswers) {
 }
 
 function underRepair(): PosthasteError {
-  return new PosthasteError("store-unavailable", "The directory in Redis was lost and is being repaired. Try again.");
+  return storeFault("The directory in Redis was lost and is being repaired.");
 }

@@ -3,7 +3,8 @@
  * than memory holds is refused: memory is kept, the fault is told, and memory is written back before anything else.
  */
 import type { Endpoint } from "../../../domain/endpoint.ts";
-import { PosthasteError, isDamage } from "../../../domain/errors.ts";
+import type { PosthasteError } from "../../../domain/errors.ts";
+import { isDamage, storeFault } from "../../../domain/errors.ts";
 import { RecordedName } from "../../../domain/envelope-record.ts";
 import { encodeHex } from "../../../domain/hex.ts";
 import * as v from "valibot";
@@ -86,7 +87,7 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
         }
         await recover(tenant, held, read.epoch);
       }
-      throw new PosthasteError("store-unavailable", "The directory in Redis keeps changing under repair. Try again.");
+      throw storeFault("The directory in Redis keeps changing under repair.");
     } catch (error) {
       deferNextLoad(tenant);
       throw error;
@@ -123,7 +124,7 @@ function createRecovery(deps: DirectoryReaderDeps, epochs: string[], scan: Direc
   function adopt(shard: number, epoch: string): void {
     if (epochs[shard] === epoch) return;
     epochs[shard] = epoch;
-    onFault(new PosthasteError("store-unavailable", "The directory in Redis lost its epoch: it was emptied."));
+    onFault(storeFault("The directory in Redis lost its epoch: it was emptied."));
     scan.begin();
   }
 
@@ -199,8 +200,7 @@ function readRow(
 }
 
 function lossOf(tenant: string): PosthasteError {
-  return new PosthasteError(
-    "store-unavailable",
+  return storeFault(
     `Redis lost endpoints of the tenant ${tenant} (emptied, or failed over to an older state); writing them back from memory.`,
   );
 }
