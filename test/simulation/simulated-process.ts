@@ -143,7 +143,10 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
   const { clock, chance, sealer, limits, bounds, trace } = parts;
   const { entropy } = chance;
   const hasher = testHasher;
-  const onFault = (error: unknown): void => trace.violation("no crash inside", `a listener threw ${String(error)}`);
+  // A write that the death of the process breaks off is no fault.
+  const onFault = (error: unknown): void => {
+    if (!(error instanceof DeadProcess)) trace.violation("no crash inside", `a listener threw ${String(error)}`);
+  };
   const drivers = openEmbedded({ clock, entropy, hasher, sealer, database, bounds, onFault });
   const telemetry = tracingTelemetry(parts, isAlive);
   const blinking = { ...drivers, directory: blinkingDirectory(drivers.directory, parts) };

@@ -20,7 +20,7 @@ async function openTwo(partitions = 1) {
 }
 
 /** As `run-delivery` plans it, by the planner's clock. */
-async function planAll(two: Awaited<ReturnType<typeof openTwo>>, name: string): Promise<ReadonlyMap<string, number>> {
+async function planAll(two: Pick<Awaited<ReturnType<typeof openTwo>>, "planner" | "clock">, name: string): Promise<ReadonlyMap<string, number>> {
   const nowMs = two.planner.clock.now();
   const items = WAITS_MS.map((waitMs) => after(`${name}_${waitMs}`, nowMs + waitMs));
   await two.planner.delayTopics.schedule(items);
@@ -48,6 +48,17 @@ for (const offsetMs of OFFSETS_MS) {
     await two.clock.advance(4 * HOUR_MS);
     assertTimes(two.times, before);
     assertTimes(two.times, since);
+  });
+
+  test(`delay topics: what a process plans and hands out itself whose clock is ${words} waits as long as it was planned`, async () => {
+    const clock = createManualClock(START_MS);
+    const broker = await openBroker(clock, 1);
+    const life = await openLife(broker, clock, { aheadMs: () => offsetMs });
+    const { times } = recordTimes(life, clock);
+    await clock.advance(1000);
+    const dueAtMs = await planAll({ planner: life, clock }, "own");
+    await clock.advance(4 * HOUR_MS);
+    assertTimes(times, dueAtMs);
   });
 
   test(`delay topics: a process whose clock is set to ${words} holds nothing back for it`, async () => {

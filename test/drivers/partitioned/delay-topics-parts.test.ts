@@ -76,10 +76,10 @@ test("retry record: a group of 1,000 members and 512 KiB fits and reads back", (
     body: new Uint8Array(515),
   }).map((member, index) => ({ ...member, id: `evt_${index}`.padEnd(64, "y"), directoryVersion: index }));
   const item = sampleScheduled(members, { group: { id: "grp_a", closedAtMs: START_MS } });
-  const record = retryRecord({ item, relays: 3, topic: "t", nowMs: START_MS, time: "own" });
+  const record = retryRecord({ item, relays: 3, topic: "t", nowMs: START_MS, time: "own", writer: "a1" });
   assert.ok(record.value !== null && record.value.length <= RETRY_VALUE_BYTES_MAX);
   const parsed = parseRetryRecord({ ...record, partition: 0, offset: 0 });
-  assert.deepEqual(parsed, { kind: "item", item, relays: 3 });
+  assert.deepEqual(parsed, { kind: "item", item, relays: 3, written: { writer: "a1", atMs: START_MS } });
 });
 
 test("retry record: bytes cut anywhere are poison, never a throw", () => {

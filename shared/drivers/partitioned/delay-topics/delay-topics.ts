@@ -9,6 +9,7 @@
  * does one whose clock is set back. One whose clock is ahead ends its waits early. The log's brokers agree on the time.
  */
 import { PosthasteError } from "../../../domain/errors.ts";
+import { encodeHex } from "../../../domain/hex.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { GroupReader, PartitionLog } from "../../../ports/partition-log.ts";
 import type { RetryItem, RetryQueue, ScheduleResult } from "../../../ports/retry-queue.ts";
@@ -65,6 +66,9 @@ export interface DelayTopics extends RetryQueue, AsyncDisposable {
   health(): string | null;
 }
 
+/** Of the name of a process in the records that it plans. */
+const WRITER_BYTES = 8;
+
 /** The topics must be there. Dispose it when nobody takes any more: commits what is acked, then leaves the group. */
 export function createDelayTopics(options: DelayTopicsOptions): DelayTopics {
   const { clock, topicOf } = options;
@@ -78,7 +82,7 @@ export function createDelayTopics(options: DelayTopicsOptions): DelayTopics {
       const nowMs = clock.now();
       const records = items.map((item) => {
         const topic = topicOf(plan.delayFor(item.notBeforeMs - nowMs));
-        return retryRecord({ item, relays: 0, topic, nowMs, time: "own" });
+        return retryRecord({ item, relays: 0, topic, nowMs, time: "own", writer: parts.writer });
       });
       if (!(await admission.reserve(items.length))) return FULL;
       try {
@@ -122,13 +126,14 @@ export function createDelayTopics(options: DelayTopicsOptions): DelayTopics {
 
 type Parts = ReturnType<typeof assemble>;
 
-function assemble({ partitionLog, clock, group, topicOf, bounds, onFault, delaysMs }: DelayTopicsOptions) {
+function assemble({ partitionLog, clock, entropy, group, topicOf, bounds, onFault, delaysMs }: DelayTopicsOptions) {
   const plan = createDelayPlan(delaysMs);
   const topics = plan.delaysMs.map(topicOf);
   const closing = new AbortController();
   const partitions = new Map<string, DelayPartition>();
   const relayProducer = partitionLog.openProducer("retry-relays");
-  const logTime = createLogTime(clock);
+  const writer = encodeHex(entropy.bytes(WRITER_BYTES));
+  const logTime = createLogTime(clock, writer);
   /** By the log's time of day. */
   const logClock: Clock = { ...clock, now: logTime.now };
   const due = createDueItems(logClock, advance);
@@ -170,6 +175,7 @@ function assemble({ partitionLog, clock, group, topicOf, bounds, onFault, delays
     signal: closing.signal,
     due,
     logTime,
+    writer,
     logClock,
     ends,
     partitions,

@@ -2,7 +2,8 @@
  * The time of day of the partition log. Delay topics go by it, and not by the clock of each process: records carry it, and
  * what one process plans another one hands out. Our own clock stands for it while it agrees. One that is behind what the
  * log has shown was set back, and is not believed: the log's time then runs on by the clock that never steps. One that is
- * ahead is believed, since so it is after a sleep of the machine.
+ * ahead is believed, since so it is after a sleep of the machine, until a record of our own tells by how much it is: else what
+ * we plan would be due at once, and planned again without end.
  */
 import type { Clock } from "../../../lib/ambient.ts";
 
@@ -22,15 +23,20 @@ export interface LogTime {
    * much the log's own clock was set back in between, 0 when it was not.
    */
   seen(timestampMs: number, beforeMs: number): number;
+  /** A record was read that `writer` gave away when its clock showed `writtenAtMs`, and that the log took at `timestampMs`. */
+  written(writer: string, writtenAtMs: number, timestampMs: number): void;
 }
 
-export function createLogTime(clock: Pick<Clock, "now" | "monotonic">): LogTime {
+/** `self`: what our own records name as their writer. */
+export function createLogTime(clock: Pick<Clock, "now" | "monotonic">, self: string): LogTime {
   /** What the log's time is ahead of the steady clock, at least. */
   let aheadMs = -Infinity;
   const shownMs = (): number => Math.floor(clock.monotonic() + aheadMs);
+  /** What our own clock is ahead of the log's, by our record read last. */
+  let leadMs = 0;
   return {
     now() {
-      const nowMs = clock.now();
+      const nowMs = clock.now() - leadMs;
       return nowMs < shownMs() - AGREED_MS ? shownMs() : nowMs;
     },
     seen(timestampMs, beforeMs) {
@@ -43,6 +49,11 @@ export function createLogTime(clock: Pick<Clock, "now" | "monotonic">): LogTime 
       const isMs = nowMs > timestampMs && nowMs < wasMs ? nowMs : timestampMs;
       aheadMs = isMs - clock.monotonic();
       return wasMs - isMs > AGREED_MS ? wasMs - isMs : 0;
+    },
+    written(writer, writtenAtMs, timestampMs) {
+      if (writer !== self) return;
+      const ms = writtenAtMs - timestampMs;
+      leadMs = ms > AGREED_MS ? ms : 0;
     },
   };
 }

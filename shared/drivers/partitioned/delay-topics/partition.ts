@@ -86,7 +86,7 @@ export interface DelayPartitionOptions {
   readonly bounds: OffsetWindowBounds;
   /** By the log's time of day. */
   readonly clock: Clock;
-  readonly logTime: Pick<LogTime, "seen">;
+  readonly logTime: Pick<LogTime, "seen" | "written">;
   readonly entropy: Entropy;
   readonly onPoison: OnPoison;
   /** The end of the queue. */
@@ -128,6 +128,9 @@ export function createDelayPartition(options: DelayPartitionOptions): DelayParti
         const entry = parsed.kind === "item" ? entryOf(partition, record, parsed, options) : null;
         if (!window.add(record.offset, entry, ENTRY_BYTES + (record.value?.length ?? 0))) continue;
         const backMs = reading.seen(record.timestampMs);
+        if (parsed.kind === "item" && parsed.written !== null) {
+          options.logTime.written(parsed.written.writer, parsed.written.atMs, record.timestampMs);
+        }
         if (backMs > 0) admitted.setBack = { ms: backMs, sequence: entry?.sequence ?? options.nextSequence() };
         if (parsed.kind === "poison") quarantine.put(record, parsed.reason, () => ackPoison(record.offset));
         if (entry === null) continue;

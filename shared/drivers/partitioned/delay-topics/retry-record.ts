@@ -26,7 +26,13 @@ export const RETRY_VALUE_BYTES_MAX = 900 * 1024;
 
 export type ParsedRetry =
   /** `notBeforeMs` is the log's time. */
-  | { readonly kind: "item"; readonly item: Scheduled; readonly relays: number }
+  | {
+      readonly kind: "item";
+      readonly item: Scheduled;
+      readonly relays: number;
+      /** What the planner's clock showed; null when times were the log's already. */
+      readonly written: { readonly writer: string; readonly atMs: number } | null;
+    }
   | { readonly kind: "poison"; readonly reason: string };
 
 /** The causes of what may be fanned out when it is due, and so names no endpoint. A retry is always of one. */
@@ -55,6 +61,7 @@ const Facts = v.object({
   group: v.optional(RecordedName),
   "group-closed": v.optional(RecordedTime),
   written: v.optional(RecordedTime),
+  writer: v.optional(RecordedName),
 });
 
 /** How a member is framed: length of the facts, length of the body, both 32 bits big-endian; then the two. */
@@ -72,6 +79,8 @@ export function retryRecord(parts: {
   readonly nowMs: number;
   /** Whose clock `notBeforeMs` and `nowMs` are of: a process that plans has its own, one that relays goes by the log's. */
   readonly time: "own" | "log";
+  /** Names the process that plans. */
+  readonly writer?: string;
 }): NewRecord {
   const { item } = parts;
   const first = item.members[0];
@@ -87,6 +96,7 @@ export function retryRecord(parts: {
     hops: String(parts.relays),
   };
   if (parts.time === "own") headers["written"] = String(Math.floor(parts.nowMs));
+  if (parts.writer !== undefined) headers["writer"] = parts.writer;
   if (item.endpointId !== null) headers["endpoint"] = item.endpointId;
   if (item.group !== null) {
     headers["group"] = item.group.id;
@@ -127,7 +137,9 @@ export function parseRetryRecord(record: ConsumerRecord): ParsedRetry {
     members,
     group,
   };
-  return { kind: "item", item, relays: facts.hops };
+  const { written: atMs, writer } = facts;
+  const written = atMs === undefined || writer === undefined ? null : { writer, atMs };
+  return { kind: "item", item, relays: facts.hops, written };
 }
 
 /** A wait is as long as it was planned, whatever the planner's clock shows; a `deliver_at` is a time that people wrote. */

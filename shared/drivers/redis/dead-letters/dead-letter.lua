@@ -25,21 +25,6 @@ local function weigh(tenant, bytes)
     redis.call('ZREM', root .. ':tenants', tenant)
   end
 end
--- What the tenants weigh together; weights that are none of ours go. Costs as much as there are tenants.
-local function weigh_anew()
-  local all = 0
-  local tenants = redis.call('ZRANGE', root .. ':tenants', 0, -1, 'WITHSCORES')
-  for index = 1, #tenants, 2 do
-    local weight = number_or(-1, tenants[index + 1])
-    if weight < 0 or redis.pcall('ZCARD', root .. ':tenant:' .. tenants[index]) == 0 then
-      redis.call('ZREM', root .. ':tenants', tenants[index])
-    else
-      all = all + weight
-    end
-  end
-  redis.call('SET', root .. ':bytes', string.format('%.0f', all))
-  return all
-end
 local function mark(id, revision)
   redis.call('ZADD', root .. ':gone', now + GONE_KEPT_MS, id .. '|' .. revision)
 end

@@ -24,7 +24,7 @@ end
 for index = 3, #ARGV, 4 do put(index) end
 local bytes = number_or(-1, redis.call('GET', root .. ':bytes'))
 -- Each put keeps the bound, so a sum that is so far from it was written by somebody else: nobody's letters go for it.
-if bytes < 0 or bytes > bytes_max * 2 then weigh_anew() end
+if bytes < 0 or bytes > bytes_max * 2 then weigh_tenants(root, ':tenant:') end
 local function is_full()
   return number_or(0, redis.call('GET', root .. ':bytes')) > bytes_max
     or redis.call('ZCARD', root .. ':all') > count_max
@@ -34,7 +34,7 @@ while made < ROOM_MADE_MAX and is_full() do
   local fullest = redis.call('ZREVRANGE', root .. ':tenants', 0, 0)[1]
   local list = fullest and ':tenant:' .. fullest or ':all'
   local oldest = redis.call('ZRANGE', root .. list, 0, 0)[1]
-  if not oldest and fullest then weigh_anew() end
+  if not oldest and fullest then weigh_tenants(root, ':tenant:') end
   if not oldest and not is_full() then break end
   if not oldest then oldest = redis.call('ZRANGE', root .. ':all', 0, 0)[1] end
   if not oldest then break end

@@ -29,7 +29,7 @@ const FILLING_MS_MAX = 3600 * 1000;
 export const PUT_DEAD_LETTERS: RedisScript = luaScript({
   name: "dead-letters-put",
   returns: "text",
-  files: ["dead-letters/dead-letter", "dead-letters/put"],
+  files: ["client/weigh-tenants", "dead-letters/dead-letter", "dead-letters/put"],
   constants: { EVICTED_MAX, GONE_KEPT_MS, GONE_MAX, ROOM_MADE_MAX },
 });
 

@@ -145,22 +145,6 @@ local function trim(count)
   end
 end
 
--- What the tenants weigh together; weights that are none of ours go. Costs as much as there are tenants.
-local function weigh_anew()
-  local all = 0
-  local tenants = redis.call('ZRANGE', root .. ':tenants', 0, -1, 'WITHSCORES')
-  for index = 1, #tenants, 2 do
-    local weight = number_or(-1, tenants[index + 1])
-    if weight < 0 or redis.pcall('ZCARD', root .. ':events:' .. tenants[index]) == 0 then
-      redis.call('ZREM', root .. ':tenants', tenants[index])
-    else
-      all = all + weight
-    end
-  end
-  redis.call('SET', root .. ':bytes', string.format('%.0f', all))
-  return all
-end
-
 -- Adds up what has grown; returns what all events of the shard weigh.
 local function sum_up()
   local all = 0
@@ -194,7 +178,7 @@ local function finish(bytes_max)
   save_all()
   local bytes, gone = sum_up(), 0
   -- Each write keeps the bound, so a sum that is so far from it was written by somebody else: nobody's history goes for it.
-  if bytes < 0 or bytes > bytes_max * 2 then bytes = weigh_anew() end
+  if bytes < 0 or bytes > bytes_max * 2 then bytes = weigh_tenants(root, ':events:') end
   while bytes > bytes_max and gone < EVICTED_MAX do
     local names = first_to_go(bytes)
     if #names == 0 then return end

@@ -11,27 +11,27 @@ const LIST_KEPT_MS = HELD_KEPT_MS + OPEN_KEPT_MS + EXPIRY_SLACK_MS;
 export const REMEMBER: RedisScript = luaScript({
   name: "ledger-remember",
   returns: "text",
-  files: ["ledger/names", "ledger/events", "ledger/remember"],
+  files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/remember"],
   constants: EVENT_CONSTANTS,
 });
 
 export const FORGET: RedisScript = luaScript({
   name: "ledger-forget",
   returns: "text",
-  files: ["ledger/names", "ledger/events", "ledger/forget"],
+  files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/forget"],
   constants: EVENT_CONSTANTS,
 });
 
 export const RECORD: RedisScript = luaScript({
   name: "ledger-record",
   returns: "text",
-  files: ["ledger/names", "ledger/events", "ledger/record"],
+  files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/record"],
   constants: { ...EVENT_CONSTANTS, ATTEMPTS_MAX, LIST_KEPT_MS },
 });
 
 export const RELEASE: RedisScript = luaScript({
   name: "ledger-release",
   returns: "text",
-  files: ["ledger/names", "ledger/events", "ledger/release"],
+  files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/release"],
   constants: { ...EVENT_CONSTANTS, RELEASED_KEPT_MS },
 });
