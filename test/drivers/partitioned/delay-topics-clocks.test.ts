@@ -20,7 +20,10 @@ async function openTwo(partitions = 1) {
 }
 
 /** As `run-delivery` plans it, by the planner's clock. */
-async function planAll(two: Pick<Awaited<ReturnType<typeof openTwo>>, "planner" | "clock">, name: string): Promise<ReadonlyMap<string, number>> {
+async function planAll(
+  two: Pick<Awaited<ReturnType<typeof openTwo>>, "planner" | "clock">,
+  name: string,
+): Promise<ReadonlyMap<string, number>> {
   const nowMs = two.planner.clock.now();
   const items = WAITS_MS.map((waitMs) => after(`${name}_${waitMs}`, nowMs + waitMs));
   await two.planner.delayTopics.schedule(items);
