@@ -5,8 +5,11 @@ import { test } from "node:test";
 import kafkajs from "kafkajs";
 import { startRedis } from "../support/services/redis.ts";
 import { freePort } from "../support/services/free-ports.ts";
+import { waitFor } from "../support/services/wait-for.ts";
 import { complaintOf } from "./complaint.ts";
 import { openDistributedHarness, prefixEnv, storesEnv } from "./distributed-harness.ts";
+
+const READY_MS = 30_000;
 
 function stores(): Record<string, string> {
   return { ...storesEnv(), ...prefixEnv(`t${randomBytes(6).toString("hex")}`) };
@@ -74,8 +77,12 @@ test("a cache Redis that is not there is named as such", async () => {
 test("a processor says on /readyz what it waits for, and both programs end on SIGTERM", async () => {
   await using harness = await openDistributedHarness({ gateways: 1, processors: 1 });
   for (const program of [...harness.gateways, ...harness.processors]) {
-    const ready = await fetch(`${program.url}/readyz`);
-    assert.equal(ready.status, 200, await ready.text());
+    // Topics are new: a reader whose partition has no leader yet begins once more, and says so meanwhile.
+    await waitFor({
+      fact: "the program to be ready",
+      withinMs: READY_MS,
+      holds: async () => (await fetch(`${program.url}/readyz`)).status === 200,
+    });
     assert.deepEqual(await program.end("SIGTERM"), { code: 0, signal: null });
   }
 });
