@@ -63,7 +63,7 @@ async function putBack(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Re
   const record = await findRecord(deps, admitted);
   const { quarantinedRecords } = deps.drivers;
   if (!(await quarantinedRecords.putBack(record))) {
-    const detail = `Only the first ${QUARANTINE_BYTES_MAX} bytes of this record are kept here; the whole is in the topic poison.`;
+    const detail = `Only the first ${QUARANTINE_BYTES_MAX} bytes of this record are kept here, or it does not say where it belongs; the whole is in the topic poison.`;
     throw new PosthasteError("conflict", detail);
   }
   await quarantinedRecords.remove(record.id);

@@ -11,6 +11,7 @@ import { withAttemptStream } from "./distributed/attempts.ts";
 import { MEANWHILE, createCondition } from "./distributed/condition.ts";
 import type { Quarantined } from "./distributed/poison.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
+import { withSpool } from "./distributed/spooled-log.ts";
 import { createStoreWatch } from "./distributed/store-watch.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
@@ -105,14 +106,16 @@ export function composeDistributed(parts: {
   readonly lostCount: () => number;
   readonly retryItemsMax?: number;
 }): DistributedDrivers {
-  const { partitionLog, stores, role, onLost } = parts;
+  const { stores, role, onLost } = parts;
   const opened = new AsyncDisposableStack();
+  const partitionLog = withSpool({ ...parts, spool: stores.spool, onAway: parts.onFault });
   const producers = {
     lanes: opened.use(partitionLog.openProducer("lanes")),
     low: opened.use(partitionLog.openProducer("low")),
     poison: opened.use(partitionLog.openProducer("poison")),
+    spool: opened.use(parts.partitionLog.openProducer("spool")),
   };
-  const queues = opened.use(createDistributedQueues({ ...parts, producers }));
+  const queues = opened.use(createDistributedQueues({ ...parts, partitionLog, producers }));
   const checks = {
     redis: () => stores.health(),
     cache: stores.cacheHealth,

@@ -36,9 +36,10 @@ export interface RecordProducer extends AsyncDisposable {
   /**
    * Resolves when every record is acknowledged by all in-sync replicas; exactly one send is in flight per producer, and
    * what arrives meanwhile shares the next. Rejects with `store-unavailable` when that takes too long, with `overloaded`
-   * when too much waits; a rejected record may have been written all the same.
+   * when too much waits; a rejected record may have been written all the same. What is withdrawn before its send begins is
+   * rejected and not written.
    */
-  append(records: readonly NewRecord[]): Promise<void>;
+  append(records: readonly NewRecord[], isWithdrawn?: () => boolean): Promise<void>;
 }
 
 /** A partition that is ours, from `assigned` until `lost`. */

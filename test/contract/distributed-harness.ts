@@ -37,9 +37,9 @@ const CRASH_MS = LEASE_MS + 12_000;
 
 export const openDistributedHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("real", bounds);
 export const openModelHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("model", bounds);
-/** The set over a log that is not what it was: `wrapLog` gives the processes theirs. */
+/** The set over a log that is not what it was, and without a way around it: `wrapLog` gives the processes theirs. */
 export const openFaultyHarness = (wrapLog: (log: PartitionLog) => PartitionLog): Promise<Harness> =>
-  openHarness("model", {}, wrapLog);
+  openHarness("model", { spoolBytesMax: 0 }, wrapLog);
 
 /** One partition for each topic, because the suites look at the order of all. */
 async function openHarness(

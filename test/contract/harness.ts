@@ -24,6 +24,8 @@ export interface HarnessBounds {
   /** Embedded sets alone. */
   readonly databaseBytesMax?: number;
   readonly limitSubjectsMax?: number;
+  /** Distributed sets alone. */
+  readonly spoolBytesMax?: number;
 }
 
 export interface Harness extends AsyncDisposable {

@@ -16,13 +16,14 @@ export const MEANWHILE = {
     redis:
       "HIGH goes through Kafka; keys with a rate limit or not seen lately, and events with an id or an Idempotency-Key, are refused with 503.",
     "redis-cache": "Keys with a rate limit are refused with 503, and stats have gaps.",
-    kafka: "HIGH goes through Redis; MEDIUM and LOW are refused with 503.",
+    kafka:
+      "HIGH goes through Redis; MEDIUM, LOW and retries are kept in Redis until it is back, LOW up to half of the room for them.",
   },
   processor: {
     redis:
       "MEDIUM, LOW and what comes of HIGH through Kafka is delivered to the endpoints that are known here; the API does not show it.",
     "redis-cache": "Deliveries go on; stats have gaps.",
-    kafka: "HIGH is delivered from Redis; MEDIUM, LOW and retries wait.",
+    kafka: "HIGH is delivered from Redis; MEDIUM, LOW and retries wait, in Redis those that are new.",
   },
 } as const satisfies Record<"gateway" | "processor", Record<StoreName, string>>;
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../lib/ambient.ts";
 import type { RecordProducer } from "../../ports/partition-log.ts";
 import type { QuarantinedRecords } from "../../ports/quarantined-records.ts";
 import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
-import { HIGH_SOURCE } from "./topics.ts";
+import { HIGH_SOURCE, SPOOL_SOURCE } from "./topics.ts";
 
 export function createQuarantinedRecords(options: {
   readonly index: QuarantineIndex;
@@ -17,7 +17,7 @@ export function createQuarantinedRecords(options: {
     find: index.find,
     remove: index.remove,
     async putBack({ source, headers, bytes, value }) {
-      if ((value?.length ?? 0) !== bytes) return false;
+      if ((value?.length ?? 0) !== bytes || source === SPOOL_SOURCE) return false;
       if (source === HIGH_SOURCE) {
         await index.pushHigh(value ?? new Uint8Array());
         return true;

@@ -17,12 +17,14 @@ import { createPartitionedDeadLetters } from "../partitioned/dead-letters/dead-l
 import { createPartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import { OFFSET_WINDOW_BOUNDS } from "../partitioned/window/offset-window.ts";
 import { DELAY_TOPICS_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
-import { DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
+import { afterWait } from "../partitioned/delay-topics/after-wait.ts";
+import { DELAYS_MS, createDelayPlan } from "../partitioned/delay-topics/plan.ts";
 import { createDistributedLanes } from "./lanes.ts";
 import type { Quarantined } from "./poison.ts";
 import { createPoisonTopic } from "./poison.ts";
 import { createQuarantinedRecords } from "./quarantined-records.ts";
 import { withKnownReplays } from "./retries.ts";
+import { createSpoolRelay } from "./spool-relay.ts";
 import type { DistributedStores } from "./stores.ts";
 import { DEAD_LETTER_TOPIC, HIGH_SOURCE, LANE_TOPICS, retryTopic } from "./topics.ts";
 
@@ -45,6 +47,8 @@ export interface DistributedProducers {
   readonly lanes: RecordProducer;
   readonly low: RecordProducer;
   readonly poison: RecordProducer;
+  /** Of the relay, which is what the spool waits for: this one does not go by it. */
+  readonly spool: RecordProducer;
 }
 
 export interface DistributedQueues extends AsyncDisposable {
@@ -63,6 +67,8 @@ export interface DistributedQueues extends AsyncDisposable {
  * may wait for its group before that, a minute at most. Sooner the copy would go out beside the event itself.
  */
 const OFFLOADED_MS = { high: 20_000, medium: 20_000, low: 80_000 } as const satisfies Record<Lane, number>;
+
+const DELAY_PLAN = createDelayPlan(DELAYS_MS);
 
 /** LOW is read less far ahead: what is decoded for it keeps HIGH waiting, and nothing waits for LOW. */
 const WINDOW_BOUNDS = {
@@ -116,6 +122,15 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
         stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
+  const relay = opened.use(
+    createSpoolRelay({
+      ...common,
+      spool: stores.spool,
+      producer: producers.spool,
+      afterWait: (record, waitedMs) => afterWait(record, waitedMs, { plan: DELAY_PLAN, topicOf: retryTopic }),
+      onFault,
+    }),
+  );
   const known = knownTo(stores, onFault);
   return {
     lanes: createDistributedLanes({
@@ -132,6 +147,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       { name: "The consumers of the lanes", run: () => partitionedLanes.startReading() },
       { name: "The retry mechanism", run: () => delayTopics.startReading() },
       { name: "The reader of dead letters", run: () => deadLetters.startReading() },
+      { name: "The relay of the spool", run: () => Promise.resolve(relay.start()) },
     ],
     readingHealth: () => partitionedLanes.health() ?? delayTopics.health() ?? deadLetters.health(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -33,6 +33,8 @@ import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
 import { withListTurns } from "../redis/list-turns.ts";
 import { withMending } from "../redis/mending.ts";
+import type { Spool } from "../../ports/spool.ts";
+import { createRedisSpool } from "../redis/spool/spool.ts";
 import { parseRedisUrl } from "../redis/client/redis-url.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
@@ -63,6 +65,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly ledger: RedisLedger;
   readonly deadLetterIndex: DeadLetterIndex;
   readonly quarantineIndex: QuarantineIndex;
+  readonly spool: Spool;
   openHighLane(onPoison: HighLaneOptions["onPoison"]): HighLane;
   isReachable(): boolean;
   health(): Promise<string | null>;
@@ -125,6 +128,7 @@ export interface StoreBounds {
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   readonly limitSubjectsMax?: number;
+  readonly spoolBytesMax?: number;
   /** Of HIGH's holders and their leases, so that a long time passes in few steps. */
   readonly highHeldMs?: number;
 }
@@ -189,6 +193,10 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
     quarantineIndex: createRedisQuarantineIndex(main),
+    spool: createRedisSpool({
+      ...main,
+      ...(bounds.spoolBytesMax === undefined ? {} : { bytesMax: bounds.spoolBytesMax }),
+    }),
     openHighLane: (onPoison) => openHighLane(options, onPoison),
     isReachable: options.isReachable,
     health: () => main.commands.health(),

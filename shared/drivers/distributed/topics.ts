@@ -8,6 +8,8 @@ export const LANE_TOPICS = { high: "high", medium: "medium", low: "low" } as con
 export const DEAD_LETTER_TOPIC = "dead-letter";
 /** What was put aside from the HIGH list says so, as it comes from no topic. */
 export const HIGH_SOURCE = "redis.high";
+/** What was put aside from the spool and names no topic. */
+export const SPOOL_SOURCE = "redis.spool";
 /** What could not be read, raw, with the place it came from and the reason. */
 export const POISON_TOPIC = "poison";
 /** Every attempt, for whoever wants the whole history. */

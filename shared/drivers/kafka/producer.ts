@@ -35,7 +35,10 @@ interface Pending {
   readonly record: NewRecord;
   /** On the monotonic clock. */
   readonly expiresAtMs: number;
+  readonly isWithdrawn: () => boolean;
 }
+
+const never = (): boolean => false;
 
 type SendResult = BatchResult<void>;
 const DONE: SendResult = { kind: "done", value: undefined };
@@ -57,10 +60,10 @@ export function openKafkaProducer(context: KafkaContext, name: string): RecordPr
   /** Batches leave in the order of arrival, so each record is settled by its own time or shortly before. */
   async function flushLive(items: readonly Pending[]): Promise<readonly SendResult[]> {
     const oldestMs = clock.monotonic() + SEND_MS_MIN;
-    const live = items.filter(({ expiresAtMs }) => expiresAtMs >= oldestMs);
-    const results = await flush(live);
+    const isLive = items.map(({ expiresAtMs, isWithdrawn }) => expiresAtMs >= oldestMs && !isWithdrawn());
+    const results = await flush(items.filter((_, index) => isLive[index]));
     let next = 0;
-    return items.map(({ expiresAtMs }) => (expiresAtMs >= oldestMs ? (results[next++] ?? late()) : late()));
+    return items.map((_, index) => (isLive[index] === true ? (results[next++] ?? late()) : late()));
   }
 
   async function flush(items: readonly Pending[]): Promise<readonly SendResult[]> {
@@ -96,11 +99,11 @@ export function openKafkaProducer(context: KafkaContext, name: string): RecordPr
   };
 
   return {
-    async append(records) {
+    async append(records, isWithdrawn = never) {
       if (isClosed) throw storeUnavailable("this process is stopping", new Error(`producer ${name} was closed`));
       if (batcher.waitingCount() + records.length > WAITING_RECORDS_MAX) throw overloaded();
       const expiresAtMs = clock.monotonic() + appendMs;
-      await Promise.all(records.map((record) => batcher.add({ record, expiresAtMs }, bytesOf(record))));
+      await Promise.all(records.map((record) => batcher.add({ record, expiresAtMs, isWithdrawn }, bytesOf(record))));
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;

@@ -130,7 +130,10 @@ function openProcess(broker: Broker, clock: Clock): MemoryLog {
 
 interface Pending {
   readonly record: NewRecord;
+  readonly isWithdrawn: () => boolean;
 }
+
+const never = (): boolean => false;
 
 function openMemoryProducer(broker: Broker, clock: Clock, name: string, isAlive: () => boolean): RecordProducer {
   let isClosed = false;
@@ -149,8 +152,9 @@ function openMemoryProducer(broker: Broker, clock: Clock, name: string, isAlive:
       await new Promise<void>((resolve) => void clock.timer(APPEND_MS, resolve));
       assertReachable(broker);
     }
-    return items.map(({ record }) => {
+    return items.map(({ record, isWithdrawn }) => {
       try {
+        if (isWithdrawn()) throw new PosthasteError("store-unavailable", "The record was withdrawn.");
         write(broker, record, turn++);
         return { kind: "done", value: undefined } as const;
       } catch (error) {
@@ -164,10 +168,10 @@ function openMemoryProducer(broker: Broker, clock: Clock, name: string, isAlive:
   }
 
   return {
-    async append(records) {
+    async append(records, isWithdrawn = never) {
       if (isClosed || !isAlive()) throw new PosthasteError("store-unavailable", `Producer ${name} was closed.`);
       if (batcher.waitingCount() + records.length > WAITING_RECORDS_MAX) throw overloaded();
-      await Promise.all(records.map((record) => batcher.add({ record }, record.value?.byteLength ?? 0)));
+      await Promise.all(records.map((record) => batcher.add({ record, isWithdrawn }, record.value?.byteLength ?? 0)));
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;

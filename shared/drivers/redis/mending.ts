@@ -26,6 +26,8 @@ const TYPES = [
   [/^directory:forgotten$/, "string"],
   [/^directory:emptied$/, "zset"],
   [/^directory:repaired:.+$/, "hash"],
+  [/^spool$/, "stream"],
+  [/^spool:bytes$/, "string"],
   [/^quarantine$/, "hash"],
   [/^quarantine:order$/, "zset"],
 ] as const;

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LOG_BREAKER } from "@posthaste/shared/drivers/distributed/spooled-producer.ts";
 import { LANE_TOPICS } from "@posthaste/shared/drivers/distributed/topics.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
@@ -17,7 +18,7 @@ import { sampleEnvelope, TENANT } from "../../support/samples.ts";
 
 type Fault = (record: NewRecord) => "refused" | "written-all-the-same" | null;
 
-/** A set whose producers fail for the records that `faultOf` names, and a gateway on it. */
+/** A set whose producers fail for the records that `faultOf` names, whose spool has no room, and a gateway on it. */
 async function openFaulty() {
   const state: { faultOf: Fault } = { faultOf: () => null };
   const away = () => new PosthasteError("store-unavailable", "The records were not acknowledged.");
@@ -49,7 +50,12 @@ async function openFaulty() {
     await set.clock.settle();
     return await answer;
   };
-  return { state, set, call, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  /** The log is well again, and has been tried. */
+  const mend = async (): Promise<void> => {
+    state.faultOf = () => null;
+    await set.clock.advance(LOG_BREAKER.probeAfterMsMax);
+  };
+  return { state, set, call, mend, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 const ofTopic =
@@ -65,7 +71,7 @@ const BATCH = "/v1/events/batch";
 
 test("a batch of HIGH and MEDIUM without Kafka says of each event whether it was taken; the rest leaves nothing", async () => {
   await using faulty = await openFaulty();
-  const { state, set, call } = faulty;
+  const { state, set, call, mend } = faulty;
   state.faultOf = ofTopic(LANE_TOPICS.medium, "refused");
   const events = [
     { id: "h", type: "a", data: 1, priority: "HIGH" },
@@ -76,7 +82,7 @@ test("a batch of HIGH and MEDIUM without Kafka says of each event whether it was
   const answer = await call("POST", BATCH, { body: { events }, headers: { "idempotency-key": "k" } });
   assert.equal(answer.status, 200, answer.text);
   assert.deepEqual(statuses(answer), [202, 503, 503, 202]);
-  assert.equal(at(answer.json, "data.1.problem.code"), "store-unavailable");
+  assert.equal(at(answer.json, "data.1.problem.code"), "overloaded");
   assert.deepEqual(idsOf(await takeSome(set, "high")), ["h"]);
   assert.deepEqual(idsOf(await takeSome(set, "low")), ["l"]);
   const listed = await call("GET", "/v1/events");
@@ -85,7 +91,8 @@ test("a batch of HIGH and MEDIUM without Kafka says of each event whether it was
   assert.equal(at(listed.json, "data.2"), undefined);
   assertProblem(await call("GET", "/v1/events/m"), 404, "not-found");
   // Repeated under its key the batch is whole: what was taken keeps its answer, the rest is taken now.
-  state.faultOf = () => null;
+  await mend();
+  assert.equal((await call("POST", "/v1/events", { body: { type: "first", data: 0, priority: "LOW" } })).status, 202);
   const again = await call("POST", BATCH, { body: { events }, headers: { "idempotency-key": "k" } });
   assert.deepEqual(statuses(again), [202, 202, 202, 202]);
   assert.equal(at(again.json, "data.0.idempotent_replayed"), true);
@@ -97,11 +104,11 @@ test("a batch of HIGH and MEDIUM without Kafka says of each event whether it was
 
 test("a refused event is not listed, and another body may take its id at once", async () => {
   await using faulty = await openFaulty();
-  const { state, set, call } = faulty;
+  const { state, set, call, mend } = faulty;
   state.faultOf = ofTopic(LANE_TOPICS.medium, "refused");
-  assertProblem(await call("POST", "/v1/events", { body: { id: "m", type: "a", data: 1 } }), 503, "store-unavailable");
+  assertProblem(await call("POST", "/v1/events", { body: { id: "m", type: "a", data: 1 } }), 503, "overloaded");
   assert.deepEqual(at((await call("GET", "/v1/events")).json, "data"), []);
-  state.faultOf = () => null;
+  await mend();
   const other = await call("POST", "/v1/events", { body: { id: "m", type: "a", data: 2 } });
   assert.equal(other.status, 202, other.text);
   const [item] = await takeSome(set, "medium");
@@ -112,11 +119,11 @@ test("a refused event is not listed, and another body may take its id at once", 
 test("an event that was written although its append failed does not stand for the next under its id", async () => {
   for (const priority of ["MEDIUM", "LOW"] as const) {
     await using faulty = await openFaulty();
-    const { state, set, call } = faulty;
+    const { state, set, call, mend } = faulty;
     const lane = priority === "LOW" ? "low" : "medium";
     state.faultOf = ofTopic(LANE_TOPICS[lane], "written-all-the-same");
     assert.equal((await call("POST", "/v1/events", { body: { id: "x", type: "a", data: 1, priority } })).status, 503);
-    state.faultOf = () => null;
+    await mend();
     assert.equal((await call("POST", "/v1/events", { body: { id: "x", type: "a", data: 2, priority } })).status, 202);
     const bodies = (await takeSome(set, lane)).map(({ envelope }) => new TextDecoder().decode(envelope.body));
     assert.ok(
@@ -128,11 +135,11 @@ test("an event that was written although its append failed does not stand for th
 
 test("the same event repeated after a failed append that was written is handed out once", async () => {
   await using faulty = await openFaulty();
-  const { state, set, call } = faulty;
+  const { state, set, call, mend } = faulty;
   state.faultOf = ofTopic(LANE_TOPICS.medium, "written-all-the-same");
   const wish = { body: { id: "x", type: "a", data: 1 } };
   assert.equal((await call("POST", "/v1/events", wish)).status, 503);
-  state.faultOf = () => null;
+  await mend();
   assert.equal((await call("POST", "/v1/events", wish)).status, 202);
   assert.deepEqual(idsOf(await takeSome(set, "medium")), ["x"]);
 });

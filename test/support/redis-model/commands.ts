@@ -3,6 +3,7 @@ import type { Keyspace } from "./keyspace.ts";
 import type { LuaReply } from "./lua.ts";
 import { HASH_COMMANDS } from "./hash-commands.ts";
 import { SORTED_SET_COMMANDS } from "./sorted-set-commands.ts";
+import { STREAM_COMMANDS } from "./stream-commands.ts";
 
 export interface CommandContext {
   readonly keys: Keyspace;
@@ -87,7 +88,7 @@ const GENERAL_COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 const COMMANDS = new Map<string, Command>(
-  Object.entries({ ...GENERAL_COMMANDS, ...HASH_COMMANDS, ...SORTED_SET_COMMANDS }),
+  Object.entries({ ...GENERAL_COMMANDS, ...HASH_COMMANDS, ...SORTED_SET_COMMANDS, ...STREAM_COMMANDS }),
 );
 
 export function runCommand(context: CommandContext, [name = "", ...args]: readonly string[]): LuaReply {

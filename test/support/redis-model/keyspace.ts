@@ -18,7 +18,30 @@ export interface List {
   readonly items: string[];
 }
 
-export type Value = TextValue | Hash | List | SortedSet;
+export interface StreamEntry {
+  readonly id: string;
+  readonly fields: readonly string[];
+  /** Which one it is of all that were ever added, from 1. */
+  readonly number: number;
+}
+
+export interface StreamGroup {
+  /** Number of the newest entry that was read. */
+  read: number;
+  /** Id of what was read and not acknowledged -> when it was given away last. */
+  readonly pending: Map<string, number>;
+}
+
+export interface Stream {
+  readonly kind: "stream";
+  entries: StreamEntry[];
+  added: number;
+  /** The two parts of the newest id. */
+  last: readonly [number, number];
+  readonly groups: Map<string, StreamGroup>;
+}
+
+export type Value = TextValue | Hash | List | SortedSet | Stream;
 
 type Kinds = { [Each in Value as Each["kind"]]: Each };
 
@@ -31,6 +54,7 @@ export interface Keyspace {
   hash(key: string): Hash;
   list(key: string): List;
   sortedSet(key: string): SortedSet;
+  stream(key: string): Stream;
   setText(key: string, text: string, expiresAtMs: number | null): void;
   /** False when there is no such key. */
   expire(key: string, atMs: number): boolean;
@@ -47,7 +71,14 @@ export interface Weight {
   readonly bytes: number;
 }
 
-const TYPES = { text: "string", hash: "hash", list: "list", "sorted set": "zset", none: "none" } as const;
+const TYPES = {
+  text: "string",
+  hash: "hash",
+  list: "list",
+  "sorted set": "zset",
+  stream: "stream",
+  none: "none",
+} as const;
 
 interface Entry {
   readonly value: Value;
@@ -87,6 +118,8 @@ export function createKeyspace(now: () => number): Keyspace {
     hash: (key) => make(key, "hash", () => ({ kind: "hash", fields: new Map() })),
     list: (key) => make(key, "list", () => ({ kind: "list", items: [] })),
     sortedSet: (key) => make(key, "sorted set", createSortedSet),
+    stream: (key) =>
+      make(key, "stream", () => ({ kind: "stream", entries: [], added: 0, last: [0, 0], groups: new Map() })),
     setText: (key, text, expiresAtMs) => void entries.set(key, { value: { kind: "text", text }, expiresAtMs }),
     expire(key, atMs) {
       const entry = live(key);
@@ -126,6 +159,8 @@ function sizeOf(value: Value): number {
       return value.items.length;
     case "sorted set":
       return value.rows().length;
+    case "stream":
+      return value.entries.length;
   }
 }
 
@@ -139,5 +174,7 @@ function textsOf(value: Value): readonly string[] {
       return value.items;
     case "sorted set":
       return value.rows().map(({ member }) => member);
+    case "stream":
+      return value.entries.flatMap(({ fields }) => fields);
   }
 }

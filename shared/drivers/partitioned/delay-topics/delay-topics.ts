@@ -43,6 +43,9 @@ export const DELAY_TOPICS_BOUNDS: DelayTopicsBounds = {
   window: { recordsMax: 10_000, bytesMax: 8 * 1024 * 1024, spanMax: 100_000, ageMsMax: 60_000 },
 };
 
+/** What it writes lies in a topic already, and stays there until it was written. */
+export const RELAY_PRODUCER = "retry-relays";
+
 const FULL: ScheduleResult = { kind: "full", retryAfterS: 10 };
 
 export interface DelayTopicsOptions {
@@ -131,7 +134,7 @@ function assemble({ partitionLog, clock, entropy, group, topicOf, bounds, onFaul
   const topics = plan.delaysMs.map(topicOf);
   const closing = new AbortController();
   const partitions = new Map<string, DelayPartition>();
-  const relayProducer = partitionLog.openProducer("retry-relays");
+  const relayProducer = partitionLog.openProducer(RELAY_PRODUCER);
   const writer = encodeHex(entropy.bytes(WRITER_BYTES));
   const logTime = createLogTime(clock, writer);
   /** By the log's time of day. */

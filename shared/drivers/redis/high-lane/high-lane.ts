@@ -14,6 +14,7 @@ import { unpackEnvelope } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
 import { encodeHex } from "../../../domain/hex.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
+import { everyShard } from "../client/every-shard.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { createDiscards } from "./discards.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
@@ -206,15 +207,6 @@ function boundsOfShard(bounds: LeaseBounds, part: number): LeaseBounds {
 
 function byShard(keys: KeySpace, envelopes: readonly Envelope[]): ReadonlyMap<number, readonly Envelope[]> {
   return Map.groupBy(envelopes, ({ tenant }) => keys.shardOf(tenant));
-}
-
-/** All at once; waits for each of them, and rejects with the first failure in the order of shards. */
-async function everyShard<Item>(
-  groups: ReadonlyMap<number, readonly Item[]>,
-  call: (shard: number, items: readonly Item[]) => Promise<void>,
-): Promise<void> {
-  const results = await Promise.allSettled([...groups].map(([shard, items]) => call(shard, items)));
-  for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
 function handleOf(item: LaneItem): Handle {

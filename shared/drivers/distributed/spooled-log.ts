@@ -1,0 +1,28 @@
+/** The partition log whose producers go by the spool while it is away. Reading is the log's own. */
+import type { Clock } from "../../lib/ambient.ts";
+import { createCircuitBreaker } from "../../lib/circuit-breaker.ts";
+import type { PartitionLog } from "../../ports/partition-log.ts";
+import type { Spool } from "../../ports/spool.ts";
+import { RELAY_PRODUCER } from "../partitioned/delay-topics/delay-topics.ts";
+import { LOG_BREAKER, createSpooledProducer } from "./spooled-producer.ts";
+
+/** What a producer of this name writes lies in the log already and stays there until it was written. */
+const UNSPOOLED: ReadonlySet<string> = new Set([RELAY_PRODUCER]);
+
+export function withSpool(options: {
+  readonly partitionLog: PartitionLog;
+  readonly spool: Pick<Spool, "append">;
+  readonly clock: Pick<Clock, "monotonic" | "timer">;
+  /** Told when the log begins to count as away. Must not throw. */
+  readonly onAway: (error: unknown) => void;
+}): PartitionLog {
+  const { partitionLog } = options;
+  const breaker = createCircuitBreaker(LOG_BREAKER);
+  return {
+    ...partitionLog,
+    openProducer(name) {
+      const producer = partitionLog.openProducer(name);
+      return UNSPOOLED.has(name) ? producer : createSpooledProducer({ ...options, producer, breaker });
+    },
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * A producer that does not wait for a log that is away. What the log does not acknowledge goes to the spool, from where it is
+ * relayed later; from then on the next records go there at once, and one in a while tries the log again. A record that went
+ * both ways is there twice, as after any append whose answer was lost.
+ */
+import { isStoreUnavailable, storeFault } from "../../domain/errors.ts";
+import type { Clock } from "../../lib/ambient.ts";
+import type { CircuitBreaker } from "../../lib/circuit-breaker.ts";
+import { createStallWatch } from "../../lib/stall-watch.ts";
+import type { NewRecord, RecordProducer } from "../../ports/partition-log.ts";
+import type { Spool, SpoolClass } from "../../ports/spool.ts";
+import { ATTEMPTS_TOPIC, LANE_TOPICS } from "./topics.ts";
+
+/** Without any acknowledgement for so long, while something waits for one, the log counts as away. */
+export const STALL_MS = 500;
+/** Whoever tries a log that was away is not held up for longer: the record goes to the spool, the try goes on. */
+const PROBE_PATIENCE_MS = 50;
+
+/** One try of the log shows whether all may go there again. */
+export const LOG_BREAKER = { failuresToOpen: 1, probeAfterMs: 250, probeAfterMsMax: 2000 } as const;
+
+type Outcome =
+  | { readonly kind: "written" }
+  | { readonly kind: "failed"; readonly error: unknown }
+  /** The log answers, and does not want it. */
+  | { readonly kind: "refused"; readonly error: unknown };
+
+const SILENT = { kind: "silent" } as const;
+
+export interface SpooledProducerOptions {
+  readonly producer: RecordProducer;
+  readonly spool: Pick<Spool, "append">;
+  /** One for all producers of a process. */
+  readonly breaker: CircuitBreaker;
+  readonly clock: Pick<Clock, "monotonic" | "timer">;
+  /** Told when the log begins to count as away. Must not throw. */
+  readonly onAway: (error: unknown) => void;
+}
+
+export function createSpooledProducer({ producer, spool, breaker, clock, onAway }: SpooledProducerOptions) {
+  const stalls = createStallWatch(clock, STALL_MS);
+
+  function failed(error: unknown): void {
+    if (breaker.fail(clock.monotonic())) onAway(error);
+  }
+
+  /** `silent` resolves when the log has acknowledged nothing for too long; the outcome comes all the same, later. */
+  function begin(records: readonly NewRecord[]) {
+    let isSilent = false;
+    const silent = Promise.withResolvers<typeof SILENT>();
+    const end = stalls.begin(() => {
+      isSilent = true;
+      failed(storeFault(`Kafka: nothing was acknowledged within ${STALL_MS} ms.`));
+      silent.resolve(SILENT);
+    });
+    const outcome = producer
+      .append(records, () => isSilent)
+      .then(
+        (): Outcome => {
+          end(true);
+          breaker.succeed();
+          return { kind: "written" };
+        },
+        (error: unknown): Outcome => {
+          const isAway = isStoreUnavailable(error);
+          end(!isAway);
+          if (isAway && !isSilent) failed(error);
+          if (!isAway) breaker.forget();
+          return { kind: isAway ? "failed" : "refused", error };
+        },
+      );
+    return { outcome, silent: silent.promise };
+  }
+
+  return {
+    async append(records: readonly NewRecord[]): Promise<void> {
+      const spoolClass = classOf(records);
+      if (!breaker.permits(clock.monotonic())) return await spool.append(records, spoolClass);
+      const isProbe = breaker.state() === "half-open";
+      const { outcome, silent } = begin(records);
+      const waits = isProbe ? [outcome, silent, afterPatience(clock)] : [outcome, silent];
+      const first = await Promise.race(waits);
+      if (first.kind === "written") return;
+      if (first.kind === "refused") throw first.error;
+      const written = outcome.then(orThrow);
+      // Either is enough. Where both fail the log's own answer tells more than that there was no way around it.
+      await Promise.any([written, spool.append(records, spoolClass)]).catch((both: AggregateError) => {
+        const [ofLog, ofSpool] = both.errors as readonly unknown[];
+        throw isStoreUnavailable(ofSpool) ? ofLog : ofSpool;
+      });
+    },
+    [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
+  } satisfies RecordProducer;
+}
+
+function orThrow(outcome: Outcome): void {
+  if (outcome.kind !== "written") throw outcome.error;
+}
+
+function afterPatience(clock: Pick<Clock, "timer">): Promise<typeof SILENT> {
+  return new Promise((resolve) => void clock.timer(PROBE_PATIENCE_MS, () => resolve(SILENT)));
+}
+
+/** The most important one of what is appended together. */
+function classOf(records: readonly NewRecord[]): SpoolClass {
+  const classes = new Set(records.map(({ topic }) => CLASS_BY_TOPIC.get(topic) ?? "first"));
+  return IN_ORDER.find((each) => classes.has(each)) ?? "first";
+}
+
+const IN_ORDER = ["first", "medium", "low", "attempts"] as const satisfies readonly SpoolClass[];
+/** Retries, dead letters and what is put aside hold what was accepted already, as HIGH's way around Redis does: all others. */
+const CLASS_BY_TOPIC: ReadonlyMap<string, SpoolClass> = new Map([
+  [LANE_TOPICS.medium, "medium"],
+  [LANE_TOPICS.low, "low"],
+  [ATTEMPTS_TOPIC, "attempts"],
+]);
