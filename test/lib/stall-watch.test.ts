@@ -64,21 +64,21 @@ test("who comes after a silence has the whole time", async () => {
 
 test("after a standstill of this process the answers have their time once more", async () => {
   let nowMs = 0;
-  let ring: (() => void) | null = null;
+  let ring: () => void = () => undefined;
   const told: string[] = [];
   const watch = createStallWatch(
     {
       monotonic: () => nowMs,
       timer(_ms, callback) {
         ring = callback;
-        return () => (ring = null);
+        return () => (ring = () => undefined);
       },
     },
     STALL_MS,
   );
   const ringAt = (ms: number): void => {
     nowMs = ms;
-    ring?.();
+    ring();
   };
   const end = watch.begin(() => void told.push("a"));
   ringAt(60_000);
