@@ -15,6 +15,7 @@ import type { RetryQueue } from "../../ports/retry-queue.ts";
 import { scheduledEvent } from "../../ports/retry-queue.ts";
 import { createPartitionedDeadLetters } from "../partitioned/dead-letters/dead-letters.ts";
 import { createPartitionedLanes } from "../partitioned/lanes/lanes.ts";
+import type { OnPoison } from "../partitioned/window/quarantine.ts";
 import { OFFSET_WINDOW_BOUNDS } from "../partitioned/window/offset-window.ts";
 import { DELAY_TOPICS_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
 import { afterWait } from "../partitioned/delay-topics/after-wait.ts";
@@ -24,6 +25,7 @@ import type { Quarantined } from "./poison.ts";
 import { createPoisonTopic } from "./poison.ts";
 import { createQuarantinedRecords } from "./quarantined-records.ts";
 import { withKnownReplays } from "./retries.ts";
+import type { SpoolRelay } from "./spool-relay.ts";
 import { createSpoolRelay } from "./spool-relay.ts";
 import type { DistributedStores } from "./stores.ts";
 import { DEAD_LETTER_TOPIC, HIGH_SOURCE, LANE_TOPICS, retryTopic } from "./topics.ts";
@@ -67,8 +69,6 @@ export interface DistributedQueues extends AsyncDisposable {
  * may wait for its group before that, a minute at most. Sooner the copy would go out beside the event itself.
  */
 const OFFLOADED_MS = { high: 20_000, medium: 20_000, low: 80_000 } as const satisfies Record<Lane, number>;
-
-const DELAY_PLAN = createDelayPlan(DELAYS_MS);
 
 /** LOW is read less far ahead: what is decoded for it keeps HIGH waiting, and nothing waits for LOW. */
 const WINDOW_BOUNDS = {
@@ -122,15 +122,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
         stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
-  const relay = opened.use(
-    createSpoolRelay({
-      ...common,
-      spool: stores.spool,
-      producer: producers.spool,
-      afterWait: (record, waitedMs) => afterWait(record, waitedMs, { plan: DELAY_PLAN, topicOf: retryTopic }),
-      onFault,
-    }),
-  );
+  const relay = opened.use(relayOf(options, onPoison));
   const known = knownTo(stores, onFault);
   return {
     lanes: createDistributedLanes({
@@ -152,6 +144,17 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
     readingHealth: () => partitionedLanes.health() ?? delayTopics.health() ?? deadLetters.health(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+function relayOf(options: DistributedQueuesOptions, onPoison: OnPoison): SpoolRelay {
+  const delays = { plan: createDelayPlan(DELAYS_MS), topicOf: retryTopic };
+  return createSpoolRelay({
+    ...options,
+    onPoison,
+    spool: options.stores.spool,
+    producer: options.producers.spool,
+    afterWait: (record, waitedMs) => afterWait(record, waitedMs, delays),
+  });
 }
 
 /** How the ledger hears of events that were accepted, and of those that were not after all. */

@@ -48,7 +48,8 @@ export function createSpoolRelay(options: SpoolRelayOptions): SpoolRelay {
   let isStarted = false;
 
   async function run(signal: AbortSignal): Promise<void> {
-    await using _watch = await spool.watch(bell.ring);
+    await using watches = new AsyncDisposableStack();
+    watches.use(await spool.watch(bell.ring));
     while (!signal.aborted) {
       const taken = await spool.take(ROUND_RECORDS_MAX);
       if (taken.length > 0) await relayRound(options, taken);

@@ -6,6 +6,7 @@ import type { Cancellations } from "../../ports/cancellations.ts";
 import type { Claims } from "../../ports/claims.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { Leases } from "../../ports/leases.ts";
+import { inOrder } from "./ordered-keys.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
 import { createRedisCancellations } from "../redis/cancellations.ts";
@@ -233,21 +234,6 @@ function openHighLane(options: StoresOptions, onPoison: HighLaneOptions["onPoiso
     onFault,
     ...(bounds.highHeldMs === undefined ? {} : { leaseMs: bounds.highHeldMs, presenceMs: bounds.highHeldMs }),
   });
-}
-
-/** A change of a key is several steps: those of one process are made one after another, in the order of the calls. */
-function inOrder(apiKeys: ApiKeyStore): ApiKeyStore {
-  let last: Promise<unknown> = Promise.resolve();
-  const next = <Result>(change: () => Promise<Result>): Promise<Result> => {
-    const changed = last.then(change);
-    last = changed.catch(() => undefined);
-    return changed;
-  };
-  return {
-    ...apiKeys,
-    save: (key) => next(() => apiKeys.save(key)),
-    revoke: (tenant, keyId, atMs) => next(() => apiKeys.revoke(tenant, keyId, atMs)),
-  };
 }
 
 function keySpaceOf(config: DistributedConfig, url: string, name: string) {

@@ -177,11 +177,12 @@ for (const server of ["real", "model"] as const) {
   test(`${server} spool: who watches hears of an append`, async () => {
     await using opened = await openSpool(server);
     let heard = 0;
-    await using _watch = await opened.spool.watch(() => void heard++);
+    const watch = await opened.spool.watch(() => void heard++);
     await opened.harness.clock.settle();
     const before = heard;
     await opened.spool.append([recordOf(1)], "medium");
     await opened.harness.clock.settle();
     assert.ok(heard > before);
+    await watch[Symbol.asyncDispose]();
   });
 }
