@@ -18,6 +18,13 @@ export function observeQueues(drivers: Drivers, telemetry: QueueTelemetry, clock
       ...lanes,
       sample("retry", await drivers.retryQueue.depth()),
       { queue: "dead", depth: dead, lagMs: null } as const,
+      ...(await spoolSamples(drivers)),
     ];
   });
+}
+
+async function spoolSamples({ spool }: Drivers): Promise<readonly QueueSample[]> {
+  if (spool === null) return [];
+  const { count, oldestMs } = await spool.depth();
+  return [{ queue: "spool", depth: count, lagMs: oldestMs }];
 }

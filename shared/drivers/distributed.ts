@@ -8,6 +8,7 @@ import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
+import type { StoreChecks } from "./distributed/condition.ts";
 import { MEANWHILE, createCondition } from "./distributed/condition.ts";
 import type { Quarantined } from "./distributed/poison.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
@@ -44,6 +45,8 @@ export interface DistributedOptions {
 export interface DistributedDrivers extends Drivers {
   /** What a processor sets up before it is ready; a gateway needs none of it. */
   readonly steps: readonly StartStep[];
+  /** How each store is, asked anew. */
+  readonly checks: StoreChecks;
   /** Ledger and stats entries, and attempts for the stream, that were lost since the start. */
   lostCount(): number;
 }
@@ -63,19 +66,6 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
   const partitionLog = opening.use(await openLog(options, (error) => suspicions.kafka(error)));
   const onRedisFault = (error: unknown): void => suspicions.redis(error);
   const stores = opening.use(await openDistributedStores({ ...options, onLost, onFault: onRedisFault }));
-  for (const [store, name, check] of [
-    ["redis", "Redis", () => stores.health()],
-    ["kafka", "Kafka", () => partitionLog.health()],
-  ] as const) {
-    const events = {
-      away: (reason: string, cause: unknown) =>
-        options.stores.away(store, { reason, cause, meanwhile: MEANWHILE[role][store] }),
-      back: (awayMs: number, faults: number) => options.stores.back(store, awayMs, faults),
-      fault: (error: unknown) => options.stores.fault(store, error),
-    };
-    const watch = opening.use(createStoreWatch({ name, check, clock, events }));
-    suspicions[store] = (error) => watch.suspect(error);
-  }
   const drivers = opening.use(
     composeDistributed({
       partitionLog,
@@ -89,6 +79,19 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
       lostCount: () => lost,
     }),
   );
+  for (const [store, name] of [
+    ["redis", "Redis"],
+    ["kafka", "Kafka"],
+  ] as const) {
+    const events = {
+      away: (reason: string, cause: unknown) =>
+        options.stores.away(store, { reason, cause, meanwhile: MEANWHILE[role][store] }),
+      back: (awayMs: number, faults: number) => options.stores.back(store, awayMs, faults),
+      fault: (error: unknown) => options.stores.fault(store, error),
+    };
+    const watch = opening.use(createStoreWatch({ name, check: drivers.checks[store], clock, events }));
+    suspicions[store] = (error) => watch.suspect(error);
+  }
   const opened = opening.move();
   return { ...drivers, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
@@ -119,7 +122,7 @@ export function composeDistributed(parts: {
   const checks = {
     redis: () => stores.health(),
     cache: stores.cacheHealth,
-    kafka: () => partitionLog.health(),
+    kafka: partitionLog.health,
   };
   const condition = createCondition({ role, checks, reading: () => queues.readingHealth(), clock: parts.clock });
   return {
@@ -137,7 +140,9 @@ export function composeDistributed(parts: {
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,
     quarantinedRecords: queues.quarantinedRecords,
+    spool: stores.spool,
     steps: queues.steps,
+    checks,
     health: () => condition.health(),
     degraded: async () => [...(await condition.degraded()), ...damagedEndpoints(stores.directory.damaged())],
     flush: () => stores.flush(),

@@ -145,6 +145,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
     quarantinedRecords: nothingQuarantined,
+    spool: null,
     health: () => writer.health(),
     // One file holds everything: it is there or it is not. A row in it may be damaged.
     degraded: () => Promise.resolve(damagedEndpoints(directory.damaged())),

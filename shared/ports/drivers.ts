@@ -12,6 +12,7 @@ import type { Notifier } from "./notifier.ts";
 import type { QuarantinedRecords } from "./quarantined-records.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import type { RetryQueue } from "./retry-queue.ts";
+import type { Spool } from "./spool.ts";
 import type { Stats } from "./stats.ts";
 
 /** One part of a driver set that must be set up before a processor is ready. May be run again after it failed. */
@@ -36,6 +37,8 @@ export interface Drivers extends AsyncDisposable {
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
   readonly quarantinedRecords: QuarantinedRecords;
+  /** Null where nothing is spooled: one store keeps all. */
+  readonly spool: Pick<Spool, "depth"> | null;
   /** Null while something can be accepted, and on a processor delivered; else one sentence, for /readyz. */
   health(): Promise<string | null>;
   /** One entry for each store that is away while the rest goes on: what is wrong, and what takes over. */

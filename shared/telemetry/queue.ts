@@ -6,7 +6,7 @@ import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
 
 export interface QueueSample {
-  readonly queue: "high" | "medium" | "low" | "retry" | "dead";
+  readonly queue: "high" | "medium" | "low" | "retry" | "dead" | "spool";
   readonly depth: number;
   /** Age of the oldest waiting item in ms; null when none waits. */
   readonly lagMs: number | null;

@@ -31,6 +31,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
     [
       "test/e2e/distributed-away.test.ts",
       "test/e2e/distributed-cache.test.ts",
+      "test/e2e/distributed-kafka-away.test.ts",
       "test/e2e/distributed-older-replica.test.ts",
       "test/e2e/distributed-redis.test.ts",
       "test/e2e/hostile-message.test.ts",

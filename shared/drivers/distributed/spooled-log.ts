@@ -9,20 +9,33 @@ import { LOG_BREAKER, createSpooledProducer } from "./spooled-producer.ts";
 /** What a producer of this name writes lies in the log already and stays there until it was written. */
 const UNSPOOLED: ReadonlySet<string> = new Set([RELAY_PRODUCER]);
 
+/** Nobody tried it for so long: what was found before says nothing any more. */
+const UNTRIED_MS = 5000;
+
+export interface SpooledLog extends PartitionLog {
+  /** As the log's own; also when it answers, and takes no records. */
+  health(): Promise<string | null>;
+}
+
 export function withSpool(options: {
   readonly partitionLog: PartitionLog;
   readonly spool: Pick<Spool, "append">;
   readonly clock: Pick<Clock, "monotonic" | "timer">;
   /** Told when the log begins to count as away. Must not throw. */
   readonly onAway: (error: unknown) => void;
-}): PartitionLog {
-  const { partitionLog } = options;
+}): SpooledLog {
+  const { partitionLog, clock } = options;
   const breaker = createCircuitBreaker(LOG_BREAKER);
+  const isSpooling = (): boolean => {
+    const state = breaker.state();
+    return state === "half-open" || (state === "open" && clock.monotonic() < breaker.probeAtMs() + UNTRIED_MS);
+  };
   return {
     ...partitionLog,
     openProducer(name) {
       const producer = partitionLog.openProducer(name);
       return UNSPOOLED.has(name) ? producer : createSpooledProducer({ ...options, producer, breaker });
     },
+    health: async () => (await partitionLog.health()) ?? (isSpooling() ? "Kafka takes no records." : null),
   };
 }

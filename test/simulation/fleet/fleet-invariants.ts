@@ -98,6 +98,7 @@ function checkAttempt(witness: FleetWitness, send: Send, chain: Chain): void {
 export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedDrivers, nowMs: number): Promise<void> {
   const letters = await allLetters(drivers);
   checkCancels(witness);
+  await checkSpool(witness, drivers);
   const directories = new Map<string, Awaited<ReturnType<DistributedDrivers["directory"]["endpoints"]>>>();
   for (const { tenant } of witness.model.slots) {
     directories.set(tenant, await drivers.directory.endpoints(tenant, await drivers.directory.version(tenant)));
@@ -114,6 +115,14 @@ export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedD
     checkPriority(witness, published);
     for (const id of ids) await checkEvent(witness, drivers, published, id, letters, nowMs);
   }
+}
+
+/** Once the log is back all goes there again, and nothing is left where it lay meanwhile. */
+async function checkSpool({ trace }: FleetWitness, { spool, checks }: DistributedDrivers): Promise<void> {
+  const depth = await spool?.depth();
+  if (depth?.count !== 0 || depth.bytes !== 0) trace.violation("spool", `at the end it has ${JSON.stringify(depth)}`);
+  const sentence = await checks.kafka();
+  if (sentence !== null) trace.violation("spool", sentence);
 }
 
 async function allLetters({ deadLetters }: DistributedDrivers): Promise<readonly DeadLetter[]> {
