@@ -89,7 +89,9 @@ export function reasonOf(thrown: unknown): string {
     if (!words.some((said) => said.includes(text))) words.push(text);
     at = at instanceof Error ? at.cause : null;
   }
-  return words.join(": ").replace(/\s+/g, " ").slice(0, REASON_LENGTH_MAX);
+  // A sentence that goes on has no full stop.
+  const sentence = words.map((text, place) => (place < words.length - 1 ? text.replace(/[\s.]+$/, "") : text)).join(": ");
+  return sentence.replace(/\s+/g, " ").slice(0, REASON_LENGTH_MAX);
 }
 
 /** The one error class that leaves a driver or a route on purpose. */

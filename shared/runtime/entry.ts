@@ -2,6 +2,7 @@
  * What every program does around its work: it ends in order on a signal, and prints in one line what the reader can
  * mend. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings.
  */
+import { readFileSync } from "node:fs";
 import { ConfigError } from "../domain/config.ts";
 import { resourceAttributesFault } from "../domain/resource-attributes.ts";
 import { unknownSettings } from "../domain/unknown-settings.ts";
@@ -16,8 +17,8 @@ const ECHO_MS = 1000;
 const LINGER_MS_MAX = 2000;
 
 /**
- * Resolves on the first SIGTERM or SIGINT, which asks for an orderly end; the second ends at once with 1, and so does an
- * end that takes too long.
+ * Resolves on the first SIGTERM, SIGINT or SIGHUP (its terminal is gone), which asks for an orderly end; the second ends at
+ * once with 1, and so does an end that takes too long. Under `nohup` SIGHUP stays ignored.
  */
 export function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
@@ -40,7 +41,21 @@ export function untilSignal(): Promise<void> {
     };
     process.on("SIGTERM", ask);
     process.on("SIGINT", ask);
+    if (!isHangUpIgnored()) process.on("SIGHUP", ask);
   });
+}
+
+/** The signals that whoever started this process had it ignore, in hexadecimal; SIGHUP is the lowest bit. */
+const IGNORED_SIGNALS = /^SigIgn:\s*[0-9a-f]*([0-9a-f])$/m;
+
+/** A listener would take the place of what `nohup` asked for. Where there is no /proc nobody knows. */
+function isHangUpIgnored(): boolean {
+  try {
+    const [, lowest = "0"] = IGNORED_SIGNALS.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+    return (parseInt(lowest, 16) & 1) === 1;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
-import { ERRORS, PosthasteError, problemType } from "@posthaste/shared/domain/errors.ts";
+import { ERRORS, PosthasteError, problemType, reasonOf } from "@posthaste/shared/domain/errors.ts";
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 
@@ -42,4 +42,12 @@ test("details and cause are kept as they were given", () => {
   const details = { detail: "The store is full.", retryAfterS: 60, errors: [{ detail: "x", pointer: "#/data" }] };
   const error = new PosthasteError("store-unavailable", details, cause);
   assert.deepEqual([error.details, error.cause], [details, cause]);
+});
+
+test("a reason with its causes is one sentence: no full stop before a colon, none twice", () => {
+  const reset = new Error("read ECONNRESET");
+  const lost = new PosthasteError("store-unavailable", "The connection to Redis failed.", reset);
+  assert.equal(reasonOf(lost), "The connection to Redis failed: read ECONNRESET");
+  assert.equal(reasonOf(new Error("It could not be read. \n", { cause: lost })), `It could not be read: ${reasonOf(lost)}`);
+  assert.equal(reasonOf(new Error("Try again.")), "Try again.");
 });

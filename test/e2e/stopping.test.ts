@@ -90,6 +90,40 @@ test("on stop, /readyz of gateway and processor says 503 before nobody answers",
   }
 });
 
+test("SIGHUP, as when its terminal goes away, ends serve in order; a second one at once", async () => {
+  using folder = openFolder();
+  {
+    await using serving = await startServe(folder.path);
+    serving.kill("SIGHUP");
+    assert.deepEqual(await serving.exited, { code: 0, signal: null });
+    assert.match(serving.printed.stdout, /"event":"server\.stopped"/);
+  }
+  await using serving = await startServe(folder.path, { STOP_NOTICE_S: "15" });
+  serving.kill("SIGHUP");
+  await serving.match(/"event":"server\.stopping"/);
+  serving.kill("SIGTERM");
+  assert.deepEqual(await serving.exited, { code: 1, signal: null });
+});
+
+test("SIGHUP ends gateway and processor in order", async () => {
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 1 });
+  for (const program of [...harness.gateways, ...harness.processors]) {
+    process.kill(program.pid, "SIGHUP");
+    assert.deepEqual(await program.ended, { code: 0, signal: null });
+  }
+});
+
+test("under nohup SIGHUP is ignored, and SIGTERM ends it", async () => {
+  using folder = openFolder();
+  const words = [process.execPath, `${ROOT}cli/main/posthaste.ts`, "serve"];
+  await using serving = spawnWatched("nohup", words, { PORT: "0", POSTHASTE_DATA: folder.path });
+  const [, url = ""] = await serving.match(/"event":"server\.listening","url":"([^"]+)"/);
+  serving.kill("SIGHUP");
+  assert.equal((await fetch(`${url}/livez`)).status, 200);
+  serving.kill("SIGTERM");
+  assert.deepEqual(await serving.exited, { code: 0, signal: null });
+});
+
 /** `npm run serve` as the leader of a group of its own, as a terminal or a service manager starts it. */
 function spawnNpm(folder: string): { readonly npm: ChildProcess; readonly printed: () => string } {
   const { PATH = "", HOME = "" } = process.env;

@@ -17,10 +17,16 @@ const CLOSE = { connection: "close" };
 const httpOnly = "Send HTTP/1.1 as RFC 9112 writes it; what stood here is not one request.";
 
 const NO_SUCH_VERSION = refuse("version-not-supported", "Send HTTP/1.1 or HTTP/1.0.");
+/** The parser has one code for a version that it does not know and for a line that is written otherwise. */
+const UNKNOWN_VERSION = "Invalid HTTP version";
+const BROKEN_LINE = refuse(
+  "invalid-request",
+  "The request line must be a method, a target and HTTP/1.1 with one space between them, and end with CR LF alone.",
+);
 
 const refusalByCode: Readonly<Record<string, PosthasteError>> = {
   HPE_HEADER_OVERFLOW: refuse("head-too-large", `Line and fields may have at most ${HEAD_BYTES_MAX} bytes together.`),
-  HPE_INVALID_VERSION: NO_SUCH_VERSION,
+  HPE_INVALID_VERSION: BROKEN_LINE,
   HPE_PAUSED_H2_UPGRADE: NO_SUCH_VERSION,
   HPE_INVALID_METHOD: refuse("invalid-request", "The request line begins with no method that is known."),
   HPE_UNEXPECTED_CONTENT_LENGTH: refuse(
@@ -42,6 +48,8 @@ const refusalByCode: Readonly<Record<string, PosthasteError>> = {
 
 export function refusalOfParser(error: Error): PosthasteError {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  const isUnknownVersion = "reason" in error && error.reason === UNKNOWN_VERSION;
+  if (isUnknownVersion) return NO_SUCH_VERSION;
   return refusalByCode[code] ?? NOT_HTTP;
 }
 
@@ -84,7 +92,7 @@ const host = /^[A-Za-z0-9._~!$&'()*+;=%:[\]-]*$/;
 export function checkHead(head: RequestHead, url: string | null): PosthasteError | null {
   const { method, fields, fieldCount, version } = head;
   const isHttp10 = version === "1.0";
-  if (version === "0.9") return NO_SUCH_VERSION;
+  if (version === "other") return NO_SUCH_VERSION;
   if (method === "CONNECT") return NO_TUNNEL;
   if (fieldCount > FIELDS_MAX) return TOO_MANY_FIELDS;
   if (url === null) return NO_RESOURCE;

@@ -15,8 +15,8 @@ export interface RequestHead {
   /** Names in lower case. A field that came several times is one value, joined by `, ` (RFC 9110 section 5.3). */
   readonly fields: Readonly<Record<string, string>>;
   readonly fieldCount: number;
-  /** The parser lets 0.9 pass as well. */
-  readonly version: "1.1" | "1.0" | "0.9";
+  /** The parser lets 0.9 and 2.0 pass as well. */
+  readonly version: "1.1" | "1.0" | "other";
   /** Does the caller go on on this connection (RFC 9112 section 9.3)? */
   readonly isKeptAlive: boolean;
 }
@@ -112,7 +112,7 @@ class LlhttpRequests implements RequestParser {
       target: (target as string | undefined) ?? this.#earlyTarget,
       fields: joinedFields(raw),
       fieldCount: raw.length / 2,
-      version: major === 0 ? "0.9" : minor === 0 ? "1.0" : "1.1",
+      version: major !== 1 ? "other" : minor === 0 ? "1.0" : "1.1",
       isKeptAlive: isKeptAlive === true,
     };
     this.#forgetEarly();
