@@ -3,10 +3,11 @@ import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { BATCH_EVENTS_MAX, EVENT_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
-import { elementSpans, JSON_DEPTH_MAX, objectSpans, scanSizes } from "@posthaste/shared/domain/json-span.ts";
+import { shellOf } from "@posthaste/shared/domain/json-shell.ts";
+import { JSON_DEPTH_MAX, objectSpans, scanSizes } from "@posthaste/shared/domain/json-span.ts";
 import type { Draft } from "./draft.ts";
 import type { InTurn } from "../request/handle.ts";
-import { parseJson } from "../request/body.ts";
+import { brokenJson, parseJson, requireDepth } from "../request/body.ts";
 import { itemDraft } from "./draft.ts";
 import { resolveTenant } from "../request/tenancy.ts";
 import { failed, givenTwice, pointerTo } from "../request/validation.ts";
@@ -21,17 +22,28 @@ const BATCH_DEPTH_MAX = JSON_DEPTH_MAX + 2;
 /** Most members of the whole, and most items, that are looked at; the one member that is known is `events`. */
 const SIZES_MAX = [20, BATCH_EVENTS_MAX] as const;
 
-/** The items' texts, 1 to `BATCH_EVENTS_MAX`. Throws for a batch that is wrong as a whole. */
+/** What stands around the items: `{"events":[]}` with its commas and some white space. */
+const SHELL_LENGTH_MAX = 16 * 1024;
+
+/**
+ * The items' texts, 1 to `BATCH_EVENTS_MAX`. Throws for a batch that is wrong as a whole; whether each item is JSON is left
+ * to `readItems`, since to parse megabytes at once would keep everybody else waiting.
+ */
 export function batchTexts(text: string): readonly string[] {
-  // Before the whole is parsed: a million members or items would keep everybody else waiting.
-  if (!scanSizes(text, SIZES_MAX)) {
-    throw failed([{ pointer: "#", detail: `must be {"events":[...]} with at most ${BATCH_EVENTS_MAX} events` }]);
-  }
-  const value = parseJson(text, BATCH_DEPTH_MAX);
+  const isTooMany = failed([
+    { pointer: "#", detail: `must be {"events":[...]} with at most ${BATCH_EVENTS_MAX} events` },
+  ]);
+  if (!scanSizes(text, SIZES_MAX)) throw isTooMany;
+  requireDepth(text, BATCH_DEPTH_MAX);
+  const parted = shellOf(text);
+  if (parted === null) throw brokenJson(text);
+  const { shell, items } = parted;
+  if (shell.length > SHELL_LENGTH_MAX) throw isTooMany;
+  const value = parseJson(shell, BATCH_DEPTH_MAX);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw failed([{ pointer: "#", detail: 'must be an object: {"events":[...]}' }]);
   }
-  const { members, duplicate } = objectSpans(text, 0);
+  const { members, duplicate } = objectSpans(shell, 0);
   if (duplicate !== null) throw givenTwice([duplicate]);
   const unknown = [...members.keys()].filter((name) => name !== "events");
   if (unknown.length > 0) {
@@ -40,12 +52,12 @@ export function batchTexts(text: string): readonly string[] {
     );
   }
   const span = members.get("events");
-  if (span === undefined || text[span.start] !== "[") {
+  const events = span === undefined ? undefined : items.get(span.start);
+  if (events === undefined) {
     throw failed([{ pointer: "#/events", detail: `must be a list of 1 to ${BATCH_EVENTS_MAX} events` }]);
   }
-  const items = elementSpans(text, span.start);
-  if (items.length === 0) throw failed([{ pointer: "#/events", detail: "must have at least one event" }]);
-  return items.map(({ start, end }) => text.slice(start, end));
+  if (events.length === 0) throw failed([{ pointer: "#/events", detail: "must have at least one event" }]);
+  return events.map(({ start, end }) => text.slice(start, end));
 }
 
 /** A turn reads items until it has so many of them or so much text: about a millisecond, a few if it is all numbers. */
@@ -58,7 +70,7 @@ interface ItemContext {
   readonly nowMs: number;
 }
 
-/** Others find their turn in between. */
+/** Others find their turn in between. Throws `invalid-json` for an item that is no JSON: then the whole is none. */
 export async function readItems(
   texts: readonly string[],
   context: ItemContext,
@@ -79,12 +91,15 @@ export async function readItems(
 }
 
 function readItem(text: string, index: number, context: ItemContext): BatchItem {
+  let isJson = false;
   try {
     requireSmall(text);
-    const draft = itemDraft(parseJson(text, JSON_DEPTH_MAX), text, context.nowMs);
+    const value = parseJson(text, JSON_DEPTH_MAX);
+    isJson = true;
+    const draft = itemDraft(value, text, context.nowMs);
     return { kind: "readable", draft, tenant: resolveTenant(context.caller, draft.tenant, context.queryTenant) };
   } catch (thrown) {
-    if (!(thrown instanceof PosthasteError)) throw thrown;
+    if (!(thrown instanceof PosthasteError) || (!isJson && thrown.code === "invalid-json")) throw thrown;
     return { kind: "refused", error: atItem(thrown, index) };
   }
 }

@@ -39,15 +39,15 @@ async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promi
   const { rateLimiter } = deps.drivers;
   const grant = await charge(rateLimiter, caller, texts.length, admitted.headers);
   const nowMs = deps.clock.now();
-  const acceptance: BatchAcceptance = {
-    items: await readItems(texts, { caller, queryTenant, nowMs }, admitted.inTurn),
-    tenant,
-    traceparent: traceparentOf(headers),
-    suffixOf: (itemTenant) => tenantSuffix(caller, itemTenant),
-    idempotency: key === null ? null : { key, fingerprint: encodeHex(deps.hasher.sha256(`POST ${PATH}\n${text}`)) },
-    context,
-  };
   try {
+    const acceptance: BatchAcceptance = {
+      items: await readItems(texts, { caller, queryTenant, nowMs }, admitted.inTurn),
+      tenant,
+      traceparent: traceparentOf(headers),
+      suffixOf: (itemTenant) => tenantSuffix(caller, itemTenant),
+      idempotency: key === null ? null : { key, fingerprint: encodeHex(deps.hasher.sha256(`POST ${PATH}\n${text}`)) },
+      context,
+    };
     const { answer: stored, isReplay, failedCount } = await acceptBatch(deps, acceptance);
     if (grant !== null) await giveBack(rateLimiter, caller, { ...grant, cost: failedCount }, admitted.headers);
     return answer(admitted, stored.status, stored.body, isReplay ? { "idempotent-replayed": "true" } : undefined);

@@ -46,14 +46,22 @@ export async function readText(reading: BodyReading): Promise<string> {
 
 /** Throws `too-deep` and `invalid-json`; a byte order mark is not JSON. */
 export function parseJson(text: string, depthMax: number): unknown {
-  if (!scanDepth(text, depthMax)) {
-    throw new PosthasteError("too-deep", `Objects and lists may stand at most ${depthMax} deep inside one another.`);
-  }
+  requireDepth(text, depthMax);
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw new PosthasteError("invalid-json", describeBroken(text));
+    throw brokenJson(text);
   }
+}
+
+/** Throws `too-deep`. */
+export function requireDepth(text: string, depthMax: number): void {
+  if (scanDepth(text, depthMax)) return;
+  throw new PosthasteError("too-deep", `Objects and lists may stand at most ${depthMax} deep inside one another.`);
+}
+
+export function brokenJson(text: string): PosthasteError {
+  return new PosthasteError("invalid-json", describeBroken(text));
 }
 
 function describeBroken(text: string): string {

@@ -90,7 +90,9 @@ export function reasonOf(thrown: unknown): string {
     at = at instanceof Error ? at.cause : null;
   }
   // A sentence that goes on has no full stop.
-  const sentence = words.map((text, place) => (place < words.length - 1 ? text.replace(/[\s.]+$/, "") : text)).join(": ");
+  const sentence = words
+    .map((text, place) => (place < words.length - 1 ? text.replace(/[\s.]+$/, "") : text))
+    .join(": ");
   return sentence.replace(/\s+/g, " ").slice(0, REASON_LENGTH_MAX);
 }
 

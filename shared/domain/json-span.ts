@@ -198,7 +198,7 @@ function closedStringEnd(text: string, start: number): number {
 }
 
 /** The place behind the closing quote of the string that opens at `start`, or -1 when it is never closed. */
-function stringEnd(text: string, start: number): number {
+export function stringEnd(text: string, start: number): number {
   let at = start + 1;
   for (;;) {
     const nearEnd = Math.min(text.length, at + SHORT_STRING);

@@ -48,6 +48,9 @@ test("a reason with its causes is one sentence: no full stop before a colon, non
   const reset = new Error("read ECONNRESET");
   const lost = new PosthasteError("store-unavailable", "The connection to Redis failed.", reset);
   assert.equal(reasonOf(lost), "The connection to Redis failed: read ECONNRESET");
-  assert.equal(reasonOf(new Error("It could not be read. \n", { cause: lost })), `It could not be read: ${reasonOf(lost)}`);
+  assert.equal(
+    reasonOf(new Error("It could not be read. \n", { cause: lost })),
+    `It could not be read: ${reasonOf(lost)}`,
+  );
   assert.equal(reasonOf(new Error("Try again.")), "Try again.");
 });

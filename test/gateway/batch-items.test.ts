@@ -54,6 +54,34 @@ test("a batch of 1,000 items is not too many", () => {
   assert.equal(batchTexts(`{"events":[${Array(1000).fill('{"a":[1,2,[3,4]]}').join()}]}`).length, 1000);
 });
 
+test("what stands in the items is not parsed with the batch, but in turns: only the shell is", async () => {
+  // An item that is no JSON is found when it is read, so nothing parsed it before.
+  const texts = batchTexts(' {"events" : [ {"type":"a","data":1e400} ,{"type":oops} ] } ');
+  assert.deepEqual(texts, ['{"type":"a","data":1e400}', '{"type":oops}']);
+  await assert.rejects(
+    readCounting(texts),
+    (error) => error instanceof PosthasteError && error.code === "invalid-json",
+  );
+});
+
+for (const [name, text, code] of [
+  ["an item missing", '{"events":[{},]}', "invalid-json"],
+  ["an item without a comma before it", '{"events":[{}{}]}', null],
+  ["the wrong closing bracket", '{"events":[{}}]', "invalid-json"],
+  ["a string left open", '{"events":[{"a":"]}', "invalid-json"],
+  ["its end missing", '{"events":[{}', "invalid-json"],
+  ["something behind it", '{"events":[{}]}x', "invalid-json"],
+  ["events named by an escape", '{"\\u0065vents":[{}]}', null],
+  ["events given twice", '{"events":[{}],"events":[]}', "invalid-json"],
+  ["a list for a batch", "[{}]", "validation-failed"],
+  ["much beside its events", `{"events":[{}],"x":{${'"a":1,'.repeat(10_000)}"a":1}}`, "validation-failed"],
+] as const) {
+  test(`a batch with ${name} is ${code ?? "looked at item by item"}`, () => {
+    if (code === null) assert.equal(batchTexts(text).length, 1);
+    else assert.equal(refusalOf(text).code, code);
+  });
+}
+
 function refusalOf(text: string): PosthasteError {
   try {
     batchTexts(text);
