@@ -11,6 +11,7 @@
  * Errors become answers here.
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { OPERATOR_TENANT } from "@posthaste/shared/domain/api-key.ts";
 import { JSON_DEPTH_MAX, repeatedMember } from "@posthaste/shared/domain/json-span.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
@@ -111,10 +112,18 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
     };
     return await (route.method === "GET" ? deps.readTurns.run(tenant, async () => await begin()) : inTurn(begin));
   } catch (thrown) {
-    const error = publicError(thrown, deps.telemetry.log, route.path);
+    const error = withCursorNamed(publicError(thrown, deps.telemetry.log, route.path), route);
     noteRefusal(context, error);
     return problemResponse(error, headers);
   }
+}
+
+/** A store refuses a cursor without knowing where it stood. */
+function withCursorNamed(error: PosthasteError, { body }: Route): PosthasteError {
+  if (error.code !== "invalid-cursor") return error;
+  const detail = "must be next_cursor of the answer before, as it was";
+  const place = body === null ? { parameter: "cursor" } : { pointer: "#/cursor" };
+  return new PosthasteError(error.code, { ...error.details, errors: [{ ...place, detail }] });
 }
 
 /** The body's text, within its size bound, its share of what may arrive at once, and the request's time. */

@@ -1,6 +1,7 @@
 /** The distributed set as a whole passes the contract of each port, as the embedded one does; four are in a file of their own. */
 import { cancellationsContract } from "./cancellations.contract.ts";
 import { begunAttemptsContract } from "./begun-attempts.contract.ts";
+import { cursorsContract } from "./cursors.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
@@ -25,5 +26,6 @@ begunAttemptsContract("distributed", openDistributedHarness);
 quarantinedRecordsContract("distributed", openDistributedHarness);
 statsContract("distributed", openDistributedHarness);
 driversContract("distributed", openDistributedHarness);
+cursorsContract("distributed", openDistributedHarness);
 rateLimiterContract("distributed", openDistributedHarness);
 notifierContract("distributed", openDistributedHarness);

@@ -2,6 +2,7 @@
 import { cancellationsContract } from "./cancellations.contract.ts";
 import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
+import { cursorsContract } from "./cursors.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
 import { directoryContract } from "./directory.contract.ts";
 import { driversContract } from "./drivers.contract.ts";
@@ -34,6 +35,7 @@ begunAttemptsContract("embedded", openFileHarness);
 quarantinedRecordsContract("embedded", openFileHarness);
 statsContract("embedded", openFileHarness);
 driversContract("embedded", openFileHarness);
+cursorsContract("embedded", openFileHarness);
 rateLimiterContract("embedded", openMemoryHarness);
 notifierContract("embedded", openMemoryHarness);
 

@@ -8,6 +8,7 @@ import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-c
 import type { NewRecord } from "@posthaste/shared/ports/partition-log.ts";
 import type { QuarantinedRecord } from "@posthaste/shared/ports/quarantined-records.ts";
 import { QUARANTINE_BYTES_MAX } from "@posthaste/shared/ports/quarantined-records.ts";
+import { assertCursorsHold } from "../../contract/cursors.contract.ts";
 import { idsOf, readAll, withCode } from "../../contract/harness.ts";
 import { START_MS, sampleEnvelope } from "../../support/samples.ts";
 import { openLaneWorld, takeNow } from "./high-lane-harness.ts";
@@ -53,6 +54,15 @@ test("quarantine: what was put is listed newest first, page by page, and found w
   assert.equal(await opened.records.find(recordOf(4).id), null);
   assert.equal(await opened.records.count(), 6);
   await assert.rejects(opened.records.list(3, "bm90IG91cnM"), withCode("invalid-cursor"));
+});
+
+test("quarantine: a changed cursor is refused, or stays in the list and comes to its end", async () => {
+  await using opened = await openQuarantine();
+  const all = Array.from({ length: 7 }, (_, number) => recordOf(number));
+  for (const record of all) await opened.index.put(record);
+  const ids = new Set(all.map(({ id }) => id));
+  const read = (cursor: string | null) => opened.records.list(3, cursor);
+  await assertCursorsHold({ read, isOurs: ({ id }) => ids.has(id), pagesMax: all.length });
 });
 
 test("quarantine: past its bound the oldest make room, and large values are cut", async () => {
