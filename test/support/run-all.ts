@@ -116,9 +116,35 @@ function compareWithBun(run: Run, onBun: Run): Run {
   return { ...run, complaint: [run.complaint, difference].filter(Boolean).join("; ") };
 }
 
-async function runAll(filesBySuite: ReadonlyMap<string, readonly string[]>): Promise<readonly Run[]> {
+/** The longest that the run may take to end after a signal; what is left then is killed. */
+const STOP_WITHIN_MS = 10_000;
+const CODE_BY_SIGNAL = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Aborts on the first signal, which ends lanes and services in order; the second ends at once. */
+function untilSignalled(): AbortSignal {
+  const stopping = new AbortController();
+  for (const [name, code] of Object.entries(CODE_BY_SIGNAL)) {
+    process.on(name, () => {
+      if (stopping.signal.aborted) process.exit(code);
+      process.exitCode = code;
+      console.log(`${name}: the run ends`);
+      stopping.abort();
+      setTimeout(() => process.exit(code), STOP_WITHIN_MS).unref();
+    });
+  }
+  return stopping.signal;
+}
+
+async function runAll(
+  filesBySuite: ReadonlyMap<string, readonly string[]>,
+  signal: AbortSignal,
+): Promise<readonly Run[]> {
   const runs: Run[] = [];
+  // A signal during their start ends at once: the reaper ends what was started of them.
+  const leave = (): never => process.exit();
+  signal.addEventListener("abort", leave);
   await using services = await openServices({ env: process.env });
+  signal.removeEventListener("abort", leave);
   const { FORCE_COLOR: _color, ...inherited } = process.env;
   const env = { ...inherited, NO_COLOR: "1", ...(isFull ? { POSTHASTE_FULL: "1" } : {}), ...services.env };
   for (const [suite, files] of filesBySuite) {
@@ -134,7 +160,8 @@ async function runAll(filesBySuite: ReadonlyMap<string, readonly string[]>): Pro
       console.log(`\n== ${suite} on ${runtime.name} (${files.length} files${inLanes})`);
       // One after the other: the times in the table are those of an undisturbed run.
       const options = { runtime, binary: binaries[runtime.name], lanes, root, env };
-      const ran = await runSuite({ ...options, testTimeoutMs, laneTimeoutMs: LANE_TIMEOUT_MS });
+      const ran = await runSuite({ ...options, testTimeoutMs, laneTimeoutMs: LANE_TIMEOUT_MS, signal });
+      if (signal.aborted) return runs;
       const run = { suite, runtime: runtime.name, ...ran };
       onBun ??= run;
       runs.push(compareWithBun(run, onBun));
@@ -168,10 +195,12 @@ function summarize(runs: readonly Run[]): boolean {
   return failed === 0 && skipped === 0 && passed > 0;
 }
 
+const stopped = untilSignalled();
 try {
   const filesBySuite = suites();
   installRuntimes();
-  process.exitCode = summarize(await runAll(filesBySuite)) ? 0 : 1;
+  const runs = await runAll(filesBySuite, stopped);
+  if (!stopped.aborted) process.exitCode = summarize(runs) ? 0 : 1;
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   console.log("0 passed, 1 failed");

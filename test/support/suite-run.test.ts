@@ -1,10 +1,12 @@
 /** Lanes of a suite run beside each other and give one report; nothing of a lane is lost in it. */
 import assert from "node:assert/strict";
-import { readdirSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { bun } from "./runtimes.ts";
 import { openTemporaryFolder } from "./services/temporary-folder.ts";
+import { waitFor } from "./services/wait-for.ts";
 import { lanesOf } from "./suite-lanes.ts";
 import { addReports, createPrinter, runSuite } from "./suite-run.ts";
 
@@ -101,3 +103,79 @@ test("addReports() adds each count", () => {
     ownTests: 44,
   });
 });
+
+/** A test that never ends, and has started a process that does neither. */
+const HANGS = `
+import { spawn } from "node:child_process";
+import { renameSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+test("hangs", async () => {
+  process.on("SIGTERM", () => undefined);
+  const { pid } = spawn("sleep", ["600"], { stdio: "inherit" });
+  writeFileSync("new", String(pid));
+  renameSync("new", "pid");
+  await new Promise((resolve) => setTimeout(resolve, 600_000));
+});`;
+
+test("a run that is stopped ends its lanes and what their tests started, also what does not listen to SIGTERM", async () => {
+  using folder = openTemporaryFolder("lanes");
+  writeFileSync(join(folder.path, "hangs.test.ts"), HANGS);
+  const stopping = new AbortController();
+  const running = runSuite({
+    runtime: bun,
+    binary: process.execPath,
+    lanes: [["hangs.test.ts"]],
+    root: folder.path,
+    env: process.env,
+    testTimeoutMs: 600_000,
+    laneTimeoutMs: 600_000,
+    print: () => undefined,
+    signal: stopping.signal,
+  });
+  const pidFile = join(folder.path, "pid");
+  await waitFor({ fact: "the test to begin", withinMs: 20_000, holds: () => existsSync(pidFile) });
+  stopping.abort();
+  const { complaint } = await running;
+  assert.match(complaint, /the runner ended with SIG(?:TERM|KILL)/);
+  await untilGone(Number(readFileSync(pidFile, "utf8")));
+});
+
+for (const [name, exit] of [
+  ["SIGTERM", 143],
+  ["SIGINT", 130],
+  ["SIGHUP", 129],
+  ["SIGKILL", "SIGKILL"],
+] as const) {
+  test(`npm test ends on ${name}, and its tests with it`, async () => {
+    const run = spawn(process.execPath, [join(import.meta.dirname, "run-all.ts"), "lib"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = new Promise((resolve) => run.on("exit", (code, signal) => resolve(code ?? signal)));
+    const pid = run.pid ?? assert.fail("it did not start");
+    let lanes: readonly number[] = [];
+    await waitFor({
+      fact: "a lane to run",
+      withinMs: 60_000,
+      holds: () => (lanes = childrenOf(pid).filter(isBunTest)).length > 0,
+    });
+    run.kill(name);
+    assert.equal(await ended, exit);
+    for (const lane of lanes) await untilGone(lane);
+  });
+}
+
+function childrenOf(pid: number): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+}
+
+function isBunTest(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[1] === "test";
+  } catch {
+    return false;
+  }
+}
+
+async function untilGone(pid: number): Promise<void> {
+  await waitFor({ fact: `process ${pid} to be gone`, withinMs: 10_000, holds: () => !existsSync(`/proc/${pid}/stat`) });
+}

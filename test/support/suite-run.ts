@@ -1,7 +1,9 @@
 /** One suite on one runtime: each of its lanes is a process of its own, and all of them give one report. */
+import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Report, Runtime } from "./runtimes.ts";
+import { reaper } from "./services/reaper.ts";
 
 export interface SuiteRun {
   readonly report: Report;
@@ -22,7 +24,12 @@ export interface SuiteOptions {
   readonly testTimeoutMs: number;
   readonly laneTimeoutMs: number;
   readonly print?: (text: string) => void;
+  /** Ends every lane, with all that it started. */
+  readonly signal?: AbortSignal;
 }
+
+/** What a lane has to end on SIGTERM; then it is killed. */
+const END_WITHIN_MS = 5_000;
 
 type LaneRun = Omit<SuiteRun, "seconds">;
 
@@ -52,7 +59,7 @@ export function addReports(left: Report, right: Report): Report {
 }
 
 async function runLane(options: SuiteOptions, files: readonly string[], place: number): Promise<LaneRun> {
-  const { runtime, binary, lanes, root, env, testTimeoutMs, laneTimeoutMs, print = console.log } = options;
+  const { runtime, binary, lanes, root, env, testTimeoutMs, laneTimeoutMs, print = console.log, signal } = options;
   const child = spawn(binary, runtime.arguments(files, testTimeoutMs), {
     cwd: root,
     // A port that a killed service will take again is never given to the other lane meanwhile.
@@ -60,7 +67,10 @@ async function runLane(options: SuiteOptions, files: readonly string[], place: n
     stdio: ["ignore", "pipe", "pipe"],
     timeout: laneTimeoutMs,
     killSignal: "SIGKILL",
+    // A group of its own, so that what its tests started ends with it.
+    detached: true,
   });
+  const stop = endGroupOf(child, signal);
   const printer = createPrinter(runtime, lanes.length > 1, print);
   const lines: string[] = [];
   const follow = async (stream: NodeJS.ReadableStream): Promise<void> => {
@@ -71,12 +81,44 @@ async function runLane(options: SuiteOptions, files: readonly string[], place: n
   };
   const ended = new Promise<string>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code, signal) => resolve(signal ?? String(code)));
+    child.on("close", (code, name) => resolve(name ?? String(code)));
   });
   const [exit] = await Promise.all([ended, follow(child.stdout), follow(child.stderr)]);
+  stop();
   printer.end();
   const report = runtime.read(lines, files);
   return { report, complaint: complaintOf(report, exit) };
+}
+
+/**
+ * Kills what is left of the child's group when the child ends or this process does, however it does; asks it to end when
+ * `signal` says so. What is returned is called when all is over.
+ */
+function endGroupOf(child: ChildProcess, signal: AbortSignal | undefined): () => void {
+  const group = -(child.pid ?? 0);
+  if (group === 0) return () => undefined;
+  reaper.watchProcess(group);
+  let killing: NodeJS.Timeout | undefined;
+  const ask = (): void => {
+    killGroup(group, "SIGTERM");
+    killing = setTimeout(() => killGroup(group, "SIGKILL"), END_WITHIN_MS);
+  };
+  signal?.addEventListener("abort", ask, { once: true });
+  // Its pipes stay open for as long as anything of it lives.
+  child.once("exit", () => killGroup(group, "SIGKILL"));
+  return () => {
+    signal?.removeEventListener("abort", ask);
+    clearTimeout(killing);
+    reaper.forgetProcess(group);
+  };
+}
+
+function killGroup(group: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(group, name);
+  } catch {
+    // Nothing is left of it.
+  }
 }
 
 /** Prints each line that is no noise as it comes; of lanes beside each other those of a file together, at its end, with its time. */

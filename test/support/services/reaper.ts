@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 
 export interface Reaper {
-  /** The process with this id, until it is struck off. */
+  /** The process with this id, or the group of the one whose id this is the negative of, until it is struck off. */
   watchProcess(id: number): void;
   forgetProcess(id: number): void;
   /** A folder below the system's temporary folder, removed after the processes. */
