@@ -12,6 +12,7 @@ import type { Cidr } from "@posthaste/shared/domain/address-guard.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { ConfigError } from "@posthaste/shared/domain/config.ts";
+import { isDamage } from "@posthaste/shared/domain/errors.ts";
 import type { DescriptorPlan } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { planDescriptors, tooFewDescriptors } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { descriptorLimit } from "@posthaste/shared/drivers/descriptor-limit.ts";
@@ -86,7 +87,10 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       sealer: createSealer(masterKey.bytes),
       database: { folder: config.dataFolder },
       bounds: diskBounds(config.dataFolder, config.claimBytesMax),
-      onFault: (error) => log.write("error", "listener.failed", { error: messageOf(error) }),
+      onFault(error) {
+        if (isDamage(error)) telemetry.store.fault("sqlite", error);
+        else log.write("error", "listener.failed", { error: messageOf(error) });
+      },
     }),
   );
   const backups = await openBackupSocket(config.dataFolder, drivers);

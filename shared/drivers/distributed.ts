@@ -2,6 +2,7 @@
  * The distributed driver set: Redis for what must be immediate, Kafka for what must be durable and large. Here alone the
  * drivers of `redis/`, `kafka/` and `partitioned/` meet. Any number of processes share one set of data.
  */
+import { isDamage } from "../domain/errors.ts";
 import { damagedEndpoints } from "../ports/directory.ts";
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
@@ -59,12 +60,17 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     kafka: () => undefined,
     redis: () => undefined,
   };
-  const onFault = (error: unknown): void => suspicions[ofKafka(error) ? "kafka" : "redis"](error);
+  const onFaultOf = (store: "kafka" | "redis", error: unknown): void => {
+    // A record that does not read back says nothing of its store.
+    if (isDamage(error)) options.stores.fault(store, error);
+    else suspicions[store](error);
+  };
+  const onFault = (error: unknown): void => onFaultOf(ofKafka(error) ? "kafka" : "redis", error);
   await using opening = new AsyncDisposableStack();
   let lost = 0;
   const onLost = (count: number): void => void (lost += count);
   const partitionLog = opening.use(await openLog(options, (error) => suspicions.kafka(error)));
-  const onRedisFault = (error: unknown): void => suspicions.redis(error);
+  const onRedisFault = (error: unknown): void => onFaultOf("redis", error);
   const stores = opening.use(await openDistributedStores({ ...options, onLost, onFault: onRedisFault }));
   const drivers = opening.use(
     composeDistributed({

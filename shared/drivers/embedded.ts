@@ -126,7 +126,13 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   const drivers: EmbeddedDrivers = {
     lanes: createLanes({ ...queues, ...given("bounds", bounds.lanes) }),
     retryQueue,
-    deadLetters: createDeadLetters({ database, writer, lists, ...given("bytesMax", bounds.deadLetterBytesMax) }),
+    deadLetters: createDeadLetters({
+      database,
+      writer,
+      lists,
+      onFault,
+      ...given("bytesMax", bounds.deadLetterBytesMax),
+    }),
     ledger: createLedger({ database, writer, lists }),
     stats,
     directory,

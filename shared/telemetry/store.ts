@@ -1,6 +1,7 @@
-/** The stores of the distributed set: one line when one goes away, one when it is back. */
+/** The stores: one line when one goes away, one when it is back, and what is found in them that is none of ours. */
+import type { Meter } from "@opentelemetry/api";
 import type { Clock } from "../lib/ambient.ts";
-import { reasonOf } from "../domain/errors.ts";
+import { isDamage, reasonOf } from "../domain/errors.ts";
 import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
 
@@ -9,18 +10,24 @@ export interface StoreTelemetry {
   away(store: string, news: { reason: string; cause: unknown; meanwhile: string }): void;
   /** `faults` is how often it failed meanwhile. */
   back(store: string, awayMs: number, faults: number): void;
-  /** It answers, and something failed all the same. */
+  /** It answers, and something failed all the same: a record does not read back, and is passed over, or anything else. */
   fault(store: string, error: unknown): void;
 }
 
 export function createStoreTelemetry({
+  meter,
   log,
   clock,
 }: {
+  readonly meter: Meter;
   readonly log: Log;
   readonly clock: Pick<Clock, "monotonic">;
 }): StoreTelemetry {
   const pace = createLogPace(clock);
+  const damaged = meter.createCounter("posthaste.records.damaged", {
+    unit: "{record}",
+    description: "Records of a store that did not read back and were passed over, each time that they were met",
+  });
   return {
     away(store, { reason, cause, meanwhile }) {
       const thrown = cause === undefined ? {} : { cause: reasonOf(cause) };
@@ -30,6 +37,7 @@ export function createStoreTelemetry({
       log.write("warn", "store.back", { store, away_ms: Math.round(awayMs), faults });
     },
     fault(store, error) {
+      if (isDamage(error)) damaged.add(1, { store });
       const unlogged = pace.turn(store);
       if (unlogged === null) return;
       log.write("error", "store.fault", {

@@ -17,6 +17,8 @@ export interface EmbeddedHarness extends Harness {
   readonly clock: ManualClock;
   /** The handle below the drivers, to look at or to break. */
   readonly raw: DatabaseSync;
+  /** What the drivers told of. */
+  readonly faults: readonly unknown[];
 }
 
 export const MASTER_KEY = new Uint8Array(32).fill(7);
@@ -68,6 +70,7 @@ function createHarness(options: {
   const clock = createManualClock(START_MS);
   let raw = options.openHandle();
   let processClock = clock.forProcess();
+  const faults: unknown[] = [];
   let drivers = openSet();
 
   function openSet(): EmbeddedDrivers {
@@ -78,11 +81,13 @@ function createHarness(options: {
       sealer: createSealer(MASTER_KEY),
       database: raw,
       bounds: embeddedBounds(options.bounds),
+      onFault: (error) => void faults.push(error),
     });
   }
 
   return {
     clock,
+    faults,
     get drivers() {
       return drivers;
     },

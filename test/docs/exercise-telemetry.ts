@@ -1,6 +1,7 @@
 /** Calls every helper of the telemetry, over a meter and a log that remember what they were asked for. */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
+import { storeFault } from "@posthaste/shared/domain/errors.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -111,6 +112,7 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   store.away("redis", { reason: "Redis does not answer.", cause: new Error("read ECONNRESET"), meanwhile });
   store.back("redis", 1000, 3);
   store.fault("redis", new Error("a script failed"));
+  store.fault("redis", storeFault("A record does not read back.", { isDamage: true }));
   return logged;
 }
 

@@ -191,6 +191,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     ledger,
     deadLetterIndex: createRedisDeadLetterIndex({
       ...listed,
+      onFault,
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
     quarantineIndex: createRedisQuarantineIndex(main),

@@ -94,7 +94,7 @@ export function openApiKeyStore(options: {
         limit,
         rows: found,
         keysOf: (row) => [row.created_at, row.id],
-        show: (row) => readable(() => keyOf(row)),
+        show: (row) => readable(() => keyOf(row), onFault),
       });
     },
     async revoke(tenant, keyId, atMs) {

@@ -10,6 +10,7 @@ import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, ID_END, readableEnvelope } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { rowDamaged } from "./row-damage.ts";
 
 /** Dead letters kept at most, all that they take (`size` in the schema); past it the oldest dead letters of the tenant that keeps most are dropped. */
 export const DEAD_LETTER_BYTES_MAX = 4 * 1024 ** 3;
@@ -41,9 +42,11 @@ export function createDeadLetters(options: {
   readonly database: Database;
   readonly writer: GroupCommit;
   readonly lists: BoundedLists;
+  /** Gets each row that a list passes over. */
+  readonly onFault: (error: unknown) => void;
   readonly bytesMax?: number;
 }): DeadLetters {
-  const { database, writer, lists, bytesMax = DEAD_LETTER_BYTES_MAX } = options;
+  const { database, writer, lists, onFault, bytesMax = DEAD_LETTER_BYTES_MAX } = options;
   const rows = createDeadLetterRows(database);
   const dropToBound = createByteBound(database, bytesMax);
   const find = database.prepare<DeadLetterRow>(`SELECT ${COLUMNS} FROM dead_letters e WHERE e.delivery_id = ?`);
@@ -51,6 +54,12 @@ export function createDeadLetters(options: {
   const countAll = database.prepare<{ count: number }>(
     "SELECT letters AS count FROM dead_letter_totals WHERE tenant = ''",
   );
+
+  function readableOf(row: DeadLetterRow): readonly DeadLetter[] {
+    const deadLetter = deadLetterOf(row);
+    if (deadLetter === null) onFault(rowDamaged(`The row ${row.id} of the dead letters does not read back`));
+    return deadLetter === null ? [] : [deadLetter];
+  }
 
   return {
     async append(deadLetters) {
@@ -70,7 +79,7 @@ export function createDeadLetters(options: {
       const { rows: keys, next } = await lists.page({ ...queryOf(filter), limit, cursor });
       // Another turn may have taken one since its key was read.
       return {
-        rows: await lists.read(keys, ({ id }) => readRow.all(id).flatMap((row) => deadLetterOf(row) ?? [])),
+        rows: await lists.read(keys, ({ id }) => readRow.all(id).flatMap(readableOf)),
         next,
       };
     },

@@ -40,7 +40,7 @@ export function openDirectory(options: {
   readonly sealer: Sealer;
   readonly notifier: Notifier;
   readonly clock: Pick<Clock, "now">;
-  /** Gets what failed when versions were forgotten: they stay, and are tried again with the next. */
+  /** Gets what failed when versions were forgotten, which are tried again with the next, and rows that are passed over. */
   readonly onFault: (error: unknown) => void;
   readonly endpointsMax?: number;
   readonly emptyTenantsMax?: number;
@@ -116,7 +116,7 @@ export function openDirectory(options: {
         limit,
         rows: meant,
         keysOf,
-        show: (row) => readable(() => endpointOf(row, sealer)),
+        show: (row) => readable(() => endpointOf(row, sealer), onFault),
       });
       const last = looked.at(-1);
       return page.next === null && isCut && last !== undefined

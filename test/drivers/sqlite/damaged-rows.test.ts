@@ -255,3 +255,22 @@ test("an endpoint's row that does not read back is told at the start, and the te
   assert.deepEqual(await harness.drivers.degraded(), []);
   assert.equal((await directory.endpoints("odd", 0)).unreadable, undefined);
 });
+
+test("each list tells of the row that it passes over", async () => {
+  await using harness = await openMemoryHarness();
+  await fill(harness);
+  const { directory, apiKeys, deadLetters } = harness.drivers;
+  harness.raw.prepare("UPDATE endpoints SET secrets = zeroblob(50) WHERE tenant = 'odd'").run();
+  harness.raw.prepare("UPDATE api_keys SET rate_limit = -1 WHERE tenant = 'odd'").run();
+  harness.raw.prepare("UPDATE dead_letters SET generation = -1 WHERE tenant = 'odd'").run();
+  for (const list of [
+    () => directory.list({ tenant: null }, 10, null),
+    () => apiKeys.list(null, 10, null),
+    () => deadLetters.list({ tenant: null }, 10, null),
+  ]) {
+    const before = harness.faults.length;
+    const { rows } = await list();
+    assert.deepEqual([rows.length, harness.faults.length - before], [1, 1]);
+    assert.ok(isDamage(harness.faults.at(-1)));
+  }
+});

@@ -29,6 +29,8 @@ const IDS_MAX = 500;
 export interface RedisDeadLetterIndexOptions {
   readonly commands: Pick<RedisCommands, "run">;
   readonly keys: KeySpace;
+  /** Gets each dead letter that a list passes over, since its record does not read back. */
+  readonly onFault?: (error: unknown) => void;
   /** `DEAD_LETTER_INDEX_BYTES_MAX`; each shard has its equal part. */
   readonly bytesMax?: number;
   /** `DEAD_LETTER_INDEX_COUNT_MAX`; likewise. */
@@ -42,7 +44,7 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
   const run = (shard: number, script: RedisScript, args: readonly RedisArgument[]): Promise<RedisReply> =>
     commands.run(script, [keys.key(shard, "dead")], args);
-  const lists = createDeadLetterLists({ commands, keys });
+  const lists = createDeadLetterLists({ commands, keys, onFault: options.onFault ?? (() => undefined) });
 
   /** The same arguments, three or one for each id, to every shard; what all of them answer. */
   async function everywhere(script: RedisScript, perId: readonly (readonly RedisArgument[])[]) {

@@ -1,5 +1,6 @@
 /** Lists of dead letters and how many there are, of one tenant's shard or of all. */
-import type { DeadLetterFilter, DeadLetters } from "../../../ports/dead-letters.ts";
+import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../../ports/dead-letters.ts";
+import { recordDamaged } from "../client/ioredis-calls.ts";
 import { deadLetterOf } from "./meta.ts";
 import { COUNT_DEAD_LETTERS, LIST_DEAD_LETTERS } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
@@ -10,8 +11,10 @@ import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../c
 export function createDeadLetterLists(options: {
   readonly commands: Pick<RedisCommands, "run">;
   readonly keys: KeySpace;
+  /** Gets each dead letter that a list passes over. */
+  readonly onFault: (error: unknown) => void;
 }): Pick<DeadLetters, "list" | "count"> {
-  const { commands, keys } = options;
+  const { commands, keys, onFault } = options;
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
   const run = (shard: number, script: RedisScript, args: readonly RedisArgument[]): Promise<RedisReply> =>
     commands.run(script, [keys.key(shard, "dead")], args);
@@ -58,6 +61,12 @@ export function createDeadLetterLists(options: {
     return Number(await run(shard, COUNT_DEAD_LETTERS, [tenant ?? "", endpointId ?? "", sinceMs, untilMs]));
   }
 
+  function readableOf(columns: readonly RedisReply[]): DeadLetter | null {
+    const deadLetter = deadLetterOf(columns);
+    if (deadLetter === null) onFault(recordDamaged("The record of a dead letter in Redis does not read back"));
+    return deadLetter;
+  }
+
   return {
     list: (filter, limit, cursor) =>
       readPage({
@@ -65,7 +74,7 @@ export function createDeadLetterLists(options: {
         limit,
         cursor,
         shards: shardsOf(filter),
-        read: (shard, left, after) => listPart({ shard, filter, what: "rows", limit: left, after }, deadLetterOf),
+        read: (shard, left, after) => listPart({ shard, filter, what: "rows", limit: left, after }, readableOf),
       }),
     async count(filter) {
       const counts = await Promise.all(shardsOf(filter).map((shard) => countShard(shard, filter)));

@@ -92,7 +92,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     },
     async list(filter, limit, cursor) {
       const { rows, next } = await listStored(store, filter, limit, cursor);
-      return { rows: rows.flatMap((row) => readableEndpoint(row.tenant, row.id, row.stored, sealer) ?? []), next };
+      return { rows: rows.flatMap((row) => readableEndpoint(row, sealer, onFault) ?? []), next };
     },
     async create(endpoint) {
       const text = endpointText(endpoint, sealer);

@@ -29,8 +29,7 @@ export async function requireMasterKey(options: {
   const { commands, keys, sealer, store } = options;
   // A Redis of a version that kept no word: endpoints that are there tell as much. One that is damaged tells nothing.
   const { rows } = await store.list(null, LOOKED_MAX, null);
-  const isForeign =
-    rows.length > 0 && rows.every((row) => readableEndpoint(row.tenant, row.id, row.stored, sealer) === null);
+  const isForeign = rows.length > 0 && rows.every((row) => readableEndpoint(row, sealer, () => undefined) === null);
   const fresh = Buffer.from(sealer.seal(WORD, CONTEXT)).toString("base64");
   const key = keys.key(0, "directory:master-key");
   if (isForeign && textOrNull(await commands.run(READ, [key], [])) === null) throw foreign(null);

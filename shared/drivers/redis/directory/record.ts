@@ -35,13 +35,18 @@ export function endpointOf(tenant: string, id: string, stored: string, sealer: S
   throw recordDamaged(`The record of the endpoint ${shown(id)} of the tenant ${tenant} does not read back`);
 }
 
-/** Null for one that does not read back. */
-export function readableEndpoint(tenant: string, id: string, stored: string, sealer: Sealer): Endpoint | null {
+/** Null for one that does not read back, of which `told` hears. */
+export function readableEndpoint(
+  { tenant, id, stored }: { readonly tenant: string; readonly id: string; readonly stored: string },
+  sealer: Sealer,
+  told: (error: unknown) => void,
+): Endpoint | null {
   try {
     return endpointOf(tenant, id, stored, sealer);
   } catch (error) {
-    if (isDamage(error)) return null;
-    throw error;
+    if (!isDamage(error)) throw error;
+    told(error);
+    return null;
   }
 }
 
