@@ -100,7 +100,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   const queues = { database, writer, events, clock, onFault };
   const retryQueue = createRetryQueue({ ...queues, ...given("bounds", bounds.retryQueue) });
   opening.defer(() => retryQueue.stop());
-  const lists = createBoundedLists({ database, clock });
+  const listed = { database, writer, lists: createBoundedLists({ database, clock }), onFault };
   const retention = createRetention({ database, writer, clock, ...given("databaseBytesMax", bounds.databaseBytesMax) });
   opening.defer(() => retention.stop());
   writer.onCommit(() => retention.wake());
@@ -126,14 +126,8 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   const drivers: EmbeddedDrivers = {
     lanes: createLanes({ ...queues, ...given("bounds", bounds.lanes) }),
     retryQueue,
-    deadLetters: createDeadLetters({
-      database,
-      writer,
-      lists,
-      onFault,
-      ...given("bytesMax", bounds.deadLetterBytesMax),
-    }),
-    ledger: createLedger({ database, writer, lists }),
+    deadLetters: createDeadLetters({ ...listed, ...given("bytesMax", bounds.deadLetterBytesMax) }),
+    ledger: createLedger(listed),
     stats,
     directory,
     apiKeys: openApiKeyStore({

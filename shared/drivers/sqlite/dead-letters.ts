@@ -55,10 +55,9 @@ export function createDeadLetters(options: {
     "SELECT letters AS count FROM dead_letter_totals WHERE tenant = ''",
   );
 
-  function readableOf(row: DeadLetterRow): readonly DeadLetter[] {
-    const deadLetter = deadLetterOf(row);
-    if (deadLetter === null) onFault(rowDamaged(`The row ${row.id} of the dead letters does not read back`));
-    return deadLetter === null ? [] : [deadLetter];
+  function passOver({ id }: DeadLetterRow): readonly [] {
+    onFault(rowDamaged(`The row ${id} of the dead letters does not read back`));
+    return [];
   }
 
   return {
@@ -72,20 +71,18 @@ export function createDeadLetters(options: {
       await writer.write(write, bytes);
     },
     async find(id) {
-      const row = find.get(id);
-      return row === undefined ? null : deadLetterOf(row);
+      return find.all(id).map(deadLetterOf)[0] ?? null;
     },
     async list(filter, limit, cursor) {
       const { rows: keys, next } = await lists.page({ ...queryOf(filter), limit, cursor });
       // Another turn may have taken one since its key was read.
       return {
-        rows: await lists.read(keys, ({ id }) => readRow.all(id).flatMap(readableOf)),
+        rows: await lists.read(keys, ({ id }) => readRow.all(id).flatMap((row) => deadLetterOf(row) ?? passOver(row))),
         next,
       };
     },
     async remove(deadLetters) {
-      if (deadLetters.length === 0) return;
-      await writer.write(() => rows.removeAll(deadLetters), 0);
+      if (deadLetters.length > 0) await writer.write(() => rows.removeAll(deadLetters), 0);
     },
     async count(filter) {
       // Asked at each collection of metrics, and answered without reading the dead letters.
