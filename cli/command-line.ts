@@ -6,6 +6,7 @@ import { DISTRIBUTED_HELP, SETTINGS_HELP, isHelpAsked } from "@posthaste/shared/
 export type Command =
   | { readonly kind: "dev" | "serve" | "help" | "version" }
   | { readonly kind: "backup"; readonly file: string; readonly isForced: boolean }
+  | { readonly kind: "reseal"; readonly isDryRun: boolean }
   | { readonly kind: "demo"; readonly isDistributed: boolean }
   | { readonly kind: "receiver"; readonly secrets: readonly string[]; readonly port: number }
   | { readonly kind: "wrong"; readonly message: string };
@@ -20,6 +21,8 @@ export const USAGE = `Usage: posthaste <command>
              (--distributed: through two gateways and two processors on Redis and Kafka)
   backup     copy the database to a file, of a running process or of a stopped one: backup FILE
              (--force: replace the file; the master key is kept apart)
+  reseal     seal endpoint secrets with a new master key: on Redis while all goes on, or in the folder of a stopped process
+             (--dry-run: only count)
   receiver   listen for deliveries and verify them: --secret whsec_... (may be repeated), --port ${RECEIVER_PORT}
   help       this text
   --version  the version
@@ -45,6 +48,8 @@ export function parseCommandLine(words: readonly string[]): Command {
       return alone(name, rest);
     case "backup":
       return parseBackup(rest);
+    case "reseal":
+      return parseReseal(rest);
     case "demo":
       return parseDemo(rest);
     case "receiver":
@@ -64,6 +69,13 @@ function parseDemo(rest: readonly string[]): Command {
   return extra === undefined
     ? { kind: "demo", isDistributed: rest.length > 0 }
     : wrong(`demo does not take ${extra}; there is --distributed`);
+}
+
+function parseReseal(rest: readonly string[]): Command {
+  const extra = rest.find((word) => word !== "--dry-run");
+  return extra === undefined
+    ? { kind: "reseal", isDryRun: rest.length > 0 }
+    : wrong(`reseal does not take ${extra}; there is --dry-run`);
 }
 
 function parseBackup(rest: readonly string[]): Command {

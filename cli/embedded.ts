@@ -73,7 +73,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const descriptors = planForBoth();
   await using opening = new AsyncDisposableStack();
   makePrivateFolder(config.dataFolder);
-  const masterKey = openMasterKey({ folder: config.dataFolder, setting: config.masterKey, entropy: systemEntropy });
+  const masterKey = openMasterKey({ folder: config.dataFolder, config, entropy: systemEntropy });
   const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
   const metrics = opening.use(openMetrics(systemClock, { "service.name": "posthaste", ...config.resourceAttributes }));
   const { logsDeliveries } = config;
@@ -84,7 +84,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const drivers = opening.use(
     openDrivers(masterKey, {
       ...ambient,
-      sealer: createSealer(masterKey.bytes),
+      sealer: createSealer(masterKey.bytes, masterKey.further),
       database: { folder: config.dataFolder },
       bounds: diskBounds(config.dataFolder, config.claimBytesMax),
       onFault(error) {

@@ -54,7 +54,7 @@ export function dataFile(folder: string, name: string): string {
 }
 
 /** The text without white space around it; null when there is no such file. */
-function readPrivateFile(path: string): string | null {
+export function readPrivateFile(path: string): string | null {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) {
     if (leadsNowhere(path)) throw nowhere(path);
@@ -97,7 +97,7 @@ function writeSynced(path: string, text: string): void {
 }
 
 /** Windows knows no sync of a folder. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   if (process.platform !== "win32") syncFile(folder);
 }
 

@@ -9,6 +9,7 @@ import { runBackup } from "../backup.ts";
 import { runDemo } from "../demo.ts";
 import { runDev } from "../dev.ts";
 import { runReceiver } from "../receiver.ts";
+import { runReseal } from "../reseal.ts";
 import { runServe } from "../serve.ts";
 import { VERSION } from "../version.ts";
 
@@ -25,6 +26,8 @@ async function run(command: Command): Promise<number> {
     case "backup":
       await runBackup(parseConfig(env), command);
       return 0;
+    case "reseal":
+      return await runReseal(env, command.isDryRun);
     case "demo":
       return await runDemo(command.isDistributed);
     case "receiver":

@@ -29,6 +29,9 @@ export interface Config {
   readonly allowCidrs: readonly Cidr[] | null;
   /** 32 bytes, or null when the driver set is to make its own. */
   readonly masterKey: Uint8Array | null;
+  /** While keys are changed: the one before, and the one to come. They open and do not seal. */
+  readonly masterKeyPrevious: Uint8Array | null;
+  readonly masterKeyNext: Uint8Array | null;
   /** Null: the runtime's own where it has one. */
   readonly httpClient: HttpClientChoice | null;
   /** `address` or `address:port` of each, in the form that c-ares reads; null: those of the operating system. */
@@ -153,6 +156,8 @@ const Settings = v.object({
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
   POSTHASTE_MASTER_KEY: v.optional(MasterKey),
+  POSTHASTE_MASTER_KEY_PREVIOUS: v.optional(MasterKey),
+  POSTHASTE_MASTER_KEY_NEXT: v.optional(MasterKey),
   POSTHASTE_HTTP_CLIENT: v.optional(v.picklist(["runtime", "undici"], "must be runtime or undici, or left out")),
   POSTHASTE_NAME_SERVERS: v.optional(NameServers),
 });
@@ -176,6 +181,8 @@ export function parseConfig(environment: Environment): Config {
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,
     allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,
     masterKey: settings.POSTHASTE_MASTER_KEY ?? null,
+    masterKeyPrevious: settings.POSTHASTE_MASTER_KEY_PREVIOUS ?? null,
+    masterKeyNext: settings.POSTHASTE_MASTER_KEY_NEXT ?? null,
     httpClient: settings.POSTHASTE_HTTP_CLIENT ?? null,
     nameServers: settings.POSTHASTE_NAME_SERVERS ?? null,
     resourceAttributes: resourceAttributesOf(environment),

@@ -2,6 +2,7 @@
  * The real world behind `lib/ambient.ts`: the machine's clock, its randomness, its hashes. The only file that reads
  * them; everything else takes `Clock`, `Entropy`, `Hasher` and `Sealer` as arguments.
  */
+import type { KeyObject } from "node:crypto";
 import {
   createCipheriv,
   createDecipheriv,
@@ -60,36 +61,74 @@ const SEAL_VERSION = 1;
 const HEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 
 /**
- * AES-256-GCM under one key of exactly 32 bytes (NIST SP 800-38D). Layout: version byte, nonce, tag, ciphertext; 29
+ * AES-256-GCM under keys of exactly 32 bytes (NIST SP 800-38D). Layout: version byte, nonce, tag, ciphertext; 29
  * bytes more than the plain text. The version byte and the context are authenticated. Nonces are random, so one key
  * should seal fewer than 2^32 secrets (section 8.3).
  */
-export function createSealer(masterKey: Uint8Array): Sealer {
-  assert(masterKey.length === KEY_BYTES, `the master key has ${KEY_BYTES} bytes`);
-  const key = createSecretKey(masterKey);
+export function createSealer(masterKey: Uint8Array, further: FurtherKeys = {}): Sealer {
+  const key = secretKey(masterKey);
+  const previous = further.previous == null ? null : secretKey(further.previous);
+  const next = further.next == null ? null : secretKey(further.next);
+  const openers = [key, previous, next].filter((each) => each !== null);
   return {
-    seal(plain, context) {
-      const nonce = systemEntropy.bytes(NONCE_BYTES);
-      const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
-      cipher.setAAD(associatedData(context));
-      const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()]);
-      return joinBytes([Uint8Array.of(SEAL_VERSION), nonce, cipher.getAuthTag(), ciphertext]);
-    },
+    seal: (plain, context) => sealWith(key, plain, context),
+    sealUntilResealed: (plain, context) => sealWith(previous ?? key, plain, context),
     open(sealed, context) {
       if (sealed.length < HEAD_BYTES || sealed[0] !== SEAL_VERSION) {
         throw new SealBroken(`not sealed bytes of version ${SEAL_VERSION}`);
       }
-      const nonce = sealed.subarray(1, 1 + NONCE_BYTES);
-      const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
-      decipher.setAAD(associatedData(context));
-      decipher.setAuthTag(sealed.subarray(1 + NONCE_BYTES, HEAD_BYTES));
+      let failure: unknown;
+      // The tag tells whose they are: another key opens them once in 2^128 tries.
+      for (const opener of openers) {
+        try {
+          return openWith(opener, sealed, context);
+        } catch (cause) {
+          failure = cause;
+        }
+      }
+      throw new SealBroken("the sealed bytes do not open: other bytes, another context or another key", {
+        cause: failure,
+      });
+    },
+    isCurrent(sealed, context) {
+      if (sealed.length < HEAD_BYTES || sealed[0] !== SEAL_VERSION) return false;
       try {
-        return joinBytes([decipher.update(sealed.subarray(HEAD_BYTES)), decipher.final()]);
-      } catch (cause) {
-        throw new SealBroken("the sealed bytes do not open: other bytes, another context or another key", { cause });
+        openWith(key, sealed, context);
+        return true;
+      } catch {
+        return false;
       }
     },
   };
+}
+
+/** Keys that open and do not seal, while the master key is changed: the one before, and the one that is to come. */
+export interface FurtherKeys {
+  readonly previous?: Uint8Array | null;
+  readonly next?: Uint8Array | null;
+}
+
+function secretKey(bytes: Uint8Array): KeyObject {
+  assert(bytes.length === KEY_BYTES, `a master key has ${KEY_BYTES} bytes`);
+  return createSecretKey(bytes);
+}
+
+function sealWith(key: KeyObject, plain: Uint8Array, context: string): Uint8Array {
+  const nonce = systemEntropy.bytes(NONCE_BYTES);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(associatedData(context));
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()]);
+  return joinBytes([Uint8Array.of(SEAL_VERSION), nonce, cipher.getAuthTag(), ciphertext]);
+}
+
+/** Throws for other bytes, another context or another key. */
+function openWith(key: KeyObject, sealed: Uint8Array, context: string): Uint8Array {
+  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(1, 1 + NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAAD(associatedData(context));
+  decipher.setAuthTag(sealed.subarray(1 + NONCE_BYTES, HEAD_BYTES));
+  return joinBytes([decipher.update(sealed.subarray(HEAD_BYTES)), decipher.final()]);
 }
 
 function startTimer(ms: number, callback: () => void): Cancel {

@@ -68,10 +68,17 @@ export class SealBroken extends Error {
   override readonly name = "SealBroken";
 }
 
-/** Authenticated encryption of small secrets at rest (AES-256-GCM, NIST SP 800-38D, fresh 96-bit nonce for each call). */
+/**
+ * Authenticated encryption of small secrets at rest (AES-256-GCM, NIST SP 800-38D, fresh 96-bit nonce for each call). One key
+ * seals; while keys are changed, further ones open.
+ */
 export interface Sealer {
   /** `context` is authenticated but not stored: the same words must be given to `open`. */
   seal(plain: Uint8Array, context: string): Uint8Array;
+  /** With the key that goes last: the previous one while there is one. */
+  sealUntilResealed(plain: Uint8Array, context: string): Uint8Array;
   /** Throws `SealBroken` when the bytes, the context or the key are not those of `seal`. */
   open(sealed: Uint8Array, context: string): Uint8Array;
+  /** Does it open with the key that seals? */
+  isCurrent(sealed: Uint8Array, context: string): boolean;
 }

@@ -82,7 +82,7 @@ export async function openDistributedProgram(
       role,
       config: distributed,
       claimBytesMax: config.claimBytesMax,
-      sealer: createSealer(config.masterKey),
+      sealer: createSealer(config.masterKey, { previous: config.masterKeyPrevious, next: config.masterKeyNext }),
       onWarning: (warning) => log.write("warn", "store.warning", { warning }),
       stores: telemetry.store,
       onQuarantined: (record) => telemetry.queue.quarantined(record),

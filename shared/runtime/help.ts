@@ -10,6 +10,8 @@ export const SETTINGS_HELP = `  HOST                    address to listen on (12
   POSTHASTE_OPERATOR_KEY  API key for everything; 24 to 128 characters of A-Z a-z 0-9 _ -
   POSTHASTE_ALLOW_CIDRS   private networks that endpoints may be in, such as 10.0.0.0/8 (none; dev: loopback)
   POSTHASTE_MASTER_KEY    32 bytes in base64 that encrypt endpoint secrets (made once in the data folder)
+  POSTHASTE_MASTER_KEY_PREVIOUS  the key before this one, which only opens, until posthaste reseal is done (none)
+  POSTHASTE_MASTER_KEY_NEXT      the key to come, which only opens, until every process has it (none)
   POSTHASTE_HTTP_CLIENT   what delivers: runtime (on Bun alone) or undici (the runtime's own where there is one)
   POSTHASTE_NAME_SERVERS  who is asked for endpoints' names, such as 10.0.0.2,[fd00::53]:5353 (those of the system)
 `;

@@ -237,7 +237,7 @@ function openHighLane(options: StoresOptions, onPoison: HighLaneOptions["onPoiso
   });
 }
 
-function keySpaceOf(config: DistributedConfig, url: string, name: string) {
+export function keySpaceOf(config: DistributedConfig, url: string, name: string) {
   const isCluster = parseRedisUrl(url, name).kind === "cluster";
   const shards = config.redisShards ?? (isCluster ? CLUSTER_SHARDS : 1);
   return createKeySpace({ shards, prefix: config.redisPrefix });

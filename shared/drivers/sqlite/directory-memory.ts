@@ -8,6 +8,7 @@ import type { TenantEndpoints } from "../../ports/directory.ts";
 import type { Database } from "./database.ts";
 import type { EndpointRow } from "./endpoint-row.ts";
 import { endpointOf } from "./endpoint-row.ts";
+import { keepWord, opensWord } from "./master-key.ts";
 import { readable } from "./row-damage.ts";
 
 export function tenantOf(
@@ -19,8 +20,8 @@ export function tenantOf(
 }
 
 /**
- * A row that does not read back is told, and costs itself. Throws `SealBroken` when there are rows and the secrets of none
- * open: then the key is another one.
+ * A row that does not read back is told, and costs itself. Throws `SealBroken` when the key is another one: the secrets of
+ * no row open, or those of some do not and the word that was sealed with the key neither.
  */
 export function loadTenants(
   database: Database,
@@ -50,8 +51,10 @@ export function loadTenants(
   }
   const causes = faults.map((fault) => (fault instanceof Error ? fault.cause : null));
   const broken = causes.find((cause) => cause instanceof SealBroken);
+  const isWordOpen = opensWord(database, sealer);
   // With another key no row is at fault, and none is to be mended.
-  if (opened === 0 && broken !== undefined) throw broken;
+  if (broken !== undefined && (opened === 0 || isWordOpen === false)) throw broken;
+  if (isWordOpen !== true) keepWord(database, sealer);
   faults.forEach(onFault);
   return memory;
 }

@@ -59,7 +59,10 @@ export function endpointOf(row: EndpointRow, sealer: Sealer): Endpoint {
     return { ...names, ...v.parse(EndpointRecord, recordOf(row, sealer)) };
   } catch (cause) {
     const name = row.endpoint_id.replace(/[^A-Za-z0-9_-]/g, "?").slice(0, 64);
-    throw rowDamaged(`The row of the endpoint ${name} in the database does not read back`, cause);
+    throw rowDamaged(
+      `The row of the endpoint ${name} in the database does not read back, or is sealed with a master key that is not here`,
+      cause,
+    );
   }
 }
 
@@ -86,6 +89,6 @@ function recordOf(row: EndpointRow, sealer: Sealer): object {
   };
 }
 
-function sealContext(endpointId: string): string {
+export function sealContext(endpointId: string): string {
   return `endpoint:${endpointId}`;
 }

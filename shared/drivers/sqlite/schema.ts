@@ -118,4 +118,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   ALTER TABLE retry_items ADD COLUMN unmade INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE retry_items ADD COLUMN put_aside INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- A word sealed with the master key, which tells rows that are damaged from rows of another key.
+  CREATE TABLE master_key (id INTEGER PRIMARY KEY CHECK (id = 1), word BLOB NOT NULL) STRICT;
+  `,
 ];

@@ -7,6 +7,7 @@ import { MEMORY_BOUNDS } from "@posthaste/shared/drivers/redis/directory/memory.
 import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
 import type { RedisCommands, RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
+import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import type { Notifier } from "@posthaste/shared/ports/notifier.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
@@ -68,7 +69,7 @@ export async function openProcess(
     readonly memory?: MemoryBounds;
     readonly isSentTwice?: boolean;
     readonly isAway?: boolean;
-    readonly masterKey?: Uint8Array;
+    readonly sealer?: Sealer;
   } = {},
 ): Promise<DirectoryProcess> {
   const clock = createManualClock(START_MS);
@@ -84,7 +85,7 @@ export async function openProcess(
   const directory = await openRedisDirectory({
     commands: { ...line.commands, subscribe },
     keys: harness.keys,
-    sealer: options.masterKey === undefined ? sealer : createSealer(options.masterKey),
+    sealer: options.sealer ?? sealer,
     notifier: options.notifier ?? createNotifier({ onFault }),
     clock,
     entropy: systemEntropy,

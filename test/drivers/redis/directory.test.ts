@@ -1,6 +1,7 @@
 /** The directory in Redis: its contract, several processes on one Redis, and a Redis that is away. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
 import { createNotifier } from "@posthaste/shared/drivers/memory/notifier.ts";
 import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
@@ -237,9 +238,15 @@ const OTHER_KEY = new Uint8Array(32).fill(9);
 test("a process with another master key is refused, also before there is any endpoint", async () => {
   await using harness = await openDirectoryHarness();
   await using first = await openProcess(harness);
-  await assert.rejects(openProcess(harness, { masterKey: OTHER_KEY }), /POSTHASTE_MASTER_KEY is not the key/);
+  await assert.rejects(
+    openProcess(harness, { sealer: createSealer(OTHER_KEY) }),
+    /POSTHASTE_MASTER_KEY is not the key/,
+  );
   await first.directory.create(sampleEndpoint("ep_a"));
-  await assert.rejects(openProcess(harness, { masterKey: OTHER_KEY }), /POSTHASTE_MASTER_KEY is not the key/);
+  await assert.rejects(
+    openProcess(harness, { sealer: createSealer(OTHER_KEY) }),
+    /POSTHASTE_MASTER_KEY is not the key/,
+  );
   await using second = await openProcess(harness);
   assert.equal((await second.directory.endpoints(TENANT, 0)).endpoints.length, 1);
 });
@@ -250,7 +257,10 @@ test("a Redis that an older version filled is no reason to take another master k
   await first.directory.create(sampleEndpoint("ep_a"));
   const forget = { name: "forget", lua: "return redis.call('DEL', KEYS[1])", returns: "text" } as const;
   await harness.commands.run(forget, [harness.keys.key(0, "directory:master-key")], []);
-  await assert.rejects(openProcess(harness, { masterKey: OTHER_KEY }), /POSTHASTE_MASTER_KEY is not the key/);
+  await assert.rejects(
+    openProcess(harness, { sealer: createSealer(OTHER_KEY) }),
+    /POSTHASTE_MASTER_KEY is not the key/,
+  );
   await using second = await openProcess(harness);
   assert.equal((await second.directory.endpoints(TENANT, 0)).endpoints.length, 1);
 });

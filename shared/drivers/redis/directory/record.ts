@@ -32,7 +32,9 @@ export function endpointText(endpoint: Endpoint, sealer: Sealer): string {
 export function endpointOf(tenant: string, id: string, stored: string, sealer: Sealer): Endpoint {
   const record = v.safeParse(EndpointRecord, recordOf(id, stored, sealer));
   if (record.success && v.is(RecordedName, id)) return { id, tenant, ...record.output };
-  throw recordDamaged(`The record of the endpoint ${shown(id)} of the tenant ${tenant} does not read back`);
+  throw recordDamaged(
+    `The record of the endpoint ${shown(id)} of the tenant ${tenant} does not read back, or is sealed with a master key that is not here`,
+  );
 }
 
 /** Null for one that does not read back, of which `told` hears. */
@@ -58,6 +60,31 @@ function recordOf(id: string, stored: string, sealer: Sealer): object | null {
     return { ...open, ...(JSON.parse(decoder.decode(bytes)) as Sealed) };
   } catch {
     return null;
+  }
+}
+
+/**
+ * The same record under the present key: its place, and a text of which the seal alone is another. Null when no key opens it;
+ * what is in it otherwise is not looked at.
+ */
+export function resealed(id: string, stored: string, sealer: Sealer): string | null {
+  try {
+    const { sealed, ...open } = JSON.parse(stored.slice(PLACE_LENGTH)) as Text;
+    const plain = sealer.open(Buffer.from(sealed, "base64"), sealContext(id));
+    const bytes = sealer.seal(plain, sealContext(id));
+    return placeOf(stored) + JSON.stringify({ ...open, sealed: Buffer.from(bytes).toString("base64") } satisfies Text);
+  } catch {
+    return null;
+  }
+}
+
+/** False also for what does not read back. */
+export function isSealedCurrently(id: string, stored: string, sealer: Sealer): boolean {
+  try {
+    const { sealed } = JSON.parse(stored.slice(PLACE_LENGTH)) as Text;
+    return sealer.isCurrent(Buffer.from(sealed, "base64"), sealContext(id));
+  } catch {
+    return false;
   }
 }
 

@@ -50,6 +50,12 @@ export const directoryUpdate: RedisScript = luaScript({
   files: ["directory/known-version", "directory/guard", "directory/update"],
 });
 
+export const directoryReseal: RedisScript = luaScript({
+  name: "directory-reseal",
+  returns: "text",
+  files: ["directory/known-version", "directory/guard", "directory/reseal"],
+});
+
 export const directoryRemove: RedisScript = luaScript({
   name: "directory-remove",
   returns: "text",

@@ -109,6 +109,12 @@ export function createDirectoryStore(options: {
       const args = [seen.epoch, seen.version, id, stored, placeOf(stored) + text];
       return textOf(await commands.run(scripts.directoryUpdate, touched, [...args, ...news(tenant, id)]));
     },
+    /** `id`, what was read and what takes its place, each of the tenant. How many were written; null: Redis lost what was seen. */
+    async reseal(seen: Seen, tenant: string, rows: readonly (readonly [string, string, string])[]) {
+      const args = [seen.epoch, seen.version, ...rows.flat(), ...news(tenant, rows[0]?.[0] ?? "")];
+      const answer = textOf(await commands.run(scripts.directoryReseal, keysOf.one(tenant), args));
+      return answer === "lost" ? null : Number(answer);
+    },
     async remove(seen: Seen, tenant: string, id: string): Promise<string> {
       const args = [seen.epoch, seen.version, id, tenant, emptyTenantsMax, ...news(tenant, id)];
       return textOf(await commands.run(scripts.directoryRemove, keysOf.all(tenant), args));
