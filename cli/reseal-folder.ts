@@ -10,6 +10,7 @@ import { ConfigError } from "@posthaste/shared/domain/config.ts";
 import { DATABASE_FILE } from "@posthaste/shared/drivers/sqlite/database.ts";
 import { resealFile } from "@posthaste/shared/drivers/sqlite/reseal.ts";
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
+import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import type { ResealReport } from "@posthaste/shared/ports/reseal.ts";
 import { MASTER_KEY_BYTES, MASTER_KEY_FILE, NEXT_KEY_FILE, readKeyFile } from "./master-key.ts";
 import { dataFile, keepPrivateFile, syncFolder } from "./private-file.ts";
@@ -39,7 +40,7 @@ function ofSetting(folder: string, config: Config, masterKey: Uint8Array, isDryR
       `POSTHASTE_MASTER_KEY_PREVIOUS is missing, and there is no ${MASTER_KEY_FILE} in ${folder}: reseal needs the key that the endpoints are sealed with, and the new one in POSTHASTE_MASTER_KEY`,
     ]);
   }
-  const report = resealFile({ folder, sealer: createSealer(masterKey, { previous }), isDryRun });
+  const report = resealFile({ folder, sealer: () => createSealer(masterKey, { previous }), isDryRun });
   return { report, after: "POSTHASTE_MASTER_KEY is enough for a start: take POSTHASTE_MASTER_KEY_PREVIOUS away." };
 }
 
@@ -49,11 +50,13 @@ function ofFile(folder: string, isDryRun: boolean): FolderReseal {
   ) as [string, string, string];
   const previous = readKeyFile(path);
   if (previous === null) throw new Error(`There is no ${MASTER_KEY_FILE} in ${folder}; set POSTHASTE_MASTER_KEY.`);
-  const fresh = systemEntropy.bytes(MASTER_KEY_BYTES);
-  // Before anything is sealed with it: a run that dies leaves it for the next start and the next run.
-  if (!isDryRun) keepPrivateFile(nextPath, String(process.pid), () => encodeBase64(fresh));
-  const next = readKeyFile(nextPath) ?? fresh;
-  const report = resealFile({ folder, sealer: createSealer(next, { previous }), isDryRun });
+  const sealer = (): Sealer => {
+    const fresh = systemEntropy.bytes(MASTER_KEY_BYTES);
+    // Before anything is sealed with it: a run that dies leaves it for the next start and the next run.
+    if (!isDryRun) keepPrivateFile(nextPath, String(process.pid), () => encodeBase64(fresh));
+    return createSealer(readKeyFile(nextPath) ?? fresh, { previous });
+  };
+  const report = resealFile({ folder, sealer, isDryRun });
   if (!isDryRun) {
     rmSync(oldPath, { force: true });
     linkSync(path, oldPath);

@@ -22,12 +22,14 @@ interface SealedRow {
 /** Throws as `openDatabaseFile` does, also while another process has the folder. */
 export function resealFile(options: {
   readonly folder: string;
-  readonly sealer: Sealer;
+  /** Asked once the folder is ours. */
+  readonly sealer: () => Sealer;
   readonly isDryRun: boolean;
 }): ResealReport {
-  const handle = openDatabaseFile(options.folder);
+  const { folder, sealer, isDryRun } = options;
+  const handle = openDatabaseFile(folder);
   try {
-    return resealDatabase({ ...options, database: createDatabase(handle) });
+    return resealDatabase({ sealer: sealer(), isDryRun, database: createDatabase(handle) });
   } finally {
     handle.close();
   }
