@@ -29,6 +29,8 @@ test("nothing set gives every default", () => {
     operatorKey: null,
     allowCidrs: null,
     masterKey: null,
+    masterKeyPrevious: null,
+    masterKeyNext: null,
     httpClient: null,
     nameServers: null,
     resourceAttributes: {},
@@ -45,6 +47,8 @@ test("everything set is taken, and variables that are not ours are passed over",
     POSTHASTE_OPERATOR_KEY: "k".repeat(24),
     POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8,fd00::/8",
     POSTHASTE_MASTER_KEY: MASTER_KEY,
+    POSTHASTE_MASTER_KEY_PREVIOUS: btoa("p".repeat(32)),
+    POSTHASTE_MASTER_KEY_NEXT: btoa("n".repeat(32)),
     POSTHASTE_HTTP_CLIENT: "undici",
     POSTHASTE_NAME_SERVERS: "10.0.0.2, fd00::53,[fd00::53]:5353,127.0.0.1:5353",
     HOME: "/root",
@@ -52,6 +56,8 @@ test("everything set is taken, and variables that are not ours are passed over",
   });
   assert.equal(config.allowCidrs?.length, 2);
   assert.deepEqual(config.masterKey, new TextEncoder().encode("m".repeat(32)));
+  assert.deepEqual(config.masterKeyPrevious, new TextEncoder().encode("p".repeat(32)));
+  assert.deepEqual(config.masterKeyNext, new TextEncoder().encode("n".repeat(32)));
   assert.equal(config.httpClient, "undici");
   assert.deepEqual(config.nameServers, ["10.0.0.2", "fd00::53", "[fd00::53]:5353", "127.0.0.1:5353"]);
   assert.deepEqual([config.host, config.port, config.processorPort], ["0.0.0.0", 0, 65_535]);
@@ -86,6 +92,8 @@ const wrong: readonly (readonly [name: string, values: readonly string[], remedy
     ["", btoa("m".repeat(31)), btoa("m".repeat(33)), "not base64 at all!", MASTER_KEY.replace(/=+$/, "")],
     /32 bytes in base64/,
   ],
+  ["POSTHASTE_MASTER_KEY_PREVIOUS", ["", btoa("m".repeat(31))], /32 bytes in base64/],
+  ["POSTHASTE_MASTER_KEY_NEXT", ["", btoa("m".repeat(33))], /32 bytes in base64/],
   ["POSTHASTE_HTTP_CLIENT", ["", "fetch", "UNDICI"], /runtime or undici/],
   [
     "POSTHASTE_NAME_SERVERS",
@@ -121,7 +129,7 @@ test("every problem is named at once, each variable once", () => {
   assert.deepEqual(new Set(names), new Set(wrong.map(([name]) => name)));
 });
 
-for (const name of ["POSTHASTE_OPERATOR_KEY", "POSTHASTE_MASTER_KEY"]) {
+for (const name of ["POSTHASTE_OPERATOR_KEY", "POSTHASTE_MASTER_KEY", "POSTHASTE_MASTER_KEY_PREVIOUS"]) {
   test(`a wrong ${name} is never repeated in the error`, () => {
     const secret = "hush hush hush hush hush hush hush";
     for (const problem of problemsOf({ [name]: secret })) assert.ok(!problem.includes("hush"), problem);

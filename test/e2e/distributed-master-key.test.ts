@@ -75,7 +75,7 @@ async function assertNothingUnread({ url }: Program): Promise<void> {
 /** Publishes, and changes endpoints, until it is stopped. A try that meets a gateway that ends is made again. */
 function publishOn(harness: DistributedHarness, receiver: string) {
   const acknowledged = new Set<string>();
-  let isOver = false;
+  const over = new AbortController();
   const ask = async (path: string, body: unknown) => {
     for (;;) {
       const answer = await call(harness.gateways.at(-1)?.url ?? "", path, body).catch(() => null);
@@ -84,7 +84,7 @@ function publishOn(harness: DistributedHarness, receiver: string) {
     }
   };
   async function work(): Promise<void> {
-    for (let nth = 0; !isOver; nth++) {
+    for (let nth = 0; !over.signal.aborted; nth++) {
       const priority = (["HIGH", "MEDIUM", "LOW"] as const)[nth % 3];
       const answer = await ask("/v1/events", { type: "order.paid", priority, data: nth, tenant: "busy" });
       assert.equal(answer.status, 202);
@@ -100,7 +100,7 @@ function publishOn(harness: DistributedHarness, receiver: string) {
   return {
     acknowledged,
     async stop() {
-      isOver = true;
+      over.abort();
       await done;
     },
   };

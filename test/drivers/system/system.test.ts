@@ -59,6 +59,25 @@ test("open() refuses bytes that are too short or of another version", () => {
   assert.throws(() => sealer.open(sealed, "c"), /not sealed bytes of version 1/);
 });
 
+test("while keys are changed the present one seals and each of them opens", () => {
+  const [old, next] = [new Uint8Array(32).fill(8), new Uint8Array(32).fill(9)];
+  const sealer = createSealer(key, { previous: old, next });
+  for (const other of [key, old, next]) {
+    const sealed = createSealer(other).seal(secret, "endpoint 1");
+    assert.deepEqual([...sealer.open(sealed, "endpoint 1")], [...secret]);
+    assert.equal(sealer.isCurrent(sealed, "endpoint 1"), other === key);
+    assert.throws(() => sealer.open(sealed, "endpoint 2"), /do not open/);
+    assert.equal(sealer.isCurrent(sealed, "endpoint 2"), false);
+  }
+  const foreign = createSealer(new Uint8Array(32).fill(1)).seal(secret, "endpoint 1");
+  assert.throws(() => sealer.open(foreign, "endpoint 1"), /do not open/);
+  assert.deepEqual([...createSealer(key).open(sealer.seal(secret, "c"), "c")], [...secret]);
+  assert.deepEqual([...createSealer(old).open(sealer.sealUntilResealed(secret, "c"), "c")], [...secret]);
+  const alone = createSealer(key, { next });
+  assert.equal(alone.isCurrent(alone.sealUntilResealed(secret, "c"), "c"), true);
+  assert.equal(sealer.isCurrent(new Uint8Array(5), "c"), false);
+});
+
 test("seal() writes version, nonce, tag and ciphertext, and never the same bytes twice", () => {
   const sealer = createSealer(key);
   const [first, second] = [sealer.seal(secret, "c"), sealer.seal(secret, "c")];

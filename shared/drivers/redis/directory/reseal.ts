@@ -57,11 +57,15 @@ async function passOver(store: Store, options: { readonly sealer: Sealer; readon
   do {
     const page: Awaited<ReturnType<Store["list"]>> = await store.list(null, PAGE_ROWS, cursor);
     pass.looked += page.rows.length;
-    for (const [tenant, rows] of Map.groupBy(page.rows, (row) => row.tenant)) {
-      const wanted = rows.flatMap((row) => anew(row, options.sealer, pass));
-      if (options.isDryRun || wanted.length === 0) pass.resealed += wanted.length;
-      else await write(store, tenant, wanted, pass);
-    }
+    const writes = Array.from(
+      Map.groupBy(page.rows, (row) => row.tenant),
+      async ([tenant, rows]) => {
+        const wanted = rows.flatMap((row) => anew(row, options.sealer, pass));
+        if (options.isDryRun || wanted.length === 0) pass.resealed += wanted.length;
+        else await write(store, tenant, wanted, pass);
+      },
+    );
+    await Promise.all(writes);
     cursor = page.next;
   } while (cursor !== null);
   return pass;
