@@ -23,7 +23,17 @@ test("help names every command and every setting, and ends with 0", async () => 
   const { code, stdout, stderr } = await ended(["help"]);
   assert.equal(code, 0);
   assert.equal(stderr, "");
-  for (const word of ["dev", "serve", "demo", "receiver", "PORT", "POSTHASTE_DATA", "POSTHASTE_ALLOW_CIDRS"]) {
+  for (const word of [
+    "dev",
+    "serve",
+    "demo",
+    "receiver",
+    "backup",
+    "reseal",
+    "PORT",
+    "POSTHASTE_DATA",
+    "POSTHASTE_ALLOW_CIDRS",
+  ]) {
     assert.match(stdout, new RegExp(`^ {2}${word}\\b`, "m"));
   }
 });
@@ -106,6 +116,19 @@ test("an unknown command is named, the usage follows, and the exit code is 2", a
   assert.equal(code, 2);
   assert.equal(stdout, "");
   assert.match(stderr, /^posthaste: there is no command sevre\n\nUsage: posthaste <command>\n/);
+});
+
+test("reseal takes --dry-run alone, and without a second key or a database it says what is missing", async () => {
+  const wrong = await ended(["reseal", "--force"]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /^posthaste: reseal does not take --force; there is --dry-run\n\nUsage/);
+  const nowhere = await ended(["reseal"], { POSTHASTE_DATA: `${tmpdir()}/there-is-no-such-folder` });
+  assert.deepEqual([nowhere.code, nowhere.stdout], [1, ""]);
+  assert.match(nowhere.stderr, /^posthaste: There is no posthaste\.db in .*POSTHASTE_DATA\.\n$/);
+  const stores = { REDIS_URL: "redis://127.0.0.1:1", KAFKA_BROKERS: "127.0.0.1:1" };
+  const one = await ended(["reseal"], { ...stores, POSTHASTE_MASTER_KEY: Buffer.alloc(32, 1).toString("base64") });
+  assert.equal(one.code, 2);
+  assert.match(one.stderr, /^posthaste: POSTHASTE_MASTER_KEY_PREVIOUS is missing/);
 });
 
 test("a flag that a command does not take is named, and the exit code is 2", async () => {

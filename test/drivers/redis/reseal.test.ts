@@ -200,6 +200,28 @@ test("a process that goes on writing with the previous key keeps the run from sa
   await assert.rejects(openProcess(harness, { sealer: STEPS.after }), /POSTHASTE_MASTER_KEY is not the key/);
 });
 
+test("what is sealed with the previous key beside the last write is found by the pass behind it", async () => {
+  await using harness = await openDirectoryHarness();
+  await using old = await openProcess(harness, { sealer: STEPS.first });
+  await fill(old, 1);
+  const commands: RedisCommands = {
+    ...harness.commands,
+    async run(script, keys, args) {
+      if (script.name === "replace-key") await old.directory.create(sampleEndpoint("ep_late", { tenant: "acme" }));
+      return await harness.commands.run(script, keys, args);
+    },
+  };
+  assert.deepEqual(await reseal(harness, { commands }), {
+    looked: 2,
+    resealed: 2,
+    unreadable: [],
+    unreadableCount: 0,
+    isDone: true,
+  });
+  await using after = await openProcess(harness, { sealer: STEPS.after });
+  assert.equal((await endpointsOf(after)).length, 2);
+});
+
 test("a Redis that an older version filled needs the previous key until it was looked through", async () => {
   await using harness = await openDirectoryHarness();
   await using old = await openProcess(harness, { sealer: STEPS.before });

@@ -41,12 +41,18 @@ async function filled(count: number): Promise<DatabaseSync> {
   return raw;
 }
 
+/** Of those that read back as they were created, secrets and headers too. */
 async function readableCount(raw: DatabaseSync, sealer: Sealer): Promise<number> {
   const { drivers, faults } = open(raw, sealer);
-  await using _ = drivers;
-  assert.deepEqual(faults, []);
   const read = await Promise.all(["t0", "t1", "t2"].map((tenant) => drivers.directory.endpoints(tenant, 0)));
-  return read.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
+  await drivers[Symbol.asyncDispose]();
+  assert.deepEqual(faults, []);
+  const all = read.flatMap(({ endpoints }) => endpoints);
+  for (const found of all) {
+    const { id, tenant, description } = found;
+    assert.deepEqual(found, { ...sampleEndpoint(id, { tenant }), description });
+  }
+  return all.length;
 }
 
 test("a run that dies at any commit is begun again; the new key alone is refused until one has ended", async () => {

@@ -67,7 +67,7 @@ function recordOf(id: string, stored: string, sealer: Sealer): object | null {
  * The same record under the present key: its place, and a text of which the seal alone is another. Null when no key opens it;
  * what is in it otherwise is not looked at.
  */
-export function resealed(id: string, stored: string, sealer: Sealer): string | null {
+export function sealedAnew(id: string, stored: string, sealer: Sealer): string | null {
   try {
     const { sealed, ...open } = JSON.parse(stored.slice(PLACE_LENGTH)) as Text;
     const plain = sealer.open(Buffer.from(sealed, "base64"), sealContext(id));

@@ -1,7 +1,8 @@
 /**
  * Seals every endpoint with the present master key, while gateways and processors go on. Each is written only over what was
  * read, so whoever changes an endpoint meanwhile wins; a run that was killed is simply begun again. Passes go on until one
- * finds nothing to do: then the word is sealed anew, and the previous key is needed no more.
+ * finds nothing to do: then the word is sealed anew, and the previous key is needed no more. One pass more tells of a process
+ * that went on with it.
  */
 import type { Sealer } from "../../../lib/ambient.ts";
 import type { ResealReport } from "../../../ports/reseal.ts";
@@ -9,7 +10,7 @@ import { UNREADABLE_MAX } from "../../../ports/reseal.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
 import { requireMasterKey, sealWordAnew } from "./master-key.ts";
-import { isSealedCurrently, resealed } from "./record.ts";
+import { isSealedCurrently, sealedAnew } from "./record.ts";
 import type { ListedEndpoint } from "./store.ts";
 import { createDirectoryStore } from "./store.ts";
 
@@ -37,16 +38,16 @@ export async function resealDirectory(options: {
   const { isDryRun } = options;
   const store = createDirectoryStore(options);
   await requireMasterKey({ ...options, store });
-  let total = 0;
-  for (let count = 0; count < PASSES_MAX; count++) {
-    const pass = await passOver(store, options);
-    total += pass.resealed;
-    const { looked, unreadable, unreadableCount } = pass;
+  let resealed = 0;
+  let isWordNew = false;
+  for (let count = 1; ; count++) {
+    const { looked, unreadable, unreadableCount, ...pass } = await passOver(store, options);
+    resealed += pass.resealed;
     const isClean = pass.resealed + pass.missed === 0;
-    if (isDryRun) return { looked, resealed: total, unreadable, unreadableCount, isDone: isClean };
-    if (isClean) return { looked, resealed: total, unreadable, unreadableCount, isDone: await sealWordAnew(options) };
+    const isDone = isClean && (isDryRun || isWordNew);
+    if (isDone || isDryRun || count === PASSES_MAX) return { looked, resealed, unreadable, unreadableCount, isDone };
+    isWordNew ||= isClean && (await sealWordAnew(options));
   }
-  return { looked: 0, resealed: total, unreadable: [], unreadableCount: 0, isDone: false };
 }
 
 type Store = ReturnType<typeof createDirectoryStore>;
@@ -74,7 +75,7 @@ async function passOver(store: Store, options: { readonly sealer: Sealer; readon
 /** Id, what was read and what takes its place; nothing for one that needs none, or cannot be read. */
 function anew({ tenant, id, stored }: ListedEndpoint, sealer: Sealer, pass: Pass): [string, string, string][] {
   if (isSealedCurrently(id, stored, sealer)) return [];
-  const text = resealed(id, stored, sealer);
+  const text = sealedAnew(id, stored, sealer);
   if (text !== null) return [[id, stored, text]];
   pass.unreadableCount++;
   if (pass.unreadable.length < UNREADABLE_MAX) pass.unreadable.push(`${tenant}/${id.slice(0, 64)}`);
