@@ -222,6 +222,25 @@ test("what is sealed with the previous key beside the last write is found by the
   assert.equal((await endpointsOf(after)).length, 2);
 });
 
+test("what a process writes back after a loss is under the present key, however old its memory", async () => {
+  await using harness = await openDirectoryHarness();
+  await using old = await openProcess(harness, { sealer: STEPS.first });
+  await fill(old, 6);
+  await using second = await openProcess(harness, { sealer: STEPS.second });
+  const before = await Promise.all(TENANTS.map((tenant) => second.directory.endpoints(tenant, 0)));
+  assert.equal((await reseal(harness)).isDone, true);
+  await second.flush();
+  second.reconnect();
+  await second.quiet();
+  await using after = await openProcess(harness, { sealer: STEPS.after });
+  const found = await Promise.all(TENANTS.map((tenant) => after.directory.endpoints(tenant, 0)));
+  assert.deepEqual(
+    found.map(({ endpoints }) => endpoints),
+    before.map(({ endpoints }) => endpoints),
+  );
+  assert.deepEqual(after.faults, []);
+});
+
 test("a Redis that an older version filled needs the previous key until it was looked through", async () => {
   await using harness = await openDirectoryHarness();
   await using old = await openProcess(harness, { sealer: STEPS.before });

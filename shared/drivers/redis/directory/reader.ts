@@ -10,7 +10,7 @@ import { encodeHex } from "../../../domain/hex.ts";
 import * as v from "valibot";
 import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
 import type { DirectoryMemory, HeldTenant, StoredEndpoint } from "./memory.ts";
-import { endpointOf } from "./record.ts";
+import { endpointOf, isSealedCurrently, sealedAnew } from "./record.ts";
 import type { DirectoryStore, ReadReply, Seen } from "./store.ts";
 import { isAsSeen } from "./store.ts";
 import { SingleFlight } from "../../../lib/single-flight.ts";
@@ -118,7 +118,7 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
 
 /** Follows the epochs of the shards, and writes back from memory what a Redis that lost data no longer has. */
 function createRecovery(deps: DirectoryReaderDeps, epochs: string[], scan: DirectoryScan) {
-  const { store, memory, keys, onFault } = deps;
+  const { store, memory, keys, sealer, onFault } = deps;
 
   /** The shard began anew: all that memory has is compared, and written back where it is missing. */
   function adopt(shard: number, epoch: string): void {
@@ -136,10 +136,22 @@ function createRecovery(deps: DirectoryReaderDeps, epochs: string[], scan: Direc
       return adopt(shard, epoch);
     }
     onFault(lossOf(tenant));
-    const epoch = await beginEpoch(deps, (fresh) => store.repair(held, fresh));
+    const epoch = await beginEpoch(deps, (fresh) => store.repair(sealedCurrently(held, sealer), fresh));
     memory.keep({ ...held, epoch });
     adopt(shard, epoch);
   };
+}
+
+/**
+ * As it is written back: memory may be from before everything was sealed anew, and what nobody looks for any more would be
+ * under the previous key again.
+ */
+function sealedCurrently(held: HeldTenant, sealer: Sealer): HeldTenant {
+  const stored = Array.from(held.stored, ([id, row]) => {
+    if (isSealedCurrently(id, row.stored, sealer)) return [id, row] as const;
+    return [id, { ...row, stored: sealedAnew(id, row.stored, sealer) ?? row.stored }] as const;
+  });
+  return { ...held, stored: new Map(stored) };
 }
 
 /** The epoch that holds after `step`, which takes the fresh one where there is none. */
