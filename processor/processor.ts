@@ -12,7 +12,7 @@ import { createStandstill } from "./delivery/standstill.ts";
 import { createLowThrottle } from "./intake/low-throttle.ts";
 import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
-import { observeQueues } from "./intake/queue-samples.ts";
+import { readQueues } from "./intake/queue-samples.ts";
 import { createLaneLoop } from "./intake/lane-loop.ts";
 import { createRetryLoop } from "./intake/retry-loop.ts";
 import { createWindow } from "./intake/window.ts";
@@ -44,7 +44,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
     void recovery.recover(announcement.tenant, announcement.endpointId);
     void forgetIfRemoved(pipeline, announcement.tenant, announcement.endpointId);
   });
-  observeQueues(drivers, telemetry.queue, clock);
+  telemetry.queue.observe(() => readQueues(drivers, clock));
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const supervision = { clock, entropy, ...SUPERVISION_DEFAULTS, onFailure };
   const loops = loopsOf(deps, pipeline, { outstanding, standstill }).map(({ name, run }) =>

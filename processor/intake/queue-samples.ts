@@ -1,30 +1,34 @@
-/** Depth and lag of every queue, read when metrics are collected and at no other time. */
+/** Depth and lag of every queue. A store that is away costs the samples of its own queues. */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Depth } from "@posthaste/shared/ports/lanes.ts";
-import type { QueueSample, QueueTelemetry } from "@posthaste/shared/telemetry/queue.ts";
+import type { QueueSample } from "@posthaste/shared/telemetry/queue.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 
-export function observeQueues(drivers: Drivers, telemetry: QueueTelemetry, clock: Clock): void {
-  telemetry.observe(async () => {
-    const sample = (queue: QueueSample["queue"], { count, oldestAtMs }: Depth): QueueSample => ({
-      queue,
-      depth: count,
-      lagMs: oldestAtMs === null ? null : Math.max(0, clock.now() - oldestAtMs),
-    });
-    const lanes = await Promise.all(LANES.map(async (lane) => sample(lane, await drivers.lanes.depth(lane))));
-    const dead = await drivers.deadLetters.count({ tenant: null });
-    return [
-      ...lanes,
-      sample("retry", await drivers.retryQueue.depth()),
-      { queue: "dead", depth: dead, lagMs: null } as const,
-      ...(await spoolSamples(drivers)),
-    ];
-  });
-}
+/** A store that has not answered by then is left out. */
+const ANSWER_MS = 2000;
 
-async function spoolSamples({ spool }: Drivers): Promise<readonly QueueSample[]> {
-  if (spool === null) return [];
-  const { count, oldestMs } = await spool.depth();
-  return [{ queue: "spool", depth: count, lagMs: oldestMs }];
+type Queues = Pick<Drivers, "lanes" | "retryQueue" | "deadLetters" | "spool">;
+
+/** Never rejects. */
+export async function readQueues(drivers: Queues, clock: Clock): Promise<readonly QueueSample[]> {
+  const { lanes, retryQueue, deadLetters, spool } = drivers;
+  const sampleOf = (queue: QueueSample["queue"], { count, oldestAtMs }: Depth): QueueSample => ({
+    queue,
+    depth: count,
+    lagMs: oldestAtMs === null ? null : Math.max(0, clock.now() - oldestAtMs),
+  });
+  const asked: Promise<QueueSample>[] = [
+    ...LANES.map(async (lane) => sampleOf(lane, await lanes.depth(lane))),
+    retryQueue.depth().then((depth) => sampleOf("retry", depth)),
+    deadLetters.count({ tenant: null }).then((depth) => ({ queue: "dead", depth, lagMs: null })),
+  ];
+  if (spool !== null) {
+    asked.push(spool.depth().then(({ count, oldestMs }) => ({ queue: "spool", depth: count, lagMs: oldestMs })));
+  }
+  const answers = await Promise.allSettled(asked.map((sample) => inTime(clock, ANSWER_MS, sample)));
+  return answers.flatMap((answer) =>
+    answer.status === "fulfilled" && answer.value.kind === "done" ? answer.value.value : [],
+  );
 }

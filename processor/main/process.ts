@@ -6,6 +6,7 @@ import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createInitializer } from "../initializer.ts";
+import { watchLag } from "../lag-watch.ts";
 import { limitsFor } from "../limits.ts";
 import { startProcessor } from "../processor.ts";
 import { createStatus } from "../status.ts";
@@ -47,7 +48,9 @@ await runWithHelp("processor", HELP, async () => {
   if (!stopping.signal.aborted) {
     const processor = startProcessor({ ...program, limits: limitsFor(program.descriptors.attemptsMax) });
     log.write("info", "processor.ready", {});
+    const lagWatch = watchLag({ ...program, telemetry: telemetry.queue });
     await stopped;
+    lagWatch[Symbol.dispose]();
     await processor.stop();
   }
   // Whoever watches the processor reads the 503 before nobody answers.

@@ -15,6 +15,10 @@ export interface QueueSample {
 export interface QueueTelemetry {
   /** Registers a reader that is asked at each collection. */
   observe(read: () => Promise<readonly QueueSample[]>): void;
+  /** The oldest item of a queue waits for longer than it should. */
+  lagging(sample: QueueSample): void;
+  /** And does no more. */
+  caughtUp(sample: QueueSample): void;
   dropped(buffer: "ledger" | "stats", count: number): void;
   loopFailed(loop: string, error: unknown, delayMs: number): void;
   /** The process did not run for so long at least. */
@@ -77,6 +81,9 @@ export function createQueueTelemetry({
         [depth, lag],
       );
     },
+    lagging: ({ queue, depth: count, lagMs }) =>
+      log.write("warn", "queue.lagging", { queue, depth: count, lag_s: Math.round((lagMs ?? 0) / 1000) }),
+    caughtUp: ({ queue, depth: count }) => log.write("info", "queue.caught-up", { queue, depth: count }),
     dropped(buffer, count) {
       drops.add(count, { buffer });
       log.write("error", "projection.dropped", { buffer, count });

@@ -50,7 +50,15 @@ export const silentTelemetry: Telemetry = {
   accept: { accepted: nothing, answered: nothing, cache: nothing },
   delivery: { attempted: nothing, settled: nothing, deferred: nothing, repeatSkipped: nothing },
   endpoint: { breaker: nothing, disabled: nothing, recovered: nothing },
-  queue: { observe: nothing, dropped: nothing, loopFailed: nothing, stoodStill: nothing, quarantined: nothing },
+  queue: {
+    observe: nothing,
+    lagging: nothing,
+    caughtUp: nothing,
+    dropped: nothing,
+    loopFailed: nothing,
+    stoodStill: nothing,
+    quarantined: nothing,
+  },
   store: { away: nothing, back: nothing, fault: nothing },
   log: silentLog,
 };

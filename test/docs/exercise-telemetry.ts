@@ -103,6 +103,8 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   endpoint.recovered("ep_1", "acme", 1);
   const queue = listened(telemetry, "queue", called);
   queue.observe(async () => [{ queue: "high", depth: 1, lagMs: 1 }]);
+  queue.lagging({ queue: "spool", depth: 1, lagMs: 60_000 });
+  queue.caughtUp({ queue: "spool", depth: 0, lagMs: null });
   queue.dropped("ledger", 1);
   queue.loopFailed("lane high", new Error("Redis is away"), 1);
   queue.stoodStill(60_000);

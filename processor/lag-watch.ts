@@ -1,0 +1,53 @@
+/** Warns of queues that are behind: once when one begins to lag, once when it has caught up. */
+import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { QueueSample, QueueTelemetry } from "@posthaste/shared/telemetry/queue.ts";
+import { readQueues } from "./intake/queue-samples.ts";
+
+/** Age of the oldest item from which on a queue lags. What waits for a retry waits by plan, a dead letter for people. */
+export const LAG_MS: Readonly<Partial<Record<QueueSample["queue"], number>>> = {
+  high: 10_000,
+  medium: 5 * 60_000,
+  low: 15 * 60_000,
+  spool: 60_000,
+};
+/** Between two looks. */
+export const LAG_LOOK_MS = 30_000;
+
+export function watchLag(options: {
+  readonly drivers: Pick<Drivers, "lanes" | "retryQueue" | "deadLetters" | "spool">;
+  readonly telemetry: Pick<QueueTelemetry, "lagging" | "caughtUp">;
+  readonly clock: Clock;
+}): Disposable {
+  const { drivers, telemetry, clock } = options;
+  const lagging = new Set<QueueSample["queue"]>();
+  let isStopped = false;
+  let cancel: Cancel = () => undefined;
+
+  async function look(): Promise<void> {
+    for (const sample of await readQueues(drivers, clock)) {
+      const isBehind = (sample.lagMs ?? 0) >= (LAG_MS[sample.queue] ?? Infinity);
+      if (isBehind === lagging.has(sample.queue)) continue;
+      if (isBehind) {
+        lagging.add(sample.queue);
+        telemetry.lagging(sample);
+      } else {
+        lagging.delete(sample.queue);
+        telemetry.caughtUp(sample);
+      }
+    }
+    arm();
+  }
+
+  function arm(): void {
+    if (!isStopped) cancel = clock.timer(LAG_LOOK_MS, () => void look());
+  }
+
+  arm();
+  return {
+    [Symbol.dispose]() {
+      isStopped = true;
+      cancel();
+    },
+  };
+}
