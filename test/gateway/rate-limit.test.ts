@@ -143,7 +143,8 @@ test("a batch that is refused as a whole costs nothing, and after Retry-After of
   const key = await harness.createKey({ rateLimit: { limit: 4, windowMs: 5000 } });
   const batch = (body: unknown) => harness.call("POST", "/v1/events/batch", { key, body });
   const of = (count: number) => ({ events: Array.from({ length: count }, () => EVENT) });
-  for (const body of ["{", { events: [] }, { events: [EVENT], more: 1 }, of(5)]) {
+  const noJson = '{"events":[{"type":"order.paid","data":1},{"type":oops}]}';
+  for (const body of ["{", noJson, { events: [] }, { events: [EVENT], more: 1 }, of(5)]) {
     assert.ok((await batch(body)).status >= 400);
   }
   await harness.clock.advance(500);
