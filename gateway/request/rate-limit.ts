@@ -22,19 +22,19 @@ export async function charge(
   const verdict = await limiter.take(caller.id, rate, cost);
   writeState(rate, verdict, headers);
   if (!verdict.isGranted) throw limited(rate, verdict, cost);
-  return { cost, atMs: verdict.atMs };
+  return { cost, atMs: verdict.atMs, ...(verdict.isLocal === true ? { isLocal: true } : {}) };
 }
 
 /** Gives `cost` units of a grant back and writes the fields anew. Never rejects: at worst they come back with their window. */
 export async function giveBack(
   limiter: RateLimiter,
   caller: ApiKey,
-  { cost, atMs }: Grant,
+  grant: Grant,
   headers: Record<string, string>,
 ): Promise<void> {
   const rate = caller.rateLimit;
-  if (rate === null || cost === 0) return;
-  const state = await limiter.giveBack(caller.id, rate, { cost, atMs }).catch(() => null);
+  if (rate === null || grant.cost === 0) return;
+  const state = await limiter.giveBack(caller.id, rate, grant).catch(() => null);
   if (state !== null) writeState(rate, state, headers);
 }
 

@@ -4,7 +4,8 @@
  */
 import type { ApiKey, NewApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { OPERATOR_TENANT, TENANT_KEY_RATE_LIMIT } from "@posthaste/shared/domain/api-key.ts";
-import type { RateLimit } from "@posthaste/shared/domain/endpoint.ts";
+import type { FailureMode, KeyRateLimit, KeyRateLimitWish } from "@posthaste/shared/domain/key-rate-limit.ts";
+import { isLooser } from "@posthaste/shared/domain/key-rate-limit.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import { failed } from "../request/validation.ts";
@@ -18,23 +19,36 @@ export function grantOf(caller: ApiKey, wish: NewApiKey, tenant: string, nowMs: 
     throw new PosthasteError("missing-scope", `This API key lacks ${lacking.join(", ")} and so cannot grant it.`);
   }
   const keyTenant = tenant === OPERATOR_TENANT ? null : tenant;
-  const rateLimit = wish.rate_limit ?? defaultLimit(caller, keyTenant);
+  const rateLimit = wish.rate_limit === undefined ? defaultLimit(caller, keyTenant) : limitOf(caller, wish.rate_limit);
   const expiresAtMs = wish.expires_at ?? caller.expiresAtMs;
   const problems = [...limitProblems(caller, rateLimit), ...expiryProblems(caller, expiresAtMs, nowMs)];
   if (problems.length > 0) throw failed(problems);
   return { tenant: keyTenant, scopes: [...new Set(wish.scopes)], rateLimit, expiresAtMs };
 }
 
-function defaultLimit(caller: ApiKey, keyTenant: string | null): RateLimit | null {
+/** Without a mode of its own: `local`, or the creator's where that is stricter. */
+function limitOf({ rateLimit: own }: ApiKey, { limit, windowMs, failureMode }: KeyRateLimitWish): KeyRateLimit {
+  const usual: FailureMode = own === null || isLooser(own.failureMode, "local") ? "local" : own.failureMode;
+  return { limit, windowMs, failureMode: failureMode ?? usual };
+}
+
+function defaultLimit(caller: ApiKey, keyTenant: string | null): KeyRateLimit | null {
   if (caller.rateLimit !== null) return caller.rateLimit;
   return keyTenant === null ? null : TENANT_KEY_RATE_LIMIT;
 }
 
-function limitProblems({ rateLimit: own }: ApiKey, given: RateLimit | null): readonly FieldProblem[] {
+function limitProblems({ rateLimit: own }: ApiKey, given: KeyRateLimit | null): readonly FieldProblem[] {
   if (own === null || given === null) return [];
-  if (given.limit <= own.limit && given.windowMs >= own.windowMs) return [];
-  const detail = `must grant no more than this API key's own ${own.limit} per ${own.windowMs} ms`;
-  return [{ pointer: "#/rate_limit", detail }];
+  const problems: FieldProblem[] = [];
+  if (given.limit > own.limit || given.windowMs < own.windowMs) {
+    const detail = `must grant no more than this API key's own ${own.limit} per ${own.windowMs} ms`;
+    problems.push({ pointer: "#/rate_limit", detail });
+  }
+  if (isLooser(given.failureMode, own.failureMode)) {
+    const detail = `must not be looser than this API key's own ${own.failureMode}`;
+    problems.push({ pointer: "#/rate_limit/failure_mode", detail });
+  }
+  return problems;
 }
 
 function expiryProblems({ expiresAtMs: own }: ApiKey, given: number | null, nowMs: number): readonly FieldProblem[] {

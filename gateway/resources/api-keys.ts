@@ -89,7 +89,10 @@ function apiKeyView(key: ApiKey, nowMs: number): object {
     tenant: key.tenant ?? OPERATOR_TENANT,
     hint: key.hint,
     scopes: key.scopes,
-    rate_limit: rateLimit === null ? null : { limit: rateLimit.limit, window_ms: rateLimit.windowMs },
+    rate_limit:
+      rateLimit === null
+        ? null
+        : { limit: rateLimit.limit, window_ms: rateLimit.windowMs, failure_mode: rateLimit.failureMode },
     status: keyStatus(key, nowMs),
     created_at: instantText(key.createdAtMs),
     expires_at: instantText(key.expiresAtMs),

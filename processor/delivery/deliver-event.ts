@@ -108,7 +108,7 @@ async function beginEach(
     case "begun":
       return fanOutEach(deps, envelope, handed, each);
     case "cancelled":
-      deps.settlements.record([{ kind: "fan-out", fanOut: cancelledFanOut(envelope, deps.clock.now()) }]);
+      deps.settlements.record([{ kind: "fan-out", fanOut: cancelledFanOut(envelope, deps.clock.now()), envelope }]);
       return "settled";
     case "unknown":
       return deps.putAside.event(envelope, handed.putAside, "undecided");
@@ -178,7 +178,8 @@ async function fanOutTo(
   if (known.unreadable !== undefined) return fanOutBeside(deps, envelope, known, weigh, each);
   const { matched, record } = deps.fanOut(envelope, known.endpoints, deps.clock.now());
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
-  if (matched.length !== 1 || record.filteredCount > 0) deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
+  if (matched.length !== 1 || record.filteredCount > 0)
+    deps.settlements.record([{ kind: "fan-out", fanOut: record, envelope }]);
   const [first] = matched;
   weigh(Math.max(1, matched.length));
   if (first === undefined) return "settled";
@@ -206,7 +207,7 @@ async function fanOutBeside(
 ): Promise<Ending> {
   const { matched, record } = deps.fanOut(envelope, endpoints, deps.clock.now());
   weigh(matched.length + unreadable.length);
-  deps.settlements.record([{ kind: "fan-out", fanOut: record }]);
+  deps.settlements.record([{ kind: "fan-out", fanOut: record, envelope }]);
   const aside = unreadable.map((id) => deps.putAside.delivery(firstDelivery(envelope, { id }, true), "unreadable"));
   const endings = await Promise.all([...matched.map(each), ...aside]);
   return endings.every((ending) => ending === "settled") ? "settled" : "released";

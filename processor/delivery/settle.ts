@@ -191,6 +191,7 @@ function entriesOf(deps: SettleDeps, delivery: PendingDelivery, standing: Standi
     return {
       kind: "delivery",
       delivery: { ...key, eventType: envelope.type, atMs, result, groupId, ...standing },
+      envelope,
     } as const;
   });
 }

@@ -7,11 +7,11 @@ import { boundedList } from "./bounded-list.ts";
 import type { Entropy, Hasher } from "../lib/ambient.ts";
 import { encodeBase32 } from "./base32.ts";
 import { Instant, TenantName } from "./event.ts";
-import type { RateLimit } from "./endpoint.ts";
-import { RateLimitSetting } from "./endpoint.ts";
 import { freeText } from "./free-text.ts";
 import { encodeHex } from "./hex.ts";
 import { TimeMs } from "./id.ts";
+import type { KeyRateLimit } from "./key-rate-limit.ts";
+import { FailureMode, KeyRateLimitSetting } from "./key-rate-limit.ts";
 
 export const Scope = v.picklist(["publish", "manage", "read"], "must be publish, manage or read");
 export type Scope = v.InferOutput<typeof Scope>;
@@ -20,7 +20,7 @@ export const DEFAULT_TENANT = "default";
 /** The reserved tenant whose endpoints get our own alerts; operator keys only. */
 export const OPERATOR_TENANT = "operator";
 
-export const TENANT_KEY_RATE_LIMIT: RateLimit = { limit: 1000, windowMs: 1000 };
+export const TENANT_KEY_RATE_LIMIT: KeyRateLimit = { limit: 1000, windowMs: 1000, failureMode: "local" };
 
 /** Usable keys of one tenant; and as many that have ended, revoked or expired, of which the longest ended fall. */
 export const API_KEYS_PER_TENANT_MAX = 1000;
@@ -38,7 +38,7 @@ export interface ApiKey {
   readonly tenant: string | null;
   readonly scopes: readonly Scope[];
   /** Null: no limit (operator keys). */
-  readonly rateLimit: RateLimit | null;
+  readonly rateLimit: KeyRateLimit | null;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
   readonly revokedAtMs: number | null;
@@ -56,6 +56,8 @@ export const ApiKeyRecord = v.object({
     v.object({
       limit: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
       windowMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+      // Records of earlier releases have none.
+      failureMode: v.optional(FailureMode, "local"),
     }),
   ),
   createdAtMs: TimeMs,
@@ -72,7 +74,7 @@ export const NewApiKey = v.strictObject({
     ),
     ["publish", "manage", "read"],
   ),
-  rate_limit: v.optional(RateLimitSetting),
+  rate_limit: v.optional(KeyRateLimitSetting),
   expires_at: v.optional(Instant),
 });
 export type NewApiKey = v.InferOutput<typeof NewApiKey>;

@@ -34,6 +34,9 @@ export interface DistributedConfig {
   readonly redisShards: number | null;
   /** Before each key and channel, so that deployments can share one Redis. */
   readonly redisPrefix: string;
+  /** All gateways of the deployment, and all processors: while Redis is away each keeps its share of a rate limit. */
+  readonly gatewayCount: number;
+  readonly processorCount: number;
   readonly kafka: KafkaConfig;
 }
 
@@ -73,6 +76,8 @@ const Settings = v.object({
     v.pipe(v.string(), v.regex(/^[A-Za-z0-9:._-]{0,100}$/, "must be at most 100 of A-Z a-z 0-9 : . _ -")),
     "",
   ),
+  GATEWAY_COUNT: v.optional(Whole(10_000), "1"),
+  PROCESSOR_COUNT: v.optional(Whole(10_000), "1"),
   KAFKA_BROKERS: Brokers,
   KAFKA_TLS: v.optional(v.picklist(["true", "false"], "must be true or false"), "false"),
   KAFKA_SASL_MECHANISM: v.optional(
@@ -143,6 +148,8 @@ function configOf(settings: Parsed): DistributedConfig {
     redisCacheUrl: settings.REDIS_CACHE_URL ?? null,
     redisShards: settings.REDIS_SHARDS ?? null,
     redisPrefix: settings.REDIS_PREFIX,
+    gatewayCount: settings.GATEWAY_COUNT,
+    processorCount: settings.PROCESSOR_COUNT,
     kafka: {
       brokers: settings.KAFKA_BROKERS,
       isTls: settings.KAFKA_TLS === "true",

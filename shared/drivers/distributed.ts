@@ -9,9 +9,12 @@ import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
-import type { StoreChecks } from "./distributed/condition.ts";
-import { MEANWHILE, createCondition } from "./distributed/condition.ts";
+import type { StoreChecks, StoreName } from "./distributed/condition.ts";
+import { createCondition, meanwhileOf } from "./distributed/condition.ts";
+import { createKnownEvents } from "./distributed/known-events.ts";
+import { createSpillReader, spillTo } from "./distributed/ledger-spill.ts";
 import type { Quarantined } from "./distributed/poison.ts";
+import type { LimitEvents } from "./distributed/rate-limiter.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
 import { withSpool } from "./distributed/spooled-log.ts";
 import { createStoreWatch } from "./distributed/store-watch.ts";
@@ -37,6 +40,7 @@ export interface DistributedOptions {
   readonly onWarning: (warning: string) => void;
   /** A store went away, is back, or failed while it was there. Must not throw. */
   readonly stores: Pick<Telemetry["store"], "away" | "back" | "fault">;
+  readonly limits: LimitEvents;
   /** A record that could not be read was put aside. Must not throw. */
   readonly onQuarantined: (quarantined: Quarantined) => void;
   /** A look into the auth cache. */
@@ -56,11 +60,12 @@ export interface DistributedDrivers extends Drivers {
 export async function openDistributed(options: DistributedOptions): Promise<DistributedDrivers> {
   const { clock, entropy, role, onQuarantined } = options;
   // What fails before the watches are set up is told by the error of the opening.
-  const suspicions: Record<"kafka" | "redis", (error: unknown) => void> = {
+  const suspicions: Record<StoreName, (error: unknown) => void> = {
     kafka: () => undefined,
     redis: () => undefined,
+    "redis-cache": () => undefined,
   };
-  const onFaultOf = (store: "kafka" | "redis", error: unknown): void => {
+  const onFaultOf = (store: StoreName, error: unknown): void => {
     // A record that does not read back says nothing of its store.
     if (isDamage(error)) options.stores.fault(store, error);
     else suspicions[store](error);
@@ -70,8 +75,16 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
   let lost = 0;
   const onLost = (count: number): void => void (lost += count);
   const partitionLog = opening.use(await openLog(options, (error) => suspicions.kafka(error)));
-  const onRedisFault = (error: unknown): void => onFaultOf("redis", error);
-  const stores = opening.use(await openDistributedStores({ ...options, onLost, onFault: onRedisFault }));
+  const { gatewayCount, processorCount } = options.config;
+  const stores = opening.use(
+    await openDistributedStores({
+      ...options,
+      onLost,
+      onFault: (error) => onFaultOf("redis", error),
+      onCacheFault: (error) => onFaultOf("redis-cache", error),
+      limits: { processes: role === "gateway" ? gatewayCount : processorCount, events: options.limits },
+    }),
+  );
   const drivers = opening.use(
     composeDistributed({
       partitionLog,
@@ -85,17 +98,20 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
       lostCount: () => lost,
     }),
   );
-  for (const [store, name] of [
-    ["redis", "Redis"],
-    ["kafka", "Kafka"],
+  const { redis, cache, kafka } = drivers.checks;
+  for (const [store, name, check] of [
+    ["redis", "Redis", redis],
+    ["redis-cache", "The Redis of REDIS_CACHE_URL", cache],
+    ["kafka", "Kafka", kafka],
   ] as const) {
+    if (check === null) continue;
+    const meanwhile = meanwhileOf(role, store, cache !== null);
     const events = {
-      away: (reason: string, cause: unknown) =>
-        options.stores.away(store, { reason, cause, meanwhile: MEANWHILE[role][store] }),
+      away: (reason: string, cause: unknown) => options.stores.away(store, { reason, cause, meanwhile }),
       back: (awayMs: number, faults: number) => options.stores.back(store, awayMs, faults),
       fault: (error: unknown) => options.stores.fault(store, error),
     };
-    const watch = opening.use(createStoreWatch({ name, check: drivers.checks[store], clock, events }));
+    const watch = opening.use(createStoreWatch({ name, check, clock, events }));
     suspicions[store] = (error) => watch.suspect(error);
   }
   const opened = opening.move();
@@ -124,7 +140,11 @@ export function composeDistributed(parts: {
     poison: opened.use(partitionLog.openProducer("poison")),
     spool: opened.use(parts.partitionLog.openProducer("spool")),
   };
-  const queues = opened.use(createDistributedQueues({ ...parts, partitionLog, producers }));
+  const ledger = stores.openLedger(spillTo(producers.spool, parts.clock));
+  opened.defer(() => ledger.flush());
+  const known = opened.use(createKnownEvents({ ...parts, ledger }));
+  const missed = opened.use(createSpillReader({ ...parts, ledger }));
+  const queues = opened.use(createDistributedQueues({ ...parts, partitionLog, producers, ledger, known }));
   const checks = {
     redis: () => stores.health(),
     cache: stores.cacheHealth,
@@ -135,7 +155,7 @@ export function composeDistributed(parts: {
     lanes: queues.lanes,
     retryQueue: queues.retryQueue,
     deadLetters: queues.deadLetters,
-    ledger: withAttemptStream(stores.ledger, { producer: producers.low, topic: ATTEMPTS_TOPIC, onLost }),
+    ledger: withAttemptStream(ledger, { producer: producers.low, topic: ATTEMPTS_TOPIC, onLost }),
     stats: stores.stats,
     directory: stores.directory,
     apiKeys: stores.apiKeys,
@@ -147,11 +167,14 @@ export function composeDistributed(parts: {
     notifier: stores.notifier,
     quarantinedRecords: queues.quarantinedRecords,
     spool: stores.spool,
-    steps: queues.steps,
+    steps: [
+      ...queues.steps,
+      { name: "The reader of what the ledger missed", run: () => Promise.resolve(missed.start()) },
+    ],
     checks,
     health: () => condition.health(),
     degraded: async () => [...(await condition.degraded()), ...damagedEndpoints(stores.directory.damaged())],
-    flush: () => stores.flush(),
+    flush: async () => void (await Promise.all([stores.flush(), ledger.flush()])),
     lostCount: () => parts.lostCount() + stores.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -51,8 +51,14 @@ export interface DeliveryRecord extends DeliveryKey {
 }
 
 export type LedgerEntry =
-  | { readonly kind: "fan-out"; readonly fanOut: FanOut }
-  | { readonly kind: "delivery"; readonly delivery: DeliveryRecord };
+  | { readonly kind: "fan-out"; readonly fanOut: FanOut; readonly envelope?: RecordedEvent }
+  | { readonly kind: "delivery"; readonly delivery: DeliveryRecord; readonly envelope?: RecordedEvent };
+
+/**
+ * The event itself, where whoever records has it at hand: a ledger that was away when it was accepted, or lost it since,
+ * makes it known by this.
+ */
+type RecordedEvent = Envelope;
 
 export interface EventRecord {
   readonly envelope: Envelope;

@@ -85,6 +85,7 @@ export async function openDistributedProgram(
       sealer: createSealer(config.masterKey, { previous: config.masterKeyPrevious, next: config.masterKeyNext }),
       onWarning: (warning) => log.write("warn", "store.warning", { warning }),
       stores: telemetry.store,
+      limits: telemetry.limit,
       onQuarantined: (record) => telemetry.queue.quarantined(record),
       onCache: (isHit) => telemetry.accept.cache("auth", isHit),
     }),

@@ -9,11 +9,13 @@ import type { Log } from "./log.ts";
 import type { AcceptTelemetry } from "./accept.ts";
 import type { DeliveryTelemetry } from "./delivery.ts";
 import type { EndpointTelemetry } from "./endpoint.ts";
+import type { LimitTelemetry } from "./limit.ts";
 import type { QueueTelemetry } from "./queue.ts";
 import type { StoreTelemetry } from "./store.ts";
 import { createAcceptTelemetry } from "./accept.ts";
 import { createDeliveryTelemetry } from "./delivery.ts";
 import { createEndpointTelemetry } from "./endpoint.ts";
+import { createLimitTelemetry } from "./limit.ts";
 import { createQueueTelemetry } from "./queue.ts";
 import { createStoreTelemetry } from "./store.ts";
 import { silentLog } from "./log.ts";
@@ -24,6 +26,7 @@ export interface Telemetry {
   readonly endpoint: EndpointTelemetry;
   readonly queue: QueueTelemetry;
   readonly store: StoreTelemetry;
+  readonly limit: LimitTelemetry;
   readonly log: Log;
 }
 
@@ -39,6 +42,7 @@ export function createTelemetry(deps: {
     endpoint: createEndpointTelemetry(deps),
     queue: createQueueTelemetry(deps),
     store: createStoreTelemetry(deps),
+    limit: createLimitTelemetry(deps),
     log: deps.log,
   };
 }
@@ -60,5 +64,6 @@ export const silentTelemetry: Telemetry = {
     quarantined: nothing,
   },
   store: { away: nothing, back: nothing, fault: nothing },
+  limit: { local: nothing, shared: nothing, decided: nothing },
   log: silentLog,
 };

@@ -18,6 +18,16 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
     assert.deepEqual(await harness.drivers.apiKeys.find(operator.hash), operator);
   });
 
+  test(`${name} API-key store: each failure mode of a rate limit is kept, also after a crash`, async () => {
+    await using harness = await open();
+    const keys = (["local", "closed", "open"] as const).map((failureMode) =>
+      sampleKey(`key_${failureMode}`, { rateLimit: { limit: 5, windowMs: 1000, failureMode } }),
+    );
+    for (const key of keys) await harness.drivers.apiKeys.save(key);
+    await harness.reopen();
+    for (const key of keys) assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), key);
+  });
+
   test(`${name} API-key store: find() is null for a hash that was never saved`, async () => {
     await using harness = await open();
     assert.equal(await harness.drivers.apiKeys.find("unknown"), null);

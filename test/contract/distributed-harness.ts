@@ -15,6 +15,7 @@ import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { PartitionLog } from "@posthaste/shared/ports/partition-log.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
+import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { MASTER_KEY } from "./embedded-harness.ts";
 import type { Harness, HarnessBounds } from "./harness.ts";
 import type { RedisProcess, RedisServer } from "../drivers/redis/harness.ts";
@@ -97,7 +98,10 @@ async function openSet(
     sealer: createSealer(MASTER_KEY),
     bounds: { ...bounds, high: { itemsMax: laneItemsMax, bytesMax: laneBytesMax } },
     isReachable: () => true,
+    cacheLine: { isReachable: () => true, isConnected: () => true },
     onFault,
+    onCacheFault: onFault,
+    limits: { processes: 1, events: silentTelemetry.limit },
     onCache: () => undefined,
     onLost,
   });

@@ -115,10 +115,14 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   store.back("redis", 1000, 3);
   store.fault("redis", new Error("a script failed"));
   store.fault("redis", storeFault("A record does not read back.", { isDamage: true }));
+  const limit = listened(telemetry, "limit", called);
+  limit.local(new Error("Redis does not answer."));
+  limit.decided("local");
+  limit.shared(1000);
   return logged;
 }
 
-function listened<Subject extends "accept" | "delivery" | "endpoint" | "queue" | "store">(
+function listened<Subject extends "accept" | "delivery" | "endpoint" | "limit" | "queue" | "store">(
   telemetry: Telemetry,
   subject: Subject,
   called: (name: string) => void,

@@ -37,12 +37,14 @@ test("the master key is needed, and the error says how to make one", () => {
   assert.match(problems({ KAFKA_BROKERS, REDIS_URL })[0] ?? "", /^POSTHASTE_MASTER_KEY .*openssl rand/);
 });
 
-test("defaults: one broker's worth of replication, six partitions, eight days", () => {
+test("defaults: one gateway, one processor, one broker's worth of replication, six partitions, eight days", () => {
   assert.deepEqual(parseDistributed(WHOLE), {
     redisUrl: WHOLE.REDIS_URL,
     redisCacheUrl: null,
     redisShards: null,
     redisPrefix: "",
+    gatewayCount: 1,
+    processorCount: 1,
     kafka: {
       brokers: ["127.0.0.1:9092"],
       isTls: false,
@@ -61,6 +63,8 @@ test("all settings are read", () => {
     ...WHOLE,
     REDIS_CACHE_URL: "redis://cache:6379",
     REDIS_SHARDS: "16",
+    GATEWAY_COUNT: "3",
+    PROCESSOR_COUNT: "5",
     KAFKA_BROKERS: "a:9092, b:9093,[::1]:9094",
     KAFKA_TLS: "true",
     KAFKA_SASL_MECHANISM: "scram-sha-512",
@@ -73,6 +77,7 @@ test("all settings are read", () => {
   });
   assert.deepEqual(config?.kafka.brokers, ["a:9092", "b:9093", "[::1]:9094"]);
   assert.deepEqual([config?.redisCacheUrl, config?.redisShards], ["redis://cache:6379", 16]);
+  assert.deepEqual([config?.gatewayCount, config?.processorCount], [3, 5]);
   assert.deepEqual(config?.kafka.sasl, { mechanism: "scram-sha-512", username: "me", password: "secret" });
   assert.deepEqual([config?.kafka.isTls, config?.kafka.prefix, config?.kafka.partitions], [true, "eu.", 12]);
   assert.deepEqual([config?.kafka.replication, config?.kafka.minInSync], [3, 2]);
@@ -90,6 +95,8 @@ const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
   [{ KAFKA_MIN_ISR: "2" }, /^KAFKA_MIN_ISR must not be above/],
   [{ KAFKA_RETENTION_DAYS: "7" }, /^KAFKA_RETENTION_DAYS must be at least 8/],
   [{ REDIS_SHARDS: "257" }, /^REDIS_SHARDS must be a whole number from 1 to 256/],
+  [{ GATEWAY_COUNT: "0" }, /^GATEWAY_COUNT must be a whole number from 1 to 10000/],
+  [{ PROCESSOR_COUNT: "1.5" }, /^PROCESSOR_COUNT must be a whole number/],
   [{ KAFKA_PREFIX: "a b" }, /^KAFKA_PREFIX must be/],
 ];
 for (const [settings, expected] of wrong) {

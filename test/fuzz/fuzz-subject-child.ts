@@ -26,7 +26,7 @@ import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { Drivers, StartStep } from "@posthaste/shared/ports/drivers.ts";
-import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import { createTelemetry, silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 
 const { env } = process;
 /** Objects that are kept of each request, for the proof that a run sees it. */
@@ -84,6 +84,7 @@ async function openDrivers(stores: Parameters<typeof openDistributed>[0]["stores
       role,
       config,
       stores,
+      limits: silentTelemetry.limit,
       claimBytesMax: null,
       onWarning: () => undefined,
       onQuarantined: ({ reason }) => noteCrash("quarantined", reason),

@@ -180,7 +180,7 @@ test("an unknown caller's body is never waited for, and while look-ups hang few 
 
 test("a late body and a refused one cost no unit of the rate limit", async () => {
   await using harness = await openGatewayHarness({ limits: { arrivingMax: 3 } });
-  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 60_000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 60_000, failureMode: "local" } });
   const late = harness.call("POST", "/v1/events", { key, body: slowBody().body });
   await flood(harness, 5, { key });
   await harness.clock.advance(10_000);

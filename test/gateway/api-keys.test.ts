@@ -24,12 +24,34 @@ test("201 shows the key once; it works, and no list shows it or its hash", async
 test("a tenant key made by an operator has the default limit of 1,000 per second; an operator key none", async () => {
   await using harness = await openGatewayHarness();
   const tenant = await harness.call("POST", PATH, { body: { name: "a" } });
-  assert.deepEqual(at(tenant.json, "rate_limit"), { limit: 1000, window_ms: 1000 });
+  assert.deepEqual(at(tenant.json, "rate_limit"), { limit: 1000, window_ms: 1000, failure_mode: "local" });
   assert.equal(at(tenant.json, "tenant"), "default");
   const operator = await harness.call("POST", PATH, { body: { name: "b", tenant: "operator" } });
   assert.deepEqual([at(operator.json, "rate_limit"), at(operator.json, "tenant")], [null, "operator"]);
   const asAnyone = await harness.call("GET", "/v1/events?tenant=beta", { key: textAt(operator.json, "key") });
   assert.equal(asAnyone.status, 200);
+});
+
+test("a rate limit's failure mode: local by default, kept, shown, and handed down no looser", async () => {
+  await using harness = await openGatewayHarness();
+  const limit = { limit: 10, window_ms: 1000 };
+  const make = async (mode: string | null, key = harness.operatorKey) => {
+    const rate_limit = mode === null ? limit : { ...limit, failure_mode: mode };
+    return await harness.call("POST", PATH, { key, body: { name: "a", tenant: "acme", rate_limit } });
+  };
+  const modes: unknown[] = [];
+  for (const mode of [null, "local", "closed", "open"]) {
+    const made = await make(mode);
+    modes.push(at(made.json, "rate_limit.failure_mode"));
+    // A key made by this one, with no word of the mode.
+    const child = await make(null, textAt(made.json, "key"));
+    modes.push(at(child.json, "rate_limit.failure_mode"));
+  }
+  assert.deepEqual(modes, ["local", "local", "local", "local", "closed", "closed", "open", "local"]);
+  const closed = textAt((await make("closed")).json, "key");
+  for (const mode of ["local", "open"]) assertNames(await make(mode, closed), "#/rate_limit/failure_mode");
+  const listed = await harness.call("GET", `${PATH}?tenant=acme`);
+  assert.equal(at(listed.json, "data.0.rate_limit.failure_mode"), "closed");
 });
 
 test("DELETE revokes at once; twice is fine; the list keeps it as revoked", async () => {
@@ -65,6 +87,8 @@ const wrong: readonly (readonly [object, string])[] = [
   [{ name: "a", tenant: "*" }, "#/tenant"],
   [{ name: "a", rate_limit: { limit: 1, window_ms: 86_400_001 } }, "#/rate_limit/window_ms"],
   [{ name: "a", rate_limit: null }, "#/rate_limit"],
+  [{ name: "a", rate_limit: { limit: 1, window_ms: 1, failure_mode: "deny" } }, "#/rate_limit/failure_mode"],
+  [{ name: "a", rate_limit: { failure_mode: "open" } }, "#/rate_limit/limit"],
   [{ name: "a", expires_at: "never" }, "#/expires_at"],
   [{ name: "a", expires_at: "2026-01-31T12:00:00Z" }, "#/expires_at"],
   [{ name: "a", key: "phk_mine" }, "#/key"],
@@ -83,17 +107,19 @@ test("a key grants nothing that it lacks: scope, limit, time", async () => {
   const key = await harness.createKey({
     tenant: "acme",
     scopes: ["manage", "read"],
-    rateLimit: { limit: 100, windowMs: 1000 },
+    rateLimit: { limit: 100, windowMs: 1000, failureMode: "local" },
     expiresAtMs: START_MS + 60_000,
   });
   const create = (body: object) => harness.call("POST", PATH, { key, body: { name: "a", scopes: ["read"], ...body } });
   assertProblem(await create({ scopes: ["publish"] }), 403, "missing-scope");
   assertNames(await create({ rate_limit: { limit: 101, window_ms: 1000 } }), "#/rate_limit");
   assertNames(await create({ rate_limit: { limit: 100, window_ms: 999 } }), "#/rate_limit");
+  const limit = { limit: 100, window_ms: 1000 };
+  assertNames(await create({ rate_limit: { ...limit, failure_mode: "open" } }), "#/rate_limit/failure_mode");
   assertNames(await create({ expires_at: "2026-01-31T12:01:01Z" }), "#/expires_at");
   const made = await create({});
   assert.equal(made.status, 201, made.text);
-  assert.deepEqual(at(made.json, "rate_limit"), { limit: 100, window_ms: 1000 });
+  assert.deepEqual(at(made.json, "rate_limit"), { ...limit, failure_mode: "local" });
   assert.equal(at(made.json, "expires_at"), new Date(START_MS + 60_000).toISOString());
   assert.equal(at(made.json, "tenant"), "acme");
 });

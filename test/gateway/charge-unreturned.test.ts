@@ -55,7 +55,10 @@ for (const kind of ["in memory", "in Redis"] as const) {
       await harness.clock.advance(ms);
       await model?.clock.advance(ms);
     };
-    const key = await harness.createKey({ tenant: "acme", rateLimit: { limit: LIMIT, windowMs: WINDOW_MS } });
+    const key = await harness.createKey({
+      tenant: "acme",
+      rateLimit: { limit: LIMIT, windowMs: WINDOW_MS, failureMode: "local" },
+    });
     const events = Array.from({ length: SPENT }, (_, n) => ({ type: "order.paid", data: { n } }));
     const publish = () => harness.call("POST", "/v1/events/batch", { key, body: { events } });
     void publish();

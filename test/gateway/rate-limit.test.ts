@@ -9,7 +9,10 @@ const EVENT = { type: "a", data: 1 };
 
 test("RateLimit-Policy and RateLimit stand on each answer of a limited key, success or not", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ tenant: "acme", rateLimit: { limit: 5, windowMs: 60_000 } });
+  const key = await harness.createKey({
+    tenant: "acme",
+    rateLimit: { limit: 5, windowMs: 60_000, failureMode: "local" },
+  });
   const answers = [
     await harness.call("POST", "/v1/events", { key, body: EVENT }),
     await harness.call("POST", "/v1/events", { key, body: "{" }),
@@ -29,7 +32,7 @@ test("RateLimit-Policy and RateLimit stand on each answer of a limited key, succ
 
 test("429 quota-exceeded past the limit, with Retry-After not before t; free again after the window", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ rateLimit: { limit: 2, windowMs: 2500 } });
+  const key = await harness.createKey({ rateLimit: { limit: 2, windowMs: 2500, failureMode: "local" } });
   const publish = () => harness.call("POST", "/v1/events", { key, body: EVENT });
   await publish();
   await harness.clock.advance(1000);
@@ -47,7 +50,7 @@ test("429 quota-exceeded past the limit, with Retry-After not before t; free aga
 
 test("a window under a second shows as w=1, and Retry-After is at least 1", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 50 } });
+  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 50, failureMode: "local" } });
   await harness.call("GET", "/v1/events", { key });
   const refused = await harness.call("GET", "/v1/events", { key });
   assert.equal(refused.headers.get("ratelimit-policy"), '"default";q=1;w=1');
@@ -56,7 +59,7 @@ test("a window under a second shows as w=1, and Retry-After is at least 1", asyn
 
 test("refused requests are not charged: knocking on does not lock out longer", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 1000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 1000, failureMode: "local" } });
   await harness.call("GET", "/v1/events", { key });
   for (let knock = 0; knock < 9; knock++) {
     await harness.clock.advance(100);
@@ -68,7 +71,11 @@ test("refused requests are not charged: knocking on does not lock out longer", a
 
 test("401 and 403 are never charged, nor are 413 and 415", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ tenant: "acme", scopes: ["publish"], rateLimit: { limit: 1, windowMs: 1000 } });
+  const key = await harness.createKey({
+    tenant: "acme",
+    scopes: ["publish"],
+    rateLimit: { limit: 1, windowMs: 1000, failureMode: "local" },
+  });
   const wrongType = { "content-type": "text/plain" };
   assertProblem(await harness.call("GET", "/v1/events", { key }), 403, "missing-scope");
   assertProblem(await harness.call("POST", "/v1/events?tenant=beta", { key, body: EVENT }), 403, "wrong-tenant");
@@ -90,7 +97,7 @@ test("401 and 403 are never charged, nor are 413 and 415", async () => {
 
 test("a request refused by validation is charged", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 1000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 1, windowMs: 1000, failureMode: "local" } });
   assertProblem(await harness.call("POST", "/v1/events", { key, body: {} }), 422, "validation-failed");
   assertProblem(await harness.call("POST", "/v1/events", { key, body: EVENT }), 429, "rate-limited");
 });
@@ -106,7 +113,7 @@ test("keys without a limit have no RateLimit fields; health has none either", as
 
 test("limits are per key: one that is spent leaves the tenant's other alone", async () => {
   await using harness = await openGatewayHarness();
-  const rateLimit = { limit: 1, windowMs: 1000 };
+  const rateLimit = { limit: 1, windowMs: 1000, failureMode: "local" } as const;
   const [one, two] = [
     await harness.createKey({ tenant: "acme", rateLimit }),
     await harness.createKey({ tenant: "acme", rateLimit }),
@@ -118,7 +125,7 @@ test("limits are per key: one that is spent leaves the tenant's other alone", as
 
 test("a batch of n costs n, all or nothing", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 1000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 1000, failureMode: "local" } });
   const batch = (count: number) =>
     harness.call("POST", "/v1/events/batch", { key, body: { events: Array.from({ length: count }, () => EVENT) } });
   const first = await batch(3);
@@ -132,7 +139,7 @@ test("a batch of n costs n, all or nothing", async () => {
 
 test("422 instead of an endless 429 for a batch that no window can grant", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ rateLimit: { limit: 2, windowMs: 1000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 2, windowMs: 1000, failureMode: "local" } });
   const answer = await harness.call("POST", "/v1/events/batch", { key, body: { events: [EVENT, EVENT, EVENT] } });
   assertProblem(answer, 422, "validation-failed");
   assertNames(answer, "#/events");
@@ -140,7 +147,7 @@ test("422 instead of an endless 429 for a batch that no window can grant", async
 
 test("a batch that is refused as a whole costs nothing, and after Retry-After of a 429 it is granted", async () => {
   await using harness = await openGatewayHarness();
-  const key = await harness.createKey({ rateLimit: { limit: 4, windowMs: 5000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 4, windowMs: 5000, failureMode: "local" } });
   const batch = (body: unknown) => harness.call("POST", "/v1/events/batch", { key, body });
   const of = (count: number) => ({ events: Array.from({ length: count }, () => EVENT) });
   const noJson = '{"events":[{"type":"order.paid","data":1},{"type":oops}]}';
@@ -173,7 +180,7 @@ test("a batch that is answered 503, 409 or 422 as a whole gives back what it was
       },
     }),
   });
-  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 60_000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 60_000, failureMode: "local" } });
   const batch = (count: number, idempotencyKey: string) => {
     const body = { events: Array.from({ length: count }, () => EVENT) };
     return harness.call("POST", "/v1/events/batch", { key, body, headers: { "idempotency-key": idempotencyKey } });
@@ -210,7 +217,7 @@ test("of a batch of which a part could not be stored, that part is given back", 
       },
     }),
   });
-  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 60_000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 5, windowMs: 60_000, failureMode: "local" } });
   const answer = await harness.call("POST", "/v1/events/batch", { key, body: { events: [EVENT, EVENT, EVENT] } });
   assert.equal(answer.status, 200, answer.text);
   assert.equal(at(answer.json, "data.0.status"), 500);

@@ -160,7 +160,7 @@ test("503 with Retry-After when the store does not answer within the budget", as
   await using harness = await openGatewayHarness({
     wrap: (drivers) => ({ ...drivers, lanes: { ...drivers.lanes, append: never } }),
   });
-  const key = await harness.createKey({ rateLimit: { limit: 3, windowMs: 1000 } });
+  const key = await harness.createKey({ rateLimit: { limit: 3, windowMs: 1000, failureMode: "local" } });
   const waiting = harness.call("POST", "/v1/events", { key, body: EVENT });
   await harness.clock.advance(10_000);
   const answer = await waiting;

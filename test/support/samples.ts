@@ -127,7 +127,7 @@ export function sampleKey(id: string, parts: Partial<ApiKey> = {}): ApiKey {
     name: "orders service",
     tenant: TENANT,
     scopes: ["publish", "read"],
-    rateLimit: { limit: 1000, windowMs: 1000 },
+    rateLimit: { limit: 1000, windowMs: 1000, failureMode: "local" },
     createdAtMs: START_MS,
     expiresAtMs: null,
     revokedAtMs: null,

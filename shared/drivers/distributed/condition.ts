@@ -10,22 +10,28 @@ export type StoreName = "redis" | "redis-cache" | "kafka";
 /** A store that has not answered by then counts as away; less than what /readyz waits for all of them. */
 const ANSWER_MS = 2000;
 
-/** What goes on without each store, and what does not. */
-export const MEANWHILE = {
+/** What goes on without each store, and what does not. `redis-cache` is also a part of what the one Redis does, where there is one. */
+const MEANWHILE = {
   gateway: {
     redis:
-      "HIGH goes through Kafka; keys with a rate limit or not seen lately, and events with an id or an Idempotency-Key, are refused with 503.",
-    "redis-cache": "Keys with a rate limit are refused with 503, and stats have gaps.",
+      "HIGH goes through Kafka; keys not seen lately, and events with an id or an Idempotency-Key, are refused with 503. What is accepted is shown when it is back.",
+    "redis-cache": "Each gateway keeps its share of every rate limit by itself, and stats wait.",
     kafka:
       "HIGH goes through Redis; MEDIUM, LOW and retries are kept in Redis until it is back, LOW up to half of the room for them.",
   },
   processor: {
     redis:
-      "MEDIUM, LOW and what comes of HIGH through Kafka is delivered to the endpoints that are known here; the API does not show it.",
-    "redis-cache": "Deliveries go on; stats have gaps.",
+      "MEDIUM, LOW and what comes of HIGH through Kafka is delivered to the endpoints that are known here, and shown when it is back.",
+    "redis-cache": "Each processor keeps its share of every endpoint's rate limit by itself, and stats wait.",
     kafka: "HIGH is delivered from Redis; MEDIUM, LOW and retries wait, in Redis those that are new.",
   },
 } as const satisfies Record<"gateway" | "processor", Record<StoreName, string>>;
+
+/** `hasCache`: a Redis of its own holds what may be evicted. */
+export function meanwhileOf(role: "gateway" | "processor", store: StoreName, hasCache: boolean): string {
+  const of = MEANWHILE[role];
+  return store === "redis" && !hasCache ? `${of.redis} ${of["redis-cache"]}` : of[store];
+}
 
 export interface Condition {
   /** Null while a part of the work goes on; else one sentence. */
@@ -67,12 +73,9 @@ export function createCondition(options: {
     },
     async degraded() {
       const away = await look();
-      const meanwhile = MEANWHILE[role];
-      return [
-        ...(away.redis === null ? [] : [`${away.redis} ${meanwhile.redis}`]),
-        ...(away.cache === null ? [] : [`${away.cache} ${meanwhile["redis-cache"]}`]),
-        ...(away.kafka === null ? [] : [`${away.kafka} ${meanwhile.kafka}`]),
-      ];
+      const told = (why: string | null, store: StoreName): string[] =>
+        why === null ? [] : [`${why} ${meanwhileOf(role, store, checks.cache !== null)}`];
+      return [...told(away.redis, "redis"), ...told(away.cache, "redis-cache"), ...told(away.kafka, "kafka")];
     },
   };
 }

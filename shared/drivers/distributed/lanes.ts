@@ -13,23 +13,21 @@ import { PartlyAppended } from "../../ports/lanes.ts";
 import { appendParts } from "../partitioned/lanes/append-parts.ts";
 import type { PartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import type { HighLane } from "../redis/high-lane/high-lane.ts";
+import type { KnownEvents } from "./known-events.ts";
 import { createMergedLane } from "./merged-lane.ts";
 
 export interface DistributedLanesOptions {
   readonly clock: Pick<Clock, "monotonic">;
   readonly high: HighLane;
   readonly partitioned: PartitionedLanes;
-  /** Makes events known to the ledger; resolves with those that were new to it. */
-  readonly remember: (envelopes: readonly Envelope[]) => Promise<readonly Envelope[]>;
-  /** Takes events of which nothing was recorded out of the ledger again. */
-  readonly forget: (envelopes: readonly Envelope[]) => Promise<void>;
+  readonly known: Pick<KnownEvents, "remember" | "rememberLater" | "forget">;
   readonly isRedisReachable: () => boolean;
-  /** Called for events whose ledger entry was lost, and of each use of the fall-back. */
+  /** Called of each use of the fall-back. */
   readonly onFault: (error: unknown) => void;
 }
 
 export function createDistributedLanes(options: DistributedLanesOptions): Lanes {
-  const { high, partitioned, onFault } = options;
+  const { high, partitioned, known, onFault } = options;
   const releaseAll = async (items: readonly LaneItem[]): Promise<void> => {
     const [ofPartitioned, ofRedis] = split(items, partitioned);
     await Promise.all([partitioned.release(ofPartitioned), ofRedis.length === 0 ? undefined : high.release(ofRedis)]);
@@ -60,10 +58,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
     async append(envelopes) {
       if (envelopes.length === 0) return;
       // At the same time; who settles an event before it is known is heard a second time (`redis/ledger/recorder.ts`).
-      const known = options.remember(envelopes).catch((error: unknown): readonly Envelope[] => {
-        onFault(error);
-        return [];
-      });
+      const remembering = known.remember(envelopes);
       try {
         await appendParts(atomicParts(envelopes), (part) =>
           part.some(isHigh) ? appendHigh(part) : partitioned.append(part),
@@ -72,11 +67,14 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
         // What was refused must not be shown as pending. What was known before was accepted before.
         const failed =
           failure instanceof PartlyAppended ? failure.failures : new Map(envelopes.map((each) => [each, 0]));
-        const ghosts = (await known).filter((envelope) => failed.has(envelope));
-        if (ghosts.length > 0) await options.forget(ghosts).catch(onFault);
+        const told = await remembering;
+        // Not told as far as we know, it may be known all the same.
+        const ghosts = (told ?? envelopes).filter((envelope) => failed.has(envelope));
+        if (ghosts.length > 0) await known.forget(ghosts);
+        if (told === null) known.rememberLater(envelopes.filter((envelope) => !failed.has(envelope)));
         throw failure;
       }
-      await known;
+      if ((await remembering) === null) known.rememberLater(envelopes);
     },
     take: (lane, max, signal, admits = admitsAll) =>
       lane === "high" ? mergedHigh.take(max, signal, admits) : partitioned.take(lane, max, signal, admits),

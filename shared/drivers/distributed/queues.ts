@@ -20,6 +20,8 @@ import { OFFSET_WINDOW_BOUNDS } from "../partitioned/window/offset-window.ts";
 import { DELAY_TOPICS_BOUNDS, createDelayTopics } from "../partitioned/delay-topics/delay-topics.ts";
 import { afterWait } from "../partitioned/delay-topics/after-wait.ts";
 import { DELAYS_MS, createDelayPlan } from "../partitioned/delay-topics/plan.ts";
+import type { RedisLedger } from "../redis/ledger/ledger.ts";
+import type { KnownEvents } from "./known-events.ts";
 import { createDistributedLanes } from "./lanes.ts";
 import type { Quarantined } from "./poison.ts";
 import { createPoisonTopic } from "./poison.ts";
@@ -33,6 +35,8 @@ import { DEAD_LETTER_TOPIC, HIGH_SOURCE, LANE_TOPICS, retryTopic } from "./topic
 export interface DistributedQueuesOptions {
   readonly partitionLog: PartitionLog;
   readonly stores: DistributedStores;
+  readonly ledger: Pick<RedisLedger, "record" | "release">;
+  readonly known: KnownEvents;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly producers: DistributedProducers;
@@ -79,7 +83,7 @@ const WINDOW_BOUNDS = {
 
 /** Reads nothing until the steps are run. Dispose it when nobody takes any more. */
 export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
-  const { partitionLog, stores, clock, entropy, producers, onFault } = options;
+  const { partitionLog, stores, ledger, clock, entropy, producers, onFault } = options;
   const opened = new AsyncDisposableStack();
   const index = stores.quarantineIndex;
   const onPoison = createPoisonTopic({ ...options, producer: producers.poison, index });
@@ -117,22 +121,22 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       index: stores.deadLetterIndex,
       onFault,
       onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),
-      onRemoved: (keys) => void stores.ledger.release(keys).catch(onFault),
+      onRemoved: (keys) => void ledger.release(keys).catch(onFault),
       onExpired: (dropped, reason) =>
-        stores.ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
+        ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
     }),
   );
   const relay = opened.use(relayOf(options, onPoison));
-  const known = knownTo(stores, onFault);
   return {
     lanes: createDistributedLanes({
       clock,
       high,
       partitioned: partitionedLanes,
+      known: options.known,
       isRedisReachable: () => stores.isReachable(),
-      ...known,
+      onFault,
     }),
-    retryQueue: withKnownReplays(delayTopics, known),
+    retryQueue: withKnownReplays(delayTopics, options.known),
     deadLetters,
     quarantinedRecords: createQuarantinedRecords({ index, producer: producers.lanes, clock }),
     steps: [
@@ -155,15 +159,6 @@ function relayOf(options: DistributedQueuesOptions, onPoison: OnPoison): SpoolRe
     producer: options.producers.spool,
     afterWait: (record, waitedMs) => afterWait(record, waitedMs, delays),
   });
-}
-
-/** How the ledger hears of events that were accepted, and of those that were not after all. */
-function knownTo({ ledger }: DistributedStores, onFault: (error: unknown) => void) {
-  return {
-    remember: (envelopes: readonly Envelope[]) => ledger.remember(envelopes),
-    forget: (envelopes: readonly Envelope[]) => ledger.forget(envelopes),
-    onFault,
-  };
 }
 
 /** Throws when the retry queue is full: the lane asks again later, and its head stays blocked until then. */

@@ -6,7 +6,7 @@ import { openRedis } from "../redis/client/ioredis-commands.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import { resealDirectory } from "../redis/directory/reseal.ts";
-import { keySpaceOf } from "./stores.ts";
+import { keySpaceOf } from "./shards.ts";
 
 /** Rejects with a plain Error that names the setting, or with `store-unavailable`. */
 export async function resealDistributed(options: {

@@ -20,23 +20,24 @@ import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts"
 import { HIGH_LANE_BOUNDS, createRedisHighLane } from "../redis/high-lane/high-lane.ts";
 import { openRedis } from "../redis/client/ioredis-commands.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
-import { createKeySpace } from "../redis/client/key-space.ts";
 import type { LeaseBounds } from "../redis/high-lane/lease-store.ts";
 import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
+import type { Spill } from "../redis/ledger/spilled-entry.ts";
 import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
 import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisLeases } from "../redis/leases.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
-import { createRedisRateLimiter } from "../redis/rate-limiter.ts";
+import { keySpaceOf } from "./shards.ts";
+import { openRateLimiter } from "./open-rate-limiter.ts";
+import type { LimitEvents, LimiterLine } from "./rate-limiter.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
 import { withListTurns } from "../redis/list-turns.ts";
 import { withMending } from "../redis/mending.ts";
 import type { Spool } from "../../ports/spool.ts";
 import { createRedisSpool } from "../redis/spool/spool.ts";
-import { parseRedisUrl } from "../redis/client/redis-url.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
 import { createRedisStats } from "../redis/stats.ts";
@@ -51,6 +52,9 @@ export interface DistributedStoresOptions {
   readonly onFault: (error: unknown) => void;
   readonly onCache: (isHit: boolean) => void;
   readonly onLost: (count: number) => void;
+  /** A fault of the Redis that may evict, where that is another one. */
+  readonly onCacheFault: (error: unknown) => void;
+  readonly limits: { readonly processes: number; readonly events: LimitEvents };
 }
 
 export interface DistributedStores extends AsyncDisposable {
@@ -63,7 +67,8 @@ export interface DistributedStores extends AsyncDisposable {
   readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
-  readonly ledger: RedisLedger;
+  /** Of one process. What Redis does not take in time goes to `spill`. */
+  openLedger(spill: Spill): RedisLedger;
   readonly deadLetterIndex: DeadLetterIndex;
   readonly quarantineIndex: QuarantineIndex;
   readonly spool: Spool;
@@ -76,12 +81,9 @@ export interface DistributedStores extends AsyncDisposable {
   lostCount(): number;
 }
 
-/** Shards of a cluster unless the settings say otherwise. */
-const CLUSTER_SHARDS = 16;
-
 /** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us, evicts or has other shards. */
 export async function openDistributedStores(options: DistributedStoresOptions): Promise<DistributedStores> {
-  const { clock, entropy, config, claimBytesMax, onFault } = options;
+  const { clock, entropy, config, claimBytesMax } = options;
   const url = config.redisUrl;
   const cacheUrl = config.redisCacheUrl ?? url;
   await using opening = new AsyncDisposableStack();
@@ -90,16 +92,15 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
     const found = await checkRedis({ url: cacheUrl, name: "REDIS_CACHE_URL", role: "cache", clock });
     for (const warning of found) options.onWarning(warning);
   }
-  const open = (name: string, at: string) =>
+  const open = (name: string, at: string, onFault: (error: unknown) => void) =>
     opening.use(openRedis({ url: at, name, clock, entropy, time: "server", onFault }));
-  const commands = open("REDIS_URL", url);
+  const commands = open("REDIS_URL", url, options.onFault);
   const keys = keySpaceOf(config, url, "REDIS_URL");
   await requireShardCount(commands, keys);
   const main = { commands, keys };
+  const cacheCommands = cacheUrl === url ? commands : open("REDIS_CACHE_URL", cacheUrl, options.onCacheFault);
   const cache =
-    cacheUrl === url
-      ? main
-      : { commands: open("REDIS_CACHE_URL", cacheUrl), keys: keySpaceOf(config, cacheUrl, "REDIS_CACHE_URL") };
+    cacheUrl === url ? main : { commands: cacheCommands, keys: keySpaceOf(config, cacheUrl, "REDIS_CACHE_URL") };
   const stores = opening.use(
     await createStores({
       ...options,
@@ -107,6 +108,7 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
       cache,
       bounds: claimBytesMax === null ? {} : { claimBytesMax },
       isReachable: () => commands.isReachable(),
+      cacheLine: cacheCommands,
     }),
   );
   const opened = opening.move();
@@ -140,17 +142,21 @@ export interface StoresOptions extends Omit<DistributedStoresOptions, "config" |
   readonly cache: Place;
   readonly bounds: StoreBounds;
   readonly isReachable: () => boolean;
+  readonly cacheLine: LimiterLine;
 }
 
 /** The connections stay the caller's to dispose, after the stores. */
 export async function createStores(given: StoresOptions): Promise<DistributedStores> {
-  const mending = ({ commands, keys }: Place): Place => ({ commands: withMending(commands, given.onFault), keys });
-  const mended = mending(given.main);
-  const options = { ...given, main: mended, cache: given.cache === given.main ? mended : mending(given.cache) };
+  const mending = (place: Place, onFault: (error: unknown) => void): Place => {
+    return { ...place, commands: withMending(place.commands, onFault) };
+  };
+  const mended = mending(given.main, given.onFault);
+  const isOne = given.cache === given.main;
+  const options = { ...given, main: mended, cache: isOne ? mended : mending(given.cache, given.onCacheFault) };
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
-  const { endpointsMax, emptyTenantsMax, claimBytesMax, cancelledMax, deadLetterBytesMax, limitSubjectsMax } = bounds;
+  const { endpointsMax, emptyTenantsMax, claimBytesMax, cancelledMax, deadLetterBytesMax } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
       ...main,
@@ -164,12 +170,10 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     }),
   );
   const apiKeys = opening.use(openApiKeys(options, notifier));
-  const stats = createRedisStats({ ...cache, clock });
+  const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.stop());
   const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };
-  const ledger = createRedisLedger({ ...listed, clock, onLost });
-  const flush = async (): Promise<void> => void (await Promise.all([stats.flush(), ledger.flush()]));
-  opening.defer(flush);
+  opening.defer(() => stats.flush());
   const opened = opening.move();
   return {
     notifier,
@@ -183,12 +187,9 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     cancellations: createRedisCancellations({ ...main, ...(cancelledMax === undefined ? {} : { cancelledMax }) }),
     leases: createRedisLeases(main),
     begunAttempts: createRedisBegunAttempts(main),
-    rateLimiter: createRedisRateLimiter({
-      ...cache,
-      ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),
-    }),
+    rateLimiter: openRateLimiter({ ...options, ...cache, subjectsMax: bounds.limitSubjectsMax }),
     stats,
-    ledger,
+    openLedger: (spill) => createRedisLedger({ ...listed, clock, spill, onLost }),
     deadLetterIndex: createRedisDeadLetterIndex({
       ...listed,
       onFault,
@@ -203,7 +204,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     isReachable: options.isReachable,
     health: () => main.commands.health(),
     cacheHealth: cache === main ? null : () => cache.commands.health(),
-    flush,
+    flush: () => stats.flush(),
     lostCount: () => stats.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
@@ -235,10 +236,4 @@ function openHighLane(options: StoresOptions, onPoison: HighLaneOptions["onPoiso
     onFault,
     ...(bounds.highHeldMs === undefined ? {} : { leaseMs: bounds.highHeldMs, presenceMs: bounds.highHeldMs }),
   });
-}
-
-export function keySpaceOf(config: DistributedConfig, url: string, name: string) {
-  const isCluster = parseRedisUrl(url, name).kind === "cluster";
-  const shards = config.redisShards ?? (isCluster ? CLUSTER_SHARDS : 1);
-  return createKeySpace({ shards, prefix: config.redisPrefix });
 }

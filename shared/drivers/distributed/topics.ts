@@ -15,6 +15,9 @@ export const POISON_TOPIC = "poison";
 /** Every attempt, for whoever wants the whole history. */
 export const ATTEMPTS_TOPIC = "attempts";
 
+/** What the ledger in Redis did not take in time; read back into it, and then of no more use. */
+export const LEDGER_TOPIC = "ledger";
+
 export function retryTopic(delayMs: number): string {
   return `retry.${delayName(delayMs)}`;
 }
@@ -22,7 +25,13 @@ export function retryTopic(delayMs: number): string {
 export function topicSpecs(kafka: KafkaConfig): readonly TopicSpec[] {
   const { partitions, replication, minInSync, retentionMs } = kafka;
   const shared = { replication, minInSync, timestamps: "log" } as const;
-  const names = [...Object.values(LANE_TOPICS), ...DELAYS_MS.map(retryTopic), POISON_TOPIC, ATTEMPTS_TOPIC];
+  const names = [
+    ...Object.values(LANE_TOPICS),
+    ...DELAYS_MS.map(retryTopic),
+    POISON_TOPIC,
+    ATTEMPTS_TOPIC,
+    LEDGER_TOPIC,
+  ];
   return [
     ...names.map((topic) => ({ ...shared, topic, partitions, retentionMs })),
     // The record is cut by tombstones, never by age.

@@ -2,15 +2,21 @@
 import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
 import { Lru } from "../../lib/lru.ts";
+import type { RateLimit } from "../../domain/endpoint.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
 import { grainMs, LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
 import type { GrantLog } from "./grant-log.ts";
 import { createGrantLog } from "./grant-log.ts";
 
+export interface LocalRateLimiter extends RateLimiter {
+  /** Counts what somebody else granted, whether there is room for it or not. */
+  note(subject: string, rate: RateLimit, cost: number): void;
+}
+
 export function createRateLimiter(options: {
   readonly clock: Pick<Clock, "monotonic">;
   readonly subjectsMax?: number;
-}): RateLimiter {
+}): LocalRateLimiter {
   const { clock } = options;
   const logs = new Lru<string, GrantLog>({ countMax: options.subjectsMax ?? LIMIT_SUBJECTS_MAX });
 
@@ -24,6 +30,12 @@ export function createRateLimiter(options: {
   }
 
   return {
+    note(subject, { windowMs }, cost) {
+      const nowMs = Math.floor(clock.monotonic());
+      const log = logOf(subject);
+      log.expire(nowMs - windowMs);
+      log.add(nowMs, cost, grainMs(windowMs));
+    },
     async take(subject, rate, cost) {
       assert(Number.isInteger(cost) && cost >= 1, "a rate limit is charged in whole units");
       const nowMs = Math.floor(clock.monotonic());

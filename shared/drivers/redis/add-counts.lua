@@ -1,7 +1,7 @@
--- KEYS    one timeline for each bucket, of one shard
--- ARGV    one JSON array for each bucket: [hour, total, [[type, count], ...]] of a tenant, or
+-- KEYS    the number of the writer's last write, then one timeline for each bucket, of one shard
+-- ARGV    number of this write, then one JSON array for each bucket: [hour, total, [[type, count], ...]] of a tenant, or
 --         [hour, delivered, retried, dead, durationUs, lastAtMs] of an endpoint
--- Returns nothing. Atomic for all buckets. Fields and keys that are none of ours begin anew, and cost no other bucket. The first STAT_TYPES_MAX types of a tenant and hour have fields of their own.
+-- Returns nothing. Atomic for all buckets; a write that was made already changes nothing. Fields and keys that are none of ours begin anew, and cost no other bucket. The first STAT_TYPES_MAX types of a tenant and hour have fields of their own.
 
 -- No count of an hour is negative, or has more than 14 digits: one that is begins anew.
 local function count(by, hash, field)
@@ -38,7 +38,11 @@ local function add(timeline, hour, hash, bucket)
   redis.call("PEXPIRE", timeline, EXPIRY_MS)
 end
 
-for index, timeline in ipairs(KEYS) do
+local last = redis.pcall("GET", KEYS[1])
+if type(last) == "string" and number_or(0, last) >= tonumber(ARGV[1]) then return end
+redis.call("SET", KEYS[1], ARGV[1], "PX", EXPIRY_MS)
+for index = 2, #KEYS do
+  local timeline = KEYS[index]
   local bucket = cjson.decode(ARGV[index])
   local hour = string.format("%d", bucket[1])
   local hash = timeline .. ":" .. hour

@@ -122,4 +122,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- A word sealed with the master key, which tells rows that are damaged from rows of another key.
   CREATE TABLE master_key (id INTEGER PRIMARY KEY CHECK (id = 1), word BLOB NOT NULL) STRICT;
   `,
+  `
+  -- What stands in for a key's rate limit while a limiter that is shared cannot be asked; null: as in earlier releases.
+  ALTER TABLE api_keys ADD COLUMN rate_failure_mode TEXT;
+  `,
 ];

@@ -32,7 +32,7 @@ for (const role of ["gateway", "processor"] as const) {
   for (const [store, says] of [
     ["redis", /^Redis does not answer\. .*through Kafka/],
     ["kafka", /^Kafka does not answer\. HIGH .*Redis.*MEDIUM/],
-    ["cache", /^Cache does not answer\. .*stats have gaps/],
+    ["cache", /^Cache does not answer\. .*stats wait/],
   ] as const) {
     test(`${role}: goes on without ${store}, and says how`, async () => {
       const name = `${store[0]?.toUpperCase()}${store.slice(1)}`;

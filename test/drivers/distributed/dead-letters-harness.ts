@@ -110,7 +110,7 @@ async function start(process: RedisProcess, world: World): Promise<Living> {
     await world.broker.ensureTopics([SPEC]);
   }
   const partitionLog = world.broker.forProcess(clock);
-  const ledger = createRedisLedger({ commands, keys, clock, onLost: () => undefined });
+  const ledger = createRedisLedger({ spill: null, commands, keys, clock, onLost: () => undefined });
   const { deadLetterBytesMax: bytesMax } = process.bounds;
   const index = createRedisDeadLetterIndex({ commands, keys, ...(bytesMax === undefined ? {} : { bytesMax }) });
   const letters = createPartitionedDeadLetters({

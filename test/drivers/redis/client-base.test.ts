@@ -36,7 +36,7 @@ for (const shards of [1, 16]) {
     `redis with ${shards} shards`,
     openRedisHarness(
       ({ commands, keys, clock }) => {
-        const stats = createRedisStats({ commands, keys, clock });
+        const stats = createRedisStats({ commands, keys, clock, entropy: systemEntropy });
         return { stats, flush: () => stats.flush() };
       },
       { shards },

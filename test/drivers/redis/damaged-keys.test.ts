@@ -70,7 +70,7 @@ async function damageEach(
 test("stats in redis: what lies in the place of counts counts nothing, and others' counts of the same write go on", async () => {
   await using harness = await openRedisHarness(() => ({}))();
   const { commands, keys, clock } = harness;
-  const stats = createRedisStats({ commands, keys, clock: { timer: () => () => undefined } });
+  const stats = createRedisStats({ commands, keys, clock: { timer: () => () => undefined }, entropy: systemEntropy });
   const entry = (endpointId: string): StatEntry => ({
     kind: "attempt",
     tenant: TENANT,

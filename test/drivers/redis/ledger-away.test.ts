@@ -6,7 +6,8 @@ import { PosthasteError, isStoreUnavailable } from "@posthaste/shared/domain/err
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";
 import type { LedgerBounds } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
-import { LEDGER_WAIT_MS_MAX, RECORD_BUDGET_MS } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
+import { LEDGER_WAIT_MS_MAX } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
+import { RECORD_BUDGET_MS } from "@posthaste/shared/drivers/redis/ledger/way-in.ts";
 import type { RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { FAILED, OF_ENDPOINT, delivery, openLedgerHarness } from "./ledger-harness.ts";
@@ -20,7 +21,14 @@ function createOffline(run: (script: RedisScript) => Promise<RedisReply>, bounds
   const clock = createManualClock(START_MS);
   const lost: number[] = [];
   const onLost = (count: number): void => void lost.push(count);
-  const ledger = createRedisLedger({ commands: { run }, keys: createKeySpace({ shards: 1 }), clock, bounds, onLost });
+  const ledger = createRedisLedger({
+    spill: null,
+    commands: { run },
+    keys: createKeySpace({ shards: 1 }),
+    clock,
+    bounds,
+    onLost,
+  });
   return { clock, ledger, lost };
 }
 

@@ -261,7 +261,13 @@ test("redis ledger: a thousand events that are published at once share a few scr
     return Promise.resolve([1]);
   };
   const keys = createKeySpace({ shards: 1 });
-  const ledger = createRedisLedger({ commands: { run }, keys, clock: createManualClock(START_MS), onLost: () => {} });
+  const ledger = createRedisLedger({
+    spill: null,
+    commands: { run },
+    keys,
+    clock: createManualClock(START_MS),
+    onLost: () => {},
+  });
   await Promise.all(Array.from({ length: 1000 }, (_, at) => ledger.remember([sampleEnvelope(`evt_${at}`)])));
   assert.ok(calls <= 10, `${calls} calls`);
 });

@@ -33,7 +33,7 @@ export function openLedgerHarness(options: { readonly shards?: number; readonly 
     const given = options.bounds === undefined ? {} : { bounds: options.bounds };
     const open = openRedisHarness(
       ({ commands, keys, clock }) => {
-        const opened = createRedisLedger({ commands, keys, clock, onLost, ...given });
+        const opened = createRedisLedger({ spill: null, commands, keys, clock, onLost, ...given });
         ledger = opened;
         return { ledger: opened, flush: () => opened.flush() };
       },

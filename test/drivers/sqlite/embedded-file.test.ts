@@ -30,6 +30,7 @@ import {
   sampleEnvelopes,
   sampleRecord,
   sampleScheduled,
+  sampleKey,
 } from "../../support/samples.ts";
 
 const CHILD = fileURLToPath(new URL("embedded-child.ts", import.meta.url));
@@ -187,6 +188,15 @@ test("a step that fails leaves the last whole step", () => {
     .map(({ name }) => name);
   assert.deepEqual(tables, ["one"]);
   database.close();
+});
+
+test("an API key of before there were failure modes reads as local", async () => {
+  await using harness = await openFileHarness();
+  const key = sampleKey("key_a");
+  await harness.drivers.apiKeys.save(key);
+  harness.raw.exec("UPDATE api_keys SET rate_failure_mode = NULL");
+  await harness.reopen();
+  assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), key);
 });
 
 test("a full disk refuses appends with store-unavailable and keeps nothing of them", async () => {

@@ -25,6 +25,8 @@ export interface FleetWitness extends Scene {
   readonly disruptions: Disruptions;
   /** Redis away, or a call to it lost. */
   readonly redisTroubles: Disruptions;
+  /** All others: processes that come and go, and the log away. */
+  readonly otherTroubles: Disruptions;
 }
 
 /** Between an owner's answer and the last attempt that does not know of it yet: what memory may be old, and a look at it. */
@@ -157,14 +159,15 @@ async function checkEvent(
   letters: readonly DeadLetter[],
   nowMs: number,
 ): Promise<void> {
-  const { trace, model, chains, disruptions } = witness;
+  const { trace, model, chains, otherTroubles } = witness;
   const acceptance = published.acceptances.find((each) => each.id === id);
   assert(acceptance !== undefined, "the ids of an event are those of its acceptances");
   const isKnown = (await ledger.event(published.tenant, id)) !== null;
   const deliveries = isKnown
     ? (await ledger.deliveries({ tenant: published.tenant, eventId: id }, 1000, null)).rows
     : [];
-  const isExact = disruptions.wasQuiet(published.issuedAtMs, nowMs);
+  // What was accepted and delivered while Redis was away, or did not answer, is shown when it is back.
+  const isExact = otherTroubles.wasQuiet(published.issuedAtMs, nowMs);
   if (!isKnown && isExact)
     trace.violation("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
   for (const slot of model.slots.filter((each) => isOwed(each, published, acceptance))) {

@@ -9,6 +9,7 @@ import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
+import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
 import type { StoreBounds } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
@@ -191,7 +192,10 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
       sealer,
       bounds: parts.bounds ?? {},
       isReachable: () => link.isReachable(),
+      cacheLine: { isReachable: () => link.isReachable(), isConnected: () => true },
       onFault,
+      onCacheFault: onFault,
+      limits: { processes: 1, events: silentTelemetry.limit },
       onCache: () => undefined,
       onLost,
     }),

@@ -28,6 +28,7 @@ import { createVirtualNetwork } from "../virtual-network.ts";
 import type { WorldResult } from "../world.ts";
 import { CLOCK_SEED, processClock } from "../world.ts";
 import { createSlowBodies, gatewayLimitsFor } from "../slow-bodies.ts";
+import type { Disruptions } from "./disruptions.ts";
 import { createDisruptions, FELT_MS } from "./disruptions.ts";
 import type { FleetWitness } from "./fleet-invariants.ts";
 import { checkFleetEnd, createFleetSendInvariants } from "./fleet-invariants.ts";
@@ -111,6 +112,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
   const model: Model = { published: [], slots: [], replays: [], cancels: [] };
   const disruptions = createDisruptions(FELT_MS);
   const redisTroubles = createDisruptions(ROUND_TRIP_MS);
+  const otherTroubles = createDisruptions(FELT_MS);
   const network: VirtualNetwork = createVirtualNetwork({
     clock,
     chance: chance.fork(),
@@ -130,6 +132,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     clocks,
     disruptions,
     redisTroubles,
+    otherTroubles,
     network: () => network,
   };
   const checkSend = createFleetSendInvariants(witness);
@@ -265,7 +268,10 @@ function keepRunning(fleet: Fleet, kind: FleetKind): void {
 
 function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
   const { clock, chance, scenario, network, processes, witness } = fleet;
-  const note = (): void => witness.disruptions.note(clock.now());
+  const note = (): void => {
+    witness.disruptions.note(clock.now());
+    witness.otherTroubles.note(clock.now());
+  };
   const started = startFleetProcess({
     ...fleet,
     index: processes.length,
@@ -287,10 +293,11 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
 
 function planTroubles(fleet: Fleet): void {
   const { clock, scenario, chance, redis, partitionLog, processes, witness, trace } = fleet;
-  const at = (atMs: number, what: () => void): void =>
+  const at = (atMs: number, what: () => void, troubles = witness.otherTroubles): void =>
     void clock.timer(atMs, () => {
       if (fleet.isCalm) return;
       witness.disruptions.note(clock.now());
+      troubles.note(clock.now());
       what();
     });
   const someone = (): FleetProcess | null => {
@@ -299,21 +306,24 @@ function planTroubles(fleet: Fleet): void {
   };
   for (const atMs of scenario.crashesAtMs) at(atMs, () => someone()?.kill("at its hour"));
   for (const atMs of scenario.stopsAtMs) at(atMs, () => void someone()?.stop());
-  const plan = (name: string, spans: FleetScenario["redisAway"], set: (isAway: boolean) => void): void => {
+  const plan = (
+    name: string,
+    spans: FleetScenario["redisAway"],
+    troubles: Disruptions,
+    set: (isAway: boolean) => void,
+  ): void => {
     for (const { fromMs, toMs } of spans) {
       for (const isAway of [true, false]) {
-        at(isAway ? fromMs : toMs, () => {
+        const change = (): void => {
           trace.note(`${name} is ${isAway ? "away" : "back"}`);
           set(isAway);
-        });
+        };
+        at(isAway ? fromMs : toMs, change, troubles);
       }
     }
   };
-  plan("Redis", scenario.redisAway, (isAway) => {
-    witness.redisTroubles.note(clock.now());
-    redis.setAway(isAway);
-  });
-  plan("the log", scenario.logAway, (isAway) => partitionLog.setReachable(!isAway));
+  plan("Redis", scenario.redisAway, witness.redisTroubles, (isAway) => redis.setAway(isAway));
+  plan("the log", scenario.logAway, witness.otherTroubles, (isAway) => partitionLog.setReachable(!isAway));
   for (const { atMs, byMs } of scenario.clocks.steps) clock.timer(atMs, () => someone()?.stepWall(byMs));
   for (const { fromMs, toMs } of scenario.visits) {
     at(fromMs, () => {

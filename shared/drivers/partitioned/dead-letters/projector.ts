@@ -13,8 +13,8 @@ import type {
   DeadLetterDrop,
 } from "../../../ports/dead-letter-index.ts";
 import type { GroupListener, TopicPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
-import type { DeadLetterPartition } from "./partition.ts";
-import { createDeadLetterPartition } from "./partition.ts";
+import type { ProjectedPartition } from "../projected-partition.ts";
+import { createProjectedPartition } from "../projected-partition.ts";
 import { parseDeadLetterRecord } from "./record.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 
@@ -47,12 +47,14 @@ export interface DeadLetterProjectorDeps {
  * clock is ahead of ours it cannot be told.
  */
 const LATE_MS = 1000;
+/** Between tries of what the index did not take. */
+const WAIT_MS_MAX = 30_000;
 
 export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLetterProjector {
   const { clock, entropy, onFault } = deps;
   const closing = new AbortController();
   const { signal } = closing;
-  const partitions = new Map<string, DeadLetterPartition>();
+  const partitions = new Map<string, ProjectedPartition>();
   const apply = async (batch: readonly ConsumerRecord[], isRepeat: boolean): Promise<void> => {
     const deadLetters = await applyBatch(deps, batch);
     const late = deadLetters.filter(({ atMs }) => isRepeat || Math.abs(clock.now() - atMs) > LATE_MS);
@@ -65,7 +67,7 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
       assigned(assigned) {
         partitions.set(
           placeOf(assigned),
-          createDeadLetterPartition({ assigned, clock, entropy, apply, onFault, signal }),
+          createProjectedPartition({ assigned, clock, entropy, apply, waitMsMax: WAIT_MS_MAX, onFault, signal }),
         );
       },
       lost(position) {

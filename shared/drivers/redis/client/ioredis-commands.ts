@@ -30,6 +30,8 @@ export interface OpenRedisOptions {
 export interface OpenedRedis extends RedisCommands {
   /** False while calls are refused at once because Redis failed several times in a row. */
   isReachable(): boolean;
+  /** False while calls wait for a connection. */
+  isConnected(): boolean;
 }
 
 const RECONNECT_MS = 50;
@@ -77,6 +79,7 @@ export function openRedis(options: OpenRedisOptions): OpenedRedis {
       }
     },
     isReachable: () => calls.isReachable(),
+    isConnected: () => client.status === "ready",
     [Symbol.asyncDispose]() {
       calls.stop();
       lists.stop();

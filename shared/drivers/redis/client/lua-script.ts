@@ -2,7 +2,7 @@
 import { luaSource } from "./lua-source.ts";
 import type { RedisScript } from "./redis-commands.ts";
 
-type LuaConstant = number | string | readonly string[];
+type LuaConstant = number | string | boolean | readonly string[];
 
 interface ScriptFiles {
   readonly name: string;

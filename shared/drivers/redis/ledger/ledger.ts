@@ -17,7 +17,10 @@ import type { Place } from "./pages.ts";
 import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "./pages.ts";
 import { LIST_DELIVERIES, LIST_EVENTS, READ_COMPLETED, READ_EVENT } from "./read-scripts.ts";
 import { attemptOf, deliveryOf, eventOf, listedEventOf } from "./record.ts";
+import { createPlacing } from "./placing.ts";
 import { createLedgerRecorder } from "./recorder.ts";
+import type { Spill } from "./spilled-entry.ts";
+import { unpackEntry } from "./spilled-entry.ts";
 import { createLedgerWriter } from "./writer.ts";
 import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-commands.ts";
 
@@ -29,6 +32,11 @@ export interface RedisLedger extends Ledger {
    */
   remember(envelopes: readonly Envelope[]): Promise<readonly Envelope[]>;
   /**
+   * As `remember`, for events that were accepted a while ago: those for which there is no room, or whose time is over, stay
+   * out. In order; rejects with `store-unavailable`.
+   */
+  recall(envelopes: readonly Envelope[]): Promise<void>;
+  /**
    * The append of these events failed. Those of which nothing was recorded are taken out; one that a reader met all the
    * same stays. Rejects as `remember` does.
    */
@@ -38,7 +46,12 @@ export interface RedisLedger extends Ledger {
    * stays an hour at least, so that a delivery that is taken up again can be recorded as such.
    */
   release(keys: readonly DeliveryKey[]): Promise<void>;
-  /** Resolves when all that was recorded so far is visible, or counted as lost: some seconds at most without Redis. */
+  /**
+   * Records what was spilled, in order; twice does nothing. Resolves with how many of the values do not read back. Rejects with
+   * `store-unavailable`.
+   */
+  takeBack(values: readonly Uint8Array[]): Promise<number>;
+  /** Resolves when all that was recorded so far is visible, spilled or counted as lost: some seconds at most without Redis. */
   flush(): Promise<void>;
 }
 
@@ -48,7 +61,9 @@ export interface RedisLedgerOptions {
   readonly clock: Pick<Clock, "monotonic" | "soon" | "sleep" | "timer">;
   /** `LEDGER_BOUNDS` for what is left out. */
   readonly bounds?: Partial<LedgerBounds>;
-  /** Gets the number of entries that a full buffer or an absent Redis cost. Must not throw. */
+  /** Keeps durably what Redis does not take in time; rejects when it cannot. Null: it waits a minute for Redis, and is lost. */
+  readonly spill: Spill | null;
+  /** Gets the number of entries that a full buffer or absent stores cost. Must not throw. */
   readonly onLost: (count: number) => void;
 }
 
@@ -62,12 +77,13 @@ function rootIn(keys: KeySpace, shard: number): string {
 }
 
 export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
-  const { commands, keys, clock, onLost } = options;
+  const { commands, keys, clock, spill, onLost } = options;
   const rootAt = (shard: number): string => rootIn(keys, shard);
   const bounds = { ...LEDGER_BOUNDS, ...options.bounds };
   const shared = { commands, clock, bounds, rootOf: rootAt, shardOf: keys.shardOf };
   const writer = createLedgerWriter(shared);
-  const recorder = createLedgerRecorder({ ...shared, onLost });
+  const recorder = createLedgerRecorder({ ...shared, spill, onLost });
+  const placing = createPlacing(shared);
   const shardsAll = Array.from({ length: keys.shards }, (_, shard) => shard);
   const rootOfTenant = (tenant: string): string[] => [rootAt(keys.shardOf(tenant))];
 
@@ -77,6 +93,19 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
     record: recorder.record,
     recorded: () => recorder.placed().catch(() => undefined),
     flush: recorder.flush,
+    async takeBack(values) {
+      const read = values.map(unpackEntry);
+      const entries = read.filter((entry) => entry !== null);
+      for (const [shard, ofShard] of Map.groupBy(entries, ({ tenant }) => keys.shardOf(tenant))) {
+        await placing.place(shard, ofShard);
+      }
+      return read.length - entries.length;
+    },
+    async recall(envelopes) {
+      for (const [shard, ofShard] of Map.groupBy(envelopes, ({ tenant }) => keys.shardOf(tenant))) {
+        await placing.recall(shard, ofShard);
+      }
+    },
     remember: writer.remember,
     async forget(envelopes) {
       await recorder.written();

@@ -1,22 +1,27 @@
 /**
  * The way into the ledger that nobody waits for: entries are batched by shard, one script for a batch, in order. While
- * Redis is away they wait, bounded by count and bytes; what finds no place, or is given up, is lost and counted.
+ * Redis is away they wait a moment, bounded by count and bytes, and are spilled then; what finds no place, or no store, is
+ * lost and counted.
  *
  * An event is told to the ledger beside the append to its lane and not before it, so a quick consumer may record what
- * the ledger cannot place yet. Such entries are tried again after each wait of `LATE_MS`; by then the event is known or gone.
+ * the ledger cannot place yet. Such entries are tried again after each wait of `LATE_MS`, the first time with the event that they bring (`placing.ts`).
  */
-import type { Cancel, Clock } from "../../../lib/ambient.ts";
-import { assert } from "../../../lib/assert.ts";
+import type { Clock } from "../../../lib/ambient.ts";
 import type { Batcher, BatchResult } from "../../../lib/batcher.ts";
 import { createBatcher } from "../../../lib/batcher.ts";
 import type { LedgerEntry } from "../../../ports/ledger.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES } from "./bounds.ts";
-import type { LedgerBounds } from "./bounds.ts";
-import { createRetryBudget, inTime } from "./read-budget.ts";
-import { entryArguments, tenantOf } from "./record.ts";
-import { RECORD } from "./write-scripts.ts";
-import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-commands.ts";
+import { LATE_MS, createLateGroups } from "./late-groups.ts";
+import type { PendingEntry, PendingGroup } from "./pending-entries.ts";
+import { argumentBytesOf, createRoom, toPendingEntry } from "./pending-entries.ts";
+import type { Placing, PlacingOptions } from "./placing.ts";
+import { createPlacing } from "./placing.ts";
+import { inTime } from "./read-budget.ts";
+import { tenantOf } from "./record.ts";
+import type { Spill } from "./spilled-entry.ts";
+import { packEntry } from "./spilled-entry.ts";
+import { createWayIn } from "./way-in.ts";
 
 export interface LedgerRecorder {
   /** Never waits and never throws. Entries of one call and shard become visible together. */
@@ -29,48 +34,34 @@ export interface LedgerRecorder {
   flush(): Promise<void>;
 }
 
-export interface RecorderOptions {
-  readonly commands: Pick<RedisCommands, "run">;
+export interface RecorderOptions extends PlacingOptions {
   readonly clock: Pick<Clock, "monotonic" | "soon" | "sleep" | "timer">;
-  readonly bounds: LedgerBounds;
-  readonly rootOf: (shard: number) => string;
   readonly shardOf: KeySpace["shardOf"];
+  /** Keeps durably what Redis does not take in time, for `takeBack`; rejects when it cannot. Null: nothing does. */
+  readonly spill: Spill | null;
   readonly onLost: (count: number) => void;
 }
 
-/**
- * Until the next tries of an entry whose event was not known. A publisher waits four seconds at most for its part, which
- * Redis may carry out a moment after it was given up.
- */
-const LATE_MS = [100, 1000, 5000] as const;
 /** Late entries that acks wait for. Where there are more, as of a tenant whose events the ledger had no room for, none do. */
 const LATE_AWAITED_MAX = 200;
 /** A flush is an end: the process does not wait a minute for a Redis that is away. */
 const FLUSH_MS_MAX = 5000;
 
-interface Entry {
-  readonly args: readonly RedisArgument[];
-  readonly bytes: number;
-  /** Tries that found no event. */
-  readonly unmet: number;
-}
-
-type Group = readonly [shard: number, entries: readonly Entry[]];
-
 export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
   const { clock, bounds, shardOf, onLost } = options;
   /** At most one for each shard. */
-  const batchers = new Map<number, Batcher<readonly Entry[], void>>();
+  const batchers = new Map<number, Batcher<readonly PendingEntry[], void>>();
+  const placing = createPlacing(options);
   const room = createRoom(bounds);
   const late = createLateGroups(clock, put);
   let underWay = 0;
   let lastWritten = Promise.resolve();
   let flushEndsAtMs = Infinity;
 
-  function batcherOf(shard: number): Batcher<readonly Entry[], void> {
+  function batcherOf(shard: number): Batcher<readonly PendingEntry[], void> {
     const known =
       batchers.get(shard) ??
-      createShardBatcher(options, shard, {
+      createShardBatcher(options, placing, shard, {
         endsAtMs: () => flushEndsAtMs,
         onUnmet(entries) {
           if (room.take(entries)) late.add([shard, entries]);
@@ -81,10 +72,10 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
     return known;
   }
 
-  async function write(shard: number, entries: readonly Entry[]): Promise<void> {
+  async function write(shard: number, entries: readonly PendingEntry[]): Promise<void> {
     underWay += 1;
     try {
-      await batcherOf(shard).add(entries, bytesOf(entries) + entries.length * ITEM_BYTES);
+      await batcherOf(shard).add(entries, argumentBytesOf(entries) + entries.length * ITEM_BYTES);
     } catch {
       onLost(entries.length);
     } finally {
@@ -93,7 +84,7 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
     }
   }
 
-  function put(groups: readonly Group[]): void {
+  function put(groups: readonly PendingGroup[]): void {
     const writes = groups.map(([shard, entries]) => write(shard, entries));
     // Shards are not written in order: the chain covers what any of them has. It ends without a value: that of `Promise.all`
     // would hold the one before it, and so on back to the first of the process.
@@ -106,7 +97,7 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
       // Asked before anything is made of the entries: without room this costs next to nothing.
       if (!room.hasPlaces(given.length)) return onLost(given.length);
       const groups = Map.groupBy(given, (entry) => shardOf(tenantOf(entry)));
-      const made = [...groups].map(([shard, ofShard]): Group => [shard, ofShard.map(toEntry)]);
+      const made = [...groups].map(([shard, ofShard]): PendingGroup => [shard, ofShard.map(toPendingEntry)]);
       if (room.take(made.flatMap(([, entries]) => entries))) put(made);
       else onLost(given.length);
     },
@@ -136,77 +127,14 @@ export function createLedgerRecorder(options: RecorderOptions): LedgerRecorder {
   };
 }
 
-/** How much waits, and how much may. */
-function createRoom({ entriesWaitingMax, bytesWaitingMax }: LedgerBounds) {
-  let count = 0;
-  let bytes = 0;
-  const hasPlaces = (more: number): boolean => count + more <= entriesWaitingMax;
-  return {
-    hasPlaces,
-    /** False when there is none for all of them. */
-    take(entries: readonly Entry[]): boolean {
-      const more = bytesOf(entries);
-      if (!hasPlaces(entries.length) || bytes + more > bytesWaitingMax) return false;
-      count += entries.length;
-      bytes += more;
-      return true;
-    },
-    give(entries: readonly Entry[]): void {
-      count -= entries.length;
-      bytes -= bytesOf(entries);
-    },
-  };
-}
-
-/** Entries that found no event, until their next try. The room bounds them. */
-function createLateGroups(clock: Pick<Clock, "timer">, put: (groups: readonly Group[]) => void) {
-  const waits = LATE_MS.map((ms) => ({ ms, groups: [] as Group[], timer: null as Cancel | null, over: resolvable() }));
-
-  function putNow(wait: (typeof waits)[number]): void {
-    wait.timer?.();
-    wait.timer = null;
-    put(wait.groups.splice(0));
-    wait.over.resolve();
-  }
-
-  return {
-    putNow: () => waits.forEach(putNow),
-    count: () => waits.reduce((sum, { groups }) => groups.reduce((more, [, entries]) => more + entries.length, sum), 0),
-    /** Resolves when those that now wait for the next try after their `index`th are tried. */
-    async tried(index: number): Promise<void> {
-      const wait = waits[index];
-      if (wait !== undefined && wait.timer !== null) await wait.over.promise;
-    },
-    /** Each of them has tries left. */
-    add([shard, entries]: Group): void {
-      for (const [unmet, alike] of Map.groupBy(entries, (entry) => entry.unmet)) {
-        const wait = waits[unmet];
-        if (wait === undefined) continue;
-        wait.groups.push([shard, alike.map((entry) => ({ ...entry, unmet: unmet + 1 }))]);
-        if (wait.timer !== null) continue;
-        wait.over = resolvable();
-        wait.timer = clock.timer(wait.ms, () => putNow(wait));
-      }
-    },
-  };
-}
-
-const resolvable = (): PromiseWithResolvers<void> => Promise.withResolvers<void>();
-
 function createShardBatcher(
   options: RecorderOptions,
+  placing: Placing,
   shard: number,
-  parent: { readonly endsAtMs: () => number; readonly onUnmet: (entries: readonly Entry[]) => void },
-): Batcher<readonly Entry[], void> {
-  const { commands, clock, bounds } = options;
-  const budget = createRetryBudget({ clock, endsAtMs: parent.endsAtMs });
-  const keys = [options.rootOf(shard)];
-  const head = [
-    bounds.bytesPerShardMax,
-    bounds.deliveriesPerEventMax,
-    bounds.deliveriesPerEndpointMax,
-    bounds.attemptsPerEndpointMax,
-  ];
+  parent: { readonly endsAtMs: () => number; readonly onUnmet: (entries: readonly PendingEntry[]) => void },
+): Batcher<readonly PendingEntry[], void> {
+  const { clock, bounds, spill } = options;
+  const wayIn = createWayIn({ clock, endsAtMs: parent.endsAtMs });
   return createBatcher({
     clock,
     itemsMax: BATCH_ITEMS_MAX,
@@ -215,35 +143,15 @@ function createShardBatcher(
     overflow: () => new Error("more calls wait than entries may"),
     async flush(calls) {
       const entries = calls.flat();
-      const args = [...head, ...entries.flatMap((entry) => entry.args)];
-      const unmet = unmetOf(entries, await budget.tryAgain(() => commands.run(RECORD, keys, args)));
+      const found = await wayIn.take(
+        () => placing.place(shard, entries),
+        spill === null ? null : () => spill(entries.map(packEntry)),
+      );
+      const unmet = (found ?? []).filter((entry) => entry.unmet < LATE_MS.length);
       if (unmet.length > 0) parent.onUnmet(unmet);
       return calls.map(() => DONE);
     },
   });
-}
-
-/** Those that found no event, and have tries left. */
-function unmetOf(entries: readonly Entry[], reply: RedisReply): Entry[] {
-  assert(Array.isArray(reply), "the script replies with the ordinals of entries");
-  return (reply as readonly RedisReply[]).flatMap((ordinal) => {
-    const entry = entries[Number(ordinal) - 1];
-    assert(entry !== undefined, "an ordinal is that of an entry");
-    return entry.unmet < LATE_MS.length ? [entry] : [];
-  });
-}
-
-function toEntry(given: LedgerEntry): Entry {
-  const args = entryArguments(given);
-  return {
-    args,
-    bytes: args.reduce<number>((sum, arg) => sum + (typeof arg === "number" ? 8 : arg.length), 0),
-    unmet: 0,
-  };
-}
-
-function bytesOf(entries: readonly Entry[]): number {
-  return entries.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 const DONE: BatchResult<void> = { kind: "done", value: undefined };

@@ -1,15 +1,28 @@
 -- Makes events known.
 -- KEYS: root. ARGV: events per tenant, bytes per shard, then for each event tenant, id, type, acceptance, deliver-at or
 -- 0, packed envelope. Returns the ordinals, from 1, of the new ones. An event that is kept already stays as it is; one accepted a day or
--- more after it takes its place, for by then the publisher may use the id again.
+-- more after it takes its place, for by then the publisher may use the id again. With IS_RECALL an event for which there
+-- is no room is left out.
 
 local events_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count, added, ordinals = 0, {}, {}
 trim((#ARGV - 2) / 6 + 20)
 
+-- Of an event that is told late: it would not be the first to go, or be gone already.
+local function has_room(tenant, accepted, planned, bytes)
+  if math.max(accepted, planned) + OPEN_KEPT_MS <= now then return false end
+  local of_tenant = root .. ':events:' .. tenant
+  if redis.call('ZCARD', of_tenant) >= events_max then
+    local oldest = redis.call('ZRANGE', of_tenant, 0, 0, 'WITHSCORES')
+    if oldest[2] and tonumber(oldest[2]) >= accepted then return false end
+  end
+  return number_or(0, redis.call('GET', root .. ':bytes')) + bytes <= bytes_max
+end
+
 local function remember(at)
   local tenant, id, accepted = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
   local event, is_over = load(tenant, id)
+  if IS_RECALL and not event and not has_room(tenant, accepted, tonumber(ARGV[at + 4]), #ARGV[at + 5]) then return end
   if not event or accepted >= event.a + EVENTS_KEPT_MS then
     local name = tenant .. '|' .. id
     if event or is_over then forget(name) end

@@ -12,7 +12,15 @@ export const REMEMBER: RedisScript = luaScript({
   name: "ledger-remember",
   returns: "text",
   files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/remember"],
-  constants: EVENT_CONSTANTS,
+  constants: { ...EVENT_CONSTANTS, IS_RECALL: false },
+});
+
+/** As REMEMBER, for events that were accepted a while ago: what would be the first to go, or has had its time, stays out. */
+export const RECALL: RedisScript = luaScript({
+  name: "ledger-recall",
+  returns: "text",
+  files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/remember"],
+  constants: { ...EVENT_CONSTANTS, IS_RECALL: true },
 });
 
 export const FORGET: RedisScript = luaScript({

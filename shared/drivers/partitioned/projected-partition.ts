@@ -1,21 +1,21 @@
 /**
- * One partition of the dead-letter record on its way into the index: what was read and not yet taken, a batch at a time.
- * It commits what the index has taken; what fails is done again, with a growing wait.
+ * One partition on its way into a store that shows it: what was read and not yet taken, a batch at a time. It commits what
+ * the store has taken; what fails is done again, with a growing wait.
  */
-import type { Clock, Entropy } from "../../../lib/ambient.ts";
-import { isAborted } from "../../../lib/lifecycle.ts";
-import { onAbort } from "../../../lib/on-abort.ts";
-import { retry } from "../../../lib/retry.ts";
-import type { AssignedPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
+import type { Clock, Entropy } from "../../lib/ambient.ts";
+import { isAborted } from "../../lib/lifecycle.ts";
+import { onAbort } from "../../lib/on-abort.ts";
+import { retry } from "../../lib/retry.ts";
+import type { AssignedPartition, ConsumerRecord } from "../../ports/partition-log.ts";
 
-/** What waits for the index; from either on the partition is paused, and goes on at half of it. */
+/** What waits for the store; from either on the partition is paused, and goes on at half of it. */
 export const PROJECTED_WAITING_MAX = 2000;
 export const PROJECTED_BYTES_MAX = 8 * 1024 * 1024;
 /** Records between two commits. */
 const BATCH_MAX = 100;
-const BACKOFF = { firstMs: 500, maxMs: 30_000 } as const;
+const FIRST_WAIT_MS = 500;
 
-export interface DeadLetterPartition {
+export interface ProjectedPartition {
   /** Offsets that were given before are skipped. */
   give(records: readonly ConsumerRecord[]): void;
   /** It is another reader's: nothing more is committed. */
@@ -24,31 +24,34 @@ export interface DeadLetterPartition {
   idle(): Promise<void>;
 }
 
-export interface DeadLetterPartitionDeps {
+export interface ProjectedPartitionDeps {
   readonly assigned: AssignedPartition;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** Takes records into the index; called again, as a repeat, with the same ones or more after it failed. */
+  /** Takes records into the store; called again, as a repeat, with the same ones or more after it failed. */
   readonly apply: (batch: readonly ConsumerRecord[], isRepeat: boolean) => Promise<void>;
+  /** Between tries, at most. */
+  readonly waitMsMax: number;
   /** Must not throw. */
   readonly onFault: (error: unknown) => void;
   /** Aborted: nothing new is begun. */
   readonly signal: AbortSignal;
 }
 
-export function createDeadLetterPartition(deps: DeadLetterPartitionDeps): DeadLetterPartition {
+export function createProjectedPartition(deps: ProjectedPartitionDeps): ProjectedPartition {
   const { assigned, clock, entropy } = deps;
   const waiting: ConsumerRecord[] = [];
   let bytes = 0;
   let next = assigned.from;
-  /** The first offset that the index has not taken; null when that is committed. */
+  /** The first offset that the store has not taken; null when that is committed. */
   let uncommitted: number | null = null;
   let isPaused = false;
   let running: Promise<void> | null = null;
   const over = new AbortController();
   const { signal } = over;
   const stopListening = onAbort(deps.signal, () => over.abort());
-  const backoff = { clock, entropy, signal, ...BACKOFF, onFailure: deps.onFault };
+  const waits = { firstMs: FIRST_WAIT_MS, maxMs: deps.waitMsMax };
+  const backoff = { clock, entropy, signal, ...waits, onFailure: deps.onFault };
 
   function steer(): void {
     if (!isPaused && (waiting.length >= PROJECTED_WAITING_MAX || bytes >= PROJECTED_BYTES_MAX)) {

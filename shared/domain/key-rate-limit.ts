@@ -1,0 +1,34 @@
+/** The rate limit of an API key, and what stands in for it while the limiter that all processes share cannot be asked. */
+import * as v from "valibot";
+import type { RateLimit } from "./endpoint.ts";
+import { RateLimitSetting } from "./endpoint.ts";
+
+/**
+ * `local`: each process keeps a window of its own, with its share of the limit. `closed`: requests are refused with 503.
+ * `open`: no limit holds. From strict to loose: `closed`, `local`, `open`.
+ */
+export const FailureMode = v.picklist(["local", "closed", "open"], "must be local, closed or open");
+export type FailureMode = v.InferOutput<typeof FailureMode>;
+
+export interface KeyRateLimit extends RateLimit {
+  readonly failureMode: FailureMode;
+}
+
+/** Left out, the creator's own mode decides (`grantedMode`). */
+export type KeyRateLimitWish = RateLimit & { readonly failureMode: FailureMode | null };
+
+const { limit, window_ms } = RateLimitSetting.pipe[0].entries;
+export const KeyRateLimitSetting = v.pipe(
+  v.strictObject({ limit, window_ms, failure_mode: v.optional(FailureMode) }),
+  v.transform((wish): KeyRateLimitWish => ({
+    limit: wish.limit,
+    windowMs: wish.window_ms,
+    failureMode: wish.failure_mode ?? null,
+  })),
+);
+
+const LOOSENESS = { closed: 0, local: 1, open: 2 } as const satisfies Record<FailureMode, number>;
+
+export function isLooser(left: FailureMode, right: FailureMode): boolean {
+  return LOOSENESS[left] > LOOSENESS[right];
+}
