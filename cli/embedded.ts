@@ -139,7 +139,9 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     operatorKey,
     async [Symbol.asyncDispose]() {
       log.write("info", "server.stopping", {});
-      await stopServing({ gateway, listening, processor, noticeMs: isDev ? 0 : config.stopNoticeMs });
+      const noticeMs = isDev ? 0 : config.stopNoticeMs;
+      const unfinished = await stopServing({ gateway, listening, processor, noticeMs });
+      if (unfinished.length > 0) telemetry.store.unfinished(unfinished);
       await opened.disposeAsync();
       log.write("info", "server.stopped", {});
     },
@@ -191,16 +193,18 @@ function withAttemptsTold(drivers: Drivers, onAttempt: NonNullable<PosthasteOpti
   return { ...drivers, ledger };
 }
 
-/** No new request and no new attempt, both at once; what is unfinished stays in its lane for the next start. */
+/** No new request and no new attempt, both at once; what is unfinished, which is told, stays in its lane for the next start. */
 async function stopServing(parts: {
   gateway: { stop(): void };
   listening: Listening;
   processor: Processor;
   noticeMs: number;
-}): Promise<void> {
+}): Promise<readonly string[]> {
   const { gateway, listening, processor, noticeMs } = parts;
   gateway.stop();
-  await Promise.all([listening.stopWithin(noticeMs, REQUESTS_END_MS, systemClock), processor.stop()]);
+  const listened = listening.stopWithin(noticeMs, REQUESTS_END_MS, systemClock);
+  const [cut, unfinished] = await Promise.all([listened, processor.stop()]);
+  return cut === 0 ? unfinished : [...unfinished, `${cut} requests had no answer after ${REQUESTS_END_MS} ms`];
 }
 
 /** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */

@@ -6,6 +6,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { StartStep } from "@posthaste/shared/ports/drivers.ts";
 import type { Retried } from "@posthaste/shared/lib/retry.ts";
+import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { retry } from "@posthaste/shared/lib/retry.ts";
 
@@ -36,7 +37,7 @@ export function createInitializer(deps: {
       deps.onFailure(step.name, error, waitMs);
     };
     const backoff = { firstMs: STEP_WAIT_MS, maxMs: STEP_WAIT_MS_MAX };
-    return retry(() => step.run(signal), { clock, entropy, signal, ...backoff, onFailure });
+    return retry(() => unlessAborted(step.run(signal), signal), { clock, entropy, signal, ...backoff, onFailure });
   };
 
   return {
@@ -53,4 +54,12 @@ export function createInitializer(deps: {
       return reason === null ? `${step.name} is being set up.` : `${step.name} could not be set up yet: ${reason}`;
     },
   };
+}
+
+/** Rejects when `signal` is aborted before: a step that a store keeps waiting must not keep a stop. */
+function unlessAborted(step: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = onAbort(signal, () => reject(new PosthasteError("stopping", "The set-up was stopped.")));
+    step.then(resolve, reject).finally(cancel);
+  });
 }

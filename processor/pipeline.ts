@@ -12,7 +12,7 @@ import type { RunDelivery } from "./delivery/run-delivery.ts";
 import type { Settle } from "./delivery/settle.ts";
 import type { Settlements } from "./delivery/settlements.ts";
 import type { Standstill } from "./delivery/standstill.ts";
-import type { UntilStored } from "./delivery/until-stored.ts";
+import type { StoredWrites, UntilStored } from "./delivery/until-stored.ts";
 import type { EndpointLimiters } from "./endpoint/limiters.ts";
 import type { EndpointLookup } from "./endpoint/lookup.ts";
 import type { BatchGroups } from "./intake/batch-groups.ts";
@@ -27,7 +27,7 @@ import { createRunDelivery } from "./delivery/run-delivery.ts";
 import { createSend } from "./delivery/send.ts";
 import { createSettle } from "./delivery/settle.ts";
 import { createSettlements } from "./delivery/settlements.ts";
-import { createUntilStored } from "./delivery/until-stored.ts";
+import { createStoredWrites } from "./delivery/until-stored.ts";
 import { createEndpointLimiters } from "./endpoint/limiters.ts";
 import { createEndpointLookup } from "./endpoint/lookup.ts";
 import { createBatchGroups } from "./intake/batch-groups.ts";
@@ -54,6 +54,7 @@ export interface Pipeline {
   readonly lookup: EndpointLookup;
   readonly limiters: EndpointLimiters;
   readonly untilStored: UntilStored;
+  readonly givenUp: StoredWrites["givenUp"];
   readonly settlements: Settlements;
   readonly settle: Settle;
   readonly run: RunDelivery;
@@ -81,7 +82,8 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
 
   const onFailure = (what: string, error: unknown, waitMs: number): void =>
     telemetry.queue.loopFailed(what, error, waitMs);
-  const untilStored = createUntilStored({ clock, entropy, signal: signals.writing, onFailure });
+  const { taking: stopping, sending: signal, writing } = signals;
+  const { untilStored, givenUp } = createStoredWrites({ clock, entropy, stopping, signal: writing, onFailure });
   const settlements = createSettlements({ clock, ledger, stats, untilStored });
   const lookup = createEndpointLookup(directory);
   const limiters = createEndpointLimiters({
@@ -101,7 +103,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
     directory,
     untilStored,
     perS,
-    signal: signals.writing,
+    signal: writing,
     telemetry: telemetry.endpoint,
   });
   limiters.onRecovered((tenant, endpointId) => void recovery.recover(tenant, endpointId));
@@ -109,7 +111,6 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   const lookAgain = createLookAgain({ lookup, limiters, recovery });
   const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored };
   const settle = createSettle({ ...ambient, ...writes, telemetry, lookAgain });
-  const { taking: stopping, sending: signal } = signals;
   const sends = { transport, attemptMs, standstill, telemetry: telemetry.delivery, stopping, signal };
   const send = createSend({ ...ambient, ...sends });
   const { begunAttempts } = drivers;
@@ -120,7 +121,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   const groups = createBatchGroups({ clock, hasher, run, lookup });
   const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
   const { cancellations } = drivers;
-  const begin = createBegin({ clock, entropy, cancellations, signal: signals.writing, onFailure });
+  const begin = createBegin({ clock, entropy, cancellations, signal: writing, onFailure });
   const reads = { clock, entropy, begin, directory, retryQueue, settlements, completed, untilStored, onFailure };
   const deliverEvent = createDeliverEvent({
     ...reads,
@@ -129,7 +130,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
     run,
     settle,
     putAside,
-    signal: signals.writing,
+    signal: writing,
   });
-  return { lookup, limiters, untilStored, settlements, settle, run, groups, deliverEvent, putAside, recovery };
+  return { lookup, limiters, untilStored, givenUp, settlements, settle, run, groups, deliverEvent, putAside, recovery };
 }

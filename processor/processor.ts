@@ -20,9 +20,10 @@ import { createWindow } from "./intake/window.ts";
 export interface Processor {
   /**
    * Stops taking, ends look-ups that attempts wait for, lets attempts in flight end for up to `stopMs`, breaks off the rest and releases everything
-   * unfinished. Resolves when done. Nothing accepted is lost if the process is killed instead.
+   * unfinished. Resolves when done, in bounded time whatever the stores do, with what could not be finished, a phrase each: it
+   * comes again at the next start or in another process. Nothing accepted is lost if the process is killed instead.
    */
-  stop(): Promise<void>;
+  stop(): Promise<readonly string[]>;
   /** Items taken and not yet settled. */
   outstanding(): number;
 }
@@ -59,14 +60,19 @@ export function startProcessor(deps: ProcessorDeps): Processor {
       taking.abort();
       pipeline.groups.abandon();
       pipeline.limiters.close();
-      await Promise.all(loops);
+      await inTime(clock, LOOPS_END_MS, Promise.all(loops));
       await inTime(clock, limits.stopMs, outstanding.whenZero());
       sending.abort();
       await inTime(clock, BREAK_OFF_MS, outstanding.whenZero());
       pipeline.settlements.flush();
       writing.abort();
-      await drivers.flush();
+      const flushed = await inTime(clock, FLUSH_MS, drivers.flush());
       standstill.stop();
+      return [
+        ...Array.from(pipeline.givenUp(), ([what, count]) => `${count} writes of "${what}"`),
+        ...(outstanding.count() === 0 ? [] : [`${outstanding.count()} items were not let go`]),
+        ...(flushed.kind === "done" ? [] : ["ledger and stats were not written"]),
+      ];
     },
   };
 }
@@ -103,5 +109,9 @@ function loopsOf(
   ];
 }
 
+/** Loops end with their signal; one that a store keeps is not waited for. */
+const LOOPS_END_MS = 3000;
 /** After attempts were broken off, the time for releasing their items. */
 const BREAK_OFF_MS = 5000;
+/** What ledger and stats still hold in memory; the rest of it shows nowhere, and no delivery depends on it. */
+const FLUSH_MS = 3000;

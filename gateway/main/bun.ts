@@ -40,6 +40,8 @@ await runWithHelp("gateway", HELP, async () => {
   program.log.write("info", "gateway.listening", { url: listening.url });
   await stopped;
   gateway.stop();
-  await listening.stopWithin(config.stopNoticeMs, REQUESTS_END_MS, program.clock);
-  return 0;
+  const cut = await listening.stopWithin(config.stopNoticeMs, REQUESTS_END_MS, program.clock);
+  if (cut === 0) return 0;
+  program.telemetry.store.unfinished([`${cut} requests had no answer after ${REQUESTS_END_MS} ms`]);
+  return 1;
 });

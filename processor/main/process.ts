@@ -45,16 +45,18 @@ await runWithHelp("processor", HELP, async () => {
     () => new Promise<void>((resolve) => void program.clock.timer(config.stopNoticeMs, resolve)),
   );
   await initializer.run(stopping.signal);
+  let unfinished: readonly string[] = [];
   if (!stopping.signal.aborted) {
     const processor = startProcessor({ ...program, limits: limitsFor(program.descriptors.attemptsMax) });
     log.write("info", "processor.ready", {});
     const lagWatch = watchLag({ ...program, telemetry: telemetry.queue });
     await stopped;
     lagWatch[Symbol.dispose]();
-    await processor.stop();
+    unfinished = await processor.stop();
+    if (unfinished.length > 0) telemetry.store.unfinished(unfinished);
   }
   // Whoever watches the processor reads the 503 before nobody answers.
   await noticed;
   await listening.kill();
-  return 0;
+  return unfinished.length === 0 ? 0 : 1;
 });

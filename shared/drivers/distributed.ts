@@ -6,6 +6,7 @@ import { isDamage } from "../domain/errors.ts";
 import { damagedEndpoints } from "../ports/directory.ts";
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
+import { inTime } from "../lib/in-time.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
@@ -39,7 +40,7 @@ export interface DistributedOptions {
   /** What an operator should know about the stores, one sentence each. */
   readonly onWarning: (warning: string) => void;
   /** A store went away, is back, or failed while it was there. Must not throw. */
-  readonly stores: Pick<Telemetry["store"], "away" | "back" | "fault">;
+  readonly stores: Telemetry["store"];
   readonly limits: LimitEvents;
   /** A record that could not be read was put aside. Must not throw. */
   readonly onQuarantined: (quarantined: Quarantined) => void;
@@ -115,8 +116,21 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     suspicions[store] = (error) => watch.suspect(error);
   }
   const opened = opening.move();
-  return { ...drivers, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return {
+    ...drivers,
+    async [Symbol.asyncDispose]() {
+      const closed = await inTime(clock, CLOSE_MS, opened.disposeAsync());
+      if (closed.kind === "timeout")
+        options.stores.unfinished([`stores did not end their connections in ${CLOSE_MS} ms`]);
+    },
+  };
 }
+
+/**
+ * Commits, leaves groups, gives leases back, ends connections; without a store that answers none of it comes to an end, and
+ * others take over what was held when its lease or session runs out.
+ */
+const CLOSE_MS = 5000;
 
 /** The set over a partition log and stores that are open; they stay the caller's to dispose, after the set. */
 export function composeDistributed(parts: {

@@ -1,6 +1,6 @@
 /**
  * What every program does around its work: it ends in order on a signal, and prints in one line what the reader can
- * mend. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings.
+ * mend. Exit codes: 0 done, 1 failed, stopped at once or stopped before all was finished, 2 wrong command or wrong settings.
  */
 import { readFileSync } from "node:fs";
 import { ConfigError } from "../domain/config.ts";
@@ -14,7 +14,7 @@ const STOP_MS_MAX = 29_000;
 /** Ctrl-C under npm comes twice, from the terminal and from npm, which passes it on, late on a busy machine: that is one wish. */
 const ECHO_MS = 1000;
 /** After the work is over, what still holds the event loop is left to itself. */
-const LINGER_MS_MAX = 2000;
+const LINGER_MS_MAX = 500;
 
 /**
  * Resolves on the first SIGTERM, SIGINT or SIGHUP (its terminal is gone), which asks for an orderly end; the second ends at

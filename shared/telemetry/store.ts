@@ -12,6 +12,8 @@ export interface StoreTelemetry {
   back(store: string, awayMs: number, faults: number): void;
   /** It answers, and something failed all the same: a record does not read back, and is passed over, or anything else. */
   fault(store: string, error: unknown): void;
+  /** A stop could not finish this, a phrase each. */
+  unfinished(what: readonly string[]): void;
 }
 
 export function createStoreTelemetry({
@@ -45,6 +47,9 @@ export function createStoreTelemetry({
         error: reasonOf(error),
         ...(unlogged === 0 ? {} : { unlogged }),
       });
+    },
+    unfinished(what) {
+      log.write("warn", "stop.unfinished", { what: what.join("; ") });
     },
   };
 }

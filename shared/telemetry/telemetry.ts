@@ -63,7 +63,7 @@ export const silentTelemetry: Telemetry = {
     stoodStill: nothing,
     quarantined: nothing,
   },
-  store: { away: nothing, back: nothing, fault: nothing },
+  store: { away: nothing, back: nothing, fault: nothing, unfinished: nothing },
   limit: { local: nothing, shared: nothing, decided: nothing },
   log: silentLog,
 };

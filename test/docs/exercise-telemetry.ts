@@ -115,6 +115,7 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   store.back("redis", 1000, 3);
   store.fault("redis", new Error("a script failed"));
   store.fault("redis", storeFault("A record does not read back.", { isDamage: true }));
+  store.unfinished(['2 writes of "retry"']);
   const limit = listened(telemetry, "limit", called);
   limit.local(new Error("Redis does not answer."));
   limit.decided("local");

@@ -56,6 +56,21 @@ test("a step that fails is repeated with growing waits, and the next one waits f
   }
 });
 
+test("an abort ends the set-up in the middle of a step that hangs", async () => {
+  const clock = createManualClock(0);
+  const stopping = new AbortController();
+  const initializer = createInitializer({
+    steps: [{ name: "Step 0", run: () => new Promise(() => undefined) }],
+    clock,
+    entropy: seededEntropy(1),
+    onFailure: () => undefined,
+  });
+  const ran = initializer.run(stopping.signal);
+  stopping.abort();
+  await ran;
+  assert.equal(initializer.missing(), "Step 0 is being set up.");
+});
+
 test("an abort ends the set-up in the middle of a wait", async () => {
   const { clock, initializer, done } = openWorld([1000]);
   const controller = new AbortController();

@@ -1,3 +1,4 @@
+import { STORED_WITHIN_MS } from "@posthaste/processor/delivery/until-stored.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { verifyMessage, parseSecret } from "@posthaste/shared/domain/signature.ts";
@@ -177,6 +178,33 @@ test("a stop ends in time even if the store has failed for good, and nothing is 
   await harness.clock.advance(100);
   assert.ok((await harness.stop(processor)) <= 10_000);
   assert.equal((await harness.depths()).medium, 1);
+});
+
+test("a stop does not wait for a store that hangs, and says what it could not write", async () => {
+  await using harness = await openWith(endpointOf("ep1"));
+  harness.world.script("ep1", () => ({ status: 500 }));
+  const processor = harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      retryQueue: { ...drivers.retryQueue, schedule: () => new Promise(() => undefined) },
+    }),
+  });
+  await harness.publish(envelopeOf("evt_1"), envelopeOf("evt_2"));
+  await harness.clock.advance(100);
+  const stopping = processor.stop();
+  await harness.clock.advance(STORED_WITHIN_MS + 100);
+  assert.deepEqual(await stopping, ['2 writes of "retry"']);
+  assert.deepEqual([processor.outstanding(), (await harness.depths()).medium], [0, 2]);
+});
+
+test("a stop of a processor whose stores are well leaves nothing unfinished", async () => {
+  await using harness = await openWith(endpointOf("ep1"));
+  const processor = harness.start();
+  await harness.publish(...events("evt_", 10, "order.paid"));
+  await harness.clock.advance(1000);
+  const stopping = processor.stop();
+  await harness.clock.advance(100);
+  assert.deepEqual(await stopping, []);
 });
 
 test("a stop hands back the members of a group that was still open", async () => {

@@ -167,7 +167,11 @@ export async function openProcessorHarness(): Promise<ProcessorHarness> {
         limits: { ...PROCESSOR_LIMITS, ...limits },
       });
     },
-    stop: (processor) => elapsedMs(clock, processor.stop()),
+    stop: (processor) =>
+      elapsedMs(
+        clock,
+        processor.stop().then(() => undefined),
+      ),
     crash() {
       processClock.kill();
       processClock = wholeMs(clock.forProcess());

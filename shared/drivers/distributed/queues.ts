@@ -84,49 +84,40 @@ const WINDOW_BOUNDS = {
 /** Reads nothing until the steps are run. Dispose it when nobody takes any more. */
 export function createDistributedQueues(options: DistributedQueuesOptions): DistributedQueues {
   const { partitionLog, stores, ledger, clock, entropy, producers, onFault } = options;
-  const opened = new AsyncDisposableStack();
   const index = stores.quarantineIndex;
   const onPoison = createPoisonTopic({ ...options, producer: producers.poison, index });
   const common = { partitionLog, clock, entropy, onPoison };
-  const delayTopics = opened.use(
-    createDelayTopics({
-      ...common,
-      delaysMs: DELAYS_MS,
-      group: "retries",
-      topicOf: retryTopic,
-      bounds: { ...DELAY_TOPICS_BOUNDS, itemsMax: options.retryItemsMax ?? DELAY_TOPICS_BOUNDS.itemsMax },
-      onFault: (_what, error) => onFault(error),
-    }),
+  const delayTopics = createDelayTopics({
+    ...common,
+    delaysMs: DELAYS_MS,
+    group: "retries",
+    topicOf: retryTopic,
+    bounds: { ...DELAY_TOPICS_BOUNDS, itemsMax: options.retryItemsMax ?? DELAY_TOPICS_BOUNDS.itemsMax },
+    onFault: (_what, error) => onFault(error),
+  });
+  const partitionedLanes = createPartitionedLanes({
+    ...common,
+    topics: LANE_TOPICS,
+    group: "lanes",
+    producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
+    windowBounds: WINDOW_BOUNDS,
+    offload: (envelopes) => offload(delayTopics, envelopes, clock.now()),
+  });
+  const high = stores.openHighLane((value, reason) =>
+    onPoison({ topic: HIGH_SOURCE, partition: 0, offset: 0, headers: {}, value, reason }),
   );
-  const partitionedLanes = opened.use(
-    createPartitionedLanes({
-      ...common,
-      topics: LANE_TOPICS,
-      group: "lanes",
-      producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
-      windowBounds: WINDOW_BOUNDS,
-      offload: (envelopes) => offload(delayTopics, envelopes, clock.now()),
-    }),
-  );
-  const high = opened.use(
-    stores.openHighLane((value, reason) =>
-      onPoison({ topic: HIGH_SOURCE, partition: 0, offset: 0, headers: {}, value, reason }),
-    ),
-  );
-  const deadLetters = opened.use(
-    createPartitionedDeadLetters({
-      ...common,
-      topic: DEAD_LETTER_TOPIC,
-      group: "dead-letters",
-      index: stores.deadLetterIndex,
-      onFault,
-      onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),
-      onRemoved: (keys) => void ledger.release(keys).catch(onFault),
-      onExpired: (dropped, reason) =>
-        ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
-    }),
-  );
-  const relay = opened.use(relayOf(options, onPoison));
+  const deadLetters = createPartitionedDeadLetters({
+    ...common,
+    topic: DEAD_LETTER_TOPIC,
+    group: "dead-letters",
+    index: stores.deadLetterIndex,
+    onFault,
+    onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),
+    onRemoved: (keys) => void ledger.release(keys).catch(onFault),
+    onExpired: (dropped, reason) =>
+      ledger.record(dropped.map((deadLetter) => expired(deadLetter, reason, clock.now()))),
+  });
+  const relay = relayOf(options, onPoison);
   return {
     lanes: createDistributedLanes({
       clock,
@@ -146,7 +137,14 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
       { name: "The relay of the spool", run: () => Promise.resolve(relay.start()) },
     ],
     readingHealth: () => partitionedLanes.health() ?? delayTopics.health() ?? deadLetters.health(),
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      // Beside each other: what is given back to one store must not wait for another one that hangs.
+      const inKafka = new AsyncDisposableStack();
+      // After the lanes, which give to it what holds them up.
+      inKafka.use(delayTopics);
+      inKafka.use(partitionedLanes);
+      await Promise.all([inKafka, deadLetters, high, relay].map((part) => part[Symbol.asyncDispose]()));
+    },
   };
 }
 

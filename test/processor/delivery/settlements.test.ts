@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createUntilStored } from "@posthaste/processor/delivery/until-stored.ts";
+import { createStoredWrites } from "@posthaste/processor/delivery/until-stored.ts";
 import { createSettlements, LINGER_MS, SETTLEMENTS_MAX } from "@posthaste/processor/delivery/settlements.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import { seededEntropy } from "../../support/ambient.ts";
@@ -14,9 +14,10 @@ function open() {
   const failures: number[] = [];
   const state = { isDown: false, recorded: Promise.resolve() };
   const stop = new AbortController();
-  const untilStored = createUntilStored({
+  const { untilStored } = createStoredWrites({
     clock,
     entropy: seededEntropy(1),
+    stopping: stop.signal,
     signal: stop.signal,
     onFailure: (_what, _error, waitMs) => void failures.push(waitMs),
   });

@@ -31,9 +31,9 @@ export interface Listening {
   readonly connectionCount: number;
   /**
    * Goes on as before for `noticeMs`, in which a balancer can see that /readyz says 503. Then takes no new connection and
-   * lets requests in flight end; closes after another `ms` what has not ended.
+   * lets requests in flight end; closes after another `ms` what has not ended. Resolves with how many connections that were.
    */
-  stopWithin(noticeMs: number, ms: number, clock: Pick<Clock, "timer">): Promise<void>;
+  stopWithin(noticeMs: number, ms: number, clock: Pick<Clock, "timer">): Promise<number>;
   /** Closes everything at once. */
   kill(): Promise<void>;
 }
@@ -70,7 +70,9 @@ export async function serveHttp(options: ServeOptions): Promise<Listening> {
         const cancel = clock.timer(ms, resolve);
         void serving.end().then(resolve).finally(cancel);
       });
+      const left = serving.connectionCount;
       await serving.kill();
+      return left;
     },
     kill: () => serving.kill(),
   };
