@@ -186,7 +186,7 @@ function withAttemptsTold(drivers: Drivers, onAttempt: NonNullable<PosthasteOpti
       drivers.ledger.record(entries);
       for (const attempted of attemptsOf(entries)) {
         const { tenant, endpointId } = attempted.delivery;
-        onAttempt(attempted, lookup.peek(tenant, endpointId)?.url ?? null);
+        onAttempt(attempted, lookup.peek(tenant, endpointId, 0)?.url ?? null);
       }
     },
   };

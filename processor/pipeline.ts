@@ -14,7 +14,7 @@ import type { Settlements } from "./delivery/settlements.ts";
 import type { Standstill } from "./delivery/standstill.ts";
 import type { StoredWrites, UntilStored } from "./delivery/until-stored.ts";
 import type { EndpointLimiters } from "./endpoint/limiters.ts";
-import type { EndpointLookup } from "./endpoint/lookup.ts";
+import type { DueLookup } from "./endpoint/lookup.ts";
 import type { BatchGroups } from "./intake/batch-groups.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Recovery } from "./recovery/recovery.ts";
@@ -51,7 +51,7 @@ export interface PipelineParts {
 }
 
 export interface Pipeline {
-  readonly lookup: EndpointLookup;
+  readonly lookup: DueLookup;
   readonly limiters: EndpointLimiters;
   readonly untilStored: UntilStored;
   readonly givenUp: StoredWrites["givenUp"];

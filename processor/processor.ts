@@ -79,7 +79,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
 
 /** A directory that cannot tell costs a limiter that stays until many others have come. */
 async function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, endpointId: string): Promise<void> {
-  const endpoint = await lookup.find(tenant, endpointId).catch(() => undefined);
+  const endpoint = await lookup.find(tenant, endpointId, 0).catch(() => undefined);
   if (endpoint === null) limiters.removed(endpointId);
 }
 

@@ -12,6 +12,7 @@ import { createFairSlots } from "./slots.ts";
 import { EndpointLimiter } from "./limiter.ts";
 import { createShortage } from "./shortage.ts";
 import { createSlots } from "./slots.ts";
+import { versionSeen } from "./lookup.ts";
 
 /** Limiters kept; past it idle ones are forgotten, and learn their endpoint's pace again. */
 const LIMITERS_MAX = 10_000;
@@ -77,7 +78,7 @@ export function createEndpointLimiters(
     limiter = new EndpointLimiter(shared, delivery);
     limiters.set(delivery.endpointId, limiter);
     // It was found before its endpoint was deleted, and `removed` has come already.
-    if (deps.lookup.peek(delivery.tenant, delivery.endpointId) === null) leaving.add(limiter);
+    if (deps.lookup.peek(delivery.tenant, delivery.endpointId, versionSeen(delivery)) === null) leaving.add(limiter);
     return limiter;
   };
 

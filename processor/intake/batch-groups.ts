@@ -11,6 +11,7 @@ import type { RunDelivery } from "../delivery/run-delivery.ts";
 import type { EndpointLookup } from "../endpoint/lookup.ts";
 import { GROUP_BYTES_MAX, GROUP_FRAME_BYTES, groupMemberBytes } from "@posthaste/shared/domain/envelope.ts";
 import { createGroup } from "@posthaste/shared/domain/message.ts";
+import { versionSeen } from "../endpoint/lookup.ts";
 
 export interface BatchGroups {
   /** Resolves with the ending of the group that the event came into. `isRepeat`: it may have been attempted before. */
@@ -46,8 +47,9 @@ export function createBatchGroups(deps: {
   const send = async (group: OpenGroup): Promise<Ending> => {
     const delivery = groupDelivery(group, deps.clock.now(), deps.hasher);
     const { tenant, endpointId } = delivery;
-    const isKnown = deps.lookup.peek(tenant, endpointId) !== undefined;
-    if (!isKnown) await deps.lookup.find(tenant, endpointId).catch(() => undefined);
+    const seen = versionSeen(delivery);
+    const isKnown = deps.lookup.peek(tenant, endpointId, seen) !== undefined;
+    if (!isKnown) await deps.lookup.find(tenant, endpointId, seen).catch(() => undefined);
     return deps.run.first(delivery, group.endpoint);
   };
 

@@ -7,18 +7,20 @@ import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Obstacle, PutAside } from "../delivery/put-aside.ts";
 import type { RunDelivery } from "../delivery/run-delivery.ts";
 import type { Settle } from "../delivery/settle.ts";
-import type { EndpointLookup } from "../endpoint/lookup.ts";
+import type { DueLookup } from "../endpoint/lookup.ts";
 import type { QueueItemDeps, Weigh } from "./queue-items.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
+import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
-import { dueDelivery, firstMember } from "../delivery/pending-delivery.ts";
+import { dueDelivery, firstDelivery, firstMember } from "../delivery/pending-delivery.ts";
 import { ENDPOINT_DELETED } from "../endpoint/lookup.ts";
 import { afterTaking, requireStopping, runItem } from "./queue-items.ts";
 import { TAKE_MAX, holderOf } from "./window.ts";
 
 export interface RetryLoopDeps extends QueueItemDeps {
   readonly retryQueue: RetryQueue;
-  readonly lookup: EndpointLookup;
+  readonly lookup: Pick<DueLookup, "findDue">;
   readonly deliverEvent: DeliverEvent;
   readonly run: Pick<RunDelivery, "due">;
   readonly settle: Pick<Settle, "missed" | "filtered">;
@@ -66,13 +68,35 @@ function putAside(deps: RetryLoopDeps, item: RetryItem, why: Obstacle): Promise<
 /** Goes on with a delivery that is due. One whose tenant cannot be read is put aside: handed back it would be due at once. */
 async function resume(deps: RetryLoopDeps, item: RetryItem & { readonly endpointId: string }): Promise<Ending> {
   const delivery = dueDelivery(item);
-  const endpoint = await deps.lookup.find(delivery.tenant, delivery.endpointId).catch((error: unknown) => {
+  const found = await deps.lookup.findDue(delivery).catch((error: unknown) => {
     deps.onFailure("read directory", error, 0);
-    return undefined;
+    return null;
   });
-  if (endpoint === undefined) return deps.putAside.delivery(delivery, "unreadable");
-  if (endpoint === null) return deps.settle.missed(delivery, ENDPOINT_DELETED.state, ENDPOINT_DELETED.reason);
-  return isUnasked(delivery, endpoint) ? deps.settle.filtered(delivery) : deps.run.due(delivery, endpoint);
+  if (found === null) return deps.putAside.delivery(delivery, "unreadable");
+  switch (found.kind) {
+    case "there":
+      return isUnasked(delivery, found.endpoint)
+        ? deps.settle.filtered(delivery)
+        : deps.run.due(delivery, found.endpoint);
+    case "deleted":
+      return deps.settle.missed(delivery, ENDPOINT_DELETED.state, ENDPOINT_DELETED.reason);
+    case "lost":
+      return lost(deps, delivery, found.atMs);
+    default:
+      return unreachable(found);
+  }
+}
+
+/**
+ * Its endpoint went with the store's data. What is left of the delivery are its events: each is dead as a whole, so that a
+ * replay fans it out to the endpoints that were made again.
+ */
+async function lost({ settle }: RetryLoopDeps, delivery: PendingDelivery, atMs: number): Promise<Ending> {
+  const when = new Date(atMs).toISOString();
+  const reason = `the endpoint ${delivery.endpointId} was lost when Redis was emptied (found at ${when}); a replay goes to the tenant's endpoints of then`;
+  const events = delivery.members.map((member) => firstDelivery(member, { id: UNKNOWN_ENDPOINT }, true));
+  const endings = await Promise.all(events.map((event) => settle.missed(event, "dead", reason)));
+  return endings.every((ending) => ending === "settled") ? "settled" : "released";
 }
 
 /** Its endpoint could not be read at the fan-out, and never asked for it. */

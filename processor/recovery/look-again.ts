@@ -15,7 +15,7 @@ export function createLookAgain(deps: {
   const { lookup, limiters, recovery } = deps;
   return (tenant, endpointId, state) => {
     if (state === "backlog" && limiters.keepsBack(endpointId)) return;
-    const endpoint = lookup.peek(tenant, endpointId);
+    const endpoint = lookup.peek(tenant, endpointId, 0);
     // `recover` looks for itself when memory cannot tell.
     if (endpoint === undefined || endpoint === null || endpoint.status === "active")
       void recovery.recover(tenant, endpointId);

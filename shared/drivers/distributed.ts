@@ -3,7 +3,7 @@
  * drivers of `redis/`, `kafka/` and `partitioned/` meet. Any number of processes share one set of data.
  */
 import { isDamage } from "../domain/errors.ts";
-import { damagedEndpoints } from "../ports/directory.ts";
+import { damagedEndpoints, lostEndpoints } from "../ports/directory.ts";
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import { inTime } from "../lib/in-time.ts";
@@ -22,7 +22,8 @@ import { createStoreWatch } from "./distributed/store-watch.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
-import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
+import { ATTEMPTS_TOPIC, DEAD_LETTER_TOPIC, LANE_TOPICS, retryTopic, topicSpecs } from "./distributed/topics.ts";
+import { DELAYS_MS } from "./partitioned/delay-topics/plan.ts";
 import { openKafkaPartitionLog } from "./kafka/partition-log.ts";
 
 /** A gateway appends and reads nothing from Kafka; a processor does both. */
@@ -81,6 +82,7 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     await openDistributedStores({
       ...options,
       onLost,
+      wasUsed: () => hasRecords(partitionLog),
       onFault: (error) => onFaultOf("redis", error),
       onCacheFault: (error) => onFaultOf("redis-cache", error),
       limits: { processes: role === "gateway" ? gatewayCount : processorCount, events: options.limits },
@@ -124,6 +126,13 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
         options.stores.unfinished([`stores did not end their connections in ${CLOSE_MS} ms`]);
     },
   };
+}
+
+/** Of a deployment that was in use some topic has, or had, a record: each attempt leaves one, whatever the lane. */
+async function hasRecords(partitionLog: PartitionLog): Promise<boolean> {
+  const topics = [ATTEMPTS_TOPIC, DEAD_LETTER_TOPIC, ...Object.values(LANE_TOPICS), ...DELAYS_MS.map(retryTopic)];
+  const depths = await Promise.all(topics.map((topic) => partitionLog.depth("lanes", topic)));
+  return depths.flat().some(({ end }) => end > 0);
 }
 
 /**
@@ -187,7 +196,11 @@ export function composeDistributed(parts: {
     ],
     checks,
     health: () => condition.health(),
-    degraded: async () => [...(await condition.degraded()), ...damagedEndpoints(stores.directory.damaged())],
+    degraded: async () => [
+      ...(await condition.degraded()),
+      ...lostEndpoints(stores.lostAtMs()),
+      ...damagedEndpoints(stores.directory.damaged()),
+    ],
     flush: async () => void (await Promise.all([stores.flush(), ledger.flush()])),
     lostCount: () => parts.lostCount() + stores.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -13,6 +13,8 @@ export interface TenantEndpoints {
    * until somebody has mended them. Left out when there are none.
    */
   readonly unreadable?: readonly string[];
+  /** Epoch ms. The store lost what it held before, endpoints of this tenant perhaps among it. Left out when nothing was lost. */
+  readonly lostAtMs?: number;
 }
 
 const DAMAGED_NAMED_MAX = 5;
@@ -24,6 +26,15 @@ export function damagedEndpoints(names: readonly string[]): readonly string[] {
   const more = names.length > DAMAGED_NAMED_MAX ? `, and ${names.length - DAMAGED_NAMED_MAX} more` : "";
   return [
     `The records of these endpoints do not read back: ${some}${more}. What may be meant for them waits; mend or delete them.`,
+  ];
+}
+
+/** For /readyz: that endpoints were lost, since when, and what becomes of their events; none when `atMs` is null. */
+export function lostEndpoints(atMs: number | null): readonly string[] {
+  if (atMs === null) return [];
+  const at = new Date(atMs).toISOString();
+  return [
+    `Redis was emptied, which was found at ${at}. Endpoints that no process remembered are lost: their events and retries wait, for about a day. Restore a back-up, or create the endpoints again.`,
   ];
 }
 

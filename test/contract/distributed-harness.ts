@@ -104,6 +104,7 @@ async function openSet(
     limits: { processes: 1, events: silentTelemetry.limit },
     onCache: () => undefined,
     onLost,
+    wasUsed: () => Promise.resolve(false),
   });
   const drivers = composeDistributed({
     partitionLog,

@@ -6,7 +6,6 @@ import type { Cancellations } from "../../ports/cancellations.ts";
 import type { Claims } from "../../ports/claims.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { Leases } from "../../ports/leases.ts";
-import { inOrder } from "./ordered-keys.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
 import { createRedisCancellations } from "../redis/cancellations.ts";
@@ -22,10 +21,10 @@ import { openRedis } from "../redis/client/ioredis-commands.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
 import type { LeaseBounds } from "../redis/high-lane/lease-store.ts";
 import type { RedisCommands } from "../redis/client/redis-commands.ts";
-import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import type { Spill } from "../redis/ledger/spilled-entry.ts";
 import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
+import { openApiKeys } from "./api-keys.ts";
 import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisLeases } from "../redis/leases.ts";
@@ -55,6 +54,8 @@ export interface DistributedStoresOptions {
   /** A fault of the Redis that may evict, where that is another one. */
   readonly onCacheFault: (error: unknown) => void;
   readonly limits: { readonly processes: number; readonly events: LimitEvents };
+  /** Asked where Redis is found empty at the start: does the log show that this deployment was in use before? */
+  readonly wasUsed: () => Promise<boolean>;
 }
 
 export interface DistributedStores extends AsyncDisposable {
@@ -74,6 +75,8 @@ export interface DistributedStores extends AsyncDisposable {
   readonly spool: Spool;
   openHighLane(onPoison: HighLaneOptions["onPoison"]): HighLane;
   isReachable(): boolean;
+  /** When Redis was last found emptied, for a day; else null. */
+  lostAtMs(): number | null;
   health(): Promise<string | null>;
   /** Of the Redis that may evict; null when that is no other one. */
   readonly cacheHealth: (() => Promise<string | null>) | null;
@@ -153,7 +156,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   const mended = mending(given.main, given.onFault);
   const isOne = given.cache === given.main;
   const options = { ...given, main: mended, cache: isOne ? mended : mending(given.cache, given.onCacheFault) };
-  const { main, cache, clock, entropy, sealer, bounds, onFault, onLost } = options;
+  const { main, cache, clock, entropy, sealer, bounds, onFault, onLost, wasUsed } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
   const { endpointsMax, emptyTenantsMax, claimBytesMax, cancelledMax, deadLetterBytesMax } = bounds;
@@ -164,12 +167,14 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
       notifier,
       clock,
       entropy,
+      wasUsed,
       onFault,
       ...(endpointsMax === undefined ? {} : { endpointsMax }),
       ...(emptyTenantsMax === undefined ? {} : { emptyTenantsMax }),
     }),
   );
-  const apiKeys = opening.use(openApiKeys(options, notifier));
+  const wasEmptied = (shard: number): boolean => directory.lossOf(shard) !== null;
+  const apiKeys = opening.use(openApiKeys({ ...options, ...main, notifier, wasEmptied }));
   const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.stop());
   const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };
@@ -178,7 +183,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   return {
     notifier,
     directory,
-    apiKeys: inOrder(apiKeys),
+    apiKeys,
     claims: createRedisClaims({
       ...main,
       eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId),
@@ -202,6 +207,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     }),
     openHighLane: (onPoison) => openHighLane(options, onPoison),
     isReachable: options.isReachable,
+    lostAtMs: () => latestOf(Array.from({ length: main.keys.shards }, (_, shard) => directory.lossOf(shard))),
     health: () => main.commands.health(),
     cacheHealth: cache === main ? null : () => cache.commands.health(),
     flush: () => stats.flush(),
@@ -210,19 +216,8 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   };
 }
 
-function openApiKeys(options: StoresOptions, notifier: Notifier): ApiKeyStore & Disposable {
-  const { main, clock, entropy, onFault, onCache, bounds } = options;
-  const { apiKeysMax, apiKeysEndedMax } = bounds;
-  return openRedisApiKeyStore({
-    ...main,
-    clock,
-    entropy,
-    notifier,
-    onFault,
-    onCache,
-    ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
-    ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
-  });
+function latestOf(times: readonly (number | null)[]): number | null {
+  return times.reduce((latest, atMs) => (atMs === null ? latest : Math.max(latest ?? 0, atMs)), null);
 }
 
 function openHighLane(options: StoresOptions, onPoison: HighLaneOptions["onPoison"]): HighLane {

@@ -98,6 +98,11 @@ export function describeError(error: unknown): string {
     : error.message;
 }
 
+/** The broker knows no such topic: it is too young to be known everywhere, or was deleted. */
+export function isUnknownTopic(error: unknown): boolean {
+  return errorType(error) === "UNKNOWN_TOPIC_OR_PARTITION";
+}
+
 /** The protocol's name of an error, `ILLEGAL_GENERATION`, or null; looks through the wrappers of kafkajs. */
 export function errorType(error: unknown): string | null {
   return protocolError(error)?.type ?? null;
@@ -111,10 +116,13 @@ export function protocolError(error: unknown): (Error & { readonly type: string 
   return null;
 }
 
-/** Said by a broker that was started moments ago, or has just become the group's: waiting is all there is to do. */
+/** Said by a broker that was started moments ago, or has just become the group's or a partition's: waiting is all there is to do. */
 const STILL_STARTING: ReadonlySet<string | null> = new Set([
   "GROUP_LOAD_IN_PROGRESS",
   "GROUP_COORDINATOR_NOT_AVAILABLE",
+  "NOT_COORDINATOR_FOR_GROUP",
+  "LEADER_NOT_AVAILABLE",
+  "NOT_LEADER_FOR_PARTITION",
 ]);
 
 /** No fault that anybody could mend; who waits for the broker says so once it took too long. */

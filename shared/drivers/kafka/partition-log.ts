@@ -36,7 +36,8 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
     });
   }
 
-  const offsetsOf = (group: string, topic: string) => fetchPartitionOffsets(admin, prefix, group, topic);
+  const offsetsOf = (group: string, topic: string) =>
+    fetchPartitionOffsets({ admin, clock: context.clock, prefix }, group, topic);
 
   return {
     ensureTopics: (specs) =>

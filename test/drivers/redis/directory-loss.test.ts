@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
+import { LOSS_NOTED_MS } from "@posthaste/shared/drivers/redis/directory/epoch.ts";
 import { readAll, withCode } from "../../contract/harness.ts";
 import type { DirectoryProcess } from "./directory-processes.ts";
 import { openDirectoryHarness, openProcess, openShardedDirectoryHarness } from "./directory-processes.ts";
@@ -38,6 +39,60 @@ test("an emptied Redis is refused, told, and filled again from memory, in the ol
   assert.deepEqual((await other.directory.endpoints(TENANT, after)).endpoints, endpoints);
   assert.deepEqual(await idsIn(other), ["ep_c", "ep_a", "ep_b"]);
   assert.equal((await other.directory.list({ tenant: null }, 10, null)).rows.length, 3);
+});
+
+test("in a Redis that was emptied while no process lived, a tenant that is not known is waited for, for a day", async () => {
+  await using harness = await openDirectoryHarness();
+  {
+    await using before = await openProcess(harness);
+    await before.flush();
+  }
+  await using process = await openProcess(harness, { wasUsed: true });
+  assert.equal(process.directory.lossOf(0), START_MS);
+  assert.equal(await process.directory.version(TENANT), 0);
+  await assert.rejects(process.directory.endpoints(TENANT, 0), withCode("store-unavailable"));
+  assert.equal(process.directory.peek(TENANT, 0), null);
+  // Another one that comes later finds an epoch, and what it says.
+  await using other = await openProcess(harness);
+  await assert.rejects(other.directory.endpoints(TENANT, 0), withCode("store-unavailable"));
+  await other.directory.create(sampleEndpoint("ep_new", { createdAtMs: START_MS + 1 }));
+  const { endpoints, lostAtMs } = await process.directory.endpoints(TENANT, 0);
+  assert.deepEqual([endpoints.map(({ id }) => id), lostAtMs], [["ep_new"], START_MS]);
+  await process.clock.advance(LOSS_NOTED_MS);
+  assert.deepEqual((await process.directory.endpoints("nobody", 0)).endpoints, []);
+  assert.equal(process.directory.lossOf(0), null);
+});
+
+test("in a new deployment a tenant without endpoints has none", async () => {
+  await using harness = await openDirectoryHarness();
+  await using process = await openProcess(harness, { wasUsed: false });
+  assert.deepEqual(await process.directory.endpoints(TENANT, 0), { version: 0, endpoints: [] });
+  assert.equal(process.directory.lossOf(0), null);
+});
+
+test("a process that lives knows a tenant of before a flush, with endpoints or without, and no other", async () => {
+  await using harness = await openDirectoryHarness();
+  await using process = await openProcess(harness);
+  await fill(process);
+  await process.directory.endpoints("empty", 0);
+  await process.clock.advance(1000);
+  await process.flush();
+  assert.equal(
+    (await process.directory.endpoints(TENANT, await process.directory.version(TENANT))).lostAtMs,
+    undefined,
+  );
+  assert.deepEqual((await process.directory.endpoints("empty", 0)).endpoints, []);
+  await assert.rejects(process.directory.endpoints("another", 0), withCode("store-unavailable"));
+});
+
+test("a version that was seen is asked for also when Redis has lost it", async () => {
+  await using harness = await openDirectoryHarness();
+  await using process = await openProcess(harness, { memory: { tenantsMax: 1, bytesMax: 1_000_000 } });
+  const version = await fill(process);
+  // Takes the one place in memory.
+  await fill(process, "another");
+  await process.flush();
+  assert.equal(await process.directory.version(TENANT), version);
 });
 
 test("reads, look-ups and writes each repair an emptied Redis first", async () => {

@@ -30,6 +30,7 @@ async function openDrivers({ commands, keys, clock, bounds, onFault }: RedisProc
     entropy: systemEntropy,
     endpointsMax: bounds.endpointsMax ?? 1000,
     emptyTenantsMax: bounds.emptyTenantsMax ?? 1000,
+    wasUsed: () => Promise.resolve(false),
     onFault,
   });
   const dispose = async (): Promise<void> => {
@@ -70,6 +71,8 @@ export async function openProcess(
     readonly isSentTwice?: boolean;
     readonly isAway?: boolean;
     readonly sealer?: Sealer;
+    /** The deployment had events before, as the log shows. */
+    readonly wasUsed?: boolean;
   } = {},
 ): Promise<DirectoryProcess> {
   const clock = createManualClock(START_MS);
@@ -90,6 +93,7 @@ export async function openProcess(
     clock,
     entropy: systemEntropy,
     memory: options.memory ?? MEMORY_BOUNDS,
+    wasUsed: () => Promise.resolve(options.wasUsed ?? false),
     onFault,
   });
   const pattern = `${harness.keys.channel("")}*`;

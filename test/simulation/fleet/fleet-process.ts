@@ -198,6 +198,7 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
       limits: { processes: 1, events: silentTelemetry.limit },
       onCache: () => undefined,
       onLost,
+      wasUsed: () => Promise.resolve(false),
     }),
   );
   const drivers = opened.use(

@@ -32,6 +32,8 @@ export interface RedisApiKeyStoreOptions {
   /** Called on each `find`: true when it was answered from the process. Must not throw. */
   readonly onCache?: (isHit: boolean) => void;
   readonly entropy: Pick<Entropy, "bytes">;
+  /** Was the shard found without any data, or emptied, less than a day ago? No unless told. */
+  readonly wasEmptied?: (shard: number) => boolean;
   /** Told of a Redis that lost keys. Must not throw. */
   readonly onFault: (error: unknown) => void;
   /** Says when this process was cut off from Redis, which may be another one since. */
@@ -48,6 +50,7 @@ export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeySt
     entropy: options.entropy,
     known: cache.known,
     knownOf: cache.knownOf,
+    wasEmptied: options.wasEmptied ?? (() => false),
     onFault: options.onFault,
   });
   const changes = createRecentChanges({ clock, look: (hash) => losses.look(hash) });

@@ -6,6 +6,7 @@ import type { PosthasteError } from "../../../domain/errors.ts";
 import { isDamage, isStoreUnavailable, storeFault } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { DirectoryReads, TenantEndpoints } from "../../../ports/directory.ts";
+import { recentLoss } from "./epoch.ts";
 import type { DirectoryMemory, HeldTenant } from "./memory.ts";
 import type { DirectoryReader } from "./reader.ts";
 
@@ -44,10 +45,16 @@ export function createDirectoryAnswers(options: {
     });
   }
 
+  /** Of a Redis that was emptied lately nobody can tell whether the tenant had endpoints before. */
+  function isLost({ known, epoch, isKnownEmpty }: HeldTenant): boolean {
+    return known.version === 0 && !isKnownEmpty && recentLoss(epoch, clock) !== null;
+  }
+
   async function loadAtLeast(tenant: string, atLeast: number): Promise<TenantEndpoints> {
-    const { known } = await reader.load(tenant);
-    if (known.version >= atLeast) return known;
-    const error = tooOld(tenant, known.version, atLeast);
+    const held = await reader.load(tenant);
+    const { known } = held;
+    if (known.version >= atLeast && !isLost(held)) return known;
+    const error = known.version < atLeast ? tooOld(tenant, known.version, atLeast) : notKnown(tenant);
     // Each event of the tenant comes by here, again and again.
     if (isTimeToTell(tenant)) {
       onFault(error);
@@ -58,7 +65,7 @@ export function createDirectoryAnswers(options: {
 
   function peek(tenant: string, atLeast: number): TenantEndpoints | null {
     const held = memory.use(tenant);
-    if (held === null || held.known.version < atLeast) return null;
+    if (held === null || held.known.version < atLeast || isLost(held)) return null;
     if (!held.isStale && clock.monotonic() - held.checkedAt < DIRECTORY_AGE_MS_MAX) return held.known;
     // Whoever names no version gets the present one; for all others what they name is enough.
     if (atLeast === 0) return null;
@@ -72,7 +79,8 @@ export function createDirectoryAnswers(options: {
       const known = peek(tenant, atLeast);
       if (known !== null) return known;
       const held = memory.look(tenant);
-      return held === null || held.known.version < atLeast ? loadAtLeast(tenant, atLeast) : loadOr(reader, held);
+      const isInMemory = held !== null && held.known.version >= atLeast && !isLost(held);
+      return isInMemory ? loadOr(reader, held) : loadAtLeast(tenant, atLeast);
     },
     refresh(tenant) {
       if (memory.look(tenant) !== null) load(tenant);
@@ -115,9 +123,15 @@ function createIntervals(clock: Clock): (tenant: string) => boolean {
   };
 }
 
+function notKnown(tenant: string): PosthasteError {
+  return storeFault(`Redis was emptied, and whether the tenant ${tenant} had endpoints is not known. ${WAITS}`);
+}
+
+const WAITS =
+  "Its events wait until a process that holds it writes it back, Redis is restored, or an endpoint of the tenant is changed or created.";
+
 function tooOld(tenant: string, version: number, atLeast: number): PosthasteError {
   return storeFault(
-    `The directory in Redis holds version ${version} of the tenant ${tenant}, older than ${atLeast}, which was seen before. ` +
-      "Its events wait until a process that holds it writes it back, Redis is restored, or an endpoint of the tenant is changed or created.",
+    `The directory in Redis holds version ${version} of the tenant ${tenant}, older than ${atLeast}, which was seen before. ${WAITS}`,
   );
 }

@@ -45,6 +45,8 @@ export interface RedisDirectoryOptions {
   /** Tenants without endpoints whose version is kept, in each shard. */
   readonly emptyTenantsMax?: number;
   readonly memory?: MemoryBounds;
+  /** Asked where a Redis without any data is found at the start: was this deployment in use before? */
+  readonly wasUsed: () => Promise<boolean>;
   /** Told of a Redis that lost data, and of re-reads that failed for any reason but `store-unavailable`. */
   readonly onFault: (error: unknown) => void;
 }
@@ -52,6 +54,8 @@ export interface RedisDirectoryOptions {
 export interface RedisDirectory extends Directory, AsyncDisposable {
   /** `<tenant>/<endpoint>` of those in memory whose record does not read back. */
   damaged(): readonly string[];
+  /** When the shard was emptied and no process wrote back what it held of it; a day long, else null. */
+  lossOf(shard: number): number | null;
 }
 
 /**
@@ -107,6 +111,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
     async remove(tenant, endpointId) {
       return (await write(tenant, (seen) => store.remove(seen, tenant, endpointId))) === "ok";
     },
+    lossOf: reader.lossOf,
     damaged: () => memory.tenants().flatMap((tenant) => damagedOf(memory.look(tenant))),
     async [Symbol.asyncDispose]() {
       unsubscribe();

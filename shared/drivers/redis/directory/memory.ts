@@ -17,6 +17,8 @@ export interface HeldTenant {
   readonly isStale: boolean;
   /** A record of it does not read back. */
   readonly isDamaged: boolean;
+  /** It has no endpoints, and had none before the loss that its epoch tells of. */
+  readonly isKnownEmpty: boolean;
 }
 
 export interface StoredEndpoint {

@@ -6,9 +6,9 @@ import type { Endpoint } from "../../../domain/endpoint.ts";
 import type { PosthasteError } from "../../../domain/errors.ts";
 import { isDamage, storeFault } from "../../../domain/errors.ts";
 import { RecordedName } from "../../../domain/envelope-record.ts";
-import { encodeHex } from "../../../domain/hex.ts";
 import * as v from "valibot";
 import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
+import { freshEpoch, lostAtMs, recentLoss } from "./epoch.ts";
 import type { DirectoryMemory, HeldTenant, StoredEndpoint } from "./memory.ts";
 import { endpointOf, isSealedCurrently, sealedAnew } from "./record.ts";
 import type { DirectoryStore, ReadReply, Seen } from "./store.ts";
@@ -24,6 +24,8 @@ export interface DirectoryReader {
   /** Redis's state of a moment after the call, in memory. Repairs what Redis lost. Rejects with `store-unavailable`. */
   load(tenant: string): Promise<HeldTenant>;
   isKnownEpoch(epoch: string): boolean;
+  /** When the shard was last emptied, for a day; else null. */
+  lossOf(shard: number): number | null;
   /**
    * Compares every tenant in memory with Redis in the background, one after the other, and repairs what Redis lost. When
    * Redis goes away meanwhile it begins anew with the next answer.
@@ -40,6 +42,8 @@ export interface DirectoryReaderDeps {
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly entropy: Entropy;
+  /** Asked when a shard has no epoch at the start: was this deployment in use before? Then its Redis was emptied. */
+  readonly wasUsed: () => Promise<boolean>;
   /** Told of each epoch that this process made for a shard without one. */
   readonly onEpochBegun: (epoch: string) => void;
   readonly onFault: (error: unknown) => void;
@@ -47,7 +51,6 @@ export interface DirectoryReaderDeps {
 
 /** Reads of one `load`; each but the last may meet a loss and repair it. */
 const ROUNDS_MAX = 4;
-const EPOCH_BYTES = 16;
 /** What an endpoint and a tenant cost in memory beside their texts, about. */
 const ROW_BYTES = 512;
 
@@ -55,7 +58,7 @@ const ROW_BYTES = 512;
 export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<DirectoryReader> {
   const { store, memory, keys, clock, onFault } = deps;
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
-  const epochs = await Promise.all(shards.map((shard) => beginEpoch(deps, (fresh) => store.open(shard, fresh))));
+  const epochs = await Promise.all(shards.map((shard) => openEpoch(deps, shard)));
   const loading = new Map<string, { isChanged: boolean }>();
   const loads = new SingleFlight(loadOnce);
   const scan = createDirectoryScan({ tenants: memory.tenants, load: (tenant) => loads.askAfresh(tenant), onFault });
@@ -106,6 +109,7 @@ export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<Di
     seen,
     load: (tenant) => loads.askAfresh(tenant),
     isKnownEpoch: (epoch) => epochs.includes(epoch),
+    lossOf: (shard) => recentLoss(epochs[shard] ?? "", clock),
     loadAll: () => scan.begin(),
     markStale(tenant) {
       const load = loading.get(tenant);
@@ -131,12 +135,13 @@ function createRecovery(deps: DirectoryReaderDeps, epochs: string[], scan: Direc
   return async (tenant: string, held: HeldTenant | null, seenEpoch: string | null): Promise<void> => {
     const shard = keys.shardOf(tenant);
     if (held === null || held.known.version === 0) {
-      const epoch = seenEpoch ?? (await beginEpoch(deps, (fresh) => store.open(shard, fresh)));
-      if (held !== null) memory.keep({ ...held, epoch });
+      const epoch = seenEpoch ?? (await beginEpoch(deps, true, (fresh) => store.open(shard, fresh)));
+      // That it had no endpoints before the loss is known here.
+      if (held !== null) memory.keep({ ...held, epoch, isKnownEmpty: true });
       return adopt(shard, epoch);
     }
     onFault(lossOf(tenant));
-    const epoch = await beginEpoch(deps, (fresh) => store.repair(sealedCurrently(held, sealer), fresh));
+    const epoch = await beginEpoch(deps, true, (fresh) => store.repair(sealedCurrently(held, sealer), fresh));
     memory.keep({ ...held, epoch });
     adopt(shard, epoch);
   };
@@ -154,12 +159,23 @@ function sealedCurrently(held: HeldTenant, sealer: Sealer): HeldTenant {
   return { ...held, stored: new Map(stored) };
 }
 
+/** That of the shard; where there is none, the first one of a new deployment, or one that notes the loss. */
+async function openEpoch(deps: DirectoryReaderDeps, shard: number): Promise<string> {
+  const { store, onFault } = deps;
+  const found = await store.epoch(shard);
+  if (found !== null) return found;
+  const isLoss = await deps.wasUsed();
+  if (isLoss) onFault(storeFault("Redis was emptied: the endpoints that it held are not known to this process."));
+  return await beginEpoch(deps, isLoss, (fresh) => store.open(shard, fresh));
+}
+
 /** The epoch that holds after `step`, which takes the fresh one where there is none. */
 async function beginEpoch(
-  { entropy, onEpochBegun }: DirectoryReaderDeps,
+  { entropy, clock, onEpochBegun }: DirectoryReaderDeps,
+  isLoss: boolean,
   step: (fresh: string) => Promise<string>,
 ): Promise<string> {
-  const fresh = encodeHex(entropy.bytes(EPOCH_BYTES));
+  const fresh = freshEpoch(entropy, clock, isLoss);
   const epoch = await step(fresh);
   if (epoch === fresh) onEpochBegun(epoch);
   return epoch;
@@ -190,8 +206,21 @@ function heldFrom(
     isDamaged ||= next.isDamaged;
     bytes += 2 * text.length + ROW_BYTES;
   }
-  const known = { version: read.version, endpoints, ...(unreadable.length === 0 ? {} : { unreadable }) };
-  return { tenant, epoch, known, stored, bytes, checkedAt, isStale: false, isDamaged };
+  const lost = lossIn(epoch, endpoints);
+  const known = {
+    version: read.version,
+    endpoints,
+    ...(unreadable.length === 0 ? {} : { unreadable }),
+    ...(lost === null ? {} : { lostAtMs: lost }),
+  };
+  const isKnownEmpty = read.version === 0 && old?.isKnownEmpty === true;
+  return { tenant, epoch, known, stored, bytes, checkedAt, isStale: false, isDamaged, isKnownEmpty };
+}
+
+/** A tenant that has an endpoint from before the loss was written back, as a whole. */
+function lossIn(epoch: string, endpoints: readonly Endpoint[]): number | null {
+  const atMs = lostAtMs(epoch);
+  return atMs === null || endpoints.some(({ createdAtMs }) => createdAtMs < atMs) ? null : atMs;
 }
 
 /** What does not read back is told once for each text, and is taken for what this process last read there. */

@@ -13,6 +13,12 @@ import type { RedisScript } from "../client/redis-commands.ts";
 /** Characters of a place. */
 export const PLACE_LENGTH = 34;
 
+export const directoryEpoch: RedisScript = luaScript({
+  name: "directory-epoch",
+  returns: "text",
+  files: ["client/read-key"],
+});
+
 export const directoryVersion: RedisScript = luaScript({
   name: "directory-version",
   returns: "text",

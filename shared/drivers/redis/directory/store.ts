@@ -74,6 +74,10 @@ export function createDirectoryStore(options: {
     announcementMessage({ kind: "directory-changed", tenant, endpointId }),
   ];
   return {
+    /** Null: there is none yet. */
+    async epoch(shard: number): Promise<string | null> {
+      return textOrNull(await commands.run(scripts.directoryEpoch, [keysOf.epoch(shard)], []));
+    },
     async open(shard: number, fresh: string): Promise<string> {
       return setOnce(commands, keysOf.epoch(shard), fresh);
     },

@@ -1,6 +1,7 @@
 /**
- * Tenants' versions as Redis has them now, asked once for all who ask at the same time. While Redis is away the last one
- * that this process saw is given, 0 when it saw none, so that events can still be accepted.
+ * Tenants' versions as Redis has them now, asked once for all who ask at the same time. While Redis is away, and when it shows
+ * an older one, the last one that this process saw is given, 0 when it saw none: events can still be accepted, and wait where
+ * a directory that was lost would let them go to nobody.
  */
 import { isStoreUnavailable } from "../../../domain/errors.ts";
 import { Lru } from "../../../lib/lru.ts";
@@ -32,7 +33,7 @@ export function createVersions(options: {
 
   return new SingleFlight(async (tenant: string) => {
     try {
-      const version = await current(tenant);
+      const version = Math.max(await current(tenant), lastByTenant.peek(tenant) ?? 0);
       lastByTenant.set(tenant, version);
       return version;
     } catch (error) {
