@@ -2,6 +2,7 @@
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { RedisApiKeyStoreOptions } from "../redis/api-keys/api-keys.ts";
 import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
+import { inOrder } from "./ordered-keys.ts";
 import type { StoreBounds } from "./stores.ts";
 
 export function openApiKeys(
@@ -14,19 +15,4 @@ export function openApiKeys(
     ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
   });
   return { ...inOrder(store), [Symbol.dispose]: () => store[Symbol.dispose]() };
-}
-
-/** A change of a key is several steps: those of one process are made one after another, in the order of the calls. */
-function inOrder(apiKeys: ApiKeyStore): ApiKeyStore {
-  let last: Promise<unknown> = Promise.resolve();
-  const next = <Result>(change: () => Promise<Result>): Promise<Result> => {
-    const changed = last.then(change);
-    last = changed.catch(() => undefined);
-    return changed;
-  };
-  return {
-    ...apiKeys,
-    save: (key) => next(() => apiKeys.save(key)),
-    revoke: (tenant, keyId, atMs) => next(() => apiKeys.revoke(tenant, keyId, atMs)),
-  };
 }
