@@ -1,6 +1,7 @@
 /** Servers of our own between a driver and Redis: one that can fall silent or drop its connections, and one that plays a part. */
 import type { AddressInfo, Socket } from "node:net";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
+import { openTcpProxy } from "../../support/tcp-proxy.ts";
 
 export interface RedisProxy extends AsyncDisposable {
   readonly url: string;
@@ -14,44 +15,17 @@ export interface RedisProxy extends AsyncDisposable {
 /** Passes on to the Redis of REDIS_URL. */
 export async function openRedisProxy(): Promise<RedisProxy> {
   const target = new URL(process.env["REDIS_URL"] ?? "redis://missing:1");
-  const sockets = new Set<Socket>();
-  let isSilent = false;
-  const server = await openServer((socket) => {
-    const upstream = connect(Number(target.port || 6379), target.hostname);
-    pass(socket, upstream);
-    pass(upstream, socket);
-  });
-
-  function pass(from: Socket, to: Socket): void {
-    sockets.add(from);
-    from.on("data", (bytes) => {
-      if (!isSilent) to.write(bytes);
-    });
-    from.on("error", () => undefined);
-    from.on("close", () => {
-      sockets.delete(from);
-      to.destroy();
-    });
-  }
-
-  function drop(): void {
-    for (const socket of sockets) socket.destroy();
-  }
-
+  const proxy = await openTcpProxy({ host: target.hostname, port: Number(target.port || 6379) });
   return {
-    url: server.url,
-    drop,
-    silence() {
-      isSilent = true;
-    },
+    url: `redis://127.0.0.1:${proxy.port}`,
+    drop: proxy.drop,
+    silence: () => void proxy.set({ kind: "silent" }),
     mend() {
-      isSilent = false;
-      drop();
+      // What was held back is gone with its connection.
+      proxy.drop();
+      void proxy.set({ kind: "none" });
     },
-    async [Symbol.asyncDispose]() {
-      drop();
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   };
 }
 

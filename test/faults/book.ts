@@ -1,0 +1,147 @@
+/**
+ * What is known of each event of one scenario: accepted, delivered, dead, waiting for a planned retry. Times are arguments,
+ * in ms of one monotonic clock. A delivery may be heard of before its 202.
+ */
+export const PRIORITIES = ["HIGH", "MEDIUM", "LOW"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+export type ByPriority = Readonly<Record<Priority, number>>;
+
+/** How an event that has not been delivered stands, by the word of the API. */
+export type Standing = "dead" | "planned";
+
+export interface Accepted {
+  readonly priority: Priority;
+  readonly atMs: number;
+}
+
+export interface Sums {
+  readonly accepted: number;
+  readonly delivered: number;
+  readonly dead: number;
+  readonly planned: number;
+  /** Accepted, and none of the three. */
+  readonly missing: readonly string[];
+  /** Deliveries beyond the first of each event. */
+  readonly duplicates: number;
+  /** Events that came and were never answered 202: a 503 leaves open whether it was taken. */
+  readonly unasked: number;
+}
+
+export class Book {
+  readonly acceptedById = new Map<string, Accepted>();
+  readonly #timesById = new Map<string, number>();
+  readonly #settledAtById = new Map<string, number>();
+  readonly #standings = new Map<string, Standing>();
+  readonly #stalls: Readonly<Record<Priority, Stall>> = { HIGH: new Stall(), MEDIUM: new Stall(), LOW: new Stall() };
+  readonly #stall = new Stall();
+  #lastArrivalMs = 0;
+
+  accept(id: string, priority: Priority, atMs: number): void {
+    this.acceptedById.set(id, { priority, atMs });
+    if (this.#timesById.has(id)) return;
+    this.#stall.owe(atMs);
+    this.#stalls[priority].owe(atMs);
+  }
+
+  arrive(id: string, atMs: number): void {
+    const times = this.#timesById.get(id) ?? 0;
+    this.#timesById.set(id, times + 1);
+    this.#lastArrivalMs = atMs;
+    if (times > 0) return;
+    this.#settledAtById.set(id, atMs);
+    const accepted = this.acceptedById.get(id);
+    if (accepted === undefined) return;
+    const isOwed = !this.#standings.has(id);
+    for (const stall of [this.#stall, this.#stalls[accepted.priority]]) {
+      if (isOwed) stall.pay(atMs);
+      else stall.look(atMs);
+    }
+  }
+
+  /** Nothing is owed of it for now. What is planned may still arrive. */
+  stand(id: string, standing: Standing, atMs: number): void {
+    const accepted = this.acceptedById.get(id);
+    if (accepted === undefined || this.#timesById.has(id)) return;
+    if (!this.#standings.has(id)) {
+      this.#stall.pay(atMs);
+      this.#stalls[accepted.priority].pay(atMs);
+      this.#settledAtById.set(id, atMs);
+    }
+    this.#standings.set(id, standing);
+  }
+
+  /** Accepted, not delivered and not dead. */
+  open(): readonly string[] {
+    return [...this.acceptedById.keys()].filter(
+      (id) => !this.#timesById.has(id) && this.#standings.get(id) !== "dead",
+    );
+  }
+
+  missing(): readonly string[] {
+    return this.open().filter((id) => !this.#standings.has(id));
+  }
+
+  get lastArrivalMs(): number {
+    return this.#lastArrivalMs;
+  }
+
+  sums(): Sums {
+    const isAccepted = (id: string): boolean => this.acceptedById.has(id);
+    const arrived = [...this.#timesById.keys()];
+    const standing = (wanted: Standing): number =>
+      [...this.#standings].filter(([id, found]) => found === wanted && !this.#timesById.has(id)).length;
+    const arrivals = [...this.#timesById.values()].reduce((sum, times) => sum + times, 0);
+    return {
+      accepted: this.acceptedById.size,
+      delivered: arrived.filter(isAccepted).length,
+      dead: standing("dead"),
+      planned: standing("planned"),
+      missing: this.missing(),
+      duplicates: arrivals - arrived.length,
+      unasked: arrived.filter((id) => !isAccepted(id)).length,
+    };
+  }
+
+  /** The longest time without a delivery while one was owed, up to now. */
+  stalls(nowMs: number): { readonly all: number; readonly high: number } {
+    return { all: this.#stall.longest(nowMs), high: this.#stalls.HIGH.longest(nowMs) };
+  }
+
+  /** From `faultEndMs` until all that was accepted before it was settled; null when something never was. */
+  recoveryMs(faultEndMs: number): number | null {
+    let lastMs = faultEndMs;
+    for (const [id, { atMs }] of this.acceptedById) {
+      if (atMs > faultEndMs) continue;
+      const settledAtMs = this.#settledAtById.get(id);
+      if (settledAtMs === undefined) return null;
+      lastMs = Math.max(lastMs, settledAtMs);
+    }
+    return lastMs - faultEndMs;
+  }
+}
+
+/** Time without a delivery counts from the last one, or from when the first of those that are owed was accepted. */
+class Stall {
+  #owed = 0;
+  #sinceMs = 0;
+  #longestMs = 0;
+
+  owe(atMs: number): void {
+    if (this.#owed === 0) this.#sinceMs = atMs;
+    this.#owed += 1;
+  }
+
+  pay(atMs: number): void {
+    this.look(atMs);
+    this.#owed -= 1;
+  }
+
+  look(atMs: number): void {
+    this.#longestMs = this.longest(atMs);
+    this.#sinceMs = atMs;
+  }
+
+  longest(atMs: number): number {
+    return this.#owed === 0 ? this.#longestMs : Math.max(this.#longestMs, atMs - this.#sinceMs);
+  }
+}
