@@ -6,8 +6,8 @@ export const PRIORITIES = ["HIGH", "MEDIUM", "LOW"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 export type ByPriority = Readonly<Record<Priority, number>>;
 
-/** How an event that has not been delivered stands, by the word of the API. */
-export type Standing = "dead" | "planned";
+/** How an event that has not been delivered stands: by the word of the API, or `gone` with what a store itself lost. */
+export type Standing = "dead" | "planned" | "gone";
 
 export interface Accepted {
   readonly priority: Priority;
@@ -19,7 +19,8 @@ export interface Sums {
   readonly delivered: number;
   readonly dead: number;
   readonly planned: number;
-  /** Accepted, and none of the three. */
+  readonly gone: number;
+  /** Accepted, and none of the four. */
   readonly missing: readonly string[];
   /** Deliveries beyond the first of each event. */
   readonly duplicates: number;
@@ -58,7 +59,7 @@ export class Book {
     }
   }
 
-  /** Nothing is owed of it for now. What is planned may still arrive. */
+  /** Nothing is owed of it for now. It may still arrive, and then counts as delivered. */
   stand(id: string, standing: Standing, atMs: number): void {
     const accepted = this.acceptedById.get(id);
     if (accepted === undefined || this.#timesById.has(id)) return;
@@ -72,13 +73,15 @@ export class Book {
 
   /** Accepted, not delivered and not dead. */
   open(): readonly string[] {
-    return [...this.acceptedById.keys()].filter(
-      (id) => !this.#timesById.has(id) && this.#standings.get(id) !== "dead",
-    );
+    return [...this.acceptedById.keys()].filter((id) => !this.#timesById.has(id) && this.#standings.get(id) !== "dead");
   }
 
   missing(): readonly string[] {
     return this.open().filter((id) => !this.#standings.has(id));
+  }
+
+  deliveredIds(): readonly string[] {
+    return [...this.acceptedById.keys()].filter((id) => this.#timesById.has(id));
   }
 
   get lastArrivalMs(): number {
@@ -86,19 +89,19 @@ export class Book {
   }
 
   sums(): Sums {
-    const isAccepted = (id: string): boolean => this.acceptedById.has(id);
     const arrived = [...this.#timesById.keys()];
     const standing = (wanted: Standing): number =>
       [...this.#standings].filter(([id, found]) => found === wanted && !this.#timesById.has(id)).length;
     const arrivals = [...this.#timesById.values()].reduce((sum, times) => sum + times, 0);
     return {
       accepted: this.acceptedById.size,
-      delivered: arrived.filter(isAccepted).length,
+      delivered: this.deliveredIds().length,
       dead: standing("dead"),
       planned: standing("planned"),
+      gone: standing("gone"),
       missing: this.missing(),
       duplicates: arrivals - arrived.length,
-      unasked: arrived.filter((id) => !isAccepted(id)).length,
+      unasked: arrived.filter((id) => !this.acceptedById.has(id)).length,
     };
   }
 
@@ -107,11 +110,11 @@ export class Book {
     return { all: this.#stall.longest(nowMs), high: this.#stalls.HIGH.longest(nowMs) };
   }
 
-  /** From `faultEndMs` until all that was accepted before it was settled; null when something never was. */
+  /** From `faultEndMs` until all that was accepted before it was settled, but for what is gone; null when something never was. */
   recoveryMs(faultEndMs: number): number | null {
     let lastMs = faultEndMs;
     for (const [id, { atMs }] of this.acceptedById) {
-      if (atMs > faultEndMs) continue;
+      if (atMs > faultEndMs || this.#standings.get(id) === "gone") continue;
       const settledAtMs = this.#settledAtById.get(id);
       if (settledAtMs === undefined) return null;
       lastMs = Math.max(lastMs, settledAtMs);

@@ -64,7 +64,11 @@ export function openHttpPool(silentMs: number): HttpPool {
         const onClose = (): void => finish({ kind: "broken" }, false);
         socket.on("data", onData);
         socket.on("close", onClose);
-        const lines = Object.entries({ ...headers, host: target.host, "content-length": String(Buffer.byteLength(body)) });
+        const lines = Object.entries({
+          ...headers,
+          host: target.host,
+          "content-length": String(Buffer.byteLength(body)),
+        });
         const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
         socket.write(`POST ${target.pathname} HTTP/1.1\r\n${head}\r\n${body}`);
       });

@@ -11,6 +11,8 @@ export interface BrokerPlace {
   /** Holds the data, in `data/`. */
   readonly folder: string;
   readonly secure?: SecureListener | undefined;
+  /** Clients are sent to `advertised`, and the brokers among themselves use `own`. */
+  readonly proxied?: { readonly advertised: number; readonly own: number } | undefined;
 }
 
 /** A broker that is silent for so long is fenced and its partitions get another leader; Kafka's own default is 9 s. */
@@ -21,7 +23,8 @@ const INTERNAL_PARTITIONS = 5;
 
 /** Lines of server.properties. */
 export function brokerProperties(place: BrokerPlace): readonly string[] {
-  const { id, port, controllerPorts, folder, secure } = place;
+  const { id, port, controllerPorts, folder, secure, proxied } = place;
+  const ownDoor = proxied === undefined ? "" : `,BROKERS://127.0.0.1:${proxied.own}`;
   const secureDoor = secure === undefined ? "" : `,SECURE://127.0.0.1:${secure.port}`;
   const controllerPort = controllerPorts[id - 1];
   const replicas = controllerPorts.length;
@@ -31,11 +34,11 @@ export function brokerProperties(place: BrokerPlace): readonly string[] {
     "process.roles=broker,controller",
     `node.id=${id}`,
     `controller.quorum.voters=${voters.join(",")}`,
-    `listeners=CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${secureDoor}`,
-    `advertised.listeners=CLIENTS://127.0.0.1:${port}${secureDoor}`,
+    `listeners=CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${secureDoor}${ownDoor}`,
+    `advertised.listeners=CLIENTS://127.0.0.1:${proxied?.advertised ?? port}${secureDoor}${ownDoor}`,
     "controller.listener.names=CONTROLLER",
-    "inter.broker.listener.name=CLIENTS",
-    "listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL",
+    `inter.broker.listener.name=${proxied === undefined ? "CLIENTS" : "BROKERS"}`,
+    "listener.security.protocol.map=CLIENTS:PLAINTEXT,BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL",
     ...(secure === undefined ? [] : secureProperties(secure)),
     `log.dirs=${folder}/data`,
     "auto.create.topics.enable=false",

@@ -18,6 +18,10 @@ export interface KafkaOptions {
   readonly port?: number;
   /** A second door for clients of the first broker, beside the plain one. */
   readonly secure?: SecureListener;
+  /** Where clients are sent in place of each broker's own port: to proxies. The brokers among themselves are not. */
+  readonly advertisedPorts?: readonly number[];
+  /** Holds the brokers' folders, which are removed with it by whoever made it; a temporary one unless given. */
+  readonly folder?: string;
   /** Lines of server.properties after the usual ones, which they override. */
   readonly properties?: readonly string[];
 }
@@ -59,16 +63,19 @@ const HEAP = { 1: "256m", 3: "192m" } as const;
 export async function startKafka(options: KafkaOptions): Promise<Kafka> {
   const classpath = requireKafkaClasspath();
   await using started = new AsyncDisposableStack();
-  const folder = started.use(openTemporaryFolder("kafka")).path;
-  const ports = await freePorts(2 * options.brokers);
+  const folder = options.folder ?? started.use(openTemporaryFolder("kafka")).path;
+  const ports = await freePorts(3 * options.brokers);
   const clientPorts = ports.slice(0, options.brokers).with(0, options.port ?? ports[0] ?? 0);
-  const controllerPorts = ports.slice(options.brokers);
+  const controllerPorts = ports.slice(options.brokers, 2 * options.brokers);
   const starts = await Promise.allSettled(
     clientPorts.map(async (port, index): Promise<KafkaBroker> => {
       const id = index + 1;
       const { properties } = options;
       const secure = id === 1 ? options.secure : undefined;
-      const layout = { id, port, controllerPorts, folder: join(folder, String(id)), properties, secure };
+      const advertised = options.advertisedPorts?.[index];
+      const proxied =
+        advertised === undefined ? undefined : { advertised, own: ports[2 * options.brokers + index] ?? 0 };
+      const layout = { id, port, controllerPorts, folder: join(folder, String(id)), properties, secure, proxied };
       return { id, port, ...(await startBroker(layout, classpath, HEAP[options.brokers])) };
     }),
   );
@@ -102,6 +109,7 @@ interface BrokerLayout {
   readonly folder: string;
   readonly properties: readonly string[] | undefined;
   readonly secure: SecureListener | undefined;
+  readonly proxied: { readonly advertised: number; readonly own: number } | undefined;
 }
 
 async function startBroker(layout: BrokerLayout, classpath: string, heap: string): Promise<ServiceProcess> {

@@ -1,0 +1,49 @@
+/** Looks at the memory of programs and of Redis while a scenario runs, and keeps the most that it saw. */
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
+import type { RedisServer } from "../support/services/redis.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Stores } from "./stores.ts";
+
+export interface Memory {
+  readonly gatewayMiB: number;
+  readonly processorMiB: number;
+  readonly redisMiB: number;
+}
+
+const LOOK_EVERY_MS = 500;
+
+/** Stopping it resolves with the most. */
+export function watchMemory(fleet: Fleet, stores: Stores): () => Promise<Memory> {
+  const stopping = new AbortController();
+  let most: Memory = { gatewayMiB: 0, processorMiB: 0, redisMiB: 0 };
+  let redisMiB = 0;
+  let asking: Promise<void> | null = null;
+  const servers = stores.sentinel?.nodes ?? (stores.redis === null ? [] : [stores.redis.server]);
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      // A Redis that hangs is not asked a second time meanwhile.
+      asking ??= usedMiB(servers).then((used) => {
+        redisMiB = Math.max(redisMiB, used);
+        asking = null;
+      });
+      most = {
+        gatewayMiB: Math.max(most.gatewayMiB, fleet.rssMiB("gateway")),
+        processorMiB: Math.max(most.processorMiB, fleet.rssMiB("processor")),
+        redisMiB,
+      };
+      await systemClock.sleep(LOOK_EVERY_MS, stopping.signal).catch(() => undefined);
+    }
+  };
+  const running = run();
+  return async () => {
+    stopping.abort();
+    await running;
+    return { ...most, redisMiB };
+  };
+}
+
+async function usedMiB(servers: readonly RedisServer[]): Promise<number> {
+  const answers = await Promise.all(servers.map((server) => server.ask("INFO", "memory").catch(() => "")));
+  const used = answers.map((answer) => Number(/used_memory:(\d+)/.exec(answer)?.[1] ?? 0));
+  return Math.max(0, ...used) / 2 ** 20;
+}
