@@ -14,6 +14,13 @@ export interface Accepted {
   readonly atMs: number;
 }
 
+export interface LastSettled {
+  readonly id: string;
+  readonly priority: Priority;
+  readonly acceptedAtMs: number;
+  readonly settledAtMs: number;
+}
+
 export interface Sums {
   readonly accepted: number;
   readonly delivered: number;
@@ -66,14 +73,17 @@ export class Book {
     if (!this.#standings.has(id)) {
       this.#stall.pay(atMs);
       this.#stalls[accepted.priority].pay(atMs);
-      this.#settledAtById.set(id, atMs);
+      if (standing !== "gone") this.#settledAtById.set(id, atMs);
     }
     this.#standings.set(id, standing);
   }
 
-  /** Accepted, not delivered and not dead. */
+  /** Accepted and not delivered, though it should be in the end. */
   open(): readonly string[] {
-    return [...this.acceptedById.keys()].filter((id) => !this.#timesById.has(id) && this.#standings.get(id) !== "dead");
+    return [...this.acceptedById.keys()].filter((id) => {
+      const standing = this.#standings.get(id);
+      return !this.#timesById.has(id) && standing !== "dead" && standing !== "gone";
+    });
   }
 
   missing(): readonly string[] {
@@ -112,14 +122,20 @@ export class Book {
 
   /** From `faultEndMs` until all that was accepted before it was settled, but for what is gone; null when something never was. */
   recoveryMs(faultEndMs: number): number | null {
-    let lastMs = faultEndMs;
-    for (const [id, { atMs }] of this.acceptedById) {
-      if (atMs > faultEndMs || this.#standings.get(id) === "gone") continue;
+    const last = this.lastToSettle(faultEndMs);
+    return last === null ? null : Math.max(0, last.settledAtMs - faultEndMs);
+  }
+
+  /** Of what was accepted before: which kept it waiting longest. Null when something never was settled. */
+  lastToSettle(beforeMs: number): LastSettled | null {
+    let last: LastSettled = { id: "", priority: "HIGH", acceptedAtMs: beforeMs, settledAtMs: beforeMs };
+    for (const [id, { priority, atMs }] of this.acceptedById) {
+      if (atMs > beforeMs || this.#standings.get(id) === "gone") continue;
       const settledAtMs = this.#settledAtById.get(id);
       if (settledAtMs === undefined) return null;
-      lastMs = Math.max(lastMs, settledAtMs);
+      if (settledAtMs > last.settledAtMs) last = { id, priority, acceptedAtMs: atMs, settledAtMs };
     }
-    return lastMs - faultEndMs;
+    return last;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { readWords, refuseWords } from "../support/script-words.ts";
-import type { Result } from "./run-scenario.ts";
+import type { Result } from "./result.ts";
 import { runScenarios } from "./run-scenarios.ts";
 import { scenarios } from "./scenarios.ts";
 import { LEGEND, problemsIn, tableOf } from "./table.ts";

@@ -12,8 +12,11 @@ export interface Memory {
 
 const LOOK_EVERY_MS = 500;
 
-/** Stopping it resolves with the most. */
-export function watchMemory(fleet: Fleet, stores: Stores): () => Promise<Memory> {
+export interface MemoryWatch extends AsyncDisposable {
+  most(): Memory;
+}
+
+export function watchMemory(fleet: Fleet, stores: Stores): MemoryWatch {
   const stopping = new AbortController();
   let most: Memory = { gatewayMiB: 0, processorMiB: 0, redisMiB: 0 };
   let redisMiB = 0;
@@ -35,10 +38,12 @@ export function watchMemory(fleet: Fleet, stores: Stores): () => Promise<Memory>
     }
   };
   const running = run();
-  return async () => {
-    stopping.abort();
-    await running;
-    return { ...most, redisMiB };
+  return {
+    most: () => ({ ...most, redisMiB }),
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await running;
+    },
   };
 }
 

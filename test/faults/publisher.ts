@@ -32,11 +32,11 @@ export interface Answers {
   readonly latencyMsP99: number;
 }
 
-export interface Publisher {
+export interface Publisher extends AsyncDisposable {
   answers(): Answers;
   /** Do latencies of what is sent from now on count? */
   measure(isOn: boolean): void;
-  /** Resolves once all that was sent is answered. */
+  /** Resolves once all that was sent is answered; disposing does the same. */
   stop(): Promise<void>;
 }
 
@@ -93,14 +93,16 @@ export function startPublisher(options: PublisherOptions): Publisher {
   }
 
   const running = run();
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await running;
+    pool[Symbol.dispose]();
+  };
   return {
     answers: () => ({ sent, refused: { ...refused }, broken, heldBack, odd, latencyMsP99: p99(latencies) }),
     measure: (isOn) => void (isMeasuring = isOn),
-    async stop() {
-      stopping.abort();
-      await running;
-      pool[Symbol.dispose]();
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 

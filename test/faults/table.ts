@@ -1,5 +1,5 @@
 /** The table of a run: a row for each scenario, and what was not good below it. */
-import type { Result } from "./run-scenario.ts";
+import type { Result } from "./result.ts";
 
 interface Column {
   readonly title: string;
