@@ -53,19 +53,20 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   const died: string[] = [];
   const all = { gateway: constellation.gateways, processor: constellation.processors };
 
-  function watch(kind: Kind, program: Program): void {
-    void program.ended.then(({ code, signal }) => {
-      remove(all[kind], program);
-      if (expected.has(program) || closing.signal.aborted) return;
-      died.push(`a ${kind} ended with ${signal ?? code}: ${program.printed().slice(-PRINTED_CHARS)}`);
-      void start(kind, 1).catch((error: unknown) => died.push(String(error)));
-    });
+  /** Resolves when it has ended and, unless it was ended, another is in its place. */
+  async function watch(kind: Kind, program: Program): Promise<void> {
+    const { code, signal } = await program.ended;
+    remove(all[kind], program);
+    if (expected.has(program) || closing.signal.aborted) return;
+    died.push(`a ${kind} ended with ${signal ?? code}: ${program.printed().slice(-PRINTED_CHARS)}`);
+    await start(kind, 1).catch((error: unknown) => died.push(String(error)));
   }
   async function startOne(kind: Kind): Promise<void> {
     const endAt = systemClock.monotonic() + READY_WITHIN_MS;
     for (;;) {
       try {
-        return watch(kind, await constellation.add(kind));
+        void watch(kind, await constellation.add(kind));
+        return;
       } catch (error) {
         if (closing.signal.aborted) return;
         if (systemClock.monotonic() > endAt) throw error;
@@ -85,7 +86,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     return program;
   };
 
-  for (const kind of ["gateway", "processor"] as const) for (const program of all[kind]) watch(kind, program);
+  for (const kind of ["gateway", "processor"] as const) for (const program of all[kind]) void watch(kind, program);
   return {
     operatorKey: constellation.operatorKey,
     gatewayUrls: () => constellation.gateways.map(({ url }) => url),

@@ -71,7 +71,7 @@ export const topicDeleted =
   (name: "medium" | "low"): Fault =>
   async (stage) => {
     await withAdmin(stage, async (admin) => {
-      const [topic] = (await ownTopics(admin)).filter((each) => each.endsWith(`.${name}`));
+      const topic = (await ownTopics(admin)).find((each) => each.endsWith(`.${name}`));
       if (topic === undefined) throw new Error(`there is no topic ${name}`);
       await admin.deleteTopics({ topics: [topic] });
     });

@@ -22,13 +22,14 @@ export function watchMemory(fleet: Fleet, stores: Stores): MemoryWatch {
   let redisMiB = 0;
   let asking: Promise<void> | null = null;
   const servers = stores.sentinel?.nodes ?? (stores.redis === null ? [] : [stores.redis.server]);
+  const askRedis = async (): Promise<void> => {
+    redisMiB = Math.max(redisMiB, await usedMiB(servers));
+    asking = null;
+  };
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       // A Redis that hangs is not asked a second time meanwhile.
-      asking ??= usedMiB(servers).then((used) => {
-        redisMiB = Math.max(redisMiB, used);
-        asking = null;
-      });
+      asking ??= askRedis();
       most = {
         gatewayMiB: Math.max(most.gatewayMiB, fleet.rssMiB("gateway")),
         processorMiB: Math.max(most.processorMiB, fleet.rssMiB("processor")),

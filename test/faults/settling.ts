@@ -76,7 +76,7 @@ async function askAll(ids: readonly string[], fleet: Fleet, tenant: string): Pro
     );
     some.forEach((id, index) => {
       const answer = answers[index];
-      if (answer?.status === 200) views.set(id, answer.body as EventView);
+      if (answer?.status === 200) views.set(id, answer.body);
     });
   }
   return views;

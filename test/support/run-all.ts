@@ -37,7 +37,7 @@ const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "dri
 const needsServices = /^test\/(?:contract\/distributed|drivers\/(?:distributed\/dead-letters|kafka|redis))\b/;
 const SERVICES_SUITE = "services";
 /** Suites whose tests may take longer: whole systems are killed and started in them, or stores asked in several lanes. */
-const patient: ReadonlySet<string> = new Set(["e2e", "fuzz", "month", SERVICES_SUITE]);
+const patient: ReadonlySet<string> = new Set(["e2e", "faults", "fuzz", "month", SERVICES_SUITE]);
 
 /** Seconds that a suite may take on one runtime; more is marked in the table. Suites run in this order. */
 const budgetSeconds: Readonly<Record<string, number>> = {
@@ -52,6 +52,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   simulation: 90,
   fuzz: 60,
   e2e: 360,
+  faults: 90,
   docs: 10,
   examples: 40,
   month: 60,

@@ -133,8 +133,9 @@ class Passage {
   #pass(): void {
     clearTimeout(this.#timer);
     const isSilent = this.#fault.kind === "silent";
-    while (!isSilent && !this.#to.writableNeedDrain) {
-      const next = this.#held[0];
+    const from = isSilent ? [] : this.#held;
+    while (!this.#to.writableNeedDrain) {
+      const [next] = from;
       if (next === undefined) break;
       const waitMs = next.dueAt - performance.now();
       if (waitMs > 0) {
