@@ -14,11 +14,12 @@ export interface Accepted {
   readonly atMs: number;
 }
 
-export interface LastSettled {
+export interface Wait {
+  /** Empty when nothing waited. */
   readonly id: string;
   readonly priority: Priority;
   readonly acceptedAtMs: number;
-  readonly settledAtMs: number;
+  readonly waitedMs: number;
 }
 
 export interface Sums {
@@ -120,22 +121,20 @@ export class Book {
     return { all: this.#stall.longest(nowMs), high: this.#stalls.HIGH.longest(nowMs) };
   }
 
-  /** From `faultEndMs` until all that was accepted before it was settled, but for what is gone; null when something never was. */
-  recoveryMs(faultEndMs: number): number | null {
-    const last = this.lastToSettle(faultEndMs);
-    return last === null ? null : Math.max(0, last.settledAtMs - faultEndMs);
-  }
-
-  /** Of what was accepted before: which kept it waiting longest. Null when something never was settled. */
-  lastToSettle(beforeMs: number): LastSettled | null {
-    let last: LastSettled = { id: "", priority: "HIGH", acceptedAtMs: beforeMs, settledAtMs: beforeMs };
+  /**
+   * Who waited longest to be settled of what was accepted before the fault's end, counted from that end, or after it, counted
+   * from its acceptance. Without what is gone; null when something never was settled.
+   */
+  longestWait(accepted: "before" | "after", faultEndMs: number): Wait | null {
+    let longest: Wait = { id: "", priority: "HIGH", acceptedAtMs: faultEndMs, waitedMs: 0 };
     for (const [id, { priority, atMs }] of this.acceptedById) {
-      if (atMs > beforeMs || this.#standings.get(id) === "gone") continue;
+      if (atMs <= faultEndMs !== (accepted === "before") || this.#standings.get(id) === "gone") continue;
       const settledAtMs = this.#settledAtById.get(id);
       if (settledAtMs === undefined) return null;
-      if (settledAtMs > last.settledAtMs) last = { id, priority, acceptedAtMs: atMs, settledAtMs };
+      const waitedMs = settledAtMs - Math.max(atMs, faultEndMs);
+      if (waitedMs > longest.waitedMs) longest = { id, priority, acceptedAtMs: atMs, waitedMs };
     }
-    return last;
+    return longest;
   }
 }
 

@@ -46,7 +46,7 @@ test("a book tells what is delivered, twice, dead, planned, gone, missing, and n
   assert.deepEqual(missing, ["missing"]);
   assert.deepEqual(sums, { accepted: 6, delivered: 2, dead: 1, planned: 1, gone: 1, duplicates: 1, unasked: 1 });
   assert.deepEqual(book.open(), ["planned", "missing"]);
-  assert.equal(book.recoveryMs(20), null);
+  assert.equal(book.longestWait("before", 20), null);
 });
 
 test("a stall counts while something is owed, and recovery what was accepted before the fault's end", () => {
@@ -60,11 +60,19 @@ test("a stall counts while something is owed, and recovery what was accepted bef
   book.arrive("early", 5400);
   book.accept("early", "HIGH", 5500);
   assert.deepEqual(book.stalls(9000), { all: 4000, high: 200 });
-  assert.equal(book.recoveryMs(5000), 300);
-  assert.equal(book.recoveryMs(9000), 0);
+  assert.equal(book.longestWait("before", 5000)?.waitedMs, 300);
+  assert.equal(book.longestWait("before", 9000)?.waitedMs, 0);
   book.accept("late", "HIGH", 9500);
-  assert.equal(book.recoveryMs(9000), 0);
-  assert.deepEqual(book.stalls(10_000), { all: 4000, high: 500 });
+  assert.equal(book.longestWait("before", 9000)?.waitedMs, 0);
+  assert.equal(book.longestWait("after", 9000), null);
+  book.arrive("late", 9800);
+  assert.deepEqual(book.longestWait("after", 9000), {
+    id: "late",
+    priority: "HIGH",
+    acceptedAtMs: 9500,
+    waitedMs: 300,
+  });
+  assert.deepEqual(book.stalls(10_000), { all: 4000, high: 300 });
 });
 
 test("a loss, a late recovery, a refusal too many, an odd answer and an end by itself are problems", () => {
@@ -90,15 +98,17 @@ test("a loss, a late recovery, a refusal too many, an odd answer and an end by i
     stallMs: 0,
     highStallMs: 0,
     recoveryMs: 20_000,
+    afterMs: 20_000,
     died: 0,
     memory: { gatewayMiB: 1, processorMiB: 1, redisMiB: 1 },
     answers: { ...answers, odd: new Map<string, number>() },
   };
   assert.deepEqual(problemsOf(impossible, good), []);
   const strict = { ...impossible, refusedMax: { HIGH: 0, MEDIUM: 0, LOW: 0.5 } };
-  assert.deepEqual(problemsOf(strict, { ...good, answers, lost: 2, recoveryMs: 20_001, died: 1 }), [
+  assert.deepEqual(problemsOf(strict, { ...good, answers, lost: 2, recoveryMs: 20_001, afterMs: 30_000, died: 1 }), [
     "2 accepted events are lost",
     "recovery took 20001 ms, more than 20000",
+    "what was accepted afterwards waited 30000 ms, more than 20000",
     "1 programs ended by themselves",
     "2 answers 500 internal",
     "1 of HIGH were refused, more than 0 %",

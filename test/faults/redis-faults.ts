@@ -7,7 +7,7 @@ import type { RedisServer } from "../support/services/redis.ts";
 import type { NetworkFault } from "../support/tcp-proxy.ts";
 import { cutEvery, flap, onNetwork } from "./network-faults.ts";
 import type { Fault, Stage } from "./scenario.ts";
-import type { ProxiedRedis } from "./stores.ts";
+import type { ProxiedRedis, Stores } from "./stores.ts";
 
 type Which = "redis" | "cache";
 
@@ -124,6 +124,13 @@ function setting(which: Which, name: string, value: string, usual: string): Faul
     await server.ask("CONFIG", "SET", name, value);
     return async () => void (await server.ask("CONFIG", "SET", name, usual));
   };
+}
+
+/** Of these, those that still lie in Redis: nobody has lost them, and nobody delivers them. */
+export async function heldInRedis({ redis, sentinel }: Stores, ids: readonly string[]): Promise<readonly string[]> {
+  const server = redis?.server ?? (await sentinel?.master());
+  const held = (await server?.ask("EVAL", HELD_SCRIPT, "0", "keep").catch(() => "")) ?? "";
+  return ids.filter((id) => held.includes(id));
 }
 
 function note({ book }: Stage, held: string): void {

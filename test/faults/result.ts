@@ -24,6 +24,8 @@ export interface Result {
   readonly highStallMs: number;
   /** Null: something that was accepted before the fault's end never came. */
   readonly recoveryMs: number | null;
+  /** The longest wait of what was accepted after the fault's end; null: it never ended. */
+  readonly afterMs: number | null;
   readonly died: number;
   readonly memory: Memory;
   /** Why it is not good; empty when it is. */
@@ -32,13 +34,16 @@ export interface Result {
 
 /** A broken promise each: a loss, a late recovery, a program that ended by itself, an answer that no fault explains. */
 export function problemsOf(scenario: Scenario, result: Omit<Result, "problems">): readonly string[] {
-  const { lost, recoveryMs, died, answers } = result;
+  const { lost, recoveryMs, afterMs, died, answers } = result;
   const problems: string[] = [];
   if (result.accepted === 0) problems.push("nothing was accepted, so that nothing is shown");
   if (lost > 0) problems.push(`${lost} accepted events are lost`);
   const withinMs = scenario.recoveryMsMax ?? RECOVERY_MS_MAX;
   if (recoveryMs !== null && recoveryMs > withinMs) {
     problems.push(`recovery took ${Math.round(recoveryMs)} ms, more than ${withinMs}`);
+  }
+  if (afterMs !== null && afterMs > withinMs) {
+    problems.push(`what was accepted afterwards waited ${Math.round(afterMs)} ms, more than ${withinMs}`);
   }
   if (died > 0) problems.push(`${died} programs ended by themselves`);
   for (const [seen, count] of answers.odd) problems.push(`${count} answers ${seen}`);

@@ -8,6 +8,7 @@ import type { FaultReceiver } from "./receiver.ts";
 import type { Result } from "./result.ts";
 import { problemsOf } from "./result.ts";
 import type { Scenario, Stage } from "./scenario.ts";
+import { heldInRedis } from "./redis-faults.ts";
 import { countUnshown, untilSettled } from "./settling.ts";
 import type { Tenant } from "./stand.ts";
 import type { Stores } from "./stores.ts";
@@ -69,23 +70,31 @@ export async function runScenario(scenario: Scenario, world: World, tenant: Tena
     unshown: await countUnshown(book.deliveredIds(), fleet, tenant.name),
     stallMs: stalls.all,
     highStallMs: stalls.high,
-    recoveryMs: book.recoveryMs(faultEndMs),
+    recoveryMs: book.longestWait("before", faultEndMs)?.waitedMs ?? null,
+    afterMs: book.longestWait("after", faultEndMs)?.waitedMs ?? null,
     died: fleet.died.length - diedBefore,
     memory: memory.most(),
   };
   const problems = problemsOf(scenario, counted);
   if (problems.length > 0) complaints.push(...(await latestOf(book, faultEndMs, fleet, tenant)));
+  if (missing.length > 0) {
+    const held = await heldInRedis(stores, missing);
+    complaints.push(`${held.length} of the ${missing.length} that are lost still lie in Redis`);
+  }
   complaints.push(...fleet.died.slice(diedBefore), ...(await tracesOf(missing.slice(0, TRACES), book, fleet, tenant)));
   return { ...counted, problems: [...problems, ...complaints] };
 }
 
-/** What kept the recovery waiting, and what the API knows of it. */
+/** Who waited longest, and what the API knows of it. */
 async function latestOf(book: Book, faultEndMs: number, fleet: Fleet, tenant: Tenant): Promise<readonly string[]> {
-  const last = book.lastToSettle(faultEndMs);
-  if (last === null || last.id === "") return [];
-  const view = await viewOf(last.id, fleet, tenant);
-  const beforeMs = Math.round(faultEndMs - last.acceptedAtMs);
-  return [`the last was ${last.id} (${last.priority}), accepted ${beforeMs} ms before the fault's end: ${view}`];
+  const waits = [book.longestWait("before", faultEndMs), book.longestWait("after", faultEndMs)];
+  const told = waits.filter((wait) => wait !== null && wait.id !== "");
+  return Promise.all(
+    told.map(async ({ id, priority, acceptedAtMs, waitedMs }) => {
+      const when = `${Math.round(acceptedAtMs - faultEndMs)} ms after the fault's end`;
+      return `${id} (${priority}), accepted ${when}, waited ${Math.round(waitedMs)} ms: ${await viewOf(id, fleet, tenant)}`;
+    }),
+  );
 }
 
 /** What the API knows of events that are lost. */

@@ -6,9 +6,9 @@ import { randomBytes } from "node:crypto";
 import { prefixEnv } from "../e2e/distributed-harness.ts";
 import type { Fleet } from "./fleet.ts";
 import { openFleet } from "./fleet.ts";
+import type { FaultReceiver } from "./receiver.ts";
 import { openFaultReceiver } from "./receiver.ts";
 import type { Result } from "./result.ts";
-import type { World } from "./run-scenario.ts";
 import { runScenario } from "./run-scenario.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Tenant } from "./stand.ts";
@@ -57,43 +57,46 @@ async function runLayout(
 ): Promise<void> {
   await using stores = await openStores(layout);
   await using receiver = await openFaultReceiver();
-  let round = 0;
-  let fleet: Fleet | null = null;
-  let previous = "the start";
-  try {
-    for (const scenario of scenarios) {
-      round += 1;
-      const isOwn = scenario.env !== undefined;
-      if (isOwn) {
-        await fleet?.[Symbol.asyncDispose]();
-        fleet = null;
-      }
-      let tenant: Tenant | null = null;
-      if (fleet !== null) {
-        try {
-          tenant = await enter(scenario, fleet, receiver, round);
-        } catch (error) {
-          failures.push(`${previous} left the system unwell: ${textOf(error)}`);
-          await fleet[Symbol.asyncDispose]();
-          fleet = null;
-        }
-      }
-      previous = scenario.name;
-      try {
-        fleet ??= await openOwnFleet(stores, scenario);
-        tenant ??= await enter(scenario, fleet, receiver, round);
-        const world: World = { stores, fleet, receiver };
-        const result = await runScenario(scenario, world, tenant);
-        onResult(result);
-        if (!isOwn && scenario.isHarmful !== true && result.problems.length === 0) continue;
-      } catch (error) {
-        failures.push(`${scenario.name} did not run: ${textOf(error)}`);
-      }
-      await fleet?.[Symbol.asyncDispose]();
-      fleet = null;
+  let kept: Fleet | null = null;
+  let previous: Scenario | null = null;
+  for (const [round, scenario] of scenarios.entries()) {
+    const isOwn = scenario.env !== undefined;
+    let entered: Tenant | string | null =
+      kept === null || isOwn ? null : await enterKept(scenario, kept, receiver, round);
+    if (typeof entered === "string") {
+      failures.push(`${previous?.name} left the system unwell: ${entered}`);
+      entered = null;
     }
-  } finally {
-    await fleet?.[Symbol.asyncDispose]();
+    if (entered === null) await kept?.[Symbol.asyncDispose]();
+    previous = scenario;
+    let fleet: Fleet | null = entered === null ? null : kept;
+    let isGood = false;
+    try {
+      fleet ??= await openOwnFleet(stores, scenario);
+      const tenant = entered ?? (await enter(scenario, fleet, receiver, round));
+      const result = await runScenario(scenario, { stores, fleet, receiver }, tenant);
+      onResult(result);
+      isGood = result.problems.length === 0;
+    } catch (error) {
+      failures.push(`${scenario.name} did not run: ${textOf(error)}`);
+    }
+    kept = isGood && !isOwn && scenario.isHarmful !== true ? fleet : null;
+    if (kept === null) await fleet?.[Symbol.asyncDispose]();
+  }
+  await kept?.[Symbol.asyncDispose]();
+}
+
+/** The programs of the scenario before; a text when they are not well. */
+async function enterKept(
+  scenario: Scenario,
+  fleet: Fleet,
+  receiver: FaultReceiver,
+  round: number,
+): Promise<Tenant | string> {
+  try {
+    return await enter(scenario, fleet, receiver, round);
+  } catch (error) {
+    return textOf(error);
   }
 }
 

@@ -32,6 +32,7 @@ import { NONE } from "./scenario.ts";
 import type { Layout } from "./stores.ts";
 
 const FAULT_MS = 8000;
+const MINUTE_MS = 60_000;
 /** Of two faults that overlap. */
 const LATER_MS = 2000;
 /** A moment, for what comes back at once or is over when it has begun. */
@@ -88,6 +89,7 @@ const redis: readonly Scenario[] = [
   one("redis-down", single(redisNetwork(down))),
   one("redis-down-with-names", single(redisNetwork(down)), { isNamed: true }),
   one("redis-down-with-limit", single(redisNetwork(down)), { limitPerS: 2000 }),
+  one("redis-down-a-minute", [{ fault: redisNetwork(down), forMs: MINUTE_MS }], { ratePerS: 200 }),
   one("redis-slow-50ms", single(redisNetwork(slow(25)))),
   one("redis-slow-500ms", single(redisNetwork(slow(250)))),
   one("redis-hangs", single(redisNetwork(silent))),
@@ -110,6 +112,7 @@ const redis: readonly Scenario[] = [
 
 const kafka: readonly Scenario[] = [
   one("kafka-down", single(kafkaNetwork(down))),
+  one("kafka-down-a-minute", [{ fault: kafkaNetwork(down), forMs: MINUTE_MS }], { ratePerS: 200 }),
   one("kafka-slow-100ms", single(kafkaNetwork(slow(50)))),
   one("kafka-slow-1000ms", single(kafkaNetwork(slow(500)))),
   one("kafka-hangs", single(kafkaNetwork(silent))),
@@ -121,6 +124,7 @@ const kafka: readonly Scenario[] = [
   one("kafka-down-receiver-refuses", together(kafkaNetwork(down), receiverIs("refuses"))),
   one("kafka-down-gateway-killed", during(kafkaNetwork(down), killed("gateway", 1))),
   one("kafka-down-processor-killed", during(kafkaNetwork(down), killed("processor", 1))),
+  one("kafka-down-redis-killed", during(kafkaNetwork(down), redisKilled)),
   one("kafka-frozen-gateway-stops", during(brokersFrozen(1), stopped("gateway"))),
   one("kafka-frozen-processor-stops", during(brokersFrozen(1), stopped("processor"))),
 ];
@@ -147,6 +151,7 @@ const losses: readonly Scenario[] = [
   one("redis-flushed", during(killed("processor"), redisFlushed), { isHarmful: true }),
   one("redis-emptied", during(killed("processor"), redisEmptied), { isHarmful: true }),
   one("redis-flushed-retries-wait", during(receiverIs("refuses"), redisFlushed), { isHarmful: true }),
+  one("kafka-down-redis-flushed", during(kafkaNetwork(down), redisFlushed), { isHarmful: true }),
   one("kafka-topic-deleted", once(topicDeleted("medium")), { isHarmful: true }),
 ];
 

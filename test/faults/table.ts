@@ -26,6 +26,7 @@ const columns: readonly Column[] = [
   { title: "stall ms", cell: ({ stallMs }) => whole(stallMs) },
   { title: "HIGH's", cell: ({ highStallMs }) => whole(highStallMs) },
   { title: "recovery ms", cell: ({ recoveryMs }) => (recoveryMs === null ? "never" : whole(recoveryMs)) },
+  { title: "after ms", cell: ({ afterMs }) => (afterMs === null ? "never" : whole(afterMs)) },
   { title: "gw MiB", cell: ({ memory }) => whole(memory.gatewayMiB) },
   { title: "pr MiB", cell: ({ memory }) => whole(memory.processorMiB) },
   { title: "redis MiB", cell: ({ memory }) => whole(memory.redisMiB) },
@@ -33,7 +34,8 @@ const columns: readonly Column[] = [
 
 export const LEGEND = `5xx: refused, of HIGH/MEDIUM/LOW. cut: no answer. by store: lost by Redis or Kafka themselves. unasked: delivered, though never
 answered 202. unshown: of a sample of the delivered, not shown so by the API. p99: of 202s from the fault's second second on.
-stall: longest time without a delivery while one is owed. recovery: from the fault's end until all accepted before it is settled.`;
+stall: longest time without a delivery while one is owed. recovery: from the fault's end until all accepted before it is settled.
+after: the longest that anything accepted after the fault's end waited.`;
 
 export function tableOf(results: readonly Result[]): string {
   const cells = [
