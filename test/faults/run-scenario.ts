@@ -88,7 +88,7 @@ export async function runScenario(scenario: Scenario, world: World, tenant: Tena
 /** Who waited longest, and what the API knows of it. */
 async function latestOf(book: Book, faultEndMs: number, fleet: Fleet, tenant: Tenant): Promise<readonly string[]> {
   const waits = [book.longestWait("before", faultEndMs), book.longestWait("after", faultEndMs)];
-  const told = waits.filter((wait) => wait !== null && wait.id !== "");
+  const told = waits.flatMap((wait) => (wait === null || wait.id === "" ? [] : [wait]));
   return Promise.all(
     told.map(async ({ id, priority, acceptedAtMs, waitedMs }) => {
       const when = `${Math.round(acceptedAtMs - faultEndMs)} ms after the fault's end`;
