@@ -81,7 +81,8 @@ test("a loss, a late recovery, a refusal too many, an odd answer and an end by i
     refused: { HIGH: 1, MEDIUM: 0, LOW: 5 },
     broken: 0,
     heldBack: 0,
-    odd: new Map([["500 internal", 2]]),
+    odd: { "500 internal": 2 },
+    reasons: { "HIGH 503 full": 1, "LOW 503 full": 5 },
     latencyMsP99: 1,
   };
   const good = {
@@ -101,7 +102,7 @@ test("a loss, a late recovery, a refusal too many, an odd answer and an end by i
     afterMs: 20_000,
     died: 0,
     memory: { gatewayMiB: 1, processorMiB: 1, redisMiB: 1 },
-    answers: { ...answers, odd: new Map<string, number>() },
+    answers: { ...answers, odd: {} },
   };
   assert.deepEqual(problemsOf(impossible, good), []);
   const strict = { ...impossible, refusedMax: { HIGH: 0, MEDIUM: 0, LOW: 0.5 } };

@@ -7,7 +7,7 @@ import { readWords, refuseWords } from "../support/script-words.ts";
 import type { Result } from "./result.ts";
 import { runScenarios } from "./run-scenarios.ts";
 import { scenarios } from "./scenarios.ts";
-import { LEGEND, problemsIn, tableOf } from "./table.ts";
+import { LEGEND, problemsIn, reasonsIn, tableOf } from "./table.ts";
 
 const HELP = `Usage: npm run test:faults -- [--only NAME]... [--list] [--json FILE]
 
@@ -51,6 +51,7 @@ async function main(): Promise<number> {
     );
   });
   console.log(`\n${tableOf(results)}\n\n${LEGEND}\n`);
+  for (const reason of reasonsIn(results)) console.log(`REFUSED   ${reason}`);
   const problems = [...failures, ...problemsIn(results)];
   for (const problem of problems) console.log(`NOT GOOD  ${problem}`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ results, failures }, null, 2)}\n`);

@@ -27,7 +27,9 @@ export interface Answers {
   /** Not sent, as too much was under way. */
   readonly heldBack: number;
   /** Answers that no fault explains, by status. */
-  readonly odd: ReadonlyMap<string, number>;
+  readonly odd: Readonly<Record<string, number>>;
+  /** What the 5xx said, by priority; so many kinds at most. */
+  readonly reasons: Readonly<Record<string, number>>;
   /** Of 202s while it was measured, further tries included. */
   readonly latencyMsP99: number;
 }
@@ -44,6 +46,8 @@ export interface Publisher extends AsyncDisposable {
 const SILENT_MS = 20_000;
 const UNDER_WAY_MAX = 4096;
 const TICK_MS = 20;
+const REASONS_MAX = 20;
+const DETAIL_CHARS = 120;
 
 export function startPublisher(options: PublisherOptions): Publisher {
   const { book, ratePerS } = options;
@@ -51,7 +55,8 @@ export function startPublisher(options: PublisherOptions): Publisher {
   const underWay = new Set<Promise<void>>();
   const stopping = new AbortController();
   const refused = { HIGH: 0, MEDIUM: 0, LOW: 0 };
-  const odd = new Map<string, number>();
+  const odd: Record<string, number> = {};
+  const reasons: Record<string, number> = {};
   const latencies: number[] = [];
   let isMeasuring = false;
   let sent = 0;
@@ -68,12 +73,10 @@ export function startPublisher(options: PublisherOptions): Publisher {
     else if (answer.status === 202) {
       book.accept((JSON.parse(answer.body) as { readonly id: string }).id, priority, nowMs);
       if (isMeasured) latencies.push(nowMs - startedAt);
-    } else if (answer.status > 500) refused[priority] += 1;
-    else {
-      const code = /"code":"([^"]+)"/.exec(answer.body)?.[1] ?? "";
-      const seen = `${answer.status} ${code}`;
-      odd.set(seen, (odd.get(seen) ?? 0) + 1);
-    }
+    } else if (answer.status > 500) {
+      refused[priority] += 1;
+      count(reasons, `${priority} ${answer.status} ${fieldOf(answer.body, "detail").slice(0, DETAIL_CHARS)}`);
+    } else count(odd, `${answer.status} ${fieldOf(answer.body, "code")}`);
   }
   async function run(): Promise<void> {
     const startedAt = systemClock.monotonic();
@@ -99,7 +102,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
     pool[Symbol.dispose]();
   };
   return {
-    answers: () => ({ sent, refused: { ...refused }, broken, heldBack, odd, latencyMsP99: p99(latencies) }),
+    answers: () => ({ sent, refused: { ...refused }, broken, heldBack, odd, reasons, latencyMsP99: p99(latencies) }),
     measure: (isOn) => void (isMeasuring = isOn),
     stop,
     [Symbol.asyncDispose]: stop,
@@ -128,6 +131,15 @@ async function publishOne(
     const isTaken = answer.kind === "answered" && answer.status < 500;
     if (isTaken || attempt === tries) return answer;
   }
+}
+
+function count(counts: Record<string, number>, seen: string): void {
+  const known = counts[seen] ?? 0;
+  if (known > 0 || Object.keys(counts).length < REASONS_MAX) counts[seen] = known + 1;
+}
+
+function fieldOf(problem: string, name: string): string {
+  return new RegExp(`"${name}":"([^"]*)"`).exec(problem)?.[1] ?? "";
 }
 
 function p99(values: readonly number[]): number {

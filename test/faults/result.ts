@@ -46,7 +46,7 @@ export function problemsOf(scenario: Scenario, result: Omit<Result, "problems">)
     problems.push(`what was accepted afterwards waited ${Math.round(afterMs)} ms, more than ${withinMs}`);
   }
   if (died > 0) problems.push(`${died} programs ended by themselves`);
-  for (const [seen, count] of answers.odd) problems.push(`${count} answers ${seen}`);
+  for (const [seen, count] of Object.entries(answers.odd)) problems.push(`${count} answers ${seen}`);
   if (answers.heldBack > 0) problems.push(`${answers.heldBack} events were not sent, as too many answers were awaited`);
   problems.push(...refusalsOf(answers, scenario.refusedMax ?? ALL));
   return problems;

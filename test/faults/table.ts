@@ -50,6 +50,13 @@ export function tableOf(results: readonly Result[]): string {
     .join("\n");
 }
 
+/** What refusals said. */
+export function reasonsIn(results: readonly Result[]): readonly string[] {
+  return results.flatMap(({ scenario, answers }) =>
+    Object.entries(answers.reasons).map(([reason, count]) => `${scenario}: ${count} x ${reason}`),
+  );
+}
+
 export function problemsIn(results: readonly Result[]): readonly string[] {
   return results.flatMap(({ scenario, problems }) => problems.map((problem) => `${scenario}: ${problem}`));
 }
