@@ -2,7 +2,7 @@
  * How a batch of entries finds a store: Redis, tried for a moment; then the log, which keeps them until Redis is back; and
  * without either, both again for a minute. Once Redis was given up it has one short try for each batch until it takes one.
  */
-import { PosthasteError } from "../../../domain/errors.ts";
+import { PosthasteError, storeFault } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import { inTime } from "../../../lib/in-time.ts";
 
@@ -32,7 +32,7 @@ export function createWayIn(options: {
   async function byRedis<Answer>(write: () => Promise<Answer>, untilMs: number): Promise<Answer> {
     const leftMs = Math.max(1, untilMs - clock.monotonic());
     const written = await inTime(clock, leftMs, write());
-    if (written.kind === "timeout") throw new PosthasteError("store-unavailable", "Redis takes no records.");
+    if (written.kind === "timeout") throw storeFault("Redis took no records in time.");
     isGivenUp = false;
     return written.value;
   }
