@@ -200,6 +200,31 @@ test("high lane: a take that fails costs time and no item, and is reported", asy
   assert.deepEqual([marksOf(await taken), faults.length], [[["evt_a", false]], 3]);
 });
 
+test("high lane: what a take took whose answer was lost comes as repeats as soon as Redis answers, not when its lease ends", async () => {
+  await using world = await openLaneWorld();
+  let losses = 1;
+  const commands = withRun(world.process.commands, async (script, next) => {
+    const reply = await next();
+    if (script.name === "lane-take" && losses-- > 0) throw new Error("connection lost");
+    return reply;
+  });
+  const other = world.lane();
+  await other.append(sampleEnvelopes(4));
+  const held = await takeNow(world, other, 1);
+  const lane = world.lane({ commands, onFault: () => undefined });
+  const taken = lane.take(2, NEVER);
+  await world.harness.clock.advance(1000);
+  assert.deepEqual(marksOf(await taken), [
+    ["evt_1", true],
+    ["evt_2", true],
+  ]);
+  assert.deepEqual(marksOf(await takeNow(world, lane)), [["evt_3", false]]);
+  assert.deepEqual(
+    held.map(({ envelope }) => envelope.id),
+    ["evt_0"],
+  );
+});
+
 test("high lane: what arrives for a waiter that gave up goes back", async () => {
   await using world = await openLaneWorld();
   const controller = new AbortController();

@@ -149,7 +149,7 @@ function assemble(options: HighLaneOptions) {
     clock,
     entropy,
     shards,
-    open: (shard) => store.beat(shard, []),
+    open: store.open,
     async pull(shard, max) {
       const all = await store.take(shard, max, [...leftOut]);
       if (all.length === 0) return null;

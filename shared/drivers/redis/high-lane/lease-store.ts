@@ -14,6 +14,7 @@ import {
   laneKeys,
   noteScript,
   releaseScript,
+  takeBackScript,
   takeScript,
 } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
@@ -60,6 +61,8 @@ export interface Acknowledged {
 export interface LeaseStore {
   /** All or nothing; events that are kept or known are passed over. Rejects with `overloaded`. */
   append(shard: number, envelopes: readonly Envelope[]): Promise<void>;
+  /** Says that this holder is present, and puts back what a take took whose answer was lost. Before a shard is first asked, and after a failure. */
+  open(shard: number): Promise<void>;
   /** A turn for each tenant that is not unwanted, oldest first within it; none when there is none. */
   take(shard: number, max: number, unwanted: readonly string[]): Promise<readonly Leased[]>;
   /** Thousand by thousand; what is not held any more is passed over. */
@@ -90,6 +93,8 @@ export function createLeaseStore(options: {
   const channel = options.keys.channel(`lane:${name}`);
   const keysByShard = Array.from({ length: options.keys.shards }, (_, shard) => laneKeys(options.keys, shard, name));
   let ticketCount = 0;
+  /** By shard: tickets of the last take, which got no answer. They may be held, and nobody would give them back. */
+  const unanswered = new Map<number, { readonly first: number; readonly count: number }>();
 
   function keysOf(shard: number) {
     const keys = keysByShard[shard];
@@ -97,7 +102,21 @@ export function createLeaseStore(options: {
     return keys;
   }
 
+  async function beat(shard: number, tickets: readonly string[]): Promise<void> {
+    const { list, turns, fresh, bell, held, leases, holders, kept } = keysOf(shard);
+    const head = [leaseMs, REAP_MAX, holder, presenceMs];
+    await commands.run(beatScript, [list, turns, fresh, bell, held, leases, holders, kept], [...head, ...tickets]);
+  }
+
   return {
+    async open(shard) {
+      await beat(shard, []);
+      const lost = unanswered.get(shard);
+      if (lost === undefined) return;
+      const { list, turns, fresh, bell, held, leases } = keysOf(shard);
+      await commands.run(takeBackScript, [list, turns, fresh, bell, held, leases], [holder, lost.first, lost.count]);
+      unanswered.delete(shard);
+    },
     async append(shard, envelopes) {
       const { list, turns, fresh, bell, kept, known, tally, held } = keysOf(shard);
       const bounds = options.bounds();
@@ -114,11 +133,13 @@ export function createLeaseStore(options: {
       const first = ticketCount;
       // Given away before the call: a number is never used again, not even when the answer is lost.
       ticketCount += count;
+      unanswered.set(shard, { first, count });
       const reply = await commands.run(
         takeScript,
         [list, turns, fresh, bell, held, leases],
         [holder, first, count, TAKE_BYTES_MAX, leaseMs, ...unwanted],
       );
+      unanswered.delete(shard);
       const leased: Leased[] = [];
       for (const turn of listOf(reply)) {
         const [tenantName, ...elements] = listOf(turn);
@@ -144,11 +165,7 @@ export function createLeaseStore(options: {
       const parts = [...partsOf(tickets.toSorted())].toReversed();
       for (const part of parts) await commands.run(releaseScript, [list, turns, fresh, bell, held, leases], part);
     },
-    async beat(shard, tickets) {
-      const { list, turns, fresh, bell, held, leases, holders, kept } = keysOf(shard);
-      const head = [leaseMs, REAP_MAX, holder, presenceMs];
-      await commands.run(beatScript, [list, turns, fresh, bell, held, leases, holders, kept], [...head, ...tickets]);
-    },
+    beat,
     listen: (shard, signal) => commands.waitForList(keysOf(shard).bell, BLOCK_MS, signal),
     async depth(shard) {
       const { list, turns, fresh, held, kept } = keysOf(shard);

@@ -3,14 +3,4 @@
 -- Atomic: a ticket that is not held any more changes nothing.
 
 local held, leases = unpack(KEYS, 5)
-local released = 0
-for at = #ARGV, 1, -1 do
-  local element = redis.call('HGET', held, ARGV[at])
-  if element then
-    put_back(ARGV[at], element)
-    redis.call('HDEL', held, ARGV[at])
-    redis.call('ZREM', leases, ARGV[at])
-    released = released + 1
-  end
-end
-return released
+return give_back(held, leases, ARGV)

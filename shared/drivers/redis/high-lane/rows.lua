@@ -39,6 +39,21 @@ local function put_back(ticket, element)
   put('RPUSH', string.match(ticket, '^[^:]*:[^:]*:(.*)$') or '', element)
 end
 
+-- Tickets in the order of taking. Returns how many were held still.
+local function give_back(held, leases, tickets)
+  local returned = 0
+  for at = #tickets, 1, -1 do
+    local element = redis.call('HGET', held, tickets[at])
+    if element then
+      put_back(tickets[at], element)
+      redis.call('HDEL', held, tickets[at])
+      redis.call('ZREM', leases, tickets[at])
+      returned = returned + 1
+    end
+  end
+  return returned
+end
+
 -- Gives the rows of these events their turns again, `<tenant>/...` each. Returns how many it found.
 local function find_rows(names)
   local found, seen = 0, {}

@@ -93,6 +93,12 @@ export const releaseScript: RedisScript = luaScript({
   files: ["high-lane/rows", "high-lane/release"],
 });
 
+export const takeBackScript: RedisScript = luaScript({
+  name: "lane-take-back",
+  returns: "text",
+  files: ["high-lane/rows", "high-lane/take-back"],
+});
+
 export const beatScript: RedisScript = luaScript({
   name: "lane-beat",
   returns: "text",
