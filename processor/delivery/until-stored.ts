@@ -34,7 +34,9 @@ export function createStoredWrites(deps: {
   const countByName = new Map<string, number>();
 
   async function untilStored<Value>(what: string, write: () => Promise<Value>): Promise<Retried<Value>> {
-    const count = (): void => void countByName.set(what, (countByName.get(what) ?? 0) + 1);
+    const count = (): void => {
+      if (!LOOKS.has(what)) countByName.set(what, (countByName.get(what) ?? 0) + 1);
+    };
     if (signal.aborted) {
       count();
       return ABORTED;
@@ -65,5 +67,8 @@ export function createStoredWrites(deps: {
 
   return { untilStored, givenUp: () => countByName };
 }
+
+/** They only look whether there is something to bring back, and every start looks anew. What they write has names of its own. */
+const LOOKS: ReadonlySet<string> = new Set(["recover", "recover held"]);
 
 const ABORTED = { kind: "aborted" } as const;

@@ -7,6 +7,7 @@ import { damagedEndpoints, lostEndpoints } from "../ports/directory.ts";
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import { inTime } from "../lib/in-time.ts";
+import { retry } from "../lib/retry.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
@@ -82,7 +83,7 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     await openDistributedStores({
       ...options,
       onLost,
-      wasUsed: () => hasRecords(partitionLog),
+      wasUsed: () => hasRecords(options, partitionLog),
       onFault: (error) => onFaultOf("redis", error),
       onCacheFault: (error) => onFaultOf("redis-cache", error),
       limits: { processes: role === "gateway" ? gatewayCount : processorCount, events: options.limits },
@@ -129,11 +130,25 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
 }
 
 /** Of a deployment that was in use some topic has, or had, a record: each attempt leaves one, whatever the lane. */
-async function hasRecords(partitionLog: PartitionLog): Promise<boolean> {
+async function hasRecords({ clock, entropy }: DistributedOptions, partitionLog: PartitionLog): Promise<boolean> {
   const topics = [ATTEMPTS_TOPIC, DEAD_LETTER_TOPIC, ...Object.values(LANE_TOPICS), ...DELAYS_MS.map(retryTopic)];
-  const depths = await Promise.all(topics.map((topic) => partitionLog.depth("lanes", topic)));
-  return depths.flat().some(({ end }) => end > 0);
+  const read = () => Promise.all(topics.map((topic) => partitionLog.depth("lanes", topic)));
+  // Topics that were made a moment ago are not known to every broker.
+  const { signal } = new AbortController();
+  const isRetriable = (_: unknown, attemptIndex: number): boolean => attemptIndex < RECORDS_TRIES;
+  const found = await retry(read, {
+    clock,
+    entropy,
+    signal,
+    isRetriable,
+    ...RECORDS_AGAIN,
+    onFailure: () => undefined,
+  });
+  return found.kind === "done" && found.value.flat().some(({ end }) => end > 0);
 }
+
+const RECORDS_TRIES = 5;
+const RECORDS_AGAIN = { firstMs: 250, maxMs: 2000 } as const;
 
 /**
  * Commits, leaves groups, gives leases back, ends connections; without a store that answers none of it comes to an end, and

@@ -1,7 +1,9 @@
 /** The gateway's side: requests answered, events accepted, the auth cache. */
 import type { Meter } from "@opentelemetry/api";
 import type { Envelope } from "../domain/envelope.ts";
+import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
+import { createLogPace } from "./log-pace.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
 
 export interface AcceptTelemetry {
@@ -19,7 +21,16 @@ export interface AcceptTelemetry {
   cache(name: "auth", isHit: boolean): void;
 }
 
-export function createAcceptTelemetry({ meter, log }: { meter: Meter; log: Log }): AcceptTelemetry {
+export function createAcceptTelemetry({
+  meter,
+  log,
+  clock,
+}: {
+  readonly meter: Meter;
+  readonly log: Log;
+  readonly clock: Pick<Clock, "monotonic">;
+}): AcceptTelemetry {
+  const failures = createLogPace(clock);
   const events = meter.createCounter("posthaste.events.accepted", {
     unit: "{event}",
     description: "Events made durable",
@@ -51,8 +62,12 @@ export function createAcceptTelemetry({ meter, log }: { meter: Meter; log: Log }
         "http.route": route,
         "http.response.status_code": status,
       });
-      if (status >= 500) log.write("error", "request.failed", { method, route, status, code, reason });
-      else if (status >= 400 && log.isEnabled("info"))
+      if (status >= 500) {
+        const unlogged = failures.turn(`${method} ${route} ${status} ${code}`);
+        if (unlogged === null) return;
+        const others = unlogged === 0 ? {} : { unlogged };
+        log.write("error", "request.failed", { method, route, status, code, reason, ...others });
+      } else if (status >= 400 && log.isEnabled("info"))
         log.write("info", "request.refused", { method, route, status, code });
     },
     cache(name, isHit) {

@@ -62,7 +62,7 @@ async function replace(harness: DistributedHarness, kind: "gateway" | "processor
   await systemClock.sleep(300, running);
   await assertNothingUnread(old);
   programs.shift();
-  assert.deepEqual(await old.end("SIGTERM"), { code: 0, signal: null });
+  assert.deepEqual(await old.end("SIGTERM"), { code: 0, signal: null }, old.printed());
 }
 
 async function assertNothingUnread({ url }: Program): Promise<void> {
