@@ -7,7 +7,6 @@ import { damagedEndpoints, lostEndpoints } from "../ports/directory.ts";
 import type { DistributedConfig } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import { inTime } from "../lib/in-time.ts";
-import { retry } from "../lib/retry.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
@@ -18,13 +17,13 @@ import { createSpillReader, spillTo } from "./distributed/ledger-spill.ts";
 import type { Quarantined } from "./distributed/poison.ts";
 import type { LimitEvents } from "./distributed/rate-limiter.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
+import { hasRecords } from "./distributed/has-records.ts";
 import { withSpool } from "./distributed/spooled-log.ts";
 import { createStoreWatch } from "./distributed/store-watch.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
-import { ATTEMPTS_TOPIC, DEAD_LETTER_TOPIC, LANE_TOPICS, retryTopic, topicSpecs } from "./distributed/topics.ts";
-import { DELAYS_MS } from "./partitioned/delay-topics/plan.ts";
+import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
 import { openKafkaPartitionLog } from "./kafka/partition-log.ts";
 
 /** A gateway appends and reads nothing from Kafka; a processor does both. */
@@ -83,7 +82,7 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     await openDistributedStores({
       ...options,
       onLost,
-      wasUsed: () => hasRecords(options, partitionLog),
+      wasUsed: () => hasRecords(partitionLog, options),
       onFault: (error) => onFaultOf("redis", error),
       onCacheFault: (error) => onFaultOf("redis-cache", error),
       limits: { processes: role === "gateway" ? gatewayCount : processorCount, events: options.limits },
@@ -128,27 +127,6 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
     },
   };
 }
-
-/** Of a deployment that was in use some topic has, or had, a record: each attempt leaves one, whatever the lane. */
-async function hasRecords({ clock, entropy }: DistributedOptions, partitionLog: PartitionLog): Promise<boolean> {
-  const topics = [ATTEMPTS_TOPIC, DEAD_LETTER_TOPIC, ...Object.values(LANE_TOPICS), ...DELAYS_MS.map(retryTopic)];
-  const read = () => Promise.all(topics.map((topic) => partitionLog.depth("lanes", topic)));
-  // Topics that were made a moment ago are not known to every broker.
-  const { signal } = new AbortController();
-  const isRetriable = (_: unknown, attemptIndex: number): boolean => attemptIndex < RECORDS_TRIES;
-  const found = await retry(read, {
-    clock,
-    entropy,
-    signal,
-    isRetriable,
-    ...RECORDS_AGAIN,
-    onFailure: () => undefined,
-  });
-  return found.kind === "done" && found.value.flat().some(({ end }) => end > 0);
-}
-
-const RECORDS_TRIES = 5;
-const RECORDS_AGAIN = { firstMs: 250, maxMs: 2000 } as const;
 
 /**
  * Commits, leaves groups, gives leases back, ends connections; without a store that answers none of it comes to an end, and
