@@ -1,9 +1,7 @@
 /** The gateway's side: requests answered, events accepted, the auth cache. */
-import type { Meter } from "@opentelemetry/api";
 import type { Envelope } from "../domain/envelope.ts";
-import type { Clock } from "../lib/ambient.ts";
-import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
+import type { TelemetryParts } from "./parts.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
 
 export interface AcceptTelemetry {
@@ -21,15 +19,7 @@ export interface AcceptTelemetry {
   cache(name: "auth", isHit: boolean): void;
 }
 
-export function createAcceptTelemetry({
-  meter,
-  log,
-  clock,
-}: {
-  readonly meter: Meter;
-  readonly log: Log;
-  readonly clock: Pick<Clock, "monotonic">;
-}): AcceptTelemetry {
+export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): AcceptTelemetry {
   const failures = createLogPace(clock);
   const events = meter.createCounter("posthaste.events.accepted", {
     unit: "{event}",

@@ -1,9 +1,7 @@
 /** Queues seen from outside: depth and lag, what a full buffer dropped, loops that had to restart. */
-import type { Meter } from "@opentelemetry/api";
 import { reasonOf } from "../domain/errors.ts";
-import type { Clock } from "../lib/ambient.ts";
-import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
+import type { TelemetryParts } from "./parts.ts";
 
 export interface QueueSample {
   readonly queue: "high" | "medium" | "low" | "retry" | "dead" | "spool";
@@ -34,15 +32,7 @@ export interface QueueTelemetry {
   }): void;
 }
 
-export function createQueueTelemetry({
-  meter,
-  log,
-  clock,
-}: {
-  readonly meter: Meter;
-  readonly log: Log;
-  readonly clock: Pick<Clock, "monotonic">;
-}): QueueTelemetry {
+export function createQueueTelemetry({ meter, log, clock }: TelemetryParts): QueueTelemetry {
   const failures = createLogPace(clock);
   const poison = createLogPace(clock);
   const depth = meter.createObservableGauge("posthaste.queue.depth", {

@@ -1,9 +1,7 @@
 /** The stores: one line when one goes away, one when it is back, and what is found in them that is none of ours. */
-import type { Meter } from "@opentelemetry/api";
-import type { Clock } from "../lib/ambient.ts";
 import { isDamage, reasonOf } from "../domain/errors.ts";
-import type { Log } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
+import type { TelemetryParts } from "./parts.ts";
 
 export interface StoreTelemetry {
   /** `reason` and `meanwhile`, what goes on without it, are sentences of ours; `cause` was thrown, if something was. */
@@ -16,15 +14,7 @@ export interface StoreTelemetry {
   unfinished(what: readonly string[]): void;
 }
 
-export function createStoreTelemetry({
-  meter,
-  log,
-  clock,
-}: {
-  readonly meter: Meter;
-  readonly log: Log;
-  readonly clock: Pick<Clock, "monotonic">;
-}): StoreTelemetry {
+export function createStoreTelemetry({ meter, log, clock }: TelemetryParts): StoreTelemetry {
   const pace = createLogPace(clock);
   const damaged = meter.createCounter("posthaste.records.damaged", {
     unit: "{record}",
