@@ -17,6 +17,7 @@ import { createSpillReader, spillTo } from "./distributed/ledger-spill.ts";
 import type { Quarantined } from "./distributed/poison.ts";
 import type { LimitEvents } from "./distributed/rate-limiter.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
+import { recallAndTell } from "./distributed/recall-lost.ts";
 import { hasRecords } from "./distributed/has-records.ts";
 import { withSpool } from "./distributed/spooled-log.ts";
 import { createStoreWatch } from "./distributed/store-watch.ts";
@@ -24,6 +25,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
 import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
+import type { KafkaOptions } from "./kafka/partition-log.ts";
 import { openKafkaPartitionLog } from "./kafka/partition-log.ts";
 
 /** A gateway appends and reads nothing from Kafka; a processor does both. */
@@ -76,7 +78,14 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
   await using opening = new AsyncDisposableStack();
   let lost = 0;
   const onLost = (count: number): void => void (lost += count);
-  const partitionLog = opening.use(await openLog(options, (error) => suspicions.kafka(error)));
+  // The set is made of the log; of a topic that is lost while it is made, nothing was read yet.
+  let recall = (_topic: string): void => undefined;
+  const partitionLog = opening.use(
+    await openLog(options, {
+      onFault: (error) => suspicions.kafka(error),
+      onTopicMadeAgain: (topic) => recall(topic),
+    }),
+  );
   const { gatewayCount, processorCount } = options.config;
   const stores = opening.use(
     await openDistributedStores({
@@ -101,6 +110,7 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
       lostCount: () => lost,
     }),
   );
+  recall = (topic) => void recallAndTell({ ...drivers, clock }, topic).then(options.onWarning);
   const { redis, cache, kafka } = drivers.checks;
   for (const [store, name, check] of [
     ["redis", "Redis", redis],
@@ -207,7 +217,7 @@ function ofKafka(error: unknown): boolean {
 
 async function openLog(
   { clock, entropy, config, role, onWarning }: DistributedOptions,
-  onFault: (error: unknown) => void,
+  { onFault, onTopicMadeAgain }: Required<Pick<KafkaOptions, "onFault" | "onTopicMadeAgain">>,
 ): Promise<PartitionLog> {
   const { kafka } = config;
   const partitionLog = await openKafkaPartitionLog({
@@ -217,6 +227,7 @@ async function openLog(
     clientId: `posthaste-${role}`,
     prefix: kafka.prefix,
     onFault,
+    onTopicMadeAgain,
     ...(kafka.isTls ? { ssl: true } : {}),
     ...(kafka.sasl === null ? {} : { sasl: kafka.sasl }),
   });

@@ -89,7 +89,8 @@ export interface PartitionDepth extends TopicPartition {
 
 export interface PartitionLog extends AsyncDisposable {
   /**
-   * Creates what is missing and checks what is there; throws a plain Error that names the setting to mend.
+   * Creates what is missing and checks what is there; throws a plain Error that names the setting to mend. What somebody deletes
+   * later is made again within seconds, empty.
    * Resolves with what else an operator should know, a sentence or two each.
    */
   ensureTopics(specs: readonly TopicSpec[]): Promise<readonly string[]>;

@@ -3,7 +3,6 @@ import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Admin } from "kafkajs";
 import kafkajs from "kafkajs";
-import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { waitFor } from "../support/services/wait-for.ts";
 import type { KafkaBroker } from "../support/services/kafka.ts";
 import type { NetworkFault } from "../support/tcp-proxy.ts";
@@ -63,23 +62,15 @@ export const leadersMoved: Fault = async (stage) => {
   return () => move([3, 1, 2]);
 };
 
-/**
- * The topic is gone with all that nobody had taken from it. What was settled by then is known by the receiver, so that the
- * rest, of the priority that it bears, is what the store lost at most.
- */
+/** The topic is gone with all that nobody had taken from it; nobody but Posthaste makes it again. */
 export const topicDeleted =
-  (name: "medium" | "low"): Fault =>
+  (name: "medium" | "low" | "retry.5s"): Fault =>
   async (stage) => {
     await withAdmin(stage, async (admin) => {
       const topic = (await ownTopics(admin)).find((each) => each.endsWith(`.${name}`));
       if (topic === undefined) throw new Error(`there is no topic ${name}`);
       await admin.deleteTopics({ topics: [topic] });
     });
-    const { book } = stage;
-    for (const id of book.missing()) {
-      if (book.acceptedById.get(id)?.priority !== name.toUpperCase()) continue;
-      book.stand(id, "gone", systemClock.monotonic());
-    }
     return NOTHING;
   };
 

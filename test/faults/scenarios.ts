@@ -121,6 +121,8 @@ const kafka: readonly Scenario[] = [
   one("kafka-killed", single(brokersKilled(1))),
   one("kafka-restarted", once(brokersRestarted)),
   one("kafka-frozen", single(brokersFrozen(1))),
+  one("kafka-lane-deleted", single(topicDeleted("medium")), { refusedMax: NONE }),
+  one("kafka-retries-deleted", together(topicDeleted("retry.5s"), receiverIs("refuses")), { refusedMax: NONE }),
   one("kafka-down-receiver-refuses", together(kafkaNetwork(down), receiverIs("refuses"))),
   one("kafka-down-gateway-killed", during(kafkaNetwork(down), killed("gateway", 1))),
   one("kafka-down-processor-killed", during(kafkaNetwork(down), killed("processor", 1))),
@@ -152,7 +154,6 @@ const losses: readonly Scenario[] = [
   one("redis-emptied", during(killed("processor"), redisEmptied), { isHarmful: true }),
   one("redis-flushed-retries-wait", during(receiverIs("refuses"), redisFlushed), { isHarmful: true }),
   one("kafka-down-redis-flushed", during(kafkaNetwork(down), redisFlushed), { isHarmful: true }),
-  one("kafka-topic-deleted", once(topicDeleted("medium")), { isHarmful: true }),
 ];
 
 const brokers: readonly Scenario[] = [

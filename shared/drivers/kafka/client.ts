@@ -30,6 +30,8 @@ export interface KafkaOptions {
   readonly appendMs?: number;
   /** What went wrong and is being mended; never a reason to stop. */
   readonly onFault: (error: unknown) => void;
+  /** A topic was deleted by somebody, and is there again, empty. Must not throw. Nobody is told unless given. */
+  readonly onTopicMadeAgain?: (topic: string) => void;
 }
 
 /** What the parts of one open log have in common. */

@@ -8,7 +8,9 @@ import type { KafkaContext, KafkaOptions } from "./client.ts";
 import { OPEN_MS, createContext, describeError, storeUnavailable, within } from "./client.ts";
 import { fetchPartitionOffsets } from "./offsets.ts";
 import { openKafkaProducer } from "./producer.ts";
+import type { KafkaReader } from "./reader.ts";
 import { openKafkaReader } from "./reader.ts";
+import { createTopicKeeper } from "./topic-keeper.ts";
 import { ensureKafkaTopics } from "./topics.ts";
 
 export type { KafkaOptions } from "./client.ts";
@@ -17,15 +19,25 @@ const HEALTH_MS = 3000;
 /** Creating and checking all topics. */
 const TOPICS_MS = 60_000;
 
+/** A producer or a reader. */
+type OpenPart = AsyncDisposable & Partial<Pick<KafkaReader, "gone">>;
+
 export async function openKafkaPartitionLog(options: KafkaOptions): Promise<PartitionLog> {
   const context = createContext(options);
   const { prefix } = context;
   await probe(context, options);
   const admin = openKafkaAdmin(context);
-  const open = new Set<AsyncDisposable>();
+  const { onTopicMadeAgain: onMadeAgain = () => undefined } = options;
+  const open = new Set<OpenPart>();
+  const keeper = createTopicKeeper({
+    context,
+    admin,
+    onGone: (topic) => open.forEach((part) => part.gone?.(topic)),
+    onMadeAgain,
+  });
   let isClosed = false;
 
-  function track<Part extends AsyncDisposable>(part: Part): Part {
+  function track<Part extends OpenPart>(part: Part): Part {
     open.add(part);
     const dispose = part[Symbol.asyncDispose].bind(part);
     return Object.assign(part, {
@@ -40,8 +52,13 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
     fetchPartitionOffsets({ admin, clock: context.clock, prefix }, group, topic);
 
   return {
-    ensureTopics: (specs) =>
-      admin.use(TOPICS_MS, (client) => ensureKafkaTopics({ admin: client, clock: context.clock, prefix }, specs)),
+    async ensureTopics(specs) {
+      const warnings = await admin.use(TOPICS_MS, (client) =>
+        ensureKafkaTopics({ admin: client, clock: context.clock, prefix }, specs),
+      );
+      keeper.keep(specs);
+      return warnings;
+    },
     openProducer: (name): RecordProducer => track(openKafkaProducer(context, name)),
     async openReader(group, topics, listener): Promise<GroupReader> {
       const offsets = (topic: string) => offsetsOf(group, topic);
@@ -64,6 +81,7 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
+      keeper[Symbol.dispose]();
       await Promise.all(Array.from(open, (part) => part[Symbol.asyncDispose]()));
       await admin[Symbol.asyncDispose]();
     },

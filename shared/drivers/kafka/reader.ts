@@ -41,14 +41,23 @@ export interface KafkaReaderOptions {
   readonly offsets: (topic: string) => Promise<readonly PartitionOffsets[]>;
 }
 
-/** Resolves when the group was joined; rejects with `store-unavailable` after `JOIN_MS`. */
-export async function openKafkaReader(options: KafkaReaderOptions): Promise<GroupReader> {
-  const reader = new KafkaReader(options);
-  await reader.open();
-  return { health: () => reader.health(), [Symbol.asyncDispose]: () => reader.close() };
+export interface KafkaReader extends GroupReader {
+  /** The topic was deleted: if it is one of the reader's, all that it knows of offsets is of the past. */
+  gone(topic: string): void;
 }
 
-class KafkaReader {
+/** Resolves when the group was joined; rejects with `store-unavailable` after `JOIN_MS`. */
+export async function openKafkaReader(options: KafkaReaderOptions): Promise<KafkaReader> {
+  const reader = new JoinedReader(options);
+  await reader.open();
+  return {
+    health: () => reader.health(),
+    gone: (topic) => reader.gone(topic),
+    [Symbol.asyncDispose]: () => reader.close(),
+  };
+}
+
+class JoinedReader {
   readonly #options: KafkaReaderOptions;
   readonly #assignment: Assignment;
   readonly #commits: Commits;
@@ -115,6 +124,10 @@ class KafkaReader {
     if (this.#isClosed) return `the reader of group ${group} is closed`;
     if (this.#lastFault !== null) return `the reader of group ${group} starts again: ${describeError(this.#lastFault)}`;
     return this.#isJoining ? `the reader of group ${group} is joining` : null;
+  }
+
+  gone(topic: string): void {
+    if (this.#options.topics.includes(topic)) this.#replace(new Error(`topic ${topic} was deleted`));
   }
 
   /** Commits under way still count; then the partitions are given up, then the group is left. */

@@ -4,10 +4,14 @@
  * way. Here all that it decides by time goes by a clock that never steps: heartbeats, the age of what it knows of the
  * brokers, the end of requests, and a broker's throttling. What it only reports keeps the time of day.
  *
+ * A member that is told of an unknown topic, or of an offset out of range, went on by itself under the offsets it had: where the
+ * topic was deleted and made again, it passed over the first records of the new one. It ends instead, and its reader begins anew.
+ *
  * And after each answer it sets a timer until the end of a throttling that never was, a negative time of which runtimes
  * warn on stderr.
  */
 import { createRequire } from "node:module";
+import kafkajs from "kafkajs";
 
 import type { Clock } from "../../lib/ambient.ts";
 
@@ -45,6 +49,7 @@ interface RequestQueue {
 
 interface ConsumerGroup {
   heartbeat(options: { readonly interval: number }): Promise<void>;
+  recoverFromFetch(error: Error): Promise<void>;
 }
 
 interface BrokerPool {
@@ -62,7 +67,9 @@ export function repairKafkajs(clock: Steady): void {
   if (isRepaired) return;
   isRepaired = true;
   repairRequestQueue(prototypeOf("network/requestQueue/index.js") as RequestQueue, clock);
-  repairHeartbeat(prototypeOf("consumer/consumerGroup.js") as ConsumerGroup, clock);
+  const group = prototypeOf("consumer/consumerGroup.js") as ConsumerGroup;
+  repairHeartbeat(group, clock);
+  repairLostPlace(group);
   repairMetadata(prototypeOf("cluster/brokerPool.js") as BrokerPool, clock);
 }
 
@@ -79,6 +86,16 @@ function repairHeartbeat(prototype: ConsumerGroup, clock: Steady): void {
     if (nowMs < (beatAtMs.get(this) ?? -Infinity) + interval) return;
     await beat.call(this, { interval: -Infinity });
     beatAtMs.set(this, nowMs);
+  };
+}
+
+/** Out of range: kafkajs first commits that the start of the log counts, which the next member goes by. */
+function repairLostPlace(prototype: ConsumerGroup): void {
+  const recover = prototype.recoverFromFetch;
+  prototype.recoverFromFetch = async function recoverOrEnd(error) {
+    const isUnknown = "type" in error && error.type === "UNKNOWN_TOPIC_OR_PARTITION";
+    if (!isUnknown) await recover.call(this, error);
+    if (isUnknown || error.name === "KafkaJSOffsetOutOfRange") throw new kafkajs.KafkaJSNonRetriableError(error);
   };
 }
 
