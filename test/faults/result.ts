@@ -4,7 +4,7 @@ import { PRIORITIES } from "./book.ts";
 import type { Memory } from "./memory.ts";
 import type { Answers } from "./publisher.ts";
 import type { Scenario } from "./scenario.ts";
-import { ALL, RECOVERY_MS_MAX } from "./scenario.ts";
+import { NONE, RECOVERY_MS_MAX } from "./scenario.ts";
 
 export interface Result {
   readonly scenario: string;
@@ -48,7 +48,7 @@ export function problemsOf(scenario: Scenario, result: Omit<Result, "problems">)
   if (died > 0) problems.push(`${died} programs ended by themselves`);
   for (const [seen, count] of Object.entries(answers.odd)) problems.push(`${count} answers ${seen}`);
   if (answers.heldBack > 0) problems.push(`${answers.heldBack} events were not sent, as too many answers were awaited`);
-  problems.push(...refusalsOf(answers, scenario.refusedMax ?? ALL));
+  problems.push(...refusalsOf(answers, scenario.refusedMax ?? NONE));
   return problems;
 }
 

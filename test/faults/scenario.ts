@@ -39,7 +39,7 @@ export interface Scenario {
   readonly limitPerS?: number;
   /** Settings of the programs beside the usual ones: they get processes of their own. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Share of what is sent of each priority that may be refused; `all` unless given. */
+  /** Share of what is sent of each priority that may be refused; none unless given. */
   readonly refusedMax?: ByPriority;
   /** The stores or the programs are no good to others afterwards. */
   readonly isHarmful?: boolean;

@@ -28,7 +28,7 @@ import {
   redisRestarted,
 } from "./redis-faults.ts";
 import type { Fault, Scenario, Step } from "./scenario.ts";
-import { NONE } from "./scenario.ts";
+import { ALL } from "./scenario.ts";
 import type { Layout } from "./stores.ts";
 
 const FAULT_MS = 8000;
@@ -71,23 +71,23 @@ const one = on("one");
 const three = on("three");
 
 const programs: readonly Scenario[] = [
-  one("nothing-fails", single(nothing), { refusedMax: NONE }),
+  one("nothing-fails", single(nothing)),
   one("gateway-killed", once(killed("gateway", 1))),
   one("gateway-frozen", single(frozen("gateway"))),
   one("gateways-killed", once(killed("gateway"))),
-  one("processor-killed", once(killed("processor", 1)), { refusedMax: NONE }),
-  one("processor-frozen", [{ fault: frozen("processor"), forMs: 12_000 }], { refusedMax: NONE }),
-  one("processors-killed", single(killed("processor")), { refusedMax: NONE }),
+  one("processor-killed", once(killed("processor", 1))),
+  one("processor-frozen", [{ fault: frozen("processor"), forMs: 12_000 }]),
+  one("processors-killed", single(killed("processor"))),
   one("everything-killed", once(allOf(killed("gateway"), killed("processor")))),
-  one("processors-come-later", single(killed("processor")), { ratePerS: 200, refusedMax: NONE }),
-  one("rolling-restart", [{ fault: rolling(10_000, 18), forMs: 0 }], { ratePerS: 200, tries: 1, refusedMax: NONE }),
-  one("receiver-refuses", single(receiverIs("refuses")), { refusedMax: NONE }),
-  one("receiver-hangs", single(receiverIs("hangs")), { refusedMax: NONE }),
+  one("processors-come-later", single(killed("processor")), { ratePerS: 200 }),
+  one("rolling-restart", [{ fault: rolling(10_000, 18), forMs: 0 }], { ratePerS: 200, tries: 1 }),
+  one("receiver-refuses", single(receiverIs("refuses"))),
+  one("receiver-hangs", single(receiverIs("hangs"))),
 ];
 
 const redis: readonly Scenario[] = [
   one("redis-down", single(redisNetwork(down))),
-  one("redis-down-with-names", single(redisNetwork(down)), { isNamed: true }),
+  one("redis-down-with-names", single(redisNetwork(down)), { isNamed: true, refusedMax: ALL }),
   one("redis-down-with-limit", single(redisNetwork(down)), { limitPerS: 2000 }),
   one("redis-down-a-minute", [{ fault: redisNetwork(down), forMs: MINUTE_MS }], { ratePerS: 200 }),
   one("redis-slow-50ms", single(redisNetwork(slow(25)))),
@@ -104,7 +104,7 @@ const redis: readonly Scenario[] = [
   one("redis-down-receiver-refuses", together(redisNetwork(down), receiverIs("refuses"))),
   one("redis-down-gateway-killed", during(redisNetwork(down), killed("gateway", 1))),
   one("redis-down-processor-killed", during(redisNetwork(down), killed("processor", 1))),
-  one("redis-down-gateway-starts", during(redisNetwork(down), started("gateway"))),
+  one("redis-down-gateway-starts", during(redisNetwork(down), started("gateway")), { refusedMax: ALL }),
   one("redis-hangs-processor-killed", during(redisNetwork(silent), killed("processor", 1))),
   one("redis-frozen-gateway-stops", during(redisFrozen, stopped("gateway"))),
   one("redis-frozen-processor-stops", during(redisFrozen, stopped("processor"))),
@@ -121,30 +121,39 @@ const kafka: readonly Scenario[] = [
   one("kafka-killed", single(brokersKilled(1))),
   one("kafka-restarted", once(brokersRestarted)),
   one("kafka-frozen", single(brokersFrozen(1))),
-  one("kafka-lane-deleted", single(topicDeleted("medium")), { refusedMax: NONE }),
-  one("kafka-retries-deleted", together(topicDeleted("retry.5s"), receiverIs("refuses")), { refusedMax: NONE }),
+  one("kafka-lane-deleted", single(topicDeleted("medium"))),
+  one("kafka-retries-deleted", together(topicDeleted("retry.5s"), receiverIs("refuses"))),
   one("kafka-down-receiver-refuses", together(kafkaNetwork(down), receiverIs("refuses"))),
   one("kafka-down-gateway-killed", during(kafkaNetwork(down), killed("gateway", 1))),
   one("kafka-down-processor-killed", during(kafkaNetwork(down), killed("processor", 1))),
-  one("kafka-down-redis-killed", during(kafkaNetwork(down), redisKilled)),
+  one("kafka-down-redis-killed", during(kafkaNetwork(down), redisKilled), { refusedMax: ALL }),
   one("kafka-frozen-gateway-stops", during(brokersFrozen(1), stopped("gateway"))),
   one("kafka-frozen-processor-stops", during(brokersFrozen(1), stopped("processor"))),
 ];
 
 const both: readonly Scenario[] = [
-  one("both-down", together(redisNetwork(down), kafkaNetwork(down))),
-  one("both-hang", together(redisNetwork(silent), kafkaNetwork(silent))),
-  one("redis-down-then-kafka", [
-    { fault: redisNetwork(down), forMs: FAULT_MS / 2 + LATER_MS },
-    { fault: kafkaNetwork(down), atMs: FAULT_MS / 2, forMs: FAULT_MS / 2 },
-  ]),
-  one("kafka-down-then-redis", [
-    { fault: kafkaNetwork(down), forMs: FAULT_MS / 2 + LATER_MS },
-    { fault: redisNetwork(down), atMs: FAULT_MS / 2, forMs: FAULT_MS / 2 },
-  ]),
+  one("both-down", together(redisNetwork(down), kafkaNetwork(down)), { refusedMax: ALL }),
+  one("both-hang", together(redisNetwork(silent), kafkaNetwork(silent)), { refusedMax: ALL }),
+  one(
+    "redis-down-then-kafka",
+    [
+      { fault: redisNetwork(down), forMs: FAULT_MS / 2 + LATER_MS },
+      { fault: kafkaNetwork(down), atMs: FAULT_MS / 2, forMs: FAULT_MS / 2 },
+    ],
+    { refusedMax: ALL },
+  ),
+  one(
+    "kafka-down-then-redis",
+    [
+      { fault: kafkaNetwork(down), forMs: FAULT_MS / 2 + LATER_MS },
+      { fault: redisNetwork(down), atMs: FAULT_MS / 2, forMs: FAULT_MS / 2 },
+    ],
+    { refusedMax: ALL },
+  ),
   one(
     "both-down-everything-killed",
     during(allOf(redisNetwork(down), kafkaNetwork(down)), killed("gateway"), killed("processor")),
+    { refusedMax: ALL },
   ),
 ];
 
@@ -168,10 +177,10 @@ const brokers: readonly Scenario[] = [
 ];
 
 const others: readonly Scenario[] = [
-  on("cache")("cache-flushed", once(cacheFlushed), { limitPerS: 2000, refusedMax: NONE }),
-  on("cache")("cache-down", single(redisNetwork(down, "cache")), { refusedMax: NONE }),
+  on("cache")("cache-flushed", once(cacheFlushed), { limitPerS: 2000 }),
+  on("cache")("cache-down", single(redisNetwork(down, "cache"))),
   on("cache")("cache-down-with-limit", single(redisNetwork(down, "cache")), { limitPerS: 2000 }),
-  on("cache")("cache-full", single(redisFull("cache")), { refusedMax: NONE }),
+  on("cache")("cache-full", single(redisFull("cache"))),
   on("sentinel")("redis-failed-over", once(redisFailedOver("kill"))),
   on("sentinel")("redis-master-frozen", once(redisFailedOver("freeze"))),
   on("small-disk")("kafka-disk-full", single(diskFull), { isHarmful: true }),
