@@ -208,12 +208,17 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     openHighLane: (onPoison) => openHighLane(options, onPoison),
     isReachable: options.isReachable,
     lostAtMs: () => latestOf(Array.from({ length: main.keys.shards }, (_, shard) => directory.lossOf(shard))),
-    health: () => main.commands.health(),
-    cacheHealth: cache === main ? null : () => cache.commands.health(),
+    health: () => healthOf(main),
+    cacheHealth: cache === main ? null : () => healthOf(cache),
     flush: () => stats.flush(),
     lostCount: () => stats.lostCount(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+/** Each shard is asked, for in a Cluster one of its masters may be the one that refuses. */
+function healthOf({ commands, keys }: Place): Promise<string | null> {
+  return commands.health(Array.from({ length: keys.shards }, (_, shard) => keys.key(shard, "health")));
 }
 
 function latestOf(times: readonly (number | null)[]): number | null {

@@ -67,7 +67,7 @@ export function withMending(commands: RedisCommands, onFault: (error: unknown) =
     waitForList: (key, waitMs, signal) => orMended([key], () => commands.waitForList(key, waitMs, signal)),
     publish: (channel, message) => commands.publish(channel, message),
     subscribe: (channel, listener, connected) => commands.subscribe(channel, listener, connected),
-    health: () => commands.health(),
+    health: (keys) => commands.health(keys),
     [Symbol.asyncDispose]: () => commands[Symbol.asyncDispose](),
   };
 }

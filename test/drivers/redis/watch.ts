@@ -157,7 +157,7 @@ function watchCommands(
     ...commands,
     run: (script, keys, args) => counted(() => commands.run(script, keys, args)),
     publish: (to, message) => counted(() => commands.publish(to, message)),
-    health: () => counted(() => commands.health()),
+    health: (keys) => counted(() => commands.health(keys)),
     subscribe(to, listener, connected) {
       process.barrier ??= openBarrier(commands);
       return counted(() => commands.subscribe(to, heard(listener), heard(connected)));

@@ -16,9 +16,12 @@ const DAMAGE_AGAIN_S = 60;
 
 const BREAKER = { failuresToOpen: 5, probeAfterMs: 250, probeAfterMsMax: 2000 } as const;
 
+/** The first word with which a server refuses what would change something, and answers all else. */
+const WRITES_REFUSED = new Set(["OOM", "MISCONF", "READONLY", "NOREPLICAS"]);
 /** Answers that are about the server and not about what was asked: try again later. As the first word of the text. */
 const SERVER_TROUBLE = new Set([
-  ..."OOM MISCONF READONLY LOADING BUSY MASTERDOWN NOREPLICAS CLUSTERDOWN TRYAGAIN MOVED ASK UNBLOCKED".split(" "),
+  ...WRITES_REFUSED,
+  ..."LOADING BUSY MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK UNBLOCKED".split(" "),
   ..."NOAUTH NOPERM WRONGPASS".split(" "),
 ]);
 
@@ -44,8 +47,13 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
   const deadlines = createDeadlines(clock, COMMAND_MS_MAX);
   let waiting: (() => void)[] = [];
   let isStopped = false;
+  /** Why calls fail at once, when they do. */
+  let latest: PosthasteError | null = null;
+  /** For this the client gives the connection up (`connect.ts`), and what is under way on it is lost. */
+  let readOnly: PosthasteError | null = null;
 
   client.on("ready", () => {
+    readOnly = null;
     const now = waiting;
     waiting = [];
     for (const send of now) send();
@@ -56,7 +64,9 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
     if (deadlines.count() >= CALLS_MAX) return storeUnavailable("Too many calls wait for Redis");
     // Without a connection there is nothing to probe with: the one call that is let through would only wait.
     const isHopeless = breaker.state() !== "closed" && client.status !== "ready";
-    return isHopeless || !breaker.permits(clock.monotonic()) ? storeUnavailable("Redis does not answer") : null;
+    if (!isHopeless && breaker.permits(clock.monotonic())) return null;
+    const what = troubleOf(latest) === null ? "Redis does not answer" : "Redis refused the last calls";
+    return storeUnavailable(what, latest ?? undefined);
   }
 
   function call<Answer>(send: () => Promise<Answer>): Promise<Answer> {
@@ -66,6 +76,7 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
       let isOver = false;
       const fail = (error: PosthasteError): void => {
         isOver = true;
+        latest = error;
         breaker.fail(clock.monotonic());
         reject(error);
       };
@@ -79,7 +90,10 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
       const failed = (cause: unknown): void => {
         if (isOver) return;
         release();
-        const error = toError(cause);
+        const told = toError(cause);
+        if (told instanceof PosthasteError && troubleOf(told) === "READONLY") readOnly = told;
+        const isLost = readOnly !== null && !isReply(cause);
+        const error = isLost ? storeUnavailable("The connection to Redis was given up", readOnly) : told;
         // One record that is damaged must not keep all others from being asked for.
         if (error instanceof PosthasteError && !isDamage(error)) return fail(error);
         breaker.succeed();
@@ -121,10 +135,31 @@ export function toError(cause: unknown): Error {
   if (!(cause instanceof Error)) return storeUnavailable("Redis failed", cause);
   const firstWord = cause.message.split(" ", 1)[0] ?? "";
   const plain = new Error(cause.message);
-  if (cause.name !== "ReplyError") return storeUnavailable("The connection to Redis failed", plain);
+  if (!isReply(cause)) return storeUnavailable("The connection to Redis failed", plain);
   if (WRONG_TYPE.test(cause.message)) return recordDamaged("A key in Redis has the wrong type", plain);
   if (SERVER_TROUBLE.has(firstWord)) return storeUnavailable(`Redis refused with ${firstWord}`, plain);
   return SCRIPT_FAILED.test(cause.message) ? recordDamaged("A key in Redis does not hold what is ours", plain) : plain;
+}
+
+/** The server said it, and not the connection. */
+function isReply(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === "ReplyError";
+}
+
+/** The word with which the server refused, for whatever was asked; null when it did not, as far as is known. */
+function troubleOf(error: unknown): string | null {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const firstWord = at.message.split(" ", 1)[0] ?? "";
+    if (SERVER_TROUBLE.has(firstWord)) return firstWord;
+  }
+  return null;
+}
+
+/** One sentence on a server of which `error` is what came of a call; `name` is the setting with its address. */
+export function sentenceOf(error: unknown, name: string): string {
+  const word = troubleOf(error);
+  if (word === null) return `Redis (${name}) does not answer.`;
+  return `Redis (${name}) refuses ${WRITES_REFUSED.has(word) ? "writes" : "commands"} (${word}).`;
 }
 
 interface Deadlines {

@@ -7,6 +7,7 @@ import type { RedisClient } from "./connect.ts";
 import { connectRedis, connectToNode } from "./connect.ts";
 import type { RedisCalls } from "./ioredis-calls.ts";
 import { COMMAND_MS_MAX, createRedisCalls } from "./ioredis-calls.ts";
+import { healthOf } from "./ioredis-health.ts";
 import { createListWaits } from "./ioredis-list-waits.ts";
 import { createSubscriptions } from "./ioredis-subscriptions.ts";
 import type { ScriptTime } from "./prelude.ts";
@@ -70,14 +71,8 @@ export function openRedis(options: OpenRedisOptions): OpenedRedis {
       await calls.call(() => client.publish(channel, message));
     },
     subscribe: (channel, listener, connected) => subscriptions.subscribe({ channel, listener, connected }),
-    async health() {
-      try {
-        await calls.call(() => client.ping());
-        return null;
-      } catch {
-        return `Redis (${address.name}) does not answer.`;
-      }
-    },
+    health: (keys) =>
+      healthOf({ client, calls, name: address.name }, address.kind === "cluster" ? keys : keys.slice(0, 1)),
     isReachable: () => calls.isReachable(),
     isConnected: () => client.status === "ready",
     [Symbol.asyncDispose]() {

@@ -32,6 +32,9 @@ export interface RedisCommands extends AsyncDisposable {
   publish(channel: string, message: string): Promise<void>;
   /** Calls `listener` for each message and `connected` after each (re)connection: what was published before may be lost. */
   subscribe(channel: string, listener: (message: string) => void, connected: () => void): Promise<AsyncDisposable>;
-  /** Null, or one sentence on what is wrong. Asks the server. */
-  health(): Promise<string | null>;
+  /**
+   * Null, or one sentence on what is wrong. Asks the server of each key, which need not be there, whether it answers and
+   * takes writes; nothing is written.
+   */
+  health(keys: readonly string[]): Promise<string | null>;
 }
