@@ -16,6 +16,9 @@ export const STALL_MS = 500;
 /** Whoever tries a log that was away is not held up for longer: the record goes to the spool, the try goes on. */
 const PROBE_PATIENCE_MS = 50;
 
+/** What the log has left to answer once the spool did not take the records either: then they are refused. */
+export const LAST_PATIENCE_MS = 200;
+
 /** One try of the log shows whether all may go there again. */
 export const LOG_BREAKER = { failuresToOpen: 1, probeAfterMs: 250, probeAfterMsMax: 2000 } as const;
 
@@ -26,6 +29,8 @@ type Outcome =
   | { readonly kind: "refused"; readonly error: unknown };
 
 const SILENT = { kind: "silent" } as const;
+const KEPT = { kind: "kept" } as const;
+type NotKept = { readonly kind: "not-kept"; readonly error: unknown };
 
 export interface SpooledProducerOptions {
   readonly producer: RecordProducer;
@@ -44,9 +49,13 @@ export function createSpooledProducer({ producer, spool, breaker, clock, onAway 
     if (breaker.fail(clock.monotonic())) onAway(error);
   }
 
-  /** `silent` resolves when the log has acknowledged nothing for too long; the outcome comes all the same, later. */
+  /**
+   * `silent` resolves when the log has acknowledged nothing for too long; the outcome comes all the same, later. What was then,
+   * or by `withdraw`, not on its way yet is not sent any more.
+   */
   function begin(records: readonly NewRecord[]) {
     let isSilent = false;
+    let isRefused = false;
     const silent = Promise.withResolvers<typeof SILENT>();
     const end = stalls.begin(() => {
       isSilent = true;
@@ -54,7 +63,7 @@ export function createSpooledProducer({ producer, spool, breaker, clock, onAway 
       silent.resolve(SILENT);
     });
     const outcome = producer
-      .append(records, () => isSilent)
+      .append(records, () => isSilent || isRefused)
       .then(
         (): Outcome => {
           end(true);
@@ -69,7 +78,7 @@ export function createSpooledProducer({ producer, spool, breaker, clock, onAway 
           return { kind: isAway ? "failed" : "refused", error };
         },
       );
-    return { outcome, silent: silent.promise };
+    return { outcome, silent: silent.promise, withdraw: () => void (isRefused = true) };
   }
 
   return {
@@ -77,28 +86,41 @@ export function createSpooledProducer({ producer, spool, breaker, clock, onAway 
       const spoolClass = classOf(records);
       if (!breaker.permits(clock.monotonic())) return await spool.append(records, spoolClass);
       const isProbe = breaker.state() === "half-open";
-      const { outcome, silent } = begin(records);
-      const waits = isProbe ? [outcome, silent, afterPatience(clock)] : [outcome, silent];
+      const { outcome, silent, withdraw } = begin(records);
+      const waits = isProbe ? [outcome, silent, after(clock, PROBE_PATIENCE_MS)] : [outcome, silent];
       const first = await Promise.race(waits);
       if (first.kind === "written") return;
       if (first.kind === "refused") throw first.error;
-      const written = outcome.then(orThrow);
-      // Either is enough. Where both fail the log's own answer tells more than that there was no way around it.
-      await Promise.any([written, spool.append(records, spoolClass)]).catch((both: AggregateError) => {
-        const [ofLog, ofSpool] = both.errors as readonly unknown[];
-        throw isStoreUnavailable(ofSpool) ? ofLog : ofSpool;
-      });
+      // Either is enough.
+      const spooled = spool.append(records, spoolClass).then(() => KEPT, notKept);
+      const second = await Promise.race([outcome, spooled]);
+      if (second.kind === "written" || second.kind === "kept") return;
+      const third = await (second.kind === "not-kept"
+        ? Promise.race([outcome, after(clock, LAST_PATIENCE_MS)])
+        : spooled);
+      if (third.kind === "written" || third.kind === "kept") return;
+      withdraw();
+      throw refusalOf(second, third);
     },
     [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
   } satisfies RecordProducer;
 }
 
-function orThrow(outcome: Outcome): void {
-  if (outcome.kind !== "written") throw outcome.error;
+function notKept(error: unknown): NotKept {
+  return { kind: "not-kept", error };
 }
 
-function afterPatience(clock: Pick<Clock, "timer">): Promise<typeof SILENT> {
-  return new Promise((resolve) => void clock.timer(PROBE_PATIENCE_MS, () => resolve(SILENT)));
+/** Of the log and the spool, whichever came first. That there was no way around the log tells less than its own answer. */
+function refusalOf(...both: readonly (Outcome | NotKept | typeof SILENT)[]): unknown {
+  const ofSpool = both.find(({ kind }) => kind === "not-kept");
+  const ofLog = both.find((each) => each !== ofSpool);
+  if (ofSpool?.kind === "not-kept" && !isStoreUnavailable(ofSpool.error)) return ofSpool.error;
+  if (ofLog?.kind === "failed" || ofLog?.kind === "refused") return ofLog.error;
+  return storeFault("Kafka acknowledged nothing in time, and the spool took nothing.");
+}
+
+function after(clock: Pick<Clock, "timer">, ms: number): Promise<typeof SILENT> {
+  return new Promise((resolve) => void clock.timer(ms, () => resolve(SILENT)));
 }
 
 /** The most important one of what is appended together. */

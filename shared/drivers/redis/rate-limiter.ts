@@ -9,6 +9,7 @@ import type { KeySpace } from "./client/key-space.ts";
 import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
 import { luaScript } from "./client/lua-script.ts";
 import type { RedisScript } from "./client/redis-commands.ts";
+import { STALL_MS } from "./client/redis-commands.ts";
 
 /** A log outlives its window by this much, so that only what counts for nothing is ever cleaned away. */
 const LOG_SLACK_MS = 60_000;
@@ -21,6 +22,7 @@ export const TAKE_UNITS: RedisScript = luaScript({
   returns: "text",
   files: ["take-units"],
   constants: { LOG_SLACK_MS, CLOCK_STEP_MS_MAX },
+  silenceMsMax: STALL_MS,
 });
 
 export const GIVE_BACK_UNITS: RedisScript = luaScript({
@@ -28,6 +30,7 @@ export const GIVE_BACK_UNITS: RedisScript = luaScript({
   returns: "text",
   files: ["give-back-units"],
   constants: { LOG_SLACK_MS },
+  silenceMsMax: STALL_MS,
 });
 
 /** Rejects with `store-unavailable`; the units may have been taken all the same. */

@@ -5,6 +5,7 @@ import type { SpoolClass } from "@posthaste/shared/ports/spool.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { createCircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
 import {
+  LAST_PATIENCE_MS,
   LOG_BREAKER,
   STALL_MS,
   createSpooledProducer,
@@ -193,4 +194,30 @@ test("a spool that fails while the log only hangs: the log's answer counts when 
   sends[0]?.written();
   await clock.settle();
   assert.equal(a.fate, "done");
+});
+
+test("both hang: the first are refused after a moment and are not sent any more, the next at once", async () => {
+  const { clock, state, sends, producer } = openProducer();
+  state.spoolFault = new PosthasteError("store-unavailable", "The spool is away.");
+  const first = watched(producer.append([recordOf("first")]));
+  await clock.advance(STALL_MS + LAST_PATIENCE_MS - 1);
+  assert.equal(first.fate, "waits");
+  await clock.advance(1);
+  assert.equal(first.fate, "store-unavailable");
+  const next = watched(producer.append([recordOf("next")]));
+  await clock.settle();
+  assert.equal(next.fate, "store-unavailable");
+  // One in a while tries the log, and is no exception: an answer after its refusal must not be that it was written.
+  await clock.advance(LOG_BREAKER.probeAfterMs);
+  const probe = watched(producer.append([recordOf("probe")]));
+  assert.equal(sends.at(-1)?.isWithdrawn(), false);
+  await clock.advance(50 + LAST_PATIENCE_MS);
+  assert.equal(probe.fate, "store-unavailable");
+  assert.deepEqual(
+    sends.map(({ key, isWithdrawn }) => [key, isWithdrawn()]),
+    [
+      ["first", true],
+      ["probe", true],
+    ],
+  );
 });

@@ -5,6 +5,7 @@ import { CALLS_MAX, COMMAND_MS_MAX } from "@posthaste/shared/drivers/redis/clien
 import type { OpenedRedis } from "@posthaste/shared/drivers/redis/client/ioredis-commands.ts";
 import { openRedis } from "@posthaste/shared/drivers/redis/client/ioredis-commands.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import { STALL_MS } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
@@ -92,6 +93,37 @@ test("a call that is not answered ends in time, and after some of them calls fai
   assert.equal(redis.isReachable(), false);
   await assert.rejects(redis.run(sampleScript("return 1"), [], []), withCode("store-unavailable"));
   assert.equal(await redis.health(["any"]), "Redis (REDIS_URL) does not answer.");
+});
+
+test("a call with another way is given up while Redis is silent, the next at once, and both are asked again after it", async () => {
+  await using proxy = await openRedisProxy();
+  const clock = createManualClock(START_MS);
+  await using redis = open({ url: proxy.url, clock });
+  const key = `test-${randomName()}`;
+  const count = sampleScript("redis.call('PEXPIRE', KEYS[1], 60000) return redis.call('INCR', KEYS[1])");
+  const hedged = { ...count, silenceMsMax: STALL_MS } as const;
+  await redis.run(count, [key], []);
+  proxy.silence();
+  const patient = redis.run(count, [key], []);
+  const waiting = assert.rejects(redis.run(hedged, [key], []), withCode("store-unavailable"));
+  assert.equal(redis.isReachable(), true);
+  await clock.advance(STALL_MS);
+  await waiting;
+  assert.equal(redis.isReachable(), false);
+  await assert.rejects(redis.run(hedged, [key], []), /said nothing/u);
+  proxy.drop();
+  await assert.rejects(patient, withCode("store-unavailable"));
+  proxy.mend();
+  await waitFor({
+    fact: "Redis to be asked again",
+    withinMs: 30_000,
+    holds: () =>
+      redis.run(hedged, [key], []).then(
+        () => true,
+        () => false,
+      ),
+  });
+  assert.equal(redis.isReachable(), true);
 });
 
 test("calls past the bound are refused at once", async () => {

@@ -20,7 +20,10 @@ const ROUNDS_MAX = 3;
 export interface KeyLosses {
   /** The record, after what was lost is written back. */
   look(hash: string): Promise<KeyRecord | null>;
-  /** As `look`; throws `store-unavailable` when there is none and it may have been lost. */
+  /**
+   * As `look`; throws `store-unavailable` when there is none and it may have been lost, and of a key that this process knows
+   * also as soon as Redis is silent.
+   */
   require(hash: string): Promise<KeyRecord | null>;
 }
 
@@ -48,12 +51,15 @@ export function createKeyLosses(options: {
     epochs.set(shard, await records.beginEpoch(shard, encodeHex(entropy.bytes(EPOCH_BYTES))));
   }
 
-  async function look(hash: string): Promise<{ readonly record: KeyRecord | null; readonly isLost: boolean }> {
+  async function look(
+    hash: string,
+    canDoWithout: boolean,
+  ): Promise<{ readonly record: KeyRecord | null; readonly isLost: boolean }> {
     const shard = records.shardOf(hash);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       // What is learnt while the question is under way says nothing against its answer.
       const seen = knownOf(hash);
-      const { record, epoch, isLost } = await records.look(hash);
+      const { record, epoch, isLost } = await records.look(hash, canDoWithout && seen !== null);
       if (epoch !== null && !epochs.has(shard)) epochs.set(shard, epoch);
       if (epoch !== null && epoch === epochs.get(shard)) return { record: await newest(seen, record), isLost };
       await adopting.share(shard);
@@ -71,9 +77,9 @@ export function createKeyLosses(options: {
   }
 
   return {
-    look: async (hash) => (await look(hash)).record,
+    look: async (hash) => (await look(hash, false)).record,
     async require(hash) {
-      const { record, isLost } = await look(hash);
+      const { record, isLost } = await look(hash, true);
       if (record === null && isLost) throw lost();
       return record;
     },

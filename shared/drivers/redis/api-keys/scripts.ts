@@ -5,12 +5,16 @@
  */
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
+import { STALL_MS } from "../client/redis-commands.ts";
 
 export const keyRead: RedisScript = luaScript({
   name: "key-read",
   returns: "text",
   files: ["api-keys/read"],
 });
+
+/** Of a key that this process knows, and may use on without an answer. */
+export const keyReadAgain: RedisScript = { ...keyRead, silenceMsMax: STALL_MS };
 
 export const keyNoteLoss: RedisScript = luaScript({
   name: "key-note-loss",

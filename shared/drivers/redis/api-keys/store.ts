@@ -59,11 +59,16 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
     return hashes.flatMap((hash) => found.get(hash) ?? []);
   }
 
-  /** The record, and what tells whether Redis is the one that was seen before. */
-  async function look(hash: string): Promise<{ record: KeyRecord | null; epoch: string | null; isLost: boolean }> {
+  /** The record, and what tells whether Redis is the one that was seen before. `isKnown`: its caller can do without. */
+  async function look(
+    hash: string,
+    isKnown: boolean,
+  ): Promise<{ record: KeyRecord | null; epoch: string | null; isLost: boolean }> {
     const shard = keys.shardOf(hash);
     const names = [recordKey(hash), epochKey(shard), lossKey(shard)];
-    const [epoch, mark, ...record] = listOf(await commands.run(scripts.keyRead, names, [])).map(textOrNull);
+    const [epoch, mark, ...record] = listOf(
+      await commands.run(isKnown ? scripts.keyReadAgain : scripts.keyRead, names, []),
+    ).map(textOrNull);
     return { record: recordOf(record), epoch: epoch ?? null, isLost: mark !== null };
   }
 

@@ -1,12 +1,15 @@
 /**
  * Every call to Redis ends: with the answer, or as `store-unavailable` after `COMMAND_MS_MAX` at the latest, the wait
- * for a connection included. After some failures in a row calls fail at once for a moment, so that nobody waits for a
- * dead Redis. Nothing is sent twice here: a call that failed may have been carried out.
+ * for a connection included. A call whose caller has another way ends once Redis is silent (`ioredis-waits.ts`). After some
+ * failures in a row calls fail at once for a moment, so that nobody waits for a dead Redis. Nothing is sent twice here: a
+ * call that failed may have been carried out.
  */
 import { PosthasteError, isDamage, storeFault } from "../../../domain/errors.ts";
-import type { Cancel, Clock } from "../../../lib/ambient.ts";
+import type { Clock } from "../../../lib/ambient.ts";
 import { createCircuitBreaker } from "../../../lib/circuit-breaker.ts";
 import type { RedisClient } from "./connect.ts";
+import { createWaits } from "./ioredis-waits.ts";
+import { STALL_MS } from "./redis-commands.ts";
 
 export const COMMAND_MS_MAX = 2000;
 /** Calls that wait for a connection or an answer; past it they are refused at once. */
@@ -33,9 +36,12 @@ const WRONG_TYPE = /\bWRONGTYPE\b/;
 const SCRIPT_FAILED = /\b(?:user_script|script: [0-9a-f]{40})\b|@user_script/;
 
 export interface RedisCalls {
-  /** `send` is called once, when there is a connection. */
-  call<Answer>(send: () => Promise<Answer>): Promise<Answer>;
-  /** False while calls fail at once. */
+  /**
+   * `send` is called once, when there is a connection. `silenceMsMax` is the script's (`redis-commands.ts`); Infinity when it
+   * is left out.
+   */
+  call<Answer>(send: () => Promise<Answer>, silenceMsMax?: number): Promise<Answer>;
+  /** False while calls fail at once, and while nothing comes back although it is waited for. */
   isReachable(): boolean;
   /** What waits is refused. */
   stop(): void;
@@ -44,7 +50,7 @@ export interface RedisCalls {
 export function createRedisCalls(options: { readonly client: RedisClient; readonly clock: Clock }): RedisCalls {
   const { client, clock } = options;
   const breaker = createCircuitBreaker(BREAKER);
-  const deadlines = createDeadlines(clock, COMMAND_MS_MAX);
+  const waits = createWaits(clock, COMMAND_MS_MAX);
   let waiting: (() => void)[] = [];
   let isStopped = false;
   /** Why calls fail at once, when they do. */
@@ -54,14 +60,16 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
 
   client.on("ready", () => {
     readOnly = null;
+    waits.restart();
     const now = waiting;
     waiting = [];
     for (const send of now) send();
   });
 
-  function refusal(): PosthasteError | null {
+  function refusal(silenceMsMax: number): PosthasteError | null {
     if (isStopped) return storeUnavailable("The connection to Redis is closed");
-    if (deadlines.count() >= CALLS_MAX) return storeUnavailable("Too many calls wait for Redis");
+    if (waits.count() >= CALLS_MAX) return storeUnavailable("Too many calls wait for Redis");
+    if (waits.isSilentFor(silenceMsMax)) return silent(silenceMsMax);
     // Without a connection there is nothing to probe with: the one call that is let through would only wait.
     const isHopeless = breaker.state() !== "closed" && client.status !== "ready";
     if (!isHopeless && breaker.permits(clock.monotonic())) return null;
@@ -69,8 +77,8 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
     return storeUnavailable(what, latest ?? undefined);
   }
 
-  function call<Answer>(send: () => Promise<Answer>): Promise<Answer> {
-    const refused = refusal();
+  function call<Answer>(send: () => Promise<Answer>, silenceMsMax = Infinity): Promise<Answer> {
+    const refused = refusal(silenceMsMax);
     if (refused !== null) return Promise.reject(refused);
     return new Promise<Answer>((resolve, reject) => {
       let isOver = false;
@@ -80,16 +88,21 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
         breaker.fail(clock.monotonic());
         reject(error);
       };
-      const release = deadlines.add(() => fail(storeUnavailable(`Redis did not answer within ${COMMAND_MS_MAX} ms`)));
+      const end = waits.add({
+        silenceMsMax,
+        expire: () => fail(storeUnavailable(`Redis did not answer within ${COMMAND_MS_MAX} ms`)),
+        // What becomes of it tells of Redis all the same.
+        giveUp: () => reject(silent(silenceMsMax)),
+      });
       const succeeded = (answer: Answer): void => {
         if (isOver) return;
-        release();
+        end(true);
         breaker.succeed();
         resolve(answer);
       };
       const failed = (cause: unknown): void => {
         if (isOver) return;
-        release();
+        end(isReply(cause));
         const told = toError(cause);
         if (told instanceof PosthasteError && troubleOf(told) === "READONLY") readOnly = told;
         const isLost = readOnly !== null && !isReply(cause);
@@ -109,13 +122,17 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
 
   return {
     call,
-    isReachable: () => breaker.state() === "closed" && !isStopped,
+    isReachable: () => breaker.state() === "closed" && !isStopped && !waits.isSilentFor(STALL_MS),
     stop() {
       isStopped = true;
-      deadlines.expireAll();
+      waits.expireAll();
       waiting = [];
     },
   };
+}
+
+function silent(ms: number): PosthasteError {
+  return storeUnavailable(`Redis said nothing for ${ms} ms`);
 }
 
 /** `what` is a sentence without its full stop, for the log. */
@@ -160,49 +177,4 @@ export function sentenceOf(error: unknown, name: string): string {
   const word = troubleOf(error);
   if (word === null) return `Redis (${name}) does not answer.`;
   return `Redis (${name}) refuses ${WRITES_REFUSED.has(word) ? "writes" : "commands"} (${word}).`;
-}
-
-interface Deadlines {
-  /** Calls `expire` when the time is over, unless what is returned is called before. */
-  add(expire: () => void): Cancel;
-  count(): number;
-  expireAll(): void;
-}
-
-/** One timer for all, because each has the same time to run and the first that came is the first due. */
-function createDeadlines(clock: Clock, afterMs: number): Deadlines {
-  const entries = new Set<{ readonly dueAtMs: number; readonly expire: () => void }>();
-  let timer: Cancel | null = null;
-
-  function arm(): void {
-    const first = entries.values().next();
-    timer = first.done === true ? null : clock.timer(Math.max(1, first.value.dueAtMs - clock.monotonic()), fire);
-  }
-
-  function fire(): void {
-    const nowMs = clock.monotonic();
-    for (const entry of entries) {
-      if (entry.dueAtMs > nowMs) break;
-      entries.delete(entry);
-      entry.expire();
-    }
-    arm();
-  }
-
-  return {
-    add(expire) {
-      const entry = { dueAtMs: clock.monotonic() + afterMs, expire };
-      entries.add(entry);
-      if (timer === null) arm();
-      return () => void entries.delete(entry);
-    },
-    count: () => entries.size,
-    expireAll() {
-      timer?.();
-      timer = null;
-      const all = [...entries];
-      entries.clear();
-      for (const { expire } of all) expire();
-    },
-  };
 }

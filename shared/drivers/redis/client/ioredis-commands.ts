@@ -115,7 +115,7 @@ function createRunner(options: {
   return (script, keys, args) => {
     const hidden = time === "clock" ? [clock.now()] : [];
     const values = [...keys, ...hidden, ...args.map(toValue)];
-    return calls.call(() => send(script, keys.length, values)) as Promise<RedisReply>;
+    return calls.call(() => send(script, keys.length, values), script.silenceMsMax) as Promise<RedisReply>;
   };
 }
 

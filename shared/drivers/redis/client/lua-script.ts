@@ -11,6 +11,7 @@ interface ScriptFiles {
   readonly files: readonly string[];
   /** Each is a local of the same name. */
   readonly constants?: Readonly<Record<string, LuaConstant>>;
+  readonly silenceMsMax?: RedisScript["silenceMsMax"];
 }
 
 const NUMBERS = luaSource("client/numbers");
@@ -21,7 +22,8 @@ function literal(value: LuaConstant): string {
 }
 
 /** Reads the files at once: a script is a constant of the code. */
-export function luaScript({ name, returns, files, constants = {} }: ScriptFiles): RedisScript {
+export function luaScript({ name, returns, files, constants = {}, silenceMsMax }: ScriptFiles): RedisScript {
   const header = Object.entries(constants).map(([constant, value]) => `local ${constant} = ${literal(value)}`);
-  return { name, returns, lua: [header.join("; "), NUMBERS, ...files.map(luaSource)].join("\n") };
+  const lua = [header.join("; "), NUMBERS, ...files.map(luaSource)].join("\n");
+  return { name, returns, lua, ...(silenceMsMax === undefined ? {} : { silenceMsMax }) };
 }

@@ -8,6 +8,11 @@ export type RedisArgument = string | number | Uint8Array;
 /** What a script returned; bulk strings as text or as bytes, as the script says. */
 export type RedisReply = null | number | string | Uint8Array | readonly RedisReply[];
 
+/** Without any answer for so long, while something waits for one, Redis counts as stalled for whoever has another way. */
+export const STALL_MS = 400;
+/** The same for whoever is the other way already: after it there is none. */
+export const LAST_WAY_SILENCE_MS = 800;
+
 export interface RedisScript {
   /** Lower case with hyphens; the model in memory finds its twin by it. */
   readonly name: string;
@@ -17,6 +22,11 @@ export interface RedisScript {
    */
   readonly lua: string;
   readonly returns: "text" | "bytes";
+  /**
+   * Its caller has another way, so it rejects with `store-unavailable` as soon as Redis has said nothing to this process for so
+   * long, and at once while that goes on. It may be carried out all the same. Left out: it waits for its full time.
+   */
+  readonly silenceMsMax?: typeof STALL_MS | typeof LAST_WAY_SILENCE_MS;
 }
 
 export interface RedisCommands extends AsyncDisposable {

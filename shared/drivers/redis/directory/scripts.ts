@@ -9,6 +9,7 @@
  */
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
+import { STALL_MS } from "../client/redis-commands.ts";
 
 /** Characters of a place. */
 export const PLACE_LENGTH = 34;
@@ -23,6 +24,7 @@ export const directoryVersion: RedisScript = luaScript({
   name: "directory-version",
   returns: "text",
   files: ["directory/known-version", "directory/version"],
+  silenceMsMax: STALL_MS,
 });
 
 export const directoryRead: RedisScript = luaScript({

@@ -21,6 +21,7 @@ import { ENVELOPE_BODY_BYTES_MAX } from "../../../domain/envelope.ts";
 import { LINE_BYTES_MAX } from "../../../domain/envelope-record.ts";
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
+import { STALL_MS } from "../client/redis-commands.ts";
 
 export interface LaneKeys {
   readonly list: string;
@@ -71,6 +72,7 @@ export const appendScript: RedisScript = luaScript({
   returns: "text",
   files: ["high-lane/rows", "high-lane/append"],
   constants: { ITEM_BYTES_MAX },
+  silenceMsMax: STALL_MS,
 });
 
 export const takeScript: RedisScript = luaScript({

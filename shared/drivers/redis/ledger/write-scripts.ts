@@ -4,6 +4,7 @@ import { EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS, RELEASED_KEPT_MS } from ".
 import { EVENT_CONSTANTS } from "./script-constants.ts";
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisScript } from "../client/redis-commands.ts";
+import { STALL_MS } from "../client/redis-commands.ts";
 
 /** Members of the lists of an endpoint that nobody writes to any more outlive all events that they name. */
 const LIST_KEPT_MS = HELD_KEPT_MS + OPEN_KEPT_MS + EXPIRY_SLACK_MS;
@@ -13,6 +14,7 @@ export const REMEMBER: RedisScript = luaScript({
   returns: "text",
   files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/remember"],
   constants: { ...EVENT_CONSTANTS, IS_RECALL: false },
+  silenceMsMax: STALL_MS,
 });
 
 /** As REMEMBER, for events that were accepted a while ago: what would be the first to go, or has had its time, stays out. */
@@ -28,6 +30,7 @@ export const FORGET: RedisScript = luaScript({
   returns: "text",
   files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/forget"],
   constants: EVENT_CONSTANTS,
+  silenceMsMax: STALL_MS,
 });
 
 export const RECORD: RedisScript = luaScript({

@@ -10,6 +10,7 @@ import { everyShard } from "../client/every-shard.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
+import { LAST_WAY_SILENCE_MS } from "../client/redis-commands.ts";
 import { listOf } from "../client/reply.ts";
 import { packRecord, unpackRecord } from "./packed-record.ts";
 
@@ -32,7 +33,8 @@ const FULL_AGAIN_S = 10;
 const names = { GROUP: "relay", TAKER: "relay" };
 const script = (name: string, constants: Record<string, string | number>, returns: "text" | "bytes" = "text") =>
   luaScript({ name: `spool-${name}`, returns, files: [`spool/${name}`], constants });
-const APPEND: RedisScript = script("append", { ENTRY_BYTES });
+/** Kafka was asked before. */
+const APPEND: RedisScript = { ...script("append", { ENTRY_BYTES }), silenceMsMax: LAST_WAY_SILENCE_MS };
 const TAKE: RedisScript = script("take", { ...names, STEP_ENTRIES }, "bytes");
 const REMOVE: RedisScript = script("remove", { GROUP: names.GROUP });
 const GIVE_BACK: RedisScript = script("give-back", names);
