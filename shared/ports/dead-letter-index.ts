@@ -26,6 +26,22 @@ export interface DeadLetterDrop {
   readonly place: DeadLetterPlace | null;
 }
 
+/** The last record of a delivery that was read so far. */
+export interface ReadDeadLetterRecord {
+  readonly id: string;
+  readonly revision: string | null;
+  readonly isTombstone: boolean;
+  readonly place: DeadLetterPlace;
+}
+
+/**
+ * A record that came late, behind others of its delivery, so that the record ends with what holds no more: `gone`, a dead
+ * letter that was taken out; `outdated`, earlier news or the tombstone of such, behind what is there now.
+ */
+export type StrayDeadLetterRecord =
+  | { readonly kind: "gone"; readonly id: string; readonly revision: string | null }
+  | { readonly kind: "outdated"; readonly id: string };
+
 /** A dead letter that is not there any more. */
 export interface DroppedDeadLetter extends DeliveryKey {
   readonly id: string;
@@ -42,6 +58,8 @@ export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "co
   put(deadLetters: readonly IndexedDeadLetter[]): Promise<readonly DroppedDeadLetter[]>;
   /** Returns what was there. */
   drop(drops: readonly DeadLetterDrop[]): Promise<readonly DroppedDeadLetter[]>;
+  /** Those that came late, of records that were put or dropped. */
+  strays(records: readonly ReadDeadLetterRecord[]): Promise<readonly StrayDeadLetterRecord[]>;
   /** False when it may lack what the record has: it is new, or its store lost data. */
   isWhole(): Promise<boolean>;
   /** The record is about to be put in again from its beginning. */

@@ -6,7 +6,8 @@ import { createPartitionedDeadLetters } from "@posthaste/shared/drivers/partitio
 import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letters/index-store.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
-import type { ConsumerRecord } from "@posthaste/shared/ports/partition-log.ts";
+import { deadLetterRecord, tombstoneRecord } from "@posthaste/shared/drivers/partitioned/dead-letters/record.ts";
+import type { ConsumerRecord, NewRecord } from "@posthaste/shared/ports/partition-log.ts";
 import { plainChance } from "../../support/ambient.ts";
 import { deadLettersContract } from "../../contract/dead-letters.contract.ts";
 import { withCode } from "../../contract/harness.ts";
@@ -134,6 +135,76 @@ test("what made room is taken out of the record, too", async () => {
     record.filter(({ value }) => value === null).map(({ key }) => key),
     ["dlv_a"],
   );
+});
+
+/** What the spool relays once the log is back: behind what was written meanwhile. */
+async function relayLate(harness: LettersHarness, records: readonly NewRecord[]): Promise<void> {
+  await using producer = harness.partitionLog.openProducer("spool");
+  await producer.append(records);
+}
+
+/** What compaction leaves of the topic in the end: the last value of each key. */
+async function lastOfEach(harness: LettersHarness): Promise<Record<string, string | null>> {
+  const record = await readRecord(harness);
+  return Object.fromEntries(
+    record.map(({ key, value, headers }) => [key, value === null ? null : headers["letter-state"]]),
+  );
+}
+
+test("a letter whose record comes behind its tombstone is taken out of the record again", async () => {
+  await using harness = await lettersOpener()();
+  await harness.clock.advance(TAKEOVER_MS);
+  const removed = sampleDeadLetter("dlv_removed");
+  const kept = sampleDeadLetter("dlv_kept");
+  await harness.letters.append([removed, kept]);
+  await harness.letters.remove([removed]);
+  await relayLate(
+    harness,
+    [removed, kept].map((letter) => deadLetterRecord(letter, TOPIC, harness.clock.now())),
+  );
+  await harness.clock.advance(5000);
+  assert.equal(await harness.letters.find("dlv_removed"), null);
+  assert.deepEqual(await lastOfEach(harness), { dlv_removed: null, dlv_kept: "dead" });
+});
+
+test("a tombstone that comes behind later news of its delivery leaves them in the record", async () => {
+  await using harness = await lettersOpener()();
+  await harness.clock.advance(TAKEOVER_MS);
+  const held = sampleDeadLetter("dlv_a", { state: "paused", attempts: 1 });
+  const dead = { ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 } as const;
+  await harness.letters.append([held]);
+  await harness.letters.remove([held]);
+  await harness.letters.append([dead]);
+  const revision = `${held.atMs}.paused.1`;
+  await relayLate(harness, [tombstoneRecord({ id: held.id, revision }, TOPIC, harness.clock.now())]);
+  await harness.clock.advance(5000);
+  assert.deepEqual(await harness.letters.find("dlv_a"), dead);
+  assert.deepEqual(await lastOfEach(harness), { dlv_a: "dead" });
+});
+
+test("earlier news that come behind later ones of their delivery leave those in the record", async () => {
+  await using harness = await lettersOpener()();
+  await harness.clock.advance(TAKEOVER_MS);
+  const held = sampleDeadLetter("dlv_a", { state: "paused", attempts: 1 });
+  const dead = { ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 } as const;
+  await harness.letters.append([held]);
+  await harness.letters.append([dead]);
+  await relayLate(harness, [deadLetterRecord(held, TOPIC, harness.clock.now())]);
+  await harness.clock.advance(5000);
+  assert.deepEqual(await harness.letters.find("dlv_a"), dead);
+  assert.deepEqual(await lastOfEach(harness), { dlv_a: "dead" });
+});
+
+test("a record that reads in order is written once", async () => {
+  await using harness = await lettersOpener()();
+  await harness.clock.advance(TAKEOVER_MS);
+  const held = sampleDeadLetter("dlv_a", { state: "paused", attempts: 1 });
+  await harness.letters.append([held]);
+  await harness.clock.advance(5000);
+  await harness.letters.remove([held]);
+  await harness.letters.append([{ ...held, state: "dead", attempts: 2, atMs: held.atMs + 1 }]);
+  await harness.clock.advance(5000);
+  assert.equal((await readRecord(harness)).length, 3);
 });
 
 test("a record that does not read is poison: kept elsewhere with the reason, and passed", async () => {

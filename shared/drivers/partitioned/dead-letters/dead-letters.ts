@@ -7,7 +7,12 @@ import type { DeliveryKey } from "../../../domain/delivery.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { inTime } from "../../../lib/in-time.ts";
 import type { DeadLetter, DeadLetters } from "../../../ports/dead-letters.ts";
-import type { DeadLetterIndex, DroppedDeadLetter, DeadLetterDrop } from "../../../ports/dead-letter-index.ts";
+import type {
+  DeadLetterIndex,
+  DroppedDeadLetter,
+  DeadLetterDrop,
+  StrayDeadLetterRecord,
+} from "../../../ports/dead-letter-index.ts";
 import type { GroupReader, PartitionLog } from "../../../ports/partition-log.ts";
 import { deadLetterRecord, revisionOf, tombstoneRecord } from "./record.ts";
 import { keepIndexWhole } from "./fill.ts";
@@ -61,10 +66,24 @@ export function createPartitionedDeadLetters(options: PartitionedDeadLettersOpti
     const owners = new Map(held.map(({ tenant, endpointId }) => [`${tenant} ${endpointId}`, { tenant, endpointId }]));
     for (const { tenant, endpointId } of owners.values()) options.onLate(tenant, endpointId);
   };
-  const projector = createDeadLetterProjector({ ...options, recordDropped, onLate });
-  // What does not read is put aside by the usual group.
+  const setRight = async (strays: readonly StrayDeadLetterRecord[]): Promise<void> => {
+    const gone = strays.filter((stray) => stray.kind === "gone");
+    if (gone.length > 0) await producer.append(gone.map((stray) => tombstoneRecord(stray, topic, clock.now())));
+    for (const { kind, id } of strays) {
+      const news = kind === "outdated" ? await index.find(id) : null;
+      if (news !== null) await producer.append([deadLetterRecord(news, topic, clock.now())]);
+    }
+  };
+  const projector = createDeadLetterProjector({ ...options, recordDropped, onLate, setRight });
+  // What does not read is put aside by the usual group, and what came late set right.
   const createFiller = () =>
-    createDeadLetterProjector({ ...options, recordDropped, onLate, onPoison: () => Promise.resolve() });
+    createDeadLetterProjector({
+      ...options,
+      recordDropped,
+      onLate,
+      setRight: null,
+      onPoison: () => Promise.resolve(),
+    });
   const closing = new AbortController();
   let filling: Promise<void> = Promise.resolve();
   let joining: Promise<GroupReader> | null = null;

@@ -11,10 +11,13 @@ import type {
   DroppedDeadLetter,
   IndexedDeadLetter,
   DeadLetterDrop,
+  ReadDeadLetterRecord,
+  StrayDeadLetterRecord,
 } from "../../../ports/dead-letter-index.ts";
 import type { GroupListener, TopicPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import type { ProjectedPartition } from "../projected-partition.ts";
 import { createProjectedPartition } from "../projected-partition.ts";
+import type { ParsedDeadLetter } from "./record.ts";
 import { parseDeadLetterRecord } from "./record.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 
@@ -35,6 +38,8 @@ export interface DeadLetterProjectorDeps {
   readonly onRemoved: (keys: readonly DeliveryKey[]) => void;
   /** Dead letters that had to make room. */
   readonly recordDropped: (dropped: readonly DroppedDeadLetter[]) => Promise<void>;
+  /** Records that came late, to be written right behind them; null when somebody else does that. */
+  readonly setRight: ((strays: readonly StrayDeadLetterRecord[]) => Promise<void>) | null;
   /**
    * Dead letters that are held for their endpoint came into the index late: whoever looked for them when the endpoint was
    * active again may not have found them. Must not throw.
@@ -56,7 +61,9 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
   const { signal } = closing;
   const partitions = new Map<string, ProjectedPartition>();
   const apply = async (batch: readonly ConsumerRecord[], isRepeat: boolean): Promise<void> => {
-    const deadLetters = await applyBatch(deps, batch);
+    const parsed = batch.map((record) => ({ record, parsed: parseDeadLetterRecord(record) }));
+    const deadLetters = await applyBatch(deps, parsed);
+    await setRight(deps, parsed);
     const late = deadLetters.filter(({ atMs }) => isRepeat || Math.abs(clock.now() - atMs) > LATE_MS);
     const held = late.filter(({ state }) => HELD_STATES.some((each) => each === state));
     if (held.length > 0) deps.onLate(held);
@@ -85,6 +92,11 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
   };
 }
 
+interface ReadRecord {
+  readonly record: ConsumerRecord;
+  readonly parsed: ParsedDeadLetter;
+}
+
 function placeOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
@@ -95,7 +107,7 @@ function placeOf({ topic, partition }: TopicPartition): string {
  */
 async function applyBatch(
   { index, onPoison, onRemoved, recordDropped }: DeadLetterProjectorDeps,
-  batch: readonly ConsumerRecord[],
+  batch: readonly ReadRecord[],
 ): Promise<readonly DeadLetter[]> {
   const all: DeadLetter[] = [];
   let deadLetters: IndexedDeadLetter[] = [];
@@ -110,8 +122,7 @@ async function applyBatch(
     if (dropped.length > 0) onRemoved(dropped);
     drops = [];
   };
-  for (const record of batch) {
-    const parsed = parseDeadLetterRecord(record);
+  for (const { record, parsed } of batch) {
     if (parsed.kind === "dead-letter") {
       await dropAll();
       deadLetters.push(parsed.indexed);
@@ -126,4 +137,28 @@ async function applyBatch(
   await putAll();
   await dropAll();
   return all;
+}
+
+/**
+ * What waited while the log was away may come behind what was written meanwhile. The index tells, but the record is what an
+ * index is filled from, and of a compacted one the last of each delivery is all that stays.
+ */
+async function setRight(
+  { index, setRight: write }: DeadLetterProjectorDeps,
+  batch: readonly ReadRecord[],
+): Promise<void> {
+  if (write === null) return;
+  const lasts = new Map<string, ReadDeadLetterRecord>();
+  for (const { record, parsed } of batch) {
+    const { partition, offset } = record;
+    const place = { partition, offset };
+    if (parsed.kind === "dead-letter") {
+      const { deadLetter, revision } = parsed.indexed;
+      lasts.set(deadLetter.id, { id: deadLetter.id, revision, isTombstone: false, place });
+    } else if (parsed.kind === "tombstone") {
+      lasts.set(parsed.drop.id, { id: parsed.drop.id, revision: parsed.drop.revision, isTombstone: true, place });
+    }
+  }
+  const strays = lasts.size === 0 ? [] : await index.strays([...lasts.values()]);
+  if (strays.length > 0) await write(strays);
 }

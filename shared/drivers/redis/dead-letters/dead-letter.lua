@@ -19,6 +19,13 @@ local function read(id)
   local text = redis.call('HGET', root .. ':meta', id)
   return text and decode(text) or nil, text
 end
+-- Both are places in the record, or nothing: is the first before the second?
+local function is_before(place, other)
+  if not place or other == '' then return false end
+  local partition, offset = string.match(place, '^(%d+):(%d+)$')
+  local same, till = string.match(other, '^(%d+):(%d+)$')
+  return partition ~= nil and partition == same and tonumber(offset) < tonumber(till)
+end
 local function weigh(tenant, bytes)
   add_to(bytes, root .. ':bytes')
   if tonumber(redis.call('ZINCRBY', root .. ':tenants', bytes, tenant)) <= 0 then

@@ -2,12 +2,6 @@
 -- revision; without one what the record has before the tombstone, and anything when neither is given. All or nothing. Returns id and
 -- JSON of each.
 
-local function is_before(place, tombstone)
-  if not place or tombstone == '' then return false end
-  local partition, offset = string.match(place, '^(%d+):(%d+)$')
-  local other, till = string.match(tombstone, '^(%d+):(%d+)$')
-  return partition == other and tonumber(offset) < tonumber(till)
-end
 local dropped = {}
 for index = 1, #ARGV, 3 do
   local id, revision, tombstone = ARGV[index], ARGV[index + 1], ARGV[index + 2]

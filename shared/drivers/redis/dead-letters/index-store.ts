@@ -8,12 +8,21 @@ import type {
   DroppedDeadLetter,
   IndexedDeadLetter,
   DeadLetterPlace,
+  ReadDeadLetterRecord,
+  StrayDeadLetterRecord,
 } from "../../../ports/dead-letter-index.ts";
 import { createDeadLetterLists } from "./lists.ts";
 import { envelopeArgument, deadLetterOf, metaOf, metaText } from "./meta.ts";
-import { DROP_DEAD_LETTERS, PUT_DEAD_LETTERS, READ_DEAD_LETTER, WHOLE_DEAD_LETTERS } from "./scripts.ts";
+import {
+  DROP_DEAD_LETTERS,
+  PUT_DEAD_LETTERS,
+  READ_DEAD_LETTER,
+  STRAY_DEAD_LETTERS,
+  WHOLE_DEAD_LETTERS,
+} from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { replyText } from "../ledger/record.ts";
+import { listOf } from "../client/reply.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
 
 /** Packed envelopes and what is told of them, of all shards together. */
@@ -70,6 +79,23 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
     return dropped;
   }
 
+  async function straysOf(records: readonly ReadDeadLetterRecord[]): Promise<readonly StrayDeadLetterRecord[]> {
+    const args = records.flatMap(({ id, revision, place, isTombstone }) => [
+      id,
+      revision ?? "",
+      placeText(place),
+      isTombstone ? 1 : 0,
+    ]);
+    // A tombstone does not say whose it is, and each shard has the mark of what was dropped.
+    const replies = await Promise.all(shards.map((shard) => run(shard, STRAY_DEAD_LETTERS, args)));
+    const kinds = replies.map((reply) => listOf(reply).map(String));
+    return records.flatMap(({ id, revision }, index): readonly StrayDeadLetterRecord[] => {
+      const said = new Set(kinds.map((each) => each[index]));
+      if (said.has("outdated")) return [{ kind: "outdated", id }];
+      return said.has("gone") && !said.has("here") ? [{ kind: "gone", id, revision }] : [];
+    });
+  }
+
   const askWhole = (step: "look" | "begin" | "end", token: string): Promise<readonly RedisReply[]> =>
     Promise.all(shards.map((shard) => run(shard, WHOLE_DEAD_LETTERS, [step, token])));
 
@@ -89,6 +115,13 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
       const replies = await Promise.all(shards.map((shard) => run(shard, READ_DEAD_LETTER, [id])));
       const columns = replies.find((reply) => Array.isArray(reply));
       return columns === undefined ? null : deadLetterOf([id, ...(columns as readonly RedisReply[])]);
+    },
+    async strays(records) {
+      const found: StrayDeadLetterRecord[] = [];
+      for (let from = 0; from < records.length; from += IDS_MAX) {
+        found.push(...(await straysOf(records.slice(from, from + IDS_MAX))));
+      }
+      return found;
     },
     isWhole: async () => (await askWhole("look", "")).every((reply) => Number(reply) === 1),
     beginFilling: async (token) => void (await askWhole("begin", token)),

@@ -40,6 +40,13 @@ export const DROP_DEAD_LETTERS: RedisScript = luaScript({
   constants: { GONE_KEPT_MS, GONE_MAX },
 });
 
+export const STRAY_DEAD_LETTERS: RedisScript = luaScript({
+  name: "dead-letters-strays",
+  returns: "text",
+  files: ["dead-letters/dead-letter", "dead-letters/strays"],
+  constants: { GONE_KEPT_MS, GONE_MAX },
+});
+
 export const READ_DEAD_LETTER: RedisScript = luaScript({
   name: "dead-letters-read",
   returns: "bytes",
