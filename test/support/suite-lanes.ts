@@ -32,6 +32,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
     [
       "test/e2e/distributed-away.test.ts",
       "test/e2e/distributed-cache.test.ts",
+      "test/e2e/distributed-hedge-killed.test.ts",
       "test/e2e/distributed-kafka-away.test.ts",
       "test/e2e/distributed-master-key.test.ts",
       "test/e2e/distributed-older-replica.test.ts",

@@ -13,7 +13,9 @@ export type NetworkFault =
   /** What comes is passed on so much later, in order, in each direction. */
   | { readonly kind: "slow"; readonly ms: number }
   /** Connections are accepted, and nothing passes in either direction. What was written meanwhile comes afterwards. */
-  | { readonly kind: "silent" };
+  | { readonly kind: "silent" }
+  /** What clients write is passed on, what is answered is held back and comes afterwards. */
+  | { readonly kind: "unanswered" };
 
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
@@ -39,11 +41,11 @@ export async function openTcpProxy(
 
   function accept(socket: Socket): void {
     const upstream = connect({ host: target.host ?? "127.0.0.1", port: target.port, noDelay: true });
-    for (const [from, to] of [
-      [socket, upstream],
-      [upstream, socket],
+    for (const [from, to, isAnswer] of [
+      [socket, upstream, false],
+      [upstream, socket, true],
     ] as const) {
-      const passage = new Passage(from, to, fault);
+      const passage = new Passage(from, to, isAnswer, fault);
       passages.add(passage);
       from.on("close", () => passages.delete(passage));
     }
@@ -89,15 +91,17 @@ export async function openTcpProxy(
 class Passage {
   readonly #from: Socket;
   readonly #to: Socket;
+  readonly #isAnswer: boolean;
   readonly #held: { readonly bytes: Buffer; readonly dueAt: number }[] = [];
   #heldBytes = 0;
   #fault: NetworkFault;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
 
-  constructor(from: Socket, to: Socket, fault: NetworkFault) {
+  constructor(from: Socket, to: Socket, isAnswer: boolean, fault: NetworkFault) {
     this.#from = from;
     this.#to = to;
+    this.#isAnswer = isAnswer;
     this.#fault = fault;
     from.on("data", (bytes: Buffer) => this.#take(bytes));
     // Its other end hears of it by the close.
@@ -108,7 +112,7 @@ class Passage {
     });
     to.on("close", () => clearTimeout(this.#timer));
     to.on("drain", () => this.#pass());
-    if (fault.kind === "silent") from.pause();
+    if (this.#isHeldBack()) from.pause();
   }
 
   obey(fault: NetworkFault): void {
@@ -119,6 +123,10 @@ class Passage {
   cut(): void {
     this.#held.length = 0;
     this.#from.destroy();
+  }
+
+  #isHeldBack(): boolean {
+    return this.#fault.kind === "silent" || (this.#fault.kind === "unanswered" && this.#isAnswer);
   }
 
   #take(bytes: Buffer): void {
@@ -132,8 +140,8 @@ class Passage {
   /** Passes on what is due, then the end of the connection, and arms the timer for what is not due. */
   #pass(): void {
     clearTimeout(this.#timer);
-    const isSilent = this.#fault.kind === "silent";
-    const from = isSilent ? [] : this.#held;
+    const isHeldBack = this.#isHeldBack();
+    const from = isHeldBack ? [] : this.#held;
     while (!this.#to.writableNeedDrain) {
       const [next] = from;
       if (next === undefined) break;
@@ -147,7 +155,7 @@ class Passage {
       this.#to.write(next.bytes);
     }
     if (this.#isOver && this.#held.length === 0) this.#to.destroy();
-    else if (isSilent || this.#heldBytes > HELD_BYTES_MAX) this.#from.pause();
+    else if (isHeldBack || this.#heldBytes > HELD_BYTES_MAX) this.#from.pause();
     else this.#from.resume();
   }
 }
