@@ -10,12 +10,13 @@ export const LAG_MS: Readonly<Partial<Record<QueueSample["queue"], number>>> = {
   medium: 5 * 60_000,
   low: 15 * 60_000,
   spool: 60_000,
+  ledger: 5 * 60_000,
 };
 /** Between two looks. */
 export const LAG_LOOK_MS = 30_000;
 
 export function watchLag(options: {
-  readonly drivers: Pick<Drivers, "lanes" | "retryQueue" | "deadLetters" | "spool">;
+  readonly drivers: Pick<Drivers, "lanes" | "retryQueue" | "deadLetters" | "spool" | "missedLedger">;
   readonly telemetry: Pick<QueueTelemetry, "lagging" | "caughtUp">;
   readonly clock: Clock;
 }): Disposable {

@@ -9,11 +9,11 @@ import { LANES } from "@posthaste/shared/domain/event.ts";
 /** A store that has not answered by then is left out. */
 const ANSWER_MS = 2000;
 
-type Queues = Pick<Drivers, "lanes" | "retryQueue" | "deadLetters" | "spool">;
+type Queues = Pick<Drivers, "lanes" | "retryQueue" | "deadLetters" | "spool" | "missedLedger">;
 
 /** Never rejects. */
 export async function readQueues(drivers: Queues, clock: Clock): Promise<readonly QueueSample[]> {
-  const { lanes, retryQueue, deadLetters, spool } = drivers;
+  const { lanes, retryQueue, deadLetters, spool, missedLedger } = drivers;
   const sampleOf = (queue: QueueSample["queue"], { count, oldestAtMs }: Depth): QueueSample => ({
     queue,
     depth: count,
@@ -27,6 +27,7 @@ export async function readQueues(drivers: Queues, clock: Clock): Promise<readonl
   if (spool !== null) {
     asked.push(spool.depth().then(({ count, oldestMs }) => ({ queue: "spool", depth: count, lagMs: oldestMs })));
   }
+  if (missedLedger !== null) asked.push(missedLedger.depth().then((depth) => sampleOf("ledger", depth)));
   const answers = await Promise.allSettled(asked.map((sample) => inTime(clock, ANSWER_MS, sample)));
   return answers.flatMap((answer) =>
     answer.status === "fulfilled" && answer.value.kind === "done" ? answer.value.value : [],

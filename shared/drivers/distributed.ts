@@ -193,6 +193,7 @@ export function composeDistributed(parts: {
     notifier: stores.notifier,
     quarantinedRecords: queues.quarantinedRecords,
     spool: stores.spool,
+    missedLedger: missed,
     steps: [
       ...queues.steps,
       { name: "The reader of what the ledger missed", run: () => Promise.resolve(missed.start()) },

@@ -146,6 +146,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     notifier,
     quarantinedRecords: nothingQuarantined,
     spool: null,
+    missedLedger: null,
     health: () => writer.health(),
     // One file holds everything: it is there or it is not. A row in it may be damaged.
     degraded: () => Promise.resolve(damagedEndpoints(directory.damaged())),

@@ -5,7 +5,7 @@ import type { Claims } from "./claims.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Directory } from "./directory.ts";
 import type { ApiKeyStore } from "./api-keys.ts";
-import type { Lanes } from "./lanes.ts";
+import type { Depth, Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Notifier } from "./notifier.ts";
@@ -39,6 +39,8 @@ export interface Drivers extends AsyncDisposable {
   readonly quarantinedRecords: QuarantinedRecords;
   /** Null where nothing is spooled: one store keeps all. */
   readonly spool: Pick<Spool, "depth"> | null;
+  /** What the ledger did not take in time and will have from elsewhere; null where it waits for nothing. */
+  readonly missedLedger: { depth(): Promise<Depth> } | null;
   /** Null while something can be accepted, and on a processor delivered; else one sentence, for /readyz. */
   health(): Promise<string | null>;
   /** One entry for each store that is away while the rest goes on: what is wrong, and what takes over. */

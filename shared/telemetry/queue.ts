@@ -4,7 +4,7 @@ import { createLogPace } from "./log-pace.ts";
 import type { TelemetryParts } from "./parts.ts";
 
 export interface QueueSample {
-  readonly queue: "high" | "medium" | "low" | "retry" | "dead" | "spool";
+  readonly queue: "high" | "medium" | "low" | "retry" | "dead" | "spool" | "ledger";
   readonly depth: number;
   /** Age of the oldest waiting item in ms; null when none waits. */
   readonly lagMs: number | null;

@@ -13,7 +13,14 @@ const NONE: Depth = { count: 0, oldestAtMs: null };
 
 function openQueues() {
   const clock = createManualClock(START_MS);
-  const state = { high: NONE, medium: NONE, spoolMs: null as number | null, isKafkaAway: false, isHanging: false };
+  const state = {
+    high: NONE,
+    medium: NONE,
+    ledger: NONE,
+    spoolMs: null as number | null,
+    isKafkaAway: false,
+    isHanging: false,
+  };
   const medium = (): Promise<Depth> => {
     if (state.isHanging) return new Promise(() => undefined);
     return state.isKafkaAway ? Promise.reject(new Error("Kafka is away")) : Promise.resolve(state.medium);
@@ -25,6 +32,7 @@ function openQueues() {
     spool: {
       depth: () => Promise.resolve({ count: state.spoolMs === null ? 0 : 7, bytes: 0, oldestMs: state.spoolMs }),
     },
+    missedLedger: { depth: () => (state.isKafkaAway || state.isHanging ? medium() : Promise.resolve(state.ledger)) },
   } as unknown as Drivers;
   const told: string[] = [];
   const watch = watchLag({
@@ -53,6 +61,22 @@ test("a queue that lags is told once, and once when it has caught up", async () 
   state.high = { count: 1, oldestAtMs: START_MS };
   await clock.advance(10 * LAG_LOOK_MS);
   assert.equal(told.length, 3);
+});
+
+test("what the ledger missed is a queue, and lags when it is not taken back", async () => {
+  const { clock, state, told, drivers, watch } = openQueues();
+  state.ledger = { count: 4, oldestAtMs: START_MS };
+  await clock.advance(10 * LAG_LOOK_MS);
+  assert.deepEqual(told, [`ledger lags: 4, ${10 * LAG_LOOK_MS} ms`]);
+  const samples = await readQueues(drivers, clock);
+  assert.deepEqual(
+    samples.find(({ queue }) => queue === "ledger"),
+    { queue: "ledger", depth: 4, lagMs: 10 * LAG_LOOK_MS },
+  );
+  state.ledger = NONE;
+  await clock.advance(LAG_LOOK_MS);
+  assert.deepEqual(told.slice(1), ["ledger caught up"]);
+  watch[Symbol.dispose]();
 });
 
 for (const how of ["isKafkaAway", "isHanging"] as const) {

@@ -6,6 +6,7 @@
 import type { Clock, Entropy } from "../../lib/ambient.ts";
 import { retry } from "../../lib/retry.ts";
 import type { ConsumerRecord, GroupReader, PartitionLog, RecordProducer } from "../../ports/partition-log.ts";
+import type { Depth } from "../../ports/lanes.ts";
 import type { ProjectedPartition } from "../partitioned/projected-partition.ts";
 import { createProjectedPartition } from "../partitioned/projected-partition.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
@@ -34,6 +35,8 @@ export function spillTo(producer: RecordProducer, clock: Pick<Clock, "now">): Sp
 export interface SpillReader extends AsyncDisposable {
   /** Joins the group in the background, however long that takes: nothing waits for what was missed. */
   start(): void;
+  /** Of all processes; the age is of what this one has read. Throws what the partition log throws. */
+  depth(): Promise<Depth>;
 }
 
 export function createSpillReader(options: {
@@ -78,6 +81,14 @@ export function createSpillReader(options: {
   return {
     start() {
       joining ??= join();
+    },
+    async depth() {
+      const depths = await partitionLog.depth(GROUP, LEDGER_TOPIC);
+      const ages = [...partitions.values()].flatMap((partition) => partition.oldestAtMs() ?? []);
+      return {
+        count: depths.reduce((sum, { start, committed, end }) => sum + end - Math.max(start, committed), 0),
+        oldestAtMs: ages.length === 0 ? null : Math.min(...ages),
+      };
     },
     async [Symbol.asyncDispose]() {
       closing.abort();

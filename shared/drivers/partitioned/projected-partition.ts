@@ -20,6 +20,8 @@ export interface ProjectedPartition {
   give(records: readonly ConsumerRecord[]): void;
   /** It is another reader's: nothing more is committed. */
   lose(): void;
+  /** When the oldest record that waits was written; null when none waits. */
+  oldestAtMs(): number | null;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 }
@@ -101,6 +103,7 @@ export function createProjectedPartition(deps: ProjectedPartitionDeps): Projecte
       stopListening();
       over.abort();
     },
+    oldestAtMs: () => waiting[0]?.timestampMs ?? null,
     idle: () => running ?? Promise.resolve(),
   };
 }

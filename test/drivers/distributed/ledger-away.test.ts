@@ -110,9 +110,14 @@ test("accepted in one process and delivered in another while Redis is away: show
   assert.ok(a !== undefined && b !== undefined);
   processor.ledger.record([attempt(a)]);
   processor.ledger.record([attempt(b, { state: "retrying", result: FAILED, reason: "no answer" })]);
+  assert.deepEqual(await processor.reader.depth(), { count: 0, oldestAtMs: null });
   await clock.advance(SPILL_MS);
+  const waiting = await processor.reader.depth();
+  assert.equal(waiting.count, 2);
+  assert.ok(waiting.oldestAtMs !== null && waiting.oldestAtMs <= clock.now());
   for (const { line } of [gateway, processor]) line.setAway(false);
   await clock.advance(BACK_MS);
+  assert.deepEqual(await processor.reader.depth(), { count: 0, oldestAtMs: null });
   const rows = await statesOf(gateway.ledger);
   assert.deepEqual(
     rows.map(({ envelope, state }) => [envelope.id, state]),
