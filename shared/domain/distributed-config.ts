@@ -34,6 +34,8 @@ export interface DistributedConfig {
   readonly redisShards: number | null;
   /** Before each key and channel, so that deployments can share one Redis. */
   readonly redisPrefix: string;
+  /** What waits in Redis while Kafka is away may weigh so much, of all shards. */
+  readonly spoolBytesMax: number;
   /** All gateways of the deployment, and all processors: while Redis is away each keeps its share of a rate limit. */
   readonly gatewayCount: number;
   readonly processorCount: number;
@@ -66,6 +68,19 @@ const Whole = (most: number) =>
     v.transform(Number),
     v.maxValue(most, `must be a whole number from 1 to ${most}`),
   );
+/** `REDIS_SPOOL_MIB` unless it is set. */
+export const SPOOL_BYTES_MAX = 512 * 1024 ** 2;
+/** Below it a few large events are refused with all the rest. */
+const SPOOL_MIB_MIN = 16;
+const SPOOL_MIB_MAX = 262_144;
+const SPOOL_MIB = `must be a whole number of MiB from ${SPOOL_MIB_MIN} to ${SPOOL_MIB_MAX}`;
+const SpoolMib = v.pipe(
+  v.string(),
+  v.regex(/^[1-9]\d{1,5}$/, SPOOL_MIB),
+  v.transform(Number),
+  v.minValue(SPOOL_MIB_MIN, SPOOL_MIB),
+  v.maxValue(SPOOL_MIB_MAX, SPOOL_MIB),
+);
 const Filled = v.pipe(v.string(), v.minLength(1, "must not be empty"));
 
 const Settings = v.object({
@@ -76,6 +91,7 @@ const Settings = v.object({
     v.pipe(v.string(), v.regex(/^[A-Za-z0-9:._-]{0,100}$/, "must be at most 100 of A-Z a-z 0-9 : . _ -")),
     "",
   ),
+  REDIS_SPOOL_MIB: v.optional(SpoolMib, String(SPOOL_BYTES_MAX / 1024 ** 2)),
   GATEWAY_COUNT: v.optional(Whole(10_000), "1"),
   PROCESSOR_COUNT: v.optional(Whole(10_000), "1"),
   KAFKA_BROKERS: Brokers,
@@ -148,6 +164,7 @@ function configOf(settings: Parsed): DistributedConfig {
     redisCacheUrl: settings.REDIS_CACHE_URL ?? null,
     redisShards: settings.REDIS_SHARDS ?? null,
     redisPrefix: settings.REDIS_PREFIX,
+    spoolBytesMax: settings.REDIS_SPOOL_MIB * 1024 ** 2,
     gatewayCount: settings.GATEWAY_COUNT,
     processorCount: settings.PROCESSOR_COUNT,
     kafka: {

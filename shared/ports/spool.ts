@@ -8,9 +8,6 @@ import type { NewRecord } from "./partition-log.ts";
 export const SPOOL_SHARES = { attempts: 0.25, low: 0.5, medium: 0.75, first: 1 } as const;
 export type SpoolClass = keyof typeof SPOOL_SHARES;
 
-/** Of all shards, as what the records weigh there. */
-export const SPOOL_BYTES_MAX = 512 * 1024 ** 2;
-
 export interface SpooledRecord {
   /** Null: what is kept is no record of ours. */
   readonly record: NewRecord | null;

@@ -22,6 +22,7 @@ export const DISTRIBUTED_HELP = `Settings of gateway and processor, the same for
   REDIS_CACHE_URL         a Redis that may evict: rate limits and stats (REDIS_URL)
   REDIS_SHARDS            groups of keys, fixed for a deployment (1; 16 on a cluster)
   REDIS_PREFIX            before all keys (none)
+  REDIS_SPOOL_MIB         of Redis' memory for what waits there while Kafka is away (512)
   KAFKA_BROKERS           host:port,host:port (needed)
   KAFKA_TLS               true: TLS with the system's authorities (false)
   KAFKA_SASL_MECHANISM    plain, scram-sha-256 or scram-sha-512, with KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD (none)

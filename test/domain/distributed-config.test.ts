@@ -43,6 +43,7 @@ test("defaults: one gateway, one processor, one broker's worth of replication, s
     redisCacheUrl: null,
     redisShards: null,
     redisPrefix: "",
+    spoolBytesMax: 512 * 1024 ** 2,
     gatewayCount: 1,
     processorCount: 1,
     kafka: {
@@ -63,6 +64,7 @@ test("all settings are read", () => {
     ...WHOLE,
     REDIS_CACHE_URL: "redis://cache:6379",
     REDIS_SHARDS: "16",
+    REDIS_SPOOL_MIB: "64",
     GATEWAY_COUNT: "3",
     PROCESSOR_COUNT: "5",
     KAFKA_BROKERS: "a:9092, b:9093,[::1]:9094",
@@ -77,6 +79,7 @@ test("all settings are read", () => {
   });
   assert.deepEqual(config?.kafka.brokers, ["a:9092", "b:9093", "[::1]:9094"]);
   assert.deepEqual([config?.redisCacheUrl, config?.redisShards], ["redis://cache:6379", 16]);
+  assert.equal(config?.spoolBytesMax, 64 * 1024 ** 2);
   assert.deepEqual([config?.gatewayCount, config?.processorCount], [3, 5]);
   assert.deepEqual(config?.kafka.sasl, { mechanism: "scram-sha-512", username: "me", password: "secret" });
   assert.deepEqual([config?.kafka.isTls, config?.kafka.prefix, config?.kafka.partitions], [true, "eu.", 12]);
@@ -95,6 +98,10 @@ const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
   [{ KAFKA_MIN_ISR: "2" }, /^KAFKA_MIN_ISR must not be above/],
   [{ KAFKA_RETENTION_DAYS: "7" }, /^KAFKA_RETENTION_DAYS must be at least 8/],
   [{ REDIS_SHARDS: "257" }, /^REDIS_SHARDS must be a whole number from 1 to 256/],
+  [{ REDIS_SPOOL_MIB: "0" }, /^REDIS_SPOOL_MIB must be a whole number of MiB from 16 to 262144$/],
+  [{ REDIS_SPOOL_MIB: "15" }, /^REDIS_SPOOL_MIB must be a whole number of MiB from 16 to 262144$/],
+  [{ REDIS_SPOOL_MIB: "512mb" }, /^REDIS_SPOOL_MIB must be a whole number of MiB from 16 to 262144$/],
+  [{ REDIS_SPOOL_MIB: "300000" }, /^REDIS_SPOOL_MIB must be a whole number of MiB from 16 to 262144$/],
   [{ GATEWAY_COUNT: "0" }, /^GATEWAY_COUNT must be a whole number from 1 to 10000/],
   [{ PROCESSOR_COUNT: "1.5" }, /^PROCESSOR_COUNT must be a whole number/],
   [{ KAFKA_PREFIX: "a b" }, /^KAFKA_PREFIX must be/],

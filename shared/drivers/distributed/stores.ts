@@ -90,7 +90,9 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
   const url = config.redisUrl;
   const cacheUrl = config.redisCacheUrl ?? url;
   await using opening = new AsyncDisposableStack();
-  for (const warning of await checkRedis({ url, name: "REDIS_URL", role: "lanes", clock })) options.onWarning(warning);
+  const { spoolBytesMax } = config;
+  const warnings = await checkRedis({ url, name: "REDIS_URL", role: "lanes", clock, spoolBytesMax });
+  for (const warning of warnings) options.onWarning(warning);
   if (cacheUrl !== url) {
     const found = await checkRedis({ url: cacheUrl, name: "REDIS_CACHE_URL", role: "cache", clock });
     for (const warning of found) options.onWarning(warning);
@@ -109,7 +111,7 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
       ...options,
       main,
       cache,
-      bounds: claimBytesMax === null ? {} : { claimBytesMax },
+      bounds: { spoolBytesMax, ...(claimBytesMax === null ? {} : { claimBytesMax }) },
       isReachable: () => commands.isReachable(),
       cacheLine: cacheCommands,
     }),

@@ -6,6 +6,7 @@ import { ConfigError } from "@posthaste/shared/domain/config.ts";
 import { checkRedis } from "@posthaste/shared/drivers/redis/client/startup-check.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
+import { startRedis } from "../../support/services/redis.ts";
 import { openActor } from "./proxy.ts";
 import { START_MS } from "../../support/samples.ts";
 
@@ -117,6 +118,35 @@ test("checkRedis() refuses lanes on a Redis that evicts, but not a cache", async
   assert.deepEqual(await checkRedis({ ...options, role: "cache" }), []);
 });
 
+const MIB = 1024 ** 2;
+const KEEPS_ALL = { "maxmemory-policy": "noeviction", appendonly: "yes", appendfsync: "always" } as const;
+
+for (const [memory, warning] of [
+  [{ used_memory: 100 * MIB, maxmemory: 0 }, null],
+  [{ used_memory: 100 * MIB, maxmemory: 612 * MIB }, null],
+  [{ used_memory: 100 * MIB, maxmemory: 611 * MIB }, /511 MiB left .*REDIS_SPOOL_MIB=512.*set maxmemory to 612mb/u],
+  [{ used_memory: 300 * MIB, maxmemory: 256 * MIB }, / 0 MiB left .*set maxmemory to 812mb/u],
+  [{}, null],
+] as const) {
+  const said = warning === null ? "has nothing to say" : "warns in one sentence";
+  test(`checkRedis() of ${JSON.stringify(memory)} for a spool of 512 MiB ${said}`, async () => {
+    await using actor = await openActor(actingAs(KEEPS_ALL, memory));
+    const options = { url: actor.url, name: "REDIS_URL", clock: systemClock, spoolBytesMax: 512 * MIB } as const;
+    const warnings = await checkRedis({ ...options, role: "lanes" });
+    assert.equal(warnings.length, warning === null ? 0 : 1);
+    if (warning !== null) assert.match(warnings[0] ?? "", warning);
+  });
+}
+
+test("checkRedis() reads what a real Redis has left", async () => {
+  await using redis = await startRedis({ conf: ["appendfsync always", "maxmemory 64mb"] });
+  const options = { url: redis.url, name: "REDIS_URL", role: "lanes", clock: systemClock } as const;
+  const [warning = "", ...others] = await checkRedis({ ...options, spoolBytesMax: 64 * MIB });
+  assert.match(warning, /^Redis \(REDIS_URL\) has 6\d MiB left of its maxmemory.*REDIS_SPOOL_MIB=64/u);
+  assert.deepEqual(others, []);
+  assert.deepEqual(await checkRedis({ ...options, spoolBytesMax: 32 * MIB }), []);
+});
+
 test("checkRedis() says that the login is wrong, and repeats no password", async () => {
   const url = REDIS_URL.replace("redis://", "redis://nobody:hunter2@");
   await assert.rejects(
@@ -157,9 +187,14 @@ test("checkRedis() tells a Cluster's address from a single node's", async () => 
   );
 });
 
-function actingAs(settings: Readonly<Record<string, string>>): (command: readonly string[]) => string {
+function actingAs(
+  settings: Readonly<Record<string, string>>,
+  memory: Readonly<Record<string, number>> = {},
+): (command: readonly string[]) => string {
   return ([name, , setting]) => {
     if (name === "HELLO") return "-NOPROTO unsupported protocol version\r\n";
+    const facts = Object.entries(memory).map(([fact, value]) => `${fact}:${value}\r\n`);
+    if (name === "INFO" && setting === undefined && facts.length > 0) return bulk(`# Memory\r\n${facts.join("")}`);
     if (name === "INFO") return bulk("role:master\r\nloading:0\r\n");
     if (name === "PING") return "+PONG\r\n";
     if (name !== "CONFIG") return "+OK\r\n";

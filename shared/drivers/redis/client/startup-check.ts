@@ -27,6 +27,8 @@ export async function checkRedis(options: {
   readonly name: string;
   readonly role: RedisRole;
   readonly clock: Pick<Clock, "deadline">;
+  /** What waits there while the log is away may weigh so much; whether it fits is not asked unless given. */
+  readonly spoolBytesMax?: number;
 }): Promise<readonly string[]> {
   const { name, role } = options;
   const address = parseRedisUrl(options.url, name);
@@ -36,7 +38,9 @@ export async function checkRedis(options: {
   using deadline = options.clock.deadline(CHECK_MS_MAX);
   try {
     await untilReady(client, address, deadline.signal);
-    const warnings = await withDeadline(checkNodes(client, address, role), address, deadline.signal);
+    const { spoolBytesMax = 0 } = options;
+    const checking = checkNodes(client, address, role, spoolBytesMax);
+    const warnings = await withDeadline(checking, address, deadline.signal);
     return [...new Set(warnings)];
   } finally {
     client.disconnect();
@@ -90,11 +94,47 @@ function deepestOf(error: unknown): unknown {
   return error;
 }
 
-async function checkNodes(client: RedisClient, address: RedisAddress, role: RedisRole): Promise<string[]> {
+async function checkNodes(
+  client: RedisClient,
+  address: RedisAddress,
+  role: RedisRole,
+  spoolBytesMax: number,
+): Promise<string[]> {
   const masters = "nodes" in client ? client.nodes("master") : [client];
   const warnings: string[] = [];
-  for (const master of masters) warnings.push(...(await checkNode(master, address, role)));
+  for (const master of masters) {
+    warnings.push(...(await checkNode(master, address, role)));
+    if (spoolBytesMax > 0) warnings.push(...(await roomWarnings(master, address, spoolBytesMax, masters.length)));
+  }
   return warnings;
+}
+
+const MIB = 1024 ** 2;
+
+/** Each master of a Cluster has its part. What is in use now has a place beside it. */
+async function roomWarnings(
+  node: Redis,
+  { name }: RedisAddress,
+  spoolBytesMax: number,
+  masters: number,
+): Promise<string[]> {
+  const memory = await node.info("memory").catch(() => "");
+  const [used, most] = ["used_memory", "maxmemory"].map((fact) =>
+    Number(new RegExp(`^${fact}:(\\d+)`, "mu").exec(memory)?.[1] ?? 0),
+  );
+  if (used === undefined || most === undefined || most === 0) return [];
+  const needed = used + spoolBytesMax / masters;
+  if (needed <= most) return [];
+  const each = masters === 1 ? "" : " on each master";
+  return [
+    `Redis (${name}) has ${mib(most - used)} MiB left of its maxmemory, and what waits there while Kafka is away may take ` +
+      `${mib(spoolBytesMax / masters)} MiB (REDIS_SPOOL_MIB=${mib(spoolBytesMax)}), after which it refuses everything: set ` +
+      `maxmemory to ${Math.ceil(needed / MIB)}mb at least${each}, or a smaller REDIS_SPOOL_MIB.`,
+  ];
+}
+
+function mib(bytes: number): number {
+  return Math.max(0, Math.floor(bytes / MIB));
 }
 
 async function checkNode(node: Redis, address: RedisAddress, role: RedisRole): Promise<string[]> {

@@ -2,10 +2,11 @@
  * The port `spool` on a stream of Redis for each shard, read by one consumer group. As durable as Redis' own settings make it.
  * Keys: `spool` the stream, `spool:bytes` what its entries weigh.
  */
+import { SPOOL_BYTES_MAX } from "../../../domain/distributed-config.ts";
 import { storeFault } from "../../../domain/errors.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Spool, SpoolDepth, SpooledRecord } from "../../../ports/spool.ts";
-import { SPOOL_BYTES_MAX, SPOOL_SHARES } from "../../../ports/spool.ts";
+import { SPOOL_SHARES } from "../../../ports/spool.ts";
 import { everyShard } from "../client/every-shard.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import { luaScript } from "../client/lua-script.ts";
