@@ -1,4 +1,4 @@
-# One image for both programs; the command chooses: `gateway` or `processor`.
+# One image for all programs; the command chooses: `gateway`, `processor`, or `posthaste` with a word of its own.
 # Dependencies come from the lock file; the runtime is the same Bun that npm installs for development.
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
@@ -11,7 +11,7 @@ RUN npm ci --omit=dev --no-audit --no-fund
 COPY shared shared
 COPY gateway gateway
 COPY processor processor
-RUN rm -rf cli
+COPY cli cli
 
 FROM debian:bookworm-slim
 RUN groupadd --gid 10001 posthaste && useradd --uid 10001 --gid posthaste --no-create-home posthaste

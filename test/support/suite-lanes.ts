@@ -18,6 +18,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
       "test/e2e/cli-dev.test.ts",
       "test/e2e/cli-serve.test.ts",
       "test/e2e/cli-words.test.ts",
+      "test/e2e/container-image.test.ts",
       "test/e2e/data-folder.test.ts",
       "test/e2e/delivery.test.ts",
       "test/e2e/distributed-secure.test.ts",
