@@ -40,8 +40,8 @@ interface ItemQueue<Item> {
 export type Weigh = (deliveries: number) => void;
 
 /**
- * Runs one item to its end. It leaves the window as soon as it is settled, and stays outstanding until its ack or
- * release is durable. `run` begins at once.
+ * Runs one item to its end. It leaves the window as soon as it is settled (see `UNACKED_MAX`), and stays outstanding until its
+ * ack or release is durable. `run` begins at once.
  */
 export async function runItem<Item>(
   deps: QueueItemDeps,
@@ -55,8 +55,14 @@ export async function runItem<Item>(
   standstill.watch();
   const place = window.hold(holder);
   const ending = await runToEnd(deps, work, place.weigh);
+  if (ending === "settled") {
+    const acked = place.settled();
+    return settlements.ack(queue, item, () => {
+      acked();
+      outstanding.leave();
+    });
+  }
   place.free();
-  if (ending === "settled") return settlements.ack(queue, item, outstanding.leave);
   await untilStored("release", () => queue.release([item]));
   outstanding.leave();
 }

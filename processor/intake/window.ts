@@ -16,6 +16,12 @@ import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 /** Items that a loop asks for at once. */
 export const TAKE_MAX = 64;
 
+/**
+ * What is settled gives its place away before its ack is durable, up to so many; from there on it keeps it until then. Where
+ * no store takes acks, that is what a process that dies has delivered in vain, beside what was under way.
+ */
+export const UNACKED_MAX = 2048;
+
 export interface WindowBounds {
   readonly itemsMax: number;
   readonly bytesMax: number;
@@ -42,6 +48,8 @@ export interface Place {
   /** The item weighs so much from now on, at least 1; it weighed 1. */
   weigh(weight: number): void;
   free(): void;
+  /** Instead of `free`, when it is settled. What is returned is to be called once its ack is durable. */
+  settled(): () => void;
 }
 
 export interface Window {
@@ -80,6 +88,7 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
   const all: Share = { weight: 0, bytes: 0 };
   /** Of those who hold something. */
   const tenants = new Map<string, TenantShare>();
+  let unacked = 0;
   let wake: (() => void) | null = null;
   let hasRefused = false;
 
@@ -143,6 +152,12 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
       };
       let weight = 1;
       add(1, bytes);
+      const free = (): void => {
+        add(-weight, -bytes);
+        if (share.weight === 0) shareOfTenant.flows.delete(flow);
+        if (shareOfTenant.weight === 0) tenants.delete(tenant);
+        lessHeld();
+      };
       return {
         weigh(now) {
           add(now - weight, 0);
@@ -150,11 +165,15 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
           weight = now;
           if (isLess) lessHeld();
         },
-        free() {
-          add(-weight, -bytes);
-          if (share.weight === 0) shareOfTenant.flows.delete(flow);
-          if (shareOfTenant.weight === 0) tenants.delete(tenant);
-          lessHeld();
+        free,
+        settled() {
+          const isKept = unacked >= UNACKED_MAX;
+          unacked += 1;
+          if (!isKept) free();
+          return () => {
+            unacked -= 1;
+            if (isKept) free();
+          };
         },
       };
     },

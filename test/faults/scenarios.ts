@@ -85,6 +85,13 @@ const programs: readonly Scenario[] = [
   one("receiver-hangs", single(receiverIs("hangs"))),
 ];
 
+/** The second one has taken over what the first had not acknowledged, and nobody can be asked what was delivered of it. */
+const hangingWhileProcessorsDie: readonly Step[] = [
+  { fault: redisNetwork(silent), forMs: 25_000 },
+  { fault: killed("processor", 1), atMs: 4000, forMs: SOON_MS },
+  { fault: killed("processor", 1), atMs: 18_000, forMs: SOON_MS },
+];
+
 const redis: readonly Scenario[] = [
   one("redis-down", single(redisNetwork(down))),
   one("redis-down-with-names", single(redisNetwork(down)), { isNamed: true, refusedMax: ALL }),
@@ -106,6 +113,7 @@ const redis: readonly Scenario[] = [
   one("redis-down-processor-killed", during(redisNetwork(down), killed("processor", 1))),
   one("redis-down-gateway-starts", during(redisNetwork(down), started("gateway")), { refusedMax: ALL }),
   one("redis-hangs-processor-killed", during(redisNetwork(silent), killed("processor", 1))),
+  one("redis-hangs-processors-killed-in-turn", hangingWhileProcessorsDie, { ratePerS: 200, recoveryMsMax: 40_000 }),
   one("redis-frozen-gateway-stops", during(redisFrozen, stopped("gateway"))),
   one("redis-frozen-processor-stops", during(redisFrozen, stopped("processor"))),
 ];

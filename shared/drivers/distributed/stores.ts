@@ -196,7 +196,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     begunAttempts: createRedisBegunAttempts(main),
     rateLimiter: openRateLimiter({ ...options, ...cache, subjectsMax: bounds.limitSubjectsMax }),
     stats,
-    openLedger: (spill) => createRedisLedger({ ...listed, clock, spill, onLost }),
+    openLedger: (spill) => createRedisLedger({ ...listed, clock, isReachable: options.isReachable, spill, onLost }),
     deadLetterIndex: createRedisDeadLetterIndex({
       ...listed,
       onFault,

@@ -146,7 +146,7 @@ test("an ack waits for the log while Redis is away, and the record outlives both
   void processor.ledger.recorded().then(() => (isFree = true));
   await clock.advance(100);
   assert.equal(isFree, false, "in neither store yet");
-  await clock.advance(1500);
+  await clock.advance(600);
   assert.equal(isFree, true);
   // Both die; the lines of those after them are well.
   processor.log.crash();
@@ -188,7 +188,7 @@ test("a Redis that is away for a blink costs the log nothing", async () => {
   await processor.ledger.remember([sampleEnvelope("evt_a")]);
   processor.line.setAway(true);
   processor.ledger.record([attempt(sampleEnvelope("evt_a"))]);
-  await clock.advance(300);
+  await clock.advance(250);
   processor.line.setAway(false);
   await clock.advance(500);
   assert.deepEqual((await statesOf(processor.ledger))[0]?.state, "delivered");

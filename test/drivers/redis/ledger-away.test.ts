@@ -32,6 +32,22 @@ function createOffline(run: (script: RedisScript) => Promise<RedisReply>, bounds
   return { clock, ledger, lost };
 }
 
+test("redis ledger: while calls fail at once a repeat is not kept waiting for what is on its way", async () => {
+  let isReachable = true;
+  const ledger = createRedisLedger({
+    spill: null,
+    commands: { run: silent },
+    keys: createKeySpace({ shards: 1 }),
+    clock: createManualClock(START_MS),
+    isReachable: () => isReachable,
+    onLost: () => undefined,
+  });
+  ledger.record([entry]);
+  isReachable = false;
+  // No time passes on this clock: an answer that waits would never come.
+  await assert.rejects(ledger.isCompleted(KEY, 1), isStoreUnavailable);
+});
+
 const away = (): Promise<never> => Promise.reject(new PosthasteError("store-unavailable", "Redis is away."));
 const silent = (): Promise<never> => new Promise(() => undefined);
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { createOutstanding, runItem } from "@posthaste/processor/intake/queue-items.ts";
 import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
-import { createWindow } from "@posthaste/processor/intake/window.ts";
+import { UNACKED_MAX, createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { flowOf } from "@posthaste/shared/domain/flow.ts";
@@ -45,6 +45,34 @@ test("a lane's window bounds what is taken: the rest stays in the lane, and flow
   assert.deepEqual([processor.outstanding(), harness.world.sent.length], [4, 4]);
   await harness.clock.advance(3000);
   assert.deepEqual([harness.world.sent.length, new Set(harness.world.idsTo("ep1")).size], [12, 12]);
+});
+
+test("while no ack becomes durable a lane goes on for so many, then waits, and goes on when it does", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1", { eventTypes: ["order.*"] }));
+  const acking = Promise.withResolvers<void>();
+  const medium = PROCESSOR_LIMITS.windowItems.medium;
+  harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      lanes: {
+        ...drivers.lanes,
+        async ack(items) {
+          await acking.promise;
+          await drivers.lanes.ack(items);
+        },
+      },
+    }),
+  });
+  const count = UNACKED_MAX + 2 * medium;
+  await harness.publish(...ids("evt_", count).map((id) => envelopeOf(id)));
+  await harness.clock.advance(60_000);
+  const sent = harness.world.sent.length;
+  assert.ok(sent >= UNACKED_MAX && sent <= UNACKED_MAX + medium, `${sent} were sent`);
+  acking.resolve();
+  await harness.clock.advance(60_000);
+  assert.equal(new Set(harness.world.idsTo("ep1")).size, count);
+  assert.equal(harness.world.sent.length, count);
 });
 
 test("a full window of one lane stops no other lane", async () => {

@@ -38,7 +38,7 @@ const crowded: Window = {
   room: () => Promise.resolve(1000),
   admission: () => (tenant) => tenant !== TENANT,
   isOpen: ({ tenant }) => tenant !== TENANT,
-  hold: () => ({ weigh: () => undefined, free: () => undefined }),
+  hold: () => ({ weigh: () => undefined, free: () => undefined, settled: () => () => undefined }),
   count: () => 0,
   isFull: () => false,
   isCrowded: () => false,

@@ -10,6 +10,7 @@ import type { Envelope } from "../../../domain/envelope.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { Page } from "../../../ports/dead-letters.ts";
 import type { AttemptFilter, EventFilter, Ledger, ListedEvent } from "../../../ports/ledger.ts";
+import { storeUnavailable } from "../client/ioredis-calls.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { LedgerBounds } from "./bounds.ts";
 import { LEDGER_BOUNDS } from "./bounds.ts";
@@ -61,6 +62,8 @@ export interface RedisLedgerOptions {
   readonly clock: Pick<Clock, "monotonic" | "soon" | "sleep" | "timer">;
   /** `LEDGER_BOUNDS` for what is left out. */
   readonly bounds?: Partial<LedgerBounds>;
+  /** False while calls to Redis fail at once: then nobody waits here for what is on its way. Always true unless given. */
+  readonly isReachable?: () => boolean;
   /** Keeps durably what Redis does not take in time; rejects when it cannot. Null: it waits a minute for Redis, and is lost. */
   readonly spill: Spill | null;
   /** Gets the number of entries that a full buffer or absent stores cost. Must not throw. */
@@ -77,7 +80,7 @@ function rootIn(keys: KeySpace, shard: number): string {
 }
 
 export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
-  const { commands, keys, clock, spill, onLost } = options;
+  const { commands, keys, clock, spill, onLost, isReachable = () => true } = options;
   const rootAt = (shard: number): string => rootIn(keys, shard);
   const bounds = { ...LEDGER_BOUNDS, ...options.bounds };
   const shared = { commands, clock, bounds, rootOf: rootAt, shardOf: keys.shardOf };
@@ -116,6 +119,9 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
       await writer.release(deliveries);
     },
     async isCompleted({ tenant, eventId, acceptedAtMs, endpointId, generation }, attempt) {
+      // A repeat that waits for an answer that will not come keeps its place, and what was delivered behind it comes again
+      // after a crash.
+      if (!isReachable()) throw storeUnavailable("Redis does not answer");
       await recorder.written();
       const args = [tenant, eventId, endpointId, generation, attempt, acceptedAtMs];
       return (await commands.run(READ_COMPLETED, rootOfTenant(tenant), args)) === 1;

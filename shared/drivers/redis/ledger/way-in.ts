@@ -6,14 +6,17 @@ import { PosthasteError, storeFault } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import { inTime } from "../../../lib/in-time.ts";
 
-/** What Redis may take for a batch, its second tries included: a restart or a failover that is quick. */
-export const PATIENCE_MS = 1000;
+/**
+ * What Redis may take for a batch, its second tries included: a restart that is quick. What was delivered meanwhile is
+ * acknowledged after it, and comes again when the process dies before.
+ */
+export const PATIENCE_MS = 500;
 /** The same once it was given up. */
 const SHORT_PATIENCE_MS = 250;
 /** A batch is given up, and lost, after so long without either store. */
 export const RECORD_BUDGET_MS = 60_000;
 
-const AGAIN_MS = 200;
+const AGAIN_MS = 100;
 const AGAIN_MS_MAX = 2000;
 
 export interface WayIn {
