@@ -39,6 +39,8 @@ export async function openMonthDistributed(place: MonthPlace, countMaps: () => S
   const shared = {
     redis,
     shards: 1,
+    count: 1,
+    rateLimits: { noteLocal: () => undefined },
     partitionLog,
     sealer: createSealer(new Uint8Array(32).fill(7)),
     limits: MONTH_LIMITS,

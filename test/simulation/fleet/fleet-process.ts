@@ -25,6 +25,7 @@ import { isExpected, tracingTelemetry } from "../simulated-process.ts";
 import type { Trace } from "../trace.ts";
 import type { ProcessClock } from "../../support/clocks/virtual-clock.ts";
 import type { Sender } from "../virtual-network.ts";
+import type { LimitInvariants } from "./limit-invariants.ts";
 import type { VirtualRedis } from "./virtual-redis.ts";
 
 export type FleetKind = "gateway" | "processor";
@@ -52,6 +53,9 @@ export interface FleetProcessParts {
   readonly chance: Chance;
   readonly redis: VirtualRedis;
   readonly shards: number;
+  /** All of its kind, as `GATEWAY_COUNT` and `PROCESSOR_COUNT` say. */
+  readonly count: number;
+  readonly rateLimits: Pick<LimitInvariants, "noteLocal">;
   readonly partitionLog: MemoryLog;
   readonly sealer: Sealer;
   readonly limits: ProcessorLimits;
@@ -195,7 +199,10 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
       cacheLine: { isReachable: () => link.isReachable(), isConnected: () => true },
       onFault,
       onCacheFault: onFault,
-      limits: { processes: 1, events: silentTelemetry.limit },
+      limits: {
+        processes: parts.count,
+        events: { ...silentTelemetry.limit, decided: () => parts.rateLimits.noteLocal(index) },
+      },
       onCache: () => undefined,
       onLost,
       wasUsed: () => Promise.resolve(false),

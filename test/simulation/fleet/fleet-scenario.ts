@@ -3,6 +3,8 @@ import type { RetryPolicy } from "@posthaste/shared/domain/retry-policy.ts";
 import type { Chance } from "../chance.ts";
 import type { Scenario, SlotPlan } from "../scenario.ts";
 import { drawScenario } from "../scenario.ts";
+import type { LimitedKey } from "./limited-keys.ts";
+import { drawLimitedKeys } from "./limited-keys.ts";
 
 export interface Span {
   readonly fromMs: number;
@@ -20,6 +22,7 @@ export interface FleetScenario extends Omit<Scenario, "bounds" | "commitDeaths" 
   readonly lostCallRate: number;
   /** A further processor comes, and goes at the end of the span. */
   readonly visits: readonly Span[];
+  readonly limitedKeys: readonly LimitedKey[];
 }
 
 /** Some groups wait for longer than a lane waits for its head. */
@@ -30,7 +33,8 @@ function drawWait(chance: Chance, batch: NonNullable<SlotPlan["batch"]>): NonNul
 /** So that a world is over within minutes of its own time. */
 const SHORT_RETRIES: RetryPolicy = { delays_s: [0, 5, 10, 30, 60] };
 
-export function drawFleetScenario(chance: Chance): FleetScenario {
+/** `late`: chance for what was added later, so that the rest of each fleet stays what it was. */
+export function drawFleetScenario(chance: Chance, late: Chance): FleetScenario {
   const { bounds: _bounds, commitDeaths: _deaths, diskTroubles: _troubles, ...scenario } = drawScenario(chance.fork());
   const spans = (rate: number, most: number, longestMs: number): Span[] =>
     Array.from({ length: chance.isTrue(rate) ? chance.whole(1, most) : 0 }, () => {
@@ -38,7 +42,7 @@ export function drawFleetScenario(chance: Chance): FleetScenario {
       return { fromMs, toMs: fromMs + chance.magnitude(10, longestMs) };
     }).toSorted((left, right) => left.fromMs - right.fromMs);
   const waits = chance.fork();
-  return {
+  const fleet = {
     ...scenario,
     slots: scenario.slots.map((slot) => {
       if (slot.isHealthy) return slot;
@@ -54,4 +58,6 @@ export function drawFleetScenario(chance: Chance): FleetScenario {
     lostCallRate: chance.pick([0, 0, 0.002, 0.02]),
     visits: spans(0.4, 2, 30_000),
   };
+  const hasLimits = late.isTrue(0.3);
+  return { ...fleet, limitedKeys: hasLimits ? drawLimitedKeys(late.fork(), fleet) : [] };
 }

@@ -8,6 +8,7 @@ import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.t
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
+import type { Door } from "../api-client.ts";
 import { createApiClient } from "../api-client.ts";
 import { addSlots, API_KEY, noteGone, operatorKey } from "../fixtures.ts";
 import { createChains } from "../chains.ts";
@@ -36,6 +37,10 @@ import type { FleetKind, FleetProcess } from "./fleet-process.ts";
 import { startFleetProcess } from "./fleet-process.ts";
 import type { FleetScenario } from "./fleet-scenario.ts";
 import { drawFleetScenario } from "./fleet-scenario.ts";
+import type { LimitInvariants } from "./limit-invariants.ts";
+import { createLimitInvariants } from "./limit-invariants.ts";
+import type { LimitedKey } from "./limited-keys.ts";
+import { recordOf } from "./limited-keys.ts";
 import type { VirtualRedis } from "./virtual-redis.ts";
 import { createVirtualRedis } from "./virtual-redis.ts";
 
@@ -48,6 +53,8 @@ const QUIET_LOOKS = 45;
 /** From a write until its owner has the answer. */
 const ROUND_TRIP_MS = 100;
 const TAIL_LINES = 80;
+/** Any number that is none of a seed, and by which the seeds that are kept for what they found draw nothing new. */
+const LATE_SEED = 0x1a7e_0d02;
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 const KAFKA = {
   brokers: [],
@@ -75,6 +82,7 @@ interface Fleet {
   readonly stepper: Stepper;
   readonly startMs: number;
   readonly clockChance: Chance;
+  readonly rateLimits: LimitInvariants;
   /** Before the fault phase, and after it. */
   isCalm: boolean;
 }
@@ -106,7 +114,7 @@ export async function runFleet(seed: number, options: { readonly linesKept?: num
 
 function createFleet(seed: number, linesKept: number): Fleet {
   const chance = createChance(seed);
-  const scenario = drawFleetScenario(chance.fork());
+  const scenario = drawFleetScenario(chance.fork(), createChance(seed ^ LATE_SEED));
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
   const model: Model = { published: [], slots: [], replays: [], cancels: [] };
@@ -119,7 +127,11 @@ function createFleet(seed: number, linesKept: number): Fleet {
     trace,
     receiverOf: (url) => slotOf(model, url)?.receiver ?? null,
     silences: scenario.silences,
-    onSend: (send) => checkSend(send, slotOf(model, send.url)),
+    onSend(send) {
+      const slot = slotOf(model, send.url);
+      checkSend(send, slot);
+      if (slot !== null) rateLimits.checkSend(send, slot);
+    },
     onHeard: (send) => noteGone(model, send),
   });
   const chains = createChains();
@@ -136,6 +148,14 @@ function createFleet(seed: number, linesKept: number): Fleet {
     network: () => network,
   };
   const checkSend = createFleetSendInvariants(witness);
+  const rateLimits = createLimitInvariants({
+    clock,
+    trace,
+    gateways: scenario.gateways,
+    network: () => network,
+    disruptions,
+    redisAwaySinceMs: () => redis.awaySinceMs(),
+  });
   const lossChance = chance.fork();
   const redis = createVirtualRedis({
     clock,
@@ -162,6 +182,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     stepper: createStepper(clock, STEPS_MAX),
     startMs: START_MS,
     clockChance: createChance(seed ^ CLOCK_SEED),
+    rateLimits,
     isCalm: true,
   };
   addSlots(fleet);
@@ -177,6 +198,7 @@ async function live(fleet: Fleet): Promise<void> {
   for (let index = 0; index < processors; index++) keepRunning(fleet, "processor");
   const first = await stepper.settled(untilReady(fleet, "gateway"));
   await stepper.settled(first.apiKeys.save(operatorKey(START_MS)));
+  for (const key of scenario.limitedKeys) await stepper.settled(first.apiKeys.save(recordOf(key, START_MS)));
   fleet.isCalm = false;
   const doorChance = chance.fork();
   const door = (): FleetProcess | null => {
@@ -190,12 +212,19 @@ async function live(fleet: Fleet): Promise<void> {
   const client = createApiClient({ clock, chance: clientChance, trace, apiKey: API_KEY, door, isReplyLost, bodies });
   const actor = { clock, chance: actorChance, client, trace, model };
   startPublisher(actor, scenario.publishes);
+  const limited = scenario.limitedKeys.map((key) => {
+    const ways = { clock, chance: fleet.clockChance.fork(), trace, apiKey: key.text, isReplyLost, bodies };
+    const own = createApiClient({ ...ways, door: () => limitedDoor(fleet, key, door()) });
+    startPublisher({ ...actor, client: own }, key.publishes);
+    return own;
+  });
+  const openCount = (): number => [client, ...limited].reduce((sum, each) => sum + each.openCount(), 0);
   startOwners(actor, scenario);
   planTroubles(fleet);
   const untilMs = START_MS + scenario.stormMs;
   await stepper.runUntil(() => (clock.nextDueAtMs() ?? Infinity) > untilMs);
   calm(fleet);
-  await stepper.runUntil(() => client.openCount() === 0 && door() !== null);
+  await stepper.runUntil(() => openCount() === 0 && door() !== null);
   if (scenario.isHealing) await stepper.settled(heal(actor));
   await runUntilQuiet(fleet);
   const drivers = door()?.drivers() ?? null;
@@ -204,6 +233,10 @@ async function live(fleet: Fleet): Promise<void> {
   const last = fleet.processes.filter((each) => each.isAlive());
   await stepper.settled(Promise.all(last.map((each) => each.stop())));
   if (last.some((each) => each.isAlive())) trace.violation("idle", "a process did not stop");
+}
+
+function limitedDoor({ rateLimits }: Fleet, key: LimitedKey, process: FleetProcess | null): Door | null {
+  return process === null ? null : rateLimits.doorOf(key, process);
 }
 
 function calm(fleet: Fleet): void {
@@ -281,6 +314,7 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
     chance: chance.fork(),
     gatewayLimits: gatewayLimitsFor(scenario.slowBodyRate),
     shards: scenario.shards,
+    count: kind === "gateway" ? scenario.gateways : scenario.processors,
     limits: scenario.limits,
     sealer: SEALER,
     transportFor: network.forProcess,

@@ -14,6 +14,8 @@ export interface VirtualRedis {
   readonly model: RedisModel;
   linkFor(process: { readonly clock: ProcessClock; readonly isAlive: () => boolean }): ProcessLink;
   setAway(isAway: boolean): void;
+  /** By the world's clock; null while it is there. */
+  awaySinceMs(): number | null;
 }
 
 export interface ProcessLink extends ModelLink {
@@ -34,6 +36,7 @@ interface Place {
   readonly isLost: () => boolean;
   readonly links: Set<{ cut(): void; restore(): void }>;
   isAway: boolean;
+  awaySinceMs: number | null;
   /** Outages so far: an answer from before one does not arrive. */
   cuts: number;
 }
@@ -47,14 +50,17 @@ export function createVirtualRedis(
     model: createRedisModel(() => clock.now()),
     links: new Set(),
     isAway: false,
+    awaySinceMs: null,
     cuts: 0,
   };
   return {
     model: place.model,
     linkFor: (process) => createLink(place, process),
+    awaySinceMs: () => place.awaySinceMs,
     setAway(isAway) {
       if (place.isAway === isAway) return;
       place.isAway = isAway;
+      place.awaySinceMs = isAway ? clock.now() : null;
       if (isAway) place.cuts++;
       for (const link of place.links) {
         if (isAway) link.cut();
