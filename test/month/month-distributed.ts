@@ -40,6 +40,7 @@ export async function openMonthDistributed(place: MonthPlace, countMaps: () => S
     redis,
     shards: 1,
     count: 1,
+    wasUsed: () => Promise.resolve(false),
     rateLimits: { noteLocal: () => undefined },
     partitionLog,
     sealer: createSealer(new Uint8Array(32).fill(7)),

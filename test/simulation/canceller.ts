@@ -19,14 +19,16 @@ export function planCancel(actor: Actor, published: Published, eventId: string):
   actor.model.cancels.push(cancel);
   const offsetMs = OFFSETS_MS[Math.floor(n / EVERY) % OFFSETS_MS.length] ?? 0;
   const waitMs = Math.max(0, deliverAtMs + offsetMs - actor.clock.now());
-  actor.clock.timer(waitMs, () => void perform(actor, cancel));
+  actor.clock.timer(waitMs, () => void perform(actor, cancel, published));
 }
 
-async function perform({ client, trace }: Actor, cancel: Cancel): Promise<void> {
+async function perform({ client, trace, model }: Actor, cancel: Cancel, published: Published): Promise<void> {
   const path = `/v1/events/${cancel.eventId}/cancel?tenant=${cancel.tenant}`;
   const reply = await client.insist({ method: "POST", path });
   if (reply === null) return;
   if (reply.status === 200) cancel.answer = "cancelled";
+  // The answer may have been lost, and then what was cancelled.
+  else if (reply.status === 404 && model.isForgotten(published)) return;
   // A ledger that was away when the event was accepted does not know it.
   else if (reply.status === 409 || reply.status === 404) cancel.answer = "refused";
   else trace.violation("honest answers", `cancel: ${reply.status} ${reply.text}`);

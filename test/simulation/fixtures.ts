@@ -37,6 +37,7 @@ export function addSlots(world: {
       createdAtMs: null,
       secrets: [],
       hasUnknownSecret: false,
+      mayBeLost: false,
       done: [],
       goneAtMs: null,
     };

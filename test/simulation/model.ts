@@ -43,6 +43,8 @@ export interface Slot extends SlotPlan {
   readonly secrets: string[];
   /** A rotation whose answer was lost, or a creation: there are secrets that the owner does not know. */
   hasUnknownSecret: boolean;
+  /** Redis was emptied, and no process that lives surely remembers the endpoint as it was. */
+  mayBeLost: boolean;
   readonly done: Done[];
   /** When a living sender last heard 410 from there. */
   goneAtMs: number | null;
@@ -67,6 +69,8 @@ export interface Model {
   readonly slots: Slot[];
   readonly replays: Replay[];
   readonly cancels: Cancel[];
+  /** A store that lost everything since no longer knows that it took the event, nor its key, id or cancellation. */
+  readonly isForgotten: (published: Pick<Published, "issuedAtMs">) => boolean;
 }
 
 export function slotOf(model: Model, url: string): Slot | null {

@@ -75,9 +75,11 @@ interface Told {
 }
 
 function learn(actor: Actor, wishes: readonly Published[], reply: Reply, isBatch: boolean, issuedAtMs: number): void {
-  const { trace, clock } = actor;
+  const { trace, clock, model } = actor;
   // Whoever does not ask again takes "try later" for an answer.
   if (reply.status === 503 || reply.status === 429) return;
+  // The id is known from its event, and no longer what was published under it.
+  if (reply.status === 409 && wishes.some(model.isForgotten)) return;
   if (reply.status !== (isBatch ? 200 : 202)) {
     trace.violation("honest answers", `event ${wishes[0]?.n} was refused: ${reply.status} ${reply.text}`);
     return;

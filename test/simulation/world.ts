@@ -110,7 +110,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
   const scenario = drawScenario(chance.fork());
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
-  const model: Model = { published: [], slots: [], replays: [], cancels: [] };
+  const model: Model = { published: [], slots: [], replays: [], cancels: [], isForgotten: () => false };
   const diskTroubles = scenario.diskTroubles.map(({ fromMs, toMs }) => ({
     fromMs: START_MS + fromMs,
     toMs: START_MS + toMs,

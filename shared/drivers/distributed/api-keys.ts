@@ -5,11 +5,11 @@ import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import { inOrder } from "./ordered-keys.ts";
 import type { StoreBounds } from "./stores.ts";
 
-export function openApiKeys(
+export async function openApiKeys(
   options: Omit<RedisApiKeyStoreOptions, "keysMax" | "endedMax"> & { readonly bounds: StoreBounds },
-): ApiKeyStore & Disposable {
+): Promise<ApiKeyStore & Disposable> {
   const { apiKeysMax, apiKeysEndedMax } = options.bounds;
-  const store = openRedisApiKeyStore({
+  const store = await openRedisApiKeyStore({
     ...options,
     ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
     ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),

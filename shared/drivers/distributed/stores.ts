@@ -176,7 +176,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     }),
   );
   const wasEmptied = (shard: number): boolean => directory.lossOf(shard) !== null;
-  const apiKeys = opening.use(openApiKeys({ ...options, ...main, notifier, wasEmptied }));
+  const apiKeys = opening.use(await openApiKeys({ ...options, ...main, notifier, wasEmptied }));
   const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.stop());
   const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };

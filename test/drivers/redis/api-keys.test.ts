@@ -23,8 +23,8 @@ import { START_MS, TENANT, sampleKey } from "../../support/samples.ts";
 
 const silent: Pick<Notifier, "subscribe"> = { subscribe: () => () => undefined };
 const ambient = { entropy: systemEntropy, onFault: assert.ifError, notifier: silent };
-const openDrivers = ({ commands, keys, clock, bounds }: RedisProcess) => ({
-  apiKeys: openRedisApiKeyStore({
+const openDrivers = async ({ commands, keys, clock, bounds }: RedisProcess) => ({
+  apiKeys: await openRedisApiKeyStore({
     ...ambient,
     commands,
     keys,
@@ -40,12 +40,12 @@ apiKeysContract("redis", open);
 apiKeysContract("redis with 5 shards", openSharded);
 
 /** A gateway of its own on the harness's Redis. */
-function openProcess(harness: RedisHarness, keysMax = 1000) {
+async function openProcess(harness: RedisHarness, keysMax = 1000) {
   const clock = createManualClock(START_MS);
   const line = createSwitchedCommands(harness.commands);
   const hits: boolean[] = [];
   const faults: unknown[] = [];
-  const apiKeys = openRedisApiKeyStore({
+  const apiKeys = await openRedisApiKeyStore({
     entropy: systemEntropy,
     notifier: silent,
     onFault: (error) => void faults.push(error),
@@ -68,7 +68,7 @@ async function find(apiKeys: ApiKeyStore, hash = key.hash) {
 
 test("a revocation by one gateway is seen by another within 1 s", async () => {
   await using harness = await open();
-  const [first, second] = [openProcess(harness), openProcess(harness)];
+  const [first, second] = [await openProcess(harness), await openProcess(harness)];
   await first.apiKeys.save(key);
   assert.equal((await find(second.apiKeys))?.revokedAtMs, null);
   await first.apiKeys.revoke(TENANT, key.id, START_MS);
@@ -80,8 +80,8 @@ test("a revocation by one gateway is seen by another within 1 s", async () => {
 
 test("the second of trust counts from before the question, however long Redis took", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
-  await openProcess(harness).apiKeys.save(key);
+  const process = await openProcess(harness);
+  await (await openProcess(harness)).apiKeys.save(key);
   const asked = process.apiKeys.find(key.hash);
   await process.clock.advance(KEY_TRUSTED_MS);
   await asked;
@@ -91,14 +91,14 @@ test("the second of trust counts from before the question, however long Redis to
 
 test("a question that Redis leaves open for 1 s is not shared by later ones", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
+  const process = await openProcess(harness);
   const held: (() => void)[] = [];
   const run: typeof harness.commands.run = async (script, keys, args) => {
     const reply = await harness.commands.run(script, keys, args);
     if (script.name === "key-read" && held.length === 0) await new Promise<void>((resolve) => held.push(resolve));
     return reply;
   };
-  const slow = openRedisApiKeyStore({
+  const slow = await openRedisApiKeyStore({
     ...ambient,
     commands: { ...harness.commands, run },
     keys: harness.keys,
@@ -117,11 +117,11 @@ test("a question that Redis leaves open for 1 s is not shared by later ones", as
 
 test("find() asks Redis nothing while it is trusted, and each find tells whether it was", async () => {
   await using harness = await open();
-  await openProcess(harness).apiKeys.save(key);
-  const process = openProcess(harness);
+  await (await openProcess(harness)).apiKeys.save(key);
+  const process = await openProcess(harness);
   await find(process.apiKeys);
   assert.deepEqual(await process.apiKeys.find(key.hash), key);
-  assert.deepEqual(process.scripts, ["key-read"]);
+  assert.deepEqual(process.scripts, ["key-epoch", "key-read"]);
   await process.clock.advance(KEY_TRUSTED_MS);
   await find(process.apiKeys);
   assert.deepEqual(process.hits, [false, true, false]);
@@ -129,15 +129,15 @@ test("find() asks Redis nothing while it is trusted, and each find tells whether
 
 test("many who look for one key at once ask Redis once", async () => {
   await using harness = await open();
-  await openProcess(harness).apiKeys.save(key);
-  const process = openProcess(harness);
+  await (await openProcess(harness)).apiKeys.save(key);
+  const process = await openProcess(harness);
   await Promise.all(Array.from({ length: 100 }, () => find(process.apiKeys)));
-  assert.deepEqual(process.scripts, ["key-read"]);
+  assert.deepEqual(process.scripts, ["key-epoch", "key-read"]);
 });
 
 test("a key that is not there is absent for 1 s, and found after it", async () => {
   await using harness = await open();
-  const [first, second] = [openProcess(harness), openProcess(harness)];
+  const [first, second] = [await openProcess(harness), await openProcess(harness)];
   assert.equal(await find(second.apiKeys), null);
   await first.apiKeys.save(key);
   await second.clock.advance(KEY_TRUSTED_MS - 1);
@@ -148,7 +148,7 @@ test("a key that is not there is absent for 1 s, and found after it", async () =
 
 test("a look-up that was under way while its key was saved or revoked is not kept", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
+  const process = await openProcess(harness);
   const answers: Promise<unknown>[] = [];
   const lookAside = (): void => void answers.push(find(process.apiKeys));
   lookAside();
@@ -164,7 +164,7 @@ test("a look-up that was under way while its key was saved or revoked is not kep
 
 test("while Redis is away a known key is used for 10 min and no longer", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
+  const process = await openProcess(harness);
   await process.apiKeys.save(key);
   process.setAway(true);
   await process.clock.advance(KEY_STALE_MS_MAX - 1);
@@ -177,7 +177,7 @@ test("while Redis is away a known key is used for 10 min and no longer", async (
 
 test("while Redis is away a known key is asked for once a second, not for each request", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
+  const process = await openProcess(harness);
   await process.apiKeys.save(key);
   process.setAway(true);
   await process.clock.advance(KEY_TRUSTED_MS);
@@ -188,7 +188,7 @@ test("while Redis is away a known key is asked for once a second, not for each r
 
 test("while Redis is away an unknown key throws store-unavailable, also one that was absent before", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
+  const process = await openProcess(harness);
   assert.equal(await find(process.apiKeys, "absent"), null);
   process.setAway(true);
   await process.clock.advance(KEY_TRUSTED_MS);
@@ -199,7 +199,7 @@ test("while Redis is away an unknown key throws store-unavailable, also one that
 
 test("a revoked key is refused while Redis is away, when the revocation was seen", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
+  const process = await openProcess(harness);
   await process.apiKeys.save(key);
   await process.apiKeys.revoke(null, key.id, START_MS);
   process.setAway(true);
@@ -215,7 +215,7 @@ test("an error that is not the store's absence never falls back on the cache", a
     ...harness.commands,
     run: (script, keys, args) => (broken === null ? harness.commands.run(script, keys, args) : Promise.reject(broken)),
   };
-  const apiKeys = openRedisApiKeyStore({ ...ambient, commands, keys: harness.keys, clock });
+  const apiKeys = await openRedisApiKeyStore({ ...ambient, commands, keys: harness.keys, clock });
   await apiKeys.save(key);
   broken = new PosthasteError("internal", "a script that is wrong");
   await clock.advance(KEY_TRUSTED_MS);
@@ -224,7 +224,7 @@ test("an error that is not the store's absence never falls back on the cache", a
 
 test("the bound holds for keys saved at the same time, over the shards", async () => {
   await using harness = await openSharded();
-  const rings = [openProcess(harness, 3), openProcess(harness, 3)].map(({ apiKeys }) => apiKeys);
+  const rings = [await openProcess(harness, 3), await openProcess(harness, 3)].map(({ apiKeys }) => apiKeys);
   const saves = rings.flatMap((apiKeys, ring) =>
     Array.from({ length: 4 }, (_, index) => apiKeys.save(sampleKey(`key_${ring}_${index}`))),
   );
@@ -235,7 +235,7 @@ test("the bound holds for keys saved at the same time, over the shards", async (
 
 test("of revoked keys the longest revoked fall past the bound, and are unknown then, whatever the gateway's clock", async () => {
   await using harness = await openSharded();
-  const process = openProcess(harness, 2);
+  const process = await openProcess(harness, 2);
   for (let index = 0; index < 4; index++) {
     await process.apiKeys.save(sampleKey(`key_${index}`));
     await process.apiKeys.revoke(TENANT, `key_${index}`, START_MS + index);
@@ -251,7 +251,7 @@ test("of revoked keys the longest revoked fall past the bound, and are unknown t
 
 test("a hash that is saved for another tenant, or under another id, leaves the old lists", async () => {
   await using harness = await openSharded();
-  const { apiKeys } = openProcess(harness);
+  const { apiKeys } = await openProcess(harness);
   await apiKeys.save(key);
   const moved = { ...key, tenant: "globex", id: "key_moved" };
   await apiKeys.save(moved);
@@ -263,7 +263,7 @@ test("a hash that is saved for another tenant, or under another id, leaves the o
 
 test("keys of all tenants and shards come in one order, newest first", async () => {
   await using harness = await openSharded();
-  const { apiKeys } = openProcess(harness);
+  const { apiKeys } = await openProcess(harness);
   for (let index = 0; index < 12; index++) {
     await apiKeys.save(sampleKey(`key_${index}`, { tenant: `t${index % 4}`, createdAtMs: START_MS + index }));
   }
@@ -294,7 +294,7 @@ async function flush({ commands, keys }: RedisHarness): Promise<void> {
 
 test("keys that a process knows survive a Redis that lost them, with their lists, for all processes", async () => {
   await using harness = await open();
-  const [first, second] = [openProcess(harness), openProcess(harness)];
+  const [first, second] = [await openProcess(harness), await openProcess(harness)];
   const unused = sampleKey("key_of_settings");
   const revoked = sampleKey("key_revoked");
   for (const each of [key, unused, revoked]) await first.apiKeys.save(each);
@@ -313,7 +313,7 @@ test("keys that a process knows survive a Redis that lost them, with their lists
 
 test("what another process wrote back, and changed since, is not overwritten", async () => {
   await using harness = await open();
-  const [first, second] = [openProcess(harness), openProcess(harness)];
+  const [first, second] = [await openProcess(harness), await openProcess(harness)];
   await first.apiKeys.save(key);
   await find(first.apiKeys);
   await find(second.apiKeys);
@@ -326,12 +326,13 @@ test("what another process wrote back, and changed since, is not overwritten", a
 
 test("after a loss an unknown key is not refused but unavailable, on every process, for a day", async () => {
   await using harness = await open();
-  const first = openProcess(harness);
+  // One of them had not looked at any key before.
+  const [first, idle] = [await openProcess(harness), await openProcess(harness)];
   await first.apiKeys.save(key);
-  await find(first.apiKeys);
   await flush(harness);
+  await assert.rejects(find(idle.apiKeys, "hash-of-another"), isUnavailable);
   await assert.rejects(find(first.apiKeys, "hash-of-another"), isUnavailable);
-  const started = openProcess(harness);
+  const started = await openProcess(harness);
   await assert.rejects(find(started.apiKeys, "hash-of-another"), isUnavailable);
   await started.apiKeys.save(sampleKey("key_made_again"));
   assert.ok((await find(started.apiKeys, sampleKey("key_made_again").hash)) !== null);
@@ -339,7 +340,7 @@ test("after a loss an unknown key is not refused but unavailable, on every proce
 
 test("before any loss an unknown key is none", async () => {
   await using harness = await open();
-  assert.equal(await find(openProcess(harness).apiKeys), null);
+  assert.equal(await find((await openProcess(harness)).apiKeys), null);
 });
 
 /** Puts the record of a key back as it was, as a replica does that is promoted without the last changes. */
@@ -354,7 +355,7 @@ async function withOlderRecord(harness: RedisHarness, change: () => Promise<unkn
 
 test("a revocation that Redis lost is written back by whoever knows it, for all processes", async () => {
   await using harness = await open();
-  const [first, second] = [openProcess(harness), openProcess(harness)];
+  const [first, second] = [await openProcess(harness), await openProcess(harness)];
   await first.apiKeys.save(key);
   await withOlderRecord(harness, () => first.apiKeys.revoke(TENANT, key.id, START_MS));
   assert.equal((await find(second.apiKeys))?.revokedAtMs, null, "nobody can know yet");
@@ -367,12 +368,12 @@ test("a revocation that Redis lost is written back by whoever knows it, for all 
 
 test("who revoked a key looks at it again by itself, for ten minutes, and then no more", async () => {
   await using harness = await open();
-  const process = openProcess(harness);
+  const process = await openProcess(harness);
   await process.apiKeys.save(key);
   await withOlderRecord(harness, () => process.apiKeys.revoke(TENANT, key.id, START_MS));
   await process.clock.advance(30_000);
   await process.quiet();
-  assert.equal((await find(openProcess(harness).apiKeys))?.revokedAtMs, START_MS);
+  assert.equal((await find((await openProcess(harness)).apiKeys))?.revokedAtMs, START_MS);
   for (let minute = 0; minute < 10; minute++) {
     await process.clock.advance(60_000);
     await process.quiet();
@@ -385,7 +386,7 @@ test("who revoked a key looks at it again by itself, for ten minutes, and then n
 
 test("a key that was made and is gone is written back, and a replaced one is not taken for an older state", async () => {
   await using harness = await open();
-  const [first, second] = [openProcess(harness), openProcess(harness)];
+  const [first, second] = [await openProcess(harness), await openProcess(harness)];
   await withOlderRecord(harness, () => first.apiKeys.save(key));
   await first.clock.advance(KEY_TRUSTED_MS);
   assert.deepEqual(await find(first.apiKeys), key);

@@ -6,8 +6,8 @@ import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { sampleKey } from "../../support/samples.ts";
 import { openRedisHarness } from "./harness.ts";
 
-const open = openRedisHarness(({ commands, keys, clock }) => ({
-  apiKeys: openRedisApiKeyStore({
+const open = openRedisHarness(async ({ commands, keys, clock }) => ({
+  apiKeys: await openRedisApiKeyStore({
     commands,
     keys,
     clock,

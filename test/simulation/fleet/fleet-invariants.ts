@@ -10,16 +10,17 @@ import { WRITING_MS_MAX } from "@posthaste/shared/drivers/partitioned/delay-topi
 import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
-import type { Chain } from "../chains.ts";
+import type { Chain, Member } from "../chains.ts";
 import { attemptOf, bodyText, isAnsweredDelivered, isHeardDelivered, membersOf } from "../chains.ts";
 import { checkCancels, checkNotCancelled, isCancelled } from "../canceller.ts";
-import type { Acceptance, Published, Slot } from "../model.ts";
+import type { Acceptance, Cancel, Published, Slot } from "../model.ts";
 import { idsOf, knownStateAt, wasAsked } from "../model.ts";
 import type { ClockPlan } from "../scenario.ts";
 import type { Scene } from "../send-invariants.ts";
 import { checkBounds, checkBytes, earliestOf, earlyMsMax, isSignedBy, publishedOf } from "../send-invariants.ts";
 import type { Send } from "../virtual-network.ts";
 import type { Disruptions } from "./disruptions.ts";
+import type { Emptyings } from "./emptyings.ts";
 
 export interface FleetWitness extends Scene {
   readonly disruptions: Disruptions;
@@ -27,6 +28,7 @@ export interface FleetWitness extends Scene {
   readonly redisTroubles: Disruptions;
   /** All others: processes that come and go, and the log away. */
   readonly otherTroubles: Disruptions;
+  readonly emptyings: Emptyings;
 }
 
 /** Between an owner's answer and the last attempt that does not know of it yet: what memory may be old, and a look at it. */
@@ -43,21 +45,30 @@ export function createFleetSendInvariants(witness: FleetWitness): (send: Send, s
     if (slot === null || members === null || members.length === 0) {
       return trace.violation("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);
     }
-    checkBytes(witness, send, slot, members, bodyById);
+    if (!isRenamed(witness, members)) checkBytes(witness, send, slot, members, bodyById);
     checkSignature(witness, send, slot);
     checkOpen(witness, send, slot);
     checkBounds(witness, send, slot, members);
     for (const member of members) {
       const published = publishedOf(witness, send, slot, member);
-      checkNotCancelled(witness, send, slot.tenant, member.eventId);
-      if (published !== null) checkAttempt(witness, send, chains.add(send, slot, member, published));
+      if (published === null) continue;
+      if (!witness.model.isForgotten(published)) checkNotCancelled(witness, send, slot.tenant, member.eventId);
+      checkAttempt(witness, send, chains.add(send, slot, member, published));
     }
   };
 }
 
+/** The id was the publisher's own, and Redis forgot it: another event may have it now. */
+function isRenamed({ model }: FleetWitness, members: readonly Member[]): boolean {
+  return members.some(({ n }) => {
+    const published = model.published.find((each) => each.n === n);
+    return published !== undefined && published.ownId !== null && model.isForgotten(published);
+  });
+}
+
 /** By one that the owner has, and by the newest once all processes must know of it. */
 function checkSignature({ trace, disruptions }: FleetWitness, send: Send, slot: Slot): void {
-  if (slot.hasUnknownSecret) return;
+  if (slot.hasUnknownSecret || slot.mayBeLost) return;
   if (!slot.secrets.some((secret) => isSignedBy(send, secret))) {
     trace.violation("signature", `#${send.index}: not by any secret of its owner`);
   }
@@ -70,6 +81,7 @@ function checkSignature({ trace, disruptions }: FleetWitness, send: Send, slot: 
 }
 
 function checkOpen({ trace, disruptions }: FleetWitness, send: Send, slot: Slot): void {
+  if (slot.mayBeLost) return;
   const sinceMs = send.sentAtMs - STALE_MS;
   const [before, now] = [knownStateAt(slot, sinceMs), knownStateAt(slot, send.sentAtMs)];
   const isChanging = slot.done.some(({ issuedAtMs }) => issuedAtMs >= sinceMs);
@@ -99,7 +111,10 @@ function checkAttempt(witness: FleetWitness, send: Send, chain: Chain): void {
 
 export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedDrivers, nowMs: number): Promise<void> {
   const letters = await allLetters(drivers);
-  checkCancels(witness);
+  checkCancels({
+    ...witness,
+    model: { ...witness.model, cancels: witness.model.cancels.filter(isRemembered(witness)) },
+  });
   await checkSpool(witness, drivers);
   const directories = new Map<string, Awaited<ReturnType<DistributedDrivers["directory"]["endpoints"]>>>();
   for (const { tenant } of witness.model.slots) {
@@ -111,12 +126,18 @@ export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedD
   }
   for (const published of witness.model.published) {
     const ids = idsOf(published);
-    if (published.isOnce && ids.length > 1) {
+    if (published.isOnce && ids.length > 1 && !witness.model.isForgotten(published)) {
       witness.trace.violation("idempotency", `event ${published.n} is ${ids.join(" and ")}`);
     }
     checkPriority(witness, published);
     for (const id of ids) await checkEvent(witness, drivers, published, id, letters, nowMs);
   }
+}
+
+/** Redis still knows of it what it was told. */
+function isRemembered({ model }: FleetWitness): (cancel: Cancel) => boolean {
+  return ({ tenant, eventId }) =>
+    !model.published.some((each) => each.tenant === tenant && idsOf(each).includes(eventId) && model.isForgotten(each));
 }
 
 /** Once the log is back all goes there again, and nothing is left where it lay meanwhile. */
@@ -138,10 +159,14 @@ async function allLetters({ deadLetters }: DistributedDrivers): Promise<readonly
   return letters;
 }
 
-function checkLetter({ trace }: FleetWitness, letter: DeadLetter, isActive: boolean): void {
+function checkLetter({ trace, model }: FleetWitness, letter: DeadLetter, isActive: boolean): void {
   const name = `${letter.id} (${letter.eventId} to ${letter.endpointId})`;
   if (letter.reason.trim() === "") trace.violation("readable reason", `dead letter ${name} has none`);
-  if (isActive && HELD_STATES.some((state) => state === letter.state)) {
+  const slot = model.slots.find(({ id }) => id === letter.endpointId);
+  const isToldDeleted = letter.reason.includes("was deleted");
+  if (slot !== undefined && isToldDeleted && !slot.mayBeLost && !wasAsked(slot, "delete"))
+    trace.violation("true reason", `${name}: ${letter.reason}, and nobody deleted it`);
+  if (isActive && slot?.mayBeLost !== true && HELD_STATES.some((state) => state === letter.state)) {
     trace.violation("nothing forgotten", `${name} is ${letter.state}, but its endpoint is active`);
   }
 }
@@ -159,7 +184,7 @@ async function checkEvent(
   letters: readonly DeadLetter[],
   nowMs: number,
 ): Promise<void> {
-  const { trace, model, chains, otherTroubles } = witness;
+  const { trace, model, chains, otherTroubles, emptyings } = witness;
   const acceptance = published.acceptances.find((each) => each.id === id);
   assert(acceptance !== undefined, "the ids of an event are those of its acceptances");
   const isKnown = (await ledger.event(published.tenant, id)) !== null;
@@ -167,11 +192,12 @@ async function checkEvent(
     ? (await ledger.deliveries({ tenant: published.tenant, eventId: id }, 1000, null)).rows
     : [];
   // What was accepted and delivered while Redis was away, or did not answer, is shown when it is back.
-  const isExact = otherTroubles.wasQuiet(published.issuedAtMs, nowMs);
+  const isExact = otherTroubles.wasQuiet(published.issuedAtMs, nowMs) && !model.isForgotten(published);
   if (!isKnown && isExact)
     trace.violation("nothing forgotten", `the ledger does not know ${id} (event ${published.n})`);
   for (const slot of model.slots.filter((each) => isOwed(each, published, acceptance))) {
     const isDelivered = chains.find(slot, id)?.sends.some(isAnsweredDelivered) === true;
+    if (slot.mayBeLost || emptyings.isLost(id)) continue;
     // Without Redis nobody can know what another process has just written: the endpoints known last are delivered to.
     const createdMs = slot.createdAtMs ?? 0;
     if (acceptance.atMs - createdMs < UNKNOWN_MS && !witness.redisTroubles.wasQuiet(createdMs, acceptance.atMs))

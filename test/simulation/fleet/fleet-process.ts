@@ -55,6 +55,8 @@ export interface FleetProcessParts {
   readonly shards: number;
   /** All of its kind, as `GATEWAY_COUNT` and `PROCESSOR_COUNT` say. */
   readonly count: number;
+  /** Does the log show that the fleet was in use before? */
+  readonly wasUsed: (log: MemoryLog) => Promise<boolean>;
   readonly rateLimits: Pick<LimitInvariants, "noteLocal">;
   readonly partitionLog: MemoryLog;
   readonly sealer: Sealer;
@@ -205,7 +207,7 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
       },
       onCache: () => undefined,
       onLost,
-      wasUsed: () => Promise.resolve(false),
+      wasUsed: () => parts.wasUsed(partitionLog),
     }),
   );
   const drivers = opened.use(

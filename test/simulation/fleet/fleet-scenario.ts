@@ -3,6 +3,8 @@ import type { RetryPolicy } from "@posthaste/shared/domain/retry-policy.ts";
 import type { Chance } from "../chance.ts";
 import type { Scenario, SlotPlan } from "../scenario.ts";
 import { drawScenario } from "../scenario.ts";
+import type { Emptying } from "./emptyings.ts";
+import { drawEmptyings } from "./emptyings.ts";
 import type { LimitedKey } from "./limited-keys.ts";
 import { drawLimitedKeys } from "./limited-keys.ts";
 
@@ -23,6 +25,7 @@ export interface FleetScenario extends Omit<Scenario, "bounds" | "commitDeaths" 
   /** A further processor comes, and goes at the end of the span. */
   readonly visits: readonly Span[];
   readonly limitedKeys: readonly LimitedKey[];
+  readonly emptyings: readonly Emptying[];
 }
 
 /** Some groups wait for longer than a lane waits for its head. */
@@ -58,6 +61,11 @@ export function drawFleetScenario(chance: Chance, late: Chance): FleetScenario {
     lostCallRate: chance.pick([0, 0, 0.002, 0.02]),
     visits: spans(0.4, 2, 30_000),
   };
-  const hasLimits = late.isTrue(0.3);
-  return { ...fleet, limitedKeys: hasLimits ? drawLimitedKeys(late.fork(), fleet) : [] };
+  const [hasLimits, isEmptied] = [0.3, 0.2].map((rate) => late.isTrue(rate));
+  const limitedKeys = hasLimits === true ? drawLimitedKeys(late.fork(), fleet) : [];
+  if (isEmptied !== true) return { ...fleet, limitedKeys, emptyings: [] };
+  const emptyings = drawEmptyings(late, scenario.stormMs);
+  // Where nobody dies, nothing is forgotten that somebody knew.
+  const lives = late.isTrue(0.5) ? { crashesAtMs: [], stopsAtMs: [], visits: [], lostCallRate: 0 } : {};
+  return { ...fleet, ...lives, limitedKeys, emptyings };
 }

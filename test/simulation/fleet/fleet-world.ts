@@ -2,7 +2,6 @@
  * One simulated fleet from its seed: gateways and processors on one Redis and one log, a fault phase in which everything of the
  * scenario happens, then calm until nothing is left to do, then the promises.
  */
-import { LANES } from "@posthaste/shared/domain/event.ts";
 import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
@@ -29,8 +28,10 @@ import { createVirtualNetwork } from "../virtual-network.ts";
 import type { WorldResult } from "../world.ts";
 import { CLOCK_SEED, processClock } from "../world.ts";
 import { createSlowBodies, gatewayLimitsFor } from "../slow-bodies.ts";
+import { hasRecords } from "@posthaste/shared/drivers/distributed/has-records.ts";
 import type { Disruptions } from "./disruptions.ts";
 import { createDisruptions, FELT_MS } from "./disruptions.ts";
+import { createEmptyings } from "./emptyings.ts";
 import type { FleetWitness } from "./fleet-invariants.ts";
 import { checkFleetEnd, createFleetSendInvariants } from "./fleet-invariants.ts";
 import type { FleetKind, FleetProcess } from "./fleet-process.ts";
@@ -41,15 +42,13 @@ import type { LimitInvariants } from "./limit-invariants.ts";
 import { createLimitInvariants } from "./limit-invariants.ts";
 import type { LimitedKey } from "./limited-keys.ts";
 import { recordOf } from "./limited-keys.ts";
+import { runUntilQuiet } from "./quiet.ts";
+import { restoreEndpoints, restoreKeys } from "./restoring.ts";
 import type { VirtualRedis } from "./virtual-redis.ts";
 import { createVirtualRedis } from "./virtual-redis.ts";
 
 const START_MS = Date.UTC(2026, 0, 31, 12);
 const STEPS_MAX = 2_000_000;
-/** Virtual time after the fault phase within which all is done. */
-const CALM_MS_MAX = 3600 * 1000;
-/** Looks a second apart that must find nothing to do, so that no rebalance and no lease can bring anything back. */
-const QUIET_LOOKS = 45;
 /** From a write until its owner has the answer. */
 const ROUND_TRIP_MS = 100;
 const TAIL_LINES = 80;
@@ -83,6 +82,7 @@ interface Fleet {
   readonly startMs: number;
   readonly clockChance: Chance;
   readonly rateLimits: LimitInvariants;
+  readonly forgettings: Disruptions;
   /** Before the fault phase, and after it. */
   isCalm: boolean;
 }
@@ -112,15 +112,25 @@ export async function runFleet(seed: number, options: { readonly linesKept?: num
   };
 }
 
+function createTroubles() {
+  return {
+    disruptions: createDisruptions(FELT_MS),
+    redisTroubles: createDisruptions(ROUND_TRIP_MS),
+    otherTroubles: createDisruptions(FELT_MS),
+    forgettings: createDisruptions(0),
+  };
+}
+
 function createFleet(seed: number, linesKept: number): Fleet {
   const chance = createChance(seed);
   const scenario = drawFleetScenario(chance.fork(), createChance(seed ^ LATE_SEED));
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
-  const model: Model = { published: [], slots: [], replays: [], cancels: [] };
-  const disruptions = createDisruptions(FELT_MS);
-  const redisTroubles = createDisruptions(ROUND_TRIP_MS);
-  const otherTroubles = createDisruptions(FELT_MS);
+  const isForgotten: Model["isForgotten"] = (published) => emptyings.isForgotten(published);
+  const model: Model = { published: [], slots: [], replays: [], cancels: [], isForgotten };
+  const troubles = createTroubles();
+  const { disruptions, redisTroubles, forgettings } = troubles;
+  const emptyings = createEmptyings({ now: () => clock.now(), startMs: START_MS, model, forgettings });
   const network: VirtualNetwork = createVirtualNetwork({
     clock,
     chance: chance.fork(),
@@ -142,9 +152,8 @@ function createFleet(seed: number, linesKept: number): Fleet {
     chains,
     limits,
     clocks,
-    disruptions,
-    redisTroubles,
-    otherTroubles,
+    ...troubles,
+    emptyings,
     network: () => network,
   };
   const checkSend = createFleetSendInvariants(witness);
@@ -162,8 +171,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     chance: chance.fork(),
     isLost() {
       const isLost = !fleet.isCalm && lossChance.isTrue(scenario.lostCallRate);
-      if (isLost) disruptions.note(clock.now());
-      if (isLost) redisTroubles.note(clock.now());
+      if (isLost) for (const each of [disruptions, redisTroubles, forgettings]) each.note(clock.now());
       return isLost;
     },
   });
@@ -183,6 +191,7 @@ function createFleet(seed: number, linesKept: number): Fleet {
     startMs: START_MS,
     clockChance: createChance(seed ^ CLOCK_SEED),
     rateLimits,
+    forgettings,
     isCalm: true,
   };
   addSlots(fleet);
@@ -197,8 +206,8 @@ async function live(fleet: Fleet): Promise<void> {
   for (let index = 0; index < gateways; index++) keepRunning(fleet, "gateway");
   for (let index = 0; index < processors; index++) keepRunning(fleet, "processor");
   const first = await stepper.settled(untilReady(fleet, "gateway"));
-  await stepper.settled(first.apiKeys.save(operatorKey(START_MS)));
-  for (const key of scenario.limitedKeys) await stepper.settled(first.apiKeys.save(recordOf(key, START_MS)));
+  const keys = [operatorKey(START_MS), ...scenario.limitedKeys.map((key) => recordOf(key, START_MS))];
+  for (const key of keys) await stepper.settled(first.apiKeys.save(key));
   fleet.isCalm = false;
   const doorChance = chance.fork();
   const door = (): FleetProcess | null => {
@@ -224,9 +233,13 @@ async function live(fleet: Fleet): Promise<void> {
   const untilMs = START_MS + scenario.stormMs;
   await stepper.runUntil(() => (clock.nextDueAtMs() ?? Infinity) > untilMs);
   calm(fleet);
+  const isEmptied = fleet.witness.emptyings.count() > 0;
+  if (isEmptied) await stepper.settled(restoreKeys(clock, keys, () => door()?.drivers()?.apiKeys ?? null));
   await stepper.runUntil(() => openCount() === 0 && door() !== null);
+  const tenants = [...new Set([...scenario.slots, ...scenario.publishes].map(({ tenant }) => tenant))];
+  if (isEmptied) await stepper.settled(restoreEndpoints(actor, tenants));
   if (scenario.isHealing) await stepper.settled(heal(actor));
-  await runUntilQuiet(fleet);
+  await runUntilQuiet({ ...fleet, emptyings: fleet.witness.emptyings });
   const drivers = door()?.drivers() ?? null;
   if (drivers === null) return trace.violation("idle", "no gateway lives at the end");
   await stepper.settled(checkFleetEnd(fleet.witness, drivers, clock.now()));
@@ -258,38 +271,6 @@ async function untilReady({ clock, processes }: Fleet, kind: FleetKind) {
   }
 }
 
-/** Runs until nothing is left to do, or time runs out, which is a violation. */
-async function runUntilQuiet(fleet: Fleet): Promise<void> {
-  const { clock, trace, stepper } = fleet;
-  // What is due by a clock that was set back is late by as much, and once more when it is put off again.
-  const setMs = fleet.scenario.clocks.steps.reduce((sum, { byMs }) => sum + Math.abs(byMs), 0);
-  const endMs = clock.now() + CALM_MS_MAX + 2 * setMs;
-  let quietLooks = 0;
-  let last = "";
-  while (quietLooks < QUIET_LOOKS) {
-    if (clock.now() > endMs) return trace.violation("idle", `not quiet: ${last}`);
-    await stepper.settled(clock.sleep(1000, new AbortController().signal));
-    last = await stepper.settled(whatWaits(fleet));
-    quietLooks = last === "" ? quietLooks + 1 : 0;
-  }
-}
-
-async function whatWaits({ processes, network }: Fleet): Promise<string> {
-  const alive = processes.filter((each) => each.isAlive());
-  const busy = alive.filter((each) => !each.isReady() || each.outstanding() > 0);
-  if (busy.length > 0) return `${busy.map(({ index }) => `p${index}`).join(", ")} at work`;
-  if (Array.from(network.inFlight()).some((send) => processes[send.processIndex]?.isAlive() === true))
-    return "attempts";
-  const drivers = alive.find(({ kind }) => kind === "processor")?.drivers();
-  if (drivers == null) return "no processor";
-  for (const lane of LANES) {
-    const { count } = await drivers.lanes.depth(lane);
-    if (count > 0) return `lane ${lane} holds ${count}`;
-  }
-  const { count } = await drivers.retryQueue.depth();
-  return count > 0 ? `the retry queue holds ${count}` : "";
-}
-
 /** A process that ends is followed by another. */
 function keepRunning(fleet: Fleet, kind: FleetKind): void {
   const started = startNext(fleet, kind);
@@ -314,6 +295,11 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
     chance: chance.fork(),
     gatewayLimits: gatewayLimitsFor(scenario.slowBodyRate),
     shards: scenario.shards,
+    // Redis alone is found empty at the first start of all, too.
+    wasUsed: (log) =>
+      witness.emptyings.count() === 0
+        ? Promise.resolve(false)
+        : hasRecords(log, { clock, entropy: fleet.chance.entropy }),
     count: kind === "gateway" ? scenario.gateways : scenario.processors,
     limits: scenario.limits,
     sealer: SEALER,
@@ -322,6 +308,7 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
   processes.push(started);
   if (processes.length > scenario.gateways + scenario.processors) note();
   started.onEnd(note);
+  started.onEnd(() => fleet.forgettings.note(clock.now()));
   return started;
 }
 
@@ -357,6 +344,16 @@ function planTroubles(fleet: Fleet): void {
     }
   };
   plan("Redis", scenario.redisAway, witness.redisTroubles, (isAway) => redis.setAway(isAway));
+  for (const { atMs, awayMs } of scenario.emptyings) {
+    const empty = (): void => {
+      if (awayMs > 0) redis.setAway(true);
+      const lostCount = witness.emptyings.empty(redis.model);
+      fleet.rateLimits.noteEmptied();
+      trace.note(`Redis is emptied, and was alone to hold ${lostCount} events`);
+    };
+    at(atMs, empty, witness.redisTroubles);
+    if (awayMs > 0) at(atMs + awayMs, () => redis.setAway(false), witness.redisTroubles);
+  }
   plan("the log", scenario.logAway, witness.otherTroubles, (isAway) => partitionLog.setReachable(!isAway));
   for (const { atMs, byMs } of scenario.clocks.steps) clock.timer(atMs, () => someone()?.stepWall(byMs));
   for (const { fromMs, toMs } of scenario.visits) {

@@ -34,6 +34,8 @@ interface Answered {
 
 /** A grant may be older than its attempt by the wait for a slot: each process keeps one at most. */
 const GRANTS_KEPT = 1;
+/** And by the way of Redis's answer. */
+const ANSWER_MS = 10;
 
 export function createLimitInvariants(world: {
   readonly clock: Pick<Clock, "now">;
@@ -90,7 +92,7 @@ export function createLimitInvariants(world: {
     checkSend(send, slot) {
       const rate = slot.rateLimit;
       if (rate === null) return;
-      const sinceMs = send.sentAtMs - rate.window_ms;
+      const sinceMs = send.sentAtMs - rate.window_ms + ANSWER_MS;
       // A repeat is noted before its attempt, so it may leave long after its grant.
       if (!world.disruptions.wasQuiet(sinceMs, send.sentAtMs)) return;
       const recent = world

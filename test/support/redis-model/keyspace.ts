@@ -64,6 +64,8 @@ export interface Keyspace {
   clear(): void;
   names(): readonly string[];
   weight(key: string): Weight;
+  /** All that lies under it. */
+  texts(key: string): readonly string[];
 }
 
 export interface Weight {
@@ -111,6 +113,11 @@ export function createKeyspace(now: () => number): Keyspace {
     return value;
   }
 
+  function texts(key: string): readonly string[] {
+    const value = live(key)?.value;
+    return value === undefined ? [] : textsOf(value);
+  }
+
   return {
     find,
     has: (key) => live(key) !== null,
@@ -134,12 +141,12 @@ export function createKeyspace(now: () => number): Keyspace {
     },
     clear: () => entries.clear(),
     names: () => Array.from(entries.keys()).filter((key) => live(key) !== null),
+    texts,
     weight(key) {
       const value = live(key)?.value;
-      const texts = value === undefined ? [] : textsOf(value);
       return {
         entries: value === undefined ? 0 : sizeOf(value),
-        bytes: texts.reduce((sum, { length }) => sum + length, key.length),
+        bytes: texts(key).reduce((sum, { length }) => sum + length, key.length),
       };
     },
   };

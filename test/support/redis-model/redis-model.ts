@@ -19,6 +19,8 @@ export interface RedisModel {
   /** Calls `listener` at each push to that list; returns what ends it. */
   watch(list: string, listener: () => void): () => void;
   clear(): void;
+  /** Everything that lies there. */
+  contents(): readonly { readonly key: string; readonly kind: string; readonly texts: readonly string[] }[];
   /** What lies under each key: entries, and bytes of texts, the key's own included. */
   weights(): readonly { readonly key: string; readonly entries: number; readonly bytes: number }[];
 }
@@ -48,6 +50,8 @@ export function createRedisModel(nowMs: () => number): RedisModel {
     length: (list) => keys.find(byteTextOfUtf8(list), "list")?.items.length ?? 0,
     watch: (list, listener) => add(watchers, list, listener),
     clear: () => keys.clear(),
+    contents: () =>
+      keys.names().map((key) => ({ key: utf8Of(key), kind: keys.typeOf(key), texts: keys.texts(key).map(utf8Of) })),
     weights: () => keys.names().map((key) => ({ key: utf8Of(key), ...keys.weight(key) })),
   };
 }

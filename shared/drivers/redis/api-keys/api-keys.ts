@@ -12,7 +12,7 @@ import { createApiKeyCache, KEY_TRUSTED_MS } from "./cache.ts";
 import type { Notifier } from "../../../ports/notifier.ts";
 import { createRecentChanges } from "./recent-changes.ts";
 import type { KeyLosses } from "./losses.ts";
-import { createKeyLosses } from "./losses.ts";
+import { openKeyLosses } from "./losses.ts";
 import type { ApiKeyRecords, KeyRecord } from "./store.ts";
 import { createApiKeyRecords } from "./store.ts";
 import type { KeySpace } from "../client/key-space.ts";
@@ -40,12 +40,13 @@ export interface RedisApiKeyStoreOptions {
   readonly notifier: Pick<Notifier, "subscribe">;
 }
 
-export function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): ApiKeyStore & Disposable {
+/** Throws `store-unavailable` when Redis does not answer. */
+export async function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): Promise<ApiKeyStore & Disposable> {
   const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
   const ended = { tenantMax: keysMax, shardMax: options.endedMax ?? API_KEYS_ENDED_MAX };
   const store = createApiKeyRecords(options);
   const cache = createApiKeyCache(clock);
-  const losses = createKeyLosses({
+  const losses = await openKeyLosses({
     records: store,
     entropy: options.entropy,
     known: cache.known,

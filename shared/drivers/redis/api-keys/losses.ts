@@ -27,7 +27,8 @@ export interface KeyLosses {
   require(hash: string): Promise<KeyRecord | null>;
 }
 
-export function createKeyLosses(options: {
+/** Reads the epochs of all shards, so that a loss is known as one from now on, and makes those that are missing. */
+export async function openKeyLosses(options: {
   readonly records: ApiKeyRecords;
   readonly entropy: Pick<Entropy, "bytes">;
   /** What this process knows. */
@@ -36,9 +37,9 @@ export function createKeyLosses(options: {
   /** Was the shard found without any data, or emptied, less than a day ago? Then it may have lost keys before this process came. */
   readonly wasEmptied: (shard: number) => boolean;
   readonly onFault: (error: unknown) => void;
-}): KeyLosses {
+}): Promise<KeyLosses> {
   const { records, entropy, known, knownOf, onFault } = options;
-  /** By shard, as this process first saw it. */
+  /** By shard, as this process saw it last. */
   const epochs = new Map<number, string>();
   const adopting = new SingleFlight<number, void>(adopt);
 
@@ -51,6 +52,12 @@ export function createKeyLosses(options: {
     epochs.set(shard, await records.beginEpoch(shard, encodeHex(entropy.bytes(EPOCH_BYTES))));
   }
 
+  async function begin(shard: number): Promise<void> {
+    const found = await records.epoch(shard);
+    if (found === null) await adopting.share(shard);
+    else epochs.set(shard, found);
+  }
+
   async function look(
     hash: string,
     canDoWithout: boolean,
@@ -60,7 +67,6 @@ export function createKeyLosses(options: {
       // What is learnt while the question is under way says nothing against its answer.
       const seen = knownOf(hash);
       const { record, epoch, isLost } = await records.look(hash, canDoWithout && seen !== null);
-      if (epoch !== null && !epochs.has(shard)) epochs.set(shard, epoch);
       if (epoch !== null && epoch === epochs.get(shard)) return { record: await newest(seen, record), isLost };
       await adopting.share(shard);
     }
@@ -76,6 +82,7 @@ export function createKeyLosses(options: {
     return await restore(records, seen);
   }
 
+  await Promise.all(Array.from({ length: records.shards }, (_, shard) => begin(shard)));
   return {
     look: async (hash) => (await look(hash, false)).record,
     async require(hash) {

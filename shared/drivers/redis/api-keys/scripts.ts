@@ -16,6 +16,12 @@ export const keyRead: RedisScript = luaScript({
 /** Of a key that this process knows, and may use on without an answer. */
 export const keyReadAgain: RedisScript = { ...keyRead, silenceMsMax: STALL_MS };
 
+export const keyEpoch: RedisScript = luaScript({
+  name: "key-epoch",
+  returns: "text",
+  files: ["client/read-key"],
+});
+
 export const keyNoteLoss: RedisScript = luaScript({
   name: "key-note-loss",
   returns: "text",

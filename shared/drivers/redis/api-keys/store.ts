@@ -74,7 +74,11 @@ export function createApiKeyRecords(options: { readonly commands: RedisCommands;
 
   return {
     look,
+    shards: keys.shards,
     shardOf: (hash: string): number => keys.shardOf(hash),
+    /** Null: there is none. */
+    epoch: async (shard: number): Promise<string | null> =>
+      textOrNull(await commands.run(scripts.keyEpoch, [epochKey(shard)], [])),
     /** The epoch that holds: `fresh` where there was none. */
     beginEpoch: (shard: number, fresh: string): Promise<string> => setOnce(commands, epochKey(shard), fresh),
     async noteLoss(shard: number, ms: number): Promise<void> {
