@@ -312,6 +312,24 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
   return started;
 }
 
+/** Not before the log has a record: whoever starts then cannot tell an emptied Redis from one that is new. */
+async function empty(fleet: Fleet, awayMs: number): Promise<void> {
+  const { clock, redis, witness, trace } = fleet;
+  if (!(await hasRecords(fleet.partitionLog, { clock, entropy: fleet.chance.entropy }).catch(() => false))) return;
+  if (fleet.isCalm) return;
+  const note = (): void => [witness.disruptions, witness.redisTroubles].forEach((each) => each.note(clock.now()));
+  note();
+  if (awayMs > 0) redis.setAway(true);
+  const lostCount = witness.emptyings.empty(redis.model);
+  fleet.rateLimits.noteEmptied();
+  trace.note(`Redis is emptied, and was alone to hold ${lostCount} events`);
+  if (awayMs === 0) return;
+  clock.timer(awayMs, () => {
+    note();
+    redis.setAway(false);
+  });
+}
+
 function planTroubles(fleet: Fleet): void {
   const { clock, scenario, chance, redis, partitionLog, processes, witness, trace } = fleet;
   const at = (atMs: number, what: () => void, troubles = witness.otherTroubles): void =>
@@ -345,14 +363,7 @@ function planTroubles(fleet: Fleet): void {
   };
   plan("Redis", scenario.redisAway, witness.redisTroubles, (isAway) => redis.setAway(isAway));
   for (const { atMs, awayMs } of scenario.emptyings) {
-    const empty = (): void => {
-      if (awayMs > 0) redis.setAway(true);
-      const lostCount = witness.emptyings.empty(redis.model);
-      fleet.rateLimits.noteEmptied();
-      trace.note(`Redis is emptied, and was alone to hold ${lostCount} events`);
-    };
-    at(atMs, empty, witness.redisTroubles);
-    if (awayMs > 0) at(atMs + awayMs, () => redis.setAway(false), witness.redisTroubles);
+    clock.timer(atMs, () => void empty(fleet, awayMs));
   }
   plan("the log", scenario.logAway, witness.otherTroubles, (isAway) => partitionLog.setReachable(!isAway));
   for (const { atMs, byMs } of scenario.clocks.steps) clock.timer(atMs, () => someone()?.stepWall(byMs));
