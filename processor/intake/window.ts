@@ -190,7 +190,7 @@ function admissionOf(isFree: IsFree): Admits {
   let passed = 0;
   const byTenant = new Map<string, number>();
   const byFlow = new Map<string, number>();
-  return (tenant, flow) => {
+  const admits = (tenant: string, flow: number | null): boolean => {
     const key = `${tenant}\n${String(flow)}`;
     const ofTenant = byTenant.get(tenant) ?? 0;
     const ofFlow = flow === null ? 0 : (byFlow.get(key) ?? 0);
@@ -201,4 +201,5 @@ function admissionOf(isFree: IsFree): Admits {
     byFlow.set(key, ofFlow + 1);
     return true;
   };
+  return Object.assign(admits, { anew: () => admissionOf(isFree) });
 }

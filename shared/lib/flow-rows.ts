@@ -8,7 +8,11 @@ import { Fifo } from "./fifo.ts";
  * May one more of this flow be handed out? With null: of any flow of the tenant that has nothing under way. Asked right
  * before each; true means that one is taken if there is one.
  */
-export type Admits = (tenant: string, flow: number | null) => boolean;
+export interface Admits {
+  (tenant: string, flow: number | null): boolean;
+  /** For another row of the same takes: counts nothing that this one has let pass. Left out where nothing is counted. */
+  readonly anew?: () => Admits;
+}
 
 export function admitsAll(): boolean {
   return true;

@@ -57,7 +57,8 @@ export function createMergedLane(
   async function ask(source: LaneSource, max: number, signal: AbortSignal, admits: Admits): Promise<void> {
     underWay.add(source);
     try {
-      const items = await source.take(max, signal, admits);
+      // It may wait for far longer than the take that asks, and what it brings is admitted once more.
+      const items = await source.take(max, signal, admits.anew?.() ?? admits);
       if (isAborted(signal)) giveBack(items);
       else if (items.length === 0) failure = { error: closed() };
       else items.forEach(kept.add);
