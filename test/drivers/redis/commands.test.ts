@@ -248,6 +248,16 @@ test("subscribe() hears what is published, tells of each connection, and hears a
   await subscription[Symbol.asyncDispose]();
 });
 
+test("health() asks also while calls fail at once, and what it finds ends that", async () => {
+  await using redis = open();
+  const refused = sampleScript('return redis.error_reply("OOM command not allowed")');
+  for (let call = 0; redis.isReachable() && call < 100; call++) await redis.run(refused, [], []).catch(() => undefined);
+  await assert.rejects(redis.run(sampleScript("return 1"), [], []), /refused the last calls/u);
+  assert.equal(await redis.health([`test-${randomName()}`]), null);
+  assert.equal(redis.isReachable(), true);
+  assert.equal(await redis.run(sampleScript("return 1"), [], []), 1);
+});
+
 test("health() is null while Redis answers and takes writes", async () => {
   await using redis = open();
   assert.equal(await redis.health([`test-${randomName()}`]), null);

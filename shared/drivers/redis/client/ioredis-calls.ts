@@ -41,6 +41,8 @@ export interface RedisCalls {
    * is left out.
    */
   call<Answer>(send: () => Promise<Answer>, silenceMsMax?: number): Promise<Answer>;
+  /** As `call`, also while others fail at once, where there is a connection: asks how the server is now, and they go by it. */
+  ask<Answer>(send: () => Promise<Answer>): Promise<Answer>;
   /** False while calls fail at once, and while nothing comes back although it is waited for. */
   isReachable(): boolean;
   /** What waits is refused. */
@@ -66,19 +68,21 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
     for (const send of now) send();
   });
 
-  function refusal(silenceMsMax: number): PosthasteError | null {
+  function refusal(silenceMsMax: number, isAsking: boolean): PosthasteError | null {
     if (isStopped) return storeUnavailable("The connection to Redis is closed");
     if (waits.count() >= CALLS_MAX) return storeUnavailable("Too many calls wait for Redis");
     if (waits.isSilentFor(silenceMsMax)) return silent(silenceMsMax);
     // Without a connection there is nothing to probe with: the one call that is let through would only wait.
     const isHopeless = breaker.state() !== "closed" && client.status !== "ready";
-    if (!isHopeless && breaker.permits(clock.monotonic())) return null;
+    // Who asks how the server is now is the probe, whenever he comes.
+    const atMs = isAsking ? Math.max(clock.monotonic(), breaker.probeAtMs()) : clock.monotonic();
+    if (!isHopeless && (breaker.permits(atMs) || isAsking)) return null;
     const what = troubleOf(latest) === null ? "Redis does not answer" : "Redis refused the last calls";
     return storeUnavailable(what, latest ?? undefined);
   }
 
-  function call<Answer>(send: () => Promise<Answer>, silenceMsMax = Infinity): Promise<Answer> {
-    const refused = refusal(silenceMsMax);
+  function call<Answer>(send: () => Promise<Answer>, silenceMsMax = Infinity, isAsking = false): Promise<Answer> {
+    const refused = refusal(silenceMsMax, isAsking);
     if (refused !== null) return Promise.reject(refused);
     return new Promise<Answer>((resolve, reject) => {
       let isOver = false;
@@ -121,7 +125,8 @@ export function createRedisCalls(options: { readonly client: RedisClient; readon
   }
 
   return {
-    call,
+    call: (send, silenceMsMax) => call(send, silenceMsMax),
+    ask: (send) => call(send, Infinity, true),
     isReachable: () => breaker.state() === "closed" && !isStopped && !waits.isSilentFor(STALL_MS),
     stop() {
       isStopped = true;

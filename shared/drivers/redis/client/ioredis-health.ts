@@ -19,7 +19,7 @@ export async function healthOf(
   keys: readonly string[],
 ): Promise<string | null> {
   const { client, calls, name } = parts;
-  const answers = await Promise.allSettled(keys.map((key) => calls.call(() => client.eval(MAY_WRITE, 1, key))));
+  const answers = await Promise.allSettled(keys.map((key) => calls.ask(() => client.eval(MAY_WRITE, 1, key))));
   for (const answer of answers) {
     const isWell = answer.status === "fulfilled" || !isStoreUnavailable(answer.reason) || isDamage(answer.reason);
     if (!isWell) return sentenceOf(answer.reason, name);
