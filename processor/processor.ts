@@ -59,7 +59,9 @@ export function startProcessor(deps: ProcessorDeps): Processor {
       unsubscribe();
       taking.abort();
       pipeline.groups.abandon();
-      pipeline.limiters.close();
+      // What overflowed here is called back by whoever goes on.
+      for (const { tenant, endpointId } of pipeline.limiters.close())
+        drivers.notifier.publish({ kind: "directory-changed", tenant, endpointId });
       await inTime(clock, LOOPS_END_MS, Promise.all(loops));
       await inTime(clock, limits.stopMs, outstanding.whenZero());
       sending.abort();

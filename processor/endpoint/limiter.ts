@@ -120,17 +120,18 @@ export class EndpointLimiter implements Holder {
 
   /** An overflow was recorded. False when it may come back at once; when true, `recovered` will be emitted. */
   keepsBack(): boolean {
-    if (this.condition.hasRoom(this.#deps.clock.now())) return false;
+    if (this.#isClosed || this.condition.hasRoom(this.#deps.clock.now())) return false;
     this.#askForRoom();
     return true;
   }
 
-  /** Answers all that waits with `stopping`, and ends all timers. */
-  close(): void {
+  /** Answers all that waits with `stopping`, and ends all timers. True: what overflowed was to be called back from here. */
+  close(): boolean {
     this.#isClosed = true;
     this.#recall.close();
     for (const cancel of [this.#timer, this.#overflowTimer]) cancel?.();
     for (const { resolve } of this.#room.takeOlder(Infinity)) resolve(STOPPING);
+    return this.#overflowTimer !== null;
   }
 
   /** Answers one of those that wait; true while it is worth asking again. */

@@ -38,8 +38,8 @@ export interface EndpointLimiters {
   inFlight(): number;
   waiting(): number;
   size(): number;
-  /** Answers `stopping` to all that wait, now and from now on. */
-  close(): void;
+  /** Answers `stopping` to all that wait, now and from now on. Returns those whose overflow was to be called back from here. */
+  close(): readonly Pick<PendingDelivery, "tenant" | "endpointId">[];
 }
 
 export function createEndpointLimiters(
@@ -132,7 +132,7 @@ export function createEndpointLimiters(
     size: () => limiters.size,
     close() {
       isClosed = true;
-      for (const limiter of limiters.values()) limiter.close();
+      return [...limiters.values()].filter((limiter) => limiter.close());
     },
   };
 }

@@ -150,6 +150,18 @@ test("a stop lets attempts in flight end, records them, and hands back the rest"
   assert.equal((await harness.delivery("evt_0", "ep1"))?.state, "delivered");
 });
 
+test("a stop tells the others of the endpoints whose overflow it was to call back", async () => {
+  await using harness = await openWith(endpointOf("down"), endpointOf("well", only("order.paid")));
+  harness.world.script("down", () => ({ status: 500 }));
+  const processor = harness.start({ limits: { backlogMax: 1 } });
+  await harness.publish(...events("evt_", 40, "user.created"));
+  await harness.clock.advance(5000);
+  const heard: unknown[] = [];
+  harness.drivers.notifier.subscribe((announcement) => void heard.push(announcement));
+  await harness.stop(processor);
+  assert.deepEqual(heard, [{ kind: "directory-changed", tenant: TENANT, endpointId: "down" }]);
+});
+
 test("a stop breaks off what hangs beyond its bound, without counting an attempt", async () => {
   await using harness = await openWith(endpointOf("ep1"));
   harness.world.script("ep1", () => "hang");

@@ -143,9 +143,9 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
   const { clock, chance, sealer, limits, bounds, trace } = parts;
   const { entropy } = chance;
   const hasher = testHasher;
-  // A write that the death of the process breaks off is no fault.
+  // A write that the death of the process breaks off is no fault, nor is a disk that fails for a while.
   const onFault = (error: unknown): void => {
-    if (!(error instanceof DeadProcess)) trace.violation("no crash inside", `a listener threw ${String(error)}`);
+    if (!isExpected(error)) trace.violation("no crash inside", `a listener threw ${String(error)}`);
   };
   const drivers = openEmbedded({ clock, entropy, hasher, sealer, database, bounds, onFault });
   const telemetry = tracingTelemetry(parts, isAlive);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { LimiterHarness } from "../../support/processor-harness.ts";
 import { lookupIn, openLimiters, openProcessorHarness } from "../../support/processor-harness.ts";
-import { answered, endpointOf, envelopeOf, ids } from "../../support/samples.ts";
+import { TENANT, answered, endpointOf, envelopeOf, ids } from "../../support/samples.ts";
 
 const LIMITERS_MAX = 10_000;
 const oneFailure = { breaker: { ...PROCESSOR_LIMITS.breaker, failuresToOpen: 1 } };
@@ -84,6 +84,18 @@ for (const [what, prepare] of busy) {
     assert.equal(harness.limiters.keepsBack("kept"), true);
   });
 }
+
+test("close() names whose overflow nobody here calls back any more, and later ones are kept back by nobody", async () => {
+  const harness = openLimiters({ limits: oneFailure });
+  await use(harness, ["down"], answered(500));
+  await use(harness, ["well"], answered(200));
+  assert.equal(harness.limiters.keepsBack("down"), true);
+  assert.deepEqual(
+    harness.limiters.close().map(({ tenant, endpointId }) => `${tenant}/${endpointId}`),
+    [`${TENANT}/down`],
+  );
+  assert.equal(harness.limiters.keepsBack("down"), false);
+});
 
 test("the limiter of a deleted endpoint stays while an attempt is under way, and goes after it", async () => {
   const harness = openLimiters();
