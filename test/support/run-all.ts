@@ -62,7 +62,7 @@ const OTHER_BUDGET_SECONDS = 30;
 /** One test, and one lane of a suite: when it passes the run is killed and fails. */
 const TEST_TIMEOUT_MS = isFull ? 1_800_000 : 60_000;
 const PATIENT_TIMEOUT_MS = isFull ? 1_800_000 : 240_000;
-const LANE_TIMEOUT_MS = isFull ? 7_200_000 : 1_200_000;
+const LANE_TIMEOUT_MS = isFull ? 14_400_000 : 1_200_000;
 
 const binaries: Readonly<Record<Runtime["name"], string>> = {
   Bun: process.execPath,
