@@ -30,7 +30,8 @@ export interface Waits {
   expireAll(): void;
 }
 
-interface Entry extends Wait {
+interface Entry {
+  readonly wait: Wait;
   readonly sinceMs: number;
   isGivenUp: boolean;
 }
@@ -57,7 +58,7 @@ export function createWaits(clock: Pick<Clock, "monotonic" | "soon" | "timer">, 
     const [oldest] = entries;
     if (oldest === undefined) return;
     // One that comes after a silence was found is given up at once, too, and still shows when it ends.
-    const isNewcomer = !oldest.isGivenUp && oldest.silenceMsMax <= silentMs;
+    const isNewcomer = !oldest.isGivenUp && oldest.wait.silenceMsMax <= silentMs;
     const nextSilenceMs = isNewcomer ? 0 : (SILENCES_MS.find((ms) => ms > silentMs) ?? Infinity);
     const dueAtMs = Math.min(oldest.sinceMs + afterMs, quietSinceMs(oldest) + nextSilenceMs);
     const inMs = Math.max(1, dueAtMs - clock.monotonic());
@@ -71,7 +72,7 @@ export function createWaits(clock: Pick<Clock, "monotonic" | "soon" | "timer">, 
     for (const entry of entries) {
       if (entry.sinceMs + afterMs > nowMs) break;
       entries.delete(entry);
-      entry.expire();
+      entry.wait.expire();
     }
     if (isLate) hear();
     // Answers that lie there are read first.
@@ -88,21 +89,15 @@ export function createWaits(clock: Pick<Clock, "monotonic" | "soon" | "timer">, 
     const quietMs = clock.monotonic() - silentSinceMs;
     silentMs = SILENCES_MS.findLast((ms) => ms <= quietMs) ?? 0;
     for (const entry of entries) {
-      if (entry.isGivenUp || entry.silenceMsMax > silentMs) continue;
+      if (entry.isGivenUp || entry.wait.silenceMsMax > silentMs) continue;
       entry.isGivenUp = true;
-      entry.giveUp();
+      entry.wait.giveUp();
     }
   }
 
   return {
     add(wait) {
-      const entry: Entry = {
-        silenceMsMax: wait.silenceMsMax,
-        expire: () => wait.expire(),
-        giveUp: () => wait.giveUp(),
-        sinceMs: clock.monotonic(),
-        isGivenUp: false,
-      };
+      const entry: Entry = { wait, sinceMs: clock.monotonic(), isGivenUp: false };
       entries.add(entry);
       if (timer === null) arm();
       return (isAnswer) => {
@@ -118,7 +113,7 @@ export function createWaits(clock: Pick<Clock, "monotonic" | "soon" | "timer">, 
       timer = null;
       const all = [...entries];
       entries.clear();
-      for (const { expire } of all) expire();
+      for (const { wait } of all) wait.expire();
     },
   };
 }
