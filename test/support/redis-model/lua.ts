@@ -46,13 +46,6 @@ end
 function string.format(pattern, ...)
   return format((string.gsub(pattern, '%%(%d*)d', '%%%1.0f')), ...)
 end
-local call = redis.call
-redis.pcall = call
-function redis.call(...)
-  local reply = call(...)
-  if type(reply) == 'table' and reply.err then error(reply, 0) end
-  return reply
-end
 function redis.error_reply(text) return {err = text} end
 `;
 
@@ -63,16 +56,32 @@ export function isLua(text: string): boolean {
   return lauxlib.luaL_loadbuffer(state, source, source.length, name("text")) === lua.LUA_OK;
 }
 
-export function createLua(call: (command: readonly string[]) => LuaReply): Lua {
+type Call = (command: readonly string[]) => LuaReply;
+
+/** One machine serves all: it keeps nothing from one script to the next but the scripts. */
+const machine = createMachine();
+
+export function createLua(call: Call): Lua {
+  return { run: (source, keys, args, now) => machine(call, source, keys, args, now) };
+}
+
+function createMachine() {
   const state = lauxlib.luaL_newstate();
+  let call: Call = () => null;
   lualib.luaL_openlibs(state);
+  const reply = (from: LuaState): LuaReply => {
+    const command: string[] = [];
+    for (let index = 1; index <= lua.lua_gettop(from); index++) command.push(textAt(from, index));
+    return attempt(call, command);
+  };
   define(state, "redis", {
     call(from) {
-      const command = Array.from({ length: lua.lua_gettop(from) }, (_, index) => textAt(from, index + 1));
-      push(
-        from,
-        attempt(() => call(command)),
-      );
+      const given = reply(from);
+      push(from, given);
+      return isError(given) ? lua.lua_error(from) : 1;
+    },
+    pcall(from) {
+      push(from, reply(from));
       return 1;
     },
   });
@@ -97,24 +106,27 @@ export function createLua(call: (command: readonly string[]) => LuaReply): Lua {
     return reference;
   }
 
-  return {
-    run(source, keys, args, now) {
-      lua.lua_rawgeti(state, lua.LUA_REGISTRYINDEX, referenceOf(source));
-      push(state, keys);
-      push(state, args);
-      lua.lua_pushnumber(state, now);
-      const isFine = lua.lua_pcall(state, 3, 1, 0) === lua.LUA_OK;
-      const reply = isFine ? replyAt(state, 0) : { error: errorAt(state) };
-      lua.lua_pop(state, 1);
-      if (reply !== null && typeof reply === "object" && "error" in reply) throw new ScriptError(reply.error);
-      return reply;
-    },
+  return (own: Call, source: string, keys: readonly string[], args: readonly string[], now: number): LuaReply => {
+    call = own;
+    lua.lua_rawgeti(state, lua.LUA_REGISTRYINDEX, referenceOf(source));
+    push(state, keys);
+    push(state, args);
+    lua.lua_pushnumber(state, now);
+    const isFine = lua.lua_pcall(state, 3, 1, 0) === lua.LUA_OK;
+    const given = isFine ? replyAt(state, 0) : { error: errorAt(state) };
+    lua.lua_pop(state, 1);
+    if (isError(given)) throw new ScriptError(given.error);
+    return given;
   };
 }
 
-function attempt(call: () => LuaReply): LuaReply {
+function isError(reply: LuaReply): reply is { readonly error: string } {
+  return reply !== null && typeof reply === "object" && "error" in reply;
+}
+
+function attempt(call: Call, command: readonly string[]): LuaReply {
   try {
-    return call();
+    return call(command);
   } catch (error) {
     return { error: `ERR ${error instanceof Error ? error.message : String(error)}` };
   }
