@@ -4,7 +4,6 @@
  */
 import type { Envelope } from "../../domain/envelope.ts";
 import { laneOf } from "../../domain/envelope.ts";
-import type { Lane } from "../../domain/event.ts";
 import { LANES } from "../../domain/event.ts";
 import { ATTEMPTS_MAX } from "../../domain/retry-policy.ts";
 import type { Clock } from "../../lib/ambient.ts";
@@ -14,11 +13,10 @@ import { scheduledEvent } from "../../ports/retry-queue.ts";
 import { DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
 import { LANE_TOPICS, retryTopic } from "./topics.ts";
 
-/**
- * Before a copy goes out. What a process had taken from the topic is delivered all the same, and seldom takes longer; of LOW it
- * may wait a minute for its group.
- */
-const COPY_AFTER_MS = { high: 10_000, medium: 10_000, low: 80_000 } as const satisfies Record<Lane, number>;
+/** Before a copy goes out: what a process had taken from the topic is delivered all the same, and seldom takes longer. */
+const AFTER_MS = 10_000;
+/** Of LOW that is not fanned out as far as is known: it may wait a minute for its group. */
+const AFTER_GROUP_MS = 80_000;
 /** Looked at for one topic, newest first. */
 const EVENTS_MAX = 100_000;
 const PAGE = 100;
@@ -74,8 +72,9 @@ async function recallLost(options: RecallOptions, topic: string): Promise<Recall
 
 /** To whoever has nothing of it yet. */
 function copyOf(envelope: Envelope, nowMs: number): Scheduled {
-  const plan = { cause: "relieved", endpointId: null, generation: 0, attempt: 1 } as const;
-  return scheduledEvent(envelope, { ...plan, notBeforeMs: afterOriginal(envelope, envelope.deliverAtMs, nowMs) });
+  const notBeforeMs =
+    Math.max(envelope.deliverAtMs ?? 0, nowMs) + (laneOf(envelope) === "low" ? AFTER_GROUP_MS : AFTER_MS);
+  return scheduledEvent(envelope, { cause: "relieved", notBeforeMs, endpointId: null, generation: 0, attempt: 1 });
 }
 
 /** Its fan-out may have waited in the topic, and so may the next attempt of each delivery. */
@@ -96,11 +95,7 @@ function isUnderWay({ state }: DeliveryView): boolean {
 
 function nextOf(envelope: Envelope, delivery: DeliveryView, nowMs: number): Scheduled {
   const { endpointId, generation, attempts, nextAttemptAtMs } = delivery;
-  const notBeforeMs = afterOriginal(envelope, nextAttemptAtMs, nowMs);
+  const notBeforeMs = Math.max(nextAttemptAtMs ?? 0, nowMs) + AFTER_MS;
   const attempt = Math.min(attempts + 1, ATTEMPTS_MAX);
   return scheduledEvent(envelope, { cause: "relieved", notBeforeMs, endpointId, generation, attempt });
-}
-
-function afterOriginal(envelope: Envelope, plannedMs: number | null, nowMs: number): number {
-  return Math.max(plannedMs ?? 0, nowMs) + COPY_AFTER_MS[laneOf(envelope)];
 }
