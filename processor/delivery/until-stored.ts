@@ -35,7 +35,7 @@ export function createStoredWrites(deps: {
 
   async function untilStored<Value>(what: string, write: () => Promise<Value>): Promise<Retried<Value>> {
     const count = (): void => {
-      if (!LOOKS.has(what)) countByName.set(what, (countByName.get(what) ?? 0) + 1);
+      if (!UNCOUNTED.has(what)) countByName.set(what, (countByName.get(what) ?? 0) + 1);
     };
     if (signal.aborted) {
       count();
@@ -68,7 +68,10 @@ export function createStoredWrites(deps: {
   return { untilStored, givenUp: () => countByName };
 }
 
-/** They only look whether there is something to bring back, and every start looks anew. What they write has names of its own. */
-const LOOKS: ReadonlySet<string> = new Set(["recover", "recover held"]);
+/**
+ * What leaves nothing unfinished: looks whether there is something to bring back, which every start does anew and whose writes have
+ * names of their own; and acks, whose items come again and are recognised by the ledger, which was written before.
+ */
+const UNCOUNTED: ReadonlySet<string> = new Set(["recover", "recover held", "ack"]);
 
 const ABORTED = { kind: "aborted" } as const;

@@ -21,8 +21,8 @@ export interface Fleet extends AsyncDisposable {
   ask(path: string, body?: unknown): Promise<Answer>;
   /** SIGKILL of so many; resolves once they are gone. */
   kill(kind: Kind, count: number): Promise<void>;
-  /** SIGTERM of the oldest; true when it ended with 0 within the bound, else it was killed. */
-  stop(kind: Kind, withinMs: number): Promise<boolean>;
+  /** SIGTERM of the oldest; null when it ended with 0 within the bound, else how it ended, with the last of what it printed. */
+  stop(kind: Kind, withinMs: number): Promise<string | null>;
   /** Starts so many beside those that run, again and again while they end before they are ready. */
   start(kind: Kind, count: number): Promise<void>;
   /** SIGSTOP of the oldest; resolves it with SIGCONT. */
@@ -101,9 +101,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       const program = oldest(kind);
       expected.add(program);
       const timer = setTimeout(() => void program.end("SIGKILL"), withinMs);
-      const { code } = await program.end("SIGTERM");
+      const { code, signal } = await program.end("SIGTERM");
       clearTimeout(timer);
-      return code === 0;
+      return code === 0 ? null : `${signal ?? code}: ${program.printed().slice(-PRINTED_CHARS)}`;
     },
     start,
     freeze(kind) {

@@ -30,9 +30,8 @@ export const frozen =
 export const stopped =
   (kind: Kind): Fault =>
   async ({ fleet, complain }) => {
-    if (!(await fleet.stop(kind, STOP_WITHIN_MS))) {
-      complain(`a ${kind} did not end with 0 within ${STOP_WITHIN_MS / 1000} s of SIGTERM`);
-    }
+    const ended = await fleet.stop(kind, STOP_WITHIN_MS);
+    if (ended !== null) complain(`a ${kind} did not end with 0 within ${STOP_WITHIN_MS / 1000} s of SIGTERM: ${ended}`);
     return () => fleet.start(kind, 1);
   };
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { verifyMessage, parseSecret } from "@posthaste/shared/domain/signature.ts";
 import { testHasher } from "../support/ambient.ts";
+import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { ProcessorHarness } from "../support/processor-harness.ts";
 import { openProcessorHarness } from "../support/processor-harness.ts";
 import { START_MS, TENANT, endpointOf, envelopeOf, ids } from "../support/samples.ts";
@@ -207,6 +208,23 @@ test("a stop does not wait for a store that hangs, and says what it could not wr
   await harness.clock.advance(STORED_WITHIN_MS + 100);
   assert.deepEqual(await stopping, ['2 writes of "retry"']);
   assert.deepEqual([processor.outstanding(), (await harness.depths()).medium], [0, 2]);
+});
+
+test("acks that no store takes leave nothing unfinished: what was delivered comes again, and the ledger knows it", async () => {
+  await using harness = await openWith(endpointOf("ep1"));
+  const wrap = (drivers: Drivers): Drivers => ({
+    ...drivers,
+    lanes: { ...drivers.lanes, ack: () => new Promise(() => undefined) },
+  });
+  const processor = harness.start({ wrap });
+  await harness.publish(envelopeOf("evt_1"));
+  await harness.clock.advance(100);
+  const stopping = processor.stop();
+  await harness.clock.advance(STORED_WITHIN_MS + 100);
+  assert.deepEqual(await stopping, []);
+  harness.start();
+  await harness.clock.advance(1000);
+  assert.equal(harness.world.sent.length, 1);
 });
 
 test("a stop of a processor whose stores are well leaves nothing unfinished", async () => {
