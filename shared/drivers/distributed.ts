@@ -159,7 +159,12 @@ export function composeDistributed(parts: {
 }): DistributedDrivers {
   const { stores, role, onLost } = parts;
   const opened = new AsyncDisposableStack();
-  const partitionLog = withSpool({ ...parts, spool: stores.spool, onAway: parts.onFault });
+  const partitionLog = withSpool({
+    ...parts,
+    spool: stores.spool,
+    isSpoolReachable: () => stores.isReachable(),
+    onAway: parts.onFault,
+  });
   const producers = {
     lanes: opened.use(partitionLog.openProducer("lanes")),
     low: opened.use(partitionLog.openProducer("low")),

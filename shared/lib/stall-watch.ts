@@ -15,7 +15,8 @@ export interface StallWatch {
   begin(onStall: () => void): (isAnswer: boolean) => void;
 }
 
-export function createStallWatch(clock: Pick<Clock, "monotonic" | "timer">, stallMs: number): StallWatch {
+/** `stallMsOf` is asked at each look. */
+export function createStallWatch(clock: Pick<Clock, "monotonic" | "timer">, stallMsOf: () => number): StallWatch {
   /** In the order in which they began. */
   const waits = new Set<{ readonly sinceMs: number; readonly onStall: () => void }>();
   let answeredAtMs = -Infinity;
@@ -32,6 +33,7 @@ export function createStallWatch(clock: Pick<Clock, "monotonic" | "timer">, stal
   function look(wasLate: boolean): void {
     const [oldest] = waits;
     if (oldest === undefined) return;
+    const stallMs = stallMsOf();
     const quietMs = clock.monotonic() - Math.max(answeredAtMs, oldest.sinceMs);
     if (wasLate || quietMs < stallMs) return arm(wasLate ? stallMs : Math.max(1, stallMs - quietMs));
     const all = [...waits];
@@ -43,7 +45,7 @@ export function createStallWatch(clock: Pick<Clock, "monotonic" | "timer">, stal
     begin(onStall) {
       const wait = { sinceMs: clock.monotonic(), onStall };
       waits.add(wait);
-      if (cancel === null) arm(stallMs);
+      if (cancel === null) arm(stallMsOf());
       return (isAnswer) => {
         waits.delete(wait);
         if (isAnswer) answeredAtMs = clock.monotonic();

@@ -9,7 +9,7 @@ const STALL_MS = 500;
 function openWatch() {
   const clock = createManualClock(0);
   const told: string[] = [];
-  const watch = createStallWatch(clock, STALL_MS);
+  const watch = createStallWatch(clock, () => STALL_MS);
   return { clock, told, begin: (name: string) => watch.begin(() => void told.push(name)) };
 }
 
@@ -74,7 +74,7 @@ test("after a standstill of this process the answers have their time once more",
         return () => (ring = () => undefined);
       },
     },
-    STALL_MS,
+    () => STALL_MS,
   );
   const ringAt = (ms: number): void => {
     nowMs = ms;

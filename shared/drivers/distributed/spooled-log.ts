@@ -20,6 +20,8 @@ export interface SpooledLog extends PartitionLog {
 export function withSpool(options: {
   readonly partitionLog: PartitionLog;
   readonly spool: Pick<Spool, "append">;
+  /** As far as is known. */
+  readonly isSpoolReachable: () => boolean;
   readonly clock: Pick<Clock, "monotonic" | "timer">;
   /** Told when the log begins to count as away. Must not throw. */
   readonly onAway: (error: unknown) => void;

@@ -13,6 +13,8 @@ import { ATTEMPTS_TOPIC, LANE_TOPICS } from "./topics.ts";
 
 /** Without any acknowledgement for so long, while something waits for one, the log counts as away. */
 export const STALL_MS = 500;
+/** So long while there is no spool to go to, either: a pause of the log is no reason to refuse. */
+export const ALONE_STALL_MS = 1500;
 /** Whoever tries a log that was away is not held up for longer: the record goes to the spool, the try goes on. */
 const PROBE_PATIENCE_MS = 50;
 
@@ -35,6 +37,8 @@ type NotKept = { readonly kind: "not-kept"; readonly error: unknown };
 export interface SpooledProducerOptions {
   readonly producer: RecordProducer;
   readonly spool: Pick<Spool, "append">;
+  /** As far as is known. */
+  readonly isSpoolReachable: () => boolean;
   /** One for all producers of a process. */
   readonly breaker: CircuitBreaker;
   readonly clock: Pick<Clock, "monotonic" | "timer">;
@@ -42,8 +46,10 @@ export interface SpooledProducerOptions {
   readonly onAway: (error: unknown) => void;
 }
 
-export function createSpooledProducer({ producer, spool, breaker, clock, onAway }: SpooledProducerOptions) {
-  const stalls = createStallWatch(clock, STALL_MS);
+export function createSpooledProducer(options: SpooledProducerOptions) {
+  const { producer, spool, breaker, clock, onAway } = options;
+  const stallMs = (): number => (options.isSpoolReachable() ? STALL_MS : ALONE_STALL_MS);
+  const stalls = createStallWatch(clock, stallMs);
 
   function failed(error: unknown): void {
     if (breaker.fail(clock.monotonic())) onAway(error);
@@ -59,7 +65,7 @@ export function createSpooledProducer({ producer, spool, breaker, clock, onAway 
     const silent = Promise.withResolvers<typeof SILENT>();
     const end = stalls.begin(() => {
       isSilent = true;
-      failed(storeFault(`Kafka: nothing was acknowledged within ${STALL_MS} ms.`));
+      failed(storeFault(`Kafka: nothing was acknowledged within ${stallMs()} ms.`));
       silent.resolve(SILENT);
     });
     const outcome = producer

@@ -5,6 +5,7 @@ import type { SpoolClass } from "@posthaste/shared/ports/spool.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { createCircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
 import {
+  ALONE_STALL_MS,
   LAST_PATIENCE_MS,
   LOG_BREAKER,
   STALL_MS,
@@ -29,7 +30,7 @@ interface Send {
 /** A log that leaves each send open until the test ends it, unless `answer` does. */
 function openProducer(breaker = createCircuitBreaker(LOG_BREAKER)) {
   const clock = createManualClock(0);
-  const state: { answer: "open" | "written" | Error; spoolFault: Error | null } = { answer: "open", spoolFault: null };
+  const state = { answer: "open" as "open" | "written" | Error, spoolFault: null as Error | null, hasSpool: true };
   const sends: Send[] = [];
   const spooled: [string, SpoolClass][] = [];
   const awayTimes: number[] = [];
@@ -51,6 +52,7 @@ function openProducer(breaker = createCircuitBreaker(LOG_BREAKER)) {
         return Promise.resolve();
       },
     },
+    isSpoolReachable: () => state.hasSpool,
     breaker,
     clock,
     onAway: () => void awayTimes.push(clock.monotonic()),
@@ -220,4 +222,20 @@ test("both hang: the first are refused after a moment and are not sent any more,
       ["probe", true],
     ],
   );
+});
+
+test("while there is no spool to go to, a pause of the log is no reason to refuse", async () => {
+  const { clock, state, sends, awayTimes, producer } = openProducer();
+  state.hasSpool = false;
+  state.spoolFault = away();
+  const paused = watched(producer.append([recordOf("a")]));
+  await clock.advance(ALONE_STALL_MS - 1);
+  assert.equal(paused.fate, "waits");
+  sends[0]?.written();
+  await clock.advance(0);
+  assert.equal(paused.fate, "done");
+  const silent = watched(producer.append([recordOf("b")]));
+  await clock.advance(ALONE_STALL_MS + LAST_PATIENCE_MS);
+  assert.equal(silent.fate, "store-unavailable");
+  assert.equal(awayTimes.length, 1);
 });
