@@ -75,8 +75,11 @@ async function runDelivery(
 
 /** In the slot that the delivery entered. */
 async function attempt(deps: RunDeliveryDeps, given: PendingDelivery, entry: Go, asked: number): Promise<Ending> {
-  const { limiters, send, settle } = deps;
-  const again = given.isRepeat ? await askAgain(deps, given, entry.endpoint, asked) : active(entry.endpoint);
+  const { limiters, send, settle, lookup } = deps;
+  // Whose slot this was may have been told 410 in the moment in which it left.
+  const again = given.isRepeat
+    ? await askAgain(deps, given, entry.endpoint, asked)
+    : currentEndpoint(lookup, given, entry.endpoint);
   if (again.kind !== "active") {
     limiters.leave(entry.slot, NOT_MADE);
     return again.kind === "completed" ? "settled" : hold(deps, given, again, asked);
@@ -112,10 +115,6 @@ async function askAgain(
 ): Promise<CurrentEndpoint | { readonly kind: "completed" }> {
   if (await completed.isShown(delivery, asked)) return { kind: "completed" };
   return currentEndpoint(lookup, delivery, endpoint);
-}
-
-function active(endpoint: Endpoint): CurrentEndpoint {
-  return { kind: "active", endpoint };
 }
 
 /** No attempt is made now. */

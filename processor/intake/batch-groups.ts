@@ -23,7 +23,8 @@ export interface BatchGroups {
 }
 
 interface OpenGroup {
-  readonly endpoint: Endpoint;
+  /** As its newest member found it. */
+  endpoint: Endpoint;
   readonly members: Envelope[];
   readonly repeats: Envelope[];
   /** Of the members: a copy of one of them shares its place. */
@@ -43,7 +44,7 @@ export function createBatchGroups(deps: {
   const groups = new Map<string, OpenGroup>();
   let isAbandoned = false;
 
-  /** The endpoint as it was at the opening may be a minute old: where memory cannot tell it is read again. */
+  /** The endpoint as it was may be a minute old: where memory cannot tell it is read again. */
   const send = async (group: OpenGroup): Promise<Ending> => {
     const delivery = groupDelivery(group, deps.clock.now(), deps.hasher);
     const { tenant, endpointId } = delivery;
@@ -84,6 +85,7 @@ export function createBatchGroups(deps: {
       if (before?.ids.has(envelope.id) === true) return before.ended;
       if (before !== undefined && before.bytes + bytes > GROUP_BYTES_MAX) close(before);
       const group = groups.get(endpoint.id) ?? open(endpoint, endpoint.batch.maxWaitMs);
+      group.endpoint = endpoint;
       group.members.push(envelope);
       if (isRepeat) group.repeats.push(envelope);
       group.ids.add(envelope.id);

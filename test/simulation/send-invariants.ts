@@ -118,6 +118,7 @@ export function checkBytes(
 
 /** (2) By each secret in force: whoever holds only the old one, or only the new one, can verify. */
 function checkSignature(witness: Witness, send: Send, slot: Slot): void {
+  if (!witness.processOf(send.processIndex).readsDirectory()) return;
   const secrets = storedEndpoint(witness, send, slot)?.secrets ?? [];
   const inForce = secrets.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > send.wallMs);
   if (inForce.length === 0 || !inForce.every(({ secret }) => isSignedBy(send, secret))) {
@@ -147,6 +148,7 @@ export function isSignedBy(send: Send, secret: string): boolean {
 
 /** (3) Not to an endpoint that is deleted, paused or disabled: by its owner's word, and by our own record. */
 function checkOpen(witness: Witness, send: Send, slot: Slot): void {
+  if (!witness.processOf(send.processIndex).readsDirectory()) return checkNotGone(witness, send, slot);
   const known = knownStateAt(slot, send.sentAtMs);
   if (known !== "open") witness.trace.violation("closed endpoint", `#${send.index} to one that is ${known}`);
   checkNotGone(witness, send, slot);

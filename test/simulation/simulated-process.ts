@@ -6,7 +6,6 @@ import type { DatabaseSync } from "node:sqlite";
 import { createGateway } from "@posthaste/gateway/app.ts";
 import type { GatewayLimits } from "@posthaste/gateway/request/deps.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
-import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import type { EmbeddedBounds, EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
@@ -30,6 +29,8 @@ import { DeadProcess } from "./virtual-database.ts";
 export interface SimulatedProcess extends Sender {
   readonly startedAtMs: number;
   readonly drivers: EmbeddedDrivers;
+  /** False while its directory cannot be read: an endpoint is for it what it was before. */
+  readonly readsDirectory: () => boolean;
   /** How it ended, and when; null while it lives. */
   readonly end: () => { readonly kind: "crash" | "stop"; readonly atMs: number; readonly outstanding: number } | null;
   fetch(request: Request): Promise<Response>;
@@ -84,7 +85,7 @@ export function startProcess(parts: ProcessParts): SimulatedProcess {
     for (const listener of listeners) listener();
   }
 
-  let made: { drivers: EmbeddedDrivers; processor: Processor; gateway: ReturnType<typeof createGateway> } | null = null;
+  let made: ReturnType<typeof assemble> | null = null;
   const database = parts.disk.forProcess({
     isAlive,
     die: (why) => end("crash", why),
@@ -92,7 +93,7 @@ export function startProcess(parts: ProcessParts): SimulatedProcess {
   });
   made = assemble(parts, database, parts.transportFor(sender), isAlive);
   isReady = true;
-  const { drivers, processor, gateway } = made;
+  const { drivers, processor, gateway, readsDirectory } = made;
   trace.note(`p${index} started`);
 
   async function drainRequests(): Promise<void> {
@@ -111,6 +112,7 @@ export function startProcess(parts: ProcessParts): SimulatedProcess {
     },
     startedAtMs: parts.worldNow(),
     drivers,
+    readsDirectory,
     end: () => ended,
     isAccepting: () => isAccepting,
     async fetch(request) {
@@ -149,12 +151,13 @@ function assemble(parts: ProcessParts, database: DatabaseSync, transport: Transp
   };
   const drivers = openEmbedded({ clock, entropy, hasher, sealer, database, bounds, onFault });
   const telemetry = tracingTelemetry(parts, isAlive);
-  const blinking = { ...drivers, directory: blinkingDirectory(drivers.directory, parts) };
+  const { directory, readsDirectory } = blinkingDirectory(drivers.directory, parts);
+  const blinking = { ...drivers, directory };
   const processor = startProcessor({ drivers: blinking, transport, clock, entropy, hasher, telemetry, limits });
   const collectMetrics = (): Promise<string> => Promise.resolve("");
   const gatewayDeps = { drivers, transport, clock, entropy, hasher, telemetry, collectMetrics };
   const gateway = createGateway({ ...gatewayDeps, limits: parts.gatewayLimits });
-  return { drivers, processor, gateway };
+  return { drivers, processor, gateway, readsDirectory };
 }
 
 /** Most waits before a directory cannot be read, and most times that it cannot, in ms. */
@@ -162,15 +165,15 @@ const BLINK_AFTER_MS = 20_000;
 const BLINK_MS = 30_000;
 
 /** A directory that cannot be read for a while, and says so at once: nothing may go round without a wait meanwhile. */
-function blinkingDirectory(directory: Directory, { worldNow, chance, trace, index, history }: ProcessParts): Directory {
-  if (!chance.isTrue(0.25)) return directory;
+function blinkingDirectory(directory: Directory, { worldNow, chance, trace, index, history }: ProcessParts) {
+  if (!chance.isTrue(0.25)) return { directory, readsDirectory: () => true };
   const fromMs = worldNow() + chance.magnitude(1, BLINK_AFTER_MS);
   const untilMs = fromMs + chance.magnitude(1, BLINK_MS);
   trace.note(`p${index} cannot read the directory from ${fromMs} to ${untilMs}`);
   // What was put aside comes back after a wait that grew with the time it was away.
   history.downs.push({ fromMs, toMs: untilMs + 2 * (untilMs - fromMs) + 2000 });
   const isAway = (): boolean => worldNow() >= fromMs && worldNow() < untilMs;
-  return {
+  const blinking: Directory = {
     ...directory,
     peek: (tenant, atLeast) => (isAway() ? null : directory.peek(tenant, atLeast)),
     endpoints: (tenant, atLeast) =>
@@ -178,6 +181,7 @@ function blinkingDirectory(directory: Directory, { worldNow, chance, trace, inde
         ? Promise.reject(new PosthasteError("store-unavailable", "The directory cannot be read now."))
         : directory.endpoints(tenant, atLeast),
   };
+  return { directory: blinking, readsDirectory: () => !isAway() };
 }
 
 /** Writes the product's own events into the trace; what speaks of a bug is a violation. */

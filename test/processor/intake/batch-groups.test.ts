@@ -19,7 +19,12 @@ interface Known {
 
 function open(known: Known = { inMemory: batched, reads: 0 }) {
   const clock = createManualClock(START_MS);
-  const submitted: { readonly delivery: PendingDelivery; readonly atMs: number; end(ending: Ending): void }[] = [];
+  const submitted: {
+    readonly delivery: PendingDelivery;
+    readonly endpoint: Endpoint;
+    readonly atMs: number;
+    end(ending: Ending): void;
+  }[] = [];
   const told: string[] = [];
   const groups = createBatchGroups({
     clock,
@@ -29,9 +34,9 @@ function open(known: Known = { inMemory: batched, reads: 0 }) {
       find: () => Promise.resolve(void (known.reads += 1)).then(() => (known.inMemory = batched)),
     },
     run: {
-      first: (delivery) =>
+      first: (delivery, endpoint) =>
         new Promise((end) => {
-          submitted.push({ delivery, atMs: clock.now() - START_MS, end });
+          submitted.push({ delivery, endpoint, atMs: clock.now() - START_MS, end });
         }),
     },
   });
@@ -59,6 +64,15 @@ test("where memory does not know the endpoint any more, it is read before the gr
   add("b");
   await clock.advance(500);
   assert.deepEqual([members(), known.reads], [[["a"], ["b"]], 1]);
+});
+
+test("where the directory cannot be read, the endpoint is as the newest member found it", async () => {
+  const { add, clock, submitted } = open({ inMemory: undefined, reads: 0 });
+  const rotated = endpointOf("ep1", { batch: batched.batch, description: "rotated since" });
+  add("a");
+  add("b", rotated);
+  await clock.advance(500);
+  assert.equal(submitted[0]?.endpoint, rotated);
 });
 
 test("a group is closed by the longest wait of its first member", async () => {
