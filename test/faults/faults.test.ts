@@ -9,6 +9,7 @@ import type { Answers } from "./publisher.ts";
 import { problemsOf } from "./result.ts";
 import { runScenarios } from "./run-scenarios.ts";
 import type { Scenario } from "./scenario.ts";
+import { ALL } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
 import { problemsIn, tableOf } from "./table.ts";
 
@@ -104,7 +105,8 @@ test("a loss, a late recovery, a refusal too many, an odd answer and an end by i
     memory: { gatewayMiB: 1, processorMiB: 1, redisMiB: 1 },
     answers: { ...answers, odd: {} },
   };
-  assert.deepEqual(problemsOf(impossible, good), []);
+  assert.deepEqual(problemsOf({ ...impossible, refusedMax: ALL }, good), []);
+  assert.equal(problemsOf(impossible, good).length, 2, "nothing may be refused unless the scenario says so");
   const strict = { ...impossible, refusedMax: { HIGH: 0, MEDIUM: 0, LOW: 0.5 } };
   assert.deepEqual(problemsOf(strict, { ...good, answers, lost: 2, recoveryMs: 20_001, afterMs: 30_000, died: 1 }), [
     "2 accepted events are lost",
@@ -114,7 +116,7 @@ test("a loss, a late recovery, a refusal too many, an odd answer and an end by i
     "2 answers 500 internal",
     "1 of HIGH were refused, more than 0 %",
   ]);
-  assert.deepEqual(problemsOf(impossible, { ...good, accepted: 0 }), [
+  assert.deepEqual(problemsOf({ ...impossible, refusedMax: ALL }, { ...good, accepted: 0 }), [
     "nothing was accepted, so that nothing is shown",
   ]);
 });
