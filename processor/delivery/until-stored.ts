@@ -70,7 +70,8 @@ export function createStoredWrites(deps: {
 
 /**
  * What leaves nothing unfinished: looks whether there is something to bring back, which every start does anew and whose writes have
- * names of their own; and acks, whose items come again and are recognised by the ledger, which was written before.
+ * names of their own; and acks, whose items come again and are recognised by the ledger. Where that was not written either, the stop
+ * says so by itself.
  */
 const UNCOUNTED: ReadonlySet<string> = new Set(["recover", "recover held", "ack"]);
 
