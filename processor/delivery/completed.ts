@@ -17,7 +17,10 @@ import { firstMember, subjectOf } from "./pending-delivery.ts";
 export const ANYTHING = 0;
 
 export interface Completed {
-  /** Runs `work` unless the ledger shows the attempt as completed; `ANYTHING` asks for any news of the delivery. */
+  /**
+   * Runs `work` when no other copy of the attempt is under way in this process, and none settled it meanwhile. A repeat is
+   * run only where the ledger does not show the attempt as completed; `ANYTHING` asks for any news of the delivery.
+   */
   unless(delivery: PendingDelivery, attempt: number, work: () => Promise<Ending>): Promise<Ending>;
   /** Asks once more, right before the attempt. False when the ledger cannot tell. */
   isShown(delivery: PendingDelivery, attempt: number): Promise<boolean>;
@@ -29,16 +32,20 @@ export function createCompleted(deps: {
   crashGuard: Pick<CrashGuard, "run">;
   telemetry: Pick<DeliveryTelemetry, "repeatSkipped">;
 }): Completed {
-  const repeats = new OneAtATime<string>();
+  /** Repeats and due retries: at most what the window holds. */
+  const copies = new OneAtATime<string, Ending>();
   return {
     isShown: (delivery, attempt) => isCompleted(deps, delivery, attempt),
     unless(delivery, attempt, work) {
       const { tenant, endpointId, generation } = delivery;
       const key = [tenant, firstMember(delivery).id, endpointId, generation, delivery.attempt].join("\n");
-      // A second copy (a crash between two steps of a recovery leaves one) waits for the first, and then asks the ledger.
-      return repeats.run(key, async () =>
-        (await isCompleted(deps, delivery, attempt)) ? "settled" : deps.crashGuard.run(delivery, work),
-      );
+      // A second copy (a crash between two steps of a recovery leaves one, or between a retry and the ack of its event) waits
+      // for the first. What that settled is so, whether or not the ledger could be told; a group may have other members.
+      return copies.run(key, async (before) => {
+        if (before === "settled" && delivery.members.length === 1) return "settled";
+        if (before === null && !delivery.isRepeat) return work();
+        return (await isCompleted(deps, delivery, attempt)) ? "settled" : deps.crashGuard.run(delivery, work);
+      });
     },
   };
 }

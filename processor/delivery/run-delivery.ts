@@ -35,7 +35,7 @@ export interface RunDeliveryDeps {
 export interface RunDelivery {
   /** Fresh from its fan-out: the endpoint's retry policy may begin with a wait (`delays_s` beginning with more than 0). */
   first(delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending>;
-  /** Due. A repeat is run only when the ledger does not show its attempt as completed. */
+  /** Due. A repeat, or one of which a copy was under way, is run only when the ledger does not show its attempt as completed. */
   due(delivery: PendingDelivery, endpoint: Endpoint): Promise<Ending>;
 }
 
@@ -48,8 +48,8 @@ export function createRunDelivery(deps: RunDeliveryDeps): RunDelivery {
         : runDelivery(deps, delivery, endpoint, ANYTHING);
     },
     due(delivery, endpoint) {
-      const run = (): Promise<Ending> => runDelivery(deps, delivery, endpoint, delivery.attempt);
-      return delivery.isRepeat ? deps.completed.unless(delivery, delivery.attempt, run) : run();
+      const { attempt: asked } = delivery;
+      return deps.completed.unless(delivery, asked, () => runDelivery(deps, delivery, endpoint, asked));
     },
   };
 }

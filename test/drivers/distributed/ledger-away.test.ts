@@ -97,6 +97,9 @@ async function accept({ known }: Process, envelopes: readonly Envelope[]): Promi
 
 const statesOf = async (ledger: RedisLedger) => (await ledger.events({ tenant: TENANT }, 100, null)).rows;
 
+/** Of the one delivery that there is. */
+const stateOf = async (ledger: RedisLedger) => (await ledger.deliveries(OF_ENDPOINT, 10, null)).rows[0]?.state;
+
 test("accepted in one process and delivered in another while Redis is away: shown with its state when it is back", async () => {
   await using world = await openWorld();
   const { clock, openProcess, lost } = world;
@@ -219,6 +222,45 @@ test("what is read back does not overwrite what was recorded since, and twice ch
     );
     assert.equal(await next.ledger.takeBack([packEntry(toPendingEntry(first)).value]), 0);
   }
+});
+
+test("of the same attempt the newer news stands, whatever is read back after it", async () => {
+  await using world = await openWorld();
+  const { clock, openProcess } = world;
+  const processor = openProcess();
+  const envelope = sampleEnvelope("evt_a");
+  const at = (afterMs: number, state: "pending" | "retrying" | "paused") =>
+    attempt(envelope, { state, atMs: START_MS + afterMs, attempt: state === "pending" ? 0 : 1 });
+  const spilled = async (...entries: LedgerEntry[]): Promise<void> => {
+    for (const entry of entries) await processor.ledger.takeBack([packEntry(toPendingEntry(entry)).value]);
+  };
+  const stateNow = () => stateOf(processor.ledger);
+  await processor.ledger.remember([envelope]);
+  processor.ledger.record([at(500, "paused")]);
+  await clock.advance(BACK_MS);
+  await spilled(at(100, "retrying"));
+  assert.equal(await stateNow(), "paused", "the failure before the pause comes late");
+  await spilled(at(900, "retrying"));
+  assert.equal(await stateNow(), "retrying", "news from after it");
+  await spilled(at(900, "paused"), at(950, "paused"));
+  assert.equal(await stateNow(), "paused");
+});
+
+test("what waited and is held since does not wait again when its fan-out is read back", async () => {
+  await using world = await openWorld();
+  const { clock, openProcess } = world;
+  const processor = openProcess();
+  const envelope = sampleEnvelope("evt_a");
+  const held = attempt(envelope, { state: "disabled", atMs: START_MS + 500, attempt: 0 });
+  const waiting = attempt(envelope, { state: "pending", atMs: START_MS + 100, attempt: 0 });
+  await processor.ledger.remember([envelope]);
+  processor.ledger.record([held]);
+  await clock.advance(BACK_MS);
+  await processor.ledger.takeBack([packEntry(toPendingEntry(waiting)).value]);
+  assert.equal(await stateOf(processor.ledger), "disabled");
+  processor.ledger.record([attempt(envelope, { state: "pending", atMs: START_MS + 900, attempt: 0 })]);
+  await clock.advance(BACK_MS);
+  assert.equal(await stateOf(processor.ledger), "pending", "it goes out again");
 });
 
 test("an event that had to make room, or whose time is over, is not brought back", async () => {

@@ -54,6 +54,26 @@ test("a copy that comes due while the event's own attempt is under way waits for
   await harness.stop(processor);
 });
 
+test("a copy of a retry that is under way waits for its end, and is not sent though the ledger cannot be told", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  const silent = (drivers: Drivers): Drivers => ({
+    ...drivers,
+    ledger: { ...drivers.ledger, isCompleted: () => Promise.resolve(false) },
+  });
+  const processor = harness.start({ wrap: silent });
+  harness.world.script("ep1", () => ({ status: 200, afterMs: 12_000 }));
+  const event = envelopeOf("evt_a", "medium");
+  const due = { notBeforeMs: harness.clock.now(), endpointId: "ep1", generation: 0, attempt: 1 };
+  await harness.drivers.retryQueue.schedule([scheduledEvent(event, { ...due, cause: "parked" })]);
+  await harness.clock.advance(1000);
+  await giveCopyAway(harness, event, harness.clock.now());
+  await harness.clock.advance(600_000);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_a"]);
+  assert.deepEqual([(await harness.depths()).retry, processor.outstanding()], [0, 0]);
+  await harness.stop(processor);
+});
+
 /** The ledger learns of what another process did only after it was asked so often. */
 function shownAfter(drivers: Drivers, questions: number, asked: string[]): Drivers {
   return {

@@ -4,7 +4,7 @@
  */
 import type { Envelope } from "../../../domain/envelope.ts";
 import { assert } from "../../../lib/assert.ts";
-import type { RedisCommands, RedisReply } from "../client/redis-commands.ts";
+import type { RedisArgument, RedisCommands, RedisReply } from "../client/redis-commands.ts";
 import type { LedgerBounds } from "./bounds.ts";
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES } from "./bounds.ts";
 import type { PendingEntry } from "./pending-entries.ts";
@@ -37,7 +37,7 @@ export function createPlacing({ commands, bounds, rootOf }: PlacingOptions): Pla
   const recallHead = [bounds.eventsPerTenantMax, bounds.bytesPerShardMax];
 
   async function record(shard: number, entries: readonly PendingEntry[]): Promise<readonly PendingEntry[]> {
-    const args = [...recordHead, ...entries.flatMap((entry) => entry.args)];
+    const args = [...recordHead, ...entries.flatMap(argumentsOf)];
     const reply = await commands.run(RECORD, [rootOf(shard)], args);
     assert(Array.isArray(reply), "the script replies with the ordinals of entries");
     return (reply as readonly RedisReply[]).map((ordinal) => {
@@ -64,6 +64,11 @@ export function createPlacing({ commands, bounds, rootOf }: PlacingOptions): Pla
       return unmet.filter((entry) => !isRecallable(entry));
     },
   };
+}
+
+/** One that comes late says so, since what was recorded after it may stand already. */
+function argumentsOf({ args, unmet }: PendingEntry): readonly RedisArgument[] {
+  return unmet > 0 && args[0] === "d" ? ["l", ...args.slice(1)] : args;
 }
 
 function isRecallable({ unmet, envelope }: PendingEntry): boolean {

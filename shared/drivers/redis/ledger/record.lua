@@ -1,8 +1,8 @@
 -- Records fan-outs, deliveries and attempts, in order. An entry about an event that is not kept changes nothing.
 -- KEYS: root. ARGV: bytes per shard, deliveries per event, deliveries per endpoint, attempts per endpoint, then for each
 -- entry `f`, tenant, id, time, matched count, JSON, or `d`, tenant, id, endpoint, generation, state, attempt, time, next
--- time or 0, JSON of the delivery, JSON of the attempt or nothing. Returns the ordinals, from 1, of those that found no
--- event.
+-- time or 0, JSON of the delivery, JSON of the attempt or nothing. `l` is a `d` that comes late: what was recorded after
+-- it may stand already. Returns the ordinals, from 1, of those that found no event.
 
 local bytes_max, of_event_max = tonumber(ARGV[1]), tonumber(ARGV[2])
 local of_endpoint_max = {deliveries = tonumber(ARGV[3]), attempts = tonumber(ARGV[4])}
@@ -23,6 +23,12 @@ end
 
 local function count(event, claim, by)
   if claim ~= '-' then event[claim] = event[claim] + by end
+end
+
+-- Whether what stands is news of the same attempt from after this late entry. Of the same ms, only the first state is older.
+local function is_outdated(state, time, old_json)
+  local standing = number_or(0, string.match(old_json, '"updatedAtMs":(%d+)'))
+  return time < standing or (time == standing and state == 'pending')
 end
 
 local function record_fan_out(event, at)
@@ -65,6 +71,7 @@ local function record_delivery(event, at)
     is_taken = not old_state or attempt >= tonumber(old_attempts)
       and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
       and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
+      and (ARGV[at] ~= 'l' or attempt > tonumber(old_attempts) or not is_outdated(state, time, old_json))
     if not is_taken then state, attempt, json = old_state, tonumber(old_attempts), old_json end
   else
     if event.r >= of_event_max then return end
