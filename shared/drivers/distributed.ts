@@ -17,16 +17,17 @@ import { createSpillReader, spillTo } from "./distributed/ledger-spill.ts";
 import type { Quarantined } from "./distributed/poison.ts";
 import type { LimitEvents } from "./distributed/rate-limiter.ts";
 import { createDistributedQueues } from "./distributed/queues.ts";
-import { recallAndTell } from "./distributed/recall-lost.ts";
+import type { Recalls } from "./distributed/recalls.ts";
+import { createRecalls } from "./distributed/recalls.ts";
 import { hasRecords } from "./distributed/has-records.ts";
+import { openLog } from "./distributed/open-log.ts";
 import { withSpool } from "./distributed/spooled-log.ts";
+import type { StoreWatch } from "./distributed/store-watch.ts";
 import { createStoreWatch } from "./distributed/store-watch.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
-import { ATTEMPTS_TOPIC, topicSpecs } from "./distributed/topics.ts";
-import type { KafkaOptions } from "./kafka/partition-log.ts";
-import { openKafkaPartitionLog } from "./kafka/partition-log.ts";
+import { ATTEMPTS_TOPIC } from "./distributed/topics.ts";
 
 /** A gateway appends and reads nothing from Kafka; a processor does both. */
 export type DistributedRole = "gateway" | "processor";
@@ -79,11 +80,12 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
   let lost = 0;
   const onLost = (count: number): void => void (lost += count);
   // The set is made of the log; of a topic that is lost while it is made, nothing was read yet.
-  let recall = (_topic: string): void => undefined;
+  let recalls: Pick<Recalls, "note" | "look"> = { note: () => Promise.resolve(), look: () => undefined };
   const partitionLog = opening.use(
     await openLog(options, {
       onFault: (error) => suspicions.kafka(error),
-      onTopicMadeAgain: (topic) => recall(topic),
+      beforeTopicsMade: (topics) => recalls.note(topics),
+      onTopicsMade: () => recalls.look(),
     }),
   );
   const { gatewayCount, processorCount } = options.config;
@@ -110,21 +112,20 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
       lostCount: () => lost,
     }),
   );
-  recall = (topic) => void recallAndTell({ ...drivers, clock }, topic).then(options.onWarning);
-  const { redis, cache, kafka } = drivers.checks;
-  for (const [store, name, check] of [
-    ["redis", "Redis", redis],
-    ["redis-cache", "The Redis of REDIS_CACHE_URL", cache],
-    ["kafka", "Kafka", kafka],
-  ] as const) {
-    if (check === null) continue;
-    const meanwhile = meanwhileOf(role, store, cache !== null);
-    const events = {
-      away: (reason: string, cause: unknown) => options.stores.away(store, { reason, cause, meanwhile }),
-      back: (awayMs: number, faults: number) => options.stores.back(store, awayMs, faults),
-      fault: (error: unknown) => options.stores.fault(store, error),
-    };
-    const watch = opening.use(createStoreWatch({ name, check, clock, events }));
+  recalls = opening.use(
+    createRecalls({
+      lostTopics: stores.lostTopics,
+      leases: stores.leases,
+      recall: { ...drivers, clock },
+      clock,
+      entropy,
+      onWarning: options.onWarning,
+      onFault,
+    }),
+  );
+  recalls.look();
+  for (const [store, watch] of createWatches(options, drivers.checks)) {
+    opening.use(watch);
     suspicions[store] = (error) => watch.suspect(error);
   }
   const opened = opening.move();
@@ -136,6 +137,27 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
         options.stores.unfinished([`stores did not end their connections in ${CLOSE_MS} ms`]);
     },
   };
+}
+
+function createWatches(
+  { role, clock, stores }: DistributedOptions,
+  { redis, cache, kafka }: StoreChecks,
+): readonly (readonly [StoreName, StoreWatch])[] {
+  const watched = [
+    ["redis", "Redis", redis],
+    ["redis-cache", "The Redis of REDIS_CACHE_URL", cache],
+    ["kafka", "Kafka", kafka],
+  ] as const;
+  return watched.flatMap(([store, name, check]) => {
+    if (check === null) return [];
+    const meanwhile = meanwhileOf(role, store, cache !== null);
+    const events = {
+      away: (reason: string, cause: unknown) => stores.away(store, { reason, cause, meanwhile }),
+      back: (awayMs: number, faults: number) => stores.back(store, awayMs, faults),
+      fault: (error: unknown) => stores.fault(store, error),
+    };
+    return [[store, createStoreWatch({ name, check, clock, events })] as const];
+  });
 }
 
 /**
@@ -219,29 +241,4 @@ export function composeDistributed(parts: {
 /** The driver's own errors name their store first. */
 function ofKafka(error: unknown): boolean {
   return error instanceof Error && /kafka/i.test(error.message);
-}
-
-async function openLog(
-  { clock, entropy, config, role, onWarning }: DistributedOptions,
-  { onFault, onTopicMadeAgain }: Required<Pick<KafkaOptions, "onFault" | "onTopicMadeAgain">>,
-): Promise<PartitionLog> {
-  const { kafka } = config;
-  const partitionLog = await openKafkaPartitionLog({
-    brokers: kafka.brokers,
-    clock,
-    entropy,
-    clientId: `posthaste-${role}`,
-    prefix: kafka.prefix,
-    onFault,
-    onTopicMadeAgain,
-    ...(kafka.isTls ? { ssl: true } : {}),
-    ...(kafka.sasl === null ? {} : { sasl: kafka.sasl }),
-  });
-  try {
-    for (const warning of await partitionLog.ensureTopics(topicSpecs(kafka))) onWarning(warning);
-    return partitionLog;
-  } catch (error) {
-    await partitionLog[Symbol.asyncDispose]();
-    throw error;
-  }
 }

@@ -11,12 +11,15 @@ import type { DeliveryView, Ledger, ListedEvent } from "../../ports/ledger.ts";
 import type { RetryQueue, Scheduled } from "../../ports/retry-queue.ts";
 import { scheduledEvent } from "../../ports/retry-queue.ts";
 import { DELAYS_MS } from "../partitioned/delay-topics/plan.ts";
+import type { LostTopic } from "../redis/lost-topics.ts";
 import { LANE_TOPICS, retryTopic } from "./topics.ts";
 
 /** Before a copy goes out: what a process had taken from the topic is delivered all the same, and seldom takes longer. */
 const AFTER_MS = 10_000;
 /** Of LOW that is not fanned out as far as is known: it may wait a minute for its group. */
 const AFTER_GROUP_MS = 80_000;
+/** After a topic was missed it is there again by then: what is accepted later lies in it. */
+const MADE_WITHIN_MS = 60_000;
 /** Looked at for one topic, newest first. */
 const EVENTS_MAX = 100_000;
 const PAGE = 100;
@@ -28,35 +31,40 @@ interface Recalled {
   readonly isWhole: boolean;
 }
 
-interface RecallOptions {
+export interface RecallOptions {
   readonly ledger: Pick<Ledger, "events" | "deliveries">;
   readonly retryQueue: Pick<RetryQueue, "schedule">;
   readonly clock: Pick<Clock, "now">;
 }
 
-/** Resolves with what the operator is told. Never rejects. */
-export async function recallAndTell(options: RecallOptions, topic: string): Promise<string> {
-  const made = `The Kafka topic ${topic} was deleted while Posthaste ran, and is made again, empty.`;
-  const byHand = "Events that stay pending can be sent by POST /v1/events/:id/resend.";
-  try {
-    const recalled = await recallLost(options, topic);
-    if (recalled === null) return made;
-    const planned = `${made} What the ledger shows as pending is planned again: ${recalled.count} copies.`;
-    return recalled.isWhole ? planned : `${planned} No more of them find room. ${byHand}`;
-  } catch (failure) {
-    return `${made} What is pending could not be planned again: ${failure instanceof Error ? failure.message : String(failure)} ${byHand}`;
-  }
+/**
+ * Resolves with what the operator is told; rejects with what the ledger or the queue rejects with, or when it is aborted: then
+ * a part may be planned, and is planned once more by the next call.
+ */
+export async function recallLost(options: RecallOptions, lost: LostTopic, signal: AbortSignal): Promise<string> {
+  const made = `The Kafka topic ${lost.topic} was deleted while Posthaste ran, and is made again, empty.`;
+  const recalled = await planAgain(options, lost, signal);
+  if (recalled === null) return made;
+  const planned = `${made} What the ledger shows as pending is planned again: ${recalled.count} copies.`;
+  return recalled.isWhole
+    ? planned
+    : `${planned} No more of them find room. Events that stay pending can be sent by POST /v1/events/:id/resend.`;
 }
 
-/** Null: the topic is none of those that events wait in. Throws what the ledger or the queue throws. */
-async function recallLost(options: RecallOptions, topic: string): Promise<Recalled | null> {
+/** Null: the topic is none of those that events wait in. */
+async function planAgain(
+  options: RecallOptions,
+  { topic, sinceMs }: LostTopic,
+  signal: AbortSignal,
+): Promise<Recalled | null> {
   const lane = LANES.find((each) => LANE_TOPICS[each] === topic) ?? null;
   if (lane === null && !DELAYS_MS.some((delayMs) => retryTopic(delayMs) === topic)) return null;
   const { ledger, retryQueue, clock } = options;
-  const untilMs = clock.now();
+  const untilMs = Number.isFinite(sinceMs) ? Math.min(clock.now(), sinceMs + MADE_WITHIN_MS) : clock.now();
   let cursor: string | null = null;
   let count = 0;
   for (let seen = 0; seen < EVENTS_MAX; seen += PAGE) {
+    signal.throwIfAborted();
     const page = await ledger.events({ tenant: null, state: "pending", untilMs }, PAGE, cursor);
     for (const event of page.rows) {
       if (lane !== null && laneOf(event.envelope) !== lane) continue;

@@ -28,6 +28,8 @@ import { openApiKeys } from "./api-keys.ts";
 import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisLeases } from "../redis/leases.ts";
+import type { LostTopics } from "../redis/lost-topics.ts";
+import { createLostTopics } from "../redis/lost-topics.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { keySpaceOf } from "./shards.ts";
 import { openRateLimiter } from "./open-rate-limiter.ts";
@@ -65,6 +67,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly claims: Claims;
   readonly cancellations: Cancellations;
   readonly leases: Leases;
+  readonly lostTopics: LostTopics;
   readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
@@ -193,6 +196,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     }),
     cancellations: createRedisCancellations({ ...main, ...(cancelledMax === undefined ? {} : { cancelledMax }) }),
     leases: createRedisLeases(main),
+    lostTopics: createLostTopics(main),
     begunAttempts: createRedisBegunAttempts(main),
     rateLimiter: openRateLimiter({ ...options, ...cache, subjectsMax: bounds.limitSubjectsMax }),
     stats,

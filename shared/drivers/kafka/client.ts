@@ -30,8 +30,10 @@ export interface KafkaOptions {
   readonly appendMs?: number;
   /** What went wrong and is being mended; never a reason to stop. */
   readonly onFault: (error: unknown) => void;
-  /** A topic was deleted by somebody, and is there again, empty. Must not throw. Nobody is told unless given. */
-  readonly onTopicMadeAgain?: (topic: string) => void;
+  /** Topics that somebody deleted are about to be made again, empty. Awaited; must not reject. Nobody is told unless given. */
+  readonly beforeTopicsMade?: (topics: readonly string[]) => Promise<void>;
+  /** And they are made. Must not throw. */
+  readonly onTopicsMade?: () => void;
 }
 
 /** What the parts of one open log have in common. */

@@ -27,13 +27,13 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
   const { prefix } = context;
   await probe(context, options);
   const admin = openKafkaAdmin(context);
-  const { onTopicMadeAgain: onMadeAgain = () => undefined } = options;
   const open = new Set<OpenPart>();
   const keeper = createTopicKeeper({
     context,
     admin,
     onGone: (topic) => open.forEach((part) => part.gone?.(topic)),
-    onMadeAgain,
+    beforeMaking: options.beforeTopicsMade ?? (() => Promise.resolve()),
+    onMadeAgain: options.onTopicsMade ?? (() => undefined),
   });
   let isClosed = false;
 

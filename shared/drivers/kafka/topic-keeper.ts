@@ -28,14 +28,17 @@ export function createTopicKeeper(options: {
   readonly admin: KafkaAdmin;
   /** A topic is gone; its readers are to begin anew. Must not throw. */
   readonly onGone: (topic: string) => void;
-  /** This process, or another at the same time, has made it again. Must not throw. */
-  readonly onMadeAgain: (topic: string) => void;
+  /** These are about to be made again. Awaited; must not reject. */
+  readonly beforeMaking: (topics: readonly string[]) => Promise<void>;
+  /** This process, or another at the same time, has made them again. Must not throw. */
+  readonly onMadeAgain: () => void;
 }): TopicKeeper {
-  const { context, admin, onGone, onMadeAgain } = options;
+  const { context, admin, onGone, beforeMaking, onMadeAgain } = options;
   const { clock, prefix, onFault } = context;
   const kept = new Map<string, TopicSpec>();
   let missed: ReadonlySet<string> = new Set();
   let cancel: Cancel = () => undefined;
+  let isLooking = false;
   let isStopped = false;
 
   function arm(): void {
@@ -52,8 +55,9 @@ export function createTopicKeeper(options: {
     missed = new Set(gone);
     for (const topic of gone) onGone(topic);
     if (overdue.length === 0) return;
+    await beforeMaking(overdue);
     await makeAgain(overdue);
-    overdue.forEach(onMadeAgain);
+    onMadeAgain();
   }
 
   /**
@@ -69,8 +73,8 @@ export function createTopicKeeper(options: {
   return {
     keep(specs) {
       for (const spec of specs) kept.set(spec.topic, spec);
-      cancel();
-      arm();
+      if (!isLooking) arm();
+      isLooking = true;
     },
     [Symbol.dispose]() {
       isStopped = true;

@@ -1,11 +1,11 @@
 /** What is planned again when a topic was deleted, and what an operator is told of it; on the ledger of the Redis model. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { recallAndTell } from "@posthaste/shared/drivers/distributed/recall-lost.ts";
+import { recallLost } from "@posthaste/shared/drivers/distributed/recall-lost.ts";
 import type { Priority } from "@posthaste/shared/domain/event.ts";
 import type { ScheduleResult, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import { openFaultyHarness } from "../../contract/distributed-harness.ts";
-import { sampleEnvelope } from "../../support/samples.ts";
+import { START_MS, sampleEnvelope } from "../../support/samples.ts";
 
 const PRIORITIES: readonly Priority[] = ["MEDIUM", "MEDIUM", "MEDIUM", "LOW", "HIGH"];
 
@@ -26,9 +26,13 @@ async function openStand(room = Infinity) {
   };
   return {
     planned,
-    async recall(topic: string): Promise<string> {
+    async recall(topic: string, sinceMs = NaN): Promise<string> {
       await set.clock.advance(1000);
-      const telling = recallAndTell({ ledger: set.drivers.ledger, clock: set.clock, retryQueue }, topic);
+      const telling = recallLost(
+        { ledger: set.drivers.ledger, clock: set.clock, retryQueue },
+        { topic, sinceMs },
+        new AbortController().signal,
+      );
       await set.clock.advance(1);
       return await telling;
     },
@@ -57,4 +61,10 @@ test("of a topic that no event waits in, nothing is", async () => {
 test("what finds no room in the retry queue is told, with the remedy", async () => {
   await using stand = await openStand(2);
   assert.match(await stand.recall("medium"), /2 copies\. No more of them find room\. .*resend/);
+});
+
+test("what was accepted after the topic was there again is not planned", async () => {
+  await using stand = await openStand();
+  assert.match(await stand.recall("medium", START_MS - 3600_000), /planned again: 0 copies\.$/);
+  assert.match(await stand.recall("medium", START_MS), /planned again: 3 copies\.$/);
 });

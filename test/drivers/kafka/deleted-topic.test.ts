@@ -78,7 +78,7 @@ async function openStand() {
   opening.defer(() => admin.disconnect());
   opening.defer(() => removeTopics(admin, prefix));
   let madeAgain = 0;
-  const log = opening.use(await openKafkaPartitionLog({ ...optionsOf(prefix), onTopicMadeAgain: () => madeAgain++ }));
+  const log = opening.use(await openKafkaPartitionLog({ ...optionsOf(prefix), onTopicsMade: () => madeAgain++ }));
   await log.ensureTopics([DELETED, OTHER]);
   const read = new Set<string>();
   const listener = createSkippingListener((text) => read.add(text));
