@@ -12,6 +12,7 @@ import { createStandstill } from "./delivery/standstill.ts";
 import { createLowThrottle } from "./intake/low-throttle.ts";
 import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
+import { recoverLeft } from "./recovery/left-behind.ts";
 import { readQueues } from "./intake/queue-samples.ts";
 import { createLaneLoop } from "./intake/lane-loop.ts";
 import { createRetryLoop } from "./intake/retry-loop.ts";
@@ -26,6 +27,8 @@ export interface Processor {
   stop(): Promise<readonly string[]>;
   /** Items taken and not yet settled. */
   outstanding(): number;
+  /** Calls back what overflowed in a processor that died over it. Never rejects: a store that fails is asked again. */
+  recoverLeft(): Promise<void>;
 }
 
 export function startProcessor(deps: ProcessorDeps): Processor {
@@ -55,6 +58,10 @@ export function startProcessor(deps: ProcessorDeps): Processor {
 
   return {
     outstanding: () => outstanding.count(),
+    async recoverLeft() {
+      const look = () => recoverLeft({ ...pipeline, clock, deadLetters: drivers.deadLetters }, taking.signal);
+      await untilStored("recover left", look);
+    },
     async stop() {
       unsubscribe();
       taking.abort();

@@ -18,10 +18,12 @@ export const ANYTHING = 0;
 
 export interface Completed {
   /**
-   * Runs `work` when no other copy of the attempt is under way in this process, and none settled it meanwhile. A repeat is
-   * run only where the ledger does not show the attempt as completed; `ANYTHING` asks for any news of the delivery.
+   * Runs `work` when no other copy of the attempt is under way in this process, and none has made it meanwhile. A repeat, and
+   * one that had to wait, is run only where the ledger does not show the attempt as completed; `ANYTHING` asks for any news of the delivery.
    */
   unless(delivery: PendingDelivery, attempt: number, work: () => Promise<Ending>): Promise<Ending>;
+  /** The attempt was made, and what came of it is stored: copies that wait in this process have nothing to do. */
+  made(delivery: PendingDelivery): void;
   /** Asks once more, right before the attempt. False when the ledger cannot tell. */
   isShown(delivery: PendingDelivery, attempt: number): Promise<boolean>;
 }
@@ -33,21 +35,37 @@ export function createCompleted(deps: {
   telemetry: Pick<DeliveryTelemetry, "repeatSkipped">;
 }): Completed {
   /** Repeats and due retries: at most what the window holds. */
-  const copies = new OneAtATime<string, Ending>();
+  const copies = new OneAtATime<string>();
+  /** Of those that are under way. */
+  const made = new Set<string>();
   return {
     isShown: (delivery, attempt) => isCompleted(deps, delivery, attempt),
-    unless(delivery, attempt, work) {
-      const { tenant, endpointId, generation } = delivery;
-      const key = [tenant, firstMember(delivery).id, endpointId, generation, delivery.attempt].join("\n");
+    made(delivery) {
+      if (copies.count === 0) return;
+      const key = keyOf(delivery);
+      if (copies.isUnderWay(key)) made.add(key);
+    },
+    async unless(delivery, attempt, work) {
+      const key = keyOf(delivery);
       // A second copy (a crash between two steps of a recovery leaves one, or between a retry and the ack of its event) waits
-      // for the first. What that settled is so, whether or not the ledger could be told; a group may have other members.
-      return copies.run(key, async (before) => {
-        if (before === "settled" && delivery.members.length === 1) return "settled";
-        if (before === null && !delivery.isRepeat) return work();
-        return (await isCompleted(deps, delivery, attempt)) ? "settled" : deps.crashGuard.run(delivery, work);
-      });
+      // for the first. What that made is made, whether or not the ledger could be told; a group may have other members.
+      const isAsked = delivery.isRepeat || copies.isUnderWay(key);
+      try {
+        return await copies.run(key, async () => {
+          if (made.has(key) && delivery.members.length === 1) return "settled";
+          if (isAsked && (await isCompleted(deps, delivery, attempt))) return "settled";
+          return delivery.isRepeat ? deps.crashGuard.run(delivery, work) : work();
+        });
+      } finally {
+        if (!copies.isUnderWay(key)) made.delete(key);
+      }
     },
   };
+}
+
+function keyOf(delivery: PendingDelivery): string {
+  const { tenant, endpointId, generation, attempt } = delivery;
+  return [tenant, firstMember(delivery).id, endpointId, generation, attempt].join("\n");
 }
 
 /**

@@ -95,7 +95,9 @@ async function attempt(deps: RunDeliveryDeps, given: PendingDelivery, entry: Go,
     return notNow(deps, delivery, limiters.leaveUnmade(entry.slot, result, delivery, why), asked);
   }
   limiters.leave(entry.slot, result);
-  return settle.attempted(delivery, again.endpoint, result);
+  const ending = await settle.attempted(delivery, again.endpoint, result);
+  if (ending === "settled") deps.completed.made(delivery);
+  return ending;
 }
 
 /** After a standstill others may have the delivery too: it is asked about before each attempt from here on, retries as well. */

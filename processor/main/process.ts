@@ -9,6 +9,7 @@ import { createInitializer } from "../initializer.ts";
 import { watchLag } from "../lag-watch.ts";
 import { limitsFor } from "../limits.ts";
 import { startProcessor } from "../processor.ts";
+import { watchLeftBehind } from "../recovery/left-behind.ts";
 import { createStatus } from "../status.ts";
 
 const HELP = distributedUsage("processor", "Delivers what gateways took. Any number of them may run.");
@@ -50,8 +51,10 @@ await runWithHelp("processor", HELP, async () => {
     const processor = startProcessor({ ...program, limits: limitsFor(program.descriptors.attemptsMax) });
     log.write("info", "processor.ready", {});
     const lagWatch = watchLag({ ...program, telemetry: telemetry.queue });
+    const leftBehind = watchLeftBehind({ ...program, recoverLeft: () => processor.recoverLeft() });
     await stopped;
     lagWatch[Symbol.dispose]();
+    leftBehind[Symbol.dispose]();
     unfinished = await processor.stop();
     if (unfinished.length > 0) telemetry.store.unfinished(unfinished);
   }

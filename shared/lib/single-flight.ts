@@ -55,29 +55,29 @@ export class SingleFlight<Key, Value> {
  * One piece of work for each key at a time; those of other keys do not wait. It has no bound of its own: as many wait as
  * callers bring, and as long as the work before them takes.
  */
-export class OneAtATime<Key, Value> {
-  readonly #underWay = new Map<Key, Promise<Value | null>>();
+export class OneAtATime<Key> {
+  readonly #underWay = new Map<Key, Promise<void>>();
 
   /** How many keys have work under way. */
   get count(): number {
     return this.#underWay.size;
   }
 
-  /**
-   * Runs `work` before this returns when its key is free; else after all that came before, with the value that the last of
-   * them had. Null where nothing was before it, or that failed: an error is its caller's alone.
-   */
-  async run(key: Key, work: (before: Value | null) => Promise<Value>): Promise<Value> {
+  isUnderWay(key: Key): boolean {
+    return this.#underWay.has(key);
+  }
+
+  /** Runs `work` before this returns when its key is free; else after all that came before. An error is its caller's alone. */
+  async run<Value>(key: Key, work: () => Promise<Value>): Promise<Value> {
     const before = this.#underWay.get(key);
-    const { promise: over, resolve: end } = Promise.withResolvers<Value | null>();
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
     this.#underWay.set(key, over);
-    let value: Value | null = null;
     try {
-      value = await work(before === undefined ? null : await before);
-      return value;
+      if (before !== undefined) await before;
+      return await work();
     } finally {
       if (this.#underWay.get(key) === over) this.#underWay.delete(key);
-      end(value);
+      end();
     }
   }
 }

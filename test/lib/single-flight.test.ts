@@ -124,7 +124,7 @@ test("OneAtATime: never two of a key at once, and in the order of the calls, whe
   const steps = fc.array(fc.constantFrom("run a", "run b", "end", "turn"), { maxLength: 60 });
   await fc.assert(
     fc.asyncProperty(steps, async (given) => {
-      const turns = new OneAtATime<string, void>();
+      const turns = new OneAtATime<string>();
       const gates: (() => void)[] = [];
       const running = new Set<string>();
       const begun: Record<string, number[]> = { a: [], b: [] };
@@ -158,17 +158,15 @@ test("OneAtATime: never two of a key at once, and in the order of the calls, whe
 });
 
 test("OneAtATime begins at once when the key is free, and keeps the order of those who wait", async () => {
-  const turns = new OneAtATime<string, string>();
+  const turns = new OneAtATime<string>();
   const told: string[] = [];
   const gates = new Map<string, () => void>();
-  const work =
-    (name: string) =>
-    async (before: string | null): Promise<string> => {
-      told.push(before === null ? `begin ${name}` : `begin ${name} after ${before}`);
-      await new Promise<void>((resolve) => gates.set(name, resolve));
-      told.push(`end ${name}`);
-      return name;
-    };
+  const work = (name: string) => async (): Promise<string> => {
+    told.push(`begin ${name}`);
+    await new Promise<void>((resolve) => gates.set(name, resolve));
+    told.push(`end ${name}`);
+    return name;
+  };
   const all = ["1", "2", "3"].map((name) => turns.run("a", work(name)));
   const other = turns.run("b", work("other"));
   assert.deepEqual(told, ["begin 1", "begin other"]);
@@ -178,17 +176,17 @@ test("OneAtATime begins at once when the key is free, and keeps the order of tho
     await turn();
   }
   assert.deepEqual(await Promise.all([...all, other]), ["1", "2", "3", "other"]);
-  assert.deepEqual(told.slice(2), ["end 1", "begin 2 after 1", "end 2", "begin 3 after 2", "end 3", "end other"]);
+  assert.deepEqual(told.slice(2), ["end 1", "begin 2", "end 2", "begin 3", "end 3", "end other"]);
   assert.equal(turns.count, 0);
 });
 
 test("OneAtATime: an error is its caller's alone, and the next goes on", async () => {
-  const turns = new OneAtATime<string, string>();
+  const turns = new OneAtATime<string>();
   const fails = assert.rejects(
     turns.run("a", () => Promise.reject(new Error("no store"))),
     { message: "no store" },
   );
-  assert.equal(await turns.run("a", (before) => Promise.resolve(`next after ${before}`)), "next after null");
+  assert.equal(await turns.run("a", () => Promise.resolve("next")), "next");
   await fails;
   assert.equal(turns.count, 0);
 });

@@ -4,6 +4,9 @@ import { test } from "node:test";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { ScheduleCause } from "@posthaste/shared/ports/retry-queue.ts";
+import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import { createCompleted } from "@posthaste/processor/delivery/completed.ts";
+import { firstDelivery } from "@posthaste/processor/delivery/pending-delivery.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import type { ProcessorHarness } from "../../support/processor-harness.ts";
 import { openProcessorHarness } from "../../support/processor-harness.ts";
@@ -72,6 +75,29 @@ test("a copy of a retry that is under way waits for its end, and is not sent tho
   assert.deepEqual(harness.world.idsTo("ep1"), ["evt_a"]);
   assert.deepEqual([(await harness.depths()).retry, processor.outstanding()], [0, 0]);
   await harness.stop(processor);
+});
+
+test("an attempt that was deferred and is called back at once waits for its own deferral, and is made", async () => {
+  const completed = createCompleted({
+    ledger: { isCompleted: () => Promise.resolve(false) },
+    settlements: { flush: () => undefined },
+    crashGuard: { run: (_delivery, work) => work() },
+    telemetry: silentTelemetry.delivery,
+  });
+  for (const isMade of [false, true]) {
+    const delivery = firstDelivery(envelopeOf("evt_a"), endpointOf("ep1"), false);
+    const gate = Promise.withResolvers<void>();
+    const first = completed.unless(delivery, 1, async () => {
+      if (isMade) completed.made(delivery);
+      await gate.promise;
+      return "settled";
+    });
+    let runs = 0;
+    const again = completed.unless(delivery, 1, () => Promise.resolve((runs++, "settled" as const)));
+    gate.resolve();
+    assert.deepEqual(await Promise.all([first, again]), ["settled", "settled"]);
+    assert.equal(runs, isMade ? 0 : 1);
+  }
 });
 
 /** The ledger learns of what another process did only after it was asked so often. */

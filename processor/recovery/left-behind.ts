@@ -1,0 +1,61 @@
+/**
+ * What overflowed (`backlog`) is called back by the process in which it did, when there is room. Where that process was killed,
+ * and none was started since, another finds it here.
+ */
+import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
+import type { EndpointLimiters } from "../endpoint/limiters.ts";
+import type { Recovery } from "./recovery.ts";
+import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+
+/** Between looks. */
+export const LOOK_MS = 30 * 60_000;
+/** Whoever keeps it back himself has looked for room a few times by then (`QUIET_MS_MAX` in `condition.ts`). */
+export const LEFT_MS = 2 * 3600_000;
+const PAGE = 50;
+
+/** Recovers each endpoint of which something was left. Rejects as the store does. */
+export async function recoverLeft(
+  deps: {
+    readonly clock: Clock;
+    readonly deadLetters: Pick<DeadLetters, "list">;
+    readonly limiters: Pick<EndpointLimiters, "keepsBack">;
+    readonly recovery: Pick<Recovery, "recover">;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, deadLetters, limiters, recovery } = deps;
+  const filter = { tenant: null, state: "backlog", untilMs: clock.now() - LEFT_MS } as const;
+  let cursor: string | null = null;
+  do {
+    const page = await deadLetters.list(filter, PAGE, cursor);
+    const owners = new Map(page.rows.map(({ tenant, endpointId }) => [endpointId, tenant]));
+    for (const [endpointId, tenant] of owners)
+      if (!limiters.keepsBack(endpointId)) await recovery.recover(tenant, endpointId);
+    cursor = page.next;
+    await clock.sleep(0, signal).catch(() => undefined);
+  } while (cursor !== null && !isAborted(signal));
+}
+
+/** Looks now and then; for processes that share their stores with others. */
+export function watchLeftBehind(options: {
+  readonly clock: Clock;
+  /** Must not reject. */
+  readonly recoverLeft: () => Promise<void>;
+}): Disposable {
+  const { clock, recoverLeft: look } = options;
+  let cancel: Cancel = () => undefined;
+  let isStopped = false;
+
+  function arm(): void {
+    if (!isStopped) cancel = clock.timer(LOOK_MS, () => void look().then(arm));
+  }
+
+  arm();
+  return {
+    [Symbol.dispose]() {
+      isStopped = true;
+      cancel();
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/** What overflowed in a processor that was killed is found by one that runs. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LEFT_MS, LOOK_MS, recoverLeft, watchLeftBehind } from "@posthaste/processor/recovery/left-behind.ts";
+import type { ProcessorHarness } from "../../support/processor-harness.ts";
+import { openProcessorHarness } from "../../support/processor-harness.ts";
+import { TENANT, endpointOf, envelopeOf, ids, sampleDeadLetter } from "../../support/samples.ts";
+
+/** As another process leaves it that died in the moment after. */
+async function overflowElsewhere({ drivers, clock }: ProcessorHarness, ...events: readonly string[]): Promise<void> {
+  const letters = events.map((id) =>
+    sampleDeadLetter(`dlv_${id}`, {
+      envelope: envelopeOf(id),
+      endpointId: "ep1",
+      state: "backlog",
+      attempts: 0,
+      atMs: clock.now(),
+    }),
+  );
+  await drivers.deadLetters.append(letters);
+}
+
+test("overflow that nobody calls back is delivered within hours, and not before its own process would", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  const processor = harness.start();
+  using _watch = watchLeftBehind({ clock: harness.clock, recoverLeft: () => processor.recoverLeft() });
+  await harness.clock.advance(1000);
+  const lost = ids("evt_", 120);
+  await overflowElsewhere(harness, ...lost);
+  await harness.clock.advance(LEFT_MS - 1000);
+  assert.equal(harness.world.sent.length, 0);
+  await harness.clock.advance(LOOK_MS + 60_000);
+  assert.deepEqual(harness.world.idsTo("ep1").toSorted(), [...lost].toSorted());
+  assert.equal((await harness.depths()).dead, 0);
+  await harness.stop(processor);
+});
+
+test("what the process keeps back itself is left to it", async () => {
+  await using harness = await openProcessorHarness();
+  await overflowElsewhere(harness, "evt_a", "evt_b");
+  const kept = new Set(["ep1"]);
+  const recovered: string[] = [];
+  const look = () =>
+    recoverLeft(
+      {
+        clock: harness.clock,
+        deadLetters: harness.drivers.deadLetters,
+        limiters: { keepsBack: (endpointId) => kept.has(endpointId) },
+        recovery: { recover: (tenant, endpointId) => Promise.resolve(void recovered.push(`${tenant} ${endpointId}`)) },
+      },
+      new AbortController().signal,
+    );
+  using _watch = watchLeftBehind({ clock: harness.clock, recoverLeft: look });
+  await harness.clock.advance(LEFT_MS + 2 * LOOK_MS);
+  assert.deepEqual(recovered, []);
+  kept.clear();
+  await harness.clock.advance(LOOK_MS);
+  assert.deepEqual(recovered, [`${TENANT} ep1`], "once for each endpoint");
+});
+
+test("a look that fails is repeated", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1"));
+  let looks = 0;
+  const processor = harness.start({
+    wrap: (drivers) => ({
+      ...drivers,
+      deadLetters: {
+        ...drivers.deadLetters,
+        list(filter, limit, cursor) {
+          if (filter.untilMs !== undefined && looks++ === 0) return Promise.reject(new Error("no store"));
+          return drivers.deadLetters.list(filter, limit, cursor);
+        },
+      },
+    }),
+  });
+  using _watch = watchLeftBehind({ clock: harness.clock, recoverLeft: () => processor.recoverLeft() });
+  await overflowElsewhere(harness, "evt_a");
+  await harness.clock.advance(LEFT_MS + 2 * LOOK_MS);
+  assert.deepEqual(harness.world.idsTo("ep1"), ["evt_a"]);
+  await harness.stop(processor);
+});
