@@ -24,7 +24,8 @@ test("overflow that nobody calls back is delivered within hours, and not before 
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"));
   const processor = harness.start();
-  using _watch = watchLeftBehind({ clock: harness.clock, recoverLeft: () => processor.recoverLeft() });
+  using watches = new DisposableStack();
+  watches.use(watchLeftBehind({ clock: harness.clock, recoverLeft: () => processor.recoverLeft() }));
   await harness.clock.advance(1000);
   const lost = ids("evt_", 120);
   await overflowElsewhere(harness, ...lost);
@@ -51,7 +52,8 @@ test("what the process keeps back itself is left to it", async () => {
       },
       new AbortController().signal,
     );
-  using _watch = watchLeftBehind({ clock: harness.clock, recoverLeft: look });
+  using watches = new DisposableStack();
+  watches.use(watchLeftBehind({ clock: harness.clock, recoverLeft: look }));
   await harness.clock.advance(LEFT_MS + 2 * LOOK_MS);
   assert.deepEqual(recovered, []);
   kept.clear();
@@ -75,7 +77,8 @@ test("a look that fails is repeated", async () => {
       },
     }),
   });
-  using _watch = watchLeftBehind({ clock: harness.clock, recoverLeft: () => processor.recoverLeft() });
+  using watches = new DisposableStack();
+  watches.use(watchLeftBehind({ clock: harness.clock, recoverLeft: () => processor.recoverLeft() }));
   await overflowElsewhere(harness, "evt_a");
   await harness.clock.advance(LEFT_MS + 2 * LOOK_MS);
   assert.deepEqual(harness.world.idsTo("ep1"), ["evt_a"]);
