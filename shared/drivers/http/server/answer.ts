@@ -1,4 +1,7 @@
-/** Answers as they are written. Ours are whole texts, so each is one write with its length. */
+/**
+ * Answers as they are written. Ours are whole texts, so each is one write with its length; but a `text/event-stream` goes
+ * out as it comes (`streamed-answer.ts`).
+ */
 import { STATUS_CODES } from "node:http";
 import type { PosthasteError } from "../../../domain/errors.ts";
 import { ERRORS } from "../../../domain/errors.ts";
@@ -7,11 +10,15 @@ import { partsOf } from "../../../ports/text-response.ts";
 
 export const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
+const EVENT_STREAM = "text/event-stream";
+
 export interface Answer {
   readonly status: number;
   /** Without those of the connection, `date` and `content-length`. */
   readonly fields: Readonly<Record<string, string>>;
   readonly text: string;
+  /** What comes after the head, piece by piece, in place of a text. */
+  readonly stream?: ReadableStream<Uint8Array>;
 }
 
 /** How an answer is written. */
@@ -34,7 +41,9 @@ export function answerOf(response: Response): Answer | Promise<Answer> {
 async function readAnswer(response: Response): Promise<Answer> {
   const fields: Record<string, string> = {};
   for (const [name, value] of response.headers) fields[name] = value;
-  return { status: response.status, fields, text: response.body === null ? "" : await response.text() };
+  const { status, body } = response;
+  if (body !== null && fields["content-type"] === EVENT_STREAM) return { status, fields, text: "", stream: body };
+  return { status, fields, text: body === null ? "" : await response.text() };
 }
 
 export function problemAnswer(error: PosthasteError): Answer {
@@ -46,11 +55,23 @@ export function problemAnswer(error: PosthasteError): Answer {
 }
 
 /** The whole answer. */
-export function answerText({ status, fields, text }: Answer, { isHead, isLast, date }: AnswerFrame): string {
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\ndate: ${date}\r\n`;
-  for (const name in fields) if (name !== "connection") head += `${name}: ${fields[name]}\r\n`;
-  if (isLast) head += "connection: close\r\n";
+export function answerText(answer: Answer, frame: AnswerFrame): string {
+  const { status, text } = answer;
+  const { isHead } = frame;
+  let head = headText(answer, frame);
   // An answer to HEAD without a text says nothing of a length, since nobody knows it.
   if (status !== 204 && !(isHead && text === "")) head += `content-length: ${Buffer.byteLength(text)}\r\n`;
   return isHead ? `${head}\r\n` : `${head}\r\n${text}`;
+}
+
+/** The head of an answer that is streamed; without chunks it lasts until the connection ends (RFC 9112 section 6.3). */
+export function streamHeadText(answer: Answer, { isChunked, date }: { isChunked: boolean; date: string }): string {
+  const coding = isChunked ? "transfer-encoding: chunked\r\n" : "";
+  return `${headText(answer, { isLast: true, date })}${coding}\r\n`;
+}
+
+function headText({ status, fields }: Answer, { isLast, date }: Omit<AnswerFrame, "isHead">): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\ndate: ${date}\r\n`;
+  for (const name in fields) if (name !== "connection") head += `${name}: ${fields[name]}\r\n`;
+  return isLast ? `${head}connection: close\r\n` : head;
 }

@@ -10,19 +10,13 @@ import type { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { Answer } from "./answer.ts";
 import { answerText, CONTINUE } from "./answer.ts";
+import { Bell } from "./bell.ts";
 import { PASSED_BYTES_MAX } from "./body.ts";
+import { IDLE_MS_MAX, LINGER_MS_MAX, REQUEST_MS_MAX, UNREAD_MS_MAX, WAITING_MAX } from "./connection-bounds.ts";
 import { Incoming, unreadable } from "./incoming.ts";
 import { HEAD_MS_MAX, LATE, refusalOfParser } from "./refusals.ts";
 import type { RequestEvents, RequestHead, RequestParser } from "./request-parser.ts";
-
-/** From a request's first byte to its last; longer than any handler of ours waits for a body. */
-export const REQUEST_MS_MAX = 30_000;
-export const IDLE_MS_MAX = 30_000;
-export const UNREAD_MS_MAX = 30_000;
-/** Requests of one connection that wait for their turn; what comes behind is not taken, and the connection ends. */
-export const WAITING_MAX = 64;
-/** For the caller to read the last answer before the socket is closed (RFC 9112 section 9.6). */
-export const LINGER_MS_MAX = 2000;
+import { StreamedAnswer } from "./streamed-answer.ts";
 
 export interface ConnectionDeps {
   readonly clock: Pick<Clock, "monotonic">;
@@ -47,9 +41,11 @@ export class CallerConnection {
   #isReadOver = false;
   /** Our last answer is written. */
   #isEnded = false;
+  /** The answer that is being streamed; it ends when its caller closes its side. */
+  #streamed: StreamedAnswer | null = null;
   #lingeredBytes = 0;
   #isClosed = false;
-  #wake: (() => void) | null = null;
+  readonly #bell = new Bell();
 
   constructor({ clock, openParser, socket }: ConnectionDeps) {
     this.#clock = clock;
@@ -65,18 +61,15 @@ export class CallerConnection {
     socket.on("end", () => this.#callerEnded());
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#closed());
-    socket.on("drain", () => this.#tell());
+    socket.on("drain", () => this.#bell.ring());
   }
 
   /** The next request to be answered; null when there will be none. */
   async next(): Promise<Incoming | null> {
     while (this.#waiting.length === 0) {
+      if (this.#isReadOver && !this.#isClosed && !this.#isEnded) this.#endSocket();
       if (this.#isClosed || this.#isEnded) return null;
-      if (this.#isReadOver) {
-        this.#endSocket();
-        return null;
-      }
-      await this.#change();
+      await this.#bell.rung();
     }
     const incoming = this.#waiting.shift() ?? null;
     this.#current = incoming;
@@ -93,6 +86,7 @@ export class CallerConnection {
   ): Promise<void> {
     incoming.isAnswered = true;
     this.#current = null;
+    if (answer.stream !== undefined) return this.#stream(incoming, answer, answer.stream, frame.date);
     if (this.#isClosed) return;
     // Who was not told to go on may send the body or not: nobody knows where the next request would begin.
     const isLast =
@@ -103,6 +97,18 @@ export class CallerConnection {
     incoming.content.pass();
     await this.#drained();
     this.#waitsFor(IDLE_MS_MAX);
+  }
+
+  /** The last answer of the connection: what comes behind it is no request. */
+  async #stream(incoming: Incoming, answer: Answer, stream: ReadableStream<Uint8Array>, date: string): Promise<void> {
+    const streamed = new StreamedAnswer(this.#socket, stream, { isChunked: incoming.head.version === "1.1" });
+    if (this.#isClosed) return streamed.giveUp();
+    this.#streamed = streamed;
+    this.#arriving = null;
+    this.#readNoMore();
+    const last = await streamed.write(answer, date, () => this.#drained());
+    this.#streamed = null;
+    return last === null ? this.close() : this.#endSocket(last);
   }
 
   /** Closes at once. */
@@ -148,7 +154,7 @@ export class CallerConnection {
     this.#waiting.push(incoming);
     // Behind a head that is refused nobody knows what comes.
     if (incoming.refusal !== null) this.#isReadOver = true;
-    this.#tell();
+    this.#bell.ring();
   }
 
   #bodyAsked(incoming: Incoming): void {
@@ -185,11 +191,12 @@ export class CallerConnection {
   }
 
   #callerEnded(): void {
-    if (this.#isReadOver) return this.#tell();
+    if (this.#streamed !== null) return this.close();
+    if (this.#isReadOver) return this.#bell.ring();
     const error = this.#parser.end();
     if (error !== null) this.#refuse(refusalOfParser(error));
     this.#isReadOver = true;
-    this.#tell();
+    this.#bell.ring();
   }
 
   /** Nothing further can be read. The refusal is the answer to the request that is cut, else to one of its own. */
@@ -203,23 +210,29 @@ export class CallerConnection {
     if (arriving === null) this.#waiting.push(unreadable(refusal, this.#clock.monotonic()));
     else arriving.breakOff(refusal);
     this.#readOn();
-    this.#tell();
+    this.#bell.ring();
   }
 
   async #drained(): Promise<void> {
     this.#waitsFor(UNREAD_MS_MAX);
-    while (this.#socket.writableNeedDrain && !this.#isClosed) await this.#change();
+    while (this.#socket.writableNeedDrain && !this.#isClosed) await this.#bell.rung();
+    this.#wait = null;
   }
 
   #endSocket(text = ""): void {
     this.#isEnded = true;
+    this.#waitsFor(LINGER_MS_MAX);
+    this.#socket.end(text);
+    this.#readNoMore();
+    this.#bell.ring();
+  }
+
+  /** What comes from here on is passed by. */
+  #readNoMore(): void {
     this.#isReadOver = true;
     this.#headSinceMs = null;
     this.#waiting.length = 0;
-    this.#waitsFor(LINGER_MS_MAX);
-    this.#socket.end(text);
     this.#readOn();
-    this.#tell();
   }
 
   #closed(): void {
@@ -227,22 +240,11 @@ export class CallerConnection {
     this.#isReadOver = true;
     for (const incoming of [this.#arriving, this.#current, ...this.#waiting]) incoming?.callerGone();
     this.#waiting.length = 0;
-    this.#tell();
+    this.#streamed?.giveUp();
+    this.#bell.ring();
   }
 
   #waitsFor(msMax: number): void {
     this.#wait = { sinceMs: this.#clock.monotonic(), msMax };
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
-
-  #tell(): void {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.();
   }
 }
