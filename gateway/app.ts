@@ -29,12 +29,13 @@ import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { publishRoute } from "./publish/events.ts";
 import { quarantineRoutes } from "./resources/quarantine.ts";
+import { tailRoute } from "./tail/tail.ts";
 import { healthRoutes } from "./resources/health.ts";
 
 export interface Gateway {
   /** Answers every request, also malformed ones; never rejects. */
   readonly fetch: (request: InboundRequest) => Promise<Response>;
-  /** From now on `/readyz` says 503, and no request waits for a name server; all are still answered. */
+  /** From now on `/readyz` says 503, and no request waits for a name server; all are still answered. Streams end. */
   stop(): void;
 }
 
@@ -102,6 +103,7 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
     ...deadLetterRoutes(deps),
     ...apiKeyRoutes(deps),
     ...quarantineRoutes(deps),
+    tailRoute(deps),
   ];
 }
 

@@ -77,14 +77,14 @@ export interface PipelineSignals {
 export function createPipeline(deps: ProcessorDeps, { signals, standstill }: PipelineParts): Pipeline {
   const { drivers, transport, telemetry, limits, ...ambient } = deps;
   const { clock, entropy, hasher } = ambient;
-  const { directory, ledger, retryQueue, deadLetters, stats, rateLimiter } = drivers;
+  const { directory, ledger, retryQueue, deadLetters, stats, tail, rateLimiter } = drivers;
   const { attemptMs, backlogMax, recoveryPerS: perS } = limits;
 
   const onFailure = (what: string, error: unknown, waitMs: number): void =>
     telemetry.queue.loopFailed(what, error, waitMs);
   const { taking: stopping, sending: signal, writing } = signals;
   const { untilStored, givenUp } = createStoredWrites({ clock, entropy, stopping, signal: writing, onFailure });
-  const settlements = createSettlements({ clock, ledger, stats, untilStored });
+  const settlements = createSettlements({ clock, ledger, stats, tail, untilStored });
   const lookup = createEndpointLookup(directory);
   const limiters = createEndpointLimiters({
     clock,

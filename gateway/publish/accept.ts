@@ -9,6 +9,7 @@ import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
 import { PartlyAppended } from "@posthaste/shared/ports/lanes.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
+import { acceptedEntry } from "@posthaste/shared/ports/tail.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { Accepted, HeldClaim } from "./claims.ts";
@@ -122,8 +123,11 @@ export async function appendEnvelopes(
   const failures = await appendToLanes(deps, envelopes);
   const kept = failures.size === 0 ? envelopes : envelopes.filter((envelope) => !failures.has(envelope));
   for (const envelope of kept) deps.telemetry.accept.accepted(envelope);
+  const { tail } = deps.drivers;
+  const watched = kept.filter(({ tenant }) => tail.isWatched(tenant));
+  if (watched.length > 0) tail.publish(watched.map(acceptedEntry));
   try {
-    deps.drivers.stats.add(kept.map(acceptedEntry));
+    deps.drivers.stats.add(kept.map(acceptedCount));
   } catch {
     deps.telemetry.log.write("warn", "stats.not_counted", { count: kept.length });
   }
@@ -149,7 +153,7 @@ export function acceptedText(envelope: Envelope, tenantSuffix: string): string {
   return `{"id":"${id}","lane":"${laneOf(envelope)}","status_url":"/v1/events/${id}${tenantSuffix}"}`;
 }
 
-function acceptedEntry(envelope: Envelope): StatEntry {
+function acceptedCount(envelope: Envelope): StatEntry {
   const { tenant, type, acceptedAtMs: atMs } = envelope;
   return { kind: "accepted", tenant, type, lane: laneOf(envelope), atMs };
 }

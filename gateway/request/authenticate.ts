@@ -9,7 +9,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { InboundHeaders, InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import type { GatewayDeps } from "./deps.ts";
 
-interface Refusal {
+export interface Refusal {
   readonly code: ErrorCode;
   readonly detail: string;
 }
@@ -28,7 +28,7 @@ type Deps = Pick<GatewayDeps, "clock" | "hasher"> & {
 /** The caller's key. Throws 401. */
 export async function authenticate(request: InboundRequest, deps: Deps): Promise<ApiKey> {
   const key = presentedKey(request.headers);
-  if (!isPresentableKey(key)) throw unknownKey();
+  if (!isPresentableKey(key)) return admit(null, deps);
   return admit(await deps.drivers.apiKeys.find(hashApiKey(key, deps.hasher)), deps);
 }
 
@@ -38,11 +38,16 @@ export function requireScope(caller: ApiKey, scope: Scope): void {
   throw new PosthasteError("missing-scope", `This API key lacks the scope ${scope}.`);
 }
 
+/** Why the key, as it is found now, is no longer accepted; null when it is. */
+export function refusalOf(record: ApiKey | null, nowMs: number): Refusal | null {
+  return record === null ? UNKNOWN : refusalByStatus[keyStatus(record, nowMs)];
+}
+
 function admit(record: ApiKey | null, deps: Deps): ApiKey {
-  if (record === null) throw unknownKey();
-  const refusal = refusalByStatus[keyStatus(record, deps.clock.now())];
-  if (refusal === null) return record;
-  throw new PosthasteError(refusal.code, refusal.detail);
+  const refusal = refusalOf(record, deps.clock.now());
+  if (record !== null && refusal === null) return record;
+  const { code, detail } = refusal ?? UNKNOWN;
+  throw new PosthasteError(code, detail);
 }
 
 /** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
@@ -62,6 +67,4 @@ function presentedKey(headers: InboundHeaders): string {
   throw new PosthasteError("unauthenticated", "Authorization and x-api-key name different keys; send one of them.");
 }
 
-function unknownKey(): PosthasteError {
-  return new PosthasteError("unauthenticated", "This API key is not known.");
-}
+const UNKNOWN: Refusal = { code: "unauthenticated", detail: "This API key is not known." };

@@ -14,7 +14,8 @@ import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
 import { answerJson } from "../request/handle.ts";
 
 const OUTCOMES = [...ATTEMPT_OUTCOMES, "failed"] as const;
-const Outcome = v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`);
+/** Of attempts, as a query names it. */
+export const Outcome = v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`);
 const Result = v.picklist(RESULT_KINDS, `must be one of ${RESULT_KINDS.join(", ")}`);
 
 export function endpointReadRoutes(deps: GatewayDeps): readonly Route[] {

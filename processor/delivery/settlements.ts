@@ -8,7 +8,10 @@
 import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Ledger, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { StatEntry, Stats } from "@posthaste/shared/ports/stats.ts";
+import type { Tail } from "@posthaste/shared/ports/tail.ts";
 import type { UntilStored } from "./until-stored.ts";
+import { laneOf } from "@posthaste/shared/domain/envelope.ts";
+import { deliveryEntry } from "@posthaste/shared/ports/tail.ts";
 
 export const LINGER_MS = 20;
 export const SETTLEMENTS_MAX = 512;
@@ -35,6 +38,7 @@ export function createSettlements(deps: {
   clock: Clock;
   ledger: Pick<Ledger, "record" | "recorded">;
   stats: Pick<Stats, "add">;
+  tail: Pick<Tail, "isWatched" | "publish">;
   untilStored: UntilStored;
 }): Settlements {
   let entries: LedgerEntry[] = [];
@@ -57,6 +61,7 @@ export function createSettlements(deps: {
     acks = new Map();
     waiting = 0;
     if (due.entries.length > 0) deps.ledger.record(due.entries);
+    tellTail(deps.tail, due.entries);
     if (due.counts.length > 0) deps.stats.add(due.counts);
     for (const [queue, bundle] of due.acks) void write(queue, bundle);
   };
@@ -89,4 +94,13 @@ export function createSettlements(deps: {
       arm();
     },
   };
+}
+
+/** Of deliveries that somebody watches. */
+function tellTail(tail: Pick<Tail, "isWatched" | "publish">, entries: readonly LedgerEntry[]): void {
+  const watched = entries.flatMap((entry) => {
+    if (entry.kind !== "delivery" || entry.envelope === undefined) return [];
+    return tail.isWatched(entry.envelope.tenant) ? [deliveryEntry(entry.delivery, laneOf(entry.envelope))] : [];
+  });
+  if (watched.length > 0) tail.publish(watched);
 }

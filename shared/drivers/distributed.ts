@@ -218,6 +218,7 @@ export function composeDistributed(parts: {
     begunAttempts: stores.begunAttempts,
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,
+    tail: stores.tail,
     quarantinedRecords: queues.quarantinedRecords,
     spool: stores.spool,
     missedLedger: missed,

@@ -12,6 +12,7 @@ import type { QuarantinedRecords } from "../ports/quarantined-records.ts";
 import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
+import { createTail } from "./memory/tail.ts";
 import { createBegunAttempts } from "./sqlite/begun-attempts.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
 import { createBoundedLists } from "./sqlite/bounded-list.ts";
@@ -94,10 +95,10 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
   const onFault = options.onFault ?? (() => undefined);
   const writer = createGroupCommit({ database, clock, onFault, ...given("postsWaitingMax", bounds.postsWaitingMax) });
   const events = createEventStore(database, clock);
-  const notifier = createNotifier({ onFault });
   const stats = createStats({ database, writer, clock });
   opening.defer(() => stats.stop());
   const queues = { database, writer, events, clock, onFault };
+  const [notifier, tail] = [createNotifier({ onFault }), createTail({ onFault })];
   const retryQueue = createRetryQueue({ ...queues, ...given("bounds", bounds.retryQueue) });
   opening.defer(() => retryQueue.stop());
   const listed = { database, writer, lists: createBoundedLists({ database, clock }), onFault };
@@ -111,7 +112,6 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     stats.write();
     await writer.flush();
   }
-
   const directory = openDirectory({
     database,
     writer,
@@ -144,6 +144,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     begunAttempts: createBegunAttempts({ database, writer, clock }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
+    tail,
     quarantinedRecords: nothingQuarantined,
     spool: null,
     missedLedger: null,

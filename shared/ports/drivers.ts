@@ -14,6 +14,7 @@ import type { RateLimiter } from "./rate-limiter.ts";
 import type { RetryQueue } from "./retry-queue.ts";
 import type { Spool } from "./spool.ts";
 import type { Stats } from "./stats.ts";
+import type { Tail } from "./tail.ts";
 
 /** One part of a driver set that must be set up before a processor is ready. May be run again after it failed. */
 export interface StartStep {
@@ -36,6 +37,7 @@ export interface Drivers extends AsyncDisposable {
   readonly begunAttempts: BegunAttempts;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
+  readonly tail: Tail;
   readonly quarantinedRecords: QuarantinedRecords;
   /** Null where nothing is spooled: one store keeps all. */
   readonly spool: Pick<Spool, "depth"> | null;

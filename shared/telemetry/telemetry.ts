@@ -12,12 +12,14 @@ import type { EndpointTelemetry } from "./endpoint.ts";
 import type { LimitTelemetry } from "./limit.ts";
 import type { QueueTelemetry } from "./queue.ts";
 import type { StoreTelemetry } from "./store.ts";
+import type { TailTelemetry } from "./tail.ts";
 import { createAcceptTelemetry } from "./accept.ts";
 import { createDeliveryTelemetry } from "./delivery.ts";
 import { createEndpointTelemetry } from "./endpoint.ts";
 import { createLimitTelemetry } from "./limit.ts";
 import { createQueueTelemetry } from "./queue.ts";
 import { createStoreTelemetry } from "./store.ts";
+import { createTailTelemetry } from "./tail.ts";
 import { silentLog } from "./log.ts";
 
 export interface Telemetry {
@@ -27,6 +29,7 @@ export interface Telemetry {
   readonly queue: QueueTelemetry;
   readonly store: StoreTelemetry;
   readonly limit: LimitTelemetry;
+  readonly tail: TailTelemetry;
   readonly log: Log;
 }
 
@@ -43,6 +46,7 @@ export function createTelemetry(deps: {
     queue: createQueueTelemetry(deps),
     store: createStoreTelemetry(deps),
     limit: createLimitTelemetry(deps),
+    tail: createTailTelemetry(deps),
     log: deps.log,
   };
 }
@@ -65,5 +69,6 @@ export const silentTelemetry: Telemetry = {
   },
   store: { away: nothing, back: nothing, fault: nothing, unfinished: nothing },
   limit: { local: nothing, shared: nothing, decided: nothing },
+  tail: { opened: nothing, ended: nothing, lost: nothing },
   log: silentLog,
 };

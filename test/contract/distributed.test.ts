@@ -14,6 +14,7 @@ import { quarantinedRecordsContract } from "./quarantined-records.contract.ts";
 import { rateLimiterContract } from "./rate-limiter.contract.ts";
 import { retryQueueContract } from "./retry-queue.contract.ts";
 import { statsContract } from "./stats.contract.ts";
+import { tailContract } from "./tail.contract.ts";
 
 lanesContract("distributed", openDistributedHarness);
 retryQueueContract("distributed", openDistributedHarness);
@@ -29,3 +30,4 @@ driversContract("distributed", openDistributedHarness);
 cursorsContract("distributed", openDistributedHarness);
 rateLimiterContract("distributed", openDistributedHarness);
 notifierContract("distributed", openDistributedHarness);
+tailContract("distributed", openDistributedHarness);

@@ -18,6 +18,7 @@ import { quarantinedRecordsContract } from "./quarantined-records.contract.ts";
 import { rateLimiterContract } from "./rate-limiter.contract.ts";
 import { retryQueueContract } from "./retry-queue.contract.ts";
 import { statsContract } from "./stats.contract.ts";
+import { tailContract } from "./tail.contract.ts";
 
 lanesContract("embedded", openFileHarness);
 laneBooksContract("embedded", openFileHarness);
@@ -38,6 +39,7 @@ driversContract("embedded", openFileHarness);
 cursorsContract("embedded", openFileHarness);
 rateLimiterContract("embedded", openMemoryHarness);
 notifierContract("embedded", openMemoryHarness);
+tailContract("embedded", openMemoryHarness);
 
 lanesContract("embedded in memory", openMemoryHarness);
 laneBooksContract("embedded in memory", openMemoryHarness);

@@ -120,10 +120,14 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   limit.local(new Error("Redis does not answer."));
   limit.decided("local");
   limit.shared(1000);
+  const tail = listened(telemetry, "tail", called);
+  tail.opened();
+  tail.ended("slow-reader");
+  tail.lost(1);
   return logged;
 }
 
-function listened<Subject extends "accept" | "delivery" | "endpoint" | "limit" | "queue" | "store">(
+function listened<Subject extends "accept" | "delivery" | "endpoint" | "limit" | "queue" | "store" | "tail">(
   telemetry: Telemetry,
   subject: Subject,
   called: (name: string) => void,

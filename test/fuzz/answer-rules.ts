@@ -30,6 +30,8 @@ export function faultOf(drawn: Drawn, answer: RawAnswer): string | null {
   if (foreign !== null) return `shows ${foreign} to ${drawn.caller ?? "nobody"}`;
   if (drawn.route === "GET /metrics" && status === 200) return null;
   const type = headers.get("content-type");
+  if (drawn.route === "GET /v1/tail" && status === 200)
+    return type === "text/event-stream" ? null : `a tail of ${type}`;
   const json = parsed(text);
   if (json === undefined) return `is no JSON: ${text.slice(0, 200)}`;
   if (status >= 400) return problemFault({ status, type, headers, json, bytes: body.length });

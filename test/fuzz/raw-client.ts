@@ -109,6 +109,8 @@ function readAnswer(received: Buffer, method: string, isOver: boolean): RawAnswe
   for (const line of lines) headers.append(line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim());
   const whole = (body: Uint8Array): RawAnswer => ({ kind: "answered", status, headers, body });
   if (method === "HEAD" || status === 204 || status === 304) return whole(new Uint8Array(0));
+  // It has no end: its head is what there is to judge, and the connection ends with it.
+  if (headers.get("content-type") === "text/event-stream") return whole(new Uint8Array(0));
   if (headers.get("transfer-encoding") === "chunked") return wholeOrNull(readChunks(rest), whole);
   const length = headers.get("content-length");
   if (length === null) return isOver ? whole(rest) : null;

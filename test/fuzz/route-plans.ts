@@ -228,6 +228,17 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
   },
   "GET /v1/api-keys": { weight: 2, query: list, members: null },
   "DELETE /v1/api-keys/:id": { ...byId, weight: 1, thing: "key", members: null },
+  "GET /v1/tail": {
+    weight: 1,
+    query: {
+      tenant: tenantText,
+      endpoint_id: letterFilter.endpoint_id,
+      type: word("order.*", "order.paid", "*", "*.*", ""),
+      lane: word("high", "low", "HIGH", ""),
+      outcome: word("delivered", "failed", "x", ""),
+    },
+    members: null,
+  },
   "GET /livez": { weight: 0.3, query: {}, members: null },
   "GET /healthz": { weight: 0.1, query: {}, members: null },
   "GET /readyz": { weight: 0.3, query: {}, members: null },

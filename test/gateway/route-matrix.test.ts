@@ -11,10 +11,10 @@ import { assertProblem, openGatewayHarness, textAt } from "../support/gateway-ha
 
 /**
  * `thing`: names one thing of its owner by id. `list`: shows the caller's own. `create`: acts for the tenant that body or
- * query name. `operator`: is for keys without a tenant alone. The body is one that the route takes.
+ * query name. `operator`: is for keys without a tenant alone. `stream`: has no end of its own. The body is one that the route takes.
  */
 interface Row {
-  readonly kind: "thing" | "list" | "create" | "operator";
+  readonly kind: "thing" | "list" | "create" | "operator" | "stream";
   readonly scope: Scope;
   readonly of?: "endpoint" | "event" | "deadLetter" | "key";
   readonly body?: object;
@@ -50,6 +50,7 @@ const matrix: Readonly<Record<string, Row>> = {
   "GET /v1/quarantine/:id": { kind: "operator", scope: "read" },
   "DELETE /v1/quarantine/:id": { kind: "operator", scope: "manage" },
   "POST /v1/quarantine/:id/put-back": { kind: "operator", scope: "manage" },
+  "GET /v1/tail": { kind: "stream", scope: "read" },
 };
 
 async function openTwo() {
@@ -84,7 +85,7 @@ for (const [route, row] of Object.entries(matrix)) {
     const call = (key: string, at = path, body = row.body) =>
       harness.call(method, at, { key, ...(body === undefined ? {} : { body }) });
 
-    const foreign = await call(beta);
+    const foreign = await (row.kind === "stream" ? harness.call("HEAD", path, { key: beta }) : call(beta));
     if (row.kind === "thing") assertProblem(foreign, 404, "not-found");
     else if (row.kind === "operator") assertProblem(foreign, 403, "wrong-tenant");
     else assert.ok(foreign.status < 300, foreign.text);

@@ -8,6 +8,7 @@ import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { Leases } from "../../ports/leases.ts";
 import type { Notifier } from "../../ports/notifier.ts";
 import type { RateLimiter } from "../../ports/rate-limiter.ts";
+import type { Tail } from "../../ports/tail.ts";
 import { createRedisCancellations } from "../redis/cancellations.ts";
 import type { BegunAttempts } from "../../ports/begun-attempts.ts";
 import { createRedisBegunAttempts } from "../redis/begun-attempts.ts";
@@ -42,6 +43,7 @@ import { createRedisSpool } from "../redis/spool/spool.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
 import { createRedisStats } from "../redis/stats.ts";
+import { openRedisTail } from "../redis/tail.ts";
 
 export interface DistributedStoresOptions {
   readonly clock: Clock;
@@ -62,6 +64,7 @@ export interface DistributedStoresOptions {
 
 export interface DistributedStores extends AsyncDisposable {
   readonly notifier: Notifier;
+  readonly tail: Tail;
   readonly directory: RedisDirectory;
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
@@ -164,6 +167,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   const { main, cache, clock, entropy, sealer, bounds, onFault, onLost, wasUsed } = options;
   await using opening = new AsyncDisposableStack();
   const notifier = opening.use(createRedisNotifier({ ...main, entropy, onFault }));
+  const tail = opening.use(openRedisTail({ ...main, clock, onFault }));
   const { endpointsMax, emptyTenantsMax, claimBytesMax, cancelledMax, deadLetterBytesMax } = bounds;
   const directory = opening.use(
     await openRedisDirectory({
@@ -187,6 +191,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   const opened = opening.move();
   return {
     notifier,
+    tail,
     directory,
     apiKeys,
     claims: createRedisClaims({

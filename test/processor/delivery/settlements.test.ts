@@ -2,17 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createStoredWrites } from "@posthaste/processor/delivery/until-stored.ts";
 import { createSettlements, LINGER_MS, SETTLEMENTS_MAX } from "@posthaste/processor/delivery/settlements.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import { seededEntropy } from "../../support/ambient.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
-import { START_MS, TENANT } from "../../support/samples.ts";
+import { sampleEnvelope, sampleRecord, START_MS, TENANT } from "../../support/samples.ts";
 
 /** Notes what is written, in order; acks fail while `isDown`. */
 function open() {
   const clock = createManualClock(START_MS);
   const written: string[] = [];
   const failures: number[] = [];
-  const state = { isDown: false, recorded: Promise.resolve() };
+  const state = { isDown: false, watched: "nobody", recorded: Promise.resolve() };
   const stop = new AbortController();
   const { untilStored } = createStoredWrites({
     clock,
@@ -28,6 +29,10 @@ function open() {
       recorded: () => state.recorded,
     },
     stats: { add: (entries) => void written.push(`stats ${entries.length}`) },
+    tail: {
+      isWatched: (tenant) => tenant === state.watched,
+      publish: (entries) => void written.push(`tail ${entries.map(({ tenant, lane }) => `${tenant} ${lane}`).join()}`),
+    },
     untilStored,
   });
   const queue = {
@@ -143,4 +148,22 @@ test("a stop ends the asking, and the caller is told that there is nothing more 
   stop.abort();
   await clock.settle();
   assert.deepEqual([written, told], [[], ["a"]]);
+});
+
+test("what is settled of a tenant that somebody watches goes to the tail, with its lane; a fan-out does not", async () => {
+  const { clock, written, state, settlements } = open();
+  const settled = (envelope: Envelope): LedgerEntry => ({
+    kind: "delivery",
+    delivery: sampleRecord(envelope),
+    envelope,
+  });
+  const other = sampleEnvelope("evt_b", { tenant: "other" });
+  const batch = [settled(sampleEnvelope("evt_a", { priority: "LOW" })), settled(other), entry];
+  settlements.record(batch);
+  await clock.advance(LINGER_MS);
+  assert.deepEqual(written, ["ledger 3"]);
+  state.watched = TENANT;
+  settlements.record(batch);
+  await clock.advance(LINGER_MS);
+  assert.deepEqual(written, ["ledger 3", "ledger 3", `tail ${TENANT} low`]);
 });
