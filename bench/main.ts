@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- accept|deliver|islands|tenants] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
- * they are named, and so does the long one: priority, partition, retries, idle, tenants-distributed, descriptors.
+ * they are named, and so do the long ones: priority, partition, retries, idle, tenants-distributed, tail-distributed, tail, descriptors.
  */
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
@@ -12,14 +12,16 @@ import { benchIslands } from "./islands.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
+import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
 import { readWords, refuseWords } from "../test/support/script-words.ts";
 
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
+  tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
-  priority, partition, retries, idle, tenants-distributed
+  priority, partition, retries, idle, tenants-distributed, tail-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   --quick                               one short round in place of five
 
@@ -42,6 +44,8 @@ const rounds = isQuick ? 1 : 5;
 
 const tenants = { rounds, seconds: isQuick ? 10 : 20, backlog: isQuick ? 5000 : 10_000 };
 
+const tail = { rounds, seconds: isQuick ? 5 : 10 };
+
 const benches = {
   accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
@@ -53,10 +57,11 @@ const distributed = {
   partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
+  "tail-distributed": () => benchTail({ set: "distributed", ...tail }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });
-const all = { ...benches, descriptors, ...distributed };
+const all = { ...benches, tail: () => benchTail({ set: "embedded", ...tail }), descriptors, ...distributed };
 
 const chosen = names.length === 0 ? Object.keys(benches) : names;
 const wanted = chosen.map((name) => {
