@@ -208,12 +208,12 @@ async function stopServing(parts: {
 }
 
 /** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */
-function createCollector(metrics: Metrics, drivers: EmbeddedDrivers, telemetry: Telemetry): () => Promise<string> {
+function createCollector(metrics: Metrics, drivers: EmbeddedDrivers, telemetry: Telemetry): Metrics["collect"] {
   const newlyLost = increaseOf(() => drivers.lostCount());
-  return () => {
+  return (format) => {
     const lost = newlyLost();
     if (lost > 0) telemetry.queue.dropped("ledger", lost);
-    return metrics.collect();
+    return metrics.collect(format);
   };
 }
 

@@ -122,7 +122,7 @@ function createApp(deps: HandleDeps, routes: readonly Route[], open: readonly Op
   for (const { path, handle } of open) {
     app.get(path, (c) => {
       c.env.route = path;
-      return handle();
+      return handle(c.req.raw.headers.get("accept"));
     });
   }
   const allowedFor = createAllowedMethods([...routes, ...open.map(({ path }) => ({ method: "GET", path }))]);

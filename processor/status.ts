@@ -1,11 +1,10 @@
 /** `/livez` (also `/healthz`), `/readyz` and `/metrics` of a processor: open, without a key, and no secret in them. */
+import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
-import { brieflyKept } from "@posthaste/shared/lib/briefly-kept.ts";
+import { createMetricsPage } from "@posthaste/shared/domain/metrics-format.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 
-/** Nobody needs a key for /metrics, so its text is made no more often. */
-const METRICS_KEPT_MS = 1000;
 /** A store that has not answered by then counts as down. */
 const HEALTH_MS = 3000;
 
@@ -18,12 +17,12 @@ export interface StatusDeps {
   /** Null when everything was set up; else one sentence. */
   readonly missing: () => string | null;
   readonly isStopping: () => boolean;
-  /** Prometheus exposition format. */
-  readonly collectMetrics: () => Promise<string>;
+  /** The text of `/metrics`. */
+  readonly collectMetrics: (format: MetricsFormat) => Promise<string>;
 }
 
 export function createStatus(deps: StatusDeps): (request: InboundRequest) => Promise<Response> {
-  const metrics = brieflyKept(deps.collectMetrics, { clock: deps.clock, keepMs: METRICS_KEPT_MS });
+  const metrics = createMetricsPage(deps.collectMetrics, deps.clock);
   return async (request) => {
     const { pathname } = new URL(request.url);
     switch (pathname) {
@@ -32,8 +31,10 @@ export function createStatus(deps: StatusDeps): (request: InboundRequest) => Pro
         return answer(200, '{"status":"ok"}', "application/json");
       case "/readyz":
         return readiness(deps);
-      case "/metrics":
-        return answer(200, await metrics(), "text/plain; version=0.0.4; charset=utf-8");
+      case "/metrics": {
+        const { text, headers } = await metrics(request.headers.get("accept"));
+        return new Response(text, { headers });
+      }
       default:
         return problem(404, "There is nothing here; see /livez, /readyz and /metrics.");
     }

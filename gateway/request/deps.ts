@@ -1,4 +1,5 @@
 /** What the gateway needs: the driver set, clock, chance and hashing. `main` passes them once; each route gets them. */
+import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
@@ -11,8 +12,8 @@ export interface GatewayDeps {
   readonly entropy: Entropy;
   readonly hasher: Hasher;
   readonly telemetry: Telemetry;
-  /** The text of `/metrics`, Prometheus exposition format. */
-  readonly collectMetrics: () => Promise<string>;
+  /** The text of `/metrics`. */
+  readonly collectMetrics: (format: MetricsFormat) => Promise<string>;
 }
 
 /** Of each bound one API key gets a third, one tenant a half (`shares.ts`); past that the answer is 429 `share-reached`. */

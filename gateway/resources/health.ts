@@ -4,22 +4,21 @@
  * nowhere; the body names what is degraded. Readiness ends when the server begins to stop.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { brieflyKept } from "@posthaste/shared/lib/briefly-kept.ts";
+import { createMetricsPage } from "@posthaste/shared/domain/metrics-format.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 
-/** Nobody needs a key for /metrics, so its text is made no more often. */
-const METRICS_KEPT_MS = 1000;
 /** A store that has not answered by then counts as down. */
 const HEALTH_MS = 3000;
 
 export interface OpenRoute {
   readonly path: string;
-  readonly handle: () => Promise<Response>;
+  /** `accept` is the value of that field; null when there is none. */
+  readonly handle: (accept: string | null) => Promise<Response>;
 }
 
 export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): readonly OpenRoute[] {
-  const metrics = brieflyKept(deps.collectMetrics, { clock: deps.clock, keepMs: METRICS_KEPT_MS });
+  const metrics = createMetricsPage(deps.collectMetrics, deps.clock);
   const live = async (): Promise<Response> => plain('{"status":"ok"}', "application/json");
   return [
     { path: "/livez", handle: live },
@@ -27,7 +26,10 @@ export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): read
     { path: "/readyz", handle: () => readiness(deps, isStopping) },
     {
       path: "/metrics",
-      handle: async () => plain(await metrics(), "text/plain; version=0.0.4; charset=utf-8"),
+      handle: async (accept) => {
+        const { text, headers } = await metrics(accept);
+        return new Response(text, { headers });
+      },
     },
   ];
 }

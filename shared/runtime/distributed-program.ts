@@ -17,6 +17,7 @@ import { openDistributed } from "../drivers/distributed.ts";
 import { openHttpTransport } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
 import { createStreamSink } from "./stream-sink.ts";
+import type { Metrics } from "../drivers/metrics/metrics.ts";
 import { openMetrics } from "../drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
 
@@ -28,7 +29,7 @@ export interface DistributedProgram extends AsyncDisposable {
   readonly transport: Transport;
   readonly telemetry: Telemetry;
   readonly log: Log;
-  readonly collectMetrics: () => Promise<string>;
+  readonly collectMetrics: Metrics["collect"];
   readonly descriptors: DescriptorPlan;
 }
 
@@ -99,10 +100,10 @@ export async function openDistributedProgram(
     telemetry,
     log,
     descriptors,
-    collectMetrics() {
+    collectMetrics(format) {
       const lost = newlyLost();
       if (lost > 0) telemetry.queue.dropped("ledger", lost);
-      return metrics.collect();
+      return metrics.collect(format);
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

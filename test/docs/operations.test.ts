@@ -35,9 +35,9 @@ test("docs/operations.md has one row for each metric, with its type and unit", a
 test("docs/operations.md names each metric's labels, and says what it means", async () => {
   await using metrics = openMetrics(systemClock, {});
   exerciseTelemetry(metrics.meter);
-  const labels = labelsIn(await metrics.collect());
-  for (const [name = "", type, , documented, meaning = ""] of rowsUnder("Metrics")) {
-    const shown = name.replaceAll(".", "_") + (type === "counter" ? "_total" : "");
+  const labels = labelsIn(await metrics.collect("prometheus"));
+  for (const [name = "", type = "", unit = "", documented, meaning = ""] of rowsUnder("Metrics")) {
+    const shown = shownName(name, type, unit);
     const expected = labels.get(shown);
     assert.ok(expected !== undefined, `${name} does not show as ${shown}`);
     const words = withTicks(documented).map((label) => label.replaceAll(".", "_"));
@@ -84,6 +84,13 @@ test("every helper of the telemetry is called here, so that no name is overlooke
   );
   assert.deepEqual([...new Set(called)].toSorted(), all.toSorted());
 });
+
+/** As the paragraph above the table tells it. */
+function shownName(name: string, type: string, unit: string): string {
+  const word = { s: "_seconds", By: "_bytes", "1": "_ratio" }[unit] ?? "";
+  const stem = name.replaceAll(".", "_");
+  return stem + (stem.endsWith(word) ? "" : word) + (type === "counter" ? "_total" : "");
+}
 
 /** Label names of each metric in the text format; the bucket's bound and the scope are not labels of ours. */
 function labelsIn(text: string): ReadonlyMap<string, ReadonlySet<string>> {

@@ -38,7 +38,7 @@ await addKey(drivers);
 await addEndpoint(drivers, `http://127.0.0.1:${port}/`);
 const transport = openHttpTransport({ clock, allow: parseCidrs("127.0.0.0/8"), connectionsMax: 8 });
 const parts = { ...ambient, drivers, transport, telemetry };
-const gateway = createGateway({ ...parts, collectMetrics: () => metrics.collect(), limits: DEFAULT_LIMITS });
+const gateway = createGateway({ ...parts, collectMetrics: metrics.collect, limits: DEFAULT_LIMITS });
 startProcessor({ ...parts, limits: PROCESSOR_LIMITS });
 
 /** Publishes one event and waits until it was received, recorded and acknowledged. */

@@ -122,7 +122,7 @@ const transport = openHttpTransport({
 const drivers = await openDrivers(telemetry.store);
 await ensureOperatorKey({ ...ambient, apiKeys: drivers.gateway.apiKeys }, settings.key, () => undefined);
 const shared = { ...ambient, transport, telemetry };
-const collectMetrics = () => metrics.collect();
+const collectMetrics = metrics.collect.bind(metrics);
 const gateway = createGateway({ ...shared, drivers: drivers.gateway, collectMetrics, limits: DEFAULT_LIMITS });
 const listening = await serveHttp({
   clock: systemClock,

@@ -42,7 +42,7 @@ test("records that do not read back are counted by store, each time; other fault
   fault("redis", recordDamaged("The record of a dead letter in Redis does not read back"));
   fault("redis", storeUnavailable("Redis refused with OOM"));
   fault("sqlite", recordDamaged("The row 1 of the dead letters does not read back"));
-  const text = await metrics.collect();
+  const text = await metrics.collect("prometheus");
   assert.match(text, /^posthaste_records_damaged_total\{store="redis".*\} 2$/m);
   assert.match(text, /^posthaste_records_damaged_total\{store="sqlite".*\} 1$/m);
   assert.equal(lines.length, 2);

@@ -1,13 +1,14 @@
 /**
- * The OpenTelemetry metrics SDK with a Prometheus text reader for `/metrics`. Chosen for being the maintained
+ * The OpenTelemetry metrics SDK with a reader for the text of `/metrics`. Chosen for being the maintained
  * implementation of the API that telemetry/ speaks; it runs on Bun, Node and Deno.
  */
 import type { Meter } from "@opentelemetry/api";
-import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 
+import type { MetricsFormat } from "../../domain/metrics-format.ts";
 import type { Clock } from "../../lib/ambient.ts";
+import { exposition } from "./exposition.ts";
 import { createQuickInstruments } from "./quick-instruments.ts";
 
 const METER = "posthaste";
@@ -19,8 +20,8 @@ class PullReader extends MetricReader {
 
 export interface Metrics extends AsyncDisposable {
   readonly meter: Meter;
-  /** Prometheus text exposition format 0.0.4. */
-  collect(): Promise<string>;
+  /** All that was measured so far, as text. */
+  collect(format: MetricsFormat): Promise<string>;
 }
 
 /** `attributes` name the program: `service.name` and whatever else its operator wants to tell its instances by. */
@@ -29,12 +30,11 @@ export function openMetrics(clock: Pick<Clock, "now">, attributes: Readonly<Reco
   const reader = new PullReader({ metricProducers: [producer] });
   const resource = defaultResource().merge(resourceFromAttributes(attributes));
   const provider = new MeterProvider({ resource, readers: [reader] });
-  const serializer = new PrometheusSerializer();
   return {
     meter: withInstruments(provider.getMeter(METER), { createCounter, createHistogram }),
-    async collect() {
+    async collect(format) {
       const { resourceMetrics } = await reader.collect();
-      return serializer.serialize(resourceMetrics);
+      return exposition(resourceMetrics, format);
     },
     [Symbol.asyncDispose]: () => provider.shutdown(),
   };

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Meter } from "@opentelemetry/api";
-import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
+import { exposition } from "@posthaste/shared/drivers/metrics/exposition.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { ROWS_MAX } from "@posthaste/shared/drivers/metrics/quick-instruments.ts";
@@ -19,13 +19,13 @@ async function textOfSdk(measure: (meter: Meter) => void): Promise<string> {
   const provider = new MeterProvider({ readers: [reader] });
   measure(provider.getMeter("posthaste"));
   const { resourceMetrics } = await reader.collect();
-  return new PrometheusSerializer().serialize(resourceMetrics);
+  return exposition(resourceMetrics, "prometheus");
 }
 
 async function textOfOurs(measure: (meter: Meter) => void): Promise<string> {
   await using metrics = openMetrics(systemClock, {});
   measure(metrics.meter);
-  return await metrics.collect();
+  return await metrics.collect("prometheus");
 }
 
 const BOUNDS = [0.001, 0.5, 1];
@@ -56,9 +56,9 @@ test("what was measured before a collection is there in the next one, too", asyn
   await using metrics = openMetrics(systemClock, {});
   const made = metrics.meter.createCounter("posthaste.made");
   made.add(1, { kind: "a" });
-  assert.match(await metrics.collect(), /^posthaste_made_total\{kind="a".*\} 1$/m);
+  assert.match(await metrics.collect("prometheus"), /^posthaste_made_total\{kind="a".*\} 1$/m);
   made.add(1, { kind: "a" });
-  assert.match(await metrics.collect(), /^posthaste_made_total\{kind="a".*\} 2$/m);
+  assert.match(await metrics.collect("prometheus"), /^posthaste_made_total\{kind="a".*\} 2$/m);
 });
 
 test("a value that is no amount changes nothing", async () => {
@@ -71,7 +71,7 @@ test("a value that is no amount changes nothing", async () => {
   }
   made.add(1);
   took.record(0.1);
-  const text = await metrics.collect();
+  const text = await metrics.collect("prometheus");
   assert.match(text, /^posthaste_made_total(?:\{.*\})? 1$/m);
   assert.match(text, /^posthaste_took_count(?:\{.*\})? 1$/m);
 });
@@ -80,5 +80,5 @@ test("past its bound of rows an instrument measures on in one row", async () => 
   await using metrics = openMetrics(systemClock, {});
   const made = metrics.meter.createCounter("posthaste.made");
   for (let index = 0; index < ROWS_MAX + 7; index++) made.add(1, { kind: `kind ${index}` });
-  assert.match(await metrics.collect(), /^posthaste_made_total\{otel_metric_overflow="true".*\} 7$/m);
+  assert.match(await metrics.collect("prometheus"), /^posthaste_made_total\{otel_metric_overflow="true".*\} 7$/m);
 });

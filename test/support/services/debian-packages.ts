@@ -1,5 +1,5 @@
 /**
- * The programs that the services are: used where they are installed; installed, saying so, as root on Debian and its
+ * The programs that the services and some tests are: used where they are installed; installed, saying so, as root on Debian and its
  * kin; and named with the remedy everywhere else.
  */
 import { spawnSync } from "node:child_process";
@@ -38,6 +38,14 @@ const programs = {
       return major >= JAVA_MAJOR_MIN ? "" : `java is of version ${major}, and Kafka needs ${JAVA_MAJOR_MIN}`;
     },
   },
+  promClient: {
+    binary: "/usr/bin/python3",
+    packages: ["python3-prometheus-client"],
+    complaint: () =>
+      run("/usr/bin/python3", ["-c", "import prometheus_client.openmetrics.parser"], ASK_WITHIN_MS).isOk
+        ? ""
+        : "the module prometheus_client of /usr/bin/python3 was not found",
+  },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
@@ -46,6 +54,8 @@ const found = new Set<Program>();
 /** redis-server and redis-cli. */
 export const requireRedis = (): void => requireProgram(programs.redis);
 export const requireJava = (): void => requireProgram(programs.java);
+/** The Python client of the Prometheus project, for its parsers; of the interpreter at `/usr/bin/python3`. */
+export const requirePromClient = (): void => requireProgram(programs.promClient);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */
@@ -63,7 +73,8 @@ function requireProgram(program: Program): void {
 
 /** Works without waiting for the event loop: two installations at a time would meet at dpkg's lock. */
 function install(program: Program, complaint: string): void {
-  const remedy = `install the package ${program.packages[0]}, or name running services by REDIS_URL and KAFKA_BROKERS`;
+  const service = program === programs.promClient ? "" : ", or name running services by REDIS_URL and KAFKA_BROKERS";
+  const remedy = `install the package ${program.packages[0]}${service}`;
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) throw new Error(`${complaint}: ${remedy}`);
   const installed = aptInstall(program.packages);
   const left = program.complaint();
@@ -79,7 +90,11 @@ function aptInstall(packages: readonly string[]): string {
     if (name === undefined) return { isOk: false, output: `no package ${packages.join(" or ")}` };
     console.log(`installing the Debian package ${name}, which the tests need`);
     return withoutStartingServices(() =>
-      run("apt-get", ["install", "-y", "-q", "--no-install-recommends", name], INSTALL_WITHIN_MS),
+      run(
+        "apt-get",
+        ["install", "-o", "DPkg::Lock::Timeout=120", "-y", "-q", "--no-install-recommends", name],
+        INSTALL_WITHIN_MS,
+      ),
     );
   };
   const first = attempt();
