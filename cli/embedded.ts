@@ -32,6 +32,7 @@ import { increaseOf } from "@posthaste/shared/lib/increase-of.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
+import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -104,6 +105,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     isDev,
     showOnce: options.showKeyOnce,
   });
+  telemetry.queue.observe(() => readQueues(drivers, systemClock));
   const collectMetrics = createCollector(metrics, drivers, telemetry);
   const gateway = createGateway({
     ...ambient,
@@ -210,10 +212,11 @@ async function stopServing(parts: {
 /** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */
 function createCollector(metrics: Metrics, drivers: EmbeddedDrivers, telemetry: Telemetry): Metrics["collect"] {
   const newlyLost = increaseOf(() => drivers.lostCount());
-  return (format) => {
+  return async (format) => {
     const lost = newlyLost();
     if (lost > 0) telemetry.queue.dropped("ledger", lost);
-    return metrics.collect(format);
+    telemetry.store.watched("sqlite", (await drivers.health().catch(() => "")) === null);
+    return await metrics.collect(format);
   };
 }
 

@@ -1,8 +1,8 @@
 /** Warns of queues that are behind: once when one begins to lag, once when it has caught up. */
 import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import type { QueueSample, QueueTelemetry } from "@posthaste/shared/telemetry/queue.ts";
-import { readQueues } from "./intake/queue-samples.ts";
 
 /** Age of the oldest item from which on a queue lags. What waits for a retry waits by plan, a dead letter for people. */
 export const LAG_MS: Readonly<Partial<Record<QueueSample["queue"], number>>> = {

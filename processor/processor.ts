@@ -13,7 +13,6 @@ import { createLowThrottle } from "./intake/low-throttle.ts";
 import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recoverLeft } from "./recovery/left-behind.ts";
-import { readQueues } from "./intake/queue-samples.ts";
 import { createLaneLoop } from "./intake/lane-loop.ts";
 import { createRetryLoop } from "./intake/retry-loop.ts";
 import { createWindow } from "./intake/window.ts";
@@ -48,7 +47,6 @@ export function startProcessor(deps: ProcessorDeps): Processor {
     void recovery.recover(announcement.tenant, announcement.endpointId);
     void forgetIfRemoved(pipeline, announcement.tenant, announcement.endpointId);
   });
-  telemetry.queue.observe(() => readQueues(drivers, clock));
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const supervision = { clock, entropy, ...SUPERVISION_DEFAULTS, onFailure };
   const loops = loopsOf(deps, pipeline, { outstanding, standstill }).map(({ name, run }) =>

@@ -9,9 +9,10 @@ import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import { inTime } from "../lib/in-time.ts";
 import type { Drivers, StartStep } from "../ports/drivers.ts";
 import type { PartitionLog } from "../ports/partition-log.ts";
+import type { StoreGauges } from "../ports/store-gauges.ts";
 import { withAttemptStream } from "./distributed/attempts.ts";
 import type { StoreChecks, StoreName } from "./distributed/condition.ts";
-import { createCondition, meanwhileOf } from "./distributed/condition.ts";
+import { createCondition } from "./distributed/condition.ts";
 import { createKnownEvents } from "./distributed/known-events.ts";
 import { createSpillReader, spillTo } from "./distributed/ledger-spill.ts";
 import type { Quarantined } from "./distributed/poison.ts";
@@ -20,10 +21,10 @@ import { createDistributedQueues } from "./distributed/queues.ts";
 import type { Recalls } from "./distributed/recalls.ts";
 import { createRecalls } from "./distributed/recalls.ts";
 import { hasRecords } from "./distributed/has-records.ts";
+import { readConsumerLag } from "./distributed/consumer-lag.ts";
 import { openLog } from "./distributed/open-log.ts";
 import { withSpool } from "./distributed/spooled-log.ts";
-import type { StoreWatch } from "./distributed/store-watch.ts";
-import { createStoreWatch } from "./distributed/store-watch.ts";
+import { watchStores } from "./distributed/watch-stores.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
@@ -61,8 +62,12 @@ export interface DistributedDrivers extends Drivers {
   lostCount(): number;
 }
 
+export interface OpenedDistributed extends DistributedDrivers {
+  readonly gauges: StoreGauges;
+}
+
 /** Throws a plain Error that names the setting when a store is not there, refuses us or does not fit. */
-export async function openDistributed(options: DistributedOptions): Promise<DistributedDrivers> {
+export async function openDistributed(options: DistributedOptions): Promise<OpenedDistributed> {
   const { clock, entropy, role, onQuarantined } = options;
   // What fails before the watches are set up is told by the error of the opening.
   const suspicions: Record<StoreName, (error: unknown) => void> = {
@@ -82,7 +87,13 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
   // The set is made of the log; of a topic that is lost while it is made, nothing was read yet.
   let recalls: Pick<Recalls, "note" | "look"> = { note: () => Promise.resolve(), look: () => undefined };
   const partitionLog = opening.use(
-    await openLog(options, {
+    await openLog({
+      clock,
+      entropy,
+      kafka: options.config.kafka,
+      clientId: `posthaste-${role}`,
+      traffic: options.stores,
+      onWarning: options.onWarning,
       onFault: (error) => suspicions.kafka(error),
       beforeTopicsMade: (topics) => recalls.note(topics),
       onTopicsMade: () => recalls.look(),
@@ -114,50 +125,25 @@ export async function openDistributed(options: DistributedOptions): Promise<Dist
   );
   recalls = opening.use(
     createRecalls({
+      ...options,
       lostTopics: stores.lostTopics,
       leases: stores.leases,
       recall: { ...drivers, clock },
-      clock,
-      entropy,
-      onWarning: options.onWarning,
       onFault,
     }),
   );
   recalls.look();
-  for (const [store, watch] of createWatches(options, drivers.checks)) {
-    opening.use(watch);
-    suspicions[store] = (error) => watch.suspect(error);
-  }
+  Object.assign(suspicions, opening.use(watchStores(options, drivers.checks)).suspicions);
   const opened = opening.move();
   return {
     ...drivers,
+    gauges: { consumerLag: () => readConsumerLag(partitionLog, clock), memory: stores.memory },
     async [Symbol.asyncDispose]() {
       const closed = await inTime(clock, CLOSE_MS, opened.disposeAsync());
       if (closed.kind === "timeout")
         options.stores.unfinished([`stores did not end their connections in ${CLOSE_MS} ms`]);
     },
   };
-}
-
-function createWatches(
-  { role, clock, stores }: DistributedOptions,
-  { redis, cache, kafka }: StoreChecks,
-): readonly (readonly [StoreName, StoreWatch])[] {
-  const watched = [
-    ["redis", "Redis", redis],
-    ["redis-cache", "The Redis of REDIS_CACHE_URL", cache],
-    ["kafka", "Kafka", kafka],
-  ] as const;
-  return watched.flatMap(([store, name, check]) => {
-    if (check === null) return [];
-    const meanwhile = meanwhileOf(role, store, cache !== null);
-    const events = {
-      away: (reason: string, cause: unknown) => stores.away(store, { reason, cause, meanwhile }),
-      back: (awayMs: number, faults: number) => stores.back(store, awayMs, faults),
-      fault: (error: unknown) => stores.fault(store, error),
-    };
-    return [[store, createStoreWatch({ name, check, clock, events })] as const];
-  });
 }
 
 /**

@@ -32,6 +32,14 @@ export interface TopicPartition {
   readonly partition: number;
 }
 
+export interface TopicPosition extends TopicPartition {
+  readonly offset: number;
+}
+
+/** By so much, or by this part of its age, a record may have been written before the time that `writtenAt` gives. */
+export const WRITTEN_AT_SLACK_MS = 1000;
+export const WRITTEN_AT_SLACK = 0.05;
+
 export interface RecordProducer extends AsyncDisposable {
   /**
    * Resolves when every record is acknowledged by all in-sync replicas; exactly one send is in flight per producer, and
@@ -99,5 +107,10 @@ export interface PartitionLog extends AsyncDisposable {
   /** Joins `group` and reads `topics` in it; resolves when the group was joined. */
   openReader(group: string, topics: readonly string[], listener: GroupListener): Promise<GroupReader>;
   depth(group: string, topic: string): Promise<readonly PartitionDepth[]>;
+  /**
+   * When the record of each position was written, or the next one after it, by the log's time (`timestampMs`), in epoch ms. May be
+   * later than that by `WRITTEN_AT_SLACK_MS` or `WRITTEN_AT_SLACK` of the age; about now where nothing was written yet.
+   */
+  writtenAt(positions: readonly TopicPosition[]): Promise<readonly number[]>;
   health(): Promise<string | null>;
 }

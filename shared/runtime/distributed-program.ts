@@ -7,6 +7,7 @@ import { planDescriptors, tooFewDescriptors } from "../domain/descriptor-plan.ts
 import { parseDistributed } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
 import { increaseOf } from "../lib/increase-of.ts";
+import { readQueues } from "../ports/queue-samples.ts";
 import type { Transport } from "../ports/transport.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -91,6 +92,8 @@ export async function openDistributedProgram(
       onCache: (isHit) => telemetry.accept.cache("auth", isHit),
     }),
   );
+  telemetry.queue.observe(() => readQueues(drivers, systemClock));
+  telemetry.store.observe(drivers.gauges);
   const newlyLost = increaseOf(() => drivers.lostCount());
   const opened = opening.move();
   return {

@@ -16,6 +16,7 @@ import type { TailTelemetry } from "./tail.ts";
 import { createAcceptTelemetry } from "./accept.ts";
 import { createDeliveryTelemetry } from "./delivery.ts";
 import { createEndpointTelemetry } from "./endpoint.ts";
+import { createFallbacks } from "./fallbacks.ts";
 import { createLimitTelemetry } from "./limit.ts";
 import { createQueueTelemetry } from "./queue.ts";
 import { createStoreTelemetry } from "./store.ts";
@@ -39,13 +40,14 @@ export function createTelemetry(deps: {
   readonly clock: Pick<Clock, "monotonic">;
   readonly logsDeliveries: boolean;
 }): Telemetry {
+  const fallbacks = createFallbacks(deps.meter);
   return {
     accept: createAcceptTelemetry(deps),
     delivery: createDeliveryTelemetry(deps),
     endpoint: createEndpointTelemetry(deps),
     queue: createQueueTelemetry(deps),
-    store: createStoreTelemetry(deps),
-    limit: createLimitTelemetry(deps),
+    store: createStoreTelemetry({ ...deps, fallbacks }),
+    limit: createLimitTelemetry({ ...deps, fallbacks }),
     tail: createTailTelemetry(deps),
     log: deps.log,
   };
@@ -67,7 +69,16 @@ export const silentTelemetry: Telemetry = {
     stoodStill: nothing,
     quarantined: nothing,
   },
-  store: { away: nothing, back: nothing, fault: nothing, unfinished: nothing },
+  store: {
+    watched: nothing,
+    observe: nothing,
+    wrote: nothing,
+    read: nothing,
+    away: nothing,
+    back: nothing,
+    fault: nothing,
+    unfinished: nothing,
+  },
   limit: { local: nothing, shared: nothing, decided: nothing },
   tail: { opened: nothing, ended: nothing, lost: nothing },
   log: silentLog,

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { withCode } from "./harness.ts";
 import type { OpenLogHarness } from "../drivers/memory/partition-log-harness.ts";
 import { SPEC, TOPIC, append, numbered, openWithTopic, read, record } from "../drivers/memory/partition-log-harness.ts";
+import { WRITTEN_AT_SLACK, WRITTEN_AT_SLACK_MS } from "@posthaste/shared/ports/partition-log.ts";
 import { START_MS } from "../support/samples.ts";
 
 export function partitionLogContract(name: string, open: OpenLogHarness): void {
@@ -236,6 +237,26 @@ export function partitionLogContract(name: string, open: OpenLogHarness): void {
       { topic: TOPIC, partition: 2, start: 0, committed: 0, end: 0 },
       { topic: TOPIC, partition: 3, start: 0, committed: 0, end: 0 },
     ]);
+  });
+
+  test(`${name}: writtenAt() tells when records were written, within the slack, however long ago, and asked again`, async () => {
+    await using harness = await openWithTopic(open);
+    const nowMs = harness.now();
+    const agesS = [700_000, 86_400, 4000, 3600, 60, 59, 7, 0];
+    const written = agesS.map((ageS, index) => ({ ...record("x", index % 2), timestampMs: nowMs - 1000 * ageS }));
+    await append(harness, written);
+    const positions = agesS.map((_, index) => ({ topic: TOPIC, partition: index % 2, offset: Math.floor(index / 2) }));
+    for (const asked of [positions, positions.toReversed(), positions]) {
+      const found = await harness.finish(harness.log.writtenAt(asked));
+      for (const [index, position] of asked.entries()) {
+        const atMs = written[2 * position.offset + position.partition]?.timestampMs ?? 0;
+        const lateMs = (found[index] ?? 0) - atMs;
+        const slackMs = Math.max(WRITTEN_AT_SLACK_MS, (nowMs - atMs) * WRITTEN_AT_SLACK);
+        assert.ok(lateMs >= 0 && lateMs <= slackMs, `${JSON.stringify(position)} is ${lateMs} ms late`);
+      }
+    }
+    const [unwritten = 0] = await harness.finish(harness.log.writtenAt([{ topic: TOPIC, partition: 3, offset: 0 }]));
+    assert.ok(unwritten >= nowMs, "what nobody wrote has no age");
   });
 
   test(`${name}: groups read the same records and do not move each other`, async () => {

@@ -110,6 +110,13 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   queue.stoodStill(60_000);
   queue.quarantined({ topic: "medium", partition: 0, offset: 1, reason: "no value", bytes: 2, keptBytes: 2 });
   const store = listened(telemetry, "store", called);
+  store.watched("redis", true);
+  store.observe({
+    consumerLag: async () => [{ group: "lanes.low", topic: "low", partition: 0, records: 1, ageMs: 1 }],
+    memory: async () => [{ store: "redis", usedBytes: 1, maxBytes: 2 }],
+  });
+  store.wrote("low", 1, 100);
+  store.read("low", 1, 100);
   const meanwhile = "HIGH goes through Kafka.";
   store.away("redis", { reason: "Redis does not answer.", cause: new Error("read ECONNRESET"), meanwhile });
   store.back("redis", 1000, 3);

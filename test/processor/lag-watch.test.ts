@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LAG_LOOK_MS, watchLag } from "@posthaste/processor/lag-watch.ts";
-import { readQueues } from "@posthaste/processor/intake/queue-samples.ts";
+import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Depth } from "@posthaste/shared/ports/lanes.ts";
 import type { QueueSample } from "@posthaste/shared/telemetry/queue.ts";

@@ -13,7 +13,12 @@ const reason = "Redis does not answer.";
 function awayLine(cause: unknown): unknown {
   const lines: unknown[] = [];
   const log = { write: (...line: unknown[]) => void lines.push(line), isEnabled: () => true };
-  createStoreTelemetry({ meter: createNoopMeter(), log, clock: { monotonic: () => 0 } }).away("redis", {
+  createStoreTelemetry({
+    fallbacks: { set: () => undefined },
+    meter: createNoopMeter(),
+    log,
+    clock: { monotonic: () => 0 },
+  }).away("redis", {
     reason,
     cause,
     meanwhile,
@@ -37,7 +42,7 @@ test("records that do not read back are counted by store, each time; other fault
   await using metrics = openMetrics(clock, { "service.name": "test" });
   const lines: unknown[] = [];
   const log = { write: (...line: unknown[]) => void lines.push(line), isEnabled: () => true };
-  const { fault } = createStoreTelemetry({ meter: metrics.meter, log, clock });
+  const { fault } = createStoreTelemetry({ fallbacks: { set: () => undefined }, meter: metrics.meter, log, clock });
   fault("redis", recordDamaged("The record of a dead letter in Redis does not read back"));
   fault("redis", recordDamaged("The record of a dead letter in Redis does not read back"));
   fault("redis", storeUnavailable("Redis refused with OOM"));

@@ -11,9 +11,8 @@ import type { ProjectedPartition } from "../partitioned/projected-partition.ts";
 import { createProjectedPartition } from "../partitioned/projected-partition.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import type { Spill } from "../redis/ledger/spilled-entry.ts";
-import { LEDGER_TOPIC } from "./topics.ts";
+import { GROUPS, LEDGER_TOPIC } from "./topics.ts";
 
-const GROUP = "ledger";
 /** Between tries while Redis is away: what was spilled is shown so soon after its return. */
 const WAIT_MS_MAX = 3000;
 const JOIN_AGAIN = { firstMs: 1000, maxMs: 15_000 } as const;
@@ -73,7 +72,7 @@ export function createSpillReader(options: {
   };
 
   async function join(): Promise<GroupReader | null> {
-    const open = (): Promise<GroupReader> => partitionLog.openReader(GROUP, [LEDGER_TOPIC], listener);
+    const open = (): Promise<GroupReader> => partitionLog.openReader(GROUPS.ledger, [LEDGER_TOPIC], listener);
     const joined = await retry(open, { clock, entropy, signal, ...JOIN_AGAIN, onFailure: onFault });
     return joined.kind === "done" ? joined.value : null;
   }
@@ -83,7 +82,7 @@ export function createSpillReader(options: {
       joining ??= join();
     },
     async depth() {
-      const depths = await partitionLog.depth(GROUP, LEDGER_TOPIC);
+      const depths = await partitionLog.depth(GROUPS.ledger, LEDGER_TOPIC);
       const ages = [...partitions.values()].flatMap((partition) => partition.oldestAtMs() ?? []);
       return {
         count: depths.reduce((sum, { start, committed, end }) => sum + end - Math.max(start, committed), 0),

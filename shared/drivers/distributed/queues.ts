@@ -30,7 +30,7 @@ import { withKnownReplays } from "./retries.ts";
 import type { SpoolRelay } from "./spool-relay.ts";
 import { createSpoolRelay } from "./spool-relay.ts";
 import type { DistributedStores } from "./stores.ts";
-import { DEAD_LETTER_TOPIC, HIGH_SOURCE, LANE_TOPICS, retryTopic } from "./topics.ts";
+import { DEAD_LETTER_TOPIC, GROUPS, HIGH_SOURCE, LANE_TOPICS, retryTopic } from "./topics.ts";
 
 export interface DistributedQueuesOptions {
   readonly partitionLog: PartitionLog;
@@ -90,7 +90,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   const delayTopics = createDelayTopics({
     ...common,
     delaysMs: DELAYS_MS,
-    group: "retries",
+    group: GROUPS.retries,
     topicOf: retryTopic,
     bounds: { ...DELAY_TOPICS_BOUNDS, itemsMax: options.retryItemsMax ?? DELAY_TOPICS_BOUNDS.itemsMax },
     onFault: (_what, error) => onFault(error),
@@ -98,7 +98,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   const partitionedLanes = createPartitionedLanes({
     ...common,
     topics: LANE_TOPICS,
-    group: "lanes",
+    group: GROUPS.lanes,
     producers: { high: producers.lanes, medium: producers.lanes, low: producers.low },
     windowBounds: WINDOW_BOUNDS,
     offload: (envelopes) => offload(delayTopics, envelopes, clock.now()),
@@ -109,7 +109,7 @@ export function createDistributedQueues(options: DistributedQueuesOptions): Dist
   const deadLetters = createPartitionedDeadLetters({
     ...common,
     topic: DEAD_LETTER_TOPIC,
-    group: "dead-letters",
+    group: GROUPS.deadLetters,
     index: stores.deadLetterIndex,
     onFault,
     onLate: (tenant, endpointId) => stores.notifier.publish({ kind: "directory-changed", tenant, endpointId }),

@@ -17,7 +17,7 @@ import { createRedisDeadLetterIndex } from "../redis/dead-letters/index-store.ts
 import type { RedisDirectory } from "../redis/directory/directory.ts";
 import { openRedisDirectory } from "../redis/directory/directory.ts";
 import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts";
-import { HIGH_LANE_BOUNDS, createRedisHighLane } from "../redis/high-lane/high-lane.ts";
+import { openHighLane } from "./high-lane.ts";
 import { openRedis } from "../redis/client/ioredis-commands.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
 import type { LeaseBounds } from "../redis/high-lane/lease-store.ts";
@@ -36,9 +36,11 @@ import { keySpaceOf } from "./shards.ts";
 import { openRateLimiter } from "./open-rate-limiter.ts";
 import type { LimitEvents, LimiterLine } from "./rate-limiter.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
+import { readMemory } from "./store-memory.ts";
 import { withListTurns } from "../redis/list-turns.ts";
 import { withMending } from "../redis/mending.ts";
 import type { Spool } from "../../ports/spool.ts";
+import type { StoreGauges } from "../../ports/store-gauges.ts";
 import { createRedisSpool } from "../redis/spool/spool.ts";
 import { checkRedis } from "../redis/client/startup-check.ts";
 import type { RedisStats } from "../redis/stats.ts";
@@ -90,8 +92,12 @@ export interface DistributedStores extends AsyncDisposable {
   lostCount(): number;
 }
 
+export interface OpenedStores extends DistributedStores {
+  readonly memory: StoreGauges["memory"];
+}
+
 /** Connects to Redis; throws a plain Error that names the setting when it is not there, refuses us, evicts or has other shards. */
-export async function openDistributedStores(options: DistributedStoresOptions): Promise<DistributedStores> {
+export async function openDistributedStores(options: DistributedStoresOptions): Promise<OpenedStores> {
   const { clock, entropy, config, claimBytesMax } = options;
   const url = config.redisUrl;
   const cacheUrl = config.redisCacheUrl ?? url;
@@ -123,7 +129,8 @@ export async function openDistributedStores(options: DistributedStoresOptions): 
     }),
   );
   const opened = opening.move();
-  return { ...stores, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const memory = (): ReturnType<OpenedStores["memory"]> => readMemory(commands, cacheCommands);
+  return { ...stores, memory, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 interface Place {
@@ -234,17 +241,4 @@ function healthOf({ commands, keys }: Place): Promise<string | null> {
 
 function latestOf(times: readonly (number | null)[]): number | null {
   return times.reduce((latest, atMs) => (atMs === null ? latest : Math.max(latest ?? 0, atMs)), null);
-}
-
-function openHighLane(options: StoresOptions, onPoison: HighLaneOptions["onPoison"]): HighLane {
-  const { main, clock, entropy, onFault, bounds } = options;
-  return createRedisHighLane({
-    ...main,
-    clock,
-    entropy,
-    bounds: bounds.high ?? HIGH_LANE_BOUNDS,
-    onPoison,
-    onFault,
-    ...(bounds.highHeldMs === undefined ? {} : { leaseMs: bounds.highHeldMs, presenceMs: bounds.highHeldMs }),
-  });
 }

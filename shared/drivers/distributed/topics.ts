@@ -18,6 +18,9 @@ export const ATTEMPTS_TOPIC = "attempts";
 /** What the ledger in Redis did not take in time; read back into it, and then of no more use. */
 export const LEDGER_TOPIC = "ledger";
 
+/** Of readers; a lane's group has its name behind it. The prefix of the deployment is put before these, too. */
+export const GROUPS = { lanes: "lanes", retries: "retries", deadLetters: "dead-letters", ledger: "ledger" } as const;
+
 export function retryTopic(delayMs: number): string {
   return `retry.${delayName(delayMs)}`;
 }

@@ -12,6 +12,7 @@ import type { KafkaReader } from "./reader.ts";
 import { openKafkaReader } from "./reader.ts";
 import { createTopicKeeper } from "./topic-keeper.ts";
 import { ensureKafkaTopics } from "./topics.ts";
+import { createWrittenAt } from "./written-at.ts";
 
 export type { KafkaOptions } from "./client.ts";
 
@@ -28,10 +29,14 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
   await probe(context, options);
   const admin = openKafkaAdmin(context);
   const open = new Set<OpenPart>();
+  const writtenAt = createWrittenAt({ admin, clock: context.clock, prefix });
   const keeper = createTopicKeeper({
     context,
     admin,
-    onGone: (topic) => open.forEach((part) => part.gone?.(topic)),
+    onGone(topic) {
+      writtenAt.forget(topic);
+      for (const part of open) part.gone?.(topic);
+    },
     beforeMaking: options.beforeTopicsMade ?? (() => Promise.resolve()),
     onMadeAgain: options.onTopicsMade ?? (() => undefined),
   });
@@ -70,6 +75,7 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
       const rows = await offsetsOf(group, topic);
       return rows.map((row) => ({ ...row, committed: row.committed ?? row.start }));
     },
+    writtenAt: (positions) => writtenAt.find(positions),
     async health() {
       if (isClosed) return "Kafka: the partition log is closed";
       try {

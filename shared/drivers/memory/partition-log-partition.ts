@@ -66,3 +66,12 @@ export function createMemoryPartition(
     },
   };
 }
+
+/** FNV-1a, 32 bits: any spread will do, as long as it is always the same. */
+export function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < key.length; index++) {
+    hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
+  }
+  return hash >>> 0;
+}

@@ -7,11 +7,18 @@
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import { createBatcher } from "../../lib/batcher.ts";
-import type { RecordProducer, GroupReader, NewRecord, PartitionLog, TopicSpec } from "../../ports/partition-log.ts";
+import type {
+  RecordProducer,
+  GroupReader,
+  NewRecord,
+  PartitionLog,
+  TopicPosition,
+  TopicSpec,
+} from "../../ports/partition-log.ts";
 import type { MemoryGroup } from "./partition-log-group.ts";
 import { createMemoryGroup } from "./partition-log-group.ts";
 import type { MemoryPartition } from "./partition-log-partition.ts";
-import { createMemoryPartition } from "./partition-log-partition.ts";
+import { createMemoryPartition, hashOf } from "./partition-log-partition.ts";
 
 const SEND_RECORDS_MAX = 500;
 const SEND_BYTES_MAX = 900 * 1024;
@@ -110,6 +117,7 @@ function openProcess(broker: Broker, clock: Clock): MemoryLog {
         end: log.end(),
       }));
     },
+    writtenAt: (positions) => Promise.resolve(positions.map((position) => timeAt(broker, position) ?? clock.now())),
     health: () => Promise.resolve(broker.isReachable ? null : "the partition log is not reachable"),
     forProcess: (processClock) => openProcess(broker, processClock),
     crash() {
@@ -212,6 +220,11 @@ function topicOf(broker: Broker, topic: string): readonly MemoryPartition[] {
   return logs;
 }
 
+function timeAt(broker: Broker, { topic, partition, offset }: TopicPosition): number | undefined {
+  assertReachable(broker);
+  return topicOf(broker, topic)[partition]?.read(offset, 1, Infinity)[0]?.timestampMs;
+}
+
 function groupOf(broker: Broker, name: string): MemoryGroup {
   const found = broker.groups.get(name);
   if (found !== undefined) return found;
@@ -232,13 +245,4 @@ function assertOpen(isOpen: boolean): void {
 
 function assertReachable({ isReachable }: Broker): void {
   if (!isReachable) throw new PosthasteError("store-unavailable", "The partition log is not reachable.");
-}
-
-/** FNV-1a, 32 bits: any spread will do, as long as it is always the same. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < key.length; index++) {
-    hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
-  }
-  return hash >>> 0;
 }

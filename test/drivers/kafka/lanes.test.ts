@@ -86,7 +86,8 @@ async function openProcess(prefix: string) {
 function watch(kafka: PartitionLog) {
   const asked = new Set<string>();
   const read = new Map<string, number>();
-  const partitionLog: Pick<PartitionLog, "openReader" | "depth"> = {
+  const partitionLog: Pick<PartitionLog, "openReader" | "depth" | "writtenAt"> = {
+    writtenAt: (positions) => kafka.writtenAt(positions),
     openReader: (group, topics, listener) =>
       kafka.openReader(group, topics, {
         ...listener,

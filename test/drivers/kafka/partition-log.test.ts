@@ -186,6 +186,7 @@ async function openKafkaHarness(): Promise<LogHarness> {
       await log[Symbol.asyncDispose]();
       log = await openKafkaPartitionLog(options);
     },
+    now: () => systemClock.now(),
     until,
     finish: (work) => work,
     [Symbol.asyncDispose]: () => Promise.resolve(log[Symbol.asyncDispose]()),

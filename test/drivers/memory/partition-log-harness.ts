@@ -13,6 +13,8 @@ import { START_MS } from "../../support/samples.ts";
 
 export interface LogHarness extends AsyncDisposable {
   readonly log: PartitionLog;
+  /** The log's clock, in epoch ms. */
+  now(): number;
   /** Closes the log in good order and opens it again over the same data. */
   reopen(): Promise<void>;
   /** Lets time pass until the fact is there; fails, naming it, when it does not come. */

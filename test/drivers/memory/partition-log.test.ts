@@ -162,6 +162,7 @@ function openMemoryHarness(): LogHarness & { readonly log: MemoryLog; readonly c
       await finish(Promise.resolve(log[Symbol.asyncDispose]()));
       log = broker.forProcess(clock);
     },
+    now: () => clock.now(),
     until,
     finish,
     [Symbol.asyncDispose]: () => Promise.resolve(broker[Symbol.asyncDispose]()),

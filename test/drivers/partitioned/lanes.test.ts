@@ -61,15 +61,14 @@ test("who only appends joins no group, and still knows the depth", async () => {
   const world = await openLogWorld(2);
   const producer = world.partitionLog.openProducer("gateway");
   const gateway = createLanesOf(world, {
-    partitionLog: {
-      openReader: () => assert.fail("joined a group"),
-      depth: (group, topic) => world.partitionLog.depth(group, topic),
-    },
+    partitionLog: { ...world.partitionLog, openReader: () => assert.fail("joined a group") },
     clock: world.clock,
     producer,
   });
+  const writtenAtMs = world.clock.now();
   await append(world, gateway, 5);
-  assert.deepEqual([await gateway.depth("medium"), gateway.health()], [{ count: 5, oldestAtMs: null }, null]);
+  await world.clock.advance(60_000);
+  assert.deepEqual([await gateway.depth("medium"), gateway.health()], [{ count: 5, oldestAtMs: writtenAtMs }, null]);
   await gateway[Symbol.asyncDispose]();
 });
 
@@ -243,7 +242,7 @@ test("until the end of a new partition is known its items count as repeats", asy
   let failures = 4;
   const lanes = createLanesOf(world, {
     partitionLog: {
-      openReader: (...args) => world.partitionLog.openReader(...args),
+      ...world.partitionLog,
       depth: (group, topic) =>
         failures-- > 0 ? Promise.reject(new Error("no")) : world.partitionLog.depth(group, topic),
     },

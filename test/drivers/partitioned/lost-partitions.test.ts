@@ -43,6 +43,7 @@ function openHandLog() {
       return Promise.resolve({ health: () => null, [Symbol.asyncDispose]: () => Promise.resolve() });
     },
     depth: (_group, topic) => Promise.resolve([{ topic, partition: 0, start: 0, committed: 0, end: 0 }]),
+    writtenAt: (positions) => Promise.resolve(positions.map(() => START_MS)),
     health: () => Promise.resolve(null),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -14,6 +14,7 @@ import type {
   ConsumerRecord,
   PartitionDepth,
   PartitionLog,
+  TopicPosition,
 } from "../../../ports/partition-log.ts";
 import { createRecentEvents } from "./recent-events.ts";
 import type { LanePartition, LanePartitionState } from "./partition.ts";
@@ -27,7 +28,7 @@ export interface PartitionedLaneOptions {
   readonly lane: Lane;
   readonly topic: string;
   readonly group: string;
-  readonly partitionLog: Pick<PartitionLog, "openReader" | "depth">;
+  readonly partitionLog: Pick<PartitionLog, "openReader" | "depth" | "writtenAt">;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly windowBounds: OffsetWindowBounds;
@@ -81,7 +82,7 @@ export function createPartitionedLane(options: PartitionedLaneOptions): Partitio
       return waiters.take(max, signal, admits);
     },
     wake: () => waiters.wake(),
-    depth: async () => depthOf(await partitionLog.depth(group, topic), partitions.states()),
+    depth: async () => depthOf(await partitionLog.depth(group, topic), partitions.states(), partitionLog.writtenAt),
     health: () => reader?.health() ?? null,
     async close() {
       isClosed = true;
@@ -156,16 +157,27 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
 
 /** Items of one pull and partition. */
 const SURPLUS_MAX = 64;
-/** Of partitions that are ours we know better than the partition log what is done: commits come late and only up to the head. */
-function depthOf(depths: readonly PartitionDepth[], own: ReadonlyMap<number, LanePartitionState>): Depth {
+/**
+ * Of partitions that are ours we know better than the partition log what is done: commits come late and only up to the head.
+ * Of others, and of ours before anything was read, the first record that is not done is as old as the partition log says.
+ */
+async function depthOf(
+  depths: readonly PartitionDepth[],
+  own: ReadonlyMap<number, LanePartitionState>,
+  writtenAt: PartitionLog["writtenAt"],
+): Promise<Depth> {
   let count = 0;
-  let oldestAtMs: number | null = null;
-  for (const { partition, start, committed, end } of depths) {
+  const times: number[] = [];
+  const unread: TopicPosition[] = [];
+  for (const { topic, partition, start, committed, end } of depths) {
     const state = own.get(partition);
     const head = Math.max(start, committed, state?.head ?? 0);
-    count += Math.max(0, end - head - (state?.ackedCount ?? 0));
+    const waiting = Math.max(0, end - head - (state?.ackedCount ?? 0));
+    count += waiting;
     const atMs = state?.oldestAtMs ?? null;
-    if (atMs !== null) oldestAtMs = Math.min(oldestAtMs ?? Infinity, atMs);
+    if (atMs !== null) times.push(atMs);
+    else if (waiting > 0) unread.push({ topic, partition, offset: head });
   }
-  return { count, oldestAtMs };
+  if (unread.length > 0) times.push(...(await writtenAt(unread)));
+  return { count, oldestAtMs: times.length === 0 ? null : Math.min(...times) };
 }

@@ -27,7 +27,7 @@ import type { OffsetWindowBounds } from "../window/offset-window.ts";
 import type { OnPoison } from "../window/quarantine.ts";
 
 export interface PartitionedLanesOptions {
-  readonly partitionLog: Pick<PartitionLog, "openReader" | "depth">;
+  readonly partitionLog: Pick<PartitionLog, "openReader" | "depth" | "writtenAt">;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly topics: Readonly<Record<Lane, string>>;

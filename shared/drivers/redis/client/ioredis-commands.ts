@@ -10,6 +10,8 @@ import { COMMAND_MS_MAX, createRedisCalls } from "./ioredis-calls.ts";
 import { healthOf } from "./ioredis-health.ts";
 import { createListWaits } from "./ioredis-list-waits.ts";
 import { createSubscriptions } from "./ioredis-subscriptions.ts";
+import type { RedisMemory } from "./memory.ts";
+import { memoryOfAll } from "./memory.ts";
 import type { ScriptTime } from "./prelude.ts";
 import { createScriptSources } from "./prelude.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./redis-commands.ts";
@@ -33,6 +35,8 @@ export interface OpenedRedis extends RedisCommands {
   isReachable(): boolean;
   /** False while calls wait for a connection. */
   isConnected(): boolean;
+  /** Of all masters together; null when they do not say. Rejects with `store-unavailable`. */
+  memory(): Promise<RedisMemory | null>;
 }
 
 const RECONNECT_MS = 50;
@@ -75,6 +79,7 @@ export function openRedis(options: OpenRedisOptions): OpenedRedis {
       healthOf({ client, calls, name: address.name }, address.kind === "cluster" ? keys : keys.slice(0, 1)),
     isReachable: () => calls.isReachable(),
     isConnected: () => client.status === "ready",
+    memory: () => calls.call(() => memoryOfAll(client)),
     [Symbol.asyncDispose]() {
       calls.stop();
       lists.stop();

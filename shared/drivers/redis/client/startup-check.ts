@@ -8,6 +8,7 @@ import type { Clock } from "../../../lib/ambient.ts";
 import { DeadlineExceeded } from "../../../lib/ambient.ts";
 import type { RedisClient } from "./connect.ts";
 import { CONNECT_MS_MAX, connectRedis } from "./connect.ts";
+import { mastersOf, memoryOf } from "./memory.ts";
 import type { RedisAddress } from "./redis-url.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 
@@ -100,7 +101,7 @@ async function checkNodes(
   role: RedisRole,
   spoolBytesMax: number,
 ): Promise<string[]> {
-  const masters = "nodes" in client ? client.nodes("master") : [client];
+  const masters = mastersOf(client);
   const warnings: string[] = [];
   for (const master of masters) {
     warnings.push(...(await checkNode(master, address, role)));
@@ -118,11 +119,9 @@ async function roomWarnings(
   spoolBytesMax: number,
   masters: number,
 ): Promise<string[]> {
-  const memory = await node.info("memory").catch(() => "");
-  const [used, most] = ["used_memory", "maxmemory"].map((fact) =>
-    Number(new RegExp(`^${fact}:(\\d+)`, "mu").exec(memory)?.[1] ?? 0),
-  );
-  if (used === undefined || most === undefined || most === 0) return [];
+  const memory = await memoryOf(node).catch(() => null);
+  if (memory === null || memory.maxBytes === 0) return [];
+  const { usedBytes: used, maxBytes: most } = memory;
   const needed = used + spoolBytesMax / masters;
   if (needed <= most) return [];
   const each = masters === 1 ? "" : " on each master";

@@ -1,10 +1,10 @@
 /** Depth and lag of every queue. A store that is away costs the samples of its own queues. */
-import type { Clock } from "@posthaste/shared/lib/ambient.ts";
-import { inTime } from "@posthaste/shared/lib/in-time.ts";
-import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
-import type { Depth } from "@posthaste/shared/ports/lanes.ts";
-import type { QueueSample } from "@posthaste/shared/telemetry/queue.ts";
-import { LANES } from "@posthaste/shared/domain/event.ts";
+import { LANES } from "../domain/event.ts";
+import type { Clock } from "../lib/ambient.ts";
+import { inTime } from "../lib/in-time.ts";
+import type { QueueSample } from "../telemetry/queue.ts";
+import type { Drivers } from "./drivers.ts";
+import type { Depth } from "./lanes.ts";
 
 /** A store that has not answered by then is left out. */
 const ANSWER_MS = 2000;
