@@ -32,7 +32,7 @@ import { increaseOf } from "@posthaste/shared/lib/increase-of.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
-import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
+import { observeProgram } from "@posthaste/shared/runtime/observe-program.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -81,7 +81,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries });
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
-  const transport = opening.use(openTransport(config, allow, descriptors));
+  const transport = opening.use(openTransport(config, allow, descriptors, telemetry));
   const drivers = opening.use(
     openDrivers(masterKey, {
       ...ambient,
@@ -105,7 +105,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     isDev,
     showOnce: options.showKeyOnce,
   });
-  telemetry.queue.observe(() => readQueues(drivers, systemClock));
+  opening.use(observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: true }));
   const collectMetrics = createCollector(metrics, drivers, telemetry);
   const gateway = createGateway({
     ...ambient,
@@ -150,7 +150,12 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   };
 }
 
-function openTransport(config: Config, allow: readonly Cidr[], descriptors: DescriptorPlan): Transport {
+function openTransport(
+  config: Config,
+  allow: readonly Cidr[],
+  descriptors: DescriptorPlan,
+  { accept }: Telemetry,
+): Transport {
   return openHttpTransport({
     clock: systemClock,
     allow,
@@ -159,6 +164,7 @@ function openTransport(config: Config, allow: readonly Cidr[], descriptors: Desc
     socketsMax: descriptors.deliverySocketsMax,
     client: config.httpClient,
     nameServers: config.nameServers,
+    onLookUp: (isKnown) => accept.cache("dns", isKnown),
   });
 }
 

@@ -45,6 +45,8 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
   const { clock, limits } = deps;
   const stopping = new AbortController();
   const admission = new Admission(limits, clock);
+  let inFlight = 0;
+  deps.telemetry.accept.observe(() => inFlight);
   const readTurns = createReadTurns(limits.readsMax, clock);
   const open = healthRoutes(deps, () => stopping.signal.aborted);
   const workTurns = createWorkTurns(clock);
@@ -66,8 +68,10 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
       }
     }
     const startedMs = clock.monotonic();
+    inFlight += 1;
     return new Promise((resolve) => {
       const finish = (response: Response): void => {
+        inFlight -= 1;
         report(deps, request, context, response, clock.monotonic() - startedMs);
         resolve(response);
       };

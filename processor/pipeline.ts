@@ -3,6 +3,7 @@
  * and the recovery of what was held. The loops that feed it are in `intake/`.
  */
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
+import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -77,7 +78,8 @@ export interface PipelineSignals {
 export function createPipeline(deps: ProcessorDeps, { signals, standstill }: PipelineParts): Pipeline {
   const { drivers, transport, telemetry, limits, ...ambient } = deps;
   const { clock, entropy, hasher } = ambient;
-  const { directory, ledger, retryQueue, deadLetters, stats, tail, rateLimiter } = drivers;
+  const { ledger, retryQueue, deadLetters, stats, tail, rateLimiter } = drivers;
+  const directory = withLooksCounted(drivers.directory, (isHit) => telemetry.accept.cache("directory", isHit));
   const { attemptMs, backlogMax, recoveryPerS: perS } = limits;
 
   const onFailure = (what: string, error: unknown, waitMs: number): void =>
@@ -133,4 +135,16 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
     signal: writing,
   });
   return { lookup, limiters, untilStored, givenUp, settlements, settle, run, groups, deliverEvent, putAside, recovery };
+}
+
+/** Memory is asked for each delivery; what it cannot tell is read. */
+function withLooksCounted(directory: Directory, counted: (isHit: boolean) => void): Directory {
+  return {
+    ...directory,
+    peek(tenant, atLeastVersion) {
+      const found = directory.peek(tenant, atLeastVersion);
+      counted(found !== null);
+      return found;
+    },
+  };
 }

@@ -5,6 +5,8 @@
 import type { ProcessorLimits } from "./limits.ts";
 import type { QueueItemDeps } from "./intake/queue-items.ts";
 import type { Pipeline, ProcessorDeps } from "./pipeline.ts";
+import type { Window } from "./intake/window.ts";
+import type { ProcessorQueue, ProcessorSample } from "@posthaste/shared/telemetry/processor.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
@@ -49,7 +51,12 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   });
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const supervision = { clock, entropy, ...SUPERVISION_DEFAULTS, onFailure };
-  const loops = loopsOf(deps, pipeline, { outstanding, standstill }).map(({ name, run }) =>
+  const windows = windowsOf(deps);
+  telemetry.processor.observe(
+    () => ({ ...pipeline.limiters.sample(), windowFill: fillOf(windows, limits) }),
+    () => clock.now(),
+  );
+  const loops = loopsOf(deps, pipeline, { outstanding, standstill, windows }).map(({ name, run }) =>
     supervise(name, run, supervision, taking.signal),
   );
   recoverAll();
@@ -90,19 +97,41 @@ async function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, e
   if (endpoint === null) limiters.removed(endpointId);
 }
 
+type Windows = Readonly<Record<ProcessorQueue, Window>>;
+
+function windowsOf({ drivers, limits }: ProcessorDeps): Windows {
+  const { lanes } = drivers;
+  const windowOf = (queue: ProcessorQueue): Window => {
+    const bounds = { itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes, perFree: limits.tenantPerFree };
+    return createWindow(bounds, () => void (queue !== "retry" && lanes.lookAgain(queue)));
+  };
+  return { high: windowOf("high"), medium: windowOf("medium"), low: windowOf("low"), retry: windowOf("retry") };
+}
+
+function fillOf(
+  { high, medium, low, retry }: Windows,
+  { windowItems }: ProcessorLimits,
+): ProcessorSample["windowFill"] {
+  return {
+    high: high.count() / windowItems.high,
+    medium: medium.count() / windowItems.medium,
+    low: low.count() / windowItems.low,
+    retry: retry.count() / windowItems.retry,
+  };
+}
+
 /** The four readers: one per lane, and one of the retry queue. */
 function loopsOf(
-  { drivers, limits, clock, telemetry }: ProcessorDeps,
+  { drivers, clock, telemetry }: ProcessorDeps,
   pipeline: Pipeline,
-  shared: Pick<QueueItemDeps, "outstanding" | "standstill">,
+  { windows, ...shared }: Pick<QueueItemDeps, "outstanding" | "standstill"> & { readonly windows: Windows },
 ) {
   const { lanes, retryQueue } = drivers;
   const { deliverEvent, putAside, untilStored, settlements } = pipeline;
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
-  const depsOf = (queue: keyof ProcessorLimits["windowItems"]) => {
-    const bounds = { itemsMax: limits.windowItems[queue], bytesMax: limits.windowBytes, perFree: limits.tenantPerFree };
-    const window = createWindow(bounds, () => void (queue !== "retry" && lanes.lookAgain(queue)));
-    return { ...shared, window, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
+  const depsOf = (queue: ProcessorQueue) => {
+    const own = { queue, window: windows[queue], telemetry: telemetry.processor };
+    return { ...shared, ...own, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
   };
   const lowThrottle = createLowThrottle(clock);
   const laneLoops = LANES.map((lane) => {

@@ -120,9 +120,11 @@ export async function appendEnvelopes(
 ): Promise<ReadonlyMap<Envelope, unknown>> {
   if (envelopes.length === 0) return NONE;
   requireInTime(context);
+  const startedMs = deps.clock.monotonic();
   const failures = await appendToLanes(deps, envelopes);
+  const storingMs = deps.clock.monotonic() - startedMs;
   const kept = failures.size === 0 ? envelopes : envelopes.filter((envelope) => !failures.has(envelope));
-  for (const envelope of kept) deps.telemetry.accept.accepted(envelope);
+  for (const envelope of kept) deps.telemetry.accept.accepted(envelope, storingMs);
   const { tail } = deps.drivers;
   const watched = kept.filter(({ tenant }) => tail.isWatched(tenant));
   if (watched.length > 0) tail.publish(watched.map(acceptedEntry));

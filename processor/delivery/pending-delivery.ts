@@ -39,6 +39,11 @@ export interface PendingDelivery {
  */
 export type Ending = "settled" | "released";
 
+/** When the oldest event of the delivery was accepted, in epoch ms. */
+export function oldestAcceptanceMs({ members }: Pick<PendingDelivery, "members">): number {
+  return Math.min(...members.map(({ acceptedAtMs }) => acceptedAtMs));
+}
+
 const NONE: readonly Envelope[] = [];
 
 /** The first attempt of an event at an endpoint. */

@@ -4,10 +4,13 @@
  * the day: when it is set, the queue gives them back sooner or later, and so they count less or longer.
  */
 export interface DeferredCount {
-  add(dueAtMs: number): void;
+  /** `acceptedAtMs` is when its event was accepted. */
+  add(dueAtMs: number, acceptedAtMs: number): void;
   /** So many came back before their time: those that were due soonest. */
   take(count: number): void;
   count(nowMs: number): number;
+  /** When the oldest of them was accepted; of those due in one second the oldest stands for all. Null when there are none. */
+  oldestAtMs(nowMs: number): number | null;
   /** When no more than `most` of them will be left; at once when there are no more now. */
   whenAtMostMs(most: number, nowMs: number): number;
 }
@@ -16,7 +19,7 @@ export interface DeferredCount {
 const BUCKET_MS = 1000;
 
 export function createDeferredCount(): DeferredCount {
-  const countByDueMs = new Map<number, number>();
+  const byDueMs = new Map<number, { count: number; oldestAtMs: number }>();
   let total = 0;
   let soonestMs = Infinity;
   const bucketOf = (dueAtMs: number): number => Math.ceil(dueAtMs / BUCKET_MS) * BUCKET_MS;
@@ -24,22 +27,23 @@ export function createDeferredCount(): DeferredCount {
   function forgetDue(nowMs: number): void {
     if (nowMs < soonestMs) return;
     soonestMs = Infinity;
-    for (const [dueMs, count] of countByDueMs) {
+    for (const [dueMs, { count }] of byDueMs) {
       if (dueMs > nowMs) {
         soonestMs = Math.min(soonestMs, dueMs);
       } else {
-        countByDueMs.delete(dueMs);
+        byDueMs.delete(dueMs);
         total -= count;
       }
     }
   }
 
-  const inOrder = () => Array.from(countByDueMs).toSorted(([one], [other]) => one - other);
+  const inOrder = () => Array.from(byDueMs).toSorted(([one], [other]) => one - other);
 
   return {
-    add(dueAtMs) {
+    add(dueAtMs, acceptedAtMs) {
       const dueMs = bucketOf(dueAtMs);
-      countByDueMs.set(dueMs, (countByDueMs.get(dueMs) ?? 0) + 1);
+      const { count, oldestAtMs } = byDueMs.get(dueMs) ?? { count: 0, oldestAtMs: Infinity };
+      byDueMs.set(dueMs, { count: count + 1, oldestAtMs: Math.min(oldestAtMs, acceptedAtMs) });
       total += 1;
       soonestMs = Math.min(soonestMs, dueMs);
     },
@@ -48,22 +52,26 @@ export function createDeferredCount(): DeferredCount {
       if (left === 0) return;
       total -= left;
       for (const [dueMs, there] of inOrder()) {
-        if (there > left) {
-          countByDueMs.set(dueMs, there - left);
+        if (there.count > left) {
+          there.count -= left;
           break;
         }
-        countByDueMs.delete(dueMs);
-        left -= there;
+        byDueMs.delete(dueMs);
+        left -= there.count;
       }
     },
     count(nowMs) {
       forgetDue(nowMs);
       return total;
     },
+    oldestAtMs(nowMs) {
+      forgetDue(nowMs);
+      return byDueMs.size === 0 ? null : Math.min(...byDueMs.values().map((bucket) => bucket.oldestAtMs));
+    },
     whenAtMostMs(most, nowMs) {
       forgetDue(nowMs);
       let left = total;
-      for (const [dueMs, count] of inOrder()) {
+      for (const [dueMs, { count }] of inOrder()) {
         if (left <= most) break;
         left -= count;
         if (left <= most) return dueMs;

@@ -5,6 +5,8 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter-deps.ts";
+import type { ProcessorSample } from "@posthaste/shared/telemetry/processor.ts";
+import type { Slots } from "./slots.ts";
 import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { STOPPING } from "./entry.ts";
@@ -36,6 +38,8 @@ export interface EndpointLimiters {
   /** Calls `listener` when an endpoint answers again, or has room again for what overflowed. One listener. */
   onRecovered(listener: LimiterDeps["recovered"]): void;
   inFlight(): number;
+  /** For metrics: looks at every limiter. */
+  sample(): Omit<ProcessorSample, "windowFill">;
   waiting(): number;
   size(): number;
   /** Answers `stopping` to all that wait, now and from now on. Returns those whose overflow was to be called back from here. */
@@ -128,13 +132,32 @@ export function createEndpointLimiters(
       emit = listener;
     },
     inFlight: () => slots.count(),
-    waiting: () => limiters.values().reduce((sum, limiter) => sum + limiter.waiting(), 0),
+    sample: () => sampleOf(slots, limiters),
+    waiting: () => waitingIn(limiters),
     size: () => limiters.size,
     close() {
       isClosed = true;
       return [...limiters.values()].filter((limiter) => limiter.close());
     },
   };
+}
+
+function waitingIn(limiters: ReadonlyMap<string, EndpointLimiter>): number {
+  return limiters.values().reduce((sum, limiter) => sum + limiter.waiting(), 0);
+}
+
+function sampleOf(slots: Slots, limiters: ReadonlyMap<string, EndpointLimiter>): Omit<ProcessorSample, "windowFill"> {
+  const breakers = { open: 0, "half-open": 0 };
+  let count = 0;
+  let oldestAtMs: number | null = null;
+  for (const { condition } of limiters.values()) {
+    const state = condition.breaker.state();
+    if (state !== "closed") breakers[state] += 1;
+    count += condition.deferredCount();
+    const atMs = condition.oldestDeferredAtMs();
+    if (atMs !== null) oldestAtMs = Math.min(oldestAtMs ?? Infinity, atMs);
+  }
+  return { inFlight: slots.taken(), waiting: waitingIn(limiters), breakers, deferred: { count, oldestAtMs } };
 }
 
 /** Runs on from the time of day at its making, and never steps. */

@@ -25,6 +25,8 @@ export interface Slots {
   take(lane: Lane, holder: Holder): void;
   free(lane: Lane, holder: Holder): void;
   count(): number;
+  /** Of all endpoints, by lane. */
+  taken(): Readonly<HeldSlots>;
 }
 
 export interface SlotBounds {
@@ -88,6 +90,7 @@ export function createSlots(bounds: SlotBounds): Slots {
       if (scopes.all(ofTenant) === 0) tenants.delete(tenant);
     },
     count: () => scopes.all(taken),
+    taken: () => ({ ...taken }),
   };
 }
 

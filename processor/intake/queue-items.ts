@@ -4,6 +4,7 @@
  */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { ProcessorQueue, ProcessorTelemetry } from "@posthaste/shared/telemetry/processor.ts";
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";
 import type { Standstill } from "../delivery/standstill.ts";
@@ -12,12 +13,14 @@ import type { Holder, Window } from "./window.ts";
 import { TAKE_MAX } from "./window.ts";
 
 export interface QueueItemDeps {
+  readonly queue: ProcessorQueue;
+  readonly telemetry: Pick<ProcessorTelemetry, "processed">;
   readonly window: Window;
   readonly outstanding: Outstanding;
   readonly standstill: Pick<Standstill, "watch">;
   readonly untilStored: UntilStored;
   readonly settlements: Pick<Settlements, "ack">;
-  readonly clock: Pick<Clock, "sleep" | "soon">;
+  readonly clock: Pick<Clock, "sleep" | "soon" | "monotonic">;
   readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
 }
 
@@ -50,11 +53,13 @@ export async function runItem<Item>(
   holder: Holder,
   work: ItemWork,
 ): Promise<void> {
-  const { window, outstanding, standstill, untilStored, settlements } = deps;
+  const { window, outstanding, standstill, untilStored, settlements, clock } = deps;
+  const startedMs = clock.monotonic();
   outstanding.enter();
   standstill.watch();
   const place = window.hold(holder);
   const ending = await runToEnd(deps, work, place.weigh);
+  deps.telemetry.processed(deps.queue, ending, clock.monotonic() - startedMs);
   if (ending === "settled") {
     const acked = place.settled();
     return settlements.ack(queue, item, () => {

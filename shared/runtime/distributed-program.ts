@@ -7,7 +7,6 @@ import { planDescriptors, tooFewDescriptors } from "../domain/descriptor-plan.ts
 import { parseDistributed } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
 import { increaseOf } from "../lib/increase-of.ts";
-import { readQueues } from "../ports/queue-samples.ts";
 import type { Transport } from "../ports/transport.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -17,6 +16,7 @@ import { descriptorLimit } from "../drivers/descriptor-limit.ts";
 import { openDistributed } from "../drivers/distributed.ts";
 import { openHttpTransport } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
+import { observeProgram } from "./observe-program.ts";
 import { createStreamSink } from "./stream-sink.ts";
 import type { Metrics } from "../drivers/metrics/metrics.ts";
 import { openMetrics } from "../drivers/metrics/metrics.ts";
@@ -76,6 +76,7 @@ export async function openDistributedProgram(
       socketsMax: descriptors.deliverySocketsMax,
       client: config.httpClient,
       nameServers: config.nameServers,
+      onLookUp: (isKnown) => telemetry.accept.cache("dns", isKnown),
     }),
   );
   const drivers = opening.use(
@@ -92,7 +93,7 @@ export async function openDistributedProgram(
       onCache: (isHit) => telemetry.accept.cache("auth", isHit),
     }),
   );
-  telemetry.queue.observe(() => readQueues(drivers, systemClock));
+  opening.use(observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: role === "processor" }));
   telemetry.store.observe(drivers.gauges);
   const newlyLost = increaseOf(() => drivers.lostCount());
   const opened = opening.move();

@@ -5,8 +5,8 @@ import type { TelemetryParts } from "./parts.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
 
 export interface AcceptTelemetry {
-  /** An event is durable and about to be answered with 202. */
-  accepted(envelope: Envelope): void;
+  /** An event is durable, since `storingMs` after its append began, and about to be answered with 202. */
+  accepted(envelope: Envelope, storingMs: number): void;
   /** A request was answered. `route` is the template, never the path; `reason` is what a 5xx does not tell its caller. */
   answered(request: {
     method: string;
@@ -16,7 +16,9 @@ export interface AcceptTelemetry {
     code: string | null;
     reason: string | null;
   }): void;
-  cache(name: "auth", isHit: boolean): void;
+  cache(name: "auth" | "directory" | "dns", isHit: boolean): void;
+  /** Registers what is asked at each collection: requests that hold a place. */
+  observe(inFlight: () => number): void;
 }
 
 export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): AcceptTelemetry {
@@ -24,6 +26,15 @@ export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): Ac
   const events = meter.createCounter("posthaste.events.accepted", {
     unit: "{event}",
     description: "Events made durable",
+  });
+  const storing = meter.createHistogram("posthaste.accept.duration", {
+    unit: "s",
+    description: "Time until an event is durable",
+    advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
+  });
+  const refusals = meter.createCounter("posthaste.rate_limit.refusals", {
+    unit: "{request}",
+    description: "Requests answered 429",
   });
   const requests = meter.createHistogram("http.server.request.duration", {
     unit: "s",
@@ -35,8 +46,9 @@ export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): Ac
     description: "Cache hits and misses",
   });
   return {
-    accepted(envelope) {
+    accepted(envelope, storingMs) {
       events.add(1, { priority: envelope.priority });
+      storing.record(storingMs / 1000, { priority: envelope.priority });
       if (!log.isEnabled("debug")) return;
       log.write("debug", "event.accepted", {
         event_id: envelope.id,
@@ -52,6 +64,7 @@ export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): Ac
         "http.route": route,
         "http.response.status_code": status,
       });
+      if (status === 429) refusals.add(1, { code: code ?? "" });
       if (status >= 500) {
         const unlogged = failures.turn(`${method} ${route} ${status} ${code}`);
         if (unlogged === null) return;
@@ -59,6 +72,13 @@ export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): Ac
         log.write("error", "request.failed", { method, route, status, code, reason, ...others });
       } else if (status >= 400 && log.isEnabled("info"))
         log.write("info", "request.refused", { method, route, status, code });
+    },
+    observe(inFlight) {
+      const active = meter.createObservableGauge("http.server.active_requests", {
+        unit: "{request}",
+        description: "Requests without an answer",
+      });
+      active.addCallback((result) => result.observe(inFlight()));
     },
     cache(name, isHit) {
       caches.add(1, { cache: name, result: isHit ? "hit" : "miss" });

@@ -10,6 +10,8 @@ import type { AcceptTelemetry } from "./accept.ts";
 import type { DeliveryTelemetry } from "./delivery.ts";
 import type { EndpointTelemetry } from "./endpoint.ts";
 import type { LimitTelemetry } from "./limit.ts";
+import type { ProcessTelemetry } from "./process.ts";
+import type { ProcessorTelemetry } from "./processor.ts";
 import type { QueueTelemetry } from "./queue.ts";
 import type { StoreTelemetry } from "./store.ts";
 import type { TailTelemetry } from "./tail.ts";
@@ -18,6 +20,8 @@ import { createDeliveryTelemetry } from "./delivery.ts";
 import { createEndpointTelemetry } from "./endpoint.ts";
 import { createFallbacks } from "./fallbacks.ts";
 import { createLimitTelemetry } from "./limit.ts";
+import { createProcessTelemetry } from "./process.ts";
+import { createProcessorTelemetry } from "./processor.ts";
 import { createQueueTelemetry } from "./queue.ts";
 import { createStoreTelemetry } from "./store.ts";
 import { createTailTelemetry } from "./tail.ts";
@@ -25,6 +29,8 @@ import { silentLog } from "./log.ts";
 
 export interface Telemetry {
   readonly accept: AcceptTelemetry;
+  readonly processor: ProcessorTelemetry;
+  readonly process: ProcessTelemetry;
   readonly delivery: DeliveryTelemetry;
   readonly endpoint: EndpointTelemetry;
   readonly queue: QueueTelemetry;
@@ -43,6 +49,8 @@ export function createTelemetry(deps: {
   const fallbacks = createFallbacks(deps.meter);
   return {
     accept: createAcceptTelemetry(deps),
+    processor: createProcessorTelemetry(deps),
+    process: createProcessTelemetry(deps),
     delivery: createDeliveryTelemetry(deps),
     endpoint: createEndpointTelemetry(deps),
     queue: createQueueTelemetry(deps),
@@ -57,9 +65,11 @@ const nothing = () => undefined;
 
 /** For tests and simulations that look at facts instead. */
 export const silentTelemetry: Telemetry = {
-  accept: { accepted: nothing, answered: nothing, cache: nothing },
+  accept: { accepted: nothing, answered: nothing, cache: nothing, observe: nothing },
+  processor: { observe: nothing, processed: nothing },
+  process: { delayed: nothing },
   delivery: { attempted: nothing, settled: nothing, deferred: nothing, repeatSkipped: nothing },
-  endpoint: { breaker: nothing, disabled: nothing, recovered: nothing },
+  endpoint: { observe: nothing, breaker: nothing, disabled: nothing, recovered: nothing },
   queue: {
     observe: nothing,
     lagging: nothing,

@@ -79,8 +79,9 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   const log = { isEnabled: () => true, write: (level: Level, event: string) => void logged.push({ level, event }) };
   const telemetry = createTelemetry({ meter, log, clock: { monotonic: () => 0 }, logsDeliveries: true });
   const accept = listened(telemetry, "accept", called);
-  accept.accepted(ENVELOPE);
-  for (const status of [202, 422, 503]) {
+  accept.accepted(ENVELOPE, 1);
+  accept.observe(() => 1);
+  for (const status of [202, 422, 429, 503]) {
     accept.answered({ method: "POST", route: "/v1/events", status, durationMs: 1, code: null, reason: null });
   }
   accept.cache("auth", true);
@@ -96,7 +97,19 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
     });
   delivery.deferred(SUBJECT, "busy", 1000);
   delivery.repeatSkipped(SUBJECT);
+  const processor = listened(telemetry, "processor", called);
+  const fill = { high: 0, medium: 0.5, low: 1, retry: 0 };
+  const held = { high: 1, medium: 0, low: 0 };
+  const deferred = { count: 1, oldestAtMs: 0 };
+  const sample = { inFlight: held, waiting: 1, windowFill: fill, breakers: { open: 1, "half-open": 0 }, deferred };
+  processor.observe(
+    () => sample,
+    () => 1000,
+  );
+  processor.processed("low", "settled", 1);
+  listened(telemetry, "process", called).delayed(1);
   const endpoint = listened(telemetry, "endpoint", called);
+  endpoint.observe(() => ({ active: 1, paused: 0, disabled: 0 }));
   endpoint.breaker("ep_1", "open");
   endpoint.breaker("ep_1", "closed");
   endpoint.disabled("ep_1", "acme", "the receiver answered 410 Gone");
@@ -134,11 +147,9 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   return logged;
 }
 
-function listened<Subject extends "accept" | "delivery" | "endpoint" | "limit" | "queue" | "store" | "tail">(
-  telemetry: Telemetry,
-  subject: Subject,
-  called: (name: string) => void,
-): Telemetry[Subject] {
+function listened<
+  Subject extends "accept" | "delivery" | "endpoint" | "limit" | "process" | "processor" | "queue" | "store" | "tail",
+>(telemetry: Telemetry, subject: Subject, called: (name: string) => void): Telemetry[Subject] {
   return new Proxy(telemetry[subject], {
     get(target, property) {
       called(`${subject}.${String(property)}`);

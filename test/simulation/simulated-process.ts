@@ -206,6 +206,7 @@ export function tracingTelemetry({ trace, index, history, worldNow }: TracedPart
         trace.note(`${mark} repeat skipped ${eventId} at ${endpointId} attempt ${attempt}`),
     },
     endpoint: {
+      ...silentTelemetry.endpoint,
       breaker: (endpointId, state) => trace.note(`${mark} breaker ${state} ${endpointId}`),
       disabled: (endpointId, _tenant, reason) => trace.note(`${mark} disabled ${endpointId}: ${reason}`),
       recovered: (endpointId, _tenant, count) => trace.note(`${mark} recovered ${endpointId}: ${count}`),

@@ -35,6 +35,8 @@ export interface LookUpsDeps {
   readonly resolve: AddressResolver;
   /** Ends every look-up that is under way. */
   readonly closing: AbortSignal;
+  /** Told of each question whether memory had a fresh answer. Must not throw. */
+  readonly onLookUp: (isKnown: boolean) => void;
 }
 
 export interface LookUps {
@@ -54,7 +56,7 @@ interface Kept {
   readonly isSuspect: boolean;
 }
 
-export function createLookUps({ clock, resolve, closing }: LookUpsDeps): LookUps {
+export function createLookUps({ clock, resolve, closing, onLookUp }: LookUpsDeps): LookUps {
   const kept = new Lru<string, Kept>({ countMax: NAMES_KEPT_MAX, age: { ms: STALE_MS_MAX, clock } });
   const turns = new FairTurns();
   const flights = new SingleFlight(lookUp);
@@ -100,6 +102,7 @@ export function createLookUps({ clock, resolve, closing }: LookUpsDeps): LookUps
   return {
     async find(name, tenant, signal) {
       const answer = fresh(name);
+      onLookUp(answer !== null);
       if (answer !== null) return answer;
       const entry = kept.peek(name);
       const known = entry?.known ?? null;

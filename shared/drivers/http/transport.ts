@@ -61,6 +61,8 @@ export interface HttpTransportOptions {
   readonly socketsMax?: number;
   /** The runtime's own where it is Bun, else undici, when left out or null. */
   readonly client?: HttpClientChoice | null;
+  /** A name was asked for; told whether its addresses were known. Must not throw. */
+  readonly onLookUp?: (isKnown: boolean) => void;
   /** PEM texts, trusted beside the runtime's own roots. */
   readonly certificateAuthorities?: readonly string[];
 }
@@ -70,7 +72,12 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
   const parseTarget = createTargetParser();
   const closing = new AbortController();
   const resolve = options.resolve ?? createSystemResolver({ clock, nameServers: options.nameServers ?? null });
-  const lookUps = createLookUps({ clock, resolve, closing: closing.signal });
+  const lookUps = createLookUps({
+    clock,
+    resolve,
+    closing: closing.signal,
+    onLookUp: options.onLookUp ?? (() => undefined),
+  });
   const client = createClient(options, closing.signal, lookUps);
 
   /**

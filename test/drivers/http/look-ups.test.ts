@@ -29,6 +29,8 @@ interface Harness {
   readonly lookUps: LookUps;
   /** Every name that was asked for, in order. */
   readonly asked: string[];
+  /** What was told of each question: whether memory had the answer. */
+  readonly known: boolean[];
   /** What names are answered from now on, by their first label; others never are. */
   readonly answers: Map<string, Resolution>;
   readonly closing: AbortController;
@@ -46,11 +48,14 @@ function openLookUps(): Harness {
     const answer = answers.get(name.split(".")[0] ?? "");
     return answer === undefined ? new Promise(() => undefined) : Promise.resolve(answer);
   };
-  const lookUps = createLookUps({ clock, resolve, closing: closing.signal });
+  const known: boolean[] = [];
+  const onLookUp = (isKnown: boolean): void => void known.push(isKnown);
+  const lookUps = createLookUps({ clock, resolve, closing: closing.signal, onLookUp });
   return {
     clock,
     lookUps,
     asked,
+    known,
     answers,
     closing,
     find(name, tenant = "acme", signal = running) {
@@ -78,6 +83,16 @@ test("one look-up of a name is under way, whoever asks", async () => {
     finds.map(({ state }) => state),
     ["unanswered", "unanswered", "unanswered"],
   );
+});
+
+test("each question is told, and whether memory had a fresh answer to it", async () => {
+  const { clock, find, known, answers } = openLookUps();
+  answers.set("good", found(["192.0.2.1"]));
+  for (const expected of [[false], [false, true], [false, true, true]]) {
+    find("good.test");
+    await clock.settle();
+    assert.deepEqual(known, expected);
+  }
 });
 
 test("a tenant whose zones never answer waits for itself: another tenant is served at once", async () => {

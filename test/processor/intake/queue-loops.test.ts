@@ -6,6 +6,7 @@ import { createOutstanding, runItem } from "@posthaste/processor/intake/queue-it
 import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
 import { UNACKED_MAX, createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
+import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { flowOf } from "@posthaste/shared/domain/flow.ts";
 import type { Admits } from "@posthaste/shared/lib/flow-rows.ts";
@@ -225,6 +226,8 @@ function openLane(
   const stop = new AbortController();
   const window = createWindow({ itemsMax: 100, bytesMax: 1_000_000, perFree: 8 }, () => lanes.lookAgain("medium"));
   const loop = createLaneLoop({
+    queue: "medium",
+    telemetry: silentTelemetry.processor,
     deliverEvent: (_envelope, { weigh }) => {
       weigh(deliveries);
       return new Promise((end) => {
@@ -289,7 +292,10 @@ test("an item whose work throws and that cannot be put aside is released after a
   const failures: string[] = [];
   const released: string[] = [];
   const outstanding = createOutstanding();
+  const processed: unknown[] = [];
   const deps = {
+    queue: "low" as const,
+    telemetry: { processed: (...told: unknown[]) => void processed.push(told) },
     window: createWindow({ itemsMax: 10, bytesMax: 1000, perFree: 8 }, () => undefined),
     outstanding,
     standstill: { watch: () => undefined },
@@ -310,6 +316,7 @@ test("an item whose work throws and that cannot be put aside is released after a
   await clock.advance(2000);
   await ended;
   assert.deepEqual([released, outstanding.count()], [["item"], 0]);
+  assert.deepEqual(processed, [["low", "released", 5000]]);
 });
 
 test("a queue that gives nothing although nobody stops ends its loop with an error, which is begun again after a wait", async () => {

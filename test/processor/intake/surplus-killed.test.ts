@@ -9,6 +9,7 @@ import { createPutAside } from "@posthaste/processor/delivery/put-aside.ts";
 import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
 import { createLowThrottle } from "@posthaste/processor/intake/low-throttle.ts";
 import { createOutstanding } from "@posthaste/processor/intake/queue-items.ts";
+import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Window } from "@posthaste/processor/intake/window.ts";
 import { KEPT_MAX } from "@posthaste/shared/drivers/distributed/merged-lane.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
@@ -67,7 +68,9 @@ async function surplusAtDeath({ lane, lanes, retryQueue, clock }: Queues, line: 
     putAside,
     window: crowded,
     groups: null,
-    clock: { soon: (callback: () => void) => void setImmediate(callback), sleep: never },
+    clock: { soon: (callback: () => void) => void setImmediate(callback), sleep: never, monotonic: () => 0 },
+    queue: lane,
+    telemetry: silentTelemetry.processor,
     outstanding: createOutstanding(),
     standstill: { watch: () => undefined },
     untilStored: async (_what, write) => ({ kind: "done", value: await write() }),
