@@ -36,6 +36,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
       "test/e2e/distributed-hedge-killed.test.ts",
       "test/e2e/distributed-kafka-away.test.ts",
       "test/e2e/distributed-master-key.test.ts",
+      "test/e2e/distributed-metrics.test.ts",
       "test/e2e/distributed-older-replica.test.ts",
       "test/e2e/distributed-redis.test.ts",
       "test/e2e/hostile-message.test.ts",

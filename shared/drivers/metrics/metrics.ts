@@ -9,6 +9,7 @@ import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 import type { MetricsFormat } from "../../domain/metrics-format.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import { exposition } from "./exposition.ts";
+import { createObservedGauges } from "./observed-gauges.ts";
 import { createQuickInstruments } from "./quick-instruments.ts";
 
 const METER = "posthaste";
@@ -26,12 +27,13 @@ export interface Metrics extends AsyncDisposable {
 
 /** `attributes` name the program: `service.name` and whatever else its operator wants to tell its instances by. */
 export function openMetrics(clock: Pick<Clock, "now">, attributes: Readonly<Record<string, string>>): Metrics {
-  const { createCounter, createHistogram, producer } = createQuickInstruments(METER, () => clock.now());
+  const { collect, ...gauges } = createObservedGauges();
+  const { createCounter, createHistogram, producer } = createQuickInstruments(METER, () => clock.now(), collect);
   const reader = new PullReader({ metricProducers: [producer] });
   const resource = defaultResource().merge(resourceFromAttributes(attributes));
   const provider = new MeterProvider({ resource, readers: [reader] });
   return {
-    meter: withInstruments(provider.getMeter(METER), { createCounter, createHistogram }),
+    meter: withInstruments(provider.getMeter(METER), { createCounter, createHistogram, ...gauges }),
     async collect(format) {
       const { resourceMetrics } = await reader.collect();
       return exposition(resourceMetrics, format);
@@ -40,7 +42,7 @@ export function openMetrics(clock: Pick<Clock, "now">, attributes: Readonly<Reco
   };
 }
 
-/** The SDK's meter, with other makers of counters and histograms. */
-function withInstruments(meter: Meter, makers: Pick<Meter, "createCounter" | "createHistogram">): Meter {
+/** The SDK's meter, with other makers of counters, histograms and gauges. */
+function withInstruments(meter: Meter, makers: Partial<Meter>): Meter {
   return Object.assign(Object.create(meter) as Meter, makers);
 }

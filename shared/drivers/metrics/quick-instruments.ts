@@ -22,8 +22,11 @@ export interface QuickInstruments {
   readonly producer: MetricProducer;
 }
 
+/** What else the producer gives, asked at each collection. */
+type Further = (startTime: HrTime, endTime: HrTime) => Promise<readonly MetricData[]>;
+
 /** `scope` is the meter's name, `now` Unix ms. */
-export function createQuickInstruments(scope: string, now: () => number): QuickInstruments {
+export function createQuickInstruments(scope: string, now: () => number, further: Further): QuickInstruments {
   const startTime = hrTimeOf(now());
   const instruments: ((endTime: HrTime) => MetricData)[] = [];
 
@@ -69,15 +72,14 @@ export function createQuickInstruments(scope: string, now: () => number): QuickI
       };
     },
     producer: {
-      collect() {
+      async collect() {
         const endTime = hrTimeOf(now());
-        const metrics = instruments.map((read) => read(endTime)).filter(({ dataPoints }) => dataPoints.length > 0);
+        const observed = await further(startTime, endTime);
+        const all = [...instruments.map((read) => read(endTime)), ...observed];
+        const metrics = all.filter(({ dataPoints }) => dataPoints.length > 0);
         // The reader takes the provider's resource in place of this one.
         const resource = { attributes: {}, merge: () => resource, getRawAttributes: () => [] };
-        return Promise.resolve({
-          resourceMetrics: { resource, scopeMetrics: [{ scope: { name: scope }, metrics }] },
-          errors: [],
-        });
+        return { resourceMetrics: { resource, scopeMetrics: [{ scope: { name: scope }, metrics }] }, errors: [] };
       },
     },
   };
@@ -135,7 +137,7 @@ function addTo(into: Distribution, bounds: readonly number[], value: number): vo
   into.max = Math.max(into.max, value);
 }
 
-function described(name: string, { unit = "", description = "" }: MetricOptions = {}) {
+export function described(name: string, { unit = "", description = "" }: MetricOptions = {}) {
   return {
     descriptor: { name, unit, description, valueType: ValueType.DOUBLE },
     aggregationTemporality: AggregationTemporality.CUMULATIVE,

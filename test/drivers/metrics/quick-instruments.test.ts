@@ -82,3 +82,30 @@ test("past its bound of rows an instrument measures on in one row", async () => 
   for (let index = 0; index < ROWS_MAX + 7; index++) made.add(1, { kind: `kind ${index}` });
   assert.match(await metrics.collect("prometheus"), /^posthaste_made_total\{otel_metric_overflow="true".*\} 7$/m);
 });
+
+test("a gauge shows what was observed now, and no row of an earlier collection; one that fails costs itself", async () => {
+  await using metrics = openMetrics(systemClock, { "service.name": "test" });
+  const age = metrics.meter.createObservableGauge("posthaste.age");
+  const depth = metrics.meter.createObservableGauge("posthaste.depth");
+  let kinds = ["a", "b"];
+  metrics.meter.addBatchObservableCallback(
+    async (result) => {
+      await Promise.resolve();
+      for (const kind of kinds) result.observe(age, 1, { kind });
+    },
+    [age],
+  );
+  const failing = (): never => {
+    throw new Error("no");
+  };
+  depth.addCallback(failing);
+  depth.addCallback((result) => result.observe(7));
+  assert.match(await metrics.collect("prometheus"), /^posthaste_age\{kind="a".*\} 1\nposthaste_age\{kind="b".*\} 1$/m);
+  kinds = ["b"];
+  const text = await metrics.collect("prometheus");
+  assert.doesNotMatch(text, /kind="a"/);
+  assert.match(text, /^posthaste_depth\{.*\} 7$/m);
+  depth.removeCallback(failing);
+  kinds = [];
+  assert.doesNotMatch(await metrics.collect("prometheus"), /posthaste_age/);
+});
