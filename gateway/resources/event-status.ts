@@ -1,5 +1,5 @@
 /** What became of an event, from the ledger: its state, its deliveries, and those that fan-out planned and that have not begun. */
-import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
+import type { DeliveryState, DeliveryTimes } from "@posthaste/shared/domain/delivery.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
@@ -8,6 +8,8 @@ import { eventStanding, withoutUnknown } from "@posthaste/shared/domain/event-st
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { AttemptView, DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
+import type { Waiting } from "./waiting.ts";
+import { waitingInLane, waitingOf } from "./waiting.ts";
 
 export interface ShownDelivery {
   readonly id: string;
@@ -17,6 +19,10 @@ export interface ShownDelivery {
   readonly reason: string | null;
   readonly attemptCount: number;
   readonly nextAttemptAtMs: number | null;
+  /** Null when nothing more is to come without a replay. */
+  readonly waiting: Waiting | null;
+  /** Null before the first record of it, and when an earlier release made one. */
+  readonly times: DeliveryTimes | null;
   /** In the order they were made. */
   readonly attempts: readonly AttemptView[];
 }
@@ -24,6 +30,8 @@ export interface ShownDelivery {
 export interface EventStatus {
   readonly state: EventState;
   readonly reason: string | null;
+  /** Of its deliveries the one that waits longest. */
+  readonly waiting: Waiting | null;
   readonly deliveries: readonly ShownDelivery[];
   /** Endpoints that do not subscribe; of many the fan-out keeps not all ids. */
   readonly filteredCount: number;
@@ -41,10 +49,14 @@ export function eventStatus(input: {
   const begun = withoutUnknown(record.fanOut, input.deliveries).map((view) => shownOf(view, input.attempts, hasher));
   const isBegun = new Set(begun.map(({ endpointId }) => endpointId));
   const plan = record.fanOut ?? (begun.length > 0 ? NOTHING_OWED : planOf(record, endpoints));
+  const inLane = waitingInLane(record.envelope, input.nowMs);
   const owed = (endpointIds: readonly string[], state: DeliveryState, reason: string | null): ShownDelivery[] =>
     endpointIds
       .filter((endpointId) => !isBegun.has(endpointId))
-      .map((endpointId) => unbegun(record, endpointId, state, reason, hasher));
+      .map((endpointId) => {
+        const waiting = state === "pending" ? inLane : null;
+        return { ...unbegun(record, endpointId, state, reason, hasher), waiting };
+      });
   const due = record.envelope.deliverAtMs;
   const wait = due !== null && due > input.nowMs ? `to be delivered at ${new Date(due).toISOString()}` : null;
   const filtered = owed(plan.filtered, "filtered", `does not subscribe to ${record.envelope.type}`);
@@ -52,7 +64,13 @@ export function eventStatus(input: {
   const unlistedCount = record.fanOut === null ? 0 : record.fanOut.filteredCount - record.fanOut.filtered.length;
   const standing = eventStanding(record.fanOut, input.deliveries);
   const reason = reasonOf(standing, record.envelope.type, wait);
-  return { state: standing.state, reason, deliveries, filteredCount: filtered.length + unlistedCount };
+  const waiting = standing.state === "pending" ? (longestOf(deliveries) ?? inLane) : longestOf(deliveries);
+  return { state: standing.state, reason, waiting, deliveries, filteredCount: filtered.length + unlistedCount };
+}
+
+function longestOf(deliveries: readonly ShownDelivery[]): Waiting | null {
+  const waiting = deliveries.flatMap((delivery) => (delivery.waiting === null ? [] : [delivery.waiting]));
+  return waiting.toSorted((one, other) => one.sinceMs - other.sinceMs)[0] ?? null;
 }
 
 /** Fan-out to a single endpoint is not recorded. Its delivery has begun, so no other is owed. */
@@ -94,6 +112,8 @@ function shownOf(view: DeliveryView, attempts: readonly AttemptView[], hasher: H
     reason: view.reason,
     attemptCount: view.attempts,
     nextAttemptAtMs: view.nextAttemptAtMs,
+    waiting: waitingOf(view),
+    times: view.times,
     attempts: attempts
       .filter((attempt) => attempt.endpointId === view.endpointId && attempt.generation === view.generation)
       .toSorted((left, right) => left.attempt - right.attempt),
@@ -106,7 +126,7 @@ function unbegun(
   state: DeliveryState,
   reason: string | null,
   hasher: Hasher,
-): ShownDelivery {
+): Omit<ShownDelivery, "waiting"> {
   const key = { tenant: envelope.tenant, eventId: envelope.id, endpointId, generation: 0 };
   return {
     id: deliveryId(key, envelope.acceptedAtMs, hasher),
@@ -116,6 +136,7 @@ function unbegun(
     reason,
     attemptCount: 0,
     nextAttemptAtMs: state === "pending" ? envelope.deliverAtMs : null,
+    times: null,
     attempts: [],
   };
 }

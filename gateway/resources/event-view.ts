@@ -5,7 +5,8 @@ import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import type { AttemptView } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
-import type { EventStatus } from "./event-status.ts";
+import type { EventStatus, ShownDelivery } from "./event-status.ts";
+import type { Waiting } from "./waiting.ts";
 import { instantText } from "./view-parts.ts";
 import { traceIdOf } from "../request/headers.ts";
 
@@ -41,10 +42,29 @@ export function eventStatusView(
     replayed_at: delivery.generation === 0 ? null : instantText(delivery.generation),
     attempt_count: delivery.attemptCount,
     next_attempt_at: instantText(delivery.nextAttemptAtMs),
+    waiting: waitingView(delivery.waiting),
+    times: timesView(delivery),
     attempts: delivery.attempts.map(attemptView),
   }));
   const { state, reason, filteredCount } = status;
-  return { ...eventView(envelope), state, reason, filtered_count: filteredCount, deliveries };
+  const waiting = waitingView(status.waiting);
+  return { ...eventView(envelope), state, reason, waiting, filtered_count: filteredCount, deliveries };
+}
+
+export function waitingView(waiting: Waiting | null): object | null {
+  return waiting && { for: waiting.for, since: instantText(waiting.sinceMs), until: instantText(waiting.untilMs) };
+}
+
+/** Up to its last news. */
+function timesView({ times, attempts }: ShownDelivery): object | null {
+  if (times === null) return null;
+  return {
+    lane_ms: Math.round(times.laneMs),
+    limiter_ms: Math.round(times.limiterMs),
+    deferred_ms: Math.round(times.deferredMs),
+    retry_ms: Math.round(times.retryMs),
+    attempts_ms: Math.round(attempts.reduce((sum, { result }) => sum + result.durationMs, 0)),
+  };
 }
 
 /** Null for an event that was never fanned out. */

@@ -30,6 +30,8 @@ export interface PendingDelivery {
   /** One event, or the events of a batch. */
   readonly members: readonly Envelope[];
   readonly group: Group | null;
+  /** How long it was in its endpoint's limiter, and since when this process works on it; left out where it was in none. */
+  readonly passage?: { readonly takenAtMs: number; readonly limiterMs: number };
 }
 
 /**

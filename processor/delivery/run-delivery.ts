@@ -61,8 +61,10 @@ async function runDelivery(
   endpoint: Endpoint,
   asked: number,
 ): Promise<Ending> {
+  const takenAtMs = deps.clock.now();
   const entry = await deps.limiters.enter(given, endpoint);
-  const delivery = sinceStandstill(deps, given);
+  const passage = { takenAtMs, limiterMs: deps.clock.now() - takenAtMs };
+  const delivery = { ...sinceStandstill(deps, given), passage };
   if (entry.kind !== "go") return notNow(deps, delivery, entry, asked);
   if (delivery.repeats.length === 0) return attempt(deps, delivery, entry, asked);
   await deps.crashGuard.begin(delivery);

@@ -4,7 +4,7 @@
  * loses it. What was delivered waits for nothing but its 2xx.
  */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
-import type { MissedState } from "@posthaste/shared/domain/delivery.ts";
+import type { MissedState, WaitCode } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
@@ -62,14 +62,14 @@ export function createSettle(deps: SettleDeps): Settle {
       const outcome = decide({ result, attempt: delivery.attempt, policy, nowMs, fraction: deps.entropy.fraction() });
       const standing = await recordOutcome(deps, delivery, endpoint, outcome);
       if (standing === null) return "released";
-      return finish(deps, delivery, standing, result);
+      return finish(deps, delivery, { ...standing, wait: "retry" }, result);
     },
     missed: async (delivery, state, reason) => {
       const standing = await recordDeadLetter(deps, delivery, { state, reason, attempt: delivery.attempt - 1 });
       if (standing === null) return "released";
-      return finish(deps, delivery, standing, null);
+      return finish(deps, delivery, { ...standing, wait: null }, null);
     },
-    filtered: (delivery) => finish(deps, delivery, { ...FILTERED, attempt: delivery.attempt - 1 }, null),
+    filtered: (delivery) => finish(deps, delivery, { ...FILTERED, attempt: delivery.attempt - 1, wait: null }, null),
     deferred: async (delivery, why, notBeforeMs) => {
       const plan = {
         cause: delivery.isRepeat ? "relieved" : "parked",
@@ -85,7 +85,7 @@ export function createSettle(deps: SettleDeps): Settle {
       if (standing === null) return "released";
       const waitMs = notBeforeMs - deps.clock.now();
       for (const subject of subjectsOf(delivery)) deps.telemetry.delivery.deferred(subject, why, waitMs);
-      return finish(deps, delivery, standing, null);
+      return finish(deps, delivery, { ...standing, wait: why }, null);
     },
     postponed: async (delivery, notBeforeMs) => {
       const plan = {
@@ -99,7 +99,7 @@ export function createSettle(deps: SettleDeps): Settle {
       const reason = "waits: the retry policy begins with a wait";
       const standing = await schedule(deps, delivery, plan, waiting(delivery, notBeforeMs, reason));
       if (standing === null) return "released";
-      return finish(deps, delivery, standing, null);
+      return finish(deps, delivery, { ...standing, wait: "first-wait" }, null);
     },
   };
 }
@@ -159,8 +159,11 @@ function waiting({ attempt }: PendingDelivery, notBeforeMs: number, reason: stri
   return { state: attempt === 1 ? "pending" : "retrying", reason, attempt: attempt - 1, nextAttemptAtMs: notBeforeMs };
 }
 
+/** `wait` says what it waits for when it comes back, which is nothing unless there is a `nextAttemptAtMs`. */
+type Settled = Standing & { readonly wait: WaitCode | null };
+
 /** Step 2, once the standing is durable; `result` is null when no attempt was made. */
-function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Standing, result: AttemptResult | null): Ending {
+function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Settled, result: AttemptResult | null): Ending {
   const nowMs = deps.clock.now();
   const { tenant, endpointId } = delivery;
   const { state, reason } = standing;
@@ -183,14 +186,21 @@ function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Standing,
   return "settled";
 }
 
-function entriesOf(deps: SettleDeps, delivery: PendingDelivery, standing: Standing, result: AttemptResult | null) {
+function entriesOf(deps: SettleDeps, delivery: PendingDelivery, settled: Settled, result: AttemptResult | null) {
   const atMs = deps.clock.now();
+  const { wait, ...standing } = settled;
+  const { takenAtMs, limiterMs } = delivery.passage ?? { takenAtMs: atMs, limiterMs: 0 };
+  const passed = { takenAtMs: Math.floor(takenAtMs), limiterMs: Math.max(0, Math.floor(limiterMs)) };
+  const waitsFor = standing.nextAttemptAtMs === null ? null : wait;
   return delivery.members.map((envelope) => {
     const key = keyOf(delivery, envelope);
     const groupId = delivery.group?.id ?? null;
+    const { acceptedAtMs, deliverAtMs } = envelope;
+    const sinceMs = Math.max(acceptedAtMs, deliverAtMs ?? 0, key.generation);
+    const leg = { sinceMs, ...passed, wait: waitsFor };
     return {
       kind: "delivery",
-      delivery: { ...key, eventType: envelope.type, atMs, result, groupId, ...standing },
+      delivery: { ...key, eventType: envelope.type, atMs, result, groupId, ...standing, leg },
       envelope,
     } as const;
   });

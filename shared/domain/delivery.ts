@@ -52,6 +52,51 @@ export function isFinal(state: DeliveryState): boolean {
   return FINAL_STATES.has(state);
 }
 
+/** What a delivery waits for that is planned again; the words beside it are in its reason. */
+export const WAIT_CODES = [
+  "retry", // the next attempt, after one that failed
+  "first-wait", // the retry policy begins with a wait
+  "breaker-open", // the endpoint failed several times in a row
+  "throttled", // the endpoint asked for less, or its rate limit is reached
+  "busy", // the endpoint answers slowly
+  "unresolved", // no name server answered
+  "exhausted", // this machine had no socket, port or memory left
+  "unreadable", // the tenant's endpoints cannot be read
+  "failed", // an unexpected error
+  "crowded", // others of the tenant have all the room that one tenant may have
+] as const;
+export type WaitCode = (typeof WAIT_CODES)[number];
+
+/** Waits that follow from the schedule of attempts; all others are deferrals. */
+export const SCHEDULE_WAITS = ["retry", "first-wait"] as const satisfies readonly WaitCode[];
+
+/** Where a delivery's time went, in ms, apart from its attempts. */
+export interface DeliveryTimes {
+  /** In its lane, from when it could be sent (acceptance, `deliver_at`, its replay) to when a processor took it. */
+  readonly laneMs: number;
+  /** For a slot at its endpoint, while a processor had it. */
+  readonly limiterMs: number;
+  /** Deferred or held, until a processor took it again. */
+  readonly deferredMs: number;
+  /** Between attempts, as its retry schedule says. */
+  readonly retryMs: number;
+}
+
+/** What leads to one record of a delivery: from being taken from its queue to what it waits for next. */
+export interface Leg {
+  /** From when it could be sent. */
+  readonly sinceMs: number;
+  readonly takenAtMs: number;
+  readonly limiterMs: number;
+  /** Null when it waits for nothing that is planned. */
+  readonly wait: WaitCode | null;
+}
+
+/** The times after the first record of a delivery. */
+export function firstTimes({ sinceMs, takenAtMs, limiterMs }: Leg): DeliveryTimes {
+  return { laneMs: Math.max(0, takenAtMs - sinceMs), limiterMs, deferredMs: 0, retryMs: 0 };
+}
+
 /**
  * Stands for the endpoint in the dead letter of an event that was never fanned out, because the tenant's endpoints could
  * not be read. A replay of it fans the event out.

@@ -6,7 +6,7 @@
  * their own copy.
  */
 import type { AttemptResult, ResultKind } from "../domain/attempt.ts";
-import type { DeliveryKey, DeliveryState } from "../domain/delivery.ts";
+import type { DeliveryKey, DeliveryState, DeliveryTimes, Leg, WaitCode } from "../domain/delivery.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { EventState } from "../domain/event-state.ts";
 import type { AttemptOutcome } from "../domain/outcome.ts";
@@ -48,6 +48,8 @@ export interface DeliveryRecord extends DeliveryKey {
   readonly nextAttemptAtMs: number | null;
   /** Why it is not delivered; null when it is. */
   readonly reason: string | null;
+  /** Left out by what did no work on the delivery; then its times stay as they are. */
+  readonly leg?: Leg;
 }
 
 export type LedgerEntry =
@@ -78,6 +80,10 @@ export interface DeliveryView extends DeliveryKey {
   readonly updatedAtMs: number;
   readonly nextAttemptAtMs: number | null;
   readonly reason: string | null;
+  /** What it waits for since `updatedAtMs`; null when that is nothing that is planned, or its state says it. */
+  readonly wait: WaitCode | null;
+  /** Up to `updatedAtMs`. Null when an earlier release recorded any of it. */
+  readonly times: DeliveryTimes | null;
 }
 
 export interface AttemptView extends DeliveryKey {

@@ -62,6 +62,8 @@ export function ledgerContract(name: string, open: OpenHarness): void {
       updatedAtMs: START_MS + 100,
       nextAttemptAtMs: null,
       reason: "why",
+      wait: null,
+      times: null,
     };
     assert.deepEqual(deliveries.rows, [{ ...key, ...state }]);
     const attempts = await harness.drivers.ledger.attempts(OF_ENDPOINT, 10, null);

@@ -98,6 +98,7 @@ test("the event's facts are shown, its data only when asked for", async () => {
     deliver_at: null,
     trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
     body_bytes: 75,
+    waiting: { for: "lane", since: "2026-01-31T12:00:00.000Z", until: null },
   });
   const shown = await harness.call("GET", "/v1/events/x-1?include=data");
   assert.deepEqual(at(shown.json, "data"), { n: 1 });

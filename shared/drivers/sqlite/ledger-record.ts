@@ -1,5 +1,6 @@
 /** Writes what became of events: the operations behind `Ledger.record`. Each runs within one operation of the writer. */
-import { DELIVERY_STATES, HELD_STATES, isFinal } from "../../domain/delivery.ts";
+import { DELIVERY_STATES, firstTimes, HELD_STATES, isFinal, SCHEDULE_WAITS } from "../../domain/delivery.ts";
+import type { Leg } from "../../domain/delivery.ts";
 import { ATTEMPTS_MAX } from "../../domain/retry-policy.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { DeliveryRecord, FanOut, LedgerEntry } from "../../ports/ledger.ts";
@@ -19,15 +20,32 @@ const FINAL_STATES = DELIVERY_STATES.filter(isFinal)
  * (half the time of one statement that does both and returns the id).
  */
 const INSERT_DELIVERY = `
-  INSERT INTO deliveries (id, event, endpoint_id, generation, tenant, accepted_at, state, attempts, updated_at, next_at, reason)
-  SELECT ?, id, ?, ?, tenant, accepted_at, ?, ?, ?, ?, ? FROM events WHERE tenant = ? AND event_id = ?
+  INSERT INTO deliveries (id, event, endpoint_id, generation, tenant, accepted_at, state, attempts, updated_at, next_at, reason,
+    wait, lane_ms, limiter_ms, deferred_ms, retry_ms)
+  SELECT ?, id, ?, ?, tenant, accepted_at, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM events WHERE tenant = ? AND event_id = ?
   ON CONFLICT (event, endpoint_id, generation) DO NOTHING`;
+
+const SCHEDULED = `wait IN (${SCHEDULE_WAITS.map((wait) => `'${wait}'`).join(", ")})`;
+/** Since its last news; 0 for what did no work on the delivery, and for what was taken before them. */
+const WAITED = "max(0, ifnull(?9 - updated_at, 0))";
 
 /** Nothing leaves a final state or goes back to an older attempt; only what was held goes back to pending. */
 const UPDATE_DELIVERY = `
-  UPDATE deliveries SET state = ?1, attempts = ?2, updated_at = ?3, next_at = ?4, reason = ?5
+  UPDATE deliveries SET state = ?1, attempts = ?2, updated_at = ?3, next_at = ?4, reason = ?5, wait = ?7,
+    limiter_ms = limiter_ms + CASE WHEN ?9 >= updated_at THEN ?8 ELSE 0 END,
+    retry_ms = retry_ms + CASE WHEN ${SCHEDULED} THEN ${WAITED} ELSE 0 END,
+    deferred_ms = deferred_ms + CASE WHEN ${SCHEDULED} THEN 0 ELSE ${WAITED} END
   WHERE id = ?6 AND ?2 >= attempts AND state NOT IN (${FINAL_STATES})
     AND (?1 <> 'pending' OR state IN (${OPEN_STATES}))`;
+
+type TimeValues = readonly [wait: string | null, ...ms: (number | null)[]];
+const NO_TIMES: TimeValues = [null, null, null, null, null];
+
+/** As `INSERT_DELIVERY` takes them. */
+function timeValues(leg: Leg): TimeValues {
+  const { laneMs, limiterMs, deferredMs, retryMs } = firstTimes(leg);
+  return [leg.wait, laneMs, limiterMs, deferredMs, retryMs];
+}
 
 /** Columns of `attempts` that hold an attempt's result. */
 export interface ResultRow {
@@ -86,12 +104,14 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
   function placeDelivery(record: DeliveryRecord): number | null {
     const { tenant, eventId, endpointId, generation } = record;
     const standing = [record.state, record.attempt, record.atMs, record.nextAttemptAtMs, record.reason] as const;
+    const { leg } = record;
+    const times = leg === undefined ? NO_TIMES : timeValues(leg);
     idLast++;
-    const { changes } = insertDelivery.run(idLast, endpointId, generation, ...standing, tenant, eventId);
+    const { changes } = insertDelivery.run(idLast, endpointId, generation, ...standing, ...times, tenant, eventId);
     if (Number(changes) === 1) return idLast;
     const found = findDelivery.get(tenant, eventId, endpointId, generation);
     if (found === undefined) return null;
-    updateDelivery.run(...standing, found.id);
+    updateDelivery.run(...standing, found.id, leg?.wait ?? null, leg?.limiterMs ?? 0, leg?.takenAtMs ?? null);
     return found.id;
   }
 

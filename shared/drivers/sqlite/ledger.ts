@@ -1,61 +1,21 @@
 /** What became of each event, in tables beside the queues. Reads wait for what was recorded before them. */
 import * as v from "valibot";
-import { RecordedName } from "../../domain/envelope-record.ts";
-import { ID_TIME_MS_MAX, TimeMs } from "../../domain/id.ts";
-import type { DeliveryState } from "../../domain/delivery.ts";
 import { DELIVERY_STATES, isFinal } from "../../domain/delivery.ts";
 import type { ResultKind } from "../../domain/attempt.ts";
-import { outcomeOf } from "../../domain/outcome.ts";
-import type {
-  AttemptFilter,
-  AttemptView,
-  DeliveryFilter,
-  DeliveryView,
-  Ledger,
-  OutcomeFilter,
-} from "../../ports/ledger.ts";
+import type { AttemptFilter, DeliveryFilter, Ledger, OutcomeFilter } from "../../ports/ledger.ts";
 import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
 import type { Database, SqlValue } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { inParts } from "./parts.ts";
 import { createLedgerEvents } from "./ledger-events.ts";
-import type { ResultRow } from "./ledger-record.ts";
-import { createLedgerRecord, resultOf } from "./ledger-record.ts";
-
-interface DeliveryRow {
-  readonly id: number;
-  readonly tenant: string;
-  readonly event_id: string;
-  readonly endpoint_id: string;
-  readonly generation: number;
-  readonly accepted_at: number;
-  readonly state: string;
-  readonly attempts: number;
-  readonly updated_at: number;
-  readonly next_at: number | null;
-  readonly reason: string | null;
-}
-
-interface AttemptRow extends ResultRow {
-  readonly delivery: number;
-  readonly tenant: string;
-  readonly event_id: string;
-  readonly type: string;
-  readonly endpoint_id: string;
-  readonly generation: number;
-  readonly accepted_at: number;
-  readonly attempt: number;
-  readonly at: number;
-  readonly group_id: string | null;
-  readonly reason: string | null;
-  readonly state: string;
-  readonly attempts: number;
-}
+import { createLedgerRecord } from "./ledger-record.ts";
+import type { AttemptRow, DeliveryRow } from "./ledger-rows.ts";
+import { attemptOf, deliveryOf, StoredAttempt, StoredDelivery } from "./ledger-rows.ts";
 
 const DELIVERY_SELECT = `
   SELECT d.id, d.tenant, e.event_id, d.endpoint_id, d.generation, d.accepted_at, d.state, d.attempts,
-    d.updated_at, d.next_at, d.reason
+    d.updated_at, d.next_at, d.reason, d.wait, d.lane_ms, d.limiter_ms, d.deferred_ms, d.retry_ms
   FROM deliveries d CROSS JOIN events e ON e.id = d.event`;
 const ATTEMPT_COLUMNS = `a.delivery, d.tenant, e.event_id, e.type, d.endpoint_id, d.generation, d.accepted_at, a.attempt,
     a.at, a.group_id, a.reason, a.status, a.retry_after, a.excerpt, a.is_cut, a.fault, a.duration_ms,
@@ -182,60 +142,5 @@ function attemptQuery(filter: AttemptFilter, limit: number, cursor: string | nul
     checks: isOfEvent ? createConditions() : checks,
     select: `SELECT ${ATTEMPT_COLUMNS} FROM ${from} CROSS JOIN events e ON e.id = d.event`,
     keysOf: ({ at, delivery, attempt }) => [at, delivery, attempt],
-  };
-}
-
-/** A row may have been edited by anyone; one that does not read back is in no list. */
-const StoredDelivery = v.object({
-  endpoint_id: RecordedName,
-  generation: TimeMs,
-  accepted_at: TimeMs,
-  state: v.picklist(DELIVERY_STATES),
-  attempts: TimeMs,
-  updated_at: TimeMs,
-  next_at: v.nullable(TimeMs),
-});
-
-const StoredAttempt = v.object({
-  endpoint_id: RecordedName,
-  generation: TimeMs,
-  accepted_at: TimeMs,
-  attempt: TimeMs,
-  at: TimeMs,
-  state: v.picklist(DELIVERY_STATES),
-  status: v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(999))),
-  duration_ms: v.pipe(v.number(), v.minValue(0), v.maxValue(ID_TIME_MS_MAX)),
-});
-
-function deliveryOf(row: DeliveryRow): DeliveryView {
-  return {
-    tenant: row.tenant,
-    eventId: row.event_id,
-    endpointId: row.endpoint_id,
-    generation: row.generation,
-    acceptedAtMs: row.accepted_at,
-    state: row.state as DeliveryState,
-    attempts: row.attempts,
-    updatedAtMs: row.updated_at,
-    nextAttemptAtMs: row.next_at,
-    reason: row.reason,
-  };
-}
-
-function attemptOf(row: AttemptRow): AttemptView {
-  const result = resultOf(row);
-  return {
-    tenant: row.tenant,
-    eventId: row.event_id,
-    endpointId: row.endpoint_id,
-    generation: row.generation,
-    acceptedAtMs: row.accepted_at,
-    eventType: row.type,
-    attempt: row.attempt,
-    atMs: row.at,
-    result,
-    outcome: outcomeOf({ attempt: row.attempt, result }, { state: row.state as DeliveryState, attempts: row.attempts }),
-    groupId: row.group_id,
-    reason: row.reason,
   };
 }

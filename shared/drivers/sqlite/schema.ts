@@ -126,4 +126,12 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- What stands in for a key's rate limit while a limiter that is shared cannot be asked; null: as in earlier releases.
   ALTER TABLE api_keys ADD COLUMN rate_failure_mode TEXT;
   `,
+  `
+  -- Where a delivery's time went, in ms; null: an earlier release recorded some of it. And what it waits for since its last news.
+  ALTER TABLE deliveries ADD COLUMN lane_ms INTEGER;
+  ALTER TABLE deliveries ADD COLUMN limiter_ms INTEGER;
+  ALTER TABLE deliveries ADD COLUMN deferred_ms INTEGER;
+  ALTER TABLE deliveries ADD COLUMN retry_ms INTEGER;
+  ALTER TABLE deliveries ADD COLUMN wait TEXT;
+  `,
 ];

@@ -7,6 +7,7 @@ import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import { readAll } from "../../contract/harness.ts";
 import { ledgerContract } from "../../contract/ledger.contract.ts";
 import { ledgerListsContract } from "../../contract/ledger-lists.contract.ts";
+import { ledgerTimesContract } from "../../contract/ledger-times.contract.ts";
 import { ledgerRetentionContract } from "../../contract/ledger-retention.contract.ts";
 import { FAILED, delivery, openLedgerHarness } from "./ledger-harness.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
@@ -18,6 +19,7 @@ ledgerContract("redis with 3 shards", openLedgerHarness({ shards: 3 }));
 ledgerListsContract("redis with 3 shards", openLedgerHarness({ shards: 3 }));
 ledgerListsContract("redis", open);
 ledgerRetentionContract("redis", open);
+ledgerTimesContract("redis", open);
 
 test("redis ledger: an operator reads the events of all shards newest first, without gap or repeat", async () => {
   await using harness = await openLedgerHarness({ shards: 4 })();

@@ -31,6 +31,32 @@ local function is_outdated(state, time, old_json)
   return time < standing or (time == standing and state == 'pending')
 end
 
+-- The times of a delivery are added up over its records: what passed from the one before to when it was taken again counts
+-- as what it waited for. One that was taken before that, such as the same record again, adds nothing; without the times of
+-- the one before nobody knows them.
+local TIMES = '"times":%[(%d+),(%d+),(%d+),(%d+)%]'
+local SCHEDULED = set_of(SCHEDULE_WAITS)
+
+local function times_after(json, old_json)
+  local lane, limiter, deferred, retry = string.match(old_json, TIMES)
+  if not lane then return 'null' end
+  local _, more = string.match(json, TIMES)
+  local taken = number_or(-1, string.match(json, '"takenAtMs":(%d+)'))
+  local waited = taken - number_or(0, string.match(old_json, '"updatedAtMs":(%d+)'))
+  if more and waited >= 0 then
+    local is_scheduled = SCHEDULED[string.match(old_json, '"wait":"([%l-]+)"') or '']
+    limiter = limiter + more
+    if is_scheduled then retry = retry + waited else deferred = deferred + waited end
+  end
+  return string.format('[%.0f,%.0f,%.0f,%.0f]', lane, limiter, deferred, retry)
+end
+
+local function with_times(json, old_json)
+  local start, stop = string.find(json, '"times":[^"]*')
+  if not start then return json end
+  return string.sub(json, 1, start + 7) .. times_after(json, old_json) .. ',' .. string.sub(json, stop + 1)
+end
+
 local function record_fan_out(event, at)
   local json = ARGV[at + 5]
   local key = key_of('event', event.tenant, event.id)
@@ -72,7 +98,11 @@ local function record_delivery(event, at)
       and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
       and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
       and (ARGV[at] ~= 'l' or attempt > tonumber(old_attempts) or not is_outdated(state, time, old_json))
-    if not is_taken then state, attempt, json = old_state, tonumber(old_attempts), old_json end
+    if is_taken then
+      json = with_times(json, old_json or '')
+    else
+      state, attempt, json = old_state, tonumber(old_attempts), old_json
+    end
   else
     if event.r >= of_event_max then return end
     if event.r == 0 then event.fresh.deliveries = true end

@@ -1,7 +1,8 @@
 /** What the ledger's scripts are given and what they give back: entries as arguments, replies as views. */
 import * as v from "valibot";
 import type { AttemptResult } from "../../../domain/attempt.ts";
-import { DELIVERY_STATES } from "../../../domain/delivery.ts";
+import type { DeliveryTimes } from "../../../domain/delivery.ts";
+import { DELIVERY_STATES, firstTimes, WAIT_CODES } from "../../../domain/delivery.ts";
 import { EVENT_STATES } from "../../../domain/event-state.ts";
 import { outcomeOf } from "../../../domain/outcome.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
@@ -19,13 +20,21 @@ import type {
 import { FAN_OUT_IDS_MAX } from "../../../ports/ledger.ts";
 import type { RedisArgument, RedisReply } from "../client/redis-commands.ts";
 
-/** The part of a delivery that scripts never look at. */
+const Ms = v.pipe(v.number(), v.minValue(0));
+
+/**
+ * Of a delivery what scripts do not sort or choose by. `times` are those of `DeliveryTimes`, which the script adds up from one
+ * record to the next; earlier releases have neither these nor `wait` and `takenAtMs`, and leave them out when they write.
+ */
 const StoredDelivery = v.object({
   updatedAtMs: v.number(),
   nextAttemptAtMs: v.nullable(v.number()),
   reason: v.nullable(v.string()),
+  times: v.fallback(v.nullish(v.strictTuple([Ms, Ms, Ms, Ms])), null),
+  takenAtMs: v.fallback(v.nullish(Ms), null),
+  wait: v.fallback(v.nullish(v.picklist(WAIT_CODES)), null),
 });
-type StoredDelivery = v.InferOutput<typeof StoredDelivery>;
+type StoredDelivery = v.InferInput<typeof StoredDelivery>;
 
 const StoredAttempt = v.object({
   eventType: v.string(),
@@ -88,7 +97,11 @@ function fanOutArguments(fanOut: FanOut): RedisArgument[] {
 
 function deliveryArguments(record: DeliveryRecord): RedisArgument[] {
   const { tenant, eventId, endpointId, generation, state, attempt, atMs, nextAttemptAtMs, reason } = record;
-  const delivery: StoredDelivery = { updatedAtMs: atMs, nextAttemptAtMs, reason };
+  const { leg } = record;
+  const times = leg === undefined ? null : tupleOf(firstTimes(leg));
+  const { takenAtMs = null, wait = null } = leg ?? {};
+  // In this order: `record.lua` reads the last three.
+  const delivery: StoredDelivery = { updatedAtMs: atMs, nextAttemptAtMs, reason, times, takenAtMs, wait };
   return [
     "d",
     tenant,
@@ -102,6 +115,11 @@ function deliveryArguments(record: DeliveryRecord): RedisArgument[] {
     JSON.stringify(delivery),
     record.result === null ? "" : attemptText(record, record.result),
   ];
+}
+
+/** In the order of `StoredDelivery`, whole ms. */
+function tupleOf({ laneMs, limiterMs, deferredMs, retryMs }: DeliveryTimes): [number, number, number, number] {
+  return [Math.round(laneMs), Math.round(limiterMs), Math.round(deferredMs), Math.round(retryMs)];
 }
 
 function attemptText(record: DeliveryRecord, result: AttemptResult): string {
@@ -155,7 +173,15 @@ export function deliveryOf(tenant: string, columns: readonly RedisReply[]): Deli
   // Written by `deliveryArguments`.
   const stored = v.safeParse(StoredDelivery, parseJson(text));
   if (!stored.success) return null;
-  return { ...keyOf(tenant, columns), state: known, attempts: Number(attempts), ...stored.output };
+  const { times, wait = null, takenAtMs: _, ...facts } = stored.output;
+  const standing = { state: known, attempts: Number(attempts), ...facts, wait, times: timesOf(times ?? null) };
+  return { ...keyOf(tenant, columns), ...standing };
+}
+
+function timesOf(times: readonly [number, number, number, number] | null): DeliveryTimes | null {
+  if (times === null) return null;
+  const [laneMs, limiterMs, deferredMs, retryMs] = times;
+  return { laneMs, limiterMs, deferredMs, retryMs };
 }
 
 /** Columns: event id, endpoint, generation, acceptance, JSON, attempt, standing. Null when they do not read back. */

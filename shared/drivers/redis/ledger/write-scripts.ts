@@ -1,4 +1,5 @@
 /** The scripts that write the ledger. Each is atomic and may be run twice: the second time changes nothing. */
+import { SCHEDULE_WAITS } from "../../../domain/delivery.ts";
 import { ATTEMPTS_MAX } from "../../../domain/retry-policy.ts";
 import { EXPIRY_SLACK_MS, HELD_KEPT_MS, OPEN_KEPT_MS, RELEASED_KEPT_MS } from "./bounds.ts";
 import { EVENT_CONSTANTS } from "./script-constants.ts";
@@ -37,7 +38,7 @@ export const RECORD: RedisScript = luaScript({
   name: "ledger-record",
   returns: "text",
   files: ["ledger/names", "client/weigh-tenants", "ledger/events", "ledger/record"],
-  constants: { ...EVENT_CONSTANTS, ATTEMPTS_MAX, LIST_KEPT_MS },
+  constants: { ...EVENT_CONSTANTS, ATTEMPTS_MAX, LIST_KEPT_MS, SCHEDULE_WAITS },
 });
 
 export const RELEASE: RedisScript = luaScript({
