@@ -27,6 +27,7 @@ import { endpointRoutes } from "./resources/endpoints.ts";
 import { eventCancelRoute } from "./resources/event-cancel.ts";
 import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
+import { eventWhyRoute } from "./resources/event-why.ts";
 import { publishRoute } from "./publish/events.ts";
 import { quarantineRoutes } from "./resources/quarantine.ts";
 import { tailRoute } from "./tail/tail.ts";
@@ -100,6 +101,7 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
     ...eventReadRoutes(deps),
     eventResendRoute(deps),
     eventCancelRoute(deps),
+    eventWhyRoute(deps),
     ...endpointRoutes(deps),
     ...endpointActionRoutes(deps),
     ...endpointReadRoutes(deps),

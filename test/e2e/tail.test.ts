@@ -95,11 +95,39 @@ async function untilWatched(running: Running, shown: readonly Shown[]): Promise<
   });
 }
 
+/** What is recorded of it, asked of the other gateway where there are two. */
+async function assertReceipt({ watchedAt, operatorKey }: Running, id: string, endpoint: string): Promise<void> {
+  const ask = async (path: string) => (await call(watchedAt, path, undefined, operatorKey)).body;
+  let event = await ask(`/v1/events/${id}`);
+  await waitFor({
+    fact: "the event to show as delivered",
+    withinMs: 20_000,
+    holds: async () => (event = await ask(`/v1/events/${id}`))["state"] === "delivered",
+  });
+  const [delivery] = event["deliveries"] as { times: Record<string, number>; waiting: unknown }[];
+  assert.deepEqual([event["waiting"], delivery?.waiting], [null, null]);
+  const names = ["lane_ms", "limiter_ms", "deferred_ms", "retry_ms", "attempts_ms"];
+  assert.deepEqual(Object.keys(delivery?.times ?? {}), names);
+  const { decisions } = await ask(`/v1/events/${id}/why?endpoint=${endpoint}`);
+  assert.deepEqual(
+    (decisions as { on: string; code: string }[]).map(({ on, code }) => `${on} ${code}`),
+    [
+      "event accepted",
+      "match matched",
+      "endpoint active",
+      "limit unlimited",
+      "breaker not-open",
+      "retry not-needed",
+      "outcome delivered",
+    ],
+  );
+}
+
 for (const [name, start] of [
   ["embedded", startEmbedded],
   ["distributed", startDistributed],
 ] as const) {
-  test(`${name}: a client library sees an event accepted, an attempt fail and the next one deliver, in order`, async () => {
+  test(`${name}: a client library sees an event accepted, an attempt fail and the next one deliver, in order, and the receipt says the same`, async () => {
     let requests = 0;
     await using receiver = await openReceiver((_request, response) => {
       requests += 1;
@@ -131,6 +159,7 @@ for (const [name, start] of [
       watching.shown.filter(({ data }) => data["type"] === "other"),
       [],
     );
+    await assertReceipt(running, id, String(endpoint["id"]));
   });
 
   test(`${name}: a stream ends when its key is revoked, and the other when the server stops, which does not wait for it`, async () => {

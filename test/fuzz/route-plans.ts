@@ -159,6 +159,12 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
     query: { tenant: tenantText, include: word("data", "filtered", "data,filtered", "all", "") },
     members: null,
   },
+  "GET /v1/events/:id/why": {
+    weight: 3,
+    thing: "evt",
+    query: { tenant: tenantText, endpoint: letterFilter.endpoint_id },
+    members: null,
+  },
   "POST /v1/endpoints": {
     weight: 5,
     query: { tenant: tenantText },

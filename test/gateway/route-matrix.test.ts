@@ -26,6 +26,7 @@ const matrix: Readonly<Record<string, Row>> = {
   "POST /v1/events/batch": { kind: "create", scope: "publish", body: { events: [EVENT] } },
   "GET /v1/events": { kind: "list", scope: "read" },
   "GET /v1/events/:id": { kind: "thing", scope: "read", of: "event" },
+  "GET /v1/events/:id/why": { kind: "thing", scope: "read", of: "event" },
   "POST /v1/events/:id/resend": { kind: "thing", scope: "manage", of: "event", body: {} },
   "POST /v1/events/:id/cancel": { kind: "thing", scope: "publish", of: "event", body: {} },
   "POST /v1/endpoints": { kind: "create", scope: "manage", body: { url: "https://a.example/" } },
