@@ -57,7 +57,7 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
 
   const answerRequest = (request: InboundRequest): Promise<Response> => {
     const isOpen = openPaths.has(pathOf(request.url));
-    const context = createRequestContext();
+    const context = createRequestContext(deps.telemetry.trace.request(request.headers.get("traceparent")));
     if (!isOpen) {
       try {
         const { headers } = request;
@@ -77,7 +77,7 @@ export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimi
         resolve(response);
       };
       context.expire = (budgetMs) => {
-        if (!context.isOver) finish(problemResponse(endRequest(context, budgetMs), context.headers));
+        if (!context.isOver) finish(problemResponse(endRequest(context, budgetMs), context.headers, context));
       };
       const cancel = clock.timer(limits.requestBudgetMs, () => context.expire?.(limits.requestBudgetMs));
       // The request counts until the work itself ends, as the work costs the memory.
@@ -163,7 +163,7 @@ async function respond(
 function crashed(thrown: unknown, context: RequestContext, deps: GatewayDeps): Response {
   const error = publicError(thrown, deps.telemetry.log, context.route);
   noteRefusal(context, error);
-  return problemResponse(error, {});
+  return problemResponse(error, {}, context);
 }
 
 const methods = new Set(["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"]);
@@ -177,8 +177,11 @@ function report(
 ): void {
   // An unknown method must not become a metric label of its own.
   const method = methods.has(request.method) ? request.method : "_OTHER";
-  const { route, code, reason } = context;
-  deps.telemetry.accept.answered({ method, route, status: response.status, durationMs, code, reason });
+  const { route, code, reason, trace } = context;
+  const { status } = response;
+  deps.telemetry.accept.answered({ method, route, status, durationMs, code, reason, trace });
+  if (trace.span === null) return;
+  deps.telemetry.trace.answered(trace, { method, route, path: pathOf(request.url), status, code, durationMs });
 }
 
 function pathOf(url: string): string {

@@ -22,6 +22,7 @@ import type { Recovery } from "./recovery/recovery.ts";
 import { createBegin } from "./delivery/begin.ts";
 import { createCompleted } from "./delivery/completed.ts";
 import { createCrashGuard } from "./delivery/crash-guard.ts";
+import { createIsApart } from "./delivery/is-apart.ts";
 import { createDeliverEvent } from "./delivery/deliver-event.ts";
 import { createPutAside } from "./delivery/put-aside.ts";
 import { createRunDelivery } from "./delivery/run-delivery.ts";
@@ -112,8 +113,9 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
 
   const lookAgain = createLookAgain({ lookup, limiters, recovery });
   const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored };
-  const settle = createSettle({ ...ambient, ...writes, telemetry, lookAgain });
-  const sends = { transport, attemptMs, standstill, telemetry: telemetry.delivery, stopping, signal };
+  const isApart = createIsApart(directory);
+  const settle = createSettle({ ...ambient, ...writes, telemetry, isApart, lookAgain });
+  const sends = { transport, attemptMs, standstill, telemetry, isApart, stopping, signal };
   const send = createSend({ ...ambient, ...sends });
   const { begunAttempts } = drivers;
   const crashGuard = createCrashGuard({ begunAttempts, settle, stopping, onFailure });
@@ -125,6 +127,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   const { cancellations } = drivers;
   const begin = createBegin({ clock, entropy, cancellations, signal: writing, onFailure });
   const reads = { clock, entropy, begin, directory, retryQueue, settlements, completed, untilStored, onFailure };
+  const { trace } = telemetry;
   const deliverEvent = createDeliverEvent({
     ...reads,
     crashGuard,
@@ -132,6 +135,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
     run,
     settle,
     putAside,
+    trace,
     signal: writing,
   });
   return { lookup, limiters, untilStored, givenUp, settlements, settle, run, groups, deliverEvent, putAside, recovery };

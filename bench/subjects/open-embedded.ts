@@ -22,7 +22,7 @@ export function openBenchDrivers() {
   return {
     drivers,
     metrics,
-    telemetry: createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true }),
+    telemetry: createTelemetry({ meter: metrics.meter, log, ...ambient, logsDeliveries: true, spans: null }),
   };
 }
 

@@ -22,7 +22,6 @@ export interface BatchAcceptance {
   readonly items: readonly BatchItem[];
   /** The caller's, for the claim of the whole batch; its events may belong to several. */
   readonly tenant: string;
-  readonly traceparent: string | null;
   readonly suffixOf: (tenant: string) => string;
   /** Null without an Idempotency-Key. */
   readonly idempotency: Idempotency | null;
@@ -59,7 +58,7 @@ export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance
 
     // 3. Append: from here on the events are accepted.
     const open = entries.filter((entry) => entry.kind === "open");
-    const envelopes = await envelopesOf(deps, open, acceptance.traceparent);
+    const envelopes = await envelopesOf(deps, open, context);
     const failures = await appendEnvelopes(deps, envelopes, context);
 
     // 4. Store each event's answer under its id, then the whole under the Idempotency-Key, and give it. If some failed,
@@ -113,15 +112,16 @@ function claimIds(
 async function envelopesOf(
   deps: GatewayDeps,
   open: readonly Open[],
-  traceparent: string | null,
+  { trace }: RequestContext,
 ): Promise<readonly Envelope[]> {
   const tenants = [...new Set(open.map(({ tenant }) => tenant))];
   const versions = new Map(
     await Promise.all(tenants.map(async (tenant) => [tenant, await deps.drivers.directory.version(tenant)] as const)),
   );
-  return open.map(({ draft, tenant, id, acceptedAtMs }) =>
-    envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion: versions.get(tenant) ?? 0 }),
-  );
+  return open.map(({ draft, tenant, id, acceptedAtMs }, index) => {
+    const traceparent = deps.telemetry.trace.carried(trace, { tenant, id, index });
+    return envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion: versions.get(tenant) ?? 0 });
+  });
 }
 
 function outcomesOf(

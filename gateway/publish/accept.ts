@@ -21,7 +21,6 @@ import { draftFingerprint } from "./draft.ts";
 export interface Acceptance {
   readonly draft: Draft;
   readonly tenant: string;
-  readonly traceparent: string | null;
   /** `?tenant=...` when the caller needs it to find the event again. */
   readonly tenantSuffix: string;
   /** Null without an Idempotency-Key. */
@@ -36,7 +35,7 @@ export interface Idempotency {
 
 /** From the parsed request to its 202. A step that fails gives up the claims before it, and throws. */
 export async function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Promise<Accepted> {
-  const { draft, tenant, traceparent, tenantSuffix, idempotency, context } = acceptance;
+  const { draft, tenant, tenantSuffix, idempotency, context } = acceptance;
   let acceptedAtMs = Math.floor(deps.clock.now());
   let id = draft.id ?? freshId(deps);
   const held: HeldClaim[] = [];
@@ -67,6 +66,7 @@ export async function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Pr
 
     // 3. Append: from here on the event is accepted.
     const directoryVersion = await deps.drivers.directory.version(tenant);
+    const traceparent = deps.telemetry.trace.carried(context.trace, { tenant, id, index: 0 });
     const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
     await appendEnvelopes(deps, [envelope], context);
 
@@ -120,9 +120,13 @@ export async function appendEnvelopes(
 ): Promise<ReadonlyMap<Envelope, unknown>> {
   if (envelopes.length === 0) return NONE;
   requireInTime(context);
-  const startedMs = deps.clock.monotonic();
+  const { trace } = deps.telemetry;
+  const [startMs, startedMs] = [deps.clock.now(), deps.clock.monotonic()];
   const failures = await appendToLanes(deps, envelopes);
   const storingMs = deps.clock.monotonic() - startedMs;
+  envelopes.forEach((envelope, index) => {
+    trace.sent(context.trace, envelope, { index, startMs, failure: failures.get(envelope) });
+  });
   const kept = failures.size === 0 ? envelopes : envelopes.filter((envelope) => !failures.has(envelope));
   for (const envelope of kept) deps.telemetry.accept.accepted(envelope, storingMs);
   const { tail } = deps.drivers;

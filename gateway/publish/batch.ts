@@ -10,7 +10,6 @@ import { idempotencyKeyOf } from "../request/headers.ts";
 import { charge, giveBack, requireGrantable } from "../request/rate-limit.ts";
 import { answer } from "../request/handle.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
-import { traceparentOf } from "../request/headers.ts";
 
 const PATH = "/v1/events/batch";
 
@@ -43,7 +42,6 @@ async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promi
     const acceptance: BatchAcceptance = {
       items: await readItems(texts, { caller, queryTenant, nowMs }, admitted.inTurn),
       tenant,
-      traceparent: traceparentOf(headers),
       suffixOf: (itemTenant) => tenantSuffix(caller, itemTenant),
       idempotency: key === null ? null : { key, fingerprint: encodeHex(deps.hasher.sha256(`POST ${PATH}\n${text}`)) },
       context,

@@ -8,7 +8,6 @@ import { readDraft } from "./draft.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
 import { answer } from "../request/handle.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
-import { traceparentOf } from "../request/headers.ts";
 
 const PATH = "/v1/events";
 
@@ -32,7 +31,6 @@ async function publish(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Re
   const { answer: stored, isReplay } = await acceptEvent(deps, {
     draft,
     tenant,
-    traceparent: traceparentOf(headers),
     tenantSuffix: tenantSuffix(caller, tenant),
     idempotency: key === null ? null : { key, fingerprint: fingerprintOf(deps, form, headerText, text) },
     context: admitted.context,

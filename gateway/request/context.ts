@@ -4,6 +4,7 @@
  * repeat is safe.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import type { RequestTrace } from "@posthaste/shared/telemetry/request-trace.ts";
 
 export interface RequestContext {
   /** The route's template; never the path. */
@@ -20,9 +21,10 @@ export interface RequestContext {
   isOver: boolean;
   /** Fields that each answer carries, RateLimit above all. */
   readonly headers: Record<string, string>;
+  readonly trace: RequestTrace;
 }
 
-export function createRequestContext(): RequestContext {
+export function createRequestContext(trace: RequestTrace): RequestContext {
   return {
     route: "unmatched",
     code: null,
@@ -31,6 +33,7 @@ export function createRequestContext(): RequestContext {
     expire: null,
     isOver: false,
     headers: {},
+    trace,
   };
 }
 

@@ -114,7 +114,7 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
   } catch (thrown) {
     const error = withCursorNamed(publicError(thrown, deps.telemetry.log, route.path), route);
     noteRefusal(context, error);
-    return problemResponse(error, headers);
+    return problemResponse(error, headers, context);
   }
 }
 

@@ -1,7 +1,5 @@
-/** What the fields of a request's head mean: Content-Encoding, Content-Type, Idempotency-Key, traceparent. */
-import * as v from "valibot";
+/** What the fields of a request's head mean: Content-Encoding, Content-Type, Idempotency-Key. */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { Traceparent } from "@posthaste/shared/domain/event.ts";
 import type { InboundHeaders, InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 
 export type BodyForm = "json" | "cloudevent";
@@ -70,17 +68,4 @@ export function idempotencyKeyOf(headers: InboundHeaders): string | null {
     detail: `The Idempotency-Key header ${detail}.`,
     errors: [{ header: "idempotency-key", detail }],
   });
-}
-
-/**
- * W3C Trace Context level 2, version 00: the field unchanged, or null. An invalid one is ignored; it is never an error.
- * Later versions are not known here and so not passed on.
- */
-export function traceparentOf(headers: InboundHeaders): string | null {
-  const value = headers.get("traceparent");
-  return v.is(Traceparent, value) ? value : null;
-}
-
-export function traceIdOf(traceparent: string | null): string | null {
-  return traceparent === null ? null : traceparent.slice(3, 35);
 }

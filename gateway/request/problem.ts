@@ -8,9 +8,13 @@ import { textResponse } from "@posthaste/shared/ports/text-response.ts";
 import type { RequestContext } from "./context.ts";
 import type { Log } from "@posthaste/shared/telemetry/log.ts";
 
-/** `headers` are those that the answer carries anyway, such as RateLimit. */
-export function problemResponse(error: PosthasteError, headers: Readonly<Record<string, string>>): Response {
-  const problem = problemOf(error);
+/** `headers` are those that the answer carries anyway, such as RateLimit. The trace id finds our log lines and spans. */
+export function problemResponse(
+  error: PosthasteError,
+  headers: Readonly<Record<string, string>>,
+  { trace }: Pick<RequestContext, "trace">,
+): Response {
+  const problem = { ...problemOf(error), trace_id: trace.traceId };
   return textResponse({
     status: problem.status,
     headers: { ...headers, ...problemHeaders(error) },

@@ -15,7 +15,6 @@ import { requireInTime } from "../request/context.ts";
 import { instantText } from "./view-parts.ts";
 import { answerJson, bodyJson } from "../request/handle.ts";
 import { tenantSuffix } from "../request/tenancy.ts";
-import { traceparentOf } from "../request/headers.ts";
 import { failed, validate } from "../request/validation.ts";
 
 const TEST_EVENT_TYPE = "posthaste.test";
@@ -86,7 +85,8 @@ async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
     deliverAtMs: null,
     dataText,
   } as const;
-  const traceparent = traceparentOf(admitted.request.headers);
+  const { trace } = admitted.context;
+  const traceparent = deps.telemetry.trace.carried(trace, { tenant, id, index: 0 });
   const directoryVersion = await deps.drivers.directory.version(tenant);
   const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
   const plan = {
@@ -97,6 +97,14 @@ async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
     attempt: 1,
   } as const;
   await scheduleOrRefuse(deps.drivers.retryQueue, [scheduledEvent(envelope, plan)]);
+  deps.telemetry.trace.sent(trace, envelope, { index: 0, startMs: acceptedAtMs, failure: undefined });
+  deps.telemetry.trace.fannedOut({
+    envelope,
+    startMs: acceptedAtMs,
+    matchedCount: 1,
+    filteredCount: 0,
+    isRepeat: false,
+  });
   const matched = [endpoint.id];
   const fanOut = { tenant, eventId: id, atMs: acceptedAtMs, matched, matchedCount: 1, filtered: [], filteredCount: 0 };
   deps.drivers.ledger.record([{ kind: "fan-out", fanOut }]);

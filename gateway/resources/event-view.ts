@@ -8,7 +8,7 @@ import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { EventStatus, ShownDelivery } from "./event-status.ts";
 import type { Waiting } from "./waiting.ts";
 import { instantText } from "./view-parts.ts";
-import { traceIdOf } from "../request/headers.ts";
+import { traceIdOf } from "@posthaste/shared/domain/traceparent.ts";
 
 const decoder = new TextDecoder();
 

@@ -90,6 +90,12 @@ export async function planReplays(
     }),
   );
   await scheduleOrRefuse(deps.drivers.retryQueue, items);
+  for (const { endpointId, envelope } of deliveries) {
+    if (endpointId === UNKNOWN_ENDPOINT) continue;
+    const { tenant } = envelope;
+    const replay = { tenant, endpointId, generation: startMs, attempt: 1, members: [envelope], group: null };
+    deps.telemetry.trace.replayed(ramp.context.trace, replay);
+  }
   ramp.planned += items.length;
   const ids = deliveries.map(({ endpointId, envelope }, index) => {
     const key: DeliveryKey = { tenant: envelope.tenant, eventId: envelope.id, endpointId, generation: ramp.startMs };

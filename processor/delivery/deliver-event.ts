@@ -7,6 +7,7 @@ import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
 import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
+import type { TraceTelemetry } from "@posthaste/shared/telemetry/trace.ts";
 import type { BatchGroups } from "../intake/batch-groups.ts";
 import type { Begin } from "./begin.ts";
 import type { Completed } from "./completed.ts";
@@ -21,7 +22,7 @@ import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { cancelledFanOut } from "@posthaste/shared/ports/ledger.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { ANYTHING } from "./completed.ts";
-import type { FanOutOf } from "./fan-out.ts";
+import type { FannedOut, FanOutOf } from "./fan-out.ts";
 import type { EndpointsRead, Read } from "./read-endpoints.ts";
 import { createRead } from "./read-endpoints.ts";
 import { createFanOut } from "./fan-out.ts";
@@ -41,6 +42,7 @@ export interface DeliverEventDeps {
   readonly settle: Pick<Settle, "missed">;
   readonly untilStored: UntilStored;
   readonly putAside: Pick<PutAside, "event" | "delivery">;
+  readonly trace: Pick<TraceTelemetry, "fannedOut">;
   /** Aborted at the end of a stop. */
   readonly signal: AbortSignal;
   readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
@@ -170,13 +172,14 @@ async function fanOutTo(
   deps: Deps,
   envelope: Envelope,
   known: EndpointsRead,
-  { weigh, putAside }: Handed,
+  handed: Handed,
   each: Each,
 ): Promise<Ending> {
+  const { weigh, putAside } = handed;
   if (known === "stopping") return "released";
   if (known === "unreadable") return deps.putAside.event(envelope, putAside, known);
-  if (known.unreadable !== undefined) return fanOutBeside(deps, envelope, known, weigh, each);
-  const { matched, record } = deps.fanOut(envelope, known.endpoints, deps.clock.now());
+  if (known.unreadable !== undefined) return fanOutBeside(deps, envelope, known, handed, each);
+  const { matched, record } = fanOut(deps, envelope, known, handed);
   // One endpoint matched and none was filtered: the delivery's own record will say as much.
   if (matched.length !== 1 || record.filteredCount > 0)
     deps.settlements.record([{ kind: "fan-out", fanOut: record, envelope }]);
@@ -201,16 +204,25 @@ async function fanOutTo(
 async function fanOutBeside(
   deps: Deps,
   envelope: Envelope,
-  { endpoints, unreadable = [] }: TenantEndpoints,
-  weigh: Handed["weigh"],
+  known: TenantEndpoints,
+  handed: Handed,
   each: Each,
 ): Promise<Ending> {
-  const { matched, record } = deps.fanOut(envelope, endpoints, deps.clock.now());
-  weigh(matched.length + unreadable.length);
+  const { unreadable = [] } = known;
+  const { matched, record } = fanOut(deps, envelope, known, handed);
+  handed.weigh(matched.length + unreadable.length);
   deps.settlements.record([{ kind: "fan-out", fanOut: record, envelope }]);
   const aside = unreadable.map((id) => deps.putAside.delivery(firstDelivery(envelope, { id }, true), "unreadable"));
   const endings = await Promise.all([...matched.map(each), ...aside]);
   return endings.every((ending) => ending === "settled") ? "settled" : "released";
+}
+
+function fanOut(deps: Deps, envelope: Envelope, { endpoints }: TenantEndpoints, { isRepeat }: Handed): FannedOut {
+  const startMs = deps.clock.now();
+  const done = deps.fanOut(envelope, endpoints, startMs);
+  const { matchedCount, filteredCount } = done.record;
+  deps.trace.fannedOut({ envelope, startMs, matchedCount, filteredCount, isRepeat });
+  return done;
 }
 
 type Each = (endpoint: Endpoint) => Promise<Ending>;

@@ -95,8 +95,12 @@ export function firstMember(delivery: Pick<PendingDelivery, "members">): Envelop
 }
 
 export function subjectOf(delivery: PendingDelivery): DeliverySubject {
+  return subjectOfMember(delivery, firstMember(delivery));
+}
+
+export function subjectOfMember(delivery: PendingDelivery, { id, traceparent }: Envelope): DeliverySubject {
   const { tenant, endpointId, lane, attempt } = delivery;
-  return { tenant, eventId: firstMember(delivery).id, endpointId, lane, attempt };
+  return { tenant, eventId: id, endpointId, lane, attempt, traceparent };
 }
 
 /** When and how a delivery comes back. */

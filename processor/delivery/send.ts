@@ -4,21 +4,22 @@
  */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
-import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
-import type { DeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
+import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Standstill } from "./standstill.ts";
 import { attemptHeaders, messageBody, webhookId } from "@posthaste/shared/domain/message.ts";
-import { firstMember, subjectOf } from "./pending-delivery.ts";
+import { subjectOf } from "./pending-delivery.ts";
 
 export interface SendDeps {
   readonly transport: Pick<Transport, "send">;
   readonly clock: Clock;
-  readonly entropy: Entropy;
   readonly hasher: Hasher;
   readonly attemptMs: number;
-  readonly telemetry: DeliveryTelemetry;
+  readonly telemetry: Pick<Telemetry, "delivery" | "trace">;
+  /** Of the delivery's endpoint, among those of its event. */
+  readonly isApart: (delivery: PendingDelivery) => boolean;
   readonly standstill: Pick<Standstill, "count">;
   /** Aborted when a stop begins: what still waits for an address ends. */
   readonly stopping: AbortSignal;
@@ -36,7 +37,9 @@ export type Send = (delivery: PendingDelivery, endpoint: Endpoint) => Promise<At
 
 export function createSend(deps: SendDeps): Send {
   return async (delivery, endpoint) => {
-    const message = writeMessage(deps, delivery, endpoint);
+    const { delivery: telemetry, trace } = deps.telemetry;
+    const isApart = (): boolean => deps.isApart(delivery);
+    const message = writeMessage(deps, delivery, endpoint, trace.ofAttempt(delivery, isApart));
     if (message.kind === "not-written") return message;
     const { headers, body } = message;
     const { tenant } = delivery;
@@ -46,7 +49,8 @@ export function createSend(deps: SendDeps): Send {
     const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping, mayBegin };
     const ended = await deps.transport.send(request, deps.signal);
     const result = mayBegin() ? ended : unheard(ended);
-    deps.telemetry.attempted(subjectOf(delivery), result);
+    telemetry.attempted(subjectOf(delivery), result);
+    trace.attempted(delivery, isApart, { url: endpoint.url, result, events: [] });
     return result;
   };
 }
@@ -67,7 +71,12 @@ interface Message {
 const FIELD_VALUE = /^[\t\x20-\x7e]*$/;
 
 /** What stores hold may have been put there by hand: an id, a time or a header that HTTP has no place for. */
-function writeMessage(deps: SendDeps, delivery: PendingDelivery, endpoint: Endpoint): Message | NotWritten {
+function writeMessage(
+  deps: SendDeps,
+  delivery: PendingDelivery,
+  endpoint: Endpoint,
+  traceparent: string | null,
+): Message | NotWritten {
   const { members, group, attempt } = delivery;
   try {
     const body = messageBody(members, group);
@@ -77,7 +86,7 @@ function writeMessage(deps: SendDeps, delivery: PendingDelivery, endpoint: Endpo
       body,
       attempt,
       nowMs: deps.clock.now(),
-      traceparent: childTraceparent(firstMember(delivery).traceparent, deps.entropy),
+      traceparent,
       hasher: deps.hasher,
     });
     const odd = Object.entries(headers).find(([, value]) => !FIELD_VALUE.test(value));
@@ -86,11 +95,4 @@ function writeMessage(deps: SendDeps, delivery: PendingDelivery, endpoint: Endpo
   } catch {
     return { kind: "not-written", reason: "the message cannot be sent: it cannot be signed" };
   }
-}
-
-/** The publisher's trace goes on with a span of our own (W3C Trace Context, section 3.2.2.4). */
-function childTraceparent(parent: string | null, entropy: Entropy): string | null {
-  if (parent === null) return null;
-  const span = Array.from(entropy.bytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `${parent.slice(0, 36)}${span}${parent.slice(52)}`;
 }

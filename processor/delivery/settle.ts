@@ -20,12 +20,14 @@ import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
-import { subjectOf } from "./pending-delivery.ts";
+import { subjectOfMember } from "./pending-delivery.ts";
 
 export interface SettleDeps extends RecordOutcomeDeps {
   readonly entropy: Entropy;
   readonly settlements: Pick<Settlements, "record" | "count">;
-  readonly telemetry: Pick<Telemetry, "delivery" | "endpoint">;
+  readonly telemetry: Pick<Telemetry, "delivery" | "endpoint" | "trace">;
+  /** Of the delivery's endpoint, among those of its event. */
+  readonly isApart: (delivery: PendingDelivery) => boolean;
   /** A dead letter was written as held for an endpoint that may have recovered meanwhile. */
   readonly lookAgain: LookAgain;
 }
@@ -175,8 +177,12 @@ function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Settled, 
     ]);
   }
   if (result !== null || standing.nextAttemptAtMs === null) {
+    if (state !== "delivered" && state !== "filtered") {
+      const handOver = { state, reason, isAttempted: result !== null, nextAttemptAtMs: standing.nextAttemptAtMs };
+      deps.telemetry.trace.handedOver(delivery, () => deps.isApart(delivery), handOver);
+    }
     for (const member of delivery.members) {
-      const subject = { ...subjectOf(delivery), eventId: member.id };
+      const subject = subjectOfMember(delivery, member);
       const { nextAttemptAtMs } = standing;
       const sinceAcceptMs = nowMs - member.acceptedAtMs;
       deps.telemetry.delivery.settled(subject, { state, reason, sinceAcceptMs, nextAttemptAtMs });
@@ -208,5 +214,5 @@ function entriesOf(deps: SettleDeps, delivery: PendingDelivery, settled: Settled
 
 /** One for each event of a group. */
 function subjectsOf(delivery: PendingDelivery): readonly DeliverySubject[] {
-  return delivery.members.map(({ id }) => ({ ...subjectOf(delivery), eventId: id }));
+  return delivery.members.map((member) => subjectOfMember(delivery, member));
 }

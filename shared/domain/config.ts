@@ -6,6 +6,8 @@ import * as v from "valibot";
 import type { Cidr } from "./address-guard.ts";
 import { parseAddress, parseCidrs } from "./address-guard.ts";
 import { decodeBase64 } from "./base64.ts";
+import type { OtlpConfig } from "./otlp-config.ts";
+import { parseOtlp } from "./otlp-config.ts";
 import type { ResourceAttributes } from "./resource-attributes.ts";
 import { resourceAttributesOf } from "./resource-attributes.ts";
 
@@ -38,6 +40,8 @@ export interface Config {
   readonly nameServers: readonly string[] | null;
   /** Of this program in its telemetry, as far as they are set. */
   readonly resourceAttributes: ResourceAttributes;
+  /** Where telemetry is exported to. */
+  readonly otlp: OtlpConfig;
 }
 
 /** What delivers: sockets of our own with the runtime's parser, on Bun alone, or npm undici. */
@@ -165,8 +169,10 @@ const Settings = v.object({
 /** Throws `ConfigError` with one line per wrong variable. */
 export function parseConfig(environment: Environment): Config {
   const parsed = v.safeParse(Settings, environment);
-  if (!parsed.success) {
-    throw new ConfigError(parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "environment"} ${issue.message}`));
+  const { otlp, problems } = parseOtlp(environment);
+  if (!parsed.success || problems.length > 0) {
+    const issues = (parsed.issues ?? []).map((issue) => `${v.getDotPath(issue) ?? "environment"} ${issue.message}`);
+    throw new ConfigError([...issues, ...problems]);
   }
   const settings = parsed.output;
   return {
@@ -186,5 +192,6 @@ export function parseConfig(environment: Environment): Config {
     httpClient: settings.POSTHASTE_HTTP_CLIENT ?? null,
     nameServers: settings.POSTHASTE_NAME_SERVERS ?? null,
     resourceAttributes: resourceAttributesOf(environment),
+    otlp,
   };
 }

@@ -10,16 +10,15 @@ import { increaseOf } from "../lib/increase-of.ts";
 import type { Transport } from "../ports/transport.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { createTelemetry } from "../telemetry/telemetry.ts";
 import type { DistributedDrivers, DistributedRole } from "../drivers/distributed.ts";
 import { descriptorLimit } from "../drivers/descriptor-limit.ts";
 import { openDistributed } from "../drivers/distributed.ts";
 import { openHttpTransport } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
 import { observeProgram } from "./observe-program.ts";
+import { openTelemetry } from "./open-telemetry.ts";
 import { createStreamSink } from "./stream-sink.ts";
 import type { Metrics } from "../drivers/metrics/metrics.ts";
-import { openMetrics } from "../drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
 
 export interface DistributedProgram extends AsyncDisposable {
@@ -57,15 +56,7 @@ export async function openDistributedProgram(
     level: config.logLevel,
     write: createStreamSink(process.stdout),
   });
-  const metrics = opening.use(
-    openMetrics(systemClock, { "service.name": `posthaste-${role}`, ...config.resourceAttributes }),
-  );
-  const telemetry = createTelemetry({
-    meter: metrics.meter,
-    log,
-    clock: systemClock,
-    logsDeliveries: config.logsDeliveries,
-  });
+  const { telemetry, metrics } = opening.use(await openTelemetry(`posthaste-${role}`, config, log));
   const allow = config.allowCidrs ?? parseCidrs("");
   const transport = opening.use(
     openHttpTransport({

@@ -1,5 +1,6 @@
 /** The gateway's side: requests answered, events accepted, the auth cache. */
 import type { Envelope } from "../domain/envelope.ts";
+import { traceField } from "./log.ts";
 import { createLogPace } from "./log-pace.ts";
 import type { TelemetryParts } from "./parts.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
@@ -15,6 +16,8 @@ export interface AcceptTelemetry {
     durationMs: number;
     code: string | null;
     reason: string | null;
+    /** Asked for when a line is written. */
+    trace: { readonly traceId: string };
   }): void;
   cache(name: "auth" | "directory" | "dns", isHit: boolean): void;
   /** Registers what is asked at each collection: requests that hold a place. */
@@ -56,9 +59,10 @@ export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): Ac
         type: envelope.type,
         priority: envelope.priority,
         bytes: envelope.body.length,
+        ...traceField(envelope.traceparent),
       });
     },
-    answered({ method, route, status, durationMs, code, reason }) {
+    answered({ method, route, status, durationMs, code, reason, trace }) {
       requests.record(durationMs / 1000, {
         "http.request.method": method,
         "http.route": route,
@@ -69,9 +73,17 @@ export function createAcceptTelemetry({ meter, log, clock }: TelemetryParts): Ac
         const unlogged = failures.turn(`${method} ${route} ${status} ${code}`);
         if (unlogged === null) return;
         const others = unlogged === 0 ? {} : { unlogged };
-        log.write("error", "request.failed", { method, route, status, code, reason, ...others });
+        log.write("error", "request.failed", {
+          method,
+          route,
+          status,
+          code,
+          reason,
+          trace_id: trace.traceId,
+          ...others,
+        });
       } else if (status >= 400 && log.isEnabled("info"))
-        log.write("info", "request.refused", { method, route, status, code });
+        log.write("info", "request.refused", { method, route, status, code, trace_id: trace.traceId });
     },
     observe(inFlight) {
       const active = meter.createObservableGauge("http.server.active_requests", {

@@ -6,6 +6,7 @@ import type { Lane } from "../domain/event.ts";
 import type { Clock } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 import { DURATION_BUCKETS_S } from "./buckets.ts";
+import { traceField } from "./log.ts";
 import { createLogBudget } from "./log-pace.ts";
 
 export interface DeliverySubject {
@@ -14,6 +15,8 @@ export interface DeliverySubject {
   readonly endpointId: string;
   readonly lane: Lane;
   readonly attempt: number;
+  /** Of the event. */
+  readonly traceparent: string | null;
 }
 
 /** What became of a delivery for now. */
@@ -91,6 +94,7 @@ export function createDeliveryTelemetry(deps: {
         attempt: subject.attempt,
         reason,
         since_accept_ms: Math.round(sinceAcceptMs),
+        ...traceField(subject.traceparent),
         ...(nextAttemptAtMs === null ? {} : { next_attempt_at: new Date(nextAttemptAtMs).toISOString() }),
         ...(unlogged === 0 ? {} : { unlogged }),
       });
@@ -104,6 +108,7 @@ export function createDeliveryTelemetry(deps: {
         tenant: subject.tenant,
         why,
         delay_ms: delayMs,
+        ...traceField(subject.traceparent),
       });
     },
     repeatSkipped({ lane }) {

@@ -4,7 +4,7 @@
  * conventions 1.44 (HTTP stable, messaging in development); ours begin with `posthaste.`.
  */
 import type { Meter } from "@opentelemetry/api";
-import type { Clock } from "../lib/ambient.ts";
+import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 import type { AcceptTelemetry } from "./accept.ts";
 import type { DeliveryTelemetry } from "./delivery.ts";
@@ -13,8 +13,10 @@ import type { LimitTelemetry } from "./limit.ts";
 import type { ProcessTelemetry } from "./process.ts";
 import type { ProcessorTelemetry } from "./processor.ts";
 import type { QueueTelemetry } from "./queue.ts";
+import type { SpanSink } from "./spans.ts";
 import type { StoreTelemetry } from "./store.ts";
 import type { TailTelemetry } from "./tail.ts";
+import type { TraceTelemetry } from "./trace.ts";
 import { createAcceptTelemetry } from "./accept.ts";
 import { createDeliveryTelemetry } from "./delivery.ts";
 import { createEndpointTelemetry } from "./endpoint.ts";
@@ -23,8 +25,10 @@ import { createLimitTelemetry } from "./limit.ts";
 import { createProcessTelemetry } from "./process.ts";
 import { createProcessorTelemetry } from "./processor.ts";
 import { createQueueTelemetry } from "./queue.ts";
+import { createRequestTrace } from "./request-trace.ts";
 import { createStoreTelemetry } from "./store.ts";
 import { createTailTelemetry } from "./tail.ts";
+import { createTraceTelemetry } from "./trace.ts";
 import { silentLog } from "./log.ts";
 
 export interface Telemetry {
@@ -37,14 +41,19 @@ export interface Telemetry {
   readonly store: StoreTelemetry;
   readonly limit: LimitTelemetry;
   readonly tail: TailTelemetry;
+  readonly trace: TraceTelemetry;
   readonly log: Log;
 }
 
 export function createTelemetry(deps: {
   readonly meter: Meter;
   readonly log: Log;
-  readonly clock: Pick<Clock, "monotonic">;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
   readonly logsDeliveries: boolean;
+  /** Null: no spans are made. */
+  readonly spans: SpanSink | null;
 }): Telemetry {
   const fallbacks = createFallbacks(deps.meter);
   return {
@@ -57,11 +66,13 @@ export function createTelemetry(deps: {
     store: createStoreTelemetry({ ...deps, fallbacks }),
     limit: createLimitTelemetry({ ...deps, fallbacks }),
     tail: createTailTelemetry(deps),
+    trace: createTraceTelemetry(deps),
     log: deps.log,
   };
 }
 
 const nothing = () => undefined;
+const ZEROS: Entropy = { bytes: (count) => new Uint8Array(count), fraction: () => 0 };
 
 /** For tests and simulations that look at facts instead. */
 export const silentTelemetry: Telemetry = {
@@ -91,5 +102,16 @@ export const silentTelemetry: Telemetry = {
   },
   limit: { local: nothing, shared: nothing, decided: nothing },
   tail: { opened: nothing, ended: nothing, lost: nothing },
+  trace: {
+    request: (header) => createRequestTrace(null, ZEROS, header),
+    answered: nothing,
+    carried: ({ given }) => given,
+    sent: nothing,
+    replayed: nothing,
+    fannedOut: nothing,
+    ofAttempt: ({ members }) => members[0]?.traceparent ?? null,
+    attempted: nothing,
+    handedOver: nothing,
+  },
   log: silentLog,
 };

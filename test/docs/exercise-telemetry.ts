@@ -4,6 +4,8 @@ import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import { storeFault } from "@posthaste/shared/domain/errors.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
+import { systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
+import type { SpanSink } from "@posthaste/shared/telemetry/spans.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Metrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
@@ -51,7 +53,14 @@ const SETTLED_STATES = [
   "backlog",
 ] as const satisfies readonly DeliveryState[];
 
-const SUBJECT = { tenant: "acme", eventId: "evt_1", endpointId: "ep_1", lane: "high", attempt: 1 } as const;
+const SUBJECT = {
+  tenant: "acme",
+  eventId: "evt_1",
+  endpointId: "ep_1",
+  lane: "high",
+  attempt: 1,
+  traceparent: null,
+} as const;
 const ENVELOPE: Envelope = {
   id: "evt_1",
   tenant: "acme",
@@ -71,20 +80,45 @@ const ANSWER: AttemptResult = {
   isBodyCut: false,
   durationMs: 1,
 };
+const SPANS: SpanSink = {
+  isSampled: () => true,
+  record: () => undefined,
+  lost: () => ({ "queue-full": 1, "not-exported": 1 }),
+};
 const FAULT: AttemptResult = { kind: "fault", fault: "timeout", detail: "no answer", durationMs: 1 };
 
 /** Resolves nothing and waits for nothing; gives back what was logged. `called` hears `subject.helper`. */
 export function exerciseTelemetry(meter: Meter, called: (name: string) => void = () => undefined): readonly LogEvent[] {
   const logged: LogEvent[] = [];
   const log = { isEnabled: () => true, write: (level: Level, event: string) => void logged.push({ level, event }) };
-  const telemetry = createTelemetry({ meter, log, clock: { monotonic: () => 0 }, logsDeliveries: true });
+  const telemetry = createTelemetry({
+    meter,
+    log,
+    clock: { now: () => 0, monotonic: () => 0 },
+    entropy: systemEntropy,
+    hasher: systemHasher,
+    logsDeliveries: true,
+    spans: SPANS,
+  });
   const accept = listened(telemetry, "accept", called);
   accept.accepted(ENVELOPE, 1);
   accept.observe(() => 1);
   for (const status of [202, 422, 429, 503]) {
-    accept.answered({ method: "POST", route: "/v1/events", status, durationMs: 1, code: null, reason: null });
+    const request = { method: "POST", route: "/v1/events", status, durationMs: 1, code: null };
+    accept.answered({ ...request, reason: null, trace: { traceId: "0" } });
   }
   accept.cache("auth", true);
+  exerciseDeliveries(telemetry, called);
+  exerciseStores(telemetry, called);
+  const tail = listened(telemetry, "tail", called);
+  tail.opened();
+  tail.ended("slow-reader");
+  tail.lost(1);
+  exerciseTrace(listened(telemetry, "trace", called));
+  return logged;
+}
+
+function exerciseDeliveries(telemetry: Telemetry, called: (name: string) => void): void {
   const delivery = listened(telemetry, "delivery", called);
   delivery.attempted(SUBJECT, ANSWER);
   delivery.attempted(SUBJECT, FAULT);
@@ -114,6 +148,9 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   endpoint.breaker("ep_1", "closed");
   endpoint.disabled("ep_1", "acme", "the receiver answered 410 Gone");
   endpoint.recovered("ep_1", "acme", 1);
+}
+
+function exerciseStores(telemetry: Telemetry, called: (name: string) => void): void {
   const queue = listened(telemetry, "queue", called);
   queue.observe(async () => [{ queue: "high", depth: 1, lagMs: 1 }]);
   queue.lagging({ queue: "spool", depth: 1, lagMs: 60_000 });
@@ -140,15 +177,36 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
   limit.local(new Error("Redis does not answer."));
   limit.decided("local");
   limit.shared(1000);
-  const tail = listened(telemetry, "tail", called);
-  tail.opened();
-  tail.ended("slow-reader");
-  tail.lost(1);
-  return logged;
+}
+
+function exerciseTrace(trace: Telemetry["trace"]): void {
+  const request = trace.request(null);
+  const path = "/v1/events";
+  trace.answered(request, { method: "POST", route: path, path, status: 202, code: null, durationMs: 1 });
+  const traceparent = trace.carried(request, { tenant: "acme", id: "evt_1", index: 0 });
+  const envelope = { ...ENVELOPE, traceparent };
+  trace.sent(request, envelope, { index: 0, startMs: 0, failure: undefined });
+  trace.fannedOut({ envelope, startMs: 0, matchedCount: 1, filteredCount: 0, isRepeat: false });
+  const { tenant, endpointId, attempt } = SUBJECT;
+  const delivery = { tenant, endpointId, attempt, generation: 0, members: [envelope], group: null };
+  trace.replayed(request, { ...delivery, generation: 1 });
+  trace.ofAttempt(delivery, () => false);
+  trace.attempted(delivery, () => false, { url: "https://example.com/hook", result: FAULT, events: [] });
+  trace.handedOver(delivery, () => false, { state: "dead", reason: null, isAttempted: true, nextAttemptAtMs: null });
 }
 
 function listened<
-  Subject extends "accept" | "delivery" | "endpoint" | "limit" | "process" | "processor" | "queue" | "store" | "tail",
+  Subject extends
+    | "accept"
+    | "delivery"
+    | "endpoint"
+    | "limit"
+    | "process"
+    | "processor"
+    | "queue"
+    | "store"
+    | "tail"
+    | "trace",
 >(telemetry: Telemetry, subject: Subject, called: (name: string) => void): Telemetry[Subject] {
   return new Proxy(telemetry[subject], {
     get(target, property) {

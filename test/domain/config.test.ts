@@ -34,6 +34,7 @@ test("nothing set gives every default", () => {
     httpClient: null,
     nameServers: null,
     resourceAttributes: {},
+    otlp: { traces: null, metrics: null },
   });
 });
 

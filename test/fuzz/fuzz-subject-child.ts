@@ -104,7 +104,7 @@ async function openDrivers(stores: Parameters<typeof openDistributed>[0]["stores
 
 const metrics = openMetrics(systemClock, {});
 const log = createJsonLog({ clock: systemClock, level: "info", write: noteLogged });
-const telemetry = createTelemetry({ meter: metrics.meter, log, clock: systemClock, logsDeliveries: true });
+const telemetry = createTelemetry({ meter: metrics.meter, log, ...ambient, logsDeliveries: true, spans: null });
 
 /** What only a bug logs; the text is that of a tick, with many lines. */
 function noteLogged(text: string): undefined {

@@ -137,7 +137,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
 function failuresTo(log: Log): AcceptTelemetry {
   return {
     ...silentTelemetry.accept,
-    answered(request) {
+    answered({ trace: _trace, ...request }) {
       if (request.reason !== null) log.write("error", "request.failed", request);
     },
   };

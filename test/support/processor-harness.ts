@@ -18,6 +18,8 @@ import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { DeliveryRequest, Transport } from "@posthaste/shared/ports/transport.ts";
+import { createNoopMeter } from "@opentelemetry/api";
+import { createTraceTelemetry } from "@posthaste/shared/telemetry/trace.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { EndpointLimiters } from "@posthaste/processor/endpoint/limiters.ts";
 import { createEndpointLimiters } from "@posthaste/processor/endpoint/limiters.ts";
@@ -163,7 +165,16 @@ export async function openProcessorHarness(): Promise<ProcessorHarness> {
         clock: processClock,
         entropy,
         hasher: testHasher,
-        telemetry: silentTelemetry,
+        telemetry: {
+          ...silentTelemetry,
+          trace: createTraceTelemetry({
+            meter: createNoopMeter(),
+            clock: processClock,
+            entropy,
+            hasher: testHasher,
+            spans: null,
+          }),
+        },
         limits: { ...PROCESSOR_LIMITS, ...limits },
       });
     },

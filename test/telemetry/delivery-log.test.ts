@@ -8,7 +8,14 @@ import { createDeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts
 import { createManualClock } from "../support/clocks/manual-clock.ts";
 import { START_MS } from "../support/samples.ts";
 
-const SUBJECT = { tenant: "acme", eventId: "evt_1", endpointId: "ep_1", lane: "high", attempt: 1 } as const;
+const SUBJECT = {
+  tenant: "acme",
+  eventId: "evt_1",
+  endpointId: "ep_1",
+  lane: "high",
+  attempt: 1,
+  traceparent: null,
+} as const;
 const delivered: Settled = { state: "delivered", reason: null, sinceAcceptMs: 12, nextAttemptAtMs: null };
 const retrying: Settled = { ...delivered, state: "retrying", reason: "answered 500", nextAttemptAtMs: START_MS + 5000 };
 const dead: Settled = { ...delivered, state: "dead", reason: "answered 410" };

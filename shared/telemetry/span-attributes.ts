@@ -1,0 +1,118 @@
+/**
+ * What spans say, by the semantic conventions 1.44 of OpenTelemetry (HTTP stable, messaging in development); ours begin with
+ * `posthaste.`. No URL of an endpoint is among them, for its path or query may be a secret. docs/operations.md has them all.
+ */
+import type { AttemptResult } from "../domain/attempt.ts";
+import type { Envelope } from "../domain/envelope.ts";
+import { laneOf } from "../domain/envelope.ts";
+import { isSuccess } from "../domain/outcome.ts";
+import { Lru } from "../lib/lru.ts";
+import type { TracedDelivery } from "./span-places.ts";
+import type { SpanAttributes } from "./spans.ts";
+
+/** Endpoints' URLs whose host and port are remembered; the one longest unused is parsed again. */
+const SERVERS_KEPT_MAX = 4096;
+
+export function requestAttributes(request: {
+  readonly method: string;
+  readonly route: string;
+  readonly path: string;
+  readonly status: number;
+  readonly code: string | null;
+}): SpanAttributes {
+  const { method, route, path, status, code } = request;
+  return {
+    "http.request.method": method,
+    "http.route": route,
+    "url.path": path,
+    "url.scheme": "http",
+    "http.response.status_code": status,
+    ...(code === null ? {} : { "error.type": code }),
+  };
+}
+
+export function messageAttributes(
+  envelope: Envelope,
+  operation: "send" | "process",
+  destination: string,
+): SpanAttributes {
+  return {
+    "messaging.system": "posthaste",
+    "messaging.operation.name": operation,
+    "messaging.operation.type": operation,
+    "messaging.destination.name": destination,
+    "messaging.message.id": envelope.id,
+    "messaging.message.body.size": envelope.body.length,
+    "posthaste.tenant": envelope.tenant,
+    "posthaste.event.type": envelope.type,
+  };
+}
+
+export function fanOutAttributes(fanOut: {
+  readonly envelope: Envelope;
+  readonly startMs: number;
+  readonly matchedCount: number;
+  readonly filteredCount: number;
+  readonly isRepeat: boolean;
+}): SpanAttributes {
+  const { envelope, startMs, matchedCount, filteredCount, isRepeat } = fanOut;
+  return {
+    ...messageAttributes(envelope, "process", laneOf(envelope)),
+    "posthaste.endpoints.matched": matchedCount,
+    "posthaste.endpoints.filtered": filteredCount,
+    "posthaste.wait_ms": Math.max(0, Math.round(startMs - envelope.acceptedAtMs)),
+    ...(isRepeat ? { "posthaste.repeat": true } : {}),
+  };
+}
+
+export function deliveryAttributes(delivery: TracedDelivery): SpanAttributes {
+  const { tenant, endpointId, generation, attempt, members, group } = delivery;
+  return {
+    "posthaste.tenant": tenant,
+    "posthaste.endpoint.id": endpointId,
+    "posthaste.attempt": attempt,
+    ...(group === null
+      ? { "posthaste.event.id": members[0]?.id ?? "" }
+      : { "posthaste.group.id": group.id, "messaging.batch.message_count": members.length }),
+    ...(generation === 0 ? {} : { "posthaste.replay": true }),
+  };
+}
+
+export function resultAttributes(result: AttemptResult, attempt: number): SpanAttributes {
+  return {
+    "http.request.method": "POST",
+    ...(attempt === 1 ? {} : { "http.request.resend_count": attempt - 1 }),
+    ...(result.kind === "answered" ? { "http.response.status_code": result.status } : {}),
+    ...(isFailure(result) ? { "error.type": result.kind === "fault" ? result.fault : String(result.status) } : {}),
+  };
+}
+
+export function isFailure(result: AttemptResult): boolean {
+  return result.kind === "fault" || !isSuccess(result.status);
+}
+
+/** Where an endpoint is, without what may be a secret; from memory, as a parse costs as much as a span. */
+export function createServerAttributes(): (url: string) => SpanAttributes {
+  const known = new Lru<string, SpanAttributes>({ countMax: SERVERS_KEPT_MAX });
+  return (url) => {
+    const before = known.get(url);
+    if (before !== undefined) return before;
+    const attributes = serverOf(url);
+    known.set(url, attributes);
+    return attributes;
+  };
+}
+
+function serverOf(url: string): SpanAttributes {
+  try {
+    const { protocol, hostname, port } = new URL(url);
+    const scheme = protocol.slice(0, -1);
+    return {
+      "server.address": hostname,
+      "server.port": port === "" ? (scheme === "https" ? 443 : 80) : Number(port),
+      "url.scheme": scheme,
+    };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,38 @@
+/** Spans as data, made by hand: patched modules tell nothing on Bun's ESM. A driver takes them to a collector, or nobody does. */
+import type { SpanRef } from "../domain/traceparent.ts";
+
+export type SpanAttributes = Readonly<Record<string, string | number | boolean>>;
+
+/** What happened within a span, and when; epoch ms, fractional. */
+export interface SpanEvent {
+  readonly name: string;
+  readonly atMs: number;
+}
+
+export interface Span extends SpanRef {
+  /** Null: the first of its trace. It need not be known here: its id may have come from another process. */
+  readonly parentId: string | null;
+  /** Few-valued: no ids. */
+  readonly name: string;
+  readonly kind: "server" | "client" | "producer" | "consumer";
+  /** Epoch ms, fractional. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly attributes: SpanAttributes;
+  /** What went wrong, in words; null when nothing did. */
+  readonly error: string | null;
+  readonly links: readonly SpanRef[];
+  readonly events: readonly SpanEvent[];
+}
+
+/** Why spans were lost: their queue was full, or the collector did not take them. */
+export type SpanLoss = "queue-full" | "not-exported";
+
+/** Where spans go. Neither call waits or throws. */
+export interface SpanSink {
+  /** Is the trace to be recorded? `parentFlags` are those of the caller's traceparent; null when the trace begins here. */
+  isSampled(traceId: string, parentFlags: number | null): boolean;
+  record(span: Span): void;
+  /** Spans lost since the start. */
+  lost(): Readonly<Record<SpanLoss, number>>;
+}

@@ -1,0 +1,234 @@
+/**
+ * The spans of an event, one helper for each step: the request that brought it, its way into a lane, its fan-out, each
+ * attempt, and what it is handed over to when it is not delivered. Helpers never throw and never wait; without a sink, or for
+ * a trace that is not sampled, they do nothing. docs/operations.md has the table of spans.
+ */
+import type { Meter } from "@opentelemetry/api";
+import type { AttemptResult } from "../domain/attempt.ts";
+import type { Envelope } from "../domain/envelope.ts";
+import type { TraceContext } from "../domain/traceparent.ts";
+import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
+import type { RequestTrace } from "./request-trace.ts";
+import type { SpanPlace, TracedDelivery } from "./span-places.ts";
+import type { Span, SpanAttributes, SpanEvent, SpanLoss, SpanSink } from "./spans.ts";
+import { laneOf } from "../domain/envelope.ts";
+import { describe } from "../domain/outcome.ts";
+import { SAMPLED, derivedSpanId, formatTraceparent, parseTraceparent } from "../domain/traceparent.ts";
+import { createRequestTrace } from "./request-trace.ts";
+import {
+  createServerAttributes,
+  deliveryAttributes,
+  fanOutAttributes,
+  isFailure,
+  messageAttributes,
+  requestAttributes,
+  resultAttributes,
+} from "./span-attributes.ts";
+import { attemptPlace, fanOutPlace, handOverPlace, replayPlace, sendPlace } from "./span-places.ts";
+
+export interface TraceTelemetry {
+  /** A request came with this `traceparent`. */
+  request(header: string | null): RequestTrace;
+  /** And was answered. */
+  answered(trace: RequestTrace, request: AnsweredRequest): void;
+  /** The traceparent that an event of the request carries; `index` within its batch. */
+  carried(
+    trace: RequestTrace,
+    event: { readonly tenant: string; readonly id: string; readonly index: number },
+  ): string | null;
+  /** An event of the request went into its lane since `startMs`, or could not. */
+  sent(trace: RequestTrace, envelope: Envelope, sent: { index: number; startMs: number; failure: unknown }): void;
+  /** A person asked for new attempts of an old delivery. */
+  replayed(trace: RequestTrace, delivery: TracedDelivery): void;
+  /** Which endpoints an event goes to is known. */
+  fannedOut(fanOut: Parameters<typeof fanOutAttributes>[0]): void;
+  /** The traceparent of an attempt that is to be made; null when its event has no trace. */
+  ofAttempt(delivery: TracedDelivery, isApart: IsApart): string | null;
+  /** An attempt ended now. */
+  attempted(delivery: TracedDelivery, isApart: IsApart, attempt: AttemptOfDelivery): void;
+  /** A delivery was not made, and is durable elsewhere: `retry` or the dead letters. */
+  handedOver(delivery: TracedDelivery, isApart: IsApart, handOver: HandOver): void;
+}
+
+export interface AnsweredRequest {
+  readonly method: string;
+  readonly route: string;
+  readonly path: string;
+  readonly status: number;
+  readonly code: string | null;
+  readonly durationMs: number;
+}
+
+/** Is the endpoint beyond the first of its event? Asked where spans are made, as it costs a look through them. */
+export type IsApart = () => boolean;
+
+export interface AttemptOfDelivery {
+  readonly url: string;
+  readonly result: AttemptResult;
+  readonly events: readonly SpanEvent[];
+}
+
+export interface HandOver {
+  /** Its state from now on. */
+  readonly state: string;
+  readonly reason: string | null;
+  readonly isAttempted: boolean;
+  /** Epoch ms; null when no attempt is planned. */
+  readonly nextAttemptAtMs: number | null;
+}
+
+export interface TraceDeps {
+  readonly meter: Meter;
+  readonly clock: Pick<Clock, "now">;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
+  /** Null: no spans are made, and a caller's trace is passed on. */
+  readonly spans: SpanSink | null;
+}
+
+export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
+  const { clock, entropy, hasher, spans } = deps;
+  countLosses(deps);
+  const serverOf = createServerAttributes();
+
+  function record(place: SpanPlace | null, span: Omit<Span, keyof SpanPlace | "endMs">): void {
+    if (spans === null || place === null || !isSampled(place)) return;
+    const { traceId, spanId, parentId, links } = place;
+    spans.record({ traceId, spanId, parentId, links, endMs: clock.now(), ...span });
+  }
+  /** Whether a delivery's spans are made at all, told without a hash. */
+  function isTraced({ members }: TracedDelivery): boolean {
+    return spans !== null && members.some(({ traceparent }) => isSampled(parseTraceparent(traceparent)));
+  }
+
+  return {
+    request: (header) => createRequestTrace(spans, entropy, header),
+    answered(trace, request) {
+      const { span, parentId } = trace;
+      if (span === null || !isSampled(span)) return;
+      const { method, route, status, code, durationMs } = request;
+      record(
+        { ...span, parentId, links: [] },
+        {
+          name: `${method} ${route}`,
+          kind: "server",
+          startMs: clock.now() - durationMs,
+          attributes: requestAttributes(request),
+          error: status >= 500 ? (code ?? String(status)) : null,
+          events: [],
+        },
+      );
+    },
+    carried: ({ given, span }, event) => (span === null ? given : formatTraceparent(sendPlace(hasher, span, event))),
+    sent({ span }, envelope, { index, startMs, failure }) {
+      if (span === null || !isSampled(span)) return;
+      const { tenant, id } = envelope;
+      const attributes = messageAttributes(envelope, "send", laneOf(envelope));
+      const error = failure === undefined ? null : "not stored";
+      const name = `send ${laneOf(envelope)}`;
+      record(sendPlace(hasher, span, { tenant, id, index }), {
+        name,
+        kind: "producer",
+        startMs,
+        attributes: error === null ? attributes : { ...attributes, "error.type": "store-unavailable" },
+        error,
+        events: [],
+      });
+    },
+    replayed({ span }, delivery) {
+      const [envelope] = delivery.members;
+      if (envelope === undefined || !isTraced(delivery)) return;
+      const place = replayPlace(hasher, delivery);
+      if (place === null) return;
+      const links = span === null ? place.links : [...place.links, span];
+      const attributes = { ...messageAttributes(envelope, "send", "retry"), ...deliveryAttributes(delivery) };
+      const atMs = clock.now();
+      record(
+        { ...place, links },
+        { name: "replay", kind: "producer", startMs: atMs, attributes, error: null, events: [] },
+      );
+    },
+    fannedOut(fanOut) {
+      const { envelope, startMs } = fanOut;
+      if (spans === null || !isSampled(parseTraceparent(envelope.traceparent))) return;
+      const name = `process ${laneOf(envelope)}`;
+      const attributes = fanOutAttributes(fanOut);
+      record(fanOutPlace(hasher, envelope), { name, kind: "consumer", startMs, attributes, error: null, events: [] });
+    },
+    ofAttempt(delivery, isApart) {
+      // What nobody records is not spread over several traces either.
+      if (!isTraced(delivery)) return passedOn(hasher, delivery);
+      const place = attemptPlace(hasher, delivery, isApart());
+      return place === null ? null : formatTraceparent(place);
+    },
+    attempted(delivery, isApart, { url, result, events }) {
+      if (!isTraced(delivery)) return;
+      const attributes = {
+        ...deliveryAttributes(delivery),
+        ...serverOf(url),
+        ...resultAttributes(result, delivery.attempt),
+      };
+      record(attemptPlace(hasher, delivery, isApart()), {
+        name: "POST",
+        kind: "client",
+        startMs: clock.now() - result.durationMs,
+        attributes,
+        error: isFailure(result) ? describe(result) : null,
+        events,
+      });
+    },
+    handedOver(delivery, isApart, { state, reason, isAttempted, nextAttemptAtMs }) {
+      if (!isTraced(delivery)) return;
+      const atMs = clock.now();
+      const attributes: SpanAttributes = {
+        "messaging.system": "posthaste",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": nextAttemptAtMs === null ? "dead-letter" : "retry",
+        ...deliveryAttributes(delivery),
+        "posthaste.delivery.state": state,
+        ...(reason === null ? {} : { "posthaste.reason": reason }),
+        ...(nextAttemptAtMs === null
+          ? {}
+          : { "posthaste.next_attempt_in_ms": Math.max(0, Math.round(nextAttemptAtMs - atMs)) }),
+      };
+      record(handOverPlace(hasher, delivery, { isApart: isApart(), isAttempted, state }), {
+        name: nextAttemptAtMs === null ? "send dead-letter" : "send retry",
+        kind: "producer",
+        startMs: atMs,
+        attributes,
+        error: null,
+        events: [],
+      });
+    },
+  };
+}
+
+function isSampled(context: Pick<TraceContext, "flags"> | null): boolean {
+  return context !== null && (context.flags & SAMPLED) !== 0;
+}
+
+/** The caller's trace goes on in that of the first event, with a span id of our own (W3C Trace Context, section 3.2.2.4). */
+function passedOn(hasher: Hasher, delivery: TracedDelivery): string | null {
+  const [first] = delivery.members;
+  const context = parseTraceparent(first?.traceparent ?? null);
+  if (context === null || first === undefined) return null;
+  const { tenant, endpointId, generation, attempt } = delivery;
+  const what = `attempt\n${tenant}\n${first.id}\n${endpointId}\n${generation}\n${attempt}`;
+  return formatTraceparent({ ...context, spanId: derivedSpanId(hasher, context.traceId, what) });
+}
+
+/** Read when metrics are collected. */
+function countLosses({ meter, spans }: TraceDeps): void {
+  const losses = meter.createObservableCounter("posthaste.spans.lost", {
+    unit: "{span}",
+    description: "Spans that no collector got",
+  });
+  if (spans === null) return;
+  losses.addCallback((result) => {
+    const lost = spans.lost();
+    for (const why of LOSSES) result.observe(lost[why], { why });
+  });
+}
+
+const LOSSES = ["queue-full", "not-exported"] as const satisfies readonly SpanLoss[];
