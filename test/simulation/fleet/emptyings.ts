@@ -1,4 +1,5 @@
 /** A Redis that lost everything: what it alone held is gone, and whatever a process, Kafka or an owner knows is not. */
+import { DIRECTORY_AGE_MS_MAX } from "@posthaste/shared/drivers/redis/directory/answers.ts";
 import type { RedisModel } from "../../support/redis-model/redis-model.ts";
 import type { Chance } from "../chance.ts";
 import type { Model, Published } from "../model.ts";
@@ -17,6 +18,8 @@ export interface Emptyings {
   isLost(eventId: string): boolean;
   /** Claims, cancellations and the ledger's records of the event may be gone. */
   isForgotten(published: Pick<Published, "issuedAtMs">): boolean;
+  /** A process ended: it may have been the only one that remembered an endpoint, and not have written it back. */
+  processEnded(): void;
   count(): number;
 }
 
@@ -24,6 +27,8 @@ const EMPTYINGS_MAX = 2;
 const AWAY_MS_MAX = 5000;
 /** From a change of an endpoint until every process that holds the tenant knows of it. */
 const TOLD_MS = 1000;
+/** From an emptying until those who remember an endpoint have found out and written it back. */
+const WRITTEN_BACK_MS = AWAY_MS_MAX + DIRECTORY_AGE_MS_MAX + 2000;
 /** The lane of HIGH names what it keeps; the spool is the one stream. */
 const HIGH_KEPT = /lane:high:kept$/;
 const EVENT_IDS = /evt_[0-9a-z]{26}|own-\d+/g;
@@ -72,6 +77,12 @@ export function createEmptyings(world: {
     },
     isLost: (eventId) => lost.has(eventId),
     isForgotten: ({ issuedAtMs }) => timesMs.some((atMs) => atMs >= issuedAtMs),
+    processEnded() {
+      const nowMs = world.now();
+      const emptiedAtMs = timesMs.at(-1);
+      if (emptiedAtMs === undefined || nowMs > emptiedAtMs + WRITTEN_BACK_MS) return;
+      for (const slot of model.slots) if (world.startMs + slot.createAtMs <= emptiedAtMs) slot.mayBeLost = true;
+    },
     count: () => timesMs.length,
   };
 }

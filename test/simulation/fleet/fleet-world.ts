@@ -308,7 +308,10 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
   processes.push(started);
   if (processes.length > scenario.gateways + scenario.processors) note();
   started.onEnd(note);
-  started.onEnd(() => fleet.forgettings.note(clock.now()));
+  started.onEnd(() => {
+    fleet.forgettings.note(clock.now());
+    fleet.witness.emptyings.processEnded();
+  });
   return started;
 }
 
