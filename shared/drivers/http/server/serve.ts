@@ -12,6 +12,7 @@ import type { Clock } from "../../../lib/ambient.ts";
 import type { InboundRequest } from "../../../ports/inbound-request.ts";
 import type { Answer } from "./answer.ts";
 import { answerOf, answerText, problemAnswer } from "./answer.ts";
+import { Bell } from "./bell.ts";
 import { BodyTooLarge } from "./body.ts";
 import { cannotListen } from "./cannot-listen.ts";
 import { CallerConnection } from "./connection.ts";
@@ -86,6 +87,9 @@ class Serving {
   readonly #openParser = requestParsers();
   readonly #connections: Connections<CallerConnection>;
   readonly #closed: Promise<void>;
+  /** A connection was closed. */
+  readonly #left = new Bell();
+  #ended: Promise<void> | null = null;
   #isEnding = false;
   #cancelCheck: (() => void) | null = null;
   #date = { atS: -1, text: "" };
@@ -110,13 +114,21 @@ class Serving {
     this.#isEnding = true;
     this.#server.close();
     this.#connections.closeWaiting();
-    return this.#closed;
+    this.#ended ??= this.#untilEmpty();
+    return this.#ended;
+  }
+
+  /** The server may say that it is closed before the last connection says so (Bun 1.4.5). */
+  async #untilEmpty(): Promise<void> {
+    await this.#closed;
+    while (this.#connections.count > 0) await this.#left.rung();
   }
 
   async kill(): Promise<void> {
     const ended = this.end();
     this.#cancelCheck?.();
     this.#connections.closeAll();
+    this.#left.ring();
     await ended;
   }
 
@@ -124,7 +136,10 @@ class Serving {
   async #serve(socket: Socket): Promise<void> {
     const connection = new CallerConnection({ clock: this.#clock, openParser: this.#openParser, socket });
     if (!this.#connections.open(connection)) return this.#turnAway(socket);
-    socket.once("close", () => this.#connections.closed(connection));
+    socket.once("close", () => {
+      this.#connections.closed(connection);
+      this.#left.ring();
+    });
     this.#cancelCheck ??= this.#clock.timer(LATE_CHECK_MS, () => this.#checkLate());
     for (;;) {
       const incoming = await connection.next();
