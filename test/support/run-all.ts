@@ -10,6 +10,7 @@ import { bun, deno, node } from "./runtimes.ts";
 import type { Runtime } from "./runtimes.ts";
 import { readWords, refuseWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
+import { requireCollector } from "./services/collector-binary.ts";
 import { lanesOf } from "./suite-lanes.ts";
 import type { SuiteRun } from "./suite-run.ts";
 import { noTests, runSuite } from "./suite-run.ts";
@@ -26,7 +27,7 @@ const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
 line says N passed, N failed. About a quarter of an hour on two cores; test:full runs the long forms, for hours.
 
-Installed first, if it is missing: Node 24 and Deno by npm into test/runtimes, and what npm run services needs (see its
+Installed first, if it is missing: Node 24 and Deno by npm into test/runtimes, OpenTelemetry's collector, built by Go in a few minutes, and what npm run services needs (see its
 --help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.
 `;
 const words = readWords({ help: HELP, options: { full: { type: "boolean", default: false } }, takesNames: true });
@@ -117,6 +118,15 @@ function compareWithBun(run: Run, onBun: Run): Run {
   return { ...run, complaint: [run.complaint, difference].filter(Boolean).join("; ") };
 }
 
+/** Ahead of the tests that need it, whose time-out is shorter than a build. Where it cannot be built they say so, and fail. */
+function buildCollector(): void {
+  try {
+    requireCollector();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  }
+}
+
 /** The longest that the run may take to end after a signal; what is left then is killed. */
 const STOP_WITHIN_MS = 10_000;
 const CODE_BY_SIGNAL = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
@@ -200,6 +210,7 @@ const stopped = untilSignalled();
 try {
   const filesBySuite = suites();
   installRuntimes();
+  if (filesBySuite.has("e2e")) buildCollector();
   const runs = await runAll(filesBySuite, stopped);
   if (!stopped.aborted) process.exitCode = summarize(runs) ? 0 : 1;
 } catch (error) {

@@ -18,6 +18,10 @@ const ASK_WITHIN_MS = 20_000;
 /** Debian asks this file whether a freshly installed service may start. */
 const POLICY_FILE = "/usr/sbin/policy-rc.d";
 const JAVA_MAJOR_MIN = 17;
+/** From this version on Go fetches the toolchain that a module asks for. */
+const GO_MINOR_MIN = 21;
+/** Where Go's own archive is unpacked to, beside the PATH. */
+export const GO_PATH = "/usr/local/go/bin";
 
 const isRunnable = (binary: string, flag: string): string =>
   run(binary, [flag], ASK_WITHIN_MS).isOk ? "" : `${binary} was not found`;
@@ -46,6 +50,18 @@ const programs = {
         ? ""
         : "the module prometheus_client of /usr/bin/python3 was not found",
   },
+  go: {
+    binary: "go",
+    packages: ["golang-go"],
+    complaint: () => {
+      const { isOk, output } = run("go", ["version"], ASK_WITHIN_MS);
+      if (!isOk) return "go was not found";
+      const minor = Number(/go1\.(\d+)/.exec(output)?.[1]);
+      return minor >= GO_MINOR_MIN
+        ? ""
+        : `go is of version 1.${minor}, and the collector needs 1.${GO_MINOR_MIN} or newer`;
+    },
+  },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
@@ -56,6 +72,8 @@ export const requireRedis = (): void => requireProgram(programs.redis);
 export const requireJava = (): void => requireProgram(programs.java);
 /** The Python client of the Prometheus project, for its parsers; of the interpreter at `/usr/bin/python3`. */
 export const requirePromClient = (): void => requireProgram(programs.promClient);
+/** For the collector of OpenTelemetry, which is built from its modules. */
+export const requireGo = (): void => requireProgram(programs.go);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */
@@ -117,7 +135,7 @@ function withoutStartingServices<T>(work: () => T): T {
 
 function run(binary: string, args: readonly string[], withinMs: number): { isOk: boolean; output: string } {
   const { status, stdout, stderr } = spawnSync(binary, args, {
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:${GO_PATH}`, DEBIAN_FRONTEND: "noninteractive" },
     stdio: ["ignore", "pipe", "pipe"],
     encoding: "utf8",
     timeout: withinMs,
