@@ -39,17 +39,19 @@ function countsOf(text: string) {
 }
 
 test("10,000 endpoints of 1,000 tenants and 1,000 event types make a few hundred series at most, of which 500 have made most", async () => {
+  const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   await using metrics = openMetrics(systemClock, { "service.name": "posthaste" });
   const telemetry = createTelemetry({
     meter: metrics.meter,
     log: silentLog,
-    clock: systemClock,
+    ...ambient,
     logsDeliveries: false,
+    spans: null,
   });
-  const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const database = new DatabaseSync(":memory:");
   await using drivers = openEmbedded({ ...ambient, sealer: createSealer(systemEntropy.bytes(32)), database });
-  using _observed = observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: true });
+  using parts = new DisposableStack();
+  parts.use(observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: true }));
   let attempts = 0;
   const transport = {
     send(request: DeliveryRequest) {
