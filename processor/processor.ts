@@ -15,6 +15,8 @@ import { createLowThrottle } from "./intake/low-throttle.ts";
 import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recoverLeft } from "./recovery/left-behind.ts";
+import type { InHand } from "./intake/in-hand.ts";
+import { createInHand } from "./intake/in-hand.ts";
 import { createLaneLoop } from "./intake/lane-loop.ts";
 import { createRetryLoop } from "./intake/retry-loop.ts";
 import { createWindow } from "./intake/window.ts";
@@ -51,12 +53,12 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   });
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const supervision = { clock, entropy, ...SUPERVISION_DEFAULTS, onFailure };
-  const windows = windowsOf(deps);
+  const held = { windows: windowsOf(deps), inHand: createInHand((item) => pipeline.limiters.came(item)) };
   telemetry.processor.observe(
-    () => ({ ...pipeline.limiters.sample(), windowFill: fillOf(windows, limits) }),
+    () => sampleOf(pipeline, held, limits),
     () => clock.now(),
   );
-  const loops = loopsOf(deps, pipeline, { outstanding, standstill, windows }).map(({ name, run }) =>
+  const loops = loopsOf(deps, pipeline, { outstanding, standstill, ...held }).map(({ name, run }) =>
     supervise(name, run, supervision, taking.signal),
   );
   recoverAll();
@@ -99,6 +101,19 @@ async function forgetIfRemoved({ lookup, limiters }: Pipeline, tenant: string, e
 
 type Windows = Readonly<Record<ProcessorQueue, Window>>;
 
+/** What the loops have taken. */
+interface Held {
+  readonly windows: Windows;
+  readonly inHand: InHand;
+}
+
+function sampleOf({ limiters }: Pipeline, { windows, inHand }: Held, limits: ProcessorLimits): ProcessorSample {
+  const sample = limiters.sample();
+  const times = [sample.oldestDeferredAtMs, inHand.oldestAtMs()].filter((atMs) => atMs !== null);
+  const oldestDeferredAtMs = times.length === 0 ? null : Math.min(...times);
+  return { ...sample, oldestDeferredAtMs, windowFill: fillOf(windows, limits) };
+}
+
 function windowsOf({ drivers, limits }: ProcessorDeps): Windows {
   const { lanes } = drivers;
   const windowOf = (queue: ProcessorQueue): Window => {
@@ -124,7 +139,7 @@ function fillOf(
 function loopsOf(
   { drivers, clock, telemetry }: ProcessorDeps,
   pipeline: Pipeline,
-  { windows, ...shared }: Pick<QueueItemDeps, "outstanding" | "standstill"> & { readonly windows: Windows },
+  { windows, inHand, ...shared }: Pick<QueueItemDeps, "outstanding" | "standstill"> & Held,
 ) {
   const { lanes, retryQueue } = drivers;
   const { deliverEvent, putAside, untilStored, settlements } = pipeline;
@@ -141,7 +156,7 @@ function loopsOf(
   const { lookup, run, settle } = pipeline;
   return [
     ...laneLoops,
-    { name: "retries", run: createRetryLoop({ ...depsOf("retry"), retryQueue, lookup, run, settle }) },
+    { name: "retries", run: createRetryLoop({ ...depsOf("retry"), retryQueue, inHand, lookup, run, settle }) },
   ];
 }
 

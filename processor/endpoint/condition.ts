@@ -139,10 +139,6 @@ export class EndpointCondition {
     return this.deferred.count(this.#queueNow());
   }
 
-  oldestDeferredAtMs(): number | null {
-    return this.deferred.oldestAtMs(this.#queueNow());
-  }
-
   /**
    * May deliveries that overflowed come back? With half of the bound free, so that they do not overflow again at once.
    * An endpoint that does not answer gets some when nothing else of this process is there to ask it: what was deferred

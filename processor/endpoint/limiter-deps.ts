@@ -4,6 +4,7 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { ProcessorLimits } from "../limits.ts";
+import type { DeferredAges } from "./deferred-ages.ts";
 import type { DeferReason } from "./entry.ts";
 import type { EndpointLimiter } from "./limiter.ts";
 import type { EndpointLookup } from "./lookup.ts";
@@ -22,6 +23,7 @@ export interface LimiterDeps {
   readonly slots: Slots;
   readonly shortage: Shortage;
   readonly fairSlots: FairSlots<EndpointLimiter>;
+  readonly ages: DeferredAges;
   /** Makes deferred deliveries of the endpoint due, at most `max`; see the retry queue's port. */
   readonly recall: (endpointId: string, max: number) => Promise<number>;
   /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */

@@ -12,7 +12,6 @@ import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter-deps.ts";
 import type { HeldSlots, Holder } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
-import { oldestAcceptanceMs } from "../delivery/pending-delivery.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
 import { EndpointCondition } from "./condition.ts";
@@ -80,7 +79,8 @@ export class EndpointLimiter implements Holder {
     if (this.condition.isBacklogFull()) return OVERFLOW;
     const { clock, wallTimeOf } = this.#deps;
     const untilMs = wallTimeOf(this.condition.deferUntilMs(delivery, why, clock.now()));
-    this.condition.deferred.add(untilMs, oldestAcceptanceMs(delivery));
+    this.condition.deferred.add(untilMs);
+    this.#deps.ages.deferred(delivery, untilMs);
     this.#recall.deferred(why);
     return { kind: "defer", why, untilMs };
   }

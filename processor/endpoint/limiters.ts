@@ -10,6 +10,8 @@ import type { Slots } from "./slots.ts";
 import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { STOPPING } from "./entry.ts";
+import type { DeferredAges } from "./deferred-ages.ts";
+import { createDeferredAges } from "./deferred-ages.ts";
 import { createFairSlots } from "./slots.ts";
 import { EndpointLimiter } from "./limiter.ts";
 import { createShortage } from "./shortage.ts";
@@ -21,9 +23,13 @@ const LIMITERS_MAX = 10_000;
 /** Limiters looked at for each new one past that; those that are not idle are looked at again after all others. */
 const FORGET_SCAN = 64;
 
+export type LimitersSample = Omit<ProcessorSample, "windowFill">;
+
 export interface EndpointLimiters {
   /** Resolves when it is known what becomes of the delivery: at once, or within `holdUpMsMax`. Never rejects. */
   enter(delivery: PendingDelivery, endpoint: Endpoint): Promise<Entry>;
+  /** What was deferred is taken from the retry queue; for the age of the oldest. */
+  came: DeferredAges["came"];
   /** The attempt that `slot` was for has ended with `result`. */
   leave(slot: Slot, result: AttemptResult): void;
   /**
@@ -39,7 +45,7 @@ export interface EndpointLimiters {
   onRecovered(listener: LimiterDeps["recovered"]): void;
   inFlight(): number;
   /** For metrics: looks at every limiter. */
-  sample(): Omit<ProcessorSample, "windowFill">;
+  sample(): LimitersSample;
   waiting(): number;
   size(): number;
   /** Answers `stopping` to all that wait, now and from now on. Returns those whose overflow was to be called back from here. */
@@ -47,7 +53,9 @@ export interface EndpointLimiters {
 }
 
 export function createEndpointLimiters(
-  deps: Omit<LimiterDeps, "slots" | "shortage" | "fairSlots" | "recovered" | "wallTimeOf"> & { readonly clock: Clock },
+  deps: Omit<LimiterDeps, "slots" | "shortage" | "fairSlots" | "ages" | "recovered" | "wallTimeOf"> & {
+    readonly clock: Clock;
+  },
 ): EndpointLimiters {
   const { limits } = deps;
   // What is remembered of an endpoint is in spans of time: a step of the wall clock neither opens nor shuts anything.
@@ -60,6 +68,7 @@ export function createEndpointLimiters(
   });
   const fairSlots = createFairSlots<EndpointLimiter>(slots);
   const limiters = new Map<string, EndpointLimiter>();
+  const ages = createDeferredAges();
   /** Those of deleted endpoints, while something is under way in them and until somebody looks again. */
   const leaving = new Set<EndpointLimiter>();
   let isClosed = false;
@@ -71,6 +80,7 @@ export function createEndpointLimiters(
     slots,
     shortage: createShortage(clock),
     fairSlots,
+    ages,
     recovered: (tenant, endpointId) => emit(tenant, endpointId),
   };
 
@@ -114,6 +124,7 @@ export function createEndpointLimiters(
   return {
     enter: (delivery, endpoint) =>
       isClosed ? Promise.resolve(STOPPING) : limiterOf(delivery).enter(delivery, endpoint),
+    came: (item) => ages.came(item),
     leave: (slot, result) => leave(limiterIn(slot), slot, result),
     leaveUnmade(slot, result, delivery, why) {
       const limiter = limiterIn(slot);
@@ -132,7 +143,7 @@ export function createEndpointLimiters(
       emit = listener;
     },
     inFlight: () => slots.count(),
-    sample: () => sampleOf(slots, limiters),
+    sample: () => ({ ...sampleOf(slots, limiters), oldestDeferredAtMs: ages.oldestAtMs(deps.clock.now()) }),
     waiting: () => waitingIn(limiters),
     size: () => limiters.size,
     close() {
@@ -146,18 +157,18 @@ function waitingIn(limiters: ReadonlyMap<string, EndpointLimiter>): number {
   return limiters.values().reduce((sum, limiter) => sum + limiter.waiting(), 0);
 }
 
-function sampleOf(slots: Slots, limiters: ReadonlyMap<string, EndpointLimiter>): Omit<ProcessorSample, "windowFill"> {
+function sampleOf(
+  slots: Slots,
+  limiters: ReadonlyMap<string, EndpointLimiter>,
+): Omit<LimitersSample, "oldestDeferredAtMs"> {
   const breakers = { open: 0, "half-open": 0 };
-  let count = 0;
-  let oldestAtMs: number | null = null;
+  let deferred = 0;
   for (const { condition } of limiters.values()) {
     const state = condition.breaker.state();
     if (state !== "closed") breakers[state] += 1;
-    count += condition.deferredCount();
-    const atMs = condition.oldestDeferredAtMs();
-    if (atMs !== null) oldestAtMs = Math.min(oldestAtMs ?? Infinity, atMs);
+    deferred += condition.deferredCount();
   }
-  return { inFlight: slots.taken(), waiting: waitingIn(limiters), breakers, deferred: { count, oldestAtMs } };
+  return { inFlight: slots.taken(), waiting: waitingIn(limiters), breakers, deferred };
 }
 
 /** Runs on from the time of day at its making, and never steps. */

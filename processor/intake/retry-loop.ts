@@ -8,6 +8,7 @@ import type { Obstacle, PutAside } from "../delivery/put-aside.ts";
 import type { RunDelivery } from "../delivery/run-delivery.ts";
 import type { Settle } from "../delivery/settle.ts";
 import type { DueLookup } from "../endpoint/lookup.ts";
+import type { InHand } from "./in-hand.ts";
 import type { QueueItemDeps, Weigh } from "./queue-items.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
@@ -20,6 +21,7 @@ import { TAKE_MAX, holderOf } from "./window.ts";
 
 export interface RetryLoopDeps extends QueueItemDeps {
   readonly retryQueue: RetryQueue;
+  readonly inHand: InHand;
   readonly lookup: Pick<DueLookup, "findDue">;
   readonly deliverEvent: DeliverEvent;
   readonly run: Pick<RunDelivery, "due">;
@@ -38,10 +40,11 @@ export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => P
       for (const item of items) {
         // Items taken before may have become many deliveries. One that found no room before a stop goes back.
         const isRoomy = !window.isFull() || (await window.room(signal)) > 0;
+        const ended = deps.inHand.take(item);
         void runItem(deps, retryQueue, item, holderOf(item.members), {
           run: async (weigh) => (isRoomy ? runRetryItem(deps, item, weigh) : "released"),
           putAside: () => putAside(deps, item, "failed"),
-        });
+        }).finally(ended);
       }
       await afterTaking(items.length, deps);
     }

@@ -15,8 +15,10 @@ export interface ProcessorSample {
   readonly windowFill: Readonly<Record<ProcessorQueue, number>>;
   /** Endpoints whose breaker is not closed. */
   readonly breakers: Readonly<Record<"open" | "half-open", number>>;
-  /** Deliveries that this process has deferred and that are not due yet, and the acceptance of the oldest, in epoch ms. */
-  readonly deferred: { readonly count: number; readonly oldestAtMs: number | null };
+  /** Deliveries that this process has deferred and that are not due yet. */
+  readonly deferred: number;
+  /** Acceptance of the oldest that is deferred, or was taken from the retry queue and has not ended, in epoch ms; null: none. */
+  readonly oldestDeferredAtMs: number | null;
 }
 
 export interface ProcessorTelemetry {
@@ -50,7 +52,11 @@ function observe(meter: Meter, read: () => ProcessorSample, now: () => number): 
   const fill = gauge("posthaste.window.fill", "1", "Part of a queue's window that is held");
   const breakers = gauge("posthaste.breaker.endpoints", "{endpoint}", "Endpoints whose breaker is not closed");
   const deferred = gauge("posthaste.retry.deferred", "{delivery}", "Deliveries deferred and not due yet");
-  const age = gauge("posthaste.retry.deferred_age", "s", "Age of the oldest of them, from its acceptance");
+  const age = gauge(
+    "posthaste.retry.deferred_age",
+    "s",
+    "Age of the oldest delivery that is deferred or back from it, from its acceptance",
+  );
   meter.addBatchObservableCallback(
     (result) => {
       const sample = read();
@@ -58,9 +64,9 @@ function observe(meter: Meter, read: () => ProcessorSample, now: () => number): 
       result.observe(waiting, sample.waiting);
       for (const [queue, part] of Object.entries(sample.windowFill)) result.observe(fill, part, { queue });
       for (const [state, count] of Object.entries(sample.breakers)) result.observe(breakers, count, { state });
-      const { count, oldestAtMs } = sample.deferred;
-      result.observe(deferred, count);
-      if (oldestAtMs !== null) result.observe(age, Math.max(0, now() - oldestAtMs) / 1000);
+      result.observe(deferred, sample.deferred);
+      const { oldestDeferredAtMs: atMs } = sample;
+      if (atMs !== null) result.observe(age, Math.max(0, now() - atMs) / 1000);
     },
     [inFlight, waiting, fill, breakers, deferred, age],
   );

@@ -134,8 +134,8 @@ function exerciseDeliveries(telemetry: Telemetry, called: (name: string) => void
   const processor = listened(telemetry, "processor", called);
   const fill = { high: 0, medium: 0.5, low: 1, retry: 0 };
   const held = { high: 1, medium: 0, low: 0 };
-  const deferred = { count: 1, oldestAtMs: 0 };
-  const sample = { inFlight: held, waiting: 1, windowFill: fill, breakers: { open: 1, "half-open": 0 }, deferred };
+  const breakers = { open: 1, "half-open": 0 };
+  const sample = { inFlight: held, waiting: 1, windowFill: fill, breakers, deferred: 1, oldestDeferredAtMs: 0 };
   processor.observe(
     () => sample,
     () => 1000,

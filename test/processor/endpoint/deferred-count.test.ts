@@ -4,7 +4,7 @@ import { createDeferredCount } from "@posthaste/processor/endpoint/deferred-coun
 
 test("what is deferred counts until it is due, to the second", () => {
   const deferred = createDeferredCount();
-  for (const dueAtMs of [1500, 1999, 2000, 2001, 30_000]) deferred.add(dueAtMs, 0);
+  for (const dueAtMs of [1500, 1999, 2000, 2001, 30_000]) deferred.add(dueAtMs);
   assert.deepEqual(
     [0, 1999, 2000, 3000, 29_999, 30_000].map((nowMs) => deferred.count(nowMs)),
     [5, 5, 2, 1, 1, 0],
@@ -13,7 +13,7 @@ test("what is deferred counts until it is due, to the second", () => {
 
 test("it is known when no more than some will be left", () => {
   const deferred = createDeferredCount();
-  for (const dueAtMs of [9000, 1000, 5000, 1000]) deferred.add(dueAtMs, 0);
+  for (const dueAtMs of [9000, 1000, 5000, 1000]) deferred.add(dueAtMs);
   assert.deepEqual(
     [4, 3, 2, 1, 0].map((most) => deferred.whenAtMostMs(most, 500)),
     [500, 1000, 1000, 5000, 9000],
@@ -22,25 +22,7 @@ test("it is known when no more than some will be left", () => {
 
 test("ten thousand deliveries within an hour are remembered as seconds", () => {
   const deferred = createDeferredCount();
-  for (let count = 0; count < 10_000; count++) deferred.add(count * 360, 0);
+  for (let count = 0; count < 10_000; count++) deferred.add(count * 360);
   assert.equal(deferred.count(0), 9_999);
   assert.equal(deferred.count(1_800_000), 10_000 - 5_001);
-});
-
-test("the oldest is that which was accepted first of those that are not due, and came not back", () => {
-  const deferred = createDeferredCount();
-  for (const [dueAtMs, acceptedAtMs] of [
-    [1000, 7],
-    [5000, 3],
-    [5000, 9],
-    [8000, 5],
-  ] as const)
-    deferred.add(dueAtMs, acceptedAtMs);
-  assert.deepEqual(
-    [0, 1000, 5000, 8000].map((nowMs) => deferred.oldestAtMs(nowMs)),
-    [3, 3, 5, null],
-  );
-  deferred.add(9000, 1);
-  deferred.take(1);
-  assert.equal(deferred.oldestAtMs(8500), null);
 });
