@@ -18,13 +18,7 @@ export async function benchAccept({ rounds, seconds }: { rounds: number; seconds
   const results = SUBJECTS.map((): Figures[] => []);
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, { file, environment }] of SUBJECTS.entries()) {
-      await using subject = await startSubject(file, environment);
-      const port = Number(subject.hello["port"]);
-      await postEvents(port, 1); // Warms the compiler, not measured.
-      const before = subject.usage();
-      const load = await postEvents(port, seconds);
-      const after = subject.usage();
-      results[index]?.push({ ...load, cpuUs: (after.cpuUs - before.cpuUs) / load.count, rssMiB: after.rssMiB });
+      results[index]?.push(await runSubject(file, environment, seconds));
     }
   }
   const medians = results.map((rows) => medianFigures(rows));
@@ -35,4 +29,18 @@ export async function benchAccept({ rounds, seconds }: { rounds: number; seconds
     `\naccept: ${rounds} interleaved rounds of ${seconds} s, 1 KB events, 256 connections (wrk), medians\n`,
   );
   process.stdout.write(`${table(FIGURES_HEADER, rows)}\n`);
+}
+
+export async function runSubject(
+  file: string,
+  environment: Readonly<Record<string, string>>,
+  seconds: number,
+): Promise<Figures> {
+  await using subject = await startSubject(file, environment);
+  const port = Number(subject.hello["port"]);
+  await postEvents(port, 1); // Warms the compiler, not measured.
+  const before = subject.usage();
+  const load = await postEvents(port, seconds);
+  const after = subject.usage();
+  return { ...load, cpuUs: (after.cpuUs - before.cpuUs) / load.count, rssMiB: after.rssMiB };
 }

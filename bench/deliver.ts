@@ -53,9 +53,13 @@ async function runBare(client: "transport" | "fetch" | "undici", events: number)
   };
 }
 
-async function runProcessor(events: number): Promise<Figures> {
+/** `env`: settings of the processor beside the usual ones. */
+export async function runProcessor(events: number, env: Readonly<Record<string, string>> = {}): Promise<Figures> {
   await using sink = await startSubject("sink.ts");
-  await using subject = await startSubject("processor.ts", { SINK: `http://127.0.0.1:${String(sink.hello["port"])}` });
+  await using subject = await startSubject("processor.ts", {
+    SINK: `http://127.0.0.1:${String(sink.hello["port"])}`,
+    ...env,
+  });
   await subject.ask(`fill ${WARM_UP + events}`);
   await sink.ask("reset");
   await subject.ask("drain");

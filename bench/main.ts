@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- accept|deliver|islands|tenants] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
- * they are named, and so do the long ones: priority, partition, retries, idle, tenants-distributed, tail-distributed, tail, descriptors.
+ * they are named, and so do the long ones: priority, partition, retries, idle, tenants-distributed, tail-distributed, tail, telemetry, descriptors.
  */
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
@@ -12,6 +12,7 @@ import { benchIslands } from "./islands.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
+import { benchTelemetry } from "./telemetry.ts";
 import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
 import { readWords, refuseWords } from "../test/support/script-words.ts";
@@ -20,6 +21,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
+  telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
   priority, partition, retries, idle, tenants-distributed, tail-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
@@ -61,7 +63,8 @@ const distributed = {
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });
-const all = { ...benches, tail: () => benchTail({ set: "embedded", ...tail }), descriptors, ...distributed };
+const telemetry = () => benchTelemetry({ rounds, seconds: isQuick ? 2 : 4, events: isQuick ? 20_000 : 40_000 });
+const all = { ...benches, telemetry, tail: () => benchTail({ set: "embedded", ...tail }), descriptors, ...distributed };
 
 const chosen = names.length === 0 ? Object.keys(benches) : names;
 const wanted = chosen.map((name) => {

@@ -7,9 +7,9 @@ import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { addKey, ambient, openBenchDrivers } from "./open-embedded.ts";
-import { tell } from "./talk.ts";
+import { answerLines, tell } from "./talk.ts";
 
-const { drivers, metrics, telemetry } = openBenchDrivers();
+const { drivers, metrics, telemetry, lostSpans } = openBenchDrivers();
 const transport = openHttpTransport({ clock: ambient.clock, allow: [], connectionsMax: 64 });
 await addKey(drivers);
 const gateway = createGateway({
@@ -31,3 +31,4 @@ const { port } = await serveHttp({
   fetch: gateway.fetch,
 });
 tell({ port });
+await answerLines(async () => lostSpans());

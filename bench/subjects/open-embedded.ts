@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
+import { parseOtlp } from "@posthaste/shared/domain/otlp-config.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
+import { openOtel } from "@posthaste/shared/drivers/otel/open-otel.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -17,12 +19,23 @@ export const ambient = { clock: systemClock, entropy: systemEntropy, hasher: sys
 export function openBenchDrivers() {
   const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const drivers = openEmbedded({ ...ambient, sealer: createSealer(systemEntropy.bytes(32)), database: { folder } });
-  const metrics = openMetrics(systemClock, {});
   const log = createJsonLog({ clock: systemClock, level: "warn", write: (text) => void process.stderr.write(text) });
+  const { otlp } = parseOtlp(process.env);
+  const attributes = { "service.name": "bench" };
+  const otel = otlp.traces === null ? null : openOtel({ clock: systemClock, log, config: otlp, attributes });
+  const metrics = openMetrics(systemClock, attributes, otel?.readers);
   return {
     drivers,
     metrics,
-    telemetry: createTelemetry({ meter: metrics.meter, log, ...ambient, logsDeliveries: true, spans: null }),
+    isTraced: otel !== null,
+    lostSpans: () => otel?.spans?.lost() ?? {},
+    telemetry: createTelemetry({
+      meter: metrics.meter,
+      log,
+      ...ambient,
+      logsDeliveries: true,
+      spans: otel?.spans ?? null,
+    }),
   };
 }
 

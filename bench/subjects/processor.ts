@@ -5,6 +5,7 @@
 import type { Priority } from "@posthaste/shared/domain/event.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import { envelopeBody } from "@posthaste/shared/domain/envelope.ts";
+import { SAMPLED, formatTraceparent, newTrace } from "@posthaste/shared/domain/traceparent.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
@@ -15,7 +16,7 @@ import { answerLines, tell } from "./talk.ts";
 
 const sink = process.env["SINK"] ?? "";
 const endpoints = Number(process.env["ENDPOINTS"] ?? "1");
-const { drivers, telemetry } = openBenchDrivers();
+const { drivers, telemetry, isTraced, lostSpans } = openBenchDrivers();
 const transport = openHttpTransport({ clock: ambient.clock, allow: parseCidrs("127.0.0.0/8"), connectionsMax: 512 });
 for (let index = 0; index < endpoints; index += 1) await addEndpoint(drivers, `${sink}/${index}`);
 
@@ -29,7 +30,7 @@ function envelope(priority: Priority) {
     priority,
     acceptedAtMs: Math.floor(nowMs),
     deliverAtMs: null,
-    traceparent: null,
+    traceparent: isTraced ? formatTraceparent({ ...newTrace(ambient.entropy), flags: SAMPLED }) : null,
     directoryVersion: 1,
     body: envelopeBody({ type: "invoice.paid", timestampMs: nowMs, dataText }),
   };
@@ -48,6 +49,7 @@ await answerLines(async (line) => {
     startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
     return { atMs: performance.timeOrigin + performance.now() };
   }
+  if (command === "lost") return lostSpans();
   if (command === "quit") process.exit(0);
   const count = Number(first);
   const gapMs = 1000 / Number(second);

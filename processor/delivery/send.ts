@@ -38,8 +38,8 @@ export type Send = (delivery: PendingDelivery, endpoint: Endpoint) => Promise<At
 export function createSend(deps: SendDeps): Send {
   return async (delivery, endpoint) => {
     const { delivery: telemetry, trace } = deps.telemetry;
-    const isApart = (): boolean => deps.isApart(delivery);
-    const message = writeMessage(deps, delivery, endpoint, trace.ofAttempt(delivery, isApart));
+    const attemptTrace = trace.ofAttempt(delivery, () => deps.isApart(delivery));
+    const message = writeMessage(deps, delivery, endpoint, attemptTrace.traceparent);
     if (message.kind === "not-written") return message;
     const { headers, body } = message;
     const { tenant } = delivery;
@@ -50,7 +50,7 @@ export function createSend(deps: SendDeps): Send {
     const ended = await deps.transport.send(request, deps.signal);
     const result = mayBegin() ? ended : unheard(ended);
     telemetry.attempted(subjectOf(delivery), result);
-    trace.attempted(delivery, isApart, { url: endpoint.url, result, events: [] });
+    trace.attempted(delivery, attemptTrace, { url: endpoint.url, result, events: [] });
     return result;
   };
 }

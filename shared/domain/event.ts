@@ -74,12 +74,11 @@ function parseInstant(text: string): number {
 }
 
 /** W3C Trace Context, section 3.2: version 00, neither id all zeros, lower case. */
+export const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
 export const Traceparent = v.pipe(
   v.string("must be a string"),
-  v.regex(
-    /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/,
-    "must be a traceparent of W3C Trace Context, version 00",
-  ),
+  v.regex(TRACEPARENT, "must be a traceparent of W3C Trace Context, version 00"),
 );
 
 export const NewEvent = v.strictObject({

@@ -5,7 +5,7 @@ import { VERSION } from "../domain/version.ts";
 import type { Metrics } from "../drivers/metrics/metrics.ts";
 import { openMetrics } from "../drivers/metrics/metrics.ts";
 import type { Otel, OtelOptions } from "../drivers/otel/open-otel.ts";
-import { systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
+import { systemClock, systemEntropy } from "../drivers/system.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createTelemetry } from "../telemetry/telemetry.ts";
@@ -32,7 +32,6 @@ export async function openTelemetry(service: string, config: Config, log: Log): 
     log,
     clock: systemClock,
     entropy: systemEntropy,
-    hasher: systemHasher,
     logsDeliveries: config.logsDeliveries,
     spans: otel?.spans ?? null,
   });

@@ -5,7 +5,6 @@
  */
 import type { Envelope } from "../domain/envelope.ts";
 import type { Group } from "../domain/message.ts";
-import type { Hasher } from "../lib/ambient.ts";
 import type { SpanRef, TraceContext } from "../domain/traceparent.ts";
 import { SAMPLED, derivedSpanId, derivedTraceId, parseTraceparent } from "../domain/traceparent.ts";
 
@@ -35,14 +34,13 @@ export interface SpanPlace extends TraceContext {
 
 /** An event of a request: it goes on in the request's trace, or, beyond the first of a batch, in one that is linked to it. */
 export function sendPlace(
-  hasher: Hasher,
   request: TraceContext,
   event: { readonly tenant: string; readonly id: string; readonly index: number },
 ): SpanPlace {
   const { tenant, id } = event;
   const isApart = event.index >= EVENTS_IN_TRACE_MAX;
-  const traceId = isApart ? derivedTraceId(hasher, request.traceId, `event\n${tenant}\n${id}`) : request.traceId;
-  const spanId = derivedSpanId(hasher, traceId, `send\n${tenant}\n${id}`);
+  const traceId = isApart ? derivedTraceId(request.traceId, `event\n${tenant}\n${id}`) : request.traceId;
+  const spanId = derivedSpanId(traceId, `send\n${tenant}\n${id}`);
   const { flags } = request;
   return isApart
     ? { traceId, spanId, flags, parentId: null, links: [request] }
@@ -50,33 +48,33 @@ export function sendPlace(
 }
 
 /** Null when the event has no trace. The parent is the span that the event came with. */
-export function fanOutPlace(hasher: Hasher, envelope: Envelope): SpanPlace | null {
+export function fanOutPlace(envelope: Envelope): SpanPlace | null {
   const context = parseTraceparent(envelope.traceparent);
   if (context === null) return null;
   const { traceId, flags, spanId: parentId } = context;
-  const spanId = derivedSpanId(hasher, traceId, `process\n${envelope.tenant}\n${envelope.id}`);
+  const spanId = derivedSpanId(traceId, `process\n${envelope.tenant}\n${envelope.id}`);
   return { traceId, spanId, flags, parentId, links: [] };
 }
 
 /** The span of a replay by hand, the first of a trace of its own; null when the event has no trace. */
-export function replayPlace(hasher: Hasher, delivery: TracedDelivery): SpanPlace | null {
-  const fanOut = fanOutOf(hasher, delivery);
+export function replayPlace(delivery: TracedDelivery): SpanPlace | null {
+  const fanOut = fanOutOf(delivery);
   if (fanOut === null) return null;
-  const traceId = derivedTraceId(hasher, fanOut.traceId, `replay\n${keyOf(delivery)}`);
-  const spanId = derivedSpanId(hasher, traceId, "replay");
+  const traceId = derivedTraceId(fanOut.traceId, `replay\n${keyOf(delivery)}`);
+  const spanId = derivedSpanId(traceId, "replay");
   return { traceId, spanId, flags: fanOut.flags, parentId: null, links: [fanOut] };
 }
 
 /** `isApart`: the endpoint is beyond the first of its event. */
-export function attemptPlace(hasher: Hasher, delivery: TracedDelivery, isApart: boolean): SpanPlace | null {
+export function attemptPlace(delivery: TracedDelivery, isApart: boolean): SpanPlace | null {
   const { attempt } = delivery;
-  const basis = basisOf(hasher, delivery, isApart);
+  const basis = basisOf(delivery, isApart);
   if (basis === null) return null;
   const key = keyOf(delivery);
   const placed = (number: number): SpanRef => {
     const what = `attempt\n${key}\n${number}`;
-    const traceId = number > ATTEMPTS_IN_TRACE_MAX ? derivedTraceId(hasher, basis.traceId, what) : basis.traceId;
-    return { traceId, spanId: derivedSpanId(hasher, traceId, what) };
+    const traceId = number > ATTEMPTS_IN_TRACE_MAX ? derivedTraceId(basis.traceId, what) : basis.traceId;
+    return { traceId, spanId: derivedSpanId(traceId, what) };
   };
   const own = { ...placed(attempt), flags: basis.flags };
   const before = attempt > 1 ? [placed(attempt - 1)] : [];
@@ -89,14 +87,13 @@ export function attemptPlace(hasher: Hasher, delivery: TracedDelivery, isApart: 
 
 /** Of what a delivery is handed over to when it is not delivered: under the attempt that failed, or where none was made. */
 export function handOverPlace(
-  hasher: Hasher,
   delivery: TracedDelivery,
   { isApart, isAttempted, state }: { readonly isApart: boolean; readonly isAttempted: boolean; readonly state: string },
 ): SpanPlace | null {
-  const attempt = attemptPlace(hasher, delivery, isApart);
+  const attempt = attemptPlace(delivery, isApart);
   if (attempt === null) return null;
   const { traceId, flags } = attempt;
-  const spanId = derivedSpanId(hasher, traceId, `${state}\n${keyOf(delivery)}\n${delivery.attempt}`);
+  const spanId = derivedSpanId(traceId, `${state}\n${keyOf(delivery)}\n${delivery.attempt}`);
   return { traceId, spanId, flags, parentId: isAttempted ? attempt.spanId : attempt.parentId, links: [] };
 }
 
@@ -110,31 +107,31 @@ interface Basis {
 }
 
 /** The trace that the attempts of a delivery are in, and what they hang from. */
-function basisOf(hasher: Hasher, delivery: TracedDelivery, isApart: boolean): Basis | null {
+function basisOf(delivery: TracedDelivery, isApart: boolean): Basis | null {
   const { members, group, generation } = delivery;
   if (members.length > 1 && group !== null) {
-    const fanOuts = members.flatMap((member) => fanOutPlace(hasher, member) ?? []);
+    const fanOuts = members.flatMap((member) => fanOutPlace(member) ?? []);
     const recorded = fanOuts.find(({ flags }) => (flags & SAMPLED) !== 0);
     const chosen = recorded ?? fanOuts[0];
     if (chosen === undefined) return null;
-    const traceId = derivedTraceId(hasher, "", `group\n${keyOf(delivery)}`);
+    const traceId = derivedTraceId("", `group\n${keyOf(delivery)}`);
     return { traceId, flags: chosen.flags, parent: null, links: fanOuts.slice(0, LINKS_MAX) };
   }
   if (generation !== 0) {
-    const replay = replayPlace(hasher, delivery);
+    const replay = replayPlace(delivery);
     return replay === null ? null : { traceId: replay.traceId, flags: replay.flags, parent: replay, links: [] };
   }
-  const fanOut = fanOutOf(hasher, delivery);
+  const fanOut = fanOutOf(delivery);
   if (fanOut === null) return null;
   const { traceId, flags } = fanOut;
   if (!isApart) return { traceId, flags, parent: fanOut, links: [] };
-  const ownId = derivedTraceId(hasher, traceId, `delivery\n${keyOf(delivery)}`);
+  const ownId = derivedTraceId(traceId, `delivery\n${keyOf(delivery)}`);
   return { traceId: ownId, flags, parent: null, links: [fanOut] };
 }
 
-function fanOutOf(hasher: Hasher, { members }: TracedDelivery): SpanPlace | null {
+function fanOutOf({ members }: TracedDelivery): SpanPlace | null {
   const [first] = members;
-  return first === undefined ? null : fanOutPlace(hasher, first);
+  return first === undefined ? null : fanOutPlace(first);
 }
 
 function keyOf({ tenant, endpointId, generation, members, group }: TracedDelivery): string {

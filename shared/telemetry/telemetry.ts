@@ -4,7 +4,7 @@
  * conventions 1.44 (HTTP stable, messaging in development); ours begin with `posthaste.`.
  */
 import type { Meter } from "@opentelemetry/api";
-import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
+import type { Clock, Entropy } from "../lib/ambient.ts";
 import type { Log } from "./log.ts";
 import type { AcceptTelemetry } from "./accept.ts";
 import type { DeliveryTelemetry } from "./delivery.ts";
@@ -50,7 +50,6 @@ export function createTelemetry(deps: {
   readonly log: Log;
   readonly clock: Pick<Clock, "now" | "monotonic">;
   readonly entropy: Entropy;
-  readonly hasher: Hasher;
   readonly logsDeliveries: boolean;
   /** Null: no spans are made. */
   readonly spans: SpanSink | null;
@@ -109,7 +108,7 @@ export const silentTelemetry: Telemetry = {
     sent: nothing,
     replayed: nothing,
     fannedOut: nothing,
-    ofAttempt: ({ members }) => members[0]?.traceparent ?? null,
+    ofAttempt: ({ members }) => ({ traceparent: members[0]?.traceparent ?? null, place: null }),
     attempted: nothing,
     handedOver: nothing,
   },

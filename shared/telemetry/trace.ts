@@ -7,7 +7,7 @@ import type { Meter } from "@opentelemetry/api";
 import type { AttemptResult } from "../domain/attempt.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { TraceContext } from "../domain/traceparent.ts";
-import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
+import type { Clock, Entropy } from "../lib/ambient.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import type { SpanPlace, TracedDelivery } from "./span-places.ts";
 import type { Span, SpanAttributes, SpanEvent, SpanLoss, SpanSink } from "./spans.ts";
@@ -42,10 +42,10 @@ export interface TraceTelemetry {
   replayed(trace: RequestTrace, delivery: TracedDelivery): void;
   /** Which endpoints an event goes to is known. */
   fannedOut(fanOut: Parameters<typeof fanOutAttributes>[0]): void;
-  /** The traceparent of an attempt that is to be made; null when its event has no trace. */
-  ofAttempt(delivery: TracedDelivery, isApart: IsApart): string | null;
-  /** An attempt ended now. */
-  attempted(delivery: TracedDelivery, isApart: IsApart, attempt: AttemptOfDelivery): void;
+  /** An attempt is to be made. */
+  ofAttempt(delivery: TracedDelivery, isApart: IsApart): AttemptTrace;
+  /** It ended now. */
+  attempted(delivery: TracedDelivery, trace: AttemptTrace, attempt: AttemptOfDelivery): void;
   /** A delivery was not made, and is durable elsewhere: `retry` or the dead letters. */
   handedOver(delivery: TracedDelivery, isApart: IsApart, handOver: HandOver): void;
 }
@@ -61,6 +61,13 @@ export interface AnsweredRequest {
 
 /** Is the endpoint beyond the first of its event? Asked where spans are made, as it costs a look through them. */
 export type IsApart = () => boolean;
+
+export interface AttemptTrace {
+  /** For its request; null when its event has no trace. */
+  readonly traceparent: string | null;
+  /** Of its span; null when it is not recorded. */
+  readonly place: SpanPlace | null;
+}
 
 export interface AttemptOfDelivery {
   readonly url: string;
@@ -81,13 +88,12 @@ export interface TraceDeps {
   readonly meter: Meter;
   readonly clock: Pick<Clock, "now">;
   readonly entropy: Entropy;
-  readonly hasher: Hasher;
   /** Null: no spans are made, and a caller's trace is passed on. */
   readonly spans: SpanSink | null;
 }
 
 export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
-  const { clock, entropy, hasher, spans } = deps;
+  const { clock, entropy, spans } = deps;
   countLosses(deps);
   const serverOf = createServerAttributes();
 
@@ -119,14 +125,14 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
         },
       );
     },
-    carried: ({ given, span }, event) => (span === null ? given : formatTraceparent(sendPlace(hasher, span, event))),
+    carried: ({ given, span }, event) => (span === null ? given : formatTraceparent(sendPlace(span, event))),
     sent({ span }, envelope, { index, startMs, failure }) {
       if (span === null || !isSampled(span)) return;
       const { tenant, id } = envelope;
       const attributes = messageAttributes(envelope, "send", laneOf(envelope));
       const error = failure === undefined ? null : "not stored";
       const name = `send ${laneOf(envelope)}`;
-      record(sendPlace(hasher, span, { tenant, id, index }), {
+      record(sendPlace(span, { tenant, id, index }), {
         name,
         kind: "producer",
         startMs,
@@ -138,7 +144,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
     replayed({ span }, delivery) {
       const [envelope] = delivery.members;
       if (envelope === undefined || !isTraced(delivery)) return;
-      const place = replayPlace(hasher, delivery);
+      const place = replayPlace(delivery);
       if (place === null) return;
       const links = span === null ? place.links : [...place.links, span];
       const attributes = { ...messageAttributes(envelope, "send", "retry"), ...deliveryAttributes(delivery) };
@@ -153,26 +159,25 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       if (spans === null || !isSampled(parseTraceparent(envelope.traceparent))) return;
       const name = `process ${laneOf(envelope)}`;
       const attributes = fanOutAttributes(fanOut);
-      record(fanOutPlace(hasher, envelope), { name, kind: "consumer", startMs, attributes, error: null, events: [] });
+      record(fanOutPlace(envelope), { name, kind: "consumer", startMs, attributes, error: null, events: [] });
     },
     ofAttempt(delivery, isApart) {
       // What nobody records is not spread over several traces either.
-      if (!isTraced(delivery)) return passedOn(hasher, delivery);
-      const place = attemptPlace(hasher, delivery, isApart());
-      return place === null ? null : formatTraceparent(place);
+      if (!isTraced(delivery)) return { traceparent: passedOn(delivery), place: null };
+      const place = attemptPlace(delivery, isApart());
+      return { traceparent: place === null ? null : formatTraceparent(place), place };
     },
-    attempted(delivery, isApart, { url, result, events }) {
-      if (!isTraced(delivery)) return;
-      const attributes = {
-        ...deliveryAttributes(delivery),
-        ...serverOf(url),
-        ...resultAttributes(result, delivery.attempt),
-      };
-      record(attemptPlace(hasher, delivery, isApart()), {
+    attempted(delivery, { place }, { url, result, events }) {
+      if (place === null) return;
+      record(place, {
         name: "POST",
         kind: "client",
         startMs: clock.now() - result.durationMs,
-        attributes,
+        attributes: Object.assign(
+          resultAttributes(result, delivery.attempt),
+          serverOf(url),
+          deliveryAttributes(delivery),
+        ),
         error: isFailure(result) ? describe(result) : null,
         events,
       });
@@ -192,7 +197,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
           ? {}
           : { "posthaste.next_attempt_in_ms": Math.max(0, Math.round(nextAttemptAtMs - atMs)) }),
       };
-      record(handOverPlace(hasher, delivery, { isApart: isApart(), isAttempted, state }), {
+      record(handOverPlace(delivery, { isApart: isApart(), isAttempted, state }), {
         name: nextAttemptAtMs === null ? "send dead-letter" : "send retry",
         kind: "producer",
         startMs: atMs,
@@ -209,13 +214,13 @@ function isSampled(context: Pick<TraceContext, "flags"> | null): boolean {
 }
 
 /** The caller's trace goes on in that of the first event, with a span id of our own (W3C Trace Context, section 3.2.2.4). */
-function passedOn(hasher: Hasher, delivery: TracedDelivery): string | null {
+function passedOn(delivery: TracedDelivery): string | null {
   const [first] = delivery.members;
   const context = parseTraceparent(first?.traceparent ?? null);
   if (context === null || first === undefined) return null;
   const { tenant, endpointId, generation, attempt } = delivery;
   const what = `attempt\n${tenant}\n${first.id}\n${endpointId}\n${generation}\n${attempt}`;
-  return formatTraceparent({ ...context, spanId: derivedSpanId(hasher, context.traceId, what) });
+  return formatTraceparent({ ...context, spanId: derivedSpanId(context.traceId, what) });
 }
 
 /** Read when metrics are collected. */

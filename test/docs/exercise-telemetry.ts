@@ -4,7 +4,7 @@ import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import { storeFault } from "@posthaste/shared/domain/errors.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Level } from "@posthaste/shared/telemetry/log.ts";
-import { systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
+import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { SpanSink } from "@posthaste/shared/telemetry/spans.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -96,7 +96,6 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
     log,
     clock: { now: () => 0, monotonic: () => 0 },
     entropy: systemEntropy,
-    hasher: systemHasher,
     logsDeliveries: true,
     spans: SPANS,
   });
@@ -190,8 +189,8 @@ function exerciseTrace(trace: Telemetry["trace"]): void {
   const { tenant, endpointId, attempt } = SUBJECT;
   const delivery = { tenant, endpointId, attempt, generation: 0, members: [envelope], group: null };
   trace.replayed(request, { ...delivery, generation: 1 });
-  trace.ofAttempt(delivery, () => false);
-  trace.attempted(delivery, () => false, { url: "https://example.com/hook", result: FAULT, events: [] });
+  const made = trace.ofAttempt(delivery, () => false);
+  trace.attempted(delivery, made, { url: "https://example.com/hook", result: FAULT, events: [] });
   trace.handedOver(delivery, () => false, { state: "dead", reason: null, isAttempted: true, nextAttemptAtMs: null });
 }
 

@@ -71,6 +71,11 @@ export async function openOtlpSink(): Promise<OtlpSink> {
   };
 }
 
+/** The spans of an `ExportTraceServiceRequest`. */
+export function readTraces(body: Buffer): readonly SunkSpan[] {
+  return fieldsOf(body).flatMap(spansOf);
+}
+
 /** A field of a protobuf message: its number, and a whole number or bytes. */
 interface Field {
   readonly number: number;

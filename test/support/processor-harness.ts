@@ -171,7 +171,6 @@ export async function openProcessorHarness(): Promise<ProcessorHarness> {
             meter: createNoopMeter(),
             clock: processClock,
             entropy,
-            hasher: testHasher,
             spans: null,
           }),
         },

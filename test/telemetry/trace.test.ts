@@ -9,7 +9,7 @@ import type { TracedDelivery } from "@posthaste/shared/telemetry/span-places.ts"
 import { ATTEMPTS_IN_TRACE_MAX, EVENTS_IN_TRACE_MAX, LINKS_MAX } from "@posthaste/shared/telemetry/span-places.ts";
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import { createTraceTelemetry } from "@posthaste/shared/telemetry/trace.ts";
-import { seededEntropy, testHasher } from "../support/ambient.ts";
+import { seededEntropy } from "../support/ambient.ts";
 import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope } from "../support/samples.ts";
 
 const PUBLISHER = { traceId: SAMPLE_TRACEPARENT.slice(3, 35), spanId: SAMPLE_TRACEPARENT.slice(36, 52) };
@@ -32,7 +32,7 @@ function openProcess(seed: number, { isSampled = () => true }: Partial<SpanSink>
     record: (span) => void spans.push(span),
     lost: () => ({ "queue-full": 0, "not-exported": 0 }),
   };
-  const ambient = { clock: { now: () => START_MS }, entropy: seededEntropy(seed), hasher: testHasher };
+  const ambient = { clock: { now: () => START_MS }, entropy: seededEntropy(seed) };
   return { spans, trace: createTraceTelemetry({ meter: createNoopMeter(), ...ambient, spans: sink }) };
 }
 
@@ -53,8 +53,9 @@ function deliveryOf(envelope: Envelope, change: Partial<TracedDelivery> = {}): T
 
 function attempted(delivery: TracedDelivery, isApart: () => boolean, seed = 2): Span {
   const { spans, trace } = openProcess(seed);
-  const header = parseTraceparent(trace.ofAttempt(delivery, isApart));
-  trace.attempted(delivery, isApart, { url: "https://example.com/x?secret=1", result: WELL, events: [] });
+  const attempt = trace.ofAttempt(delivery, isApart);
+  const header = parseTraceparent(attempt.traceparent);
+  trace.attempted(delivery, attempt, { url: "https://example.com/x?secret=1", result: WELL, events: [] });
   const [span] = spans;
   assert.ok(span !== undefined);
   assert.deepEqual(
@@ -161,23 +162,26 @@ test("a trace that is not sampled leaves no span, and is passed on as not sample
   const envelope = sampleEnvelope("evt_1", { traceparent });
   trace.sent(request, envelope, { index: 0, startMs: START_MS, failure: undefined });
   trace.fannedOut({ envelope, startMs: START_MS, matchedCount: 1, filteredCount: 0, isRepeat: false });
-  trace.attempted(deliveryOf(envelope), near, { url: "https://example.com", result: WELL, events: [] });
+  const attempt = trace.ofAttempt(deliveryOf(envelope), near);
+  trace.attempted(deliveryOf(envelope), attempt, { url: "https://example.com", result: WELL, events: [] });
   assert.deepEqual(spans, []);
-  const sent = parseTraceparent(trace.ofAttempt(deliveryOf(envelope), near));
+  const sent = parseTraceparent(attempt.traceparent);
   assert.equal(sent?.traceId, request.traceId);
   assert.equal((sent?.flags ?? 1) & 1, 0);
 });
 
 test("without a sink a publisher's trace goes on with spans of our own ids, and nobody else's begins", () => {
-  const ambient = { clock: { now: () => START_MS }, entropy: seededEntropy(1), hasher: testHasher };
+  const ambient = { clock: { now: () => START_MS }, entropy: seededEntropy(1) };
   const trace = createTraceTelemetry({ meter: createNoopMeter(), ...ambient, spans: null });
   const event = { tenant: "acme", id: "evt_1", index: 0 };
   assert.equal(trace.carried(trace.request(null), event), null);
   assert.equal(trace.carried(trace.request("00-not-one-00"), event), null);
   assert.equal(trace.carried(trace.request(SAMPLE_TRACEPARENT), event), SAMPLE_TRACEPARENT);
   const envelope = sampleEnvelope("evt_1", { traceparent: SAMPLE_TRACEPARENT });
-  const sent = [1, 20].map((attempt) => parseTraceparent(trace.ofAttempt(deliveryOf(envelope, { attempt }), near)));
+  const sent = [1, 20].map((attempt) =>
+    parseTraceparent(trace.ofAttempt(deliveryOf(envelope, { attempt }), near).traceparent),
+  );
   for (const context of sent) assert.equal(context?.traceId, PUBLISHER.traceId);
   assert.equal(new Set([PUBLISHER.spanId, ...sent.map((context) => context?.spanId)]).size, 3);
-  assert.equal(trace.ofAttempt(deliveryOf(sampleEnvelope("evt_2")), near), null);
+  assert.equal(trace.ofAttempt(deliveryOf(sampleEnvelope("evt_2")), near).traceparent, null);
 });

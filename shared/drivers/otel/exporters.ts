@@ -1,17 +1,36 @@
 /** What telemetry is exported by: OTLP over HTTP, in protobuf. */
 import type { MetricProducer, MetricReader } from "@opentelemetry/sdk-metrics";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
+import { OTLPExporterBase } from "@opentelemetry/otlp-exporter-base";
+import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from "@opentelemetry/otlp-exporter-base/node-http";
+import { ProtobufTraceSerializer, TraceExporterMetricsHelper } from "@opentelemetry/otlp-transformer";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
-import type { SpanExporter } from "@opentelemetry/sdk-trace";
+import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 
 import type { OtlpMetrics, OtlpTarget } from "../../domain/otlp-config.ts";
+import type { SpanAttributes } from "../../telemetry/spans.ts";
+import { RecordedSpan, SCOPE } from "./recorded-span.ts";
+import { encodeSpans } from "./span-bytes.ts";
 
 /** What `openMetrics` makes a further reader with. */
 export type ReaderOf = (producer: MetricProducer) => MetricReader;
 
-export function spanExporter(target: OtlpTarget): SpanExporter {
-  return new OTLPTraceExporter(optionsOf(target));
+/** The SDK's exporter, but that spans of ours are written by `span-bytes.ts`. */
+export function spanExporter(target: OtlpTarget, attributes: SpanAttributes): SpanExporter {
+  const head = { "Content-Type": "application/x-protobuf" };
+  const options = convertLegacyHttpOptions(optionsOf(target), "TRACES", "v1/traces", head);
+  const serializer = {
+    ...ProtobufTraceSerializer,
+    serializeRequest(spans: ReadableSpan[]) {
+      const ours = spans.flatMap((span) => (span instanceof RecordedSpan ? [span.recorded] : []));
+      if (ours.length < spans.length) return ProtobufTraceSerializer.serializeRequest(spans);
+      return encodeSpans(ours, attributes, SCOPE.name);
+    },
+  };
+  const kind = "otlp_http_span_exporter";
+  return new OTLPExporterBase(
+    createOtlpHttpExportDelegate(options, serializer, kind, TraceExporterMetricsHelper, undefined),
+  );
 }
 
 /** Reads everything once in each interval; `producer` has what is not measured by the SDK. */
@@ -24,7 +43,7 @@ export function metricReader(target: OtlpMetrics, producer: MetricProducer): Met
   });
 }
 
-type Options = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>;
+type Options = NonNullable<ConstructorParameters<typeof OTLPMetricExporter>[0]>;
 type Compression = NonNullable<Options["compression"]>;
 
 function optionsOf({ url, headers, timeoutMs, isCompressed }: OtlpTarget): Options {

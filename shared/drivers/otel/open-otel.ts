@@ -3,6 +3,7 @@
  * this file. Spans are handed to the SDK's processor when they are complete, with ids of our own (docs/adr/0023).
  */
 import { ROOT_CONTEXT } from "@opentelemetry/api";
+import type { Resource } from "@opentelemetry/resources";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 import { AlwaysOnSampler, SamplingDecision, TraceIdRatioBasedSampler } from "@opentelemetry/sdk-trace";
@@ -13,7 +14,7 @@ import { SAMPLED } from "../../domain/traceparent.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { createLogPace } from "../../telemetry/log-pace.ts";
-import type { SpanSink } from "../../telemetry/spans.ts";
+import type { SpanAttributes, SpanSink } from "../../telemetry/spans.ts";
 import type { ReaderOf } from "./exporters.ts";
 import { metricReader, spanExporter } from "./exporters.ts";
 import { RecordedSpan } from "./recorded-span.ts";
@@ -45,17 +46,17 @@ export function openOtel(options: OtelOptions): Otel {
 
 function startTraces({ clock, log, attributes }: OtelOptions, target: OtlpTraces): { spans: SpanSink; sdk: NodeSDK } {
   const pace = createLogPace(clock);
+  const resource = defaultResource().merge(resourceFromAttributes(attributes));
   const queue = new SpanQueue({
     ...target,
     clock,
-    exporter: spanExporter(target),
+    exporter: spanExporter(target, attributesOf(resource)),
     onFailure(error, count) {
       const unlogged = pace.turn("spans");
       if (unlogged === null) return;
       log.write("warn", "spans.not-exported", { error: reasonOf(error), count, unlogged });
     },
   });
-  const resource = defaultResource().merge(resourceFromAttributes(attributes));
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
@@ -74,6 +75,11 @@ function startTraces({ clock, log, attributes }: OtelOptions, target: OtlpTraces
     lost: () => queue.lost,
   };
   return { spans, sdk };
+}
+
+/** Of a resource that is known at once. */
+function attributesOf({ attributes }: Resource): SpanAttributes {
+  return Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, String(value)]));
 }
 
 function createSampler({ isParentBased, ratio }: SamplerConfig): SpanSink["isSampled"] {

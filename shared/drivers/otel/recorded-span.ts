@@ -14,7 +14,7 @@ const KINDS = {
   producer: SpanKind.PRODUCER,
   consumer: SpanKind.CONSUMER,
 } as const satisfies Record<Span["kind"], SpanKind>;
-const SCOPE = { name: "posthaste" };
+export const SCOPE = { name: "posthaste" };
 const OK: SpanStatus = { code: SpanStatusCode.UNSET };
 const ZERO: HrTime = [0, 0];
 
@@ -25,46 +25,46 @@ export class RecordedSpan implements ReadableSpan {
   readonly droppedAttributesCount = 0;
   readonly droppedEventsCount = 0;
   readonly droppedLinksCount = 0;
-  readonly #span: Span;
+  readonly recorded: Span;
 
   constructor(span: Span, resource: Resource) {
-    this.#span = span;
+    this.recorded = span;
     this.resource = resource;
   }
 
   get name(): string {
-    return this.#span.name;
+    return this.recorded.name;
   }
   get kind(): SpanKind {
-    return KINDS[this.#span.kind];
+    return KINDS[this.recorded.kind];
   }
   get parentSpanContext(): SpanContext {
     // The SDK reads no parent from an empty id.
-    return contextOf({ traceId: this.#span.traceId, spanId: this.#span.parentId ?? "" });
+    return contextOf({ traceId: this.recorded.traceId, spanId: this.recorded.parentId ?? "" });
   }
   get startTime(): HrTime {
-    return hrTimeOf(this.#span.startMs);
+    return hrTimeOf(this.recorded.startMs);
   }
   get endTime(): HrTime {
-    return hrTimeOf(Math.max(this.#span.startMs, this.#span.endMs));
+    return hrTimeOf(Math.max(this.recorded.startMs, this.recorded.endMs));
   }
   get duration(): HrTime {
-    return this.#span.endMs > this.#span.startMs ? hrTimeOf(this.#span.endMs - this.#span.startMs) : ZERO;
+    return this.recorded.endMs > this.recorded.startMs ? hrTimeOf(this.recorded.endMs - this.recorded.startMs) : ZERO;
   }
   get status(): SpanStatus {
-    return this.#span.error === null ? OK : { code: SpanStatusCode.ERROR, message: this.#span.error };
+    return this.recorded.error === null ? OK : { code: SpanStatusCode.ERROR, message: this.recorded.error };
   }
   get attributes(): Attributes {
-    return this.#span.attributes;
+    return this.recorded.attributes;
   }
   get links(): Link[] {
-    return this.#span.links.map((link) => ({ context: contextOf(link) }));
+    return this.recorded.links.map((link) => ({ context: contextOf(link) }));
   }
   get events(): TimedEvent[] {
-    return this.#span.events.map(({ name, atMs }) => ({ name, time: hrTimeOf(atMs) }));
+    return this.recorded.events.map(({ name, atMs }) => ({ name, time: hrTimeOf(atMs) }));
   }
   spanContext(): SpanContext {
-    return contextOf(this.#span);
+    return contextOf(this.recorded);
   }
 }
 

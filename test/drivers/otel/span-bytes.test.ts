@@ -1,0 +1,64 @@
+/** Spans as protobuf, read by a reader that knows nothing of how they were written; the collector reads them in test/e2e. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodeSpans } from "@posthaste/shared/drivers/otel/span-bytes.ts";
+import type { Span } from "@posthaste/shared/telemetry/spans.ts";
+import { START_MS } from "../../support/samples.ts";
+import { readTraces } from "../../support/otlp-sink.ts";
+
+const SPAN: Span = {
+  traceId: "4bf92f3577b34da6a3ce929d0e0e4736",
+  spanId: "00f067aa0ba902b7",
+  parentId: null,
+  name: "POST",
+  kind: "client",
+  startMs: START_MS + 0.25,
+  endMs: START_MS + 12.5,
+  attributes: {},
+  error: null,
+  links: [],
+  events: [],
+};
+
+function roundTrip(span: Span) {
+  const [read] = readTraces(Buffer.from(encodeSpans([span], { "service.name": "x" }, "posthaste")));
+  assert.ok(read !== undefined);
+  return read;
+}
+
+test("ids, parent, times, kind and error are read as they were written", () => {
+  const read = roundTrip({ ...SPAN, parentId: "ffffffffffffffff", error: "timeout: größer 💥" });
+  assert.equal(read.service, "x");
+  assert.deepEqual([read.traceId, read.spanId, read.parentId], [SPAN.traceId, SPAN.spanId, "ffffffffffffffff"]);
+  assert.deepEqual([read.name, read.kind, read.isError], ["POST", "CLIENT", true]);
+  assert.ok(Math.abs(read.startMs - SPAN.startMs) < 0.001 && Math.abs(read.endMs - SPAN.endMs) < 0.001);
+  const plain = roundTrip(SPAN);
+  assert.deepEqual([plain.parentId, plain.isError], ["", false]);
+});
+
+test("attributes of every kind and length are read as they were written", () => {
+  const attributes = {
+    short: "a",
+    empty: "",
+    long: "y".repeat(3000),
+    mixed: `${"z".repeat(79)}ß`,
+    yes: true,
+    no: false,
+    zero: 0,
+    whole: 2 ** 52 + 1,
+  };
+  assert.deepEqual(roundTrip({ ...SPAN, attributes }).attributes, attributes);
+});
+
+test("many spans, links and events outgrow the first buffer", () => {
+  const links = Array.from({ length: 128 }, () => ({ traceId: SPAN.traceId, spanId: SPAN.spanId }));
+  const events = Array.from({ length: 10 }, (_, index) => ({ name: `e${index}`, atMs: START_MS + index }));
+  const spans = Array.from({ length: 300 }, () => ({ ...SPAN, links, events, attributes: { text: "ä".repeat(200) } }));
+  const read = readTraces(Buffer.from(encodeSpans(spans, {}, "posthaste")));
+  assert.equal(read.length, 300);
+  assert.equal(read[299]?.links.length, 128);
+  assert.deepEqual(
+    read[299]?.events,
+    events.map(({ name }) => name),
+  );
+});
