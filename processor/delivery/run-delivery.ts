@@ -98,8 +98,13 @@ async function attempt(deps: RunDeliveryDeps, given: PendingDelivery, entry: Go,
   }
   limiters.leave(entry.slot, result);
   const ending = await settle.attempted(delivery, again.endpoint, result);
-  if (ending === "settled") deps.completed.made(delivery);
+  if (ending === "settled" && !isFresh(given, asked)) deps.completed.made(delivery);
   return ending;
+}
+
+/** Fresh from its lane, and so in no company of copies. */
+function isFresh({ isRepeat }: PendingDelivery, asked: number): boolean {
+  return asked === ANYTHING && !isRepeat;
 }
 
 /** After a standstill others may have the delivery too: it is asked about before each attempt from here on, retries as well. */
