@@ -127,7 +127,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     drivers: options.onAttempt === undefined ? drivers : withAttemptsTold(drivers, options.onAttempt),
     transport,
     telemetry,
-    limits: processorLimitsFor(descriptors.attemptsMax),
+    limits: { ...processorLimitsFor(descriptors.attemptsMax), disableAfterMs: config.disableAfterMs },
   });
   log.write("info", "server.listening", { url: listening.url, data_folder: config.dataFolder });
   const opened = opening.move();

@@ -1,6 +1,7 @@
 /** Every bound of the processor, in one place; each is reached with a defined outcome, named beside it. */
 
 import { ATTEMPT_DEADLINE_MS } from "@posthaste/shared/domain/attempt.ts";
+import { DISABLE_AFTER_MS } from "@posthaste/shared/domain/endpoint-trouble.ts";
 
 export interface ProcessorLimits {
   /** Unsettled deliveries and bytes per lane (an item counts one until it is fanned out); past it the lane is not read on. */
@@ -32,6 +33,8 @@ export interface ProcessorLimits {
   /** Held deliveries go out again at this rate per endpoint when it recovers. */
   readonly recoveryPerS: number;
   readonly attemptMs: number;
+  /** An endpoint is disabled when it has failed for so long without one success; at least a second. */
+  readonly disableAfterMs: number;
   /** How long a stop waits for attempts in flight before it breaks them off. */
   readonly stopMs: number;
   readonly breaker: {
@@ -58,6 +61,7 @@ export const PROCESSOR_LIMITS: ProcessorLimits = {
   backlogMax: 100_000,
   recoveryPerS: 100,
   attemptMs: ATTEMPT_DEADLINE_MS,
+  disableAfterMs: DISABLE_AFTER_MS,
   stopMs: 20_000,
   breaker: {
     failuresToOpen: 5,

@@ -3,7 +3,6 @@
  * and the recovery of what was held. The loops that feed it are in `intake/`.
  */
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
-import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -14,11 +13,14 @@ import type { Settle } from "./delivery/settle.ts";
 import type { Settlements } from "./delivery/settlements.ts";
 import type { Standstill } from "./delivery/standstill.ts";
 import type { StoredWrites, UntilStored } from "./delivery/until-stored.ts";
+import type { AnnounceDeps } from "./announce.ts";
+import type { EndpointHealthDeps } from "./endpoint/health.ts";
 import type { EndpointLimiters } from "./endpoint/limiters.ts";
 import type { DueLookup } from "./endpoint/lookup.ts";
 import type { BatchGroups } from "./intake/batch-groups.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Recovery } from "./recovery/recovery.ts";
+import { createAnnounce } from "./announce.ts";
 import { createBegin } from "./delivery/begin.ts";
 import { createCompleted } from "./delivery/completed.ts";
 import { createCrashGuard } from "./delivery/crash-guard.ts";
@@ -30,8 +32,9 @@ import { createSend } from "./delivery/send.ts";
 import { createSettle } from "./delivery/settle.ts";
 import { createSettlements } from "./delivery/settlements.ts";
 import { createStoredWrites } from "./delivery/until-stored.ts";
+import { createEndpointHealth } from "./endpoint/health.ts";
 import { createEndpointLimiters } from "./endpoint/limiters.ts";
-import { createEndpointLookup } from "./endpoint/lookup.ts";
+import { createEndpointLookup, withLooksCounted } from "./endpoint/lookup.ts";
 import { createBatchGroups } from "./intake/batch-groups.ts";
 import { createLookAgain } from "./recovery/look-again.ts";
 import { createRecovery } from "./recovery/recovery.ts";
@@ -112,19 +115,19 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   limiters.onRecovered((tenant, endpointId) => void recovery.recover(tenant, endpointId));
 
   const lookAgain = createLookAgain({ lookup, limiters, recovery });
-  const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored };
+  const told = createTold(deps, { directory, lookup, signal: writing, onFailure });
+  const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored, ...told };
   const isApart = createIsApart(directory);
   const settle = createSettle({ ...ambient, ...writes, telemetry, isApart, lookAgain });
   const sends = { transport, attemptMs, standstill, telemetry, isApart, stopping, signal };
   const send = createSend({ ...ambient, ...sends });
-  const { begunAttempts } = drivers;
+  const { begunAttempts, cancellations } = drivers;
   const crashGuard = createCrashGuard({ begunAttempts, settle, stopping, onFailure });
   const completed = createCompleted({ ledger, settlements, crashGuard, telemetry: telemetry.delivery });
   const attempts = { completed, crashGuard, send, settle, standstill };
   const run = createRunDelivery({ clock, entropy, limiters, lookup, ...attempts, backlogMax });
   const groups = createBatchGroups({ clock, hasher, run, lookup });
   const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
-  const { cancellations } = drivers;
   const begin = createBegin({ clock, entropy, cancellations, signal: writing, onFailure });
   const reads = { clock, entropy, begin, directory, retryQueue, settlements, completed, untilStored, onFailure };
   const { trace } = telemetry;
@@ -141,14 +144,19 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   return { lookup, limiters, untilStored, givenUp, settlements, settle, run, groups, deliverEvent, putAside, recovery };
 }
 
-/** Memory is asked for each delivery; what it cannot tell is read. */
-function withLooksCounted(directory: Directory, counted: (isHit: boolean) => void): Directory {
-  return {
-    ...directory,
-    peek(tenant, atLeastVersion) {
-      const found = directory.peek(tenant, atLeastVersion);
-      counted(found !== null);
-      return found;
-    },
-  };
+/** What owners and the operator are told of. */
+function createTold(
+  { drivers, telemetry, limits, ...ambient }: ProcessorDeps,
+  parts: Pick<AnnounceDeps, "directory" | "signal" | "onFailure"> & Pick<EndpointHealthDeps, "directory" | "lookup">,
+) {
+  const announce = createAnnounce({ ...ambient, ...parts, telemetry, lanes: drivers.lanes });
+  const { disableAfterMs } = limits;
+  const health = createEndpointHealth({
+    ...ambient,
+    ...parts,
+    announce,
+    disableAfterMs,
+    telemetry: telemetry.endpoint,
+  });
+  return { announce, health };
 }

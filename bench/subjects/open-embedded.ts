@@ -61,6 +61,7 @@ export async function addEndpoint(
     status: "active",
     statusReason: null,
     statusSinceMs: null,
+    trouble: null,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
   });

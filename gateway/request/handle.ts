@@ -12,7 +12,7 @@
  */
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { OPERATOR_TENANT } from "@posthaste/shared/domain/api-key.ts";
+import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
 import { JSON_DEPTH_MAX, repeatedMember } from "@posthaste/shared/domain/json-span.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import { textResponse } from "@posthaste/shared/ports/text-response.ts";

@@ -3,7 +3,8 @@
  * name, so that nobody makes one by mistake.
  */
 import type { ApiKey, NewApiKey } from "@posthaste/shared/domain/api-key.ts";
-import { OPERATOR_TENANT, TENANT_KEY_RATE_LIMIT } from "@posthaste/shared/domain/api-key.ts";
+import { TENANT_KEY_RATE_LIMIT } from "@posthaste/shared/domain/api-key.ts";
+import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
 import type { FailureMode, KeyRateLimit, KeyRateLimitWish } from "@posthaste/shared/domain/key-rate-limit.ts";
 import { isLooser } from "@posthaste/shared/domain/key-rate-limit.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";

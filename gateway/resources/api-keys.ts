@@ -1,15 +1,9 @@
 /** `/v1/api-keys`: create (the key is shown once), list, revoke. */
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
-import {
-  hashApiKey,
-  keyHint,
-  keyStatus,
-  NewApiKey,
-  newApiKeySecret,
-  OPERATOR_TENANT,
-} from "@posthaste/shared/domain/api-key.ts";
+import { hashApiKey, keyHint, keyStatus, NewApiKey, newApiKeySecret } from "@posthaste/shared/domain/api-key.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId, newId } from "@posthaste/shared/domain/id.ts";
+import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";

@@ -4,6 +4,7 @@ import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { ENDPOINT_STATUSES, EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { HEADER_MASK, HEADERS_MAX } from "@posthaste/shared/domain/endpoint-headers.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { troubleAfterChange } from "@posthaste/shared/domain/endpoint-trouble.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
@@ -95,6 +96,7 @@ async function create(deps: EndpointDeps, admitted: AdmittedRequest): Promise<Re
     status: wish.paused ? "paused" : "active",
     statusReason: wish.paused ? PAUSED_REASON : null,
     statusSinceMs: wish.paused ? nowMs : null,
+    trouble: null,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
   };
@@ -156,6 +158,9 @@ async function vet(deps: EndpointDeps, url: string, tenant: string): Promise<voi
 
 /** `patch` has only what changes; a `url` in it is vetted by the caller. Throws what the endpoint as it is refuses. */
 function changeEndpoint(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): Endpoint {
+  const status = changeStatus(endpoint, patch, nowMs);
+  const isLetGoOn = endpoint.status !== "active" && status.status === "active";
+  const isMoved = (patch.url ?? endpoint.url) !== endpoint.url;
   return {
     ...endpoint,
     url: patch.url ?? endpoint.url,
@@ -165,7 +170,9 @@ function changeEndpoint(endpoint: Endpoint, patch: EndpointPatch, nowMs: number)
     retry: patch.retry === undefined ? endpoint.retry : patch.retry,
     rateLimit: patch.rate_limit === undefined ? endpoint.rateLimit : patch.rate_limit,
     batch: patch.batch === undefined ? endpoint.batch : patch.batch,
-    ...changeStatus(endpoint, patch, nowMs),
+    ...status,
+    // What it did before says nothing of what it does from now on.
+    trouble: isLetGoOn || isMoved ? troubleAfterChange(endpoint.trouble, nowMs) : endpoint.trouble,
     updatedAtMs: nowMs,
   };
 }
@@ -226,6 +233,7 @@ function endpointView(endpoint: Endpoint): object {
     status: endpoint.status,
     status_reason: endpoint.statusReason,
     status_since: instantText(endpoint.statusSinceMs),
+    failing_since: instantText(endpoint.trouble?.sinceMs ?? null),
     created_at: instantText(endpoint.createdAtMs),
     updated_at: instantText(endpoint.updatedAtMs),
   };

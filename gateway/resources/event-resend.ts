@@ -120,7 +120,7 @@ function requireSent({ envelope, fanOut }: EventRecord, nowMs: number): void {
 }
 
 function subscribing(endpoints: readonly Endpoint[], { type }: Envelope): readonly Endpoint[] {
-  return endpoints.filter(({ eventTypes }) => matches(eventTypes, type));
+  return endpoints.filter((endpoint) => matches(endpoint, type));
 }
 
 function named(endpoints: readonly Endpoint[], id: string, { type }: Envelope): Endpoint {
@@ -128,7 +128,7 @@ function named(endpoints: readonly Endpoint[], id: string, { type }: Envelope): 
   if (endpoint === undefined) {
     throw failed([{ pointer: "#/endpoint_id", detail: "is no endpoint of the tenant; it may have been deleted" }]);
   }
-  if (!matches(endpoint.eventTypes, type)) {
+  if (!matches(endpoint, type)) {
     const detail = `The endpoint does not subscribe to ${type}; PATCH its event_types first.`;
     throw new PosthasteError("conflict", detail);
   }

@@ -99,7 +99,7 @@ function reasonOf({ state, missedCount, endpointCount }: EventStanding, type: st
 function planOf({ envelope }: EventRecord, endpoints: readonly Endpoint[]): { matched: string[]; filtered: string[] } {
   const matched: string[] = [];
   const filtered: string[] = [];
-  for (const { id, eventTypes } of endpoints) (matches(eventTypes, envelope.type) ? matched : filtered).push(id);
+  for (const endpoint of endpoints) (matches(endpoint, envelope.type) ? matched : filtered).push(endpoint.id);
   return { matched, filtered };
 }
 

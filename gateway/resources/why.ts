@@ -62,7 +62,7 @@ function matchDecision(input: WhyInput): Decision {
     return decided("filtered", `the endpoint did not subscribe to ${type} when the event was fanned out${types}`);
   }
   if (delivery !== null || fanOut?.matched.includes(endpointId) === true) {
-    const rule = endpoint?.eventTypes.find((each) => matches([each], type));
+    const rule = endpoint?.eventTypes.find((each) => matches({ ...endpoint, eventTypes: [each] }, type));
     const by = rule === undefined ? "; by its event_types now it would not" : ` (${rule})`;
     const subscribed = `the endpoint subscribed to ${type} when the event was fanned out`;
     return decided("matched", endpoint === null ? subscribed : `${subscribed}${by}`);
@@ -73,7 +73,7 @@ function matchDecision(input: WhyInput): Decision {
       ? decided("created-later", `the endpoint was made after the event was fanned out at ${instantText(fanOut.atMs)}`)
       : decided("unknown", "the record of the fan-out names only some of the endpoints, and not this one");
   }
-  return matches(endpoint.eventTypes, type)
+  return matches(endpoint, type)
     ? decided("would-match", `not fanned out yet; the endpoint subscribes to ${type}`)
     : decided("would-be-filtered", `the endpoint does not subscribe to ${type}: ${endpoint.eventTypes.join(", ")}`);
 }

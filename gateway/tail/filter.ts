@@ -1,6 +1,6 @@
 /** What one reader of the tail wants to see. A filter that asks for what an entry does not have leaves it out. */
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
-import { matches } from "@posthaste/shared/domain/endpoint.ts";
+import { covers } from "@posthaste/shared/domain/endpoint.ts";
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { AttemptOutcome } from "@posthaste/shared/domain/outcome.ts";
@@ -23,7 +23,7 @@ export function isWanted(filter: TailFilter, entry: TailEntry): boolean {
   const { tenant, type, lane } = filter;
   if (tenant !== null && entry.tenant !== tenant) return false;
   if (lane !== null && entry.lane !== lane) return false;
-  if (type !== null && !matches([type], entry.eventType)) return false;
+  if (type !== null && !covers(type, entry.eventType)) return false;
   switch (entry.kind) {
     case "accepted":
       return filter.endpointId === null && filter.outcome === null;

@@ -50,7 +50,7 @@ export function createFanOut(): FanOutOf {
 function split(type: string, endpoints: readonly Endpoint[]): Split {
   const matched: Endpoint[] = [];
   const filtered: Endpoint[] = [];
-  for (const endpoint of endpoints) (matches(endpoint.eventTypes, type) ? matched : filtered).push(endpoint);
+  for (const endpoint of endpoints) (matches(endpoint, type) ? matched : filtered).push(endpoint);
   const idsOf = (some: readonly Endpoint[]) => some.slice(0, FAN_OUT_IDS_MAX).map(({ id }) => id);
   const ids = { matchedIds: idsOf(matched), filteredIds: idsOf(filtered) };
   return { endpoints, matched, filteredCount: filtered.length, ...ids };

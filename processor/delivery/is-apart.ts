@@ -15,9 +15,9 @@ export function createIsApart(directory: Pick<Directory, "peek">): (delivery: Pe
     const known = directory.peek(tenant, directoryVersion);
     if (known === null || known.endpoints.length <= ENDPOINTS_IN_TRACE_MAX) return false;
     let before = 0;
-    for (const { id, eventTypes } of known.endpoints) {
-      if (id === delivery.endpointId) return false;
-      if (matches(eventTypes, type)) before += 1;
+    for (const endpoint of known.endpoints) {
+      if (endpoint.id === delivery.endpointId) return false;
+      if (matches(endpoint, type)) before += 1;
       if (before >= ENDPOINTS_IN_TRACE_MAX) return true;
     }
     return false;

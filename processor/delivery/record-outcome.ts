@@ -13,10 +13,14 @@ import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
 import type { RetryQueue } from "@posthaste/shared/ports/retry-queue.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { Announce } from "../announce.ts";
+import type { EndpointHealth } from "../endpoint/health.ts";
 import type { Recovery } from "../recovery/recovery.ts";
 import type { PendingDelivery, SchedulePlan } from "./pending-delivery.ts";
 import type { UntilStored } from "./until-stored.ts";
-import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { UNKNOWN_ENDPOINT, deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { disabled } from "@posthaste/shared/domain/endpoint-trouble.ts";
+import { deadEvent, isOwnType } from "@posthaste/shared/domain/own-event.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { toScheduled } from "./pending-delivery.ts";
 
@@ -26,9 +30,11 @@ export interface RecordOutcomeDeps {
   readonly retryQueue: Pick<RetryQueue, "schedule">;
   readonly deadLetters: Pick<DeadLetters, "append">;
   readonly directory: Pick<Directory, "update">;
-  readonly telemetry: { readonly endpoint: EndpointTelemetry };
+  readonly telemetry: { readonly endpoint: Pick<EndpointTelemetry, "disabled"> };
   readonly untilStored: UntilStored;
   readonly recovery: Pick<Recovery, "whenOut">;
+  readonly health: EndpointHealth;
+  readonly announce: Announce;
 }
 
 /** About ten seconds. */
@@ -99,7 +105,10 @@ export async function recordDeadLetter(
   });
   await deps.recovery.whenOut(deadLetters.map(({ id }) => id));
   const stored = await deps.untilStored("dead-letter", () => deps.deadLetters.append(deadLetters));
-  return stored.kind === "done" ? { state, reason, attempt, nextAttemptAtMs: null } : null;
+  if (stored.kind === "aborted") return null;
+  if (state === "dead" && delivery.endpointId !== UNKNOWN_ENDPOINT)
+    await deps.announce(deadLetters.filter(({ envelope }) => !isOwnType(envelope.type)).map(deadEvent));
+  return { state, reason, attempt, nextAttemptAtMs: null };
 }
 
 /**
@@ -112,7 +121,7 @@ async function disable(
   attempted: Endpoint,
 ): Promise<string | null> {
   const reason = "the receiver answered 410 Gone";
-  const nowMs = deps.clock.now();
+  const nowMs = Math.floor(deps.clock.now());
   let isDisabled = false;
   let hasMoved = false;
   let failures = 0;
@@ -121,7 +130,7 @@ async function disable(
       hasMoved = endpoint.url !== attempted.url;
       isDisabled = !hasMoved && endpoint.status !== "disabled";
       if (!isDisabled) return endpoint;
-      return { ...endpoint, status: "disabled", statusReason: reason, statusSinceMs: nowMs, updatedAtMs: nowMs };
+      return disabled(endpoint, reason, nowMs);
     });
     // A tenant whose directory cannot be written must not keep a place for ever: the next 410 tries again.
     await updating.catch((error: unknown) => {
@@ -130,7 +139,10 @@ async function disable(
     });
   });
   if (stored.kind === "aborted") return null;
-  if (isDisabled) deps.telemetry.endpoint.disabled(endpointId, tenant, reason);
+  if (isDisabled) {
+    deps.telemetry.endpoint.disabled(endpointId, tenant, reason);
+    await deps.health.tell(tenant, endpointId);
+  }
   if (failures >= DISABLE_TRIES_MAX) return "the endpoint could not be disabled, because its tenant cannot be read";
   return hasMoved ? "the endpoint has another URL by now" : "the endpoint was disabled";
 }

@@ -64,9 +64,11 @@ export function createSettle(deps: SettleDeps): Settle {
       const outcome = decide({ result, attempt: delivery.attempt, policy, nowMs, fraction: deps.entropy.fraction() });
       const standing = await recordOutcome(deps, delivery, endpoint, outcome);
       if (standing === null) return "released";
+      await deps.health.attempted(endpoint, result);
       return finish(deps, delivery, { ...standing, wait: "retry" }, result);
     },
     missed: async (delivery, state, reason) => {
+      if (state === "disabled") await deps.health.tell(delivery.tenant, delivery.endpointId);
       const standing = await recordDeadLetter(deps, delivery, { state, reason, attempt: delivery.attempt - 1 });
       if (standing === null) return "released";
       return finish(deps, delivery, { ...standing, wait: null }, null);

@@ -99,3 +99,15 @@ export function currentEndpoint(
   const reason = endpoint.status === "paused" ? "the endpoint is paused" : "the endpoint is disabled";
   return { kind: "inactive", state: endpoint.status, reason: endpoint.statusReason ?? reason };
 }
+
+/** Memory is asked for each delivery; what it cannot tell is read. */
+export function withLooksCounted(directory: Directory, counted: (isHit: boolean) => void): Directory {
+  return {
+    ...directory,
+    peek(tenant, atLeastVersion) {
+      const found = directory.peek(tenant, atLeastVersion);
+      counted(found !== null);
+      return found;
+    },
+  };
+}

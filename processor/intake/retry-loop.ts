@@ -103,7 +103,7 @@ async function lost({ settle }: RetryLoopDeps, delivery: PendingDelivery, atMs: 
 }
 
 /** Its endpoint could not be read at the fan-out, and never asked for it. */
-function isUnasked(delivery: PendingDelivery, { eventTypes }: Endpoint): boolean {
+function isUnasked(delivery: PendingDelivery, endpoint: Endpoint): boolean {
   const isFirst = delivery.putAside > 0 && delivery.attempt === 1 && delivery.generation === 0;
-  return isFirst && !delivery.members.some(({ type }) => matches(eventTypes, type));
+  return isFirst && !delivery.members.some(({ type }) => matches(endpoint, type));
 }

@@ -48,7 +48,9 @@ await runWithHelp("processor", HELP, async () => {
   await initializer.run(stopping.signal);
   let unfinished: readonly string[] = [];
   if (!stopping.signal.aborted) {
-    const processor = startProcessor({ ...program, limits: limitsFor(program.descriptors.attemptsMax) });
+    const { disableAfterMs } = config;
+    const limits = { ...limitsFor(program.descriptors.attemptsMax), disableAfterMs };
+    const processor = startProcessor({ ...program, limits });
     log.write("info", "processor.ready", {});
     const lagWatch = watchLag({ ...program, telemetry: telemetry.queue });
     const leftBehind = watchLeftBehind({ ...program, recoverLeft: () => processor.recoverLeft() });

@@ -17,8 +17,6 @@ export const Scope = v.picklist(["publish", "manage", "read"], "must be publish,
 export type Scope = v.InferOutput<typeof Scope>;
 
 export const DEFAULT_TENANT = "default";
-/** The reserved tenant whose endpoints get our own alerts; operator keys only. */
-export const OPERATOR_TENANT = "operator";
 
 export const TENANT_KEY_RATE_LIMIT: KeyRateLimit = { limit: 1000, windowMs: 1000, failureMode: "local" };
 

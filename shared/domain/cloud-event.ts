@@ -7,7 +7,7 @@ import * as v from "valibot";
 import type { Hasher } from "../lib/ambient.ts";
 import type { NewEvent } from "./event.ts";
 import { encodeBase32 } from "./base32.ts";
-import { EventType, Instant, Priority, TenantName } from "./event.ts";
+import { Instant, Priority, PublishedType, TenantName } from "./event.ts";
 
 /** Attribute names are lower case; null and absent mean the same (JSON format section 2.2). */
 export type CloudEventAttributes = ReadonlyMap<string, unknown>;
@@ -42,7 +42,7 @@ const Attributes = v.object({
   specversion: v.literal("1.0", "must be 1.0"),
   id: Text,
   source: Text,
-  type: EventType,
+  type: PublishedType,
   time: v.optional(Instant),
   datacontenttype: v.optional(
     v.pipe(

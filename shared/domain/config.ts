@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import type { Cidr } from "./address-guard.ts";
 import { parseAddress, parseCidrs } from "./address-guard.ts";
+import { DISABLE_AFTER_MS } from "./endpoint-trouble.ts";
 import { decodeBase64 } from "./base64.ts";
 import type { OtlpConfig } from "./otlp-config.ts";
 import { parseOtlp } from "./otlp-config.ts";
@@ -25,6 +26,8 @@ export interface Config {
   readonly stopNoticeMs: number;
   readonly dataFolder: string;
   readonly operatorKey: string | null;
+  /** An endpoint that fails for so long without one success is disabled. */
+  readonly disableAfterMs: number;
   /** What idempotency keys and event ids of a day may take; null: as the driver set says. */
   readonly claimBytesMax: number | null;
   /** Null: not set at all, which `dev` reads as "loopback". */
@@ -79,6 +82,15 @@ const StopNotice = v.pipe(
   v.regex(/^\d{1,2}$/, `must be a whole number of seconds from 0 to ${STOP_NOTICE_S_MAX}`),
   v.transform(Number),
   v.maxValue(STOP_NOTICE_S_MAX, `must be a whole number of seconds from 0 to ${STOP_NOTICE_S_MAX}`),
+);
+
+const DISABLE_AFTER_S_MAX = 366 * 24 * 3600;
+const DISABLE_AFTER_S = `must be a whole number of seconds from 1 to ${DISABLE_AFTER_S_MAX}`;
+const DisableAfter = v.pipe(
+  v.string(),
+  v.regex(/^[1-9]\d{0,7}$/, DISABLE_AFTER_S),
+  v.transform(Number),
+  v.maxValue(DISABLE_AFTER_S_MAX, DISABLE_AFTER_S),
 );
 
 const IDEMPOTENCY_GIB_MAX = 1000;
@@ -155,6 +167,7 @@ const Settings = v.object({
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"), "info"),
   LOG_DELIVERIES: v.optional(v.picklist(["true", "false"], "must be true or false"), "true"),
   STOP_NOTICE_S: v.optional(StopNotice, "3"),
+  ENDPOINT_DISABLE_AFTER_S: v.optional(DisableAfter, String(DISABLE_AFTER_MS / 1000)),
   IDEMPOTENCY_GIB: v.optional(IdempotencyGib),
   POSTHASTE_DATA: v.optional(DataFolder, "./.posthaste"),
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
@@ -182,6 +195,7 @@ export function parseConfig(environment: Environment): Config {
     logLevel: settings.LOG_LEVEL,
     logsDeliveries: settings.LOG_DELIVERIES === "true",
     stopNoticeMs: settings.STOP_NOTICE_S * 1000,
+    disableAfterMs: settings.ENDPOINT_DISABLE_AFTER_S * 1000,
     claimBytesMax: settings.IDEMPOTENCY_GIB === undefined ? null : settings.IDEMPOTENCY_GIB * 1024 ** 3,
     dataFolder: settings.POSTHASTE_DATA,
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,

@@ -5,7 +5,8 @@
 import * as v from "valibot";
 import { boundedList } from "./bounded-list.ts";
 import { ExtraHeaders, HeaderChanges } from "./endpoint-headers.ts";
-import { EventType, TenantName } from "./event.ts";
+import { Trouble } from "./endpoint-trouble.ts";
+import { EventType, OPERATOR_TENANT, OWN_TYPES, TenantName } from "./event.ts";
 import { freeText } from "./free-text.ts";
 import { TimeMs } from "./id.ts";
 import { RetryPolicy } from "./retry-policy.ts";
@@ -57,6 +58,8 @@ export interface Endpoint {
   /** Why and since when it is not active; null while active. */
   readonly statusReason: string | null;
   readonly statusSinceMs: number | null;
+  /** Null: it is well, as far as is known. */
+  readonly trouble: Trouble | null;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
@@ -79,6 +82,8 @@ export const EndpointRecord = v.object({
   status: v.picklist(ENDPOINT_STATUSES),
   statusReason: v.nullable(v.string()),
   statusSinceMs: v.nullable(TimeMs),
+  // Records of earlier releases have none.
+  trouble: v.optional(v.nullable(Trouble), null),
   createdAtMs: TimeMs,
   updatedAtMs: TimeMs,
 });
@@ -190,11 +195,18 @@ export const EndpointPatch = v.strictObject({
 });
 export type EndpointPatch = v.InferOutput<typeof EndpointPatch>;
 
-/** Does a subscription take this event type? `order.*` takes `order.paid` and `order.paid.late`, not `order`. */
-export function matches(subscriptions: readonly string[], type: string): boolean {
-  return subscriptions.some(
-    (rule) => rule === "*" || rule === type || (rule.endsWith(".*") && type.startsWith(rule.slice(0, -1))),
-  );
+/**
+ * Does the endpoint take this event type? `order.*` takes `order.paid` and `order.paid.late`, not `order`. Our own events
+ * are for those who name them: `*` takes them in the operator's tenant alone, to which nobody else sends anything.
+ */
+export function matches({ eventTypes, tenant }: Pick<Endpoint, "eventTypes" | "tenant">, type: string): boolean {
+  const isForAll = !type.startsWith(OWN_TYPES) || tenant === OPERATOR_TENANT;
+  return eventTypes.some((rule) => (rule === "*" ? isForAll : covers(rule, type)));
+}
+
+/** Of a type, or a prefix with `.*`. */
+export function covers(rule: string, type: string): boolean {
+  return rule === type || (rule.endsWith(".*") && type.startsWith(rule.slice(0, -1)));
 }
 
 /** Secrets that sign at `nowMs`, newest first. */

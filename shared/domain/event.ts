@@ -32,6 +32,15 @@ export const EventType = v.pipe(
   v.regex(eventTypePattern, "must be segments of A-Z a-z 0-9 _ - joined by dots, such as invoice.paid"),
 );
 
+/** What the types of our own events begin with. */
+export const OWN_TYPES = "posthaste.";
+
+/** The type of an event that a publisher hands in. */
+export const PublishedType = v.pipe(
+  EventType,
+  v.check((type) => !type.startsWith(OWN_TYPES), `must not begin with ${OWN_TYPES}, as only our own events do`),
+);
+
 /** The publisher's own event id: unique for the tenant, safe in a header and a path. */
 export const PublishedId = v.pipe(
   v.string("must be a string"),
@@ -43,6 +52,9 @@ export const TenantName = v.pipe(
   v.string("must be a string"),
   v.regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
 );
+
+/** The reserved tenant whose endpoints get our own alerts; operator keys only. */
+export const OPERATOR_TENANT = "operator";
 
 const INSTANT_MS_MIN = Date.parse("0000-01-01T00:00:00Z");
 const INSTANT_MS_MAX = Date.parse("9999-12-31T23:59:59.999Z");
@@ -82,7 +94,7 @@ export const Traceparent = v.pipe(
 );
 
 export const NewEvent = v.strictObject({
-  type: EventType,
+  type: PublishedType,
   data: v.unknown(),
   priority: v.optional(Priority, "MEDIUM"),
   id: v.optional(PublishedId),

@@ -79,7 +79,16 @@ export const silentTelemetry: Telemetry = {
   processor: { observe: nothing, processed: nothing },
   process: { delayed: nothing },
   delivery: { attempted: nothing, settled: nothing, deferred: nothing, repeatSkipped: nothing },
-  endpoint: { observe: nothing, breaker: nothing, disabled: nothing, recovered: nothing },
+  endpoint: {
+    observe: nothing,
+    breaker: nothing,
+    disabled: nothing,
+    failing: nothing,
+    well: nothing,
+    announced: nothing,
+    announcementLost: nothing,
+    recovered: nothing,
+  },
   queue: {
     observe: nothing,
     lagging: nothing,

@@ -15,6 +15,11 @@ export function directoryContract(name: string, open: OpenHarness): void {
       status: "disabled",
       statusReason: "answered 410",
       statusSinceMs: START_MS + 5,
+      trouble: {
+        sinceMs: START_MS,
+        seenAtMs: START_MS + 4,
+        notice: { kind: "disabled", atMs: START_MS + 5, isSent: false },
+      },
       secrets: [
         { secret: "whsec_new", createdAtMs: START_MS + 1, expiresAtMs: null },
         { secret: "whsec_old", createdAtMs: START_MS, expiresAtMs: START_MS + 86_400_000 },

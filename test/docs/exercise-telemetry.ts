@@ -141,12 +141,7 @@ function exerciseDeliveries(telemetry: Telemetry, called: (name: string) => void
   );
   processor.processed("low", "settled", 1);
   listened(telemetry, "process", called).delayed(1);
-  const endpoint = listened(telemetry, "endpoint", called);
-  endpoint.observe(() => ({ active: 1, paused: 0, disabled: 0 }));
-  endpoint.breaker("ep_1", "open");
-  endpoint.breaker("ep_1", "closed");
-  endpoint.disabled("ep_1", "acme", "the receiver answered 410 Gone");
-  endpoint.recovered("ep_1", "acme", 1);
+  exerciseEndpoint(listened(telemetry, "endpoint", called));
 }
 
 function exerciseStores(telemetry: Telemetry, called: (name: string) => void): void {
@@ -192,6 +187,18 @@ function exerciseTrace(trace: Telemetry["trace"]): void {
   const made = trace.ofAttempt(delivery, () => false);
   trace.attempted(delivery, made, { url: "https://example.com/hook", result: FAULT, events: [] });
   trace.handedOver(delivery, () => false, { state: "dead", reason: null, isAttempted: true, nextAttemptAtMs: null });
+}
+
+function exerciseEndpoint(endpoint: Telemetry["endpoint"]): void {
+  endpoint.observe(() => ({ active: 1, paused: 0, disabled: 0 }));
+  endpoint.breaker("ep_1", "open");
+  endpoint.breaker("ep_1", "closed");
+  endpoint.disabled("ep_1", "acme", "the receiver answered 410 Gone");
+  endpoint.failing("ep_1", "acme", 0);
+  endpoint.well("ep_1", "acme", 1000);
+  endpoint.announced("posthaste.endpoint.failing");
+  endpoint.announcementLost("posthaste.endpoint.failing", "acme", new Error("Kafka is away"));
+  endpoint.recovered("ep_1", "acme", 1);
 }
 
 function listened<

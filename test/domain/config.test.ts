@@ -24,6 +24,7 @@ test("nothing set gives every default", () => {
     logLevel: "info",
     logsDeliveries: true,
     stopNoticeMs: 3000,
+    disableAfterMs: 432_000_000,
     claimBytesMax: null,
     dataFolder: "./.posthaste",
     operatorKey: null,

@@ -13,6 +13,7 @@ import {
   Subscription,
   SUBSCRIPTIONS_MAX,
 } from "@posthaste/shared/domain/endpoint.ts";
+import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import fc from "fast-check";
 import * as v from "valibot";
@@ -49,21 +50,33 @@ const rules: readonly (readonly [rule: string, type: string, isTaken: boolean])[
 
 for (const [rule, type, isTaken] of rules) {
   test(`the subscription ${rule} ${isTaken ? "takes" : "does not take"} ${type}`, () => {
-    assert.equal(matches([rule], type), isTaken);
-    assert.equal(matches(["invoice.x", rule], type), isTaken);
+    assert.equal(takes([rule], type), isTaken);
+    assert.equal(takes(["invoice.x", rule], type), isTaken);
   });
 }
 
+/** An endpoint of the tenant with these subscriptions. */
+function takes(eventTypes: readonly string[], type: string, tenant = "acme"): boolean {
+  return matches({ eventTypes, tenant }, type);
+}
+
+test("our own events are for those who name them, and in the operator's tenant for *", () => {
+  const type = "posthaste.endpoint.failing";
+  for (const rule of ["posthaste.*", "posthaste.endpoint.*", type]) assert.equal(takes([rule], type), true, rule);
+  assert.equal(takes(["*"], type), false);
+  assert.equal(takes(["*"], type, OPERATOR_TENANT), true);
+});
+
 const secretTexts = (secrets: readonly EndpointSecret[]) => secrets.map(({ secret }) => secret);
 
-test("no subscriptions take nothing", () => assert.equal(matches([], "order"), false));
+test("no subscriptions take nothing", () => assert.equal(takes([], "order"), false));
 
 test("a prefix rule takes just the types that begin with its segments and have more", () => {
   const anySegments = fc.array(fc.constantFrom("a", "ab", "b"), { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(anySegments, anySegments, (prefix, type) => {
       const isTaken = type.length > prefix.length && prefix.every((segment, index) => type[index] === segment);
-      assert.equal(matches([`${prefix.join(".")}.*`], type.join(".")), isTaken);
+      assert.equal(takes([`${prefix.join(".")}.*`], type.join(".")), isTaken);
     }),
     { numRuns: 500 },
   );
@@ -278,6 +291,7 @@ function endpointWith(given: Endpoint["secrets"]): Endpoint {
     status: "active",
     statusReason: null,
     statusSinceMs: null,
+    trouble: null,
     createdAtMs: 0,
     updatedAtMs: 0,
   };

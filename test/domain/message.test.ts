@@ -40,6 +40,7 @@ const endpoint: Endpoint = {
   status: "active",
   statusReason: null,
   statusSinceMs: null,
+  trouble: null,
   createdAtMs: 0,
   updatedAtMs: 0,
 };

@@ -8,7 +8,7 @@ const PARSER_STATUSES: ReadonlySet<number> = new Set([400, 405, 408, 411, 413, 4
 /** No refusal sends back what was sent: the largest has 20 problems of two clipped texts. */
 const PROBLEM_BYTES_MAX = 20 * 1024;
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z$/;
-const instantNames = /^(?:at|since|until|timestamp|deliver_at|next_until|status_since|\w+_at)$/;
+const instantNames = /^(?:at|since|until|timestamp|deliver_at|next_until|\w+_since|\w+_at)$/;
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Of a tenant's own things; no other's answer has them. */

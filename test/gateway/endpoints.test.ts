@@ -203,6 +203,24 @@ test("PATCH enables a disabled endpoint by disabled:false alone", async () => {
   assertNames(await harness.call("PATCH", `${PATH}/${id}`, { body: { disabled: true } }), "#/disabled");
 });
 
+test("a view says since when the endpoint fails; a new URL and an end of a pause begin anew, a description does not", async () => {
+  await using harness = await openGatewayHarness();
+  const id = await createOne(harness);
+  const notice = { kind: "failing", atMs: START_MS - 1, isSent: true } as const;
+  const trouble = { sinceMs: START_MS - 1000, seenAtMs: START_MS - 1, notice };
+  const since = async (body: object): Promise<unknown> => {
+    await harness.drivers.directory.update("default", id, (endpoint) => ({ ...endpoint, trouble }));
+    return at((await harness.call("PATCH", `${PATH}/${id}`, { body })).json, "failing_since");
+  };
+  const before = new Date(trouble.sinceMs).toISOString();
+  const anew = new Date(START_MS).toISOString();
+  assert.equal(await since({ description: "x" }), before);
+  assert.equal(await since({ url: "https://example.com/other" }), anew);
+  assert.equal(await since({ paused: true }), before);
+  assert.equal(await since({ paused: false }), anew);
+  assert.equal(await since({ paused: false }), before);
+});
+
 test("DELETE removes; what was removed is 404 everywhere", async () => {
   await using harness = await openGatewayHarness();
   const one = `${PATH}/${await createOne(harness)}`;

@@ -31,6 +31,18 @@ test("202 means the event is in its lane, body built once", async () => {
   );
 });
 
+test("422 for a type of our own events, in each form of an event", async () => {
+  await using harness = await openGatewayHarness();
+  const type = "posthaste.endpoint.failing";
+  const plain = await harness.call("POST", "/v1/events", { body: { ...EVENT, type } });
+  assertProblem(plain, 422, "validation-failed");
+  const ce = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": type };
+  const binary = await harness.call("POST", "/v1/events", { headers: ce, body: { total: 12 } });
+  assertProblem(binary, 422, "validation-failed");
+  const near = await harness.call("POST", "/v1/events", { body: { ...EVENT, type: "posthaste" } });
+  assert.equal(near.status, 202, near.text);
+});
+
 for (const [priority, lane] of [
   ["HIGH", "high"],
   ["MEDIUM", "medium"],

@@ -138,7 +138,7 @@ function checkKept(
 /** The owner had its 201 before the event was published, and never asked for the endpoint's end. */
 function isOwed(slot: Slot, published: Published, { issuedAtMs }: Acceptance): boolean {
   if (slot.tenant !== published.tenant || slot.createdAtMs === null || slot.createdAtMs > issuedAtMs) return false;
-  return !wasAsked(slot, "delete") && matches(slot.eventTypes, published.type);
+  return !wasAsked(slot, "delete") && matches(slot, published.type);
 }
 
 function checkReached(

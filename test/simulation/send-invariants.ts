@@ -76,7 +76,7 @@ export function publishedOf({ trace, model }: Scene, send: Send, slot: Slot, mem
   if (published === undefined) return violation(`event ${n} was never published`);
   if (published.tenant !== slot.tenant)
     return violation(`event of ${published.tenant} at an endpoint of ${slot.tenant}`);
-  if (published.type !== type || !matches(slot.eventTypes, type)) return violation(`${slot.url} does not take ${type}`);
+  if (published.type !== type || !matches(slot, type)) return violation(`${slot.url} does not take ${type}`);
   if (published.ownId !== null && published.ownId !== eventId)
     return violation(`the publisher called it ${published.ownId}`);
   if (!member.expectedText(published).test(bodyText(send))) return violation(`other bytes: ${bodyText(send)}`);

@@ -26,7 +26,7 @@ export interface EndpointRow {
   readonly updated_at: number;
 }
 
-type Settings = Pick<Endpoint, "eventTypes" | "retry" | "rateLimit" | "batch">;
+type Settings = Pick<Endpoint, "eventTypes" | "retry" | "rateLimit" | "batch" | "trouble">;
 type Sealed = Pick<Endpoint, "secrets" | "headers">;
 
 const encoder = new TextEncoder();
@@ -34,8 +34,8 @@ const decoder = new TextDecoder();
 
 /** The values of all columns but `id`, in the order of the table. */
 export function endpointValues(endpoint: Endpoint, sealer: Sealer): SqlValue[] {
-  const { eventTypes, headers, secrets, retry, rateLimit, batch } = endpoint;
-  const settings: Settings = { eventTypes, retry, rateLimit, batch };
+  const { eventTypes, headers, secrets, retry, rateLimit, batch, trouble } = endpoint;
+  const settings: Settings = { eventTypes, retry, rateLimit, batch, trouble };
   const sealed: Sealed = { secrets, headers };
   return [
     endpoint.tenant,
@@ -69,7 +69,7 @@ export function endpointOf(row: EndpointRow, sealer: Sealer): Endpoint {
 const Names = v.object({ id: RecordedName, tenant: TenantName });
 
 function recordOf(row: EndpointRow, sealer: Sealer): object {
-  const { eventTypes, retry, rateLimit, batch } = JSON.parse(row.settings) as Settings;
+  const { eventTypes, retry, rateLimit, batch, trouble } = JSON.parse(row.settings) as Settings;
   const opened = sealer.open(row.secrets, sealContext(row.endpoint_id));
   const { secrets, headers } = JSON.parse(decoder.decode(opened)) as Sealed;
   return {
@@ -84,6 +84,7 @@ function recordOf(row: EndpointRow, sealer: Sealer): object {
     status: row.status,
     statusReason: row.status_reason,
     statusSinceMs: row.status_since,
+    trouble,
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
   };

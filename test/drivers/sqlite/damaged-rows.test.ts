@@ -97,7 +97,7 @@ async function useAll(harness: EmbeddedHarness): Promise<void> {
     const endpointId = `ep_${tenant}`;
     const eventId = `${tenant}_lane`;
     const { endpoints } = await drivers.directory.endpoints(tenant, 0);
-    for (const { eventTypes } of endpoints) matches(eventTypes, "order.paid");
+    for (const endpoint of endpoints) matches(endpoint, "order.paid");
     await orDamage(drivers.directory.find(tenant, endpointId));
     await orDamage(drivers.apiKeys.find(`hash-of-key_${tenant}`));
     for (const delivery of (await drivers.ledger.deliveries({ tenant, endpointId }, 100, null)).rows)

@@ -48,7 +48,7 @@ for (const [name, retry, count, tailMs] of [
 ] as const) {
   test(`down for good: with a schedule ${name} all are dead, most of them soon after its end, each with a reason and its attempts`, async () => {
     await using harness = await open({ retry });
-    harness.start();
+    harness.start({ limits: { disableAfterMs: 100 * 24 * HOUR_MS } });
     await publish(harness, count);
     const scheduleMs = scheduleMsMax(retry ?? DEFAULT_RETRY_POLICY);
     await pass(harness, scheduleMs - HOUR_MS);

@@ -188,7 +188,7 @@ function checkLetter({ trace, model }: FleetWitness, letter: DeadLetter, isActiv
 
 function isOwed(slot: Slot, published: Published, { issuedAtMs }: Acceptance): boolean {
   if (slot.tenant !== published.tenant || slot.createdAtMs === null || slot.createdAtMs > issuedAtMs) return false;
-  return !wasAsked(slot, "delete") && matches(slot.eventTypes, published.type);
+  return !wasAsked(slot, "delete") && matches(slot, published.type);
 }
 
 async function checkEvent(

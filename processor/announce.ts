@@ -1,0 +1,79 @@
+/** Publishes our own events (`own-event.ts`) into the lanes, as a gateway would, for tenants of which somebody takes them. */
+import type { OwnEvent } from "@posthaste/shared/domain/own-event.ts";
+import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
+import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
+import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
+import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import { matches } from "@posthaste/shared/domain/endpoint.ts";
+import { PosthasteError, storeFault } from "@posthaste/shared/domain/errors.ts";
+import { ownEnvelope } from "@posthaste/shared/domain/own-event.ts";
+import { inTime } from "@posthaste/shared/lib/in-time.ts";
+import { retry } from "@posthaste/shared/lib/retry.ts";
+
+/**
+ * The events are of one tenant. True: durable, or nobody takes them. False: lost, after `TRIES_MAX` tries or at once where
+ * the lane is full: who announces holds a place that the lane needs to become empty. Never rejects.
+ */
+export type Announce = (events: readonly OwnEvent[]) => Promise<boolean>;
+
+/** About three seconds. */
+const TRIES_MAX = 5;
+/** For the tenant's endpoints, where memory does not have them. */
+const READ_MS = 1000;
+const BACKOFF = { firstMs: 100, maxMs: 2000 } as const;
+
+export interface AnnounceDeps {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly hasher: Hasher;
+  readonly directory: Pick<Directory, "peek" | "endpoints">;
+  readonly lanes: Pick<Lanes, "append">;
+  readonly telemetry: { readonly endpoint: Pick<EndpointTelemetry, "announced" | "announcementLost"> };
+  /** Aborted at the end of a stop. */
+  readonly signal: AbortSignal;
+  readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
+}
+
+export function createAnnounce(deps: AnnounceDeps): Announce {
+  const { clock, entropy, signal, onFailure } = deps;
+  return async (events) => {
+    const [first] = events;
+    if (first === undefined) return true;
+    try {
+      const done = await retry(() => append(deps, first, events), {
+        clock,
+        entropy,
+        signal,
+        ...BACKOFF,
+        onFailure: (error, waitMs) => onFailure("announce", error, waitMs),
+        isRetriable: (error, attemptIndex) => attemptIndex + 1 < TRIES_MAX && !isFull(error),
+      });
+      return done.kind === "done";
+    } catch (error) {
+      for (const { tenant, type } of events) deps.telemetry.endpoint.announcementLost(type, tenant, error);
+      return false;
+    }
+  };
+}
+
+async function append(deps: AnnounceDeps, { tenant, type }: OwnEvent, events: readonly OwnEvent[]): Promise<void> {
+  const known = deps.directory.peek(tenant, 0) ?? (await read(deps, tenant));
+  if (!mayBeTaken(known, type)) return;
+  await deps.lanes.append(events.map((event) => ownEnvelope(event, known.version, deps.hasher)));
+  for (const event of events) deps.telemetry.endpoint.announced(event.type);
+}
+
+async function read({ clock, directory }: AnnounceDeps, tenant: string): Promise<TenantEndpoints> {
+  const asked = await inTime(clock, READ_MS, directory.endpoints(tenant, 0));
+  if (asked.kind === "done") return asked.value;
+  throw storeFault(`The endpoints of a tenant were not read within ${READ_MS} ms.`);
+}
+
+/** By an endpoint of any state: what one that is paused takes is held for it. */
+function mayBeTaken({ endpoints, unreadable = [] }: TenantEndpoints, type: string): boolean {
+  return unreadable.length > 0 || endpoints.some((endpoint) => matches(endpoint, type));
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof PosthasteError && error.code === "overloaded";
+}

@@ -1,0 +1,100 @@
+/**
+ * Events that Posthaste itself publishes: to a tenant on its endpoints and deliveries, to the operator as alerts. Ordinary
+ * events otherwise: signed, retried, listed. Their types begin with `posthaste.`, which no publisher may use.
+ */
+import type { Hasher } from "../lib/ambient.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Trouble } from "./endpoint-trouble.ts";
+import type { Envelope } from "./envelope.ts";
+import type { Priority } from "./event.ts";
+import { disablesAtMs } from "./endpoint-trouble.ts";
+import { envelopeBody } from "./envelope.ts";
+import { OWN_TYPES } from "./event.ts";
+import { derivedId } from "./id.ts";
+
+export interface OwnEvent {
+  readonly tenant: string;
+  readonly type: string;
+  readonly priority: Priority;
+  /** Whole epoch ms, of the event; together with `identity` the same id on each process. */
+  readonly idAtMs: number;
+  readonly identity: string;
+  readonly atMs: number;
+  readonly traceparent: string | null;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export function isOwnType(type: string): boolean {
+  return type.startsWith(OWN_TYPES);
+}
+
+/** Of the last notice in the endpoint's record. */
+export function noticeEvent(
+  endpoint: Endpoint,
+  trouble: Trouble,
+  notice: NonNullable<Trouble["notice"]>,
+  disableAfterMs: number,
+): OwnEvent {
+  const { id, tenant, url } = endpoint;
+  const { kind, atMs } = notice;
+  const since = kind === "disabled" && trouble.sinceMs === atMs ? {} : { failing_since: instant(trouble.sinceMs) };
+  const more = {
+    failing: { disables_at: instant(disablesAtMs(trouble, atMs, disableAfterMs)) },
+    disabled: { reason: endpoint.statusReason },
+    recovered: {},
+  }[kind];
+  return {
+    tenant,
+    type: `${OWN_TYPES}endpoint.${kind}`,
+    priority: "MEDIUM",
+    idAtMs: atMs,
+    identity: `${tenant}\nendpoint.${kind}\n${id}`,
+    atMs,
+    traceparent: null,
+    data: { endpoint_id: id, url, ...since, ...more },
+  };
+}
+
+/** `acceptedAtMs` is that of the dead event, so that a repeat meets itself. */
+export function deadEvent(dead: {
+  readonly id: string;
+  readonly tenant: string;
+  readonly eventId: string;
+  readonly endpointId: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly atMs: number;
+  readonly envelope: Envelope;
+}): OwnEvent {
+  const { id, tenant, eventId, endpointId, reason, attempts, atMs, envelope } = dead;
+  const { type: event_type, acceptedAtMs, traceparent } = envelope;
+  return {
+    tenant,
+    type: `${OWN_TYPES}delivery.dead`,
+    priority: "LOW",
+    idAtMs: acceptedAtMs,
+    identity: `${tenant}\ndelivery.dead\n${id}`,
+    atMs,
+    traceparent,
+    data: { delivery_id: id, event_id: eventId, event_type, endpoint_id: endpointId, reason, attempts },
+  };
+}
+
+export function ownEnvelope(event: OwnEvent, directoryVersion: number, hasher: Hasher): Envelope {
+  const { tenant, type, priority, atMs, traceparent } = event;
+  return {
+    id: derivedId("evt", event.idAtMs, hasher, event.identity),
+    tenant,
+    type,
+    priority,
+    acceptedAtMs: atMs,
+    deliverAtMs: null,
+    traceparent,
+    directoryVersion,
+    body: envelopeBody({ type, timestampMs: atMs, dataText: JSON.stringify(event.data) }),
+  };
+}
+
+function instant(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
