@@ -4,11 +4,12 @@
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
 import { limitsFor as gatewayLimitsFor } from "@posthaste/gateway/request/deps.ts";
+import { startAlerts } from "@posthaste/processor/alerts/alerts.ts";
+import { countingFailures } from "@posthaste/processor/alerts/measures.ts";
 import { createEndpointLookup } from "@posthaste/processor/endpoint/lookup.ts";
 import { limitsFor as processorLimitsFor, PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
-import type { Cidr } from "@posthaste/shared/domain/address-guard.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { ConfigError } from "@posthaste/shared/domain/config.ts";
@@ -77,8 +78,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
   const { telemetry, metrics } = opening.use(await openTelemetry("posthaste", config, log));
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
-  const allow = config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []);
-  const transport = opening.use(openTransport(config, allow, descriptors, telemetry));
+  const transport = opening.use(openTransport(options, descriptors, telemetry));
   const drivers = opening.use(
     openDrivers(masterKey, {
       ...ambient,
@@ -103,13 +103,12 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     showOnce: options.showKeyOnce,
   });
   opening.use(observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: true }));
-  const collectMetrics = createCollector(metrics, drivers, telemetry);
   const gateway = createGateway({
     ...ambient,
     drivers,
     transport,
     telemetry,
-    collectMetrics,
+    collectMetrics: createCollector(metrics, drivers, telemetry),
     // Reads keep the one event loop busy.
     limits: { ...gatewayLimitsFor(descriptors.inboundMax), readsMax: 1 },
   });
@@ -122,13 +121,15 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     fetch: gateway.fetch,
   });
   opening.defer(() => listening.kill());
+  const counted = countingFailures(telemetry);
   const processor = startProcessor({
     ...ambient,
     drivers: options.onAttempt === undefined ? drivers : withAttemptsTold(drivers, options.onAttempt),
     transport,
-    telemetry,
+    telemetry: counted.telemetry,
     limits: { ...processorLimitsFor(descriptors.attemptsMax), disableAfterMs: config.disableAfterMs },
   });
+  opening.use(startAlerts({ ...ambient, ...counted, drivers, rules: config.alertRules }));
   log.write("info", "server.listening", { url: listening.url, data_folder: config.dataFolder });
   const opened = opening.move();
   return {
@@ -148,14 +149,13 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
 }
 
 function openTransport(
-  config: Config,
-  allow: readonly Cidr[],
+  { config, isDev }: PosthasteOptions,
   descriptors: DescriptorPlan,
   { accept }: Telemetry,
 ): Transport {
   return openHttpTransport({
     clock: systemClock,
-    allow,
+    allow: config.allowCidrs ?? (isDev ? parseCidrs(LOOPBACK) : []),
     // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.
     connectionsMax: descriptors.attemptsMax,
     socketsMax: descriptors.deliverySocketsMax,

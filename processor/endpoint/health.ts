@@ -15,7 +15,7 @@ import type { EndpointLookup } from "./lookup.ts";
 import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
 import { afterFailure, afterNotice, afterSuccess, notedAfterMs } from "@posthaste/shared/domain/endpoint-trouble.ts";
 import { isSuccess } from "@posthaste/shared/domain/outcome.ts";
-import { noticeEvent } from "@posthaste/shared/domain/own-event.ts";
+import { endpointAlert, noticeEvent } from "@posthaste/shared/domain/own-event.ts";
 import { Lru } from "@posthaste/shared/lib/lru.ts";
 
 /** Endpoints whose first failure is remembered until it is noted; past it the longest unused begins anew. */
@@ -112,7 +112,8 @@ async function sendNotice(deps: EndpointHealthDeps, endpoint: Endpoint): Promise
   const notice = trouble?.notice ?? null;
   if (trouble === null || notice === null || notice.isSent) return;
   const isSent = await deps.announce([noticeEvent(endpoint, trouble, notice, deps.disableAfterMs)]);
-  if (isSent) await deps.directory.update(tenant, id, (now) => afterNotice(now, notice));
+  const isAlerted = await deps.announce([endpointAlert(endpoint, trouble, notice)]);
+  if (isSent && isAlerted) await deps.directory.update(tenant, id, (now) => afterNotice(now, notice));
 }
 
 function tellOperator({ telemetry }: EndpointHealthDeps, before: Endpoint, after: Endpoint): void {

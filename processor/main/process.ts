@@ -5,6 +5,8 @@ import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runti
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
+import { startAlerts } from "../alerts/alerts.ts";
+import { countingFailures } from "../alerts/measures.ts";
 import { createInitializer } from "../initializer.ts";
 import { watchLag } from "../lag-watch.ts";
 import { limitsFor } from "../limits.ts";
@@ -50,11 +52,14 @@ await runWithHelp("processor", HELP, async () => {
   if (!stopping.signal.aborted) {
     const { disableAfterMs } = config;
     const limits = { ...limitsFor(program.descriptors.attemptsMax), disableAfterMs };
-    const processor = startProcessor({ ...program, limits });
+    const counted = countingFailures(telemetry);
+    const processor = startProcessor({ ...program, telemetry: counted.telemetry, limits });
     log.write("info", "processor.ready", {});
     const lagWatch = watchLag({ ...program, telemetry: telemetry.queue });
     const leftBehind = watchLeftBehind({ ...program, recoverLeft: () => processor.recoverLeft() });
+    const alerts = startAlerts({ ...program, ...counted, rules: config.alertRules });
     await stopped;
+    alerts[Symbol.dispose]();
     lagWatch[Symbol.dispose]();
     leftBehind[Symbol.dispose]();
     unfinished = await processor.stop();

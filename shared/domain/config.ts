@@ -5,6 +5,8 @@
 import * as v from "valibot";
 import type { Cidr } from "./address-guard.ts";
 import { parseAddress, parseCidrs } from "./address-guard.ts";
+import type { AlertRules } from "./alert-rules.ts";
+import { AlertFigures } from "./alert-rules.ts";
 import { DISABLE_AFTER_MS } from "./endpoint-trouble.ts";
 import { decodeBase64 } from "./base64.ts";
 import type { OtlpConfig } from "./otlp-config.ts";
@@ -28,6 +30,7 @@ export interface Config {
   readonly operatorKey: string | null;
   /** An endpoint that fails for so long without one success is disabled. */
   readonly disableAfterMs: number;
+  readonly alertRules: AlertRules;
   /** What idempotency keys and event ids of a day may take; null: as the driver set says. */
   readonly claimBytesMax: number | null;
   /** Null: not set at all, which `dev` reads as "loopback". */
@@ -168,6 +171,7 @@ const Settings = v.object({
   LOG_DELIVERIES: v.optional(v.picklist(["true", "false"], "must be true or false"), "true"),
   STOP_NOTICE_S: v.optional(StopNotice, "3"),
   ENDPOINT_DISABLE_AFTER_S: v.optional(DisableAfter, String(DISABLE_AFTER_MS / 1000)),
+  ALERT_RULES: v.optional(AlertFigures, "{}"),
   IDEMPOTENCY_GIB: v.optional(IdempotencyGib),
   POSTHASTE_DATA: v.optional(DataFolder, "./.posthaste"),
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
@@ -196,6 +200,7 @@ export function parseConfig(environment: Environment): Config {
     logsDeliveries: settings.LOG_DELIVERIES === "true",
     stopNoticeMs: settings.STOP_NOTICE_S * 1000,
     disableAfterMs: settings.ENDPOINT_DISABLE_AFTER_S * 1000,
+    alertRules: settings.ALERT_RULES,
     claimBytesMax: settings.IDEMPOTENCY_GIB === undefined ? null : settings.IDEMPOTENCY_GIB * 1024 ** 3,
     dataFolder: settings.POSTHASTE_DATA,
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,

@@ -9,7 +9,7 @@ import type { Envelope } from "./envelope.ts";
 import type { Priority } from "./event.ts";
 import { disablesAtMs } from "./endpoint-trouble.ts";
 import { envelopeBody } from "./envelope.ts";
-import { OWN_TYPES } from "./event.ts";
+import { OPERATOR_TENANT, OWN_TYPES } from "./event.ts";
 import { derivedId } from "./id.ts";
 
 export interface OwnEvent {
@@ -52,6 +52,30 @@ export function noticeEvent(
     atMs,
     traceparent: null,
     data: { endpoint_id: id, url, ...since, ...more },
+  };
+}
+
+/** The same, as an alert: what a tenant is told of its endpoint the operator hears, too. */
+export function endpointAlert(
+  { id, tenant, statusReason }: Endpoint,
+  trouble: Trouble,
+  notice: NonNullable<Trouble["notice"]>,
+): OwnEvent {
+  const { kind, atMs } = notice;
+  const alert = {
+    failing: { rule: "endpoint-failing", severity: "warning" },
+    disabled: { rule: "endpoint-disabled", severity: "warning", reason: statusReason },
+    recovered: { rule: "endpoint-failing", resolved_at: instant(atMs) },
+  }[kind];
+  return {
+    tenant: OPERATOR_TENANT,
+    type: `${OWN_TYPES}alert.${kind === "recovered" ? "resolved" : alert.rule}`,
+    priority: "MEDIUM",
+    idAtMs: atMs,
+    identity: `alert.endpoint.${kind}\n${tenant}\n${id}`,
+    atMs,
+    traceparent: null,
+    data: { ...alert, tenant, endpoint_id: id, since: instant(trouble.sinceMs) },
   };
 }
 

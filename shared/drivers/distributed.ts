@@ -202,6 +202,7 @@ export function composeDistributed(parts: {
     cancellations: stores.cancellations,
     leases: stores.leases,
     begunAttempts: stores.begunAttempts,
+    alertBoard: stores.alertBoard,
     rateLimiter: stores.rateLimiter,
     notifier: stores.notifier,
     tail: stores.tail,

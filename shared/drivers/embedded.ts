@@ -13,6 +13,7 @@ import { createLeases } from "./memory/leases.ts";
 import { createNotifier } from "./memory/notifier.ts";
 import { createRateLimiter } from "./memory/rate-limiter.ts";
 import { createTail } from "./memory/tail.ts";
+import { createAlertBoard } from "./sqlite/alert-board.ts";
 import { createBegunAttempts } from "./sqlite/begun-attempts.ts";
 import type { QueueBounds } from "./sqlite/admission.ts";
 import { createBoundedLists } from "./sqlite/bounded-list.ts";
@@ -131,10 +132,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     stats,
     directory,
     apiKeys: openApiKeyStore({
-      database,
-      writer,
-      clock,
-      onFault,
+      ...queues,
       ...given("keysMax", bounds.apiKeysPerTenantMax),
       ...given("endedMax", bounds.apiKeysEndedMax),
     }),
@@ -142,6 +140,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     cancellations: createCancellations({ database, writer, clock, ...given("cancelledMax", bounds.cancelledMax) }),
     leases: createLeases({ clock }),
     begunAttempts: createBegunAttempts({ database, writer, clock }),
+    alertBoard: createAlertBoard({ database, writer }),
     rateLimiter: createRateLimiter({ clock, ...given("subjectsMax", bounds.limitSubjectsMax) }),
     notifier,
     tail,

@@ -1,4 +1,5 @@
 /** A whole driver set: one of embedded, distributed, edge. Whoever opens it disposes it, after everyone who uses it. */
+import type { AlertBoard } from "./alert-board.ts";
 import type { Cancellations } from "./cancellations.ts";
 import type { BegunAttempts } from "./begun-attempts.ts";
 import type { Claims } from "./claims.ts";
@@ -35,6 +36,7 @@ export interface Drivers extends AsyncDisposable {
   readonly cancellations: Cancellations;
   readonly leases: Leases;
   readonly begunAttempts: BegunAttempts;
+  readonly alertBoard: AlertBoard;
   readonly rateLimiter: RateLimiter;
   readonly notifier: Notifier;
   readonly tail: Tail;

@@ -4,6 +4,7 @@ export const SETTINGS_HELP = `  HOST                    address to listen on (12
   PORT                    port to listen on (8080; 0 takes a free one)
   LOG_LEVEL               debug, info, warn or error (info; dev: warn)
   LOG_DELIVERIES          false: deliveries that went well or are tried again are logged at debug only (true)
+  ALERT_RULES             other figures for alerts, as JSON by name; see docs/operations.md
   ENDPOINT_DISABLE_AFTER_S  seconds without one success after which an endpoint is disabled (432000)
   STOP_NOTICE_S           seconds after SIGTERM in which /readyz says 503 and requests are still taken (3; dev: none)
   IDEMPOTENCY_GIB         what idempotency keys and event ids of a day may take (4; serve and dev: a tenth of the disk, 4 to 32)

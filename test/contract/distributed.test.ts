@@ -1,4 +1,5 @@
 /** The distributed set as a whole passes the contract of each port, as the embedded one does; four are in a file of their own. */
+import { alertBoardContract } from "./alert-board.contract.ts";
 import { cancellationsContract } from "./cancellations.contract.ts";
 import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { cursorsContract } from "./cursors.contract.ts";
@@ -23,6 +24,7 @@ directoryContract("distributed", openDistributedHarness);
 apiKeysContract("distributed", openDistributedHarness);
 cancellationsContract("distributed", openDistributedHarness);
 leasesContract("distributed", openDistributedHarness);
+alertBoardContract("distributed", openDistributedHarness);
 begunAttemptsContract("distributed", openDistributedHarness);
 quarantinedRecordsContract("distributed", openDistributedHarness);
 statsContract("distributed", openDistributedHarness);

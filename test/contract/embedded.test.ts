@@ -1,4 +1,5 @@
 /** The contracts of all ports over the embedded set, in a file; the queues in memory, too, as the simulation has them. */
+import { alertBoardContract } from "./alert-board.contract.ts";
 import { cancellationsContract } from "./cancellations.contract.ts";
 import { begunAttemptsContract } from "./begun-attempts.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
@@ -34,6 +35,7 @@ apiKeysContract("embedded", openFileHarness);
 claimsContract("embedded", openFileHarness);
 cancellationsContract("embedded", openFileHarness);
 leasesContract("embedded", openFileHarness);
+alertBoardContract("embedded", openFileHarness);
 begunAttemptsContract("embedded", openFileHarness);
 quarantinedRecordsContract("embedded", openFileHarness);
 statsContract("embedded", openFileHarness);

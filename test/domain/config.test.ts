@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Environment } from "@posthaste/shared/domain/config.ts";
+import { ALERT_RULES } from "@posthaste/shared/domain/alert-rules.ts";
 import { ConfigError, parseConfig } from "@posthaste/shared/domain/config.ts";
 
 const MASTER_KEY = btoa("m".repeat(32));
@@ -25,6 +26,7 @@ test("nothing set gives every default", () => {
     logsDeliveries: true,
     stopNoticeMs: 3000,
     disableAfterMs: 432_000_000,
+    alertRules: ALERT_RULES,
     claimBytesMax: null,
     dataFolder: "./.posthaste",
     operatorKey: null,

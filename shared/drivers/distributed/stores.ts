@@ -1,4 +1,6 @@
 /** Everything of the distributed set that lies in Redis, opened and checked together. */
+import type { AlertBoard } from "../../ports/alert-board.ts";
+import { createRedisAlertBoard } from "../redis/alert-board.ts";
 import type { Clock, Entropy, Sealer } from "../../lib/ambient.ts";
 import type { DistributedConfig } from "../../domain/distributed-config.ts";
 import type { DeadLetterIndex } from "../../ports/dead-letter-index.ts";
@@ -74,6 +76,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly leases: Leases;
   readonly lostTopics: LostTopics;
   readonly begunAttempts: BegunAttempts;
+  readonly alertBoard: AlertBoard;
   readonly rateLimiter: RateLimiter;
   readonly stats: RedisStats;
   /** Of one process. What Redis does not take in time goes to `spill`. */
@@ -209,6 +212,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     cancellations: createRedisCancellations({ ...main, ...(cancelledMax === undefined ? {} : { cancelledMax }) }),
     leases: createRedisLeases(main),
     lostTopics: createLostTopics(main),
+    alertBoard: createRedisAlertBoard(main),
     begunAttempts: createRedisBegunAttempts(main),
     rateLimiter: openRateLimiter({ ...options, ...cache, subjectsMax: bounds.limitSubjectsMax }),
     stats,

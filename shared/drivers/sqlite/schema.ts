@@ -134,4 +134,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   ALTER TABLE deliveries ADD COLUMN retry_ms INTEGER;
   ALTER TABLE deliveries ADD COLUMN wait TEXT;
   `,
+  `
+  -- Which alerts stand, as one text.
+  CREATE TABLE alert_board (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL) STRICT;
+  `,
 ];
