@@ -1,0 +1,7 @@
+/** Writes docs/monitoring anew. */
+import { writeFileSync } from "node:fs";
+import { grafanaDashboard, prometheusRules } from "./monitoring.ts";
+
+const folder = new URL("../../docs/monitoring/", import.meta.url);
+writeFileSync(new URL("posthaste.rules.yml", folder), prometheusRules());
+writeFileSync(new URL("grafana-dashboard.json", folder), grafanaDashboard());
