@@ -51,7 +51,7 @@ export function derivedTraceId(traceId: string, what: string): string {
 
 /**
  * 64 bits in hex: FNV-1a and a multiply-and-rotate over the text, both ended by the finalizer of MurmurHash3. No secret, and
- * nobody gains by a collision, so that a twentieth of the time of SHA-256 is the better buy.
+ * nobody gains by a collision, so that a third of the time of SHA-256 is the better buy.
  */
 function digest(text: string, seed: number): string {
   let first = 0x811c9dc5 ^ seed;
