@@ -20,7 +20,13 @@ function openTwo() {
   const state = { text: null as string | null, isBoardAway: false, isLaneAway: false, values: [0, 0] };
   const told: { readonly id: string; readonly type: string; readonly process: number }[] = [];
   const board = {
-    read: () => (state.isBoardAway ? Promise.reject(new Error("Redis is away")) : Promise.resolve(state.text)),
+    // The answer takes its time, so that both have read before either writes.
+    async read() {
+      if (state.isBoardAway) throw new Error("Redis is away");
+      const { text } = state;
+      await clock.sleep(10, new AbortController().signal);
+      return text;
+    },
     replace(before: string | null, after: string) {
       if (state.isBoardAway) return Promise.reject(new Error("Redis is away"));
       if (state.text !== before) return Promise.resolve(false);
