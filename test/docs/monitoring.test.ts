@@ -1,11 +1,15 @@
 /** docs/monitoring is what the alert rules make of it, and asks for nothing that `/metrics` does not show. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import type { AlertRule } from "@posthaste/shared/domain/alert-rules.ts";
 import { ALERT_RULES } from "@posthaste/shared/domain/alert-rules.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
+import { requireCollector } from "../support/services/collector-binary.ts";
+import { requirePromtool } from "../support/services/debian-packages.ts";
 import { exerciseTelemetry } from "./exercise-telemetry.ts";
 import { grafanaDashboard, prometheusRules } from "./monitoring.ts";
 
@@ -58,4 +62,31 @@ test("every metric and label of an expression is one that /metrics shows", async
         );
     }
   }
+});
+
+const folder = fileURLToPath(new URL("../../docs/monitoring/", import.meta.url));
+
+/** Exits with 0, or fails with what it says. */
+function accepts(binary: string, ...args: readonly string[]): void {
+  const { status, stdout, stderr, error } = spawnSync(binary, args, { cwd: folder, encoding: "utf8", timeout: 60_000 });
+  assert.equal(status, 0, error?.message ?? `${stdout}${stderr}`);
+}
+
+test("Prometheus' own tool takes the rules, and the settings of the compose profile", () => {
+  requirePromtool();
+  accepts("promtool", "check", "rules", "posthaste.rules.yml");
+  accepts("promtool", "check", "config", "prometheus.yml");
+});
+
+test("OpenTelemetry's own collector takes the settings of the compose profile", () => {
+  accepts(requireCollector(), "validate", "--config", "collector.yaml");
+});
+
+test("what the compose profile mounts is there, and it scrapes the ports that the programs listen on", () => {
+  const compose = readFileSync(new URL("../../docker-compose.yml", import.meta.url), "utf8");
+  const mounted = [...compose.matchAll(/- \.\/docs\/monitoring\/(\S+?):/g)].map(([, name = ""]) => name);
+  assert.deepEqual(mounted.toSorted(), readdirSync(folder).toSorted());
+  const ports = [...compose.matchAll(/(?:PROCESSOR_)?PORT: "(\d+)"/g)].map(([, port]) => port);
+  const scraped = [...read("prometheus.yml").matchAll(/port: (\d+)/g)].map(([, port]) => port);
+  assert.deepEqual(scraped, ports);
 });

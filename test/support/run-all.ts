@@ -210,7 +210,7 @@ const stopped = untilSignalled();
 try {
   const filesBySuite = suites();
   installRuntimes();
-  if (filesBySuite.has("e2e")) buildCollector();
+  if (filesBySuite.has("e2e") || filesBySuite.has("docs")) buildCollector();
   const runs = await runAll(filesBySuite, stopped);
   if (!stopped.aborted) process.exitCode = summarize(runs) ? 0 : 1;
 } catch (error) {

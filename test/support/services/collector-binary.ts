@@ -3,6 +3,7 @@
  * finds it there.
  */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GO_PATH, requireGo } from "./debian-packages.ts";
@@ -20,12 +21,14 @@ receivers:
   - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver ${VERSION}
 exporters:
   - gomod: go.opentelemetry.io/collector/exporter/debugexporter ${VERSION}
+  - gomod: go.opentelemetry.io/collector/exporter/otlphttpexporter ${VERSION}
   - gomod: github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter ${VERSION}
 `;
 
 /** Its path. Builds it when it is not there, in a few minutes, saying so; throws with the remedy when it cannot. */
 export function requireCollector(): string {
-  const binary = join(cache, `collector-${VERSION.slice(1)}`);
+  const parts = createHash("sha256").update(MANIFEST).digest("hex").slice(0, 8);
+  const binary = join(cache, `collector-${VERSION.slice(1)}-${parts}`);
   if (!existsSync(binary)) build(binary);
   return binary;
 }

@@ -50,6 +50,7 @@ const programs = {
         ? ""
         : "the module prometheus_client of /usr/bin/python3 was not found",
   },
+  promtool: { binary: "promtool", packages: ["prometheus"], complaint: () => isRunnable("promtool", "--version") },
   go: {
     binary: "go",
     packages: ["golang-go"],
@@ -72,6 +73,8 @@ export const requireRedis = (): void => requireProgram(programs.redis);
 export const requireJava = (): void => requireProgram(programs.java);
 /** The Python client of the Prometheus project, for its parsers; of the interpreter at `/usr/bin/python3`. */
 export const requirePromClient = (): void => requireProgram(programs.promClient);
+/** The Prometheus project's own check of rules and settings. */
+export const requirePromtool = (): void => requireProgram(programs.promtool);
 /** For the collector of OpenTelemetry, which is built from its modules. */
 export const requireGo = (): void => requireProgram(programs.go);
 export const requireMaven = (): void => requireProgram(programs.maven);
