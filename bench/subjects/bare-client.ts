@@ -19,7 +19,16 @@ const never = new AbortController().signal;
 const clients: Readonly<Record<string, () => Promise<void>>> = {
   /** Guard, deadline and bounds included. */
   transport: async () => {
-    const request = { url, tenant: "default", headers, body, timeoutMs: 15_000, stopping: never, mayBegin: () => true };
+    const request = {
+      url,
+      tenant: "default",
+      headers,
+      body,
+      timeoutMs: 15_000,
+      stopping: never,
+      mayBegin: () => true,
+      milestones: null,
+    };
     const result = await transport.send(request, never);
     if (result.kind === "fault") throw new Error(result.detail);
   },

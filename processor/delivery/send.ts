@@ -2,7 +2,7 @@
  * Signs the message of a delivery and makes one attempt. Never rejects: whatever happens is an `AttemptResult`, or a message
  * that cannot be written as HTTP, which is no fault of the endpoint.
  */
-import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { AttemptResult, Milestone } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
@@ -46,11 +46,12 @@ export function createSend(deps: SendDeps): Send {
     const { attemptMs: timeoutMs, stopping, standstill } = deps;
     const before = standstill.count();
     const mayBegin = (): boolean => standstill.count() === before;
-    const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping, mayBegin };
+    const milestones: Milestone[] | null = attemptTrace.place === null ? null : [];
+    const request = { url: endpoint.url, tenant, headers, body, timeoutMs, stopping, mayBegin, milestones };
     const ended = await deps.transport.send(request, deps.signal);
     const result = mayBegin() ? ended : unheard(ended);
     telemetry.attempted(subjectOf(delivery), result);
-    trace.attempted(delivery, attemptTrace, { url: endpoint.url, result, events: [] });
+    trace.attempted(delivery, attemptTrace, { url: endpoint.url, result, milestones: milestones ?? [] });
     return result;
   };
 }

@@ -40,6 +40,14 @@ export interface Faulted {
 
 export type AttemptResult = Answered | Faulted;
 
+/** A stage of an attempt that ended well. One on a kept connection has none but `first-byte`. */
+export interface Milestone {
+  /** `dns`: the addresses of the name are known, from memory or asked for; `first-byte`: of the answer. */
+  readonly name: "dns" | "connect" | "tls" | "first-byte";
+  /** Ms since the attempt began, fractional. */
+  readonly sinceStartMs: number;
+}
+
 /** Faults of our own: the endpoint was not asked, and nothing is learnt of it. */
 const OWN_FAULTS: ReadonlySet<Fault> = new Set(["aborted", "resolver", "exhausted"]);
 

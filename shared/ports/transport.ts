@@ -7,7 +7,7 @@
  * the fault is `resolver`, and nothing was sent. A few look-ups of one tenant are under way at once; those that never
  * answer hold up no other tenant.
  */
-import type { AttemptResult } from "../domain/attempt.ts";
+import type { AttemptResult, Milestone } from "../domain/attempt.ts";
 
 export interface DeliveryRequest {
   /** Absolute http or https URL, already validated by `domain/endpoint.ts`. */
@@ -26,6 +26,8 @@ export interface DeliveryRequest {
    * process, when another one may have made the request: it ends with fault `aborted`, and nothing was sent.
    */
   readonly mayBegin: () => boolean;
+  /** Filled, in the order of time, with what the attempt reached: each name once at most. Null where nobody wants to know. */
+  readonly milestones: Milestone[] | null;
 }
 
 export type Vetting =

@@ -4,13 +4,13 @@
  * a trace that is not sampled, they do nothing. docs/operations.md has the table of spans.
  */
 import type { Meter } from "@opentelemetry/api";
-import type { AttemptResult } from "../domain/attempt.ts";
+import type { AttemptResult, Milestone } from "../domain/attempt.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { TraceContext } from "../domain/traceparent.ts";
 import type { Clock, Entropy } from "../lib/ambient.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import type { SpanPlace, TracedDelivery } from "./span-places.ts";
-import type { Span, SpanAttributes, SpanEvent, SpanLoss, SpanSink } from "./spans.ts";
+import type { Span, SpanAttributes, SpanLoss, SpanSink } from "./spans.ts";
 import { laneOf } from "../domain/envelope.ts";
 import { describe } from "../domain/outcome.ts";
 import { SAMPLED, derivedSpanId, formatTraceparent, parseTraceparent } from "../domain/traceparent.ts";
@@ -72,7 +72,8 @@ export interface AttemptTrace {
 export interface AttemptOfDelivery {
   readonly url: string;
   readonly result: AttemptResult;
-  readonly events: readonly SpanEvent[];
+  /** They become the events of its span. */
+  readonly milestones: readonly Milestone[];
 }
 
 export interface HandOver {
@@ -167,19 +168,20 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       const place = attemptPlace(delivery, isApart());
       return { traceparent: place === null ? null : formatTraceparent(place), place };
     },
-    attempted(delivery, { place }, { url, result, events }) {
+    attempted(delivery, { place }, { url, result, milestones }) {
       if (place === null) return;
+      const startMs = clock.now() - result.durationMs;
       record(place, {
         name: "POST",
         kind: "client",
-        startMs: clock.now() - result.durationMs,
+        startMs,
         attributes: Object.assign(
           resultAttributes(result, delivery.attempt),
           serverOf(url),
           deliveryAttributes(delivery),
         ),
         error: isFailure(result) ? describe(result) : null,
-        events,
+        events: milestones.map(({ name, sinceStartMs }) => ({ name, atMs: startMs + sinceStartMs })),
       });
     },
     handedOver(delivery, isApart, { state, reason, isAttempted, nextAttemptAtMs }) {

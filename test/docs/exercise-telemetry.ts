@@ -185,7 +185,7 @@ function exerciseTrace(trace: Telemetry["trace"]): void {
   const delivery = { tenant, endpointId, attempt, generation: 0, members: [envelope], group: null };
   trace.replayed(request, { ...delivery, generation: 1 });
   const made = trace.ofAttempt(delivery, () => false);
-  trace.attempted(delivery, made, { url: "https://example.com/hook", result: FAULT, events: [] });
+  trace.attempted(delivery, made, { url: "https://example.com/hook", result: FAULT, milestones: [] });
   trace.handedOver(delivery, () => false, { state: "dead", reason: null, isAttempted: true, nextAttemptAtMs: null });
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { openReceiver } from "../support/receiver.ts";
 import type { DocumentedSpan } from "../support/documented-spans.ts";
-import { documentedSpans } from "../support/documented-spans.ts";
+import { documentedAttemptEvents, documentedSpans } from "../support/documented-spans.ts";
 import type { OtlpSink, SunkSpan } from "../support/otlp-sink.ts";
 
 export const PARENT = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736", spanId: "00f067aa0ba902b7" } as const;
@@ -70,6 +70,12 @@ export function assertTrace(
     assert.equal(attempt.isError, index < 2);
     assert.equal(expected.traceparents[index], `00-${attempt.traceId}-${attempt.spanId}-01`);
   });
+  const documentedEvents = documentedAttemptEvents();
+  for (const { events } of attempts) {
+    assert.equal(events.at(-1), "first-byte");
+    for (const event of events) assert.ok(documentedEvents.includes(event), `${event} is in the table`);
+  }
+  assert.ok(attempts[0]?.events.includes("connect"), "the first attempt opened its connection");
   const failed = attempts.slice(0, 2).map(({ spanId }) => spanId);
   assert.deepEqual((byName.get("send retry") ?? []).map(({ parentId }) => parentId).toSorted(), failed.toSorted());
   for (const span of spans) assert.ok(span.endMs >= span.startMs, `${span.name} ends after it begins`);

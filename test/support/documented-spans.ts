@@ -10,6 +10,12 @@ export interface DocumentedSpan {
 
 const page = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
 
+/** Events of an attempt's span, in the order of time. */
+export function documentedAttemptEvents(): readonly string[] {
+  const table = page.split("| event of `POST` |")[1]?.split("\n\n")[0] ?? "";
+  return [...table.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name = ""]) => name);
+}
+
 /** By name, with the lane put in and the request that publishes an event. */
 export function documentedSpans(lane: string): ReadonlyMap<string, DocumentedSpan> {
   const section = page.split(/^## /m).find((part) => part.startsWith("Traces\n")) ?? "";

@@ -131,6 +131,7 @@ export function post(url: string, change: Partial<DeliveryRequest> = {}): Delive
     timeoutMs: 5000,
     stopping: running,
     mayBegin: () => true,
+    milestones: null,
     ...change,
   };
 }

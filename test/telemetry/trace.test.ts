@@ -55,7 +55,7 @@ function attempted(delivery: TracedDelivery, isApart: () => boolean, seed = 2): 
   const { spans, trace } = openProcess(seed);
   const attempt = trace.ofAttempt(delivery, isApart);
   const header = parseTraceparent(attempt.traceparent);
-  trace.attempted(delivery, attempt, { url: "https://example.com/x?secret=1", result: WELL, events: [] });
+  trace.attempted(delivery, attempt, { url: "https://example.com/x?secret=1", result: WELL, milestones: [] });
   const [span] = spans;
   assert.ok(span !== undefined);
   assert.deepEqual(
@@ -76,6 +76,21 @@ test("what another process knows of the event is enough to name its parent and t
   assert.equal(processor.spans[0]?.parentId, send?.spanId);
   assert.equal(one.parentId, processor.spans[0]?.spanId);
   for (const { traceId } of [one, ...processor.spans, ...spans]) assert.equal(traceId, PUBLISHER.traceId);
+});
+
+test("the milestones of an attempt are the events of its span, counted from its start", () => {
+  const { spans, trace } = openProcess(2);
+  const delivery = deliveryOf(accepted().envelope);
+  const milestones = [
+    { name: "connect", sinceStartMs: 1.5 },
+    { name: "first-byte", sinceStartMs: 4 },
+  ] as const;
+  trace.attempted(delivery, trace.ofAttempt(delivery, near), { url: "https://example.com", result: WELL, milestones });
+  const startMs = spans[0]?.startMs ?? Number.NaN;
+  assert.deepEqual(spans[0]?.events, [
+    { name: "connect", atMs: startMs + 1.5 },
+    { name: "first-byte", atMs: startMs + 4 },
+  ]);
 });
 
 test("no span holds the URL of an endpoint", () => {
@@ -163,7 +178,7 @@ test("a trace that is not sampled leaves no span, and is passed on as not sample
   trace.sent(request, envelope, { index: 0, startMs: START_MS, failure: undefined });
   trace.fannedOut({ envelope, startMs: START_MS, matchedCount: 1, filteredCount: 0, isRepeat: false });
   const attempt = trace.ofAttempt(deliveryOf(envelope), near);
-  trace.attempted(deliveryOf(envelope), attempt, { url: "https://example.com", result: WELL, events: [] });
+  trace.attempted(deliveryOf(envelope), attempt, { url: "https://example.com", result: WELL, milestones: [] });
   assert.deepEqual(spans, []);
   const sent = parseTraceparent(attempt.traceparent);
   assert.equal(sent?.traceId, request.traceId);

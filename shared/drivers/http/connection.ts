@@ -12,6 +12,7 @@ import type { ByteSocket } from "./byte-socket.ts";
 import { takeOver } from "./byte-socket.ts";
 import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, StaleConnection } from "./http-client.ts";
 import type { Limit } from "./limit.ts";
+import type { ConnectionTimes } from "./milestones.ts";
 import { BadAnswer, CLOSED_EARLY, ConnectFault, NOT_HTTP } from "./network-fault.ts";
 import { writeRequest } from "./request-bytes.ts";
 import type { AnswerParser, RawFields, runtimeParser } from "./runtime-parser.ts";
@@ -21,6 +22,7 @@ export interface ConnectionDeps {
   readonly clock: Clock;
   readonly parser: NonNullable<ReturnType<typeof runtimeParser>>;
   readonly socket: Socket;
+  readonly times: ConnectionTimes;
   /** Told after each request that another one may follow. */
   readonly onIdle: (connection: Connection) => void;
   /** Told once, when it may carry no more requests. */
@@ -86,6 +88,7 @@ export class Connection {
       const reader = new AnswerReader();
       this.#exchange = { reader, limit, resolve, reject, isAnswered: false, isComplete: false, cancelBodyTimer: null };
       this.requestCount += 1;
+      if (this.requestCount === 1) limit.milestones?.opened(this.#deps.times);
       this.#retryAfter = null;
       this.#isHeadCut = false;
       this.#heads.begin();
@@ -113,6 +116,7 @@ export class Connection {
     exchange.isAnswered = true;
     try {
       const bytes = this.#heads.push(chunk);
+      if (isFirst) exchange.limit.milestones?.reached("first-byte");
       if (bytes === null) return;
       const error = this.#parser.read(bytes);
       // It may have been settled within: cut, or given up.

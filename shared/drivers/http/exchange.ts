@@ -22,7 +22,7 @@ export function exchange(
   limits: ExchangeLimits,
   watch: SocketWatch,
 ): Promise<ReceivedAnswer> {
-  const { clock, timeoutMs, signal, mayBegin } = limits;
+  const { clock, timeoutMs, signal, mayBegin, milestones } = limits;
   return new Promise((resolve, reject) => {
     const reader = new AnswerReader();
     let wire: Dispatcher.DispatchController | null = null;
@@ -65,7 +65,7 @@ export function exchange(
             wire = controller;
             if (!mayBegin()) fail(new NotBegun("nothing was sent"));
             if (isSettled) return controller.abort(new Error("the request ended before it had a socket"));
-            watch.expect((taken) => (socket = taken));
+            watch.expect(milestones, (taken) => (socket = taken));
           },
           onResponseStart(_controller, status, headers) {
             reader.start(status, firstValue(headers["retry-after"]));

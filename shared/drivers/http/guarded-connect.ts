@@ -17,6 +17,9 @@ import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { unreachable } from "../../lib/assert.ts";
 import { Lru } from "../../lib/lru.ts";
 import { dialFirst, dialOrder } from "./dial-first.ts";
+import type { ConnectionTimes } from "./milestones.ts";
+import { noTimes } from "./milestones.ts";
+import type { DescribedFault } from "./network-fault.ts";
 import { codeOf, ConnectFault, faultOf, NoSuchFamily, OUT_OF_DESCRIPTORS } from "./network-fault.ts";
 import { lacksFamilyOf } from "./own-families.ts";
 import type { Resolution, VettedHost } from "./resolver.ts";
@@ -45,7 +48,12 @@ export interface GuardedConnectDeps {
  * Opens a socket to an origin (`https://host:port`, default port left out) for a tenant. Rejects with `ConnectFault`
  * alone, whose missing `code` keeps undici from trying anew.
  */
-export type OpenSocket = (origin: string, tenant: string) => Promise<Socket>;
+export type OpenSocket = (origin: string, tenant: string) => Promise<OpenedSocket>;
+
+export interface OpenedSocket {
+  readonly socket: Socket;
+  readonly times: ConnectionTimes;
+}
 
 export function createGuardedConnect(deps: GuardedConnectDeps): OpenSocket {
   const reached = new Lru<string, string>({
@@ -53,10 +61,12 @@ export function createGuardedConnect(deps: GuardedConnectDeps): OpenSocket {
     age: { ms: REACHED_MS_MAX, clock: deps.clock },
   });
   return async (origin, tenant) => {
+    const times = noTimes();
     try {
-      return await openSocket(deps, reached, origin, tenant);
+      return { socket: await openSocket(deps, reached, { origin, tenant, times }), times };
     } catch (error) {
-      throw asConnectFault(error);
+      const { fault, detail } = connectFaultOf(error);
+      throw new ConnectFault(fault, detail, times);
     }
   };
 }
@@ -64,23 +74,31 @@ export function createGuardedConnect(deps: GuardedConnectDeps): OpenSocket {
 async function openSocket(
   deps: GuardedConnectDeps,
   reached: Lru<string, string>,
-  origin: string,
-  tenant: string,
+  { origin, tenant, times }: { readonly origin: string; readonly tenant: string; readonly times: ConnectionTimes },
 ): Promise<Socket> {
   const { clock, allow } = deps;
   using deadline = clock.deadline(CONNECT_MS_MAX, deps.closing);
   const { signal } = deadline;
   const target = new URL(origin);
   const name = bareHost(target.hostname);
-  const vetted = await vetHost(name, allow, (host) => deps.find(host, tenant, signal), signal);
+  const find = async (host: string): Promise<Resolution> => {
+    const resolution = await deps.find(host, tenant, signal);
+    if (resolution.kind === "found") times.lookedUpAtMs = clock.monotonic();
+    return resolution;
+  };
+  const vetted = await vetHost(name, allow, find, signal);
   const isTls = target.protocol === "https:";
   const port = Number(target.port) || (isTls ? 443 : 80);
   const dial = (address: string, losing: AbortSignal): Promise<Socket> => dialVetted(address, port, allow, losing);
   const close = (socket: Socket): void => void socket.destroy();
   const order = dialOrder(addressesOf(vetted), reached.get(origin));
   const { address, connection } = await dialFirst({ clock, dial, close }, order, signal);
+  times.connectedAtMs = clock.monotonic();
   reached.set(origin, address);
-  return isTls ? await startTls(connection, name, deps.secureContext, signal) : connection;
+  if (!isTls) return connection;
+  const secured = await startTls(connection, name, deps.secureContext, signal);
+  times.securedAtMs = clock.monotonic();
+  return secured;
 }
 
 /** Throws the fault of a host that must or can not be dialled. */
@@ -201,11 +219,7 @@ function isSameAddress(left: string, right: string): boolean {
 /** ::ffff:0:0/96, RFC 4291 section 2.5.5.2. */
 const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255];
 
-function asConnectFault(error: unknown): ConnectFault {
-  if (error instanceof ConnectFault) return error;
-  if (error instanceof DeadlineExceeded) {
-    return new ConnectFault("timeout", `no connection was made within ${error.afterMs} ms`);
-  }
-  const { fault, detail } = faultOf(error);
-  return new ConnectFault(fault, detail);
+function connectFaultOf(error: unknown): DescribedFault {
+  if (!(error instanceof DeadlineExceeded)) return faultOf(error);
+  return { fault: "timeout", detail: `no connection was made within ${error.afterMs} ms` };
 }

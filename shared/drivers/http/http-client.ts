@@ -1,6 +1,7 @@
 /** What the transport asks of an HTTP client: one POST over a vetted socket. `undici-client` and `socket-client` are ones. */
 import type { Clock } from "../../lib/ambient.ts";
 import type { ReceivedAnswer } from "./answer.ts";
+import type { MilestoneRecord } from "./milestones.ts";
 
 export interface ExchangeRequest {
   /** Scheme, host and port; a default port is left out. */
@@ -19,6 +20,8 @@ export interface ExchangeLimits {
   readonly signal: AbortSignal;
   /** `DeliveryRequest.mayBegin`. */
   readonly mayBegin: () => boolean;
+  /** Told of the connection, if it is new, and of the first byte of the answer; null when not asked for. */
+  readonly milestones: MilestoneRecord | null;
 }
 
 export interface HttpClient {

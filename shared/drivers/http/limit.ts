@@ -5,14 +5,18 @@
 import { DeadlineExceeded } from "../../lib/ambient.ts";
 import { onAbort } from "../../lib/on-abort.ts";
 import type { ExchangeLimits } from "./http-client.ts";
+import type { MilestoneRecord } from "./milestones.ts";
 
 export class Limit implements Disposable {
+  /** `ExchangeLimits.milestones`. */
+  readonly milestones: MilestoneRecord | null;
   readonly #cancelTimer: () => void;
   readonly #cancelAbort: () => void;
   #giveUp: ((reason: unknown) => void) | null = null;
   #reason: { readonly value: unknown } | null = null;
 
-  constructor({ clock, timeoutMs, signal }: ExchangeLimits) {
+  constructor({ clock, timeoutMs, signal, milestones }: ExchangeLimits) {
+    this.milestones = milestones;
     this.#cancelTimer = clock.timer(timeoutMs, () => this.#end(new DeadlineExceeded(timeoutMs)));
     this.#cancelAbort = onAbort(signal, () => this.#end(signal.reason));
     if (signal.aborted) this.#end(signal.reason);

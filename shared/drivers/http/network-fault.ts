@@ -4,6 +4,7 @@
  */
 import type { Fault } from "../../domain/attempt.ts";
 import { DeadlineExceeded } from "../../lib/ambient.ts";
+import type { ConnectionTimes } from "./milestones.ts";
 import { StaleConnection } from "./http-client.ts";
 import { UnwritableRequest } from "./request-bytes.ts";
 import { tlsDetail } from "./tls-fault.ts";
@@ -14,8 +15,11 @@ export const DETAIL_CHARACTERS_MAX = 500;
 /** Why a connection could not be made; carries its fault so that nothing guesses from a message. */
 export class ConnectFault extends Error {
   readonly fault: Fault;
-  constructor(fault: Fault, detail: string) {
+  /** How far it came. */
+  readonly times: ConnectionTimes | null;
+  constructor(fault: Fault, detail: string, times: ConnectionTimes | null = null) {
     super(detail);
+    this.times = times;
     this.name = "ConnectFault";
     this.fault = fault;
   }

@@ -31,8 +31,8 @@ export function createSocketClient(options: SocketClientOptions): HttpClient {
     connectionsMax: options.connectionsMax,
     socketsMax: options.socketsMax,
     open: async (origin, tenant, hooks) => {
-      const socket = await openSocket(origin, tenant);
-      return new Connection({ clock, parser, socket, ...hooks });
+      const opened = await openSocket(origin, tenant);
+      return new Connection({ clock, parser, ...opened, ...hooks });
     },
   });
 

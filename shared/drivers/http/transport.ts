@@ -28,6 +28,7 @@ import { addressesOf, createGuardedConnect } from "./guarded-connect.ts";
 import type { DescribedFault } from "./network-fault.ts";
 import { ConnectFault, faultOf } from "./network-fault.ts";
 import type { HttpClient } from "./http-client.ts";
+import { MilestoneRecord } from "./milestones.ts";
 import { NotBegun, StaleConnection } from "./http-client.ts";
 import type { LookUps } from "./look-ups.ts";
 import { createLookUps } from "./look-ups.ts";
@@ -84,9 +85,18 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
    * Has the host resolved while the request may still be given up as not made. A request that finds an idle socket needs
    * no address; else `connect` asks again and is answered from memory.
    */
-  async function resolveFirst(target: Target, request: DeliveryRequest, signal: AbortSignal) {
+  async function resolveFirst(
+    target: Target,
+    request: DeliveryRequest,
+    signal: AbortSignal,
+    milestones: MilestoneRecord | null,
+  ) {
     using wait = startWait(clock, request, signal);
-    const find: AddressResolver = (name) => lookUps.find(name, request.tenant, wait.signal);
+    const find: AddressResolver = async (name) => {
+      const resolution = await lookUps.find(name, request.tenant, wait.signal);
+      if (resolution.kind === "found") milestones?.reached("dns");
+      return resolution;
+    };
     try {
       addressesOf(await vetHost(target.hostname, allow, find, wait.signal));
     } catch (error) {
@@ -103,22 +113,24 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
     if (target === null) return faulted({ fault: "unreachable", detail: "the URL is not an http or https URL" }, 0);
     if (signal.aborted || closing.signal.aborted) return faulted(STOPPING, 0);
     const { origin, path } = target;
+    const milestones = request.milestones === null ? null : new MilestoneRecord(clock, startedAtMs, request.milestones);
     const wire = { origin, path, headers: request.headers, body: request.body };
     for (let sent = 1; ; sent++) {
       try {
         if (!client.hasSocket(origin)) {
-          await resolveFirst(target, request, signal);
+          await resolveFirst(target, request, signal, milestones);
           if (!request.mayBegin()) return faulted(OUTDATED, elapsedMs());
         }
         const timeoutMs = request.timeoutMs - elapsedMs();
         const answer = await client.post(
           wire,
-          { clock, timeoutMs, signal, mayBegin: request.mayBegin },
+          { clock, timeoutMs, signal, mayBegin: request.mayBegin, milestones },
           request.tenant,
           sent > 1,
         );
         return { kind: "answered", ...answer, durationMs: elapsedMs() };
       } catch (error) {
+        if (error instanceof ConnectFault && error.times !== null) milestones?.opened(error.times);
         const isStopping = signal.aborted || closing.signal.aborted || error === request.stopping.reason;
         if (isStopping) return faulted(STOPPING, elapsedMs());
         if (error instanceof NotBegun) return faulted(OUTDATED, elapsedMs());

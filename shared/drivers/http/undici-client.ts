@@ -6,15 +6,13 @@
  * sockets are closed, longest unused first, once more than `socketsMax` are open, and an origin's pool goes with its
  * last socket. undici's own `maxOrigins` is not used because it refuses new origins instead of closing old ones.
  */
-import type { Socket } from "node:net";
-
 import { Agent } from "undici-npm";
 import type { buildConnector } from "undici-npm";
 
 import type { Clock } from "../../lib/ambient.ts";
 import { RESPONSE_HEADER_BYTES_MAX } from "./answer.ts";
 import { exchange } from "./exchange.ts";
-import type { OpenSocket } from "./guarded-connect.ts";
+import type { OpenedSocket, OpenSocket } from "./guarded-connect.ts";
 import type { HttpClient } from "./http-client.ts";
 import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, SOCKET_AGE_MS_MAX } from "./http-client.ts";
 import type { SocketLedger } from "./socket-ledger.ts";
@@ -54,8 +52,8 @@ export function createUndiciClient(options: UndiciClientOptions): HttpClient {
 function createConnector(openSocket: OpenSocket, ledger: SocketLedger, watch: SocketWatch): buildConnector.connector {
   return ({ protocol, host, hostname }, callback) => {
     const origin = `${protocol}//${host ?? hostname}`;
-    const opened = (socket: Socket): void => {
-      ledger.opened(origin, socket, watch.watch(socket));
+    const opened = ({ socket, times }: OpenedSocket): void => {
+      ledger.opened(origin, socket, watch.watch(socket, times));
       callback(null, socket);
     };
     openSocket(origin, ledger.tenantOf(origin)).then(opened, (error: Error) => callback(error, null));

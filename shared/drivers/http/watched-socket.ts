@@ -6,6 +6,7 @@
 import type { Socket } from "node:net";
 
 import { AnswerHeads } from "./answer-heads.ts";
+import type { ConnectionTimes, MilestoneRecord } from "./milestones.ts";
 import { BadAnswer, NOT_HTTP } from "./network-fault.ts";
 
 export interface WatchedSocket {
@@ -21,17 +22,20 @@ export interface WatchedSocket {
 export class SocketWatch {
   /** Takes the socket of the request that is begun. */
   #taker: ((socket: WatchedSocket) => void) | null = null;
+  #milestones: MilestoneRecord | null = null;
 
-  /** `taker` is told of the socket on which a head is written next. */
-  expect(taker: (socket: WatchedSocket) => void): void {
+  /** `taker` is told of the socket on which a head is written next, and `milestones` of what that request reaches. */
+  expect(milestones: MilestoneRecord | null, taker: (socket: WatchedSocket) => void): void {
+    this.#milestones = milestones;
     this.#taker = taker;
   }
 
-  watch(socket: Socket): WatchedSocket {
+  watch(socket: Socket, times: ConnectionTimes): WatchedSocket {
     const heads = new AnswerHeads();
     let requestCount = 0;
     let hasBytes = false;
     let isIdle = true;
+    let milestones: MilestoneRecord | null = null;
     const watched: WatchedSocket = {
       isStale: () => requestCount > 1 && !hasBytes,
       isIdle: () => isIdle,
@@ -45,6 +49,7 @@ export class SocketWatch {
         if (chunk === null) return null;
         try {
           const bytes = heads.push(chunk);
+          if (!hasBytes) milestones?.reached("first-byte");
           hasBytes = true;
           if (bytes !== null) return bytes;
         } catch (error) {
@@ -64,6 +69,9 @@ export class SocketWatch {
         heads.begin();
         this.#taker?.(watched);
         this.#taker = null;
+        milestones = this.#milestones;
+        this.#milestones = null;
+        if (requestCount === 1) milestones?.opened(times);
       }
       return write(...given);
     };

@@ -41,7 +41,7 @@ function openPool(options: { connectionsMax?: number; socketsMax?: number } = {}
   };
   const { connectionsMax = 2, socketsMax = 10 } = options;
   const pool = new ConnectionPool({ clock, connectionsMax, socketsMax, open });
-  const limit = () => new Limit({ clock, timeoutMs: 15_000, signal: running, mayBegin: () => true });
+  const limit = () => new Limit({ clock, timeoutMs: 15_000, signal: running, mayBegin: () => true, milestones: null });
   return { pool, clock, opened, world, limit };
 }
 

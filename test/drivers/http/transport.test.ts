@@ -354,7 +354,7 @@ for (const client of CLIENTS) {
     const agent = { dispatch } as unknown as Parameters<typeof exchange>[0];
     const controller = new AbortController();
     const request = { origin: "http://127.0.0.1:9", path: "/", headers: {}, body: new Uint8Array() };
-    const limits = { clock, timeoutMs: 15_000, signal: controller.signal, mayBegin: () => true };
+    const limits = { clock, timeoutMs: 15_000, signal: controller.signal, mayBegin: () => true, milestones: null };
     await assert.rejects(exchange(agent, request, limits, new SocketWatch()), refusal);
     assert.equal(clock.timerCount(), 0);
     assert.equal(waitingFor(controller.signal), 0);
