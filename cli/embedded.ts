@@ -29,7 +29,6 @@ import type { Metrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { openTelemetry } from "@posthaste/shared/runtime/open-telemetry.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { SealBroken } from "@posthaste/shared/lib/ambient.ts";
-import { increaseOf } from "@posthaste/shared/lib/increase-of.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
@@ -103,6 +102,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     showOnce: options.showKeyOnce,
   });
   opening.use(observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: true }));
+  telemetry.queue.observeLost(() => drivers.lostCount());
   const gateway = createGateway({
     ...ambient,
     drivers,
@@ -212,12 +212,9 @@ async function stopServing(parts: {
   return cut === 0 ? unfinished : [...unfinished, `${cut} requests had no answer after ${REQUESTS_END_MS} ms`];
 }
 
-/** The drivers count what their buffers lost; telemetry is told of it whenever it is asked. */
+/** Telemetry is told how the folder is whenever it is asked. */
 function createCollector(metrics: Metrics, drivers: EmbeddedDrivers, telemetry: Telemetry): Metrics["collect"] {
-  const newlyLost = increaseOf(() => drivers.lostCount());
   return async (format) => {
-    const lost = newlyLost();
-    if (lost > 0) telemetry.queue.dropped("ledger", lost);
     telemetry.store.watched("sqlite", (await drivers.health().catch(() => "")) === null);
     return await metrics.collect(format);
   };

@@ -6,7 +6,6 @@ import type { DescriptorPlan } from "../domain/descriptor-plan.ts";
 import { planDescriptors, tooFewDescriptors } from "../domain/descriptor-plan.ts";
 import { parseDistributed } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
-import { increaseOf } from "../lib/increase-of.ts";
 import type { Transport } from "../ports/transport.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -86,7 +85,7 @@ export async function openDistributedProgram(
   );
   opening.use(observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: role === "processor" }));
   telemetry.store.observe(drivers.gauges);
-  const newlyLost = increaseOf(() => drivers.lostCount());
+  telemetry.queue.observeLost(() => drivers.lostCount());
   const opened = opening.move();
   return {
     ...ambient,
@@ -95,11 +94,7 @@ export async function openDistributedProgram(
     telemetry,
     log,
     descriptors,
-    collectMetrics(format) {
-      const lost = newlyLost();
-      if (lost > 0) telemetry.queue.dropped("ledger", lost);
-      return metrics.collect(format);
-    },
+    collectMetrics: (format) => metrics.collect(format),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

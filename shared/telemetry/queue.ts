@@ -1,5 +1,6 @@
 /** Queues seen from outside: depth and lag, what a full buffer dropped, loops that had to restart. */
 import { reasonOf } from "../domain/errors.ts";
+import { increaseOf } from "../lib/increase-of.ts";
 import { createLogPace } from "./log-pace.ts";
 import type { TelemetryParts } from "./parts.ts";
 
@@ -17,7 +18,8 @@ export interface QueueTelemetry {
   lagging(sample: QueueSample): void;
   /** And does no more. */
   caughtUp(sample: QueueSample): void;
-  dropped(buffer: "ledger" | "stats", count: number): void;
+  /** Registers a reader of how many entries of the ledger were lost since the start; asked at each collection, whoever collects. */
+  observeLost(count: () => number): void;
   loopFailed(loop: string, error: unknown, delayMs: number): void;
   /** The process did not run for so long at least. */
   stoodStill(ms: number): void;
@@ -43,7 +45,7 @@ export function createQueueTelemetry({ meter, log, clock }: TelemetryParts): Que
     unit: "s",
     description: "Age of the oldest item waiting",
   });
-  const drops = meter.createCounter("posthaste.projection.dropped", {
+  const drops = meter.createObservableCounter("posthaste.projection.dropped", {
     unit: "{entry}",
     description: "Ledger or stats entries lost to a full buffer",
   });
@@ -74,9 +76,13 @@ export function createQueueTelemetry({ meter, log, clock }: TelemetryParts): Que
     lagging: ({ queue, depth: count, lagMs }) =>
       log.write("warn", "queue.lagging", { queue, depth: count, lag_s: Math.round((lagMs ?? 0) / 1000) }),
     caughtUp: ({ queue, depth: count }) => log.write("info", "queue.caught-up", { queue, depth: count }),
-    dropped(buffer, count) {
-      drops.add(count, { buffer });
-      log.write("error", "projection.dropped", { buffer, count });
+    observeLost(count) {
+      const newlyLost = increaseOf(count);
+      drops.addCallback((result) => {
+        const lost = newlyLost();
+        if (lost > 0) log.write("error", "projection.dropped", { buffer: "ledger", count: lost });
+        result.observe(count(), { buffer: "ledger" });
+      });
     },
     loopFailed(loop, error, delayMs) {
       restarts.add(1, { loop });

@@ -93,7 +93,7 @@ export const silentTelemetry: Telemetry = {
     observe: nothing,
     lagging: nothing,
     caughtUp: nothing,
-    dropped: nothing,
+    observeLost: nothing,
     loopFailed: nothing,
     stoodStill: nothing,
     quarantined: nothing,

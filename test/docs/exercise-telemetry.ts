@@ -149,7 +149,7 @@ function exerciseStores(telemetry: Telemetry, called: (name: string) => void): v
   queue.observe(async () => [{ queue: "high", depth: 1, lagMs: 1 }]);
   queue.lagging({ queue: "spool", depth: 1, lagMs: 60_000 });
   queue.caughtUp({ queue: "spool", depth: 0, lagMs: null });
-  queue.dropped("ledger", 1);
+  queue.observeLost(() => 1);
   queue.loopFailed("lane high", new Error("Redis is away"), 1);
   queue.stoodStill(60_000);
   queue.quarantined({ topic: "medium", partition: 0, offset: 1, reason: "no value", bytes: 2, keptBytes: 2 });
