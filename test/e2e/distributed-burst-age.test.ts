@@ -12,7 +12,7 @@ import { waitFor } from "../support/services/wait-for.ts";
 import type { DistributedHarness } from "./distributed-harness.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
 
-const EVENTS = process.env["POSTHASTE_FULL"] === "1" ? 50_000 : 3000;
+const EVENTS = process.env["POSTHASTE_FULL"] === "1" ? 50_000 : 1500;
 const BATCH = 100;
 const WITHIN_MS = 900_000;
 /** Between two scrapes: what /metrics says is kept for a second. */

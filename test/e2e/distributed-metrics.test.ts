@@ -124,7 +124,7 @@ test("lag, depth, age, throughput, memory, caches, retries, dead letters and bre
 
   await create(harness, steady.url, { event_types: ["steady.*"] });
   await create(harness, broken.url, { event_types: ["broken"], retry: { delays_s: [0] } });
-  await create(harness, flaky.url, { event_types: ["flaky"], retry: { delays_s: [0, 5] } });
+  await create(harness, flaky.url, { event_types: ["flaky"], retry: { delays_s: [0, 20] } });
   await create(harness, steady.url, { event_types: ["nothing"], paused: true });
   await publish(harness, EVENTS, { type: "steady.a", priority: "MEDIUM" });
   await publish(harness, EVENTS, { type: "steady.b", priority: "LOW" });

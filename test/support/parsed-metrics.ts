@@ -1,5 +1,5 @@
 /** Reads `/metrics` by the parsers of the Prometheus project, in its Python client: none of ours. */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
 import { requirePromClient } from "./services/debian-packages.ts";
 
@@ -27,14 +27,19 @@ print(json.dumps([
   for f in parse(sys.stdin.read())]))
 `;
 
-/** Throws what the parser says of a text that is not valid. */
-export function parseMetrics(text: string, format: MetricsFormat): readonly ParsedFamily[] {
+/** Rejects with what the parser says of a text that is not valid. Others go on meanwhile: a receiver may live in this process. */
+export async function parseMetrics(text: string, format: MetricsFormat): Promise<readonly ParsedFamily[]> {
   requirePromClient();
-  const { status, stdout, stderr } = spawnSync("/usr/bin/python3", ["-c", PROGRAM, format], {
-    input: text,
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 ** 2,
-  });
-  if (status !== 0) throw new Error(`the parser refuses the text: ${stderr.trim().split("\n").at(-1)}`);
-  return JSON.parse(stdout) as ParsedFamily[];
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const child = execFile(
+    "/usr/bin/python3",
+    ["-c", PROGRAM, format],
+    { maxBuffer: 64 * 1024 ** 2 },
+    (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else reject(new Error(`the parser refuses the text: ${stderr.trim().split("\n").at(-1)}`));
+    },
+  );
+  child.stdin?.end(text);
+  return JSON.parse(await promise) as ParsedFamily[];
 }

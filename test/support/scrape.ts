@@ -13,7 +13,7 @@ export interface Scrape {
 /** As OpenMetrics, by the strict parser: a text that is not valid is an error. */
 export async function scrape(url: string | undefined): Promise<Scrape> {
   const answer = await fetch(`${url}/metrics`, { headers: { accept: "application/openmetrics-text; version=1.0.0" } });
-  const families = parseMetrics(await answer.text(), "openmetrics");
+  const families = await parseMetrics(await answer.text(), "openmetrics");
   const samples = families.flatMap((family) => family.samples);
   const values = (name: string, labels: Readonly<Record<string, string>> = {}): readonly number[] =>
     samples

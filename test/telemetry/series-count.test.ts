@@ -30,8 +30,8 @@ function answerOf({ url }: DeliveryRequest) {
 }
 
 /** Combinations of labels, a histogram's one each; and the lines that they are, a histogram's one for each bucket and two more. */
-function countsOf(text: string) {
-  const families = parseMetrics(text, "openmetrics");
+async function countsOf(text: string) {
+  const families = await parseMetrics(text, "openmetrics");
   const rows = families.flatMap(({ samples }) =>
     samples.filter(({ name, labels }) => !("le" in labels) && !name.endsWith("_sum")),
   );
@@ -83,9 +83,9 @@ test("10,000 endpoints of 1,000 tenants and 1,000 event types make a few hundred
   }
 
   await publish(0, 50);
-  const few = countsOf(await metrics.collect("openmetrics"));
+  const few = await countsOf(await metrics.collect("openmetrics"));
   await publish(50, TENANTS);
-  const many = countsOf(await metrics.collect("openmetrics"));
+  const many = await countsOf(await metrics.collect("openmetrics"));
   assert.ok(many.rows <= ROWS_MAX && many.lines <= LINES_MAX, JSON.stringify(many));
   assert.ok(many.rows <= 2 * few.rows, `${few.rows} with 500 endpoints, ${many.rows} with 10,000`);
   console.log(

@@ -29,8 +29,8 @@ function samplesOf(families: readonly ParsedFamily[]): readonly string[] {
 
 test("all that the telemetry measures parses in both formats, with the same samples", async () => {
   const texts = await textsOf(exerciseTelemetry);
-  const plain = parseMetrics(texts.prometheus, "prometheus");
-  const strict = parseMetrics(texts.openmetrics, "openmetrics");
+  const plain = await parseMetrics(texts.prometheus, "prometheus");
+  const strict = await parseMetrics(texts.openmetrics, "openmetrics");
   assert.ok(strict.length > 15);
   assert.deepEqual(samplesOf(plain), samplesOf(strict));
   for (const { name, help, type } of strict) if (type !== "info") assert.match(help, /\S/, name);
@@ -49,7 +49,7 @@ test("names end in their unit and a counter's samples in _total; label values co
     full.addCallback((result) => result.observe(0.25));
   });
   for (const format of ["prometheus", "openmetrics"] as const) {
-    const families = parseMetrics(texts[format], format);
+    const families = await parseMetrics(texts[format], format);
     const of = (name: string) => families.flatMap(({ samples }) => samples).find((sample) => sample.name === name);
     assert.equal(of("a_b_bytes_total")?.value, 2);
     assert.equal(of("a_b_bytes_total")?.labels["label_one"], ODD);
@@ -58,7 +58,7 @@ test("names end in their unit and a counter's samples in _total; label values co
     assert.equal(of("took_seconds_count")?.value, 1);
     assert.equal(families.find(({ name }) => name.startsWith("a_b_bytes"))?.help, ODD);
   }
-  assert.throws(() => parseMetrics(texts.openmetrics.replace("# EOF\n", ""), "openmetrics"), /EOF/);
+  await assert.rejects(parseMetrics(texts.openmetrics.replace("# EOF\n", ""), "openmetrics"), /EOF/);
 });
 
 for (const [accept, format] of [
