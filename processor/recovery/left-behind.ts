@@ -6,6 +6,7 @@ import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { Recovery } from "./recovery.ts";
+import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
 /** Between looks. */
@@ -46,9 +47,18 @@ export function watchLeftBehind(options: {
   const { clock, recoverLeft: look } = options;
   let cancel: Cancel = () => undefined;
   let isStopped = false;
+  let lookedAtMs = clock.monotonic();
+
+  async function turn(): Promise<void> {
+    if (clock.monotonic() - lookedAtMs >= LOOK_MS) {
+      lookedAtMs = clock.monotonic();
+      await look();
+    }
+    arm();
+  }
 
   function arm(): void {
-    if (!isStopped) cancel = clock.timer(LOOK_MS, () => void look().then(arm));
+    if (!isStopped) cancel = clock.timer(ALARM_MS_MAX, () => void turn());
   }
 
   arm();

@@ -7,6 +7,7 @@ import type { GatewayLimits } from "@posthaste/gateway/request/deps.ts";
 import { createInitializer } from "@posthaste/processor/initializer.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import type { Processor } from "@posthaste/processor/processor.ts";
+import { watchLeftBehind } from "@posthaste/processor/recovery/left-behind.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
@@ -163,7 +164,9 @@ async function run(parts: FleetProcessParts, own: Made, sender: Sender, stopping
   });
   await initializer.run(stopping);
   if (stopping.aborted) return;
-  own.processor = startProcessor(processorDeps(parts, own.drivers, sender));
+  const processor = startProcessor(processorDeps(parts, own.drivers, sender));
+  own.processor = processor;
+  own.opened.use(watchLeftBehind({ clock, recoverLeft: () => processor.recoverLeft() }));
   trace.note(`p${index} processor ready`);
 }
 

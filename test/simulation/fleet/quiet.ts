@@ -1,4 +1,6 @@
 /** When a fleet is at its end: nothing waits anywhere, for so long that nothing can come back. */
+import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
+import { LEFT_MS, LOOK_MS } from "@posthaste/processor/recovery/left-behind.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Scenario } from "../scenario.ts";
@@ -18,8 +20,8 @@ export interface QuietFleet {
   readonly emptyings: Pick<Emptyings, "count">;
 }
 
-/** Virtual time after the fault phase within which all is done. */
-const CALM_MS_MAX = 3600 * 1000;
+/** Virtual time after the fault phase within which all is done, what nobody calls back any more among it. */
+const CALM_MS_MAX = LEFT_MS + 2 * LOOK_MS + 3600 * 1000;
 /** Looks a second apart that must find nothing to do, so that no rebalance and no lease can bring anything back. */
 const QUIET_LOOKS = 45;
 /** After Redis was emptied: its index of dead letters is filled again within a minute and a half. */
@@ -55,5 +57,15 @@ async function whatWaits({ processes, network }: QuietFleet): Promise<string> {
     if (count > 0) return `lane ${lane} holds ${count}`;
   }
   const { count } = await drivers.retryQueue.depth();
-  return count > 0 ? `the retry queue holds ${count}` : "";
+  return count > 0 ? `the retry queue holds ${count}` : keptBack(drivers);
+}
+
+/** Overflow that a processor keeps until there is room, or left when it was killed. */
+async function keptBack({ deadLetters, directory }: DistributedDrivers): Promise<string> {
+  const { rows } = await deadLetters.list({ tenant: null, state: "backlog" }, 100, null);
+  for (const { tenant, endpointId } of rows) {
+    const endpoint = await directory.find(tenant, endpointId);
+    if (endpoint?.status === "active") return `overflow of ${endpointId} is kept back`;
+  }
+  return "";
 }
