@@ -12,7 +12,8 @@ import { retry } from "@posthaste/shared/lib/retry.ts";
 
 /**
  * The events are of one tenant. True: durable, or nobody takes them. False: lost, after `TRIES_MAX` tries or at once where
- * the lane is full: who announces holds a place that the lane needs to become empty. Never rejects.
+ * the lane is full or the tenant's endpoints cannot be read: who announces holds a place that the lane needs to become
+ * empty, and has an outcome to record, which a death meanwhile makes a repeat. Never rejects.
  */
 export type Announce = (events: readonly OwnEvent[]) => Promise<boolean>;
 
@@ -40,7 +41,9 @@ export function createAnnounce(deps: AnnounceDeps): Announce {
     const [first] = events;
     if (first === undefined) return true;
     try {
-      const done = await retry(() => append(deps, first, events), {
+      const known = deps.directory.peek(first.tenant, 0) ?? (await read(deps, first.tenant));
+      if (!mayBeTaken(known, first.type)) return true;
+      const done = await retry(() => append(deps, known, events), {
         clock,
         entropy,
         signal,
@@ -56,10 +59,8 @@ export function createAnnounce(deps: AnnounceDeps): Announce {
   };
 }
 
-async function append(deps: AnnounceDeps, { tenant, type }: OwnEvent, events: readonly OwnEvent[]): Promise<void> {
-  const known = deps.directory.peek(tenant, 0) ?? (await read(deps, tenant));
-  if (!mayBeTaken(known, type)) return;
-  await deps.lanes.append(events.map((event) => ownEnvelope(event, known.version, deps.hasher)));
+async function append(deps: AnnounceDeps, { version }: TenantEndpoints, events: readonly OwnEvent[]): Promise<void> {
+  await deps.lanes.append(events.map((event) => ownEnvelope(event, version, deps.hasher)));
   for (const event of events) deps.telemetry.endpoint.announced(event.type);
 }
 
