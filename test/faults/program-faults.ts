@@ -54,7 +54,8 @@ export const rolling =
       const nextAt = systemClock.monotonic() + everyMs;
       const kind = round % 2 === 0 ? "gateway" : "processor";
       const starting = fleet.start(kind, 1);
-      if (!(await fleet.stop(kind, STOP_WITHIN_MS))) complain(`a ${kind} did not end with 0 in a rolling restart`);
+      const ended = await fleet.stop(kind, STOP_WITHIN_MS);
+      if (ended !== null) complain(`a ${kind} did not end with 0 in a rolling restart: ${ended}`);
       await starting;
       await systemClock.sleep(Math.max(0, nextAt - systemClock.monotonic()), running);
     }
