@@ -12,7 +12,7 @@ import { recallLost } from "./recall-lost.ts";
 
 /** Between looks for notes of a process that died. */
 const LOOK_MS = 30_000;
-/** Planning takes seconds; a process that died over it is followed by another then. */
+/** A process that died over the planning is followed by another then. One that takes longer may meet it: copies ask the ledger. */
 const LEASE_MS = 120_000;
 
 export interface Recalls extends AsyncDisposable {
