@@ -41,6 +41,8 @@ export class Book {
   readonly #timesById = new Map<string, number>();
   readonly #settledAtById = new Map<string, number>();
   readonly #standings = new Map<string, Standing>();
+  /** What stores have lost, by the ids that they held. */
+  readonly #losses: ((id: string) => boolean)[] = [];
   readonly #stalls: Readonly<Record<Priority, Stall>> = { HIGH: new Stall(), MEDIUM: new Stall(), LOW: new Stall() };
   readonly #stall = new Stall();
   #lastArrivalMs = 0;
@@ -48,6 +50,10 @@ export class Book {
   accept(id: string, priority: Priority, atMs: number): void {
     this.acceptedById.set(id, { priority, atMs });
     if (this.#timesById.has(id)) return;
+    if (this.#losses.some((isLost) => isLost(id))) {
+      this.#standings.set(id, "gone");
+      return;
+    }
     this.#stall.owe(atMs);
     this.#stalls[priority].owe(atMs);
   }
@@ -77,6 +83,12 @@ export class Book {
       if (standing !== "gone") this.#settledAtById.set(id, atMs);
     }
     this.#standings.set(id, standing);
+  }
+
+  /** A store has lost these events. Their 202 may be read after that: it was answered before. */
+  lose(isLost: (id: string) => boolean, atMs: number): void {
+    this.#losses.push(isLost);
+    for (const id of this.acceptedById.keys()) if (isLost(id)) this.stand(id, "gone", atMs);
   }
 
   /** Accepted and not delivered, though it should be in the end. */

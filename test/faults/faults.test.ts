@@ -50,6 +50,19 @@ test("a book tells what is delivered, twice, dead, planned, gone, missing, and n
   assert.equal(book.longestWait("before", 20), null);
 });
 
+test("what a store lost is gone, also when its 202 is read after the loss", () => {
+  const book = new Book();
+  book.accept("read-before", "HIGH", 0);
+  book.accept("there-before", "HIGH", 0);
+  book.lose((id) => id.startsWith("read"), 10);
+  for (const id of ["read-after", "there-after"]) book.accept(id, "HIGH", 11);
+  assert.equal(book.sums().gone, 2);
+  assert.deepEqual(book.missing(), ["there-before", "there-after"]);
+  for (const id of ["there-before", "there-after", "read-after"]) book.arrive(id, 511);
+  assert.deepEqual(book.stalls(9000), { all: 501, high: 501 });
+  assert.deepEqual([book.sums().gone, book.sums().delivered, book.longestWait("before", 9000)?.id], [1, 3, ""]);
+});
+
 test("a stall counts while something is owed, and recovery what was accepted before the fault's end", () => {
   const book = new Book();
   book.accept("first", "HIGH", 100);

@@ -134,18 +134,14 @@ export async function heldInRedis({ redis, sentinel }: Stores, ids: readonly str
 }
 
 function note({ book }: Stage, held: string): void {
-  const atMs = systemClock.monotonic();
-  for (const id of book.acceptedById.keys()) if (held.includes(id)) book.stand(id, "gone", atMs);
+  book.lose((id) => held.includes(id), systemClock.monotonic());
 }
 
 /** What the old master wrote down and the new one never heard of. */
 function noteUnreplicated({ book }: Stage, lost: RedisServer, next: RedisServer): void {
-  const atMs = systemClock.monotonic();
   const written = appendOnlyText(lost);
   const heard = appendOnlyText(next);
-  for (const id of book.acceptedById.keys()) {
-    if (written.includes(id) && !heard.includes(id)) book.stand(id, "gone", atMs);
-  }
+  book.lose((id) => written.includes(id) && !heard.includes(id), systemClock.monotonic());
 }
 
 function appendOnlyText({ folder }: RedisServer): string {
