@@ -74,8 +74,9 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   await using opening = new AsyncDisposableStack();
   makePrivateFolder(config.dataFolder);
   const masterKey = openMasterKey({ folder: config.dataFolder, config, entropy: systemEntropy });
-  const log = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
-  const { telemetry, metrics } = opening.use(await openTelemetry("posthaste", config, log));
+  const lines = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
+  const { telemetry, metrics } = opening.use(await openTelemetry("posthaste", config, lines));
+  const { log } = telemetry;
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const transport = opening.use(openTransport(options, descriptors, telemetry));
   const drivers = opening.use(

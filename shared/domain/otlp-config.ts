@@ -1,6 +1,7 @@
 /**
  * Where telemetry is exported to, by OpenTelemetry's environment variables ("OpenTelemetry Environment Variable Specification" and
- * "OpenTelemetry Protocol Exporter"). Nothing is exported unless an endpoint is set. Each problem is named with its variable
+ * "OpenTelemetry Protocol Exporter"). Nothing is exported unless an endpoint is set, and logs only when they are asked for by their
+ * own endpoint or exporter: they are on the standard output, too. Each problem is named with its variable
  * and ends the start: what is exported wrongly would be missed only when it is needed. Empty counts as not set.
  */
 import * as v from "valibot";
@@ -22,14 +23,18 @@ export interface SamplerConfig {
   readonly ratio: number;
 }
 
-export interface OtlpTraces extends OtlpTarget {
-  readonly sampler: SamplerConfig;
-  /** Spans that wait at most. */
+/** What is exported one by one: spans, log records. */
+export interface OtlpQueued extends OtlpTarget {
+  /** That wait at most. */
   readonly queueMax: number;
-  /** Spans of one export at most. */
+  /** Of one export at most. */
   readonly batchMax: number;
-  /** The longest that a span waits for others. */
+  /** The longest that one waits for others. */
   readonly delayMs: number;
+}
+
+export interface OtlpTraces extends OtlpQueued {
+  readonly sampler: SamplerConfig;
 }
 
 export interface OtlpMetrics extends OtlpTarget {
@@ -40,11 +45,12 @@ export interface OtlpMetrics extends OtlpTarget {
 export interface OtlpConfig {
   readonly traces: OtlpTraces | null;
   readonly metrics: OtlpMetrics | null;
+  readonly logs: OtlpQueued | null;
 }
 
-export const NO_OTLP: OtlpConfig = { traces: null, metrics: null };
+export const NO_OTLP: OtlpConfig = { traces: null, metrics: null, logs: null };
 
-type Signal = "TRACES" | "METRICS";
+type Signal = "TRACES" | "METRICS" | "LOGS";
 
 /** `ratio` null: as `OTEL_TRACES_SAMPLER_ARG` says. */
 const SAMPLERS = {
@@ -109,7 +115,9 @@ export function parseOtlp(environment: Environment): {
     const named = read(Endpoint, `${own}_ENDPOINT`);
     const shared = read(Endpoint, `${base}_ENDPOINT`);
     const url = named ?? (shared === null ? null : `${shared.replace(/\/+$/, "")}/v1/${signal.toLowerCase()}`);
-    if (url === null || read(Exporter, `OTEL_${signal}_EXPORTER`) === "none") return null;
+    if (url === null) return null;
+    const usual = signal === "LOGS" && named === null ? "none" : "otlp";
+    if ((read(Exporter, `OTEL_${signal}_EXPORTER`) ?? usual) === "none") return null;
     read(Protocol, `${own}_PROTOCOL`, `${base}_PROTOCOL`);
     return {
       url,
@@ -132,6 +140,17 @@ export function parseOtlp(environment: Environment): {
       delayMs: read(Duration, "OTEL_BSP_SCHEDULE_DELAY") ?? 1000,
     };
   }
+  function logs(): OtlpQueued | null {
+    const to = target("LOGS");
+    if (to === null) return null;
+    return {
+      ...to,
+      timeoutMs: Math.min(to.timeoutMs, read(Duration, "OTEL_BLRP_EXPORT_TIMEOUT") ?? to.timeoutMs),
+      queueMax: read(Count, "OTEL_BLRP_MAX_QUEUE_SIZE") ?? 16_384,
+      batchMax: read(Count, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE") ?? 2048,
+      delayMs: read(Duration, "OTEL_BLRP_SCHEDULE_DELAY") ?? 1000,
+    };
+  }
   function metrics(): OtlpMetrics | null {
     const to = target("METRICS");
     if (to === null) return null;
@@ -140,7 +159,7 @@ export function parseOtlp(environment: Environment): {
     return { ...to, intervalMs, timeoutMs: Math.min(to.timeoutMs, timeoutMs, intervalMs) };
   }
   if (read(Disabled, "OTEL_SDK_DISABLED") === "true") return { otlp: NO_OTLP, problems };
-  const otlp = { traces: traces(), metrics: metrics() };
+  const otlp = { traces: traces(), metrics: metrics(), logs: logs() };
   return { otlp, problems: [...new Set(problems)] };
 }
 

@@ -50,12 +50,13 @@ export async function openDistributedProgram(
   const descriptors = planFor(role);
   await using opening = new AsyncDisposableStack();
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
-  const log = createJsonLog({
+  const lines = createJsonLog({
     clock: systemClock,
     level: config.logLevel,
     write: createStreamSink(process.stdout),
   });
-  const { telemetry, metrics } = opening.use(await openTelemetry(`posthaste-${role}`, config, log));
+  const { telemetry, metrics } = opening.use(await openTelemetry(`posthaste-${role}`, config, lines));
+  const { log } = telemetry;
   const allow = config.allowCidrs ?? parseCidrs("");
   const transport = opening.use(
     openHttpTransport({

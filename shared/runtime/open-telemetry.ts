@@ -7,10 +7,12 @@ import { openMetrics } from "../drivers/metrics/metrics.ts";
 import type { Otel, OtelOptions } from "../drivers/otel/open-otel.ts";
 import { systemClock, systemEntropy } from "../drivers/system.ts";
 import type { Log } from "../telemetry/log.ts";
+import { bothLogs } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { createTelemetry } from "../telemetry/telemetry.ts";
 
 export interface OpenTelemetry extends AsyncDisposable {
+  /** Its log goes to `log`, and to a collector where that is asked for. */
   readonly telemetry: Telemetry;
   readonly metrics: Metrics;
 }
@@ -29,11 +31,12 @@ export async function openTelemetry(service: string, config: Config, log: Log): 
   const metrics = opening.use(openMetrics(systemClock, attributes, otel?.readers));
   const telemetry = createTelemetry({
     meter: metrics.meter,
-    log,
+    log: otel?.logs == null ? log : bothLogs(log, otel.logs.log),
     clock: systemClock,
     entropy: systemEntropy,
     logsDeliveries: config.logsDeliveries,
     spans: otel?.spans ?? null,
+    lostLogs: otel?.logs?.lost ?? null,
   });
   const opened = opening.move();
   return { telemetry, metrics, [Symbol.asyncDispose]: () => opened.disposeAsync() };
@@ -41,8 +44,8 @@ export async function openTelemetry(service: string, config: Config, log: Log): 
 
 /** The SDK is not even loaded where nothing is exported. */
 async function openOtelIfAsked(options: OtelOptions): Promise<Otel | null> {
-  const { traces, metrics } = options.config;
-  if (traces === null && metrics === null) return null;
+  const { traces, metrics, logs } = options.config;
+  if (traces === null && metrics === null && logs === null) return null;
   const { openOtel } = await import("../drivers/otel/open-otel.ts");
   return openOtel(options);
 }

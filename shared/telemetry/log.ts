@@ -17,4 +17,15 @@ export function traceField(traceparent: string | null): Fields {
   return traceparent === null ? {} : { trace_id: traceIdOf(traceparent) };
 }
 
+/** Each line goes to both. */
+export function bothLogs(one: Log, other: Log): Log {
+  return {
+    isEnabled: (level) => one.isEnabled(level) || other.isEnabled(level),
+    write(level, event, fields) {
+      one.write(level, event, fields);
+      other.write(level, event, fields);
+    },
+  };
+}
+
 export const silentLog: Log = { isEnabled: () => false, write: () => undefined };

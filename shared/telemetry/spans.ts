@@ -1,5 +1,6 @@
 /** Spans as data, made by hand: patched modules tell nothing on Bun's ESM. A driver takes them to a collector, or nobody does. */
 import type { SpanRef } from "../domain/traceparent.ts";
+import type { Losses } from "./losses.ts";
 
 export type SpanAttributes = Readonly<Record<string, string | number | boolean>>;
 
@@ -25,14 +26,11 @@ export interface Span extends SpanRef {
   readonly events: readonly SpanEvent[];
 }
 
-/** Why spans were lost: their queue was full, or the collector did not take them. */
-export type SpanLoss = "queue-full" | "not-exported";
-
 /** Where spans go. Neither call waits or throws. */
 export interface SpanSink {
   /** Is the trace to be recorded? `parentFlags` are those of the caller's traceparent; null when the trace begins here. */
   isSampled(traceId: string, parentFlags: number | null): boolean;
   record(span: Span): void;
   /** Spans lost since the start. */
-  lost(): Readonly<Record<SpanLoss, number>>;
+  lost(): Losses;
 }

@@ -10,6 +10,7 @@ import type { AcceptTelemetry } from "./accept.ts";
 import type { DeliveryTelemetry } from "./delivery.ts";
 import type { EndpointTelemetry } from "./endpoint.ts";
 import type { LimitTelemetry } from "./limit.ts";
+import type { Losses } from "./losses.ts";
 import type { ProcessTelemetry } from "./process.ts";
 import type { ProcessorTelemetry } from "./processor.ts";
 import type { QueueTelemetry } from "./queue.ts";
@@ -22,6 +23,7 @@ import { createDeliveryTelemetry } from "./delivery.ts";
 import { createEndpointTelemetry } from "./endpoint.ts";
 import { createFallbacks } from "./fallbacks.ts";
 import { createLimitTelemetry } from "./limit.ts";
+import { countLosses } from "./losses.ts";
 import { createProcessTelemetry } from "./process.ts";
 import { createProcessorTelemetry } from "./processor.ts";
 import { createQueueTelemetry } from "./queue.ts";
@@ -53,7 +55,10 @@ export function createTelemetry(deps: {
   readonly logsDeliveries: boolean;
   /** Null: no spans are made. */
   readonly spans: SpanSink | null;
+  /** Log records that no collector got since the start; null when none are exported. */
+  readonly lostLogs?: (() => Losses) | null;
 }): Telemetry {
+  countLosses(deps.meter, "posthaste.logs.lost", LOST_LOGS, deps.lostLogs ?? null);
   const fallbacks = createFallbacks(deps.meter);
   return {
     accept: createAcceptTelemetry(deps),
@@ -69,6 +74,8 @@ export function createTelemetry(deps: {
     log: deps.log,
   };
 }
+
+const LOST_LOGS = { unit: "{record}", description: "Log records that no collector got" } as const;
 
 const nothing = () => undefined;
 const ZEROS: Entropy = { bytes: (count) => new Uint8Array(count), fraction: () => 0 };

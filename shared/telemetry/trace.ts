@@ -10,10 +10,11 @@ import type { TraceContext } from "../domain/traceparent.ts";
 import type { Clock, Entropy } from "../lib/ambient.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import type { SpanPlace, TracedDelivery } from "./span-places.ts";
-import type { Span, SpanAttributes, SpanLoss, SpanSink } from "./spans.ts";
+import type { Span, SpanAttributes, SpanSink } from "./spans.ts";
 import { laneOf } from "../domain/envelope.ts";
 import { describe } from "../domain/outcome.ts";
 import { SAMPLED, derivedSpanId, formatTraceparent, parseTraceparent } from "../domain/traceparent.ts";
+import { countLosses } from "./losses.ts";
 import { createRequestTrace } from "./request-trace.ts";
 import {
   createServerAttributes,
@@ -95,7 +96,7 @@ export interface TraceDeps {
 
 export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
   const { clock, entropy, spans } = deps;
-  countLosses(deps);
+  countLosses(deps.meter, "posthaste.spans.lost", LOST_SPANS, deps.spans?.lost ?? null);
   const serverOf = createServerAttributes();
 
   function record(place: SpanPlace | null, span: Omit<Span, keyof SpanPlace | "endMs">): void {
@@ -225,17 +226,4 @@ function passedOn(delivery: TracedDelivery): string | null {
   return formatTraceparent({ ...context, spanId: derivedSpanId(context.traceId, what) });
 }
 
-/** Read when metrics are collected. */
-function countLosses({ meter, spans }: TraceDeps): void {
-  const losses = meter.createObservableCounter("posthaste.spans.lost", {
-    unit: "{span}",
-    description: "Spans that no collector got",
-  });
-  if (spans === null) return;
-  losses.addCallback((result) => {
-    const lost = spans.lost();
-    for (const why of LOSSES) result.observe(lost[why], { why });
-  });
-}
-
-const LOSSES = ["queue-full", "not-exported"] as const satisfies readonly SpanLoss[];
+const LOST_SPANS = { unit: "{span}", description: "Spans that no collector got" } as const;

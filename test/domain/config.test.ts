@@ -37,7 +37,7 @@ test("nothing set gives every default", () => {
     httpClient: null,
     nameServers: null,
     resourceAttributes: {},
-    otlp: { traces: null, metrics: null },
+    otlp: { traces: null, metrics: null, logs: null },
   });
 });
 

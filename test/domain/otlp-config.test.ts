@@ -6,7 +6,7 @@ import { parseOtlp } from "@posthaste/shared/domain/otlp-config.ts";
 const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" };
 
 test("nothing is exported, or even read, unless an endpoint is set", () => {
-  const nothing = { otlp: { traces: null, metrics: null }, problems: [] };
+  const nothing = { otlp: { traces: null, metrics: null, logs: null }, problems: [] };
   assert.deepEqual(parseOtlp({}), nothing);
   assert.deepEqual(parseOtlp({ OTEL_EXPORTER_OTLP_ENDPOINT: "", OTEL_TRACES_SAMPLER: "odd" }), nothing);
   assert.deepEqual(parseOtlp({ ...BASE, OTEL_SDK_DISABLED: "true", OTEL_TRACES_SAMPLER: "odd" }), nothing);
@@ -18,6 +18,23 @@ test("the endpoint of all gets the path of each signal, one of its own is taken 
   assert.equal(otlp.metrics?.url, "https://other/m");
   assert.equal(parseOtlp({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://t" }).otlp.metrics, null);
   assert.equal(parseOtlp({ ...BASE, OTEL_TRACES_EXPORTER: "none" }).otlp.traces, null);
+});
+
+test("log lines are exported only when they are asked for, by an endpoint or an exporter of their own", () => {
+  assert.equal(parseOtlp(BASE).otlp.logs, null);
+  assert.equal(parseOtlp({ OTEL_LOGS_EXPORTER: "otlp" }).otlp.logs, null);
+  assert.equal(parseOtlp({ ...BASE, OTEL_LOGS_EXPORTER: "otlp" }).otlp.logs?.url, "http://collector:4318/v1/logs");
+  const own = { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://l/x" };
+  assert.equal(parseOtlp(own).otlp.logs?.url, "http://l/x");
+  assert.equal(parseOtlp({ ...own, OTEL_LOGS_EXPORTER: "none" }).otlp.logs, null);
+  const { queueMax, batchMax, delayMs, timeoutMs } = parseOtlp({
+    ...own,
+    OTEL_BLRP_MAX_QUEUE_SIZE: "7",
+    OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: "3",
+    OTEL_BLRP_SCHEDULE_DELAY: "20",
+    OTEL_BLRP_EXPORT_TIMEOUT: "900",
+  }).otlp.logs ?? { queueMax: 0, batchMax: 0, delayMs: 0, timeoutMs: 0 };
+  assert.deepEqual([queueMax, batchMax, delayMs, timeoutMs], [7, 3, 20, 900]);
 });
 
 test("headers are percent-decoded, and those of a signal come before those of all", () => {
@@ -47,6 +64,7 @@ for (const [name, value] of [
   ["OTEL_EXPORTER_OTLP_HEADERS", "authorization"],
   ["OTEL_EXPORTER_OTLP_HEADERS", "x=%0d%0a"],
   ["OTEL_EXPORTER_OTLP_TIMEOUT", "0"],
+  ["OTEL_LOGS_EXPORTER", "console"],
   ["OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"],
   ["OTEL_TRACES_EXPORTER", "console"],
   ["OTEL_TRACES_SAMPLER", "sometimes"],

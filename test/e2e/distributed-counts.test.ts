@@ -73,7 +73,7 @@ async function openFlaky() {
     const id = String(request.headers["webhook-id"]);
     const isFirst = !ids.has(id);
     ids.add(id);
-    attempts.add(`${id} ${request.headers["posthaste-attempt"]}`);
+    attempts.add(`${id} ${String(request.headers["posthaste-attempt"])}`);
     const status = isFirst && ids.size % 4 === 0 ? 500 : 200;
     answers[status] += 1;
     response.writeHead(status).end();

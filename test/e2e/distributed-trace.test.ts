@@ -31,6 +31,48 @@ for (const priority of ["HIGH", "MEDIUM", "LOW"]) {
   });
 }
 
+test("log lines go to the collector as well where that is asked for, found by the trace of their event", async () => {
+  await using collector = await startCollector();
+  await using receiver = await openFailingTwice();
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_LOGS_EXPORTER: "otlp",
+    OTEL_BLRP_SCHEDULE_DELAY: "50",
+  };
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 1, env });
+  const [gateway] = harness.gateways;
+  const [processor] = harness.processors;
+  assert.ok(gateway !== undefined && processor !== undefined);
+  const wish = { receiver: receiver.url, priority: "HIGH", tenant: "logged" };
+  const id = await publishTraced(gateway.url, harness.operatorKey, wish);
+  const ofEvent = () => collector.logs().filter(({ traceId }) => traceId === PARENT.traceId);
+  await waitFor({
+    fact: "the last line of the event at the collector",
+    withinMs: 30_000,
+    holds: () => ofEvent().some(({ name }) => name === "delivery.delivered"),
+  });
+  const seen = ofEvent().map(({ service, name, severity, severityNumber, attributes }) => [
+    service,
+    name,
+    severity,
+    severityNumber,
+    attributes["event_id"],
+    attributes["attempt"],
+    attributes["trace_id"],
+  ]);
+  const of = [SERVICES.processor, "delivery.retrying", "info", 9, id] as const;
+  assert.deepEqual(seen, [
+    [...of, 1, undefined],
+    [...of, 2, undefined],
+    [...of.with(1, "delivery.delivered"), 3, undefined],
+  ]);
+  // What a person reads on the standard output has the same lines.
+  const lines = processor.printed().split("\n");
+  assert.equal(lines.filter((line) => line.includes(PARENT.traceId)).length, seen.length);
+  const names = new Set(collector.logs().map(({ service, name }) => `${service} ${name}`));
+  assert.ok(names.has(`${SERVICES.processor} processor.listening`), [...names].join(", "));
+});
+
 test("a collector that hangs, is killed and comes back: deliveries go on, and spans go out again", async () => {
   await using collector = await startCollector();
   await using receiver = await openReceiver((_request, response) => void response.end());

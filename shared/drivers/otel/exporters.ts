@@ -1,14 +1,17 @@
 /** What telemetry is exported by: OTLP over HTTP, in protobuf. */
 import type { MetricProducer, MetricReader } from "@opentelemetry/sdk-metrics";
+import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
 import { OTLPExporterBase } from "@opentelemetry/otlp-exporter-base";
 import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from "@opentelemetry/otlp-exporter-base/node-http";
 import { ProtobufTraceSerializer, TraceExporterMetricsHelper } from "@opentelemetry/otlp-transformer";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 
 import type { OtlpMetrics, OtlpTarget } from "../../domain/otlp-config.ts";
 import type { SpanAttributes } from "../../telemetry/spans.ts";
+import type { Exporter } from "./export-queue.ts";
 import { RecordedSpan, SCOPE } from "./recorded-span.ts";
 import { encodeSpans } from "./span-bytes.ts";
 
@@ -31,6 +34,10 @@ export function spanExporter(target: OtlpTarget, attributes: SpanAttributes): Sp
   return new OTLPExporterBase(
     createOtlpHttpExportDelegate(options, serializer, kind, TraceExporterMetricsHelper, undefined),
   );
+}
+
+export function logExporter(target: OtlpTarget): Exporter<ReadableLogRecord> {
+  return new OTLPLogExporter(optionsOf(target));
 }
 
 /** Reads everything once in each interval; `producer` has what is not measured by the SDK. */

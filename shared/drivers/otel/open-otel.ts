@@ -6,29 +6,42 @@ import { ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import { NodeSDK } from "@opentelemetry/sdk-node";
+import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { AlwaysOnSampler, SamplingDecision, TraceIdRatioBasedSampler } from "@opentelemetry/sdk-trace";
 
 import { reasonOf } from "../../domain/errors.ts";
-import type { OtlpConfig, OtlpTraces, SamplerConfig } from "../../domain/otlp-config.ts";
+import type { OtlpConfig, OtlpQueued, OtlpTraces, SamplerConfig } from "../../domain/otlp-config.ts";
 import { SAMPLED } from "../../domain/traceparent.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { createLogPace } from "../../telemetry/log-pace.ts";
+import type { Losses } from "../../telemetry/losses.ts";
 import type { SpanAttributes, SpanSink } from "../../telemetry/spans.ts";
+import type { Exporter } from "./export-queue.ts";
 import type { ReaderOf } from "./exporters.ts";
-import { metricReader, spanExporter } from "./exporters.ts";
+import { logExporter, metricReader, spanExporter } from "./exporters.ts";
 import { RecordedSpan } from "./recorded-span.ts";
-import { SpanQueue } from "./span-queue.ts";
+import { ExportQueue } from "./export-queue.ts";
+import { createRecordLog } from "./log-records.ts";
 
 export interface Otel extends AsyncDisposable {
   /** Null: traces are not exported. */
   readonly spans: SpanSink | null;
+  /** Null: log lines are not exported. */
+  readonly logs: ExportedLog | null;
   /** For `openMetrics`; none when metrics are not exported. */
   readonly readers: readonly ReaderOf[];
 }
 
+export interface ExportedLog {
+  readonly log: Log;
+  /** Records lost since the start. */
+  lost(): Losses;
+}
+
 export interface OtelOptions {
-  readonly clock: Pick<Clock, "timer" | "monotonic">;
+  readonly clock: Pick<Clock, "now" | "timer" | "monotonic">;
+  /** Where failures to export are told: not itself exported. What it is enabled for is exported. */
   readonly log: Log;
   readonly config: OtlpConfig;
   /** Of the program: `service.name` and others. */
@@ -37,31 +50,37 @@ export interface OtelOptions {
 
 /** Disposing exports what waits, in bounded time. */
 export function openOtel(options: OtelOptions): Otel {
-  const { traces, metrics } = options.config;
+  const { traces, metrics, logs } = options.config;
   const readers: readonly ReaderOf[] = metrics === null ? [] : [(producer) => metricReader(metrics, producer)];
-  if (traces === null) return { spans: null, readers, [Symbol.asyncDispose]: () => Promise.resolve() };
-  const { spans, sdk } = startTraces(options, traces);
-  return { spans, readers, [Symbol.asyncDispose]: () => sdk.shutdown() };
+  const resource = defaultResource().merge(resourceFromAttributes(options.attributes));
+  const opened = {
+    spans: traces === null ? null : startTraces(options, resource, traces),
+    logs: logs === null ? null : startLogs(options, resource, logs),
+  };
+  return {
+    spans: opened.spans?.spans ?? null,
+    logs: opened.logs,
+    readers,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([opened.spans?.sdk.shutdown(), opened.logs?.close()]);
+    },
+  };
 }
 
-function startTraces({ clock, log, attributes }: OtelOptions, target: OtlpTraces): { spans: SpanSink; sdk: NodeSDK } {
-  const pace = createLogPace(clock);
-  const resource = defaultResource().merge(resourceFromAttributes(attributes));
-  const queue = new SpanQueue({
-    ...target,
-    clock,
-    exporter: spanExporter(target, attributesOf(resource)),
-    onFailure(error, count) {
-      const unlogged = pace.turn("spans");
-      if (unlogged === null) return;
-      log.write("warn", "spans.not-exported", { error: reasonOf(error), count, unlogged });
-    },
-  });
+function startTraces(options: OtelOptions, resource: Resource, target: OtlpTraces) {
+  const queue = openQueue("spans", options, target, spanExporter(target, attributesOf(resource)));
+  const processor: SpanProcessor = {
+    // Spans come when they are complete.
+    onStart: () => undefined,
+    onEnd: (span) => queue.add(span),
+    forceFlush: () => queue.flush(),
+    shutdown: () => queue.close(),
+  };
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
     sampler: new AlwaysOnSampler(),
-    spanProcessors: [queue],
+    spanProcessors: [processor],
     metricReaders: [],
     logRecordProcessors: [],
     instrumentations: [],
@@ -71,10 +90,47 @@ function startTraces({ clock, log, attributes }: OtelOptions, target: OtlpTraces
   const isSampled = createSampler(target.sampler);
   const spans: SpanSink = {
     isSampled,
-    record: (span) => queue.onEnd(new RecordedSpan(span, resource)),
+    record: (span) => queue.add(new RecordedSpan(span, resource)),
     lost: () => queue.lost,
   };
   return { spans, sdk };
+}
+
+function startLogs(
+  options: OtelOptions,
+  resource: Resource,
+  target: OtlpQueued,
+): ExportedLog & { close(): Promise<void> } {
+  const queue = openQueue("logs", options, target, logExporter(target));
+  const { clock, log } = options;
+  return {
+    log: createRecordLog({ clock, isEnabled: log.isEnabled, resource, add: (record) => queue.add(record) }),
+    lost: () => queue.lost,
+    close: () => queue.close(),
+  };
+}
+
+function openQueue<Item>(
+  what: "spans" | "logs",
+  { clock, log }: OtelOptions,
+  target: OtlpQueued,
+  exporter: Exporter<Item>,
+): ExportQueue<Item> {
+  const pace = createLogPace(clock);
+  const { queueMax, batchMax, delayMs, timeoutMs } = target;
+  return new ExportQueue({
+    clock,
+    exporter,
+    queueMax,
+    batchMax,
+    delayMs,
+    timeoutMs,
+    onFailure(error, count) {
+      const unlogged = pace.turn(what);
+      if (unlogged === null) return;
+      log.write("warn", `${what}.not-exported`, { error: reasonOf(error), count, unlogged });
+    },
+  });
 }
 
 /** Of a resource that is known at once. */

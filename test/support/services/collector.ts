@@ -15,8 +15,19 @@ export interface Collector extends AsyncDisposable {
   readonly service: ServiceProcess;
   /** Resolves once `isThere` is true of all spans that it wrote. */
   until(isThere: (spans: readonly SunkSpan[]) => boolean): Promise<readonly SunkSpan[]>;
+  /** Log records that it wrote. */
+  logs(): readonly SunkLog[];
   /** Names of the metrics that it wrote. */
   metricNames(): ReadonlySet<string>;
+}
+
+export interface SunkLog {
+  readonly service: string;
+  readonly name: string;
+  readonly severity: string;
+  readonly severityNumber: number;
+  readonly traceId: string;
+  readonly attributes: Readonly<Record<string, string | number | boolean>>;
 }
 
 const WITHIN_MS = 60_000;
@@ -46,6 +57,7 @@ export async function startCollector(): Promise<Collector> {
       await waitFor({ fact: "the spans at the collector", withinMs: WITHIN_MS, holds: () => isThere(spans()) });
       return spans();
     },
+    logs: () => linesOf(join(folder, "logs.jsonl")).flatMap(logsOf),
     metricNames: () => new Set(linesOf(join(folder, "metrics.jsonl")).flatMap(metricsOf)),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
@@ -62,6 +74,9 @@ exporters:
   file/traces:
     path: ${join(folder, "traces.jsonl")}
     flush_interval: 50ms
+  file/logs:
+    path: ${join(folder, "logs.jsonl")}
+    flush_interval: 50ms
   file/metrics:
     path: ${join(folder, "metrics.jsonl")}
     flush_interval: 50ms
@@ -73,6 +88,9 @@ service:
     traces:
       receivers: [otlp]
       exporters: [debug, file/traces]
+    logs:
+      receivers: [otlp]
+      exporters: [file/logs]
     metrics:
       receivers: [otlp]
       exporters: [file/metrics]
@@ -83,6 +101,7 @@ service:
 interface Scoped {
   readonly resource: { readonly attributes: readonly Pair[] };
   readonly scopeSpans?: readonly { readonly spans: readonly JsonSpan[] }[];
+  readonly scopeLogs?: readonly { readonly logRecords: readonly JsonLog[] }[];
   readonly scopeMetrics?: readonly { readonly metrics: readonly { readonly name: string }[] }[];
 }
 interface Pair {
@@ -101,6 +120,14 @@ interface JsonSpan {
   readonly status?: { readonly code?: number };
   readonly links?: readonly { readonly traceId: string; readonly spanId: string }[];
   readonly events?: readonly { readonly name: string }[];
+}
+
+interface JsonLog {
+  readonly eventName?: string;
+  readonly severityText?: string;
+  readonly severityNumber?: number;
+  readonly traceId?: string;
+  readonly attributes?: readonly Pair[];
 }
 
 const KINDS = ["", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"] as const;
@@ -133,6 +160,20 @@ function spansOf({ resource, scopeSpans = [] }: Scoped): readonly SunkSpan[] {
       isError: span.status?.code === 2,
       links: span.links ?? [],
       events: (span.events ?? []).map(({ name }) => name),
+    }));
+}
+
+function logsOf({ resource, scopeLogs = [] }: Scoped): readonly SunkLog[] {
+  const service = String(attributesOf(resource.attributes)["service.name"]);
+  return scopeLogs
+    .flatMap(({ logRecords }) => logRecords)
+    .map(({ eventName = "", severityText = "", severityNumber = 0, traceId = "", attributes = [] }) => ({
+      service,
+      name: eventName,
+      severity: severityText,
+      severityNumber,
+      traceId,
+      attributes: attributesOf(attributes),
     }));
 }
 

@@ -1,73 +1,75 @@
 /**
- * Spans on their way to a collector: they wait in a bounded queue, and one batch at a time is exported. A collector that is slow,
- * hangs or is down costs spans, which are counted, and nothing else. It is a span processor of the OpenTelemetry SDK, whose own
- * counts losses nowhere that we could read and waits at a stop for as long as its exporter.
+ * Spans or log records on their way to a collector: they wait in a bounded queue, and one batch at a time is exported. A collector
+ * that is slow, hangs or is down costs what it should have got, which is counted, and nothing else. The SDK's own processors count
+ * losses nowhere that we could read, and wait at a stop for as long as their exporter.
  */
 import { ExportResultCode } from "@opentelemetry/core";
 import type { ExportResult } from "@opentelemetry/core";
-import type { ReadableSpan, SpanExporter, SpanProcessor } from "@opentelemetry/sdk-trace";
 
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { inTime } from "../../lib/in-time.ts";
-import type { SpanLoss } from "../../telemetry/spans.ts";
+import type { ExportLoss } from "../../telemetry/losses.ts";
 
-export interface SpanQueueOptions {
+/** Of the SDK: for spans, or for log records. */
+export interface Exporter<Item> {
+  export(items: Item[], done: (result: ExportResult) => void): void;
+  shutdown(): Promise<void>;
+}
+
+export interface ExportQueueOptions<Item> {
   readonly clock: Pick<Clock, "timer">;
-  readonly exporter: SpanExporter;
-  /** Spans that wait at most; further ones are lost. */
+  readonly exporter: Exporter<Item>;
+  /** Items that wait at most; further ones are lost. */
   readonly queueMax: number;
   readonly batchMax: number;
-  /** The longest that a span waits for its batch to fill, while nothing is being exported. */
+  /** The longest that an item waits for its batch to fill, while nothing is being exported. */
   readonly delayMs: number;
   /** An export that has not ended by then counts as failed. */
   readonly timeoutMs: number;
   /** Told of each batch that was lost; must not throw. */
-  readonly onFailure: (error: unknown, spanCount: number) => void;
+  readonly onFailure: (error: unknown, count: number) => void;
 }
 
 /** A stop waits for the last batches so long; what is left then is lost. */
 export const FLUSH_MS = 3000;
 
-export class SpanQueue implements SpanProcessor {
-  readonly lost: Record<SpanLoss, number> = { "queue-full": 0, "not-exported": 0 };
-  readonly #options: SpanQueueOptions;
-  #waiting: ReadableSpan[] = [];
+export class ExportQueue<Item> {
+  readonly lost: Record<ExportLoss, number> = { "queue-full": 0, "not-exported": 0 };
+  readonly #options: ExportQueueOptions<Item>;
+  #waiting: Item[] = [];
   #cancelTimer: Cancel | null = null;
   /** The batches that are being exported, until none is due. */
   #exporting: Promise<void> | null = null;
   #isFlushing = false;
   #isClosed = false;
 
-  constructor(options: SpanQueueOptions) {
+  constructor(options: ExportQueueOptions<Item>) {
     this.#options = options;
   }
 
-  onStart(): void {
-    // Spans come when they are complete.
-  }
-
-  onEnd(span: ReadableSpan): void {
+  add(item: Item): void {
     if (this.#isClosed || this.#waiting.length >= this.#options.queueMax) {
       this.lost["queue-full"] += 1;
       return;
     }
-    this.#waiting.push(span);
+    this.#waiting.push(item);
     if (this.#exporting !== null) return;
     if (this.#waiting.length >= this.#options.batchMax) void this.#export();
     else this.#cancelTimer ??= this.#options.clock.timer(this.#options.delayMs, () => void this.#export());
   }
 
   /** Resolves when all that waits was exported or lost, after `FLUSH_MS` at the latest. */
-  async forceFlush(): Promise<void> {
+  async flush(): Promise<void> {
     this.#isFlushing = true;
     await inTime(this.#options.clock, FLUSH_MS, this.#export());
     this.#isFlushing = false;
   }
 
-  async shutdown(): Promise<void> {
+  /** Flushes; what comes later is lost. */
+  async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.forceFlush();
+    await this.flush();
     this.lost["not-exported"] += this.#waiting.splice(0).length;
     this.#cancelTimer?.();
     // It may wait for an export that hangs.
@@ -98,7 +100,7 @@ export class SpanQueue implements SpanProcessor {
   }
 
   /** Null, or what went wrong. */
-  async #exportBatch(batch: ReadableSpan[]): Promise<unknown> {
+  async #exportBatch(batch: Item[]): Promise<unknown> {
     const { clock, exporter, timeoutMs } = this.#options;
     const { promise, resolve } = Promise.withResolvers<ExportResult>();
     try {

@@ -1,11 +1,10 @@
-/** Spans wait in a bounded queue, one export at a time; what is lost is counted, and a stop is bounded. */
+/** Spans and log records wait in a bounded queue, one export at a time; what is lost is counted, and a stop is bounded. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FLUSH_MS, SpanQueue } from "@posthaste/shared/drivers/otel/span-queue.ts";
+import { ExportQueue, FLUSH_MS } from "@posthaste/shared/drivers/otel/export-queue.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS } from "../../support/samples.ts";
 
-const SPAN = {} as unknown as Parameters<SpanQueue["onEnd"]>[0];
 /** `ExportResultCode` of the SDK. */
 const [SUCCESS, FAILED] = [0, 1];
 const TIMEOUT_MS = 2000;
@@ -16,7 +15,7 @@ function openQueue(answers: readonly Answer[]) {
   const clock = createManualClock(START_MS);
   const exported: number[] = [];
   const failed: number[] = [];
-  const queue = new SpanQueue({
+  const queue = new ExportQueue<number>({
     clock,
     queueMax: 10,
     batchMax: 4,
@@ -34,7 +33,7 @@ function openQueue(answers: readonly Answer[]) {
     },
   });
   const put = (count: number): void => {
-    for (let index = 0; index < count; index++) queue.onEnd(SPAN);
+    for (let index = 0; index < count; index++) queue.add(index);
   };
   return { clock, queue, exported, failed, put };
 }
@@ -77,7 +76,7 @@ test("an export that fails or throws costs its batch alone", async () => {
 test("a stop exports what waits, and waits for no exporter longer than its bound", async () => {
   const well = openQueue(["well"]);
   well.put(7);
-  const flushing = well.queue.shutdown();
+  const flushing = well.queue.close();
   await well.clock.advance(1);
   await flushing;
   assert.deepEqual(well.exported, [4, 3]);
@@ -85,7 +84,7 @@ test("a stop exports what waits, and waits for no exporter longer than its bound
   const hanging = openQueue(["never"]);
   hanging.put(9);
   let isOver = false;
-  const stopping = hanging.queue.shutdown().then(() => (isOver = true));
+  const stopping = hanging.queue.close().then(() => (isOver = true));
   await hanging.clock.advance(FLUSH_MS - 1);
   assert.equal(isOver, false);
   await hanging.clock.advance(1);
