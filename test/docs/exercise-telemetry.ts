@@ -98,6 +98,7 @@ export function exerciseTelemetry(meter: Meter, called: (name: string) => void =
     entropy: systemEntropy,
     logsDeliveries: true,
     spans: SPANS,
+    lostLogs: () => SPANS.lost(),
   });
   const accept = listened(telemetry, "accept", called);
   accept.accepted(ENVELOPE, 1);

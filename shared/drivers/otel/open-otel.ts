@@ -13,7 +13,7 @@ import { reasonOf } from "../../domain/errors.ts";
 import type { OtlpConfig, OtlpQueued, OtlpTraces, SamplerConfig } from "../../domain/otlp-config.ts";
 import { SAMPLED } from "../../domain/traceparent.ts";
 import type { Clock } from "../../lib/ambient.ts";
-import type { Log } from "../../telemetry/log.ts";
+import type { Fields, Log } from "../../telemetry/log.ts";
 import { createLogPace } from "../../telemetry/log-pace.ts";
 import type { Losses } from "../../telemetry/losses.ts";
 import type { SpanAttributes, SpanSink } from "../../telemetry/spans.ts";
@@ -68,7 +68,10 @@ export function openOtel(options: OtelOptions): Otel {
 }
 
 function startTraces(options: OtelOptions, resource: Resource, target: OtlpTraces) {
-  const queue = openQueue("spans", options, target, spanExporter(target, attributesOf(resource)));
+  const { log } = options;
+  const queue = openQueue(options, target, spanExporter(target, attributesOf(resource)), (fields) =>
+    log.write("warn", "spans.not-exported", fields),
+  );
   const processor: SpanProcessor = {
     // Spans come when they are complete.
     onStart: () => undefined,
@@ -101,8 +104,10 @@ function startLogs(
   resource: Resource,
   target: OtlpQueued,
 ): ExportedLog & { close(): Promise<void> } {
-  const queue = openQueue("logs", options, target, logExporter(target));
   const { clock, log } = options;
+  const queue = openQueue(options, target, logExporter(target), (fields) =>
+    log.write("warn", "logs.not-exported", fields),
+  );
   return {
     log: createRecordLog({ clock, isEnabled: log.isEnabled, resource, add: (record) => queue.add(record) }),
     lost: () => queue.lost,
@@ -111,10 +116,10 @@ function startLogs(
 }
 
 function openQueue<Item>(
-  what: "spans" | "logs",
-  { clock, log }: OtelOptions,
+  { clock }: OtelOptions,
   target: OtlpQueued,
   exporter: Exporter<Item>,
+  tell: (fields: Fields) => void,
 ): ExportQueue<Item> {
   const pace = createLogPace(clock);
   const { queueMax, batchMax, delayMs, timeoutMs } = target;
@@ -126,9 +131,8 @@ function openQueue<Item>(
     delayMs,
     timeoutMs,
     onFailure(error, count) {
-      const unlogged = pace.turn(what);
-      if (unlogged === null) return;
-      log.write("warn", `${what}.not-exported`, { error: reasonOf(error), count, unlogged });
+      const unlogged = pace.turn("export");
+      if (unlogged !== null) tell({ error: reasonOf(error), count, unlogged });
     },
   });
 }
