@@ -11,6 +11,7 @@ import { disablesAtMs } from "./endpoint-trouble.ts";
 import { envelopeBody } from "./envelope.ts";
 import { OPERATOR_TENANT, OWN_TYPES } from "./event.ts";
 import { derivedId } from "./id.ts";
+import { traceIdOf } from "./traceparent.ts";
 
 export interface OwnEvent {
   readonly tenant: string;
@@ -92,6 +93,7 @@ export function deadEvent(dead: {
 }): OwnEvent {
   const { id, tenant, eventId, endpointId, reason, attempts, atMs, envelope } = dead;
   const { type: event_type, acceptedAtMs, traceparent } = envelope;
+  const trace_id = traceIdOf(traceparent);
   return {
     tenant,
     type: `${OWN_TYPES}delivery.dead`,
@@ -100,7 +102,7 @@ export function deadEvent(dead: {
     identity: `${tenant}\ndelivery.dead\n${id}`,
     atMs,
     traceparent,
-    data: { delivery_id: id, event_id: eventId, event_type, endpoint_id: endpointId, reason, attempts },
+    data: { delivery_id: id, event_id: eventId, event_type, endpoint_id: endpointId, reason, attempts, trace_id },
   };
 }
 

@@ -176,7 +176,8 @@ test("a dead delivery is told to who asked for it; one of our own events is not,
   harness.world.script("ep1", () => ({ status: 500 }));
   harness.world.script("ops", () => ({ status: 500 }));
   harness.start({ limits: LIMITS });
-  await harness.publish(envelopeOf("evt_1"));
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  await harness.publish(envelopeOf("evt_1", "medium", { traceparent: `00-${traceId}-00f067aa0ba902b7-01` }));
   await pass(harness, 5);
   const [dead, ...others] = told(harness);
   assert.deepEqual(others, []);
@@ -184,7 +185,7 @@ test("a dead delivery is told to who asked for it; one of our own events is not,
     [dead?.type, dead?.data["event_id"], dead?.data["endpoint_id"]],
     ["posthaste.delivery.dead", "evt_1", "ep1"],
   );
-  assert.equal(dead?.data["event_type"], "order.paid");
+  assert.deepEqual([dead?.data["event_type"], dead?.data["trace_id"]], ["order.paid", traceId]);
   assert.equal((await harness.depths()).dead, 2);
 });
 
