@@ -1,5 +1,6 @@
 /** Warns of queues that are behind: once when one begins to lag, once when it has caught up. */
-import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { lookRepeatedly } from "@posthaste/shared/lib/look-repeatedly.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import type { QueueSample, QueueTelemetry } from "@posthaste/shared/telemetry/queue.ts";
@@ -22,10 +23,8 @@ export function watchLag(options: {
 }): Disposable {
   const { drivers, telemetry, clock } = options;
   const lagging = new Set<QueueSample["queue"]>();
-  let isStopped = false;
-  let cancel: Cancel = () => undefined;
 
-  async function look(): Promise<void> {
+  async function look(): Promise<number> {
     for (const sample of await readQueues(drivers, clock)) {
       const isBehind = (sample.lagMs ?? 0) >= (LAG_MS[sample.queue] ?? Infinity);
       if (isBehind === lagging.has(sample.queue)) continue;
@@ -37,18 +36,8 @@ export function watchLag(options: {
         telemetry.caughtUp(sample);
       }
     }
-    arm();
+    return LAG_LOOK_MS;
   }
 
-  function arm(): void {
-    if (!isStopped) cancel = clock.timer(LAG_LOOK_MS, () => void look());
-  }
-
-  arm();
-  return {
-    [Symbol.dispose]() {
-      isStopped = true;
-      cancel();
-    },
-  };
+  return lookRepeatedly(clock, LAG_LOOK_MS, look);
 }

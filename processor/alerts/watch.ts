@@ -7,12 +7,13 @@
  */
 import type { AlertRules } from "@posthaste/shared/domain/alert-rules.ts";
 import type { AlertBoardState, AlertSights, Looked } from "@posthaste/shared/domain/alerts.ts";
-import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { AlertBoard } from "@posthaste/shared/ports/alert-board.ts";
 import type { Announce } from "../announce.ts";
 import type { ReadMeasures } from "./measures.ts";
 import { alertEvent, look, nextBoard, parseBoard, unsentAlerts, withSent } from "@posthaste/shared/domain/alerts.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
+import { lookRepeatedly } from "@posthaste/shared/lib/look-repeatedly.ts";
 
 /** Between two looks: half of the shortest time of a rule, within these. */
 const LOOK_MS_MIN = 1000;
@@ -39,8 +40,6 @@ export function watchAlerts(options: AlertWatchOptions): Disposable {
   /** Of this process alone, while the board is away. */
   let alone: AlertBoardState | null = null;
   let known: AlertBoardState = {};
-  let isStopped = false;
-  let cancel: Cancel = () => undefined;
 
   async function lookOnce(): Promise<void> {
     const measures = await options.readMeasures();
@@ -66,22 +65,10 @@ export function watchAlerts(options: AlertWatchOptions): Disposable {
     }
   }
 
-  async function run(): Promise<void> {
+  return lookRepeatedly(clock, lookMs, async () => {
     await lookOnce().catch((error: unknown) => options.onFailure("alerts", error, lookMs));
-    arm();
-  }
-
-  function arm(): void {
-    if (!isStopped) cancel = clock.timer(lookMs, () => void run());
-  }
-
-  arm();
-  return {
-    [Symbol.dispose]() {
-      isStopped = true;
-      cancel();
-    },
-  };
+    return lookMs;
+  });
 }
 
 function lookMsOf(rules: AlertRules): number {

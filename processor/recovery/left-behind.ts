@@ -2,12 +2,13 @@
  * What overflowed (`backlog`) is called back by the process in which it did, when there is room. Where that process was killed,
  * and none was started since, another finds it here.
  */
-import type { Cancel, Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { Recovery } from "./recovery.ts";
 import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+import { lookRepeatedly } from "@posthaste/shared/lib/look-repeatedly.ts";
 
 /** Between looks. */
 export const LOOK_MS = 30 * 60_000;
@@ -45,27 +46,12 @@ export function watchLeftBehind(options: {
   readonly recoverLeft: () => Promise<void>;
 }): Disposable {
   const { clock, recoverLeft: look } = options;
-  let cancel: Cancel = () => undefined;
-  let isStopped = false;
   let lookedAtMs = clock.monotonic();
-
-  async function turn(): Promise<void> {
+  return lookRepeatedly(clock, ALARM_MS_MAX, async () => {
     if (clock.monotonic() - lookedAtMs >= LOOK_MS) {
       lookedAtMs = clock.monotonic();
       await look();
     }
-    arm();
-  }
-
-  function arm(): void {
-    if (!isStopped) cancel = clock.timer(ALARM_MS_MAX, () => void turn());
-  }
-
-  arm();
-  return {
-    [Symbol.dispose]() {
-      isStopped = true;
-      cancel();
-    },
-  };
+    return ALARM_MS_MAX;
+  });
 }

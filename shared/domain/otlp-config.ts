@@ -126,6 +126,14 @@ export function parseOtlp(environment: Environment): {
       isCompressed: read(Compression, `${own}_COMPRESSION`, `${base}_COMPRESSION`) === "gzip",
     };
   }
+  function queued(prefix: string, { timeoutMs }: OtlpTarget) {
+    return {
+      timeoutMs: Math.min(timeoutMs, read(Duration, `${prefix}_EXPORT_TIMEOUT`) ?? timeoutMs),
+      queueMax: read(Count, `${prefix}_MAX_QUEUE_SIZE`) ?? 16_384,
+      batchMax: read(Count, `${prefix}_MAX_EXPORT_BATCH_SIZE`) ?? 2048,
+      delayMs: read(Duration, `${prefix}_SCHEDULE_DELAY`) ?? 1000,
+    };
+  }
   function traces(): OtlpTraces | null {
     const to = target("TRACES");
     if (to === null) return null;
@@ -133,23 +141,14 @@ export function parseOtlp(environment: Environment): {
     const asked = read(Ratio, "OTEL_TRACES_SAMPLER_ARG") ?? 1;
     return {
       ...to,
-      timeoutMs: Math.min(to.timeoutMs, read(Duration, "OTEL_BSP_EXPORT_TIMEOUT") ?? to.timeoutMs),
+      ...queued("OTEL_BSP", to),
       sampler: { isParentBased, ratio: ratio ?? asked },
-      queueMax: read(Count, "OTEL_BSP_MAX_QUEUE_SIZE") ?? 16_384,
-      batchMax: read(Count, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE") ?? 2048,
-      delayMs: read(Duration, "OTEL_BSP_SCHEDULE_DELAY") ?? 1000,
     };
   }
   function logs(): OtlpQueued | null {
     const to = target("LOGS");
     if (to === null) return null;
-    return {
-      ...to,
-      timeoutMs: Math.min(to.timeoutMs, read(Duration, "OTEL_BLRP_EXPORT_TIMEOUT") ?? to.timeoutMs),
-      queueMax: read(Count, "OTEL_BLRP_MAX_QUEUE_SIZE") ?? 16_384,
-      batchMax: read(Count, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE") ?? 2048,
-      delayMs: read(Duration, "OTEL_BLRP_SCHEDULE_DELAY") ?? 1000,
-    };
+    return { ...to, ...queued("OTEL_BLRP", to) };
   }
   function metrics(): OtlpMetrics | null {
     const to = target("METRICS");

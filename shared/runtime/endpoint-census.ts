@@ -4,7 +4,8 @@
  */
 import { ENDPOINT_STATUSES } from "../domain/endpoint.ts";
 import type { EndpointStatus } from "../domain/endpoint.ts";
-import type { Cancel, Clock } from "../lib/ambient.ts";
+import type { Clock } from "../lib/ambient.ts";
+import { lookRepeatedly } from "../lib/look-repeatedly.ts";
 import type { Directory } from "../ports/directory.ts";
 
 /** Endpoints of one page, and the wait for the next one. */
@@ -28,8 +29,6 @@ export function takeEndpointCensus(options: {
   let latest: Census | null = null;
   let counting = none();
   let cursor: string | null = null;
-  let isStopped = false;
-  let cancel: Cancel = () => undefined;
 
   async function count(): Promise<number> {
     const { rows, next } = await directory.list({ tenant: null }, PAGE_MAX, cursor);
@@ -41,22 +40,16 @@ export function takeEndpointCensus(options: {
     return COUNT_MS;
   }
 
-  async function goOn(): Promise<void> {
-    const waitMs = await count().catch(() => {
+  const goOn = (): Promise<number> =>
+    count().catch(() => {
       cursor = null;
       counting = none();
       return COUNT_MS;
     });
-    if (!isStopped) cancel = clock.timer(waitMs, () => void goOn());
-  }
-
-  void goOn();
+  const looking = lookRepeatedly(clock, 0, goOn);
   return {
     latest: () => latest,
-    [Symbol.dispose]() {
-      isStopped = true;
-      cancel();
-    },
+    [Symbol.dispose]: () => looking[Symbol.dispose](),
   };
 }
 

@@ -5,7 +5,7 @@
  * Every process tells its readers before any process makes the topic: it is made by whoever misses it for the second time, and
  * all have looked by then. What a reader knows of offsets is of the old log, and would pass over records of the new one.
  */
-import type { Cancel } from "../../lib/ambient.ts";
+import { lookRepeatedly } from "../../lib/look-repeatedly.ts";
 import type { TopicSpec } from "../../ports/partition-log.ts";
 import type { KafkaAdmin } from "./admin.ts";
 import { openKafkaAdmin } from "./admin.ts";
@@ -37,13 +37,8 @@ export function createTopicKeeper(options: {
   const { clock, prefix, onFault } = context;
   const kept = new Map<string, TopicSpec>();
   let missed: ReadonlySet<string> = new Set();
-  let cancel: Cancel = () => undefined;
-  let isLooking = false;
+  let looking: Disposable | null = null;
   let isStopped = false;
-
-  function arm(): void {
-    if (!isStopped) cancel = clock.timer(LOOK_MS, () => void look().catch(onFault).then(arm));
-  }
 
   async function look(): Promise<void> {
     // Of a cluster that does not answer others tell.
@@ -73,12 +68,14 @@ export function createTopicKeeper(options: {
   return {
     keep(specs) {
       for (const spec of specs) kept.set(spec.topic, spec);
-      if (!isLooking) arm();
-      isLooking = true;
+      looking ??= lookRepeatedly(clock, LOOK_MS, async () => {
+        await look().catch(onFault);
+        return LOOK_MS;
+      });
     },
     [Symbol.dispose]() {
       isStopped = true;
-      cancel();
+      looking?.[Symbol.dispose]();
     },
   };
 }
