@@ -8,6 +8,11 @@ COPY gateway/package.json gateway/
 COPY processor/package.json processor/
 COPY cli/package.json cli/
 RUN npm ci --omit=dev --no-audit --no-fund
+# Nothing of these is run in the image: valibot's optional peer, types, and the payloads of `posthaste demo`.
+RUN rm -rf node_modules/typescript
+RUN rm -rf node_modules/@typescript
+RUN rm -rf node_modules/@types
+RUN rm -rf node_modules/@octokit
 COPY shared shared
 COPY gateway gateway
 COPY processor processor
@@ -20,5 +25,6 @@ COPY --from=build /app /app
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 PROCESSOR_PORT=8081
 USER 10001:10001
 EXPOSE 8080 8081
-ENTRYPOINT ["/app/node_modules/.bin/bun", "run"]
+# Silent: the first line of the log is the program's.
+ENTRYPOINT ["/app/node_modules/.bin/bun", "run", "--silent"]
 CMD ["gateway"]

@@ -8,8 +8,17 @@ export type Command =
   | { readonly kind: "backup"; readonly file: string; readonly isForced: boolean }
   | { readonly kind: "reseal"; readonly isDryRun: boolean }
   | { readonly kind: "demo"; readonly isDistributed: boolean }
-  | { readonly kind: "receiver"; readonly secrets: readonly string[]; readonly port: number }
+  | ReceiverCommand
   | { readonly kind: "wrong"; readonly message: string };
+
+export interface ReceiverCommand {
+  readonly kind: "receiver";
+  readonly secrets: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  /** Null: its endpoint was made by somebody else. */
+  readonly register: { readonly gateway: string; readonly ownUrl: string } | null;
+}
 
 export const RECEIVER_PORT = 8081;
 
@@ -23,7 +32,8 @@ export const USAGE = `Usage: posthaste <command>
              (--force: replace the file; the master key is kept apart)
   reseal     seal endpoint secrets with a new master key: on Redis while all goes on, or in the folder of a stopped process
              (--dry-run: only count)
-  receiver   listen for deliveries and verify them: --secret whsec_... (may be repeated), --port ${RECEIVER_PORT}
+  receiver   listen for deliveries and verify them: --secret whsec_... (may be repeated), --port ${RECEIVER_PORT}, --host 127.0.0.1;
+             or --register GATEWAY --own-url URL: make its endpoint, with the key in POSTHASTE_OPERATOR_KEY
   help       this text
   --version  the version
 
@@ -92,22 +102,40 @@ function parseBackup(rest: readonly string[]): Command {
 function parseReceiver(rest: readonly string[]): Command {
   const parsed = readOptions(rest);
   if (typeof parsed === "string") return wrong(parsed);
-  const { secret: secrets = [], port: portText = String(RECEIVER_PORT) } = parsed;
-  if (secrets.length === 0) return wrong("receiver needs --secret whsec_..., as the endpoint's creation showed it");
+  const { secret: secrets = [], port: portText = String(RECEIVER_PORT), host = "127.0.0.1" } = parsed;
+  const { register: gateway, "own-url": ownUrl } = parsed;
+  const isRegistered = gateway !== undefined || ownUrl !== undefined;
+  if (secrets.length === 0 && !isRegistered)
+    return wrong("receiver needs --secret whsec_..., as the endpoint's creation showed it");
   for (const secret of secrets) {
     const read = parseSecret(secret);
     if (read.kind === "invalid") return wrong(`--secret is not usable: ${read.reason}`);
   }
   const port = Number(portText);
   if (!/^\d{1,5}$/.test(portText) || port > 65_535) return wrong("--port must be a number from 0 to 65535");
-  return { kind: "receiver", secrets, port };
+  if (!isRegistered) return { kind: "receiver", secrets, host, port, register: null };
+  if (!isHttpUrl(gateway)) return wrong("--register must be the URL of a gateway, such as http://127.0.0.1:8080");
+  if (!isHttpUrl(ownUrl))
+    return wrong("--own-url must be the URL at which the receiver is reached, such as http://demo:8090/");
+  return { kind: "receiver", secrets, host, port, register: { gateway, ownUrl: new URL(ownUrl).href } };
 }
 
+function isHttpUrl(text: string | undefined): text is string {
+  return text !== undefined && /^https?:$/.test(URL.parse(text)?.protocol ?? "");
+}
+
+const RECEIVER_OPTIONS = {
+  secret: { type: "string", multiple: true },
+  port: { type: "string" },
+  host: { type: "string" },
+  register: { type: "string" },
+  "own-url": { type: "string" },
+} as const;
+
 /** A sentence when an option is unknown or lacks its value. */
-function readOptions(args: readonly string[]): { readonly secret?: string[]; readonly port?: string } | string {
+function readOptions(args: readonly string[]) {
   try {
-    const options = { secret: { type: "string", multiple: true }, port: { type: "string" } } as const;
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
+    return parseArgs({ args: [...args], options: RECEIVER_OPTIONS, strict: true, allowPositionals: false }).values;
   } catch (error) {
     return `receiver: ${error instanceof Error ? (error.message.split(". ")[0] ?? "") : "options not understood"}`;
   }

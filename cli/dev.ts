@@ -23,6 +23,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
   await using receiver = await openLocalReceiver({
     clock: systemClock,
     hasher: systemHasher,
+    host: "127.0.0.1",
     port: config.port === RECEIVER_PORT ? 0 : RECEIVER_PORT,
     isPortWish: true,
     portSetting: "PORT",

@@ -1,5 +1,5 @@
 /**
- * A receiver on the loopback: verifies each delivery as its owner should, tells what came, and answers 200 or as its
+ * A receiver: verifies each delivery as its owner should, tells what came, and answers 200 or as its
  * path says (`receiver-behaviour.ts`). What does not verify is answered 401.
  */
 import type { Verification } from "@posthaste/shared/domain/signature.ts";
@@ -34,6 +34,7 @@ export interface LocalReceiver extends AsyncDisposable {
 export interface LocalReceiverOptions {
   readonly clock: Clock;
   readonly hasher: Hasher;
+  readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
   /** True: another free port is taken when this one is busy. The caller says so to the reader. */
@@ -45,7 +46,6 @@ export interface LocalReceiverOptions {
   readonly onReceived: (received: Received) => void;
 }
 
-const HOST = "127.0.0.1";
 /** Dev delivers from the same process, whose descriptors are few on some machines. */
 const CONNECTIONS_MAX = 256;
 
@@ -68,11 +68,11 @@ async function listen(
   options: LocalReceiverOptions,
   fetch: (request: InboundRequest) => Promise<Response>,
 ): Promise<Listening> {
-  const { port, isPortWish, portSetting } = options;
+  const { host, port, isPortWish, portSetting } = options;
   try {
     return await serveHttp({
       clock: systemClock,
-      host: HOST,
+      host,
       port,
       portSetting,
       connectionsMax: CONNECTIONS_MAX,
@@ -82,7 +82,7 @@ async function listen(
     if (!isPortWish || !(error instanceof CannotListen) || !error.isPortBusy) throw error;
     return await serveHttp({
       clock: systemClock,
-      host: HOST,
+      host,
       port: 0,
       portSetting,
       connectionsMax: CONNECTIONS_MAX,

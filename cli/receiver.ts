@@ -1,19 +1,27 @@
-/** `posthaste receiver`: verifies deliveries with given secrets, for an endpoint of any Posthaste. */
+/** `posthaste receiver`: verifies deliveries with given secrets, or of an endpoint that it makes itself, of any Posthaste. */
 import { styleText } from "node:util";
+import { ConfigError } from "@posthaste/shared/domain/config.ts";
 import { parseSecret } from "@posthaste/shared/domain/signature.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
+import type { ReceiverCommand } from "./command-line.ts";
 import { deliveryLine } from "./delivery-line.ts";
 import { openLocalReceiver } from "./local-receiver.ts";
 import { BEHAVIOUR_PATHS } from "./receiver-behaviour.ts";
-import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
+import type { Registration } from "./register-endpoint.ts";
+import { registerEndpoint, secretOf } from "./register-endpoint.ts";
+import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 
-export async function runReceiver(secrets: readonly string[], port: number): Promise<void> {
+/** `operatorKey` is `POSTHASTE_OPERATOR_KEY`. Rejects when an endpoint was to be made and could not. */
+export async function runReceiver(command: ReceiverCommand, operatorKey: string | null): Promise<void> {
   const stopped = untilSignal();
+  const registration = registrationOf(command, operatorKey);
+  const secrets = [...command.secrets, ...(registration === null ? [] : [secretOf(registration)])];
   const keys = secrets.map(parseSecret).flatMap((parsed) => (parsed.kind === "ok" ? [parsed.key] : []));
   await using receiver = await openLocalReceiver({
     clock: systemClock,
     hasher: systemHasher,
-    port,
+    host: command.host,
+    port: command.port,
     isPortWish: false,
     portSetting: "--port",
     keysFor: async () => keys,
@@ -22,5 +30,18 @@ export async function runReceiver(secrets: readonly string[], port: number): Pro
   process.stdout.write(
     `  Receiver   ${styleText("cyan", receiver.url)}\n  ${styleText("dim", `Failures: ${BEHAVIOUR_PATHS}`)}\n`,
   );
+  if (registration !== null) {
+    const id = await unlessStopped(stopped, registerEndpoint(registration, systemClock));
+    process.stdout.write(`  Endpoint   ${id} at ${registration.gateway}, for ${registration.ownUrl}\n`);
+  }
   await stopped;
+}
+
+function registrationOf({ register }: ReceiverCommand, key: string | null): Registration | null {
+  if (register === null) return null;
+  if (key === null)
+    throw new ConfigError([
+      "POSTHASTE_OPERATOR_KEY is missing: --register makes an endpoint with it, as the gateway has it.",
+    ]);
+  return { ...register, key };
 }

@@ -1,12 +1,11 @@
 #!/usr/bin/env bun
 /** The command line. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings. */
-import { parseConfig } from "@posthaste/shared/domain/config.ts";
+import { ConfigError, parseConfig } from "@posthaste/shared/domain/config.ts";
 import { runProgram } from "@posthaste/shared/runtime/entry.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Command } from "../command-line.ts";
 import { parseCommandLine, USAGE } from "../command-line.ts";
 import { runBackup } from "../backup.ts";
-import { runDemo } from "../demo.ts";
 import { runDev } from "../dev.ts";
 import { runReceiver } from "../receiver.ts";
 import { runReseal } from "../reseal.ts";
@@ -29,9 +28,9 @@ async function run(command: Command): Promise<number> {
     case "reseal":
       return await runReseal(env, command.isDryRun);
     case "demo":
-      return await runDemo(command.isDistributed);
+      return await demo(command.isDistributed);
     case "receiver":
-      await runReceiver(command.secrets, command.port);
+      await runReceiver(command, command.register === null ? null : parseConfig(env).operatorKey);
       return 0;
     case "help":
       process.stdout.write(USAGE);
@@ -45,6 +44,15 @@ async function run(command: Command): Promise<number> {
     default:
       return unreachable(command);
   }
+}
+
+/** Loaded when it is asked for: its payloads take 10 MB, and are not in the container image. */
+async function demo(isDistributed: boolean): Promise<number> {
+  const loaded = await import("../demo.ts").catch((error: unknown) => {
+    if (!String((error as { readonly code?: unknown }).code).endsWith("MODULE_NOT_FOUND")) throw error;
+    throw new ConfigError(["The payloads of the demo are not installed here. Run it in a checkout: npm run demo."]);
+  });
+  return loaded.runDemo(isDistributed);
 }
 
 await runProgram("posthaste", () => run(parseCommandLine(process.argv.slice(2))));
