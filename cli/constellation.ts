@@ -1,6 +1,6 @@
 /** Gateways and processors on one Redis and Kafka, each a process of its own. */
 import { randomBytes } from "node:crypto";
-import type { Program } from "./program.ts";
+import type { Command, Program } from "./program.ts";
 import { startProgram } from "./program.ts";
 
 export interface Constellation extends AsyncDisposable {
@@ -20,6 +20,8 @@ export async function openConstellation(options: {
   readonly processors: number;
   readonly env: Readonly<Record<string, string>>;
   readonly graceMs: number;
+  /** Of gateways that another runtime runs. */
+  readonly gatewayCommand?: Command;
 }): Promise<Constellation> {
   const operatorKey = randomBytes(24).toString("hex");
   const env = {
@@ -33,7 +35,7 @@ export async function openConstellation(options: {
   const gateways: Program[] = [];
   const processors: Program[] = [];
   const add = async (kind: "gateway" | "processor"): Promise<Program> => {
-    const program = await startProgram(kind, env);
+    const program = await startProgram(kind, env, kind === "gateway" ? options.gatewayCommand : undefined);
     (kind === "gateway" ? gateways : processors).push(program);
     return program;
   };

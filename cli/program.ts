@@ -23,6 +23,9 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** A binary and its words. */
+export type Command = readonly [string, ...string[]];
+
 const PRINTED_MAX = 64 * 1024;
 
 const entries: Readonly<Record<ProgramKind, readonly string[]>> = {
@@ -44,12 +47,17 @@ const ready: Readonly<Record<ProgramKind, RegExp>> = {
 };
 
 /**
- * Resolves when it is ready; rejects with what it printed when it ends before. `env` is all it gets beside the PATH.
+ * Resolves when it is ready; rejects with what it printed when it ends before. `env` is all it gets beside the PATH, and `command`
+ * another runtime than ours.
  * Disposing kills it.
  */
-export async function startProgram(kind: ProgramKind, env: Readonly<Record<string, string>>): Promise<Program> {
+export async function startProgram(
+  kind: ProgramKind,
+  env: Readonly<Record<string, string>>,
+  [binary, ...words]: Command = [process.execPath, ...entries[kind]],
+): Promise<Program> {
   const { PATH: path = "" } = process.env;
-  const child = spawn(process.execPath, entries[kind], {
+  const child = spawn(binary, words, {
     cwd: tmpdir(),
     env: { PATH: path, HOST: "127.0.0.1", PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],

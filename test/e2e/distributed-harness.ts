@@ -6,6 +6,7 @@ import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import kafkajs from "kafkajs";
 import type { Constellation } from "posthaste/constellation.ts";
 import { openConstellation } from "posthaste/constellation.ts";
+import type { Command } from "posthaste/program.ts";
 import type { Answer } from "./posthaste-child.ts";
 import { call } from "./posthaste-child.ts";
 
@@ -21,6 +22,8 @@ export interface DistributedHarnessOptions {
   readonly processors: number;
   /** Beside the stores and the prefix; may name other stores. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Of gateways that another runtime runs. */
+  readonly gatewayCommand?: Command;
 }
 
 const GRACE_MS = 15_000;
