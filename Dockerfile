@@ -7,6 +7,7 @@ COPY shared/package.json shared/
 COPY gateway/package.json gateway/
 COPY processor/package.json processor/
 COPY cli/package.json cli/
+COPY client/package.json client/
 RUN npm ci --omit=dev --no-audit --no-fund
 # Nothing of these is run in the image: valibot's optional peer, types, and the payloads of `posthaste demo`.
 RUN rm -rf node_modules/typescript

@@ -25,7 +25,7 @@ function filesUnder(folder: string): SourceFile[] {
   if (!existsSync(join(root, folder))) return [];
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) return entry.name === "node_modules" ? [] : filesUnder(path);
+    if (entry.isDirectory()) return ["node_modules", "dist"].includes(entry.name) ? [] : filesUnder(path);
     return entry.name.endsWith(".ts") ? [{ path, text: readFileSync(join(root, path), "utf8") }] : [];
   });
 }
@@ -99,6 +99,10 @@ test("importLayers refuses each way up or across, and allows each way down", () 
     ["shared/lib/assert.ts", "../misplaced.ts", true],
     ["test/e2e/accept.test.ts", "@posthaste/gateway/main/bun.ts", false],
     ["bench/main.ts", "@posthaste/shared/drivers/redis/lanes.ts", false],
+    ["client/client.ts", "./request.ts", false],
+    ["client/client.ts", "@posthaste/shared/lib/assert.ts", true],
+    ["cli/demo.ts", "@posthaste/client/client.ts", true],
+    ["test/client/request.test.ts", "@posthaste/client/client.ts", false],
     ["examples/typescript/receiver.ts", "node:http", false],
     ["examples/typescript/receiver.ts", "@posthaste/shared/domain/signature.ts", true],
     ["cli/demo.ts", "../examples/typescript/receiver.ts", true],
@@ -165,6 +169,8 @@ test("packages refuses what the module's row of the table does not name", () => 
     ["gateway/app.ts", "hono/body-limit", false],
     ["gateway/app.ts", "node:fs", true],
     ["processor/settle.ts", "valibot", true],
+    ["client/request.ts", "undici-npm", true],
+    ["client/receivers.ts", "hono", true],
     ["gateway/main/node.ts", "node:http", false],
     ["test/e2e/guard.test.ts", "undici", true],
   ]);

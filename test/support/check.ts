@@ -25,6 +25,7 @@ const steps: readonly Step[] = [
   { name: "types of shared/lib, without any environment", command: [bin("tsc"), "-p", "shared/lib"] },
   { name: "types of shared/domain, without any environment", command: [bin("tsc"), "-p", "shared/domain"] },
   { name: "types of gateway, with web globals only", command: [bin("tsc"), "-p", "gateway"] },
+  { name: "types of client, with web globals only", command: [bin("tsc"), "-p", "client"] },
   { name: "lint", command: [bin("oxlint"), "--type-aware", "--deny-warnings", ...FOLDERS] },
   { name: "format", command: [bin("oxfmt"), "--check"] },
   { name: "unused code and dependencies", command: [bin("knip"), "--no-progress"] },

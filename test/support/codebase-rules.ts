@@ -26,7 +26,7 @@ interface Module {
   readonly packages: readonly string[] | "any";
 }
 
-export const FOLDERS = ["shared", "gateway", "processor", "cli", "test", "bench", "examples"] as const;
+export const FOLDERS = ["shared", "gateway", "processor", "cli", "client", "test", "bench", "examples"] as const;
 const FUNCTION_LINES_MAX = 70;
 
 const TESTS_LAYER = 6;
@@ -44,6 +44,8 @@ const modules: readonly Module[] = [
   { folder: "processor/main/", layer: 5, packages: "any" },
   { folder: "processor/", layer: 4, packages: [] },
   { folder: "cli/", layer: 5, packages: "any" },
+  // Published by itself: it imports nobody, and nobody but tests imports it.
+  { folder: "client/", layer: 4, packages: [] },
   { folder: "test/", layer: TESTS_LAYER, packages: "any" },
   { folder: "bench/", layer: TESTS_LAYER, packages: "any" },
   // What a reader copies: it needs nothing but the runtime, and none of ours.
@@ -56,6 +58,7 @@ const workspaces: Readonly<Record<string, string>> = {
   "@posthaste/gateway": "gateway",
   "@posthaste/processor": "processor",
   posthaste: "cli",
+  "@posthaste/client": "client",
 };
 
 const driverSets = new Set(["embedded", "distributed", "edge"]);
@@ -77,6 +80,8 @@ export const importLayers: CodebaseRule = (file) => {
     const other = moduleOf(target);
     if (other === undefined) return `imports ${target}, which is in no module of the layer table`;
     if (other.layer === TESTS_LAYER) return `imports ${target}; test/, bench/ and examples/ are imported by nobody`;
+    if ((own.folder === "client/") !== (other.folder === "client/"))
+      return `imports ${target}; client is published by itself, and imported by nobody`;
     if (other.layer > own.layer) return `layer ${own.layer} imports upward: ${target} is on layer ${other.layer}`;
     if (other.layer === 5 && other.folder !== own.folder && other.folder !== "shared/runtime/")
       return `imports ${target}; ${other.folder} is imported by nobody`;

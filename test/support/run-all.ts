@@ -34,7 +34,7 @@ const words = readWords({ help: HELP, options: { full: { type: "boolean", defaul
 const isFull = words.values.full;
 
 /** Suites that promise to run unchanged on every runtime, but for what talks to Redis and Kafka: programs run on Bun. */
-const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers"]);
+const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "drivers", "client"]);
 const needsServices = /^test\/(?:contract\/distributed|drivers\/(?:distributed\/dead-letters|kafka|redis))\b/;
 const SERVICES_SUITE = "services";
 /** Suites whose tests may take longer: whole systems are killed and started in them, or stores asked in several lanes. */
@@ -48,6 +48,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   contract: 60,
   drivers: 120,
   [SERVICES_SUITE]: 150,
+  client: 20,
   gateway: 120,
   processor: 30,
   simulation: 90,
