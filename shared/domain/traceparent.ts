@@ -25,12 +25,20 @@ const SPAN_ID_BYTES = 8;
 
 /** Null for what is none, is malformed or of a later version: it is ignored, and never an error. */
 export function parseTraceparent(text: string | null): TraceContext | null {
-  if (text === null || !TRACEPARENT.test(text)) return null;
+  if (text === null) return null;
+  // Each step of an event asks a few times for the same one.
+  if (text !== last.text) last = { text, context: TRACEPARENT.test(text) ? contextOf(text) : null };
+  return last.context;
+}
+
+let last: { readonly text: string; readonly context: TraceContext | null } = { text: "", context: null };
+
+function contextOf(text: string): TraceContext {
   return { traceId: text.slice(3, 35), spanId: text.slice(36, 52), flags: parseInt(text.slice(53), 16) };
 }
 
 export function formatTraceparent({ traceId, spanId, flags }: TraceContext): string {
-  return `00-${traceId}-${spanId}-${flags.toString(16).padStart(2, "0")}`;
+  return `00-${traceId}-${spanId}-${HEX[flags & 255]}`;
 }
 
 /** Of a traceparent that was checked before. */
@@ -40,17 +48,17 @@ export function traceIdOf(traceparent: string | null): string | null {
 
 /** `what` says which span of the trace. */
 export function derivedSpanId(traceId: string, what: string): string {
-  return nonZero(digest(`${traceId}\n${what}`, 0));
+  return digest(`${traceId}\n${what}`, 0);
 }
 
 /** Of a trace that is linked to another one, of `traceId`. */
 export function derivedTraceId(traceId: string, what: string): string {
   const text = `${traceId}\n${what}`;
-  return nonZero(digest(text, 1) + digest(text, 2));
+  return digest(text, 1) + digest(text, 2);
 }
 
 /**
- * 64 bits in hex: FNV-1a and a multiply-and-rotate over the text, both ended by the finalizer of MurmurHash3. No secret, and
+ * 64 bits in hex, not all zeros: FNV-1a and a multiply-and-rotate over the text, both ended by the finalizer of MurmurHash3. No secret, and
  * nobody gains by a collision, so that a third of the time of SHA-256 is the better buy.
  */
 function digest(text: string, seed: number): string {
@@ -64,7 +72,8 @@ function digest(text: string, seed: number): string {
   }
   first = finalized(first ^ text.length);
   second = finalized(second ^ first);
-  return hex32(finalized(first + second)) + hex32(second);
+  first = finalized(first + second);
+  return hex32(first) + hex32(first === 0 && second === 0 ? 1 : second);
 }
 
 function finalized(value: number): number {
@@ -73,8 +82,10 @@ function finalized(value: number): number {
   return mixed ^ (mixed >>> 16);
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 function hex32(value: number): string {
-  return (value >>> 0).toString(16).padStart(8, "0");
+  return `${HEX[value >>> 24]}${HEX[(value >>> 16) & 255]}${HEX[(value >>> 8) & 255]}${HEX[value & 255]}`;
 }
 
 /** Begins a trace; `flags` say that its id was drawn at random (level 2, section 3.2.2.5.2) and nothing else. */

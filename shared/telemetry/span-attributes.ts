@@ -10,6 +10,9 @@ import { Lru } from "../lib/lru.ts";
 import type { TracedDelivery } from "./span-places.ts";
 import type { SpanAttributes } from "./spans.ts";
 
+/** Built up where a spread of each part would cost more than the span is worth. */
+type NewAttributes = Record<string, string | number | boolean>;
+
 /** Endpoints' URLs whose host and port are remembered; the one longest unused is parsed again. */
 const SERVERS_KEPT_MAX = 4096;
 
@@ -35,7 +38,7 @@ export function messageAttributes(
   envelope: Envelope,
   operation: "send" | "process",
   destination: string,
-): SpanAttributes {
+): NewAttributes {
   return {
     "messaging.system": "posthaste",
     "messaging.operation.name": operation,
@@ -56,35 +59,38 @@ export function fanOutAttributes(fanOut: {
   readonly isRepeat: boolean;
 }): SpanAttributes {
   const { envelope, startMs, matchedCount, filteredCount, isRepeat } = fanOut;
-  return {
-    ...messageAttributes(envelope, "process", laneOf(envelope)),
-    "posthaste.endpoints.matched": matchedCount,
-    "posthaste.endpoints.filtered": filteredCount,
-    "posthaste.wait_ms": Math.max(0, Math.round(startMs - envelope.acceptedAtMs)),
-    ...(isRepeat ? { "posthaste.repeat": true } : {}),
-  };
+  const attributes = messageAttributes(envelope, "process", laneOf(envelope));
+  attributes["posthaste.endpoints.matched"] = matchedCount;
+  attributes["posthaste.endpoints.filtered"] = filteredCount;
+  attributes["posthaste.wait_ms"] = Math.max(0, Math.round(startMs - envelope.acceptedAtMs));
+  if (isRepeat) attributes["posthaste.repeat"] = true;
+  return attributes;
 }
 
-export function deliveryAttributes(delivery: TracedDelivery): SpanAttributes {
+export function deliveryAttributes(delivery: TracedDelivery): NewAttributes {
   const { tenant, endpointId, generation, attempt, members, group } = delivery;
-  return {
+  const attributes: NewAttributes = {
     "posthaste.tenant": tenant,
     "posthaste.endpoint.id": endpointId,
     "posthaste.attempt": attempt,
-    ...(group === null
-      ? { "posthaste.event.id": members[0]?.id ?? "" }
-      : { "posthaste.group.id": group.id, "messaging.batch.message_count": members.length }),
-    ...(generation === 0 ? {} : { "posthaste.replay": true }),
   };
+  if (group === null) attributes["posthaste.event.id"] = members[0]?.id ?? "";
+  else {
+    attributes["posthaste.group.id"] = group.id;
+    attributes["messaging.batch.message_count"] = members.length;
+  }
+  if (generation !== 0) attributes["posthaste.replay"] = true;
+  return attributes;
 }
 
-export function resultAttributes(result: AttemptResult, attempt: number): SpanAttributes {
-  return {
-    "http.request.method": "POST",
-    ...(attempt === 1 ? {} : { "http.request.resend_count": attempt - 1 }),
-    ...(result.kind === "answered" ? { "http.response.status_code": result.status } : {}),
-    ...(isFailure(result) ? { "error.type": result.kind === "fault" ? result.fault : String(result.status) } : {}),
-  };
+export function attemptAttributes(delivery: TracedDelivery, result: AttemptResult, server: SpanAttributes) {
+  const attributes = deliveryAttributes(delivery);
+  attributes["http.request.method"] = "POST";
+  for (const name in server) attributes[name] = server[name] ?? "";
+  if (delivery.attempt > 1) attributes["http.request.resend_count"] = delivery.attempt - 1;
+  if (result.kind === "answered") attributes["http.response.status_code"] = result.status;
+  if (isFailure(result)) attributes["error.type"] = result.kind === "fault" ? result.fault : String(result.status);
+  return attributes;
 }
 
 export function isFailure(result: AttemptResult): boolean {

@@ -49,12 +49,20 @@ export function sendPlace(
 
 /** Null when the event has no trace. The parent is the span that the event came with. */
 export function fanOutPlace(envelope: Envelope): SpanPlace | null {
+  const known = placeByEvent.get(envelope);
+  if (known !== undefined) return known;
   const context = parseTraceparent(envelope.traceparent);
   if (context === null) return null;
   const { traceId, flags, spanId: parentId } = context;
   const spanId = derivedSpanId(traceId, `process\n${envelope.tenant}\n${envelope.id}`);
-  return { traceId, spanId, flags, parentId, links: [] };
+  const place = { traceId, spanId, flags, parentId, links: NO_LINKS };
+  placeByEvent.set(envelope, place);
+  return place;
 }
+
+/** Each attempt of an event asks for it. */
+const placeByEvent = new WeakMap<Envelope, SpanPlace>();
+const NO_LINKS: readonly SpanRef[] = [];
 
 /** The span of a replay by hand, the first of a trace of its own; null when the event has no trace. */
 export function replayPlace(delivery: TracedDelivery): SpanPlace | null {

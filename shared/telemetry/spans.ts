@@ -15,7 +15,7 @@ export interface Span extends SpanRef {
   readonly parentId: string | null;
   /** Few-valued: no ids. */
   readonly name: string;
-  readonly kind: "server" | "client" | "producer" | "consumer";
+  readonly kind: "internal" | "server" | "client" | "producer" | "consumer";
   /** Epoch ms, fractional. */
   readonly startMs: number;
   readonly endMs: number;

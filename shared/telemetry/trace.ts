@@ -17,13 +17,13 @@ import { SAMPLED, derivedSpanId, formatTraceparent, parseTraceparent } from "../
 import { countLosses } from "./losses.ts";
 import { createRequestTrace } from "./request-trace.ts";
 import {
+  attemptAttributes,
   createServerAttributes,
   deliveryAttributes,
   fanOutAttributes,
   isFailure,
   messageAttributes,
   requestAttributes,
-  resultAttributes,
 } from "./span-attributes.ts";
 import { attemptPlace, fanOutPlace, handOverPlace, replayPlace, sendPlace } from "./span-places.ts";
 
@@ -102,7 +102,9 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
   function record(place: SpanPlace | null, span: Omit<Span, keyof SpanPlace | "endMs">): void {
     if (spans === null || place === null || !isSampled(place)) return;
     const { traceId, spanId, parentId, links } = place;
-    spans.record({ traceId, spanId, parentId, links, endMs: clock.now(), ...span });
+    const { name, kind, startMs, attributes, error, events } = span;
+    const endMs = clock.now();
+    spans.record({ traceId, spanId, parentId, links, name, kind, startMs, endMs, attributes, error, events });
   }
   /** Whether a delivery's spans are made at all, told without a hash. */
   function isTraced({ members }: TracedDelivery): boolean {
@@ -176,11 +178,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
         name: "POST",
         kind: "client",
         startMs,
-        attributes: Object.assign(
-          resultAttributes(result, delivery.attempt),
-          serverOf(url),
-          deliveryAttributes(delivery),
-        ),
+        attributes: attemptAttributes(delivery, result, serverOf(url)),
         error: isFailure(result) ? describe(result) : null,
         events: milestones.map(({ name, sinceStartMs }) => ({ name, atMs: startMs + sinceStartMs })),
       });

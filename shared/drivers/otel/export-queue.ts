@@ -9,18 +9,22 @@ import type { ExportResult } from "@opentelemetry/core";
 import type { Cancel, Clock } from "../../lib/ambient.ts";
 import { inTime } from "../../lib/in-time.ts";
 import type { ExportLoss } from "../../telemetry/losses.ts";
+import type { Backlog } from "./backlog.ts";
 
 /** Of the SDK: for spans, or for log records. */
-export interface Exporter<Item> {
-  export(items: Item[], done: (result: ExportResult) => void): void;
+export interface Exporter<Batch> {
+  export(batch: Batch, done: (result: ExportResult) => void): void;
   shutdown(): Promise<void>;
 }
 
-export interface ExportQueueOptions<Item> {
+export interface ExportQueueOptions<Item, Batch> {
   readonly clock: Pick<Clock, "timer">;
-  readonly exporter: Exporter<Item>;
+  readonly exporter: Exporter<Batch>;
+  /** Where items wait. */
+  readonly backlog: Backlog<Item, Batch>;
   /** Items that wait at most; further ones are lost. */
   readonly queueMax: number;
+  /** Of the backlog's batches. */
   readonly batchMax: number;
   /** The longest that an item waits for its batch to fill, while nothing is being exported. */
   readonly delayMs: number;
@@ -33,29 +37,29 @@ export interface ExportQueueOptions<Item> {
 /** A stop waits for the last batches so long; what is left then is lost. */
 export const FLUSH_MS = 3000;
 
-export class ExportQueue<Item> {
+export class ExportQueue<Item, Batch> {
   readonly lost: Record<ExportLoss, number> = { "queue-full": 0, "not-exported": 0 };
-  readonly #options: ExportQueueOptions<Item>;
-  #waiting: Item[] = [];
+  readonly #options: ExportQueueOptions<Item, Batch>;
   #cancelTimer: Cancel | null = null;
   /** The batches that are being exported, until none is due. */
   #exporting: Promise<void> | null = null;
   #isFlushing = false;
   #isClosed = false;
 
-  constructor(options: ExportQueueOptions<Item>) {
+  constructor(options: ExportQueueOptions<Item, Batch>) {
     this.#options = options;
   }
 
   add(item: Item): void {
-    if (this.#isClosed || this.#waiting.length >= this.#options.queueMax) {
+    const { backlog, queueMax, batchMax } = this.#options;
+    if (this.#isClosed || backlog.count >= queueMax) {
       this.lost["queue-full"] += 1;
       return;
     }
-    this.#waiting.push(item);
+    backlog.push(item);
     if (this.#exporting !== null) return;
-    if (this.#waiting.length >= this.#options.batchMax) void this.#export();
-    else this.#cancelTimer ??= this.#options.clock.timer(this.#options.delayMs, () => void this.#export());
+    if (backlog.count >= batchMax) void this.#export();
+    else this.#arm();
   }
 
   /** Resolves when all that waits was exported or lost, after `FLUSH_MS` at the latest. */
@@ -70,7 +74,8 @@ export class ExportQueue<Item> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.flush();
-    this.lost["not-exported"] += this.#waiting.splice(0).length;
+    const { backlog } = this.#options;
+    for (let left = backlog.take(); left !== null; left = backlog.take()) this.lost["not-exported"] += left.count;
     this.#cancelTimer?.();
     // It may wait for an export that hangs.
     this.#options.exporter.shutdown().catch(() => undefined);
@@ -81,26 +86,29 @@ export class ExportQueue<Item> {
     this.#cancelTimer = null;
     return (this.#exporting ??= this.#exportDue().finally(() => {
       this.#exporting = null;
-      if (this.#waiting.length > 0 && !this.#isClosed)
-        this.#cancelTimer ??= this.#options.clock.timer(this.#options.delayMs, () => void this.#export());
+      if (this.#options.backlog.count > 0 && !this.#isClosed) this.#arm();
     }));
+  }
+
+  #arm(): void {
+    this.#cancelTimer ??= this.#options.clock.timer(this.#options.delayMs, () => void this.#export());
   }
 
   /** One batch after the other, for as long as they are full. */
   async #exportDue(): Promise<void> {
-    const { batchMax, onFailure } = this.#options;
+    const { backlog, batchMax, onFailure } = this.#options;
     do {
-      const batch = this.#waiting.splice(0, batchMax);
-      if (batch.length === 0) return;
-      const failure = await this.#exportBatch(batch);
+      const taken = backlog.take();
+      if (taken === null) return;
+      const failure = await this.#exportBatch(taken.batch);
       if (failure === null) continue;
-      this.lost["not-exported"] += batch.length;
-      onFailure(failure, batch.length);
-    } while (this.#isFlushing || this.#waiting.length >= batchMax);
+      this.lost["not-exported"] += taken.count;
+      onFailure(failure, taken.count);
+    } while (this.#isFlushing || backlog.count >= batchMax);
   }
 
   /** Null, or what went wrong. */
-  async #exportBatch(batch: Item[]): Promise<unknown> {
+  async #exportBatch(batch: Batch): Promise<unknown> {
     const { clock, exporter, timeoutMs } = this.#options;
     const { promise, resolve } = Promise.withResolvers<ExportResult>();
     try {

@@ -4,39 +4,35 @@ import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
 import { OTLPExporterBase } from "@opentelemetry/otlp-exporter-base";
 import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from "@opentelemetry/otlp-exporter-base/node-http";
-import { ProtobufTraceSerializer, TraceExporterMetricsHelper } from "@opentelemetry/otlp-transformer";
+import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
-import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 
 import type { OtlpMetrics, OtlpTarget } from "../../domain/otlp-config.ts";
 import type { SpanAttributes } from "../../telemetry/spans.ts";
 import type { Exporter } from "./export-queue.ts";
-import { RecordedSpan, SCOPE } from "./recorded-span.ts";
-import { encodeSpans } from "./span-bytes.ts";
+import { SCOPE } from "./scope.ts";
+import { spansRequest } from "./span-bytes.ts";
 
 /** What `openMetrics` makes a further reader with. */
 export type ReaderOf = (producer: MetricProducer) => MetricReader;
 
-/** The SDK's exporter, but that spans of ours are written by `span-bytes.ts`. */
-export function spanExporter(target: OtlpTarget, attributes: SpanAttributes): SpanExporter {
+/** The SDK's exporter, of spans that are written already. */
+export function spanExporter(target: OtlpTarget, attributes: SpanAttributes): Exporter<Uint8Array> {
   const head = { "Content-Type": "application/x-protobuf" };
   const options = convertLegacyHttpOptions(optionsOf(target), "TRACES", "v1/traces", head);
   const serializer = {
-    ...ProtobufTraceSerializer,
-    serializeRequest(spans: ReadableSpan[]) {
-      const ours = spans.flatMap((span) => (span instanceof RecordedSpan ? [span.recorded] : []));
-      if (ours.length < spans.length) return ProtobufTraceSerializer.serializeRequest(spans);
-      return encodeSpans(ours, attributes, SCOPE.name);
-    },
+    serializeRequest: (spans: Uint8Array) => spansRequest(spans, attributes, SCOPE.name),
+    deserializeResponse: (data: Uint8Array) => ProtobufTraceSerializer.deserializeResponse(data),
   };
-  const kind = "otlp_http_span_exporter";
+  // What it would count of itself goes nowhere.
+  const uncounted = { name: "span", countItems: () => 0 } as const;
   return new OTLPExporterBase(
-    createOtlpHttpExportDelegate(options, serializer, kind, TraceExporterMetricsHelper, undefined),
+    createOtlpHttpExportDelegate(options, serializer, "otlp_http_span_exporter", uncounted, undefined),
   );
 }
 
-export function logExporter(target: OtlpTarget): Exporter<ReadableLogRecord> {
+export function logExporter(target: OtlpTarget): Exporter<ReadableLogRecord[]> {
   return new OTLPLogExporter(optionsOf(target));
 }
 

@@ -6,7 +6,7 @@ import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 
 import type { Clock } from "../../lib/ambient.ts";
 import type { Fields, Level, Log } from "../../telemetry/log.ts";
-import { SCOPE } from "./recorded-span.ts";
+import { SCOPE } from "./scope.ts";
 
 /** "Severity Fields": the first number of each range. */
 const SEVERITIES = { debug: 5, info: 9, warn: 13, error: 17 } as const satisfies Record<Level, number>;

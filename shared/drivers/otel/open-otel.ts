@@ -2,11 +2,13 @@
  * OpenTelemetry's SDK as far as it is asked for. Loading it takes 0.2 s and 33 MiB, so whoever exports nothing does not import
  * this file. Spans are handed to the SDK's processor when they are complete, with ids of our own (docs/adr/0023).
  */
-import { ROOT_CONTEXT } from "@opentelemetry/api";
+import type { HrTime } from "@opentelemetry/api";
+import { ROOT_CONTEXT, SpanStatusCode } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import { NodeSDK } from "@opentelemetry/sdk-node";
-import type { SpanProcessor } from "@opentelemetry/sdk-trace";
+import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
+import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { AlwaysOnSampler, SamplingDecision, TraceIdRatioBasedSampler } from "@opentelemetry/sdk-trace";
 
 import { reasonOf } from "../../domain/errors.ts";
@@ -16,11 +18,12 @@ import type { Clock } from "../../lib/ambient.ts";
 import type { Fields, Log } from "../../telemetry/log.ts";
 import { createLogPace } from "../../telemetry/log-pace.ts";
 import type { Losses } from "../../telemetry/losses.ts";
-import type { SpanAttributes, SpanSink } from "../../telemetry/spans.ts";
+import type { Span, SpanAttributes, SpanSink } from "../../telemetry/spans.ts";
+import type { Backlog } from "./backlog.ts";
+import { backlogOfItems, backlogOfSpans } from "./backlog.ts";
 import type { Exporter } from "./export-queue.ts";
 import type { ReaderOf } from "./exporters.ts";
 import { logExporter, metricReader, spanExporter } from "./exporters.ts";
-import { RecordedSpan } from "./recorded-span.ts";
 import { ExportQueue } from "./export-queue.ts";
 import { createRecordLog } from "./log-records.ts";
 
@@ -69,13 +72,14 @@ export function openOtel(options: OtelOptions): Otel {
 
 function startTraces(options: OtelOptions, resource: Resource, target: OtlpTraces) {
   const { log } = options;
-  const queue = openQueue(options, target, spanExporter(target, attributesOf(resource)), (fields) =>
+  const exporter = spanExporter(target, attributesOf(resource.attributes));
+  const queue = openQueue(options, target, { exporter, backlog: backlogOfSpans(target.batchMax) }, (fields) =>
     log.write("warn", "spans.not-exported", fields),
   );
   const processor: SpanProcessor = {
-    // Spans come when they are complete.
     onStart: () => undefined,
-    onEnd: (span) => queue.add(span),
+    // Of code that uses OpenTelemetry's own interface: ours come by `record`.
+    onEnd: (span) => queue.add(spanOf(span)),
     forceFlush: () => queue.flush(),
     shutdown: () => queue.close(),
   };
@@ -93,7 +97,7 @@ function startTraces(options: OtelOptions, resource: Resource, target: OtlpTrace
   const isSampled = createSampler(target.sampler);
   const spans: SpanSink = {
     isSampled,
-    record: (span) => queue.add(new RecordedSpan(span, resource)),
+    record: (span) => queue.add(span),
     lost: () => queue.lost,
   };
   return { spans, sdk };
@@ -105,7 +109,9 @@ function startLogs(
   target: OtlpQueued,
 ): ExportedLog & { close(): Promise<void> } {
   const { clock, log } = options;
-  const queue = openQueue(options, target, logExporter(target), (fields) =>
+  const exporter = logExporter(target);
+  const backlog = backlogOfItems<ReadableLogRecord>(target.batchMax);
+  const queue = openQueue(options, target, { exporter, backlog }, (fields) =>
     log.write("warn", "logs.not-exported", fields),
   );
   return {
@@ -115,17 +121,17 @@ function startLogs(
   };
 }
 
-function openQueue<Item>(
+function openQueue<Item, Batch>(
   { clock }: OtelOptions,
   target: OtlpQueued,
-  exporter: Exporter<Item>,
+  way: { readonly exporter: Exporter<Batch>; readonly backlog: Backlog<Item, Batch> },
   tell: (fields: Fields) => void,
-): ExportQueue<Item> {
+): ExportQueue<Item, Batch> {
   const pace = createLogPace(clock);
   const { queueMax, batchMax, delayMs, timeoutMs } = target;
   return new ExportQueue({
     clock,
-    exporter,
+    ...way,
     queueMax,
     batchMax,
     delayMs,
@@ -138,9 +144,30 @@ function openQueue<Item>(
 }
 
 /** Of a resource that is known at once. */
-function attributesOf({ attributes }: Resource): SpanAttributes {
+function attributesOf(attributes: Readonly<Record<string, unknown>>): SpanAttributes {
   return Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, String(value)]));
 }
+
+function spanOf(span: ReadableSpan): Span {
+  const { traceId, spanId } = span.spanContext();
+  return {
+    traceId,
+    spanId,
+    parentId: span.parentSpanContext?.spanId ?? null,
+    name: span.name,
+    kind: KINDS[span.kind] ?? "internal",
+    startMs: msOf(span.startTime),
+    endMs: msOf(span.endTime),
+    attributes: attributesOf(span.attributes),
+    error: span.status.code === SpanStatusCode.ERROR ? (span.status.message ?? "failed") : null,
+    links: span.links.map(({ context }) => context),
+    events: span.events.map(({ name, time }) => ({ name, atMs: msOf(time) })),
+  };
+}
+
+const KINDS = ["internal", "server", "client", "producer", "consumer"] as const;
+
+const msOf = ([seconds, nanos]: HrTime): number => seconds * 1000 + nanos / 1e6;
 
 function createSampler({ isParentBased, ratio }: SamplerConfig): SpanSink["isSampled"] {
   const sampler = new TraceIdRatioBasedSampler(ratio);

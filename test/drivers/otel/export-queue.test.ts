@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ExportQueue, FLUSH_MS } from "@posthaste/shared/drivers/otel/export-queue.ts";
+import { backlogOfItems } from "@posthaste/shared/drivers/otel/backlog.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS } from "../../support/samples.ts";
 
@@ -15,7 +16,8 @@ function openQueue(answers: readonly Answer[]) {
   const clock = createManualClock(START_MS);
   const exported: number[] = [];
   const failed: number[] = [];
-  const queue = new ExportQueue<number>({
+  const queue = new ExportQueue<number, number[]>({
+    backlog: backlogOfItems(4),
     clock,
     queueMax: 10,
     batchMax: 4,

@@ -1,8 +1,9 @@
 /** Spans as protobuf, read by a reader that knows nothing of how they were written; the collector reads them in test/e2e. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeSpans } from "@posthaste/shared/drivers/otel/span-bytes.ts";
-import type { Span } from "@posthaste/shared/telemetry/spans.ts";
+import { backlogOfSpans } from "@posthaste/shared/drivers/otel/backlog.ts";
+import { spansRequest } from "@posthaste/shared/drivers/otel/span-bytes.ts";
+import type { Span, SpanAttributes } from "@posthaste/shared/telemetry/spans.ts";
 import { START_MS } from "../../support/samples.ts";
 import { readTraces } from "../../support/otlp-sink.ts";
 
@@ -20,8 +21,14 @@ const SPAN: Span = {
   events: [],
 };
 
+function encoded(spans: readonly Span[], resource: SpanAttributes): Buffer {
+  const backlog = backlogOfSpans(spans.length);
+  for (const span of spans) backlog.push(span);
+  return Buffer.from(spansRequest(backlog.take()?.batch ?? new Uint8Array(), resource, "posthaste"));
+}
+
 function roundTrip(span: Span) {
-  const [read] = readTraces(Buffer.from(encodeSpans([span], { "service.name": "x" }, "posthaste")));
+  const [read] = readTraces(encoded([span], { "service.name": "x" }));
   assert.ok(read !== undefined);
   return read;
 }
@@ -34,6 +41,19 @@ test("ids, parent, times, kind and error are read as they were written", () => {
   assert.ok(Math.abs(read.startMs - SPAN.startMs) < 0.001 && Math.abs(read.endMs - SPAN.endMs) < 0.001);
   const plain = roundTrip(SPAN);
   assert.deepEqual([plain.parentId, plain.isError], ["", false]);
+});
+
+test("spans wait in batches, the oldest first", () => {
+  const backlog = backlogOfSpans(2);
+  for (const name of ["a", "b", "c", "d", "e"]) backlog.push({ ...SPAN, name });
+  assert.equal(backlog.count, 5);
+  const taken = Array.from({ length: 4 }, () => {
+    const next = backlog.take();
+    if (next === null) return [];
+    const names = readTraces(Buffer.from(spansRequest(next.batch, {}, "posthaste"))).map(({ name }) => name);
+    return [next.count, ...names, backlog.count];
+  });
+  assert.deepEqual(taken, [[2, "a", "b", 3], [2, "c", "d", 1], [1, "e", 0], []]);
 });
 
 test("attributes of every kind and length are read as they were written", () => {
@@ -54,7 +74,7 @@ test("many spans, links and events outgrow the first buffer", () => {
   const links = Array.from({ length: 128 }, () => ({ traceId: SPAN.traceId, spanId: SPAN.spanId }));
   const events = Array.from({ length: 10 }, (_, index) => ({ name: `e${index}`, atMs: START_MS + index }));
   const spans = Array.from({ length: 300 }, () => ({ ...SPAN, links, events, attributes: { text: "ä".repeat(200) } }));
-  const read = readTraces(Buffer.from(encodeSpans(spans, {}, "posthaste")));
+  const read = readTraces(encoded(spans, {}));
   assert.equal(read.length, 300);
   assert.equal(read[299]?.links.length, 128);
   assert.deepEqual(

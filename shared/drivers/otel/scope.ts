@@ -1,0 +1,2 @@
+/** Who made what is exported ("Instrumentation Scope"). */
+export const SCOPE = { name: "posthaste" };
