@@ -1,5 +1,7 @@
 /** Which calls are tried again, when, with what, and how often. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { createClient, NoAnswerError, ProblemError } from "@posthaste/client/public.ts";
 import type { Client } from "@posthaste/client/public.ts";
@@ -67,10 +69,24 @@ for (const [status, code] of [
   });
 }
 
-test("a redirect is not followed and is no answer of Posthaste", async () => {
-  const api = openScriptedApi([new Response(null, { status: 307, headers: { location: "http://other.test/" } })]);
-  const error = await problemOf(api, api.client.publish(EVENT));
-  assert.deepEqual([error.status, error.code, api.sent.length], [307, "unexpected-answer", 1]);
+test("a redirect is not followed, so that the key goes to nobody else, and is no answer of Posthaste", async () => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    response.writeHead(307, { location: "/elsewhere" }).end();
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const client = createClient({ url: `http://127.0.0.1:${port}`, apiKey: "phk_1" });
+  await assert.rejects(client.publish(EVENT), {
+    name: "ProblemError",
+    status: 307,
+    code: "unexpected-answer",
+    tries: 1,
+  });
+  assert.deepEqual(asked, ["/v1/events"]);
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 });
 
 test("a 2xx without what a 202 says is no promise", async () => {
@@ -206,6 +222,8 @@ for (const [name, call] of repeatable) {
     const end = await endOf(api, call(api.client));
     assert.ok(!(end instanceof Error), String(end));
     assert.equal(api.sent.length, 3);
+    const keys = new Set(api.sent.map(({ headers }) => headers.get("idempotency-key")));
+    assert.deepEqual([...keys], [name === "events.resend" ? '"key-1"' : null]);
   });
 }
 

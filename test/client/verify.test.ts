@@ -1,5 +1,6 @@
 /** `verify` by Standard Webhooks: against the reference library, against what Posthaste itself sends, and each refusal. */
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { Webhook as Reference } from "standardwebhooks";
 import { groupBody } from "@posthaste/shared/domain/envelope.ts";
@@ -168,6 +169,13 @@ test("a genuine body that is no event is refused as such", async () => {
   ]) {
     await refused(body, signed(body), "invalid-body");
   }
+  // Not UTF-8, so that a receiver would read another name than was sent.
+  const bytes = Buffer.from(BODY, "latin1");
+  const signature = createHmac("sha256", Buffer.alloc(32, 7))
+    .update(`evt_1.${NOW_MS / 1000}.`)
+    .update(bytes);
+  const headers = { ...signed(), "webhook-signature": `v1,${signature.digest("base64")}` };
+  await assert.rejects(verify(bytes, headers, OPTIONS), { code: "invalid-body" });
 });
 
 test("what is wrong on this side is a TypeError and shows nothing of the secret", async () => {

@@ -55,7 +55,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   fuzz: 60,
   e2e: 360,
   faults: 90,
-  docs: 10,
+  docs: 25,
   examples: 40,
   month: 60,
   support: 60,
