@@ -37,6 +37,8 @@ const JOIN_MS = 2000;
 const CRASH_MS = LEASE_MS + 12_000;
 
 export const openDistributedHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("real", bounds);
+/** All but what waits and listens goes over HTTP. */
+export const openHttpHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("http", bounds);
 export const openModelHarness = (bounds?: HarnessBounds): Promise<Harness> => openHarness("model", bounds);
 /** The set over a log that is not what it was, and without a way around it: `wrapLog` gives the processes theirs. */
 export const openFaultyHarness = (wrapLog: (log: PartitionLog) => PartitionLog): Promise<Harness> =>
@@ -65,7 +67,7 @@ async function openHarness(
   clock.stepWall(START_MS - clock.now());
   return {
     clock,
-    ...(server === "real" && process.env["POSTHASTE_FULL"] !== "1" ? { daysMax: 3 } : {}),
+    ...(server !== "model" && process.env["POSTHASTE_FULL"] !== "1" ? { daysMax: 3 } : {}),
     get drivers() {
       return readAtOnce(inner.drivers, () => clock.settle());
     },

@@ -14,11 +14,11 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { rowDamaged } from "@posthaste/shared/drivers/sqlite/row-damage.ts";
 import { storeError } from "@posthaste/shared/drivers/sqlite/store-error.ts";
 import { storeUnavailable as kafkaUnavailable } from "@posthaste/shared/drivers/kafka/client.ts";
+import { toError } from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
 import {
   recordDamaged,
   storeUnavailable as redisUnavailable,
-  toError,
-} from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
+} from "@posthaste/shared/drivers/redis/client/redis-faults.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { seededEntropy } from "../support/ambient.ts";
 import { START_MS } from "../support/samples.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createNoopMeter } from "@opentelemetry/api";
-import { recordDamaged, storeUnavailable } from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
+import { recordDamaged, storeUnavailable } from "@posthaste/shared/drivers/redis/client/redis-faults.ts";
 import { openMetrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 import { createManualClock } from "../support/clocks/manual-clock.ts";
 import { createStoreTelemetry } from "@posthaste/shared/telemetry/store.ts";

@@ -4,7 +4,7 @@
  * gone already. Any other stays as it is, and what is asked of it is refused with `store-unavailable`.
  */
 import { isDamage } from "../../domain/errors.ts";
-import { recordDamaged } from "./client/ioredis-calls.ts";
+import { recordDamaged } from "./client/redis-faults.ts";
 import { luaScript } from "./client/lua-script.ts";
 import { listOf, textOf } from "./client/reply.ts";
 import type { RedisCommands, RedisScript } from "./client/redis-commands.ts";

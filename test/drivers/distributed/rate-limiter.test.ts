@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { recordDamaged, storeUnavailable } from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
+import { recordDamaged, storeUnavailable } from "@posthaste/shared/drivers/redis/client/redis-faults.ts";
 import {
   LIMITER_ANSWER_MS,
   LIMITER_WAIT_MS,

@@ -1,11 +1,11 @@
 /** The seam `redis-commands` over a real Redis: what it promises of scripts, waits and messages, and of their ends. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CALLS_MAX, COMMAND_MS_MAX } from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
+import { CALLS_MAX } from "@posthaste/shared/drivers/redis/client/ioredis-calls.ts";
 import type { OpenedRedis } from "@posthaste/shared/drivers/redis/client/ioredis-commands.ts";
 import { openRedis } from "@posthaste/shared/drivers/redis/client/ioredis-commands.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
-import { STALL_MS } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import { COMMAND_MS_MAX, STALL_MS } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";

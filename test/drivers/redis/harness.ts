@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { KeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
+import { openHttpRedis } from "@posthaste/shared/drivers/redis/client/http-commands.ts";
 import { openRedis } from "@posthaste/shared/drivers/redis/client/ioredis-commands.ts";
 import type { RedisCommands } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "@posthaste/shared/drivers/system.ts";
@@ -20,6 +21,8 @@ import { MASTER_KEY } from "../../contract/embedded-harness.ts";
 import type { Harness, HarnessBounds, HarnessClock } from "../../contract/harness.ts";
 import { createCommandWatch } from "./watch.ts";
 import { START_MS } from "../../support/samples.ts";
+import { openRest } from "../../support/upstash/open-rest.ts";
+import type { RestServer } from "../../support/upstash/rest-server.ts";
 
 export interface RedisProcess {
   readonly commands: RedisCommands;
@@ -47,8 +50,11 @@ export interface RedisHarness extends Harness {
   readonly faults: readonly unknown[];
 }
 
-/** `real`: REDIS_URL of the environment names it; without that the test fails. */
-export type RedisServer = "real" | "model";
+/**
+ * `real`: REDIS_URL of the environment names it; without that the test fails. `http`: the same, where each call that stands alone
+ * goes over HTTP and by a REST server.
+ */
+export type RedisServer = "real" | "http" | "model";
 
 export function openRedisHarness(
   createDrivers: (process: RedisProcess) => RedisDrivers | Promise<RedisDrivers>,
@@ -60,7 +66,9 @@ export function openRedisHarness(
     const manual = createManualClock(START_MS);
     const faults: unknown[] = [];
     const onFault = (error: unknown): void => void faults.push(error);
-    const openConnection = options.server === "model" ? modelConnections(manual) : realConnections(manual, onFault);
+    const rest = options.server === "http" ? await openRest() : null;
+    const openConnection =
+      options.server === "model" ? modelConnections(manual) : realConnections(manual, onFault, rest);
     const watch = createCommandWatch({ channel: keys.channel("barrier"), admin: openConnection() });
     const clock = createPatientClock(manual, () => watch.quiet());
     const database = new DatabaseSync(":memory:");
@@ -111,6 +119,7 @@ export function openRedisHarness(
         await current.connection[Symbol.asyncDispose]();
         await watch.deleteAll(prefix);
         await watch[Symbol.asyncDispose]();
+        await rest?.[Symbol.asyncDispose]();
         await embedded[Symbol.asyncDispose]();
         database.close();
       },
@@ -124,11 +133,21 @@ function modelConnections(manual: ManualClock): () => RedisCommands {
 }
 
 /** Deadlines and reconnections run in real time; scripts see the time that was set by hand. */
-function realConnections(manual: ManualClock, onFault: (error: unknown) => void): () => RedisCommands {
+function realConnections(
+  manual: ManualClock,
+  onFault: (error: unknown) => void,
+  rest: RestServer | null,
+): () => RedisCommands {
   const url = process.env["REDIS_URL"];
   if (url === undefined) throw new Error("REDIS_URL is not set: this test needs a real Redis");
   const clock: Clock = { ...systemClock, now: () => manual.now() };
-  return () => openRedis({ url, clock, entropy: systemEntropy, time: "clock", onFault });
+  const overTcp = (): RedisCommands => openRedis({ url, clock, entropy: systemEntropy, time: "clock", onFault });
+  if (rest === null) return overTcp;
+  const overHttp = { address: rest, name: "REDIS_REST_URL", fetch, clock, time: "clock" } as const;
+  return () => {
+    const { run, publish, health } = openHttpRedis(overHttp);
+    return { ...overTcp(), run, publish, health };
+  };
 }
 
 function gather(embedded: Drivers, own: RedisDrivers): Drivers {

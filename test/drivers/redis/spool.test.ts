@@ -50,7 +50,7 @@ const recordsOf = (taken: readonly SpooledRecord[]): readonly NewRecord[] =>
   );
 const EMPTY = { count: 0, bytes: 0, oldestMs: null };
 
-for (const server of ["real", "model"] as const) {
+for (const server of ["real", "http", "model"] as const) {
   test(`${server} spool: records come back as they were, oldest first, and are gone once they are removed`, async () => {
     await using opened = await openSpool(server);
     const { spool } = opened;

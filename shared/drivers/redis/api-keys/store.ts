@@ -5,7 +5,7 @@ import * as v from "valibot";
 import type { OrderedList } from "../client/page.ts";
 import { readPage } from "../client/page.ts";
 import { sortableTime } from "../client/page.ts";
-import { recordDamaged } from "../client/ioredis-calls.ts";
+import { recordDamaged } from "../client/redis-faults.ts";
 import { isDamage } from "../../../domain/errors.ts";
 import { jsonOf, listOf, numberOf, textOf, textOrNull } from "../client/reply.ts";
 import type { KeySpace } from "../client/key-space.ts";

@@ -4,36 +4,18 @@
  * failures in a row calls fail at once for a moment, so that nobody waits for a dead Redis. Nothing is sent twice here: a
  * call that failed may have been carried out.
  */
-import { PosthasteError, isDamage, storeFault } from "../../../domain/errors.ts";
+import { PosthasteError, isDamage } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import { createCircuitBreaker } from "../../../lib/circuit-breaker.ts";
 import type { RedisClient } from "./connect.ts";
 import { createWaits } from "./ioredis-waits.ts";
-import { STALL_MS } from "./redis-commands.ts";
+import { COMMAND_MS_MAX, STALL_MS } from "./redis-commands.ts";
+import { errorOfReply, storeUnavailable, troubleOf } from "./redis-faults.ts";
 
-export const COMMAND_MS_MAX = 2000;
 /** Calls that wait for a connection or an answer; past it they are refused at once. */
 export const CALLS_MAX = 50_000;
-/** Mended by hand, if at all. */
-const DAMAGE_AGAIN_S = 60;
 
 const BREAKER = { failuresToOpen: 5, probeAfterMs: 250, probeAfterMsMax: 2000 } as const;
-
-/** The first word with which a server refuses what would change something, and answers all else. */
-const WRITES_REFUSED = new Set(["OOM", "MISCONF", "READONLY", "NOREPLICAS"]);
-/** Answers that are about the server and not about what was asked: try again later. As the first word of the text. */
-const SERVER_TROUBLE = new Set([
-  ...WRITES_REFUSED,
-  ..."LOADING BUSY MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK UNBLOCKED".split(" "),
-  ..."NOAUTH NOPERM WRONGPASS".split(" "),
-]);
-
-/**
- * A key holds something else than what we wrote, put there by hand: in the text of a command, or of the script that ran it;
- * and what a script of ours meets in it, such as a text where it keeps a number.
- */
-const WRONG_TYPE = /\bWRONGTYPE\b/;
-const SCRIPT_FAILED = /\b(?:user_script|script: [0-9a-f]{40})\b|@user_script/;
 
 export interface RedisCalls {
   /**
@@ -140,46 +122,15 @@ function silent(ms: number): PosthasteError {
   return storeUnavailable(`Redis said nothing for ${ms} ms`);
 }
 
-/** `what` is a sentence without its full stop, for the log. */
-export function storeUnavailable(what: string, cause?: unknown): PosthasteError {
-  return storeFault(`${what}.`, { cause });
-}
-
-/** For what does not read back. `what` is a sentence without its full stop; it names the key where that is known. */
-export function recordDamaged(what: string, cause?: unknown): PosthasteError {
-  const full = `${what}; it costs itself until an operator mends or removes it.`;
-  return storeFault(full, { retryAfterS: DAMAGE_AGAIN_S, isDamage: true, cause });
-}
-
 /** What a caller did wrong keeps its text; all else is `store-unavailable`. Arguments are left behind. */
 export function toError(cause: unknown): Error {
   if (cause instanceof PosthasteError) return cause;
   if (!(cause instanceof Error)) return storeUnavailable("Redis failed", cause);
-  const firstWord = cause.message.split(" ", 1)[0] ?? "";
-  const plain = new Error(cause.message);
-  if (!isReply(cause)) return storeUnavailable("The connection to Redis failed", plain);
-  if (WRONG_TYPE.test(cause.message)) return recordDamaged("A key in Redis has the wrong type", plain);
-  if (SERVER_TROUBLE.has(firstWord)) return storeUnavailable(`Redis refused with ${firstWord}`, plain);
-  return SCRIPT_FAILED.test(cause.message) ? recordDamaged("A key in Redis does not hold what is ours", plain) : plain;
+  if (isReply(cause)) return errorOfReply(cause.message);
+  return storeUnavailable("The connection to Redis failed", new Error(cause.message));
 }
 
 /** The server said it, and not the connection. */
 function isReply(cause: unknown): boolean {
   return cause instanceof Error && cause.name === "ReplyError";
-}
-
-/** The word with which the server refused, for whatever was asked; null when it did not, as far as is known. */
-function troubleOf(error: unknown): string | null {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const firstWord = at.message.split(" ", 1)[0] ?? "";
-    if (SERVER_TROUBLE.has(firstWord)) return firstWord;
-  }
-  return null;
-}
-
-/** One sentence on a server of which `error` is what came of a call; `name` is the setting with its address. */
-export function sentenceOf(error: unknown, name: string): string {
-  const word = troubleOf(error);
-  if (word === null) return `Redis (${name}) does not answer.`;
-  return `Redis (${name}) refuses ${WRITES_REFUSED.has(word) ? "writes" : "commands"} (${word}).`;
 }

@@ -6,8 +6,7 @@ import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { RedisClient } from "./connect.ts";
 import { connectRedis, connectToNode } from "./connect.ts";
 import type { RedisCalls } from "./ioredis-calls.ts";
-import { COMMAND_MS_MAX, createRedisCalls } from "./ioredis-calls.ts";
-import { healthOf } from "./ioredis-health.ts";
+import { createRedisCalls } from "./ioredis-calls.ts";
 import { createListWaits } from "./ioredis-list-waits.ts";
 import { createSubscriptions } from "./ioredis-subscriptions.ts";
 import type { RedisMemory } from "./memory.ts";
@@ -15,6 +14,8 @@ import { memoryOfAll } from "./memory.ts";
 import type { ScriptTime } from "./prelude.ts";
 import { createScriptSources } from "./prelude.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "./redis-commands.ts";
+import { COMMAND_MS_MAX } from "./redis-commands.ts";
+import { MAY_WRITE, healthSentence } from "./redis-faults.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 
 export interface OpenRedisOptions {
@@ -75,8 +76,11 @@ export function openRedis(options: OpenRedisOptions): OpenedRedis {
       await calls.call(() => client.publish(channel, message));
     },
     subscribe: (channel, listener, connected) => subscriptions.subscribe({ channel, listener, connected }),
-    health: (keys) =>
-      healthOf({ client, calls, name: address.name }, address.kind === "cluster" ? keys : keys.slice(0, 1)),
+    async health(keys) {
+      const asked = address.kind === "cluster" ? keys : keys.slice(0, 1);
+      const answers = await Promise.allSettled(asked.map((key) => calls.ask(() => client.eval(MAY_WRITE, 1, key))));
+      return healthSentence(answers, address.name);
+    },
     isReachable: () => calls.isReachable(),
     isConnected: () => client.status === "ready",
     memory: () => calls.call(() => memoryOfAll(client)),

@@ -7,8 +7,10 @@ import type { Clock } from "../../../lib/ambient.ts";
 import { DeadlineExceeded } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { RedisClient } from "./connect.ts";
-import { COMMAND_MS_MAX, storeUnavailable, toError } from "./ioredis-calls.ts";
+import { toError } from "./ioredis-calls.ts";
 import { SHARDS_MAX } from "./key-space.ts";
+import { COMMAND_MS_MAX } from "./redis-commands.ts";
+import { storeUnavailable } from "./redis-faults.ts";
 
 export interface ListWaits {
   wait(key: string, waitMs: number, signal: AbortSignal): Promise<boolean>;

@@ -7,7 +7,7 @@ import type { Redis } from "ioredis";
 
 import type { Cancel, Clock } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
-import { COMMAND_MS_MAX } from "./ioredis-calls.ts";
+import { COMMAND_MS_MAX } from "./redis-commands.ts";
 
 export const SUBSCRIPTIONS_MAX = 1000;
 const PING_MS = 5000;

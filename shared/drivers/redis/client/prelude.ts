@@ -23,13 +23,13 @@ const PRELUDES = {
 /** Scripts that one process may know; each is a constant of the code. */
 const SCRIPTS_MAX = 1000;
 
-/** Remembers the source of each script, by the script itself. */
-export function createScriptSources(time: ScriptTime): (script: RedisScript) => ScriptSource {
+/** Remembers the source of each script, by the script itself. `before` is a part that stands at the top of each. */
+export function createScriptSources(time: ScriptTime, before = ""): (script: RedisScript) => ScriptSource {
   const sources = new Map<RedisScript, ScriptSource>();
   return (script) => {
     const known = sources.get(script);
     if (known !== undefined) return known;
-    const text = `${PRELUDES[time]}\n${script.lua}`;
+    const text = `${before}${PRELUDES[time]}\n${script.lua}`;
     const source = { text, sha: createHash("sha1").update(text).digest("hex") };
     if (sources.size >= SCRIPTS_MAX) sources.clear();
     sources.set(script, source);

@@ -1,6 +1,6 @@
 /** What a script returned, as the type that it promises; anything else is a bug of ours. */
 import { assert } from "../../../lib/assert.ts";
-import { recordDamaged } from "./ioredis-calls.ts";
+import { recordDamaged } from "./redis-faults.ts";
 import type { RedisReply } from "../client/redis-commands.ts";
 
 export function textOf(reply: RedisReply | undefined): string {

@@ -1,6 +1,6 @@
 /** Lists of dead letters and how many there are, of one tenant's shard or of all. */
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../../ports/dead-letters.ts";
-import { recordDamaged } from "../client/ioredis-calls.ts";
+import { recordDamaged } from "../client/redis-faults.ts";
 import { deadLetterOf } from "./meta.ts";
 import { COUNT_DEAD_LETTERS, LIST_DEAD_LETTERS } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";

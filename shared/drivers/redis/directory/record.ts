@@ -10,7 +10,7 @@ import { ENDPOINT_STATUSES, EndpointRecord } from "../../../domain/endpoint.ts";
 import { RecordedName } from "../../../domain/envelope-record.ts";
 import { isDamage } from "../../../domain/errors.ts";
 import type { Sealer } from "../../../lib/ambient.ts";
-import { recordDamaged } from "../client/ioredis-calls.ts";
+import { recordDamaged } from "../client/redis-faults.ts";
 import { PLACE_LENGTH } from "./scripts.ts";
 
 type Sealed = Pick<Endpoint, "secrets" | "headers">;

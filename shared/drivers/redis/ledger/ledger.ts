@@ -10,7 +10,7 @@ import type { Envelope } from "../../../domain/envelope.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { Page } from "../../../ports/dead-letters.ts";
 import type { AttemptFilter, EventFilter, Ledger, ListedEvent } from "../../../ports/ledger.ts";
-import { storeUnavailable } from "../client/ioredis-calls.ts";
+import { storeUnavailable } from "../client/redis-faults.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { LedgerBounds } from "./bounds.ts";
 import { LEDGER_BOUNDS } from "./bounds.ts";
