@@ -5,13 +5,17 @@
  * `schedule` (`readAtOnce`), for without them this set cannot tell a repeat from a first time.
  */
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
+import type { DistributedStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
+import { createEdgeAppend } from "@posthaste/shared/drivers/edge.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
+import type { LaneBounds } from "@posthaste/shared/drivers/redis/high-lane/append.ts";
 import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { PartitionLog } from "@posthaste/shared/ports/partition-log.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
@@ -44,11 +48,16 @@ export const openModelHarness = (bounds?: HarnessBounds): Promise<Harness> => op
 export const openFaultyHarness = (wrapLog: (log: PartitionLog) => PartitionLog): Promise<Harness> =>
   openHarness("model", { spoolBytesMax: 0 }, wrapLog);
 
+/** Over HTTP, and what is accepted goes the way of a gateway without TCP: MEDIUM and LOW by the spool and its relay. */
+export const openEdgeHarness = (bounds?: HarnessBounds): Promise<Harness> =>
+  openHarness("http", bounds, (log) => log, appendOfEdge);
+
 /** One partition for each topic, because the suites look at the order of all. */
 async function openHarness(
   server: RedisServer,
   bounds: HarnessBounds = {},
   wrapLog: (log: PartitionLog) => PartitionLog = (log) => log,
+  appendOf?: typeof appendOfEdge,
 ): Promise<Harness> {
   let broker: MemoryLog | null = null;
   let partitionLog: MemoryLog | null = null;
@@ -57,7 +66,9 @@ async function openHarness(
       broker ??= await openBroker(process);
       partitionLog?.crash();
       partitionLog = broker.forProcess(process.clock);
-      return await openSet(process, wrapLog(partitionLog), bounds);
+      const { drivers, stores } = await openSet(process, wrapLog(partitionLog), bounds);
+      if (appendOf === undefined) return drivers;
+      return { ...drivers, lanes: { ...drivers.lanes, append: appendOf(process, stores, bounds) } };
     },
     { server },
   );
@@ -90,7 +101,7 @@ async function openSet(
   partitionLog: PartitionLog,
   bounds: HarnessBounds,
 ) {
-  const { laneItemsMax = 1_000_000, laneBytesMax = 2 ** 30, retryItemsMax } = bounds;
+  const { retryItemsMax } = bounds;
   const onLost = (): void => undefined;
   const stores = await createStores({
     main: { commands, keys },
@@ -98,7 +109,7 @@ async function openSet(
     clock,
     entropy: systemEntropy,
     sealer: createSealer(MASTER_KEY),
-    bounds: { ...bounds, high: { itemsMax: laneItemsMax, bytesMax: laneBytesMax } },
+    bounds: { ...bounds, high: highBoundsOf(bounds) },
     isReachable: () => true,
     cacheLine: { isReachable: () => true, isConnected: () => true },
     onFault,
@@ -122,7 +133,29 @@ async function openSet(
   });
   // Joining takes time, which passes when the harness lets it.
   for (const step of drivers.steps) void step.run(new AbortController().signal).catch(onFault);
-  return drivers;
+  return { drivers, stores };
+}
+
+function highBoundsOf({ laneItemsMax = 1_000_000, laneBytesMax = 2 ** 30 }: HarnessBounds): LaneBounds {
+  return { itemsMax: laneItemsMax, bytesMax: laneBytesMax };
+}
+
+function appendOfEdge(
+  { commands, keys, clock, onFault }: RedisProcess,
+  stores: DistributedStores,
+  bounds: HarnessBounds,
+): Lanes["append"] {
+  const ledger = stores.openLedger(() => Promise.reject(new Error("an edge gateway records nothing")));
+  const { spoolBytesMax } = bounds;
+  return createEdgeAppend({
+    commands,
+    keys,
+    clock,
+    ledger,
+    highBounds: highBoundsOf(bounds),
+    ...(spoolBytesMax === undefined ? {} : { spoolBytesMax }),
+    onFault,
+  });
 }
 
 /** What was appended to a log is read a moment later; the suites look at once. */

@@ -3,7 +3,8 @@ import type { Clock, Entropy } from "../../lib/ambient.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
 import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts";
-import { HIGH_LANE_BOUNDS, createRedisHighLane } from "../redis/high-lane/high-lane.ts";
+import { HIGH_LANE_BOUNDS } from "../redis/high-lane/append.ts";
+import { createRedisHighLane } from "../redis/high-lane/high-lane.ts";
 import type { StoreBounds } from "./stores.ts";
 
 export interface HighLaneParts {

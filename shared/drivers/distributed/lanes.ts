@@ -5,14 +5,12 @@
  */
 import type { Envelope } from "../../domain/envelope.ts";
 import { isStoreUnavailable } from "../../domain/errors.ts";
-import { laneOf } from "../../domain/envelope.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import { admitsAll } from "../../lib/flow-rows.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
-import { PartlyAppended } from "../../ports/lanes.ts";
-import { appendParts } from "../partitioned/lanes/append-parts.ts";
 import type { PartitionedLanes } from "../partitioned/lanes/lanes.ts";
 import type { HighLane } from "../redis/high-lane/high-lane.ts";
+import { createAppend } from "./append.ts";
 import type { KnownEvents } from "./known-events.ts";
 import { createMergedLane } from "./merged-lane.ts";
 
@@ -55,27 +53,7 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
   }
 
   return {
-    async append(envelopes) {
-      if (envelopes.length === 0) return;
-      // At the same time; who settles an event before it is known is heard a second time (`redis/ledger/recorder.ts`).
-      const remembering = known.remember(envelopes);
-      try {
-        await appendParts(atomicParts(envelopes), (part) =>
-          part.some(isHigh) ? appendHigh(part) : partitioned.append(part),
-        );
-      } catch (failure) {
-        // What was refused must not be shown as pending. What was known before was accepted before.
-        const failed =
-          failure instanceof PartlyAppended ? failure.failures : new Map(envelopes.map((each) => [each, 0]));
-        const told = await remembering;
-        // Not told as far as we know, it may be known all the same.
-        const ghosts = (told ?? envelopes).filter((envelope) => failed.has(envelope));
-        if (ghosts.length > 0) await known.forget(ghosts);
-        if (told === null) known.rememberLater(envelopes.filter((envelope) => !failed.has(envelope)));
-        throw failure;
-      }
-      if ((await remembering) === null) known.rememberLater(envelopes);
-    },
+    append: createAppend({ high: appendHigh, others: (envelopes) => partitioned.append(envelopes), known }),
     take: (lane, max, signal, admits = admitsAll) =>
       lane === "high" ? mergedHigh.take(max, signal, admits) : partitioned.take(lane, max, signal, admits),
     lookAgain(lane) {
@@ -93,17 +71,6 @@ export function createDistributedLanes(options: DistributedLanesOptions): Lanes 
     depth: async (lane) =>
       lane === "high" ? sum(await high.depth(), await partitioned.depth(lane)) : partitioned.depth(lane),
   };
-}
-
-function isHigh(envelope: Envelope): boolean {
-  return laneOf(envelope) === "high";
-}
-
-/** What one store keeps whole or not at all: of HIGH all of one tenant, for they lie in one shard. */
-function atomicParts(envelopes: readonly Envelope[]): readonly (readonly Envelope[])[] {
-  const others = envelopes.filter((envelope) => !isHigh(envelope));
-  const high = Map.groupBy(envelopes.filter(isHigh), ({ tenant }) => tenant);
-  return others.length === 0 ? [...high.values()] : [...high.values(), others];
 }
 
 function split(items: readonly LaneItem[], partitioned: PartitionedLanes): readonly [LaneItem[], LaneItem[]] {

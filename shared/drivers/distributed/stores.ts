@@ -22,7 +22,7 @@ import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts"
 import { openHighLane } from "./high-lane.ts";
 import { openRedis } from "../redis/client/ioredis-commands.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
-import type { LeaseBounds } from "../redis/high-lane/lease-store.ts";
+import type { LaneBounds } from "../redis/high-lane/append.ts";
 import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import type { Spill } from "../redis/ledger/spilled-entry.ts";
@@ -143,7 +143,7 @@ interface Place {
 
 /** Small ones for the tests of what happens at them. */
 export interface StoreBounds {
-  readonly high?: LeaseBounds;
+  readonly high?: LaneBounds;
   readonly deadLetterBytesMax?: number;
   readonly endpointsMax?: number;
   readonly emptyTenantsMax?: number;

@@ -1,7 +1,8 @@
 /** A HIGH lane in real time with short leases, for the crash test and its children. */
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import type { HighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
-import { HIGH_LANE_BOUNDS, createRedisHighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
+import { HIGH_LANE_BOUNDS } from "@posthaste/shared/drivers/redis/high-lane/append.ts";
+import { createRedisHighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { openRedis } from "@posthaste/shared/drivers/redis/client/ioredis-commands.ts";
 import type { RedisCommands } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";

@@ -1,7 +1,7 @@
 /** The HIGH lane on a real Redis: the contract of lanes, and what leases, doorbell and shards promise beyond it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HIGH_LANE_BOUNDS } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
+import { HIGH_LANE_BOUNDS } from "@posthaste/shared/drivers/redis/high-lane/append.ts";
 import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import { KNOWN_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-store.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";

@@ -8,19 +8,15 @@
  * the partition log's disk. `ack` resolves when all that is done up to the first unfinished item of the partition is
  * committed: what lies behind that item comes again after a crash, as a repeat.
  */
-import type { Envelope } from "../../../domain/envelope.ts";
-import { laneOf } from "../../../domain/envelope.ts";
-import { envelopeHeaders } from "../../../domain/envelope-record.ts";
 import type { Lane } from "../../../domain/event.ts";
 import { LANES } from "../../../domain/event.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { LaneItem, Lanes } from "../../../ports/lanes.ts";
-import type { RecordProducer, NewRecord, PartitionLog } from "../../../ports/partition-log.ts";
-import { appendParts } from "./append-parts.ts";
+import type { RecordProducer, PartitionLog } from "../../../ports/partition-log.ts";
+import { createPartitionedAppend } from "./append.ts";
 import type { PartitionedLane } from "./lane.ts";
 import { createPartitionedLane } from "./lane.ts";
-import { keyOf } from "./recent-events.ts";
 import type { LaneHandle } from "./partition.ts";
 import type { Offload } from "./head-of-line-offload.ts";
 import type { OffsetWindowBounds } from "../window/offset-window.ts";
@@ -83,16 +79,7 @@ export function createPartitionedLanes(options: PartitionedLanesOptions): Partit
   };
 
   return {
-    async append(envelopes) {
-      const timestampMs = clock.now();
-      // One by one, so that each is known to be written or not; the producer sends them together all the same.
-      const parts = withoutCopies(envelopes).map((envelope) => [envelope]);
-      await appendParts(parts, async ([envelope]) => {
-        if (envelope === undefined) return;
-        const lane = laneOf(envelope);
-        await producers[lane].append([recordOf(envelope, topics[lane], timestampMs)]);
-      });
-    },
+    append: createPartitionedAppend({ clock, topics, producers }),
     async take(lane, max, signal, admits) {
       const items = await byLane[lane].take(max, signal, admits);
       for (const { handle } of items) if (typeof handle === "object" && handle !== null) handles.add(handle);
@@ -118,22 +105,5 @@ export function createPartitionedLanes(options: PartitionedLanesOptions): Partit
     async [Symbol.asyncDispose]() {
       await Promise.all(LANES.map((lane) => byLane[lane].close()));
     },
-  };
-}
-
-/** Each event once. */
-function withoutCopies(envelopes: readonly Envelope[]): readonly Envelope[] {
-  return [...new Map(envelopes.map((envelope) => [keyOf(envelope), envelope])).values()];
-}
-
-/** The key is the event's id, so that events spread and copies of one meet in one partition. */
-function recordOf(envelope: Envelope, topic: string, timestampMs: number): NewRecord {
-  return {
-    topic,
-    partition: null,
-    key: envelope.id,
-    value: envelope.body,
-    headers: envelopeHeaders(envelope),
-    timestampMs,
   };
 }

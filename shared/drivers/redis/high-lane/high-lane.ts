@@ -16,19 +16,16 @@ import { encodeHex } from "../../../domain/hex.ts";
 import type { Depth, LaneItem } from "../../../ports/lanes.ts";
 import { everyShard } from "../client/every-shard.ts";
 import type { KeySpace } from "../client/key-space.ts";
+import type { LaneBounds } from "./append.ts";
+import { byShard, createLaneAppend } from "./append.ts";
 import { createDiscards } from "./discards.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { LEASE_MS, PRESENCE_MS, createLeaseKeeper } from "./lease-keeper.ts";
 import { createLeaseLoops } from "./lease-loops.ts";
-import type { LeaseBounds, LeaseStore, Leased } from "./lease-store.ts";
+import type { LeaseStore, Leased } from "./lease-store.ts";
 import { createLeaseStore } from "./lease-store.ts";
 import type { RedisCommands } from "../client/redis-commands.ts";
 
-/**
- * Over all shards, each of which has its equal part. What is held counts until it is acknowledged. Bytes are those of
- * packed envelopes; Redis needs some 400 more for each.
- */
-export const HIGH_LANE_BOUNDS: LeaseBounds = { itemsMax: 1_000_000, bytesMax: 1024 ** 3 };
 /** What one process holds; from there on `take` waits for an ack, and a take that is under way may pass it. */
 export const HELD_MAX = 100_000;
 /** What is held longer is another's to do. */
@@ -59,7 +56,7 @@ export interface HighLaneOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   /** Read at each append. */
-  readonly bounds: LeaseBounds;
+  readonly bounds: LaneBounds;
   /** Gets what does not unpack. That is removed once this resolved, and comes again when it rejected. */
   readonly onPoison: (bytes: Uint8Array, reason: string) => void | Promise<void>;
   /** Gets failures that cost only time: of a take, a doorbell, a heartbeat. Must not throw. */
@@ -85,7 +82,7 @@ export function createRedisHighLane(options: HighLaneOptions): HighLane {
   const parts = assemble(options);
   const { store, keeper, loops, discards, leftOut } = parts;
   return {
-    append: (envelopes) => everyShard(byShard(keys, envelopes), store.append),
+    append: createLaneAppend({ ...options, lane: options.lane ?? "high", share: options.share ?? 1 }),
     take(max, signal) {
       keeper.start();
       return loops.take(max, signal);
@@ -131,7 +128,6 @@ function assemble(options: HighLaneOptions) {
     holder: encodeHex(entropy.bytes(HOLDER_BYTES)),
     leaseMs,
     presenceMs,
-    bounds: () => boundsOfShard(options.bounds, (options.share ?? 1) / shards),
   });
   const keeper = createLeaseKeeper({
     clock,
@@ -199,14 +195,6 @@ function unpackAll(all: readonly Leased[], lane: Lane, shard: number) {
     else items.push({ lane, envelope, isRepeat, handle: { shard, ticket, bytes: packed.length } satisfies Handle });
   }
   return { items, poison };
-}
-
-function boundsOfShard(bounds: LeaseBounds, part: number): LeaseBounds {
-  return { itemsMax: Math.floor(bounds.itemsMax * part), bytesMax: Math.floor(bounds.bytesMax * part) };
-}
-
-function byShard(keys: KeySpace, envelopes: readonly Envelope[]): ReadonlyMap<number, readonly Envelope[]> {
-  return Map.groupBy(envelopes, ({ tenant }) => keys.shardOf(tenant));
 }
 
 function handleOf(item: LaneItem): Handle {

@@ -1,14 +1,12 @@
 /** The scripts of a lane as calls for one shard each, with their bounds and in the types of the domain. */
 import { assert } from "../../../lib/assert.ts";
 import type { Envelope } from "../../../domain/envelope.ts";
-import { packEnvelope } from "../../../domain/envelope-record.ts";
-import { PosthasteError } from "../../../domain/errors.ts";
 import type { Depth } from "../../../ports/lanes.ts";
+import { eventName } from "./append.ts";
 import {
   CALL_ITEMS_MAX,
   REPEAT_MARK,
   ackScript,
-  appendScript,
   beatScript,
   depthScript,
   laneKeys,
@@ -32,15 +30,8 @@ const TAKE_ITEMS_MAX = 1000;
 const TAKE_BYTES_MAX = 4 * 1024 * 1024;
 /** Items that one beat reaps on a shard. */
 const REAP_MAX = 1000;
-/** What a refused caller is told to wait, in seconds. */
-const RETRY_AFTER_S = 5;
 /** As `takeScript` writes them. */
 const TICKET_DIGITS = 12;
-
-export interface LeaseBounds {
-  readonly itemsMax: number;
-  readonly bytesMax: number;
-}
 
 /** An element, held under its ticket. */
 export interface Leased {
@@ -59,8 +50,6 @@ export interface Acknowledged {
 }
 
 export interface LeaseStore {
-  /** All or nothing; events that are kept or known are passed over. Rejects with `overloaded`. */
-  append(shard: number, envelopes: readonly Envelope[]): Promise<void>;
   /** Says that this holder is present, and puts back what a take took whose answer was lost. Before a shard is first asked, and after a failure. */
   open(shard: number): Promise<void>;
   /** A turn for each tenant that is not unwanted, oldest first within it; none when there is none. */
@@ -86,11 +75,8 @@ export function createLeaseStore(options: {
   readonly leaseMs: number;
   /** How long a holder counts as present after a beat. */
   readonly presenceMs: number;
-  /** Of one shard; read at each append. */
-  readonly bounds: () => LeaseBounds;
 }): LeaseStore {
   const { commands, name, holder, leaseMs, presenceMs } = options;
-  const channel = options.keys.channel(`lane:${name}`);
   const keysByShard = Array.from({ length: options.keys.shards }, (_, shard) => laneKeys(options.keys, shard, name));
   let ticketCount = 0;
   /** By shard: tickets of the last take, which got no answer. They may be held, and nobody would give them back. */
@@ -116,16 +102,6 @@ export function createLeaseStore(options: {
       const { list, turns, fresh, bell, held, leases } = keysOf(shard);
       await commands.run(takeBackScript, [list, turns, fresh, bell, held, leases], [holder, lost.first, lost.count]);
       unanswered.delete(shard);
-    },
-    async append(shard, envelopes) {
-      const { list, turns, fresh, bell, kept, known, tally, held } = keysOf(shard);
-      const bounds = options.bounds();
-      const args: RedisArgument[] = [name, channel, bounds.itemsMax, bounds.bytesMax];
-      for (const envelope of envelopes) args.push(eventName(envelope), envelope.acceptedAtMs, packEnvelope(envelope));
-      const [isKept, items, bytes] = numbersOf(
-        await commands.run(appendScript, [list, turns, fresh, bell, kept, known, tally, held], args),
-      );
-      if (isKept !== 1) throw overloaded(name, items ?? 0, bytes ?? 0, bounds);
     },
     async take(shard, max, unwanted) {
       const { list, turns, fresh, bell, held, leases } = keysOf(shard);
@@ -181,11 +157,6 @@ export function createLeaseStore(options: {
   };
 }
 
-/** Unique over tenants; neither part can hold a slash. */
-function eventName(envelope: Envelope): string {
-  return `${envelope.tenant}/${envelope.id}/${envelope.acceptedAtMs}`;
-}
-
 function ticketOf(holder: string, number: number, tenant: string): string {
   return `${holder}:${String(number).padStart(TICKET_DIGITS, "0")}:${tenant}`;
 }
@@ -195,15 +166,6 @@ function leasedOf(element: unknown, ticket: string): Leased {
   const isRepeat = element[0] === REPEAT_MARK;
   // A copy, because a reply's memory is shared by all that arrived with it and would stay until the last of it is done.
   return { ticket, packed: new Uint8Array(isRepeat ? element.subarray(1) : element), isRepeat };
-}
-
-function overloaded(name: string, items: number, bytes: number, bounds: LeaseBounds): PosthasteError {
-  return new PosthasteError("overloaded", {
-    detail:
-      `The ${name} lane holds ${items} items of at most ${bounds.itemsMax} and ${bytes} bytes of at most ` +
-      `${bounds.bytesMax}. Try again later.`,
-    retryAfterS: RETRY_AFTER_S,
-  });
 }
 
 /** A reply that is a list of numbers, some as text; nil is left out at the end. */

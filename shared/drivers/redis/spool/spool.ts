@@ -2,21 +2,16 @@
  * The port `spool` on a stream of Redis for each shard, read by one consumer group. As durable as Redis' own settings make it.
  * Keys: `spool` the stream, `spool:bytes` what its entries weigh.
  */
-import { SPOOL_BYTES_MAX } from "../../../domain/distributed-config.ts";
-import { storeFault } from "../../../domain/errors.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Spool, SpoolDepth, SpooledRecord } from "../../../ports/spool.ts";
-import { SPOOL_SHARES } from "../../../ports/spool.ts";
 import { everyShard } from "../client/every-shard.ts";
-import type { KeySpace } from "../client/key-space.ts";
 import { luaScript } from "../client/lua-script.ts";
 import type { RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
-import { LAST_WAY_SILENCE_MS } from "../client/redis-commands.ts";
 import { listOf } from "../client/reply.ts";
-import { packRecord, unpackRecord } from "./packed-record.ts";
+import type { SpoolPlace } from "./append.ts";
+import { ENTRY_BYTES, createSpoolAppend, spoolChannel, spoolKeys } from "./append.ts";
+import { unpackRecord } from "./packed-record.ts";
 
-/** What Redis needs for an entry beside the packed record, about. */
-const ENTRY_BYTES = 150;
 /** A take that passed it ends; one entry has at most about 1 MiB. */
 const TAKE_BYTES_MAX = 8 * 1024 ** 2;
 /** Entries that are read at once within a take, before its bytes are looked at again. */
@@ -28,24 +23,16 @@ const CALL_ENTRIES_MAX = 1000;
  * take (10 s), so that nobody writes what another one is writing.
  */
 export const SPOOL_HELD_MS = 15_000;
-/** Seconds until it may have room again, where nobody knows better. */
-const FULL_AGAIN_S = 10;
-
 const names = { GROUP: "relay", TAKER: "relay" };
 const script = (name: string, constants: Record<string, string | number>, returns: "text" | "bytes" = "text") =>
   luaScript({ name: `spool-${name}`, returns, files: [`spool/${name}`], constants });
-/** Kafka was asked before. */
-const APPEND: RedisScript = { ...script("append", { ENTRY_BYTES }), silenceMsMax: LAST_WAY_SILENCE_MS };
 const TAKE: RedisScript = script("take", { ...names, STEP_ENTRIES }, "bytes");
 const REMOVE: RedisScript = script("remove", { GROUP: names.GROUP });
 const GIVE_BACK: RedisScript = script("give-back", names);
 const DEPTH: RedisScript = script("depth", {});
 
-export interface RedisSpoolOptions {
+export interface RedisSpoolOptions extends SpoolPlace {
   readonly commands: RedisCommands;
-  readonly keys: KeySpace;
-  /** Over all shards; `SPOOL_BYTES_MAX`. */
-  readonly bytesMax?: number;
   /** `SPOOL_HELD_MS`. */
   readonly heldMs?: number;
 }
@@ -57,10 +44,8 @@ interface Handle {
 }
 
 export function createRedisSpool(options: RedisSpoolOptions): Spool {
-  const { commands, keys, bytesMax = SPOOL_BYTES_MAX, heldMs = SPOOL_HELD_MS } = options;
-  const channel = keys.channel("spool");
-  const stream = (shard: number): string => keys.key(shard, "spool");
-  const bytes = (shard: number): string => keys.key(shard, "spool:bytes");
+  const { commands, keys, heldMs = SPOOL_HELD_MS } = options;
+  const stream = (shard: number): string => spoolKeys(keys, shard)[0];
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
 
   async function takeOf(shard: number, max: number): Promise<readonly SpooledRecord[]> {
@@ -70,20 +55,12 @@ export function createRedisSpool(options: RedisSpoolOptions): Spool {
   async function removeOf(shard: number, handles: readonly Handle[]): Promise<void> {
     for (const some of inCalls(handles)) {
       const args = some.flatMap(({ id, size }) => [id, size]);
-      await commands.run(REMOVE, [stream(shard), bytes(shard)], args);
+      await commands.run(REMOVE, spoolKeys(keys, shard), args);
     }
   }
 
   return {
-    async append(records, spoolClass) {
-      const most = Math.floor((bytesMax / keys.shards) * SPOOL_SHARES[spoolClass]);
-      const byShard = Map.groupBy(records, ({ key, topic }) => keys.shardOf(key ?? topic));
-      await everyShard(byShard, async (shard, own) => {
-        const args = [channel, most, ...own.map(packRecord)];
-        const [isKept, kept] = listOf(await commands.run(APPEND, [stream(shard), bytes(shard)], args));
-        if (isKept !== 1) throw full(Number(kept), most);
-      });
-    },
+    append: createSpoolAppend(options),
     async take(max) {
       const records: SpooledRecord[] = [];
       for (const shard of shards) {
@@ -100,10 +77,10 @@ export function createRedisSpool(options: RedisSpoolOptions): Spool {
         }
       }),
     async depth() {
-      const replies = await Promise.all(shards.map((shard) => commands.run(DEPTH, [stream(shard), bytes(shard)], [])));
+      const replies = await Promise.all(shards.map((shard) => commands.run(DEPTH, spoolKeys(keys, shard), [])));
       return sumOf(replies.map(depthOf));
     },
-    watch: (listener) => commands.subscribe(channel, listener, listener),
+    watch: (listener) => commands.subscribe(spoolChannel(keys), listener, listener),
   };
 }
 
@@ -156,9 +133,4 @@ function inCalls(handles: readonly Handle[]): readonly (readonly Handle[])[] {
   return Array.from({ length: calls }, (_, call) =>
     handles.slice(call * CALL_ENTRIES_MAX, (call + 1) * CALL_ENTRIES_MAX),
   );
-}
-
-function full(keptBytes: number, mostBytes: number): Error {
-  const logged = `The spool in Redis has ${keptBytes} bytes, of ${mostBytes} for records of this kind in its shard.`;
-  return storeFault(logged, { code: "overloaded", retryAfterS: FULL_AGAIN_S });
 }

@@ -1,0 +1,58 @@
+/**
+ * What a gateway without TCP accepts, and how it comes to the processors: HIGH by its lane's own script, MEDIUM and LOW to the
+ * spool, which each processor's relay moves to Kafka. The spool is bounded and never trimmed; past its bound LOW is refused first.
+ *
+ * Of the edge set this is the accepting part. It takes nothing, and keeps nothing that another request could wait for.
+ */
+import { SPOOL_BYTES_MAX } from "../domain/distributed-config.ts";
+import type { Clock } from "../lib/ambient.ts";
+import type { Lanes } from "../ports/lanes.ts";
+import { createAppend } from "./distributed/append.ts";
+import { classOf } from "./distributed/spooled-producer.ts";
+import { LANE_TOPICS } from "./distributed/topics.ts";
+import { createPartitionedAppend } from "./partitioned/lanes/append.ts";
+import type { KeySpace } from "./redis/client/key-space.ts";
+import type { RedisRequests } from "./redis/client/redis-commands.ts";
+import type { LaneBounds } from "./redis/high-lane/append.ts";
+import { HIGH_LANE_BOUNDS, createLaneAppend } from "./redis/high-lane/append.ts";
+import type { RedisLedger } from "./redis/ledger/ledger.ts";
+import { createSpoolAppend } from "./redis/spool/append.ts";
+
+export interface EdgeAppendOptions {
+  readonly commands: Pick<RedisRequests, "run">;
+  readonly keys: KeySpace;
+  readonly clock: Pick<Clock, "now">;
+  /** Where nothing may be shared between requests, one of the request's own: what it is told at one time it tells Redis together. */
+  readonly ledger: Pick<RedisLedger, "remember" | "forget">;
+  /** Over all shards; `HIGH_LANE_BOUNDS`. Processors have the same. */
+  readonly highBounds?: LaneBounds;
+  /** Over all shards; `SPOOL_BYTES_MAX`. */
+  readonly spoolBytesMax?: number;
+  /** The ledger could not be told: what was accepted is shown once a processor has something to record of it. Must not throw. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** As the port says, but for the fall-backs: without Redis it rejects with `store-unavailable`, and nothing is kept. */
+export function createEdgeAppend(options: EdgeAppendOptions): Lanes["append"] {
+  const { commands, keys, clock, ledger, onFault, highBounds = HIGH_LANE_BOUNDS } = options;
+  const spool = createSpoolAppend({ commands, keys, bytesMax: options.spoolBytesMax ?? SPOOL_BYTES_MAX });
+  const producer = { append: (records: Parameters<typeof spool>[0]) => spool(records, classOf(records)) };
+  return createAppend({
+    high: createLaneAppend({ commands, keys, lane: "high", bounds: highBounds, share: 1 }),
+    others: createPartitionedAppend({
+      clock,
+      topics: LANE_TOPICS,
+      producers: { high: producer, medium: producer, low: producer },
+    }),
+    known: {
+      remember: (envelopes) =>
+        ledger.remember(envelopes).catch((error: unknown) => {
+          onFault(error);
+          return null;
+        }),
+      // Later there may be nobody left who could tell it.
+      rememberLater: () => undefined,
+      forget: (envelopes) => ledger.forget(envelopes).catch(onFault),
+    },
+  });
+}
