@@ -28,8 +28,9 @@ export async function openRestRedis(url: string): Promise<RestRedis> {
   };
   const client = connect();
   await client.connect();
+  // ioredis makes objects of some replies, by the command's name in lower case.
   const call = ([name = "", ...args]: RestCommand): Promise<RestReply> =>
-    client.callBuffer(String(name), ...args).then(replyOf, refusalOf);
+    client.callBuffer(String(name).toUpperCase(), ...args).then(replyOf, refusalOf);
   return {
     run: call,
     async transaction(commands) {

@@ -95,7 +95,7 @@ async function answerTo(redis: RestRedis, { path, query, body, isBase64 }: Asked
   if (place === "pipeline") {
     const commands = parseCommands(body);
     const replies: (RestReply | Refusal)[] = [];
-    for (const command of commands) replies.push(await redis.run(available(command)).catch(keepRefusal));
+    for (const command of commands) replies.push(await runOne(redis, command).catch(keepRefusal));
     return { status: 200, body: replies.map(result) };
   }
   if (place === "multi-exec") {
@@ -103,7 +103,11 @@ async function answerTo(redis: RestRedis, { path, query, body, isBase64 }: Asked
     return { status: 200, body: replies.map(result) };
   }
   const command = place === "" ? parseCommand(parseJson(body)) : commandOfPath(path, query, body);
-  return { status: 200, body: result(await redis.run(available(command))) };
+  return { status: 200, body: result(await runOne(redis, command)) };
+}
+
+async function runOne(redis: RestRedis, command: RestCommand): Promise<RestReply> {
+  return await redis.run(available(command));
 }
 
 function keepRefusal(error: unknown): Refusal {
