@@ -190,6 +190,15 @@ test("what is no answer of Redis is store-unavailable, whatever it is", async ()
   assert.equal(await away.health(["any"]), `Redis (${NAME}) does not answer.`);
 });
 
+test("an answer of the largest size is read", async () => {
+  const head = '{"result":"';
+  const text = "A".repeat(ANSWER_BYTES_MAX - 16);
+  await using redis = open({ fetch: () => Promise.resolve(new Response(`${head}${text}"}`)) });
+  const reply = await redis.run(sampleScript("", "bytes"), [], []);
+  assert.ok(reply instanceof Uint8Array);
+  assert.equal(reply.length, (text.length / 4) * 3);
+});
+
 test("no error repeats the token or an argument", async () => {
   const answers = [
     json({ error: "OOM no room" }, 400),
