@@ -5,12 +5,14 @@
  * Of the edge set this is the accepting part. It takes nothing, and keeps nothing that another request could wait for.
  */
 import { SPOOL_BYTES_MAX } from "../domain/distributed-config.ts";
+import type { Envelope } from "../domain/envelope.ts";
+import { laneOf } from "../domain/envelope.ts";
 import type { Clock } from "../lib/ambient.ts";
 import type { Lanes } from "../ports/lanes.ts";
 import { createAppend } from "./distributed/append.ts";
-import { classOf } from "./distributed/spooled-producer.ts";
 import { LANE_TOPICS } from "./distributed/topics.ts";
-import { createPartitionedAppend } from "./partitioned/lanes/append.ts";
+import { appendParts } from "./partitioned/lanes/append-parts.ts";
+import { recordOf, withoutCopies } from "./partitioned/lanes/lane-records.ts";
 import type { KeySpace } from "./redis/client/key-space.ts";
 import type { RedisRequests } from "./redis/client/redis-commands.ts";
 import type { LaneBounds } from "./redis/high-lane/append.ts";
@@ -32,18 +34,28 @@ export interface EdgeAppendOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-/** As the port says, but for the fall-backs: without Redis it rejects with `store-unavailable`, and nothing is kept. */
+/**
+ * As the port says, but for the fall-backs: without Redis it rejects with `store-unavailable`. All events of a lane go in one call for
+ * each shard, in their order, and are kept together; those of several shards that failed may be kept in part all the same.
+ */
 export function createEdgeAppend(options: EdgeAppendOptions): Lanes["append"] {
   const { commands, keys, clock, ledger, onFault, highBounds = HIGH_LANE_BOUNDS } = options;
   const spool = createSpoolAppend({ commands, keys, bytesMax: options.spoolBytesMax ?? SPOOL_BYTES_MAX });
-  const producer = { append: (records: Parameters<typeof spool>[0]) => spool(records, classOf(records)) };
+
+  async function spoolAll(envelopes: readonly Envelope[]): Promise<void> {
+    const timestampMs = clock.now();
+    const ofMedium = envelopes.filter((envelope) => laneOf(envelope) === "medium");
+    const ofLow = envelopes.filter((envelope) => laneOf(envelope) === "low");
+    await appendParts([ofMedium, ofLow], async (part) => {
+      const lane = part === ofMedium ? "medium" : "low";
+      const records = withoutCopies(part).map((envelope) => recordOf(envelope, LANE_TOPICS[lane], timestampMs));
+      if (records.length > 0) await spool(records, lane);
+    });
+  }
+
   return createAppend({
     high: createLaneAppend({ commands, keys, lane: "high", bounds: highBounds, share: 1 }),
-    others: createPartitionedAppend({
-      clock,
-      topics: LANE_TOPICS,
-      producers: { high: producer, medium: producer, low: producer },
-    }),
+    others: spoolAll,
     known: {
       remember: (envelopes) =>
         ledger.remember(envelopes).catch((error: unknown) => {

@@ -52,6 +52,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
   services: [
     // For one small answer of Redis after the other, over days of the clock.
     ["test/contract/distributed-kept.test.ts"],
+    ["test/contract/distributed-edge.test.ts", "test/contract/distributed-http.test.ts"],
     ["test/contract/distributed.test.ts", "test/drivers/redis/high-lane.test.ts"],
     // For Kafka's groups to form, and for deadlines.
     [

@@ -130,7 +130,7 @@ function after(clock: Pick<Clock, "timer">, ms: number): Promise<typeof SILENT> 
 }
 
 /** The most important one of what is appended together. */
-export function classOf(records: readonly NewRecord[]): SpoolClass {
+function classOf(records: readonly NewRecord[]): SpoolClass {
   const classes = new Set(records.map(({ topic }) => CLASS_BY_TOPIC.get(topic) ?? "first"));
   return IN_ORDER.find((each) => classes.has(each)) ?? "first";
 }

@@ -8,15 +8,17 @@
  * the partition log's disk. `ack` resolves when all that is done up to the first unfinished item of the partition is
  * committed: what lies behind that item comes again after a crash, as a repeat.
  */
+import { laneOf } from "../../../domain/envelope.ts";
 import type { Lane } from "../../../domain/event.ts";
 import { LANES } from "../../../domain/event.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { LaneItem, Lanes } from "../../../ports/lanes.ts";
 import type { RecordProducer, PartitionLog } from "../../../ports/partition-log.ts";
-import { createPartitionedAppend } from "./append.ts";
+import { appendParts } from "./append-parts.ts";
 import type { PartitionedLane } from "./lane.ts";
 import { createPartitionedLane } from "./lane.ts";
+import { recordOf, withoutCopies } from "./lane-records.ts";
 import type { LaneHandle } from "./partition.ts";
 import type { Offload } from "./head-of-line-offload.ts";
 import type { OffsetWindowBounds } from "../window/offset-window.ts";
@@ -79,7 +81,16 @@ export function createPartitionedLanes(options: PartitionedLanesOptions): Partit
   };
 
   return {
-    append: createPartitionedAppend({ clock, topics, producers }),
+    async append(envelopes) {
+      const timestampMs = clock.now();
+      // One by one, so that each is known to be written or not; the producer sends them together all the same.
+      const parts = withoutCopies(envelopes).map((envelope) => [envelope]);
+      await appendParts(parts, async ([envelope]) => {
+        if (envelope === undefined) return;
+        const lane = laneOf(envelope);
+        await producers[lane].append([recordOf(envelope, topics[lane], timestampMs)]);
+      });
+    },
     async take(lane, max, signal, admits) {
       const items = await byLane[lane].take(max, signal, admits);
       for (const { handle } of items) if (typeof handle === "object" && handle !== null) handles.add(handle);
