@@ -57,6 +57,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   faults: 90,
   docs: 25,
   examples: 40,
+  python: 20,
   month: 60,
   support: 60,
 };
