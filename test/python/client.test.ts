@@ -93,7 +93,7 @@ test("Python: retries, the transport, and webhooks that others signed", async ()
     now_s: NOW_MS / 1000,
   }));
   writeFileSync(path, JSON.stringify(told));
-  await passes(["test_retries", "test_transport", "test_webhooks"], { WEBHOOK_VECTORS: path }, 30);
+  await passes(["test_retries", "test_transport", "test_webhooks"], { WEBHOOK_VECTORS: path }, 31);
 });
 
 test("Python: every call against a real Posthaste", async () => {

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 import unittest
 from http.client import HTTPException
 
@@ -10,11 +11,15 @@ from posthaste_client.transport import http_transport
 
 
 class Server:
-    """Answers each connection with the given bytes, and closes it when `is_closing`; `received` has what came."""
+    """Answers each connection with the given bytes, and closes it when `is_closing`; `received` has what came.
 
-    def __init__(self, answer, is_closing=True):
+    When `is_dripping` one byte after the other follows, until the caller is gone.
+    """
+
+    def __init__(self, answer, is_closing=True, is_dripping=False):
         self.answer = answer
         self.is_closing = is_closing
+        self.is_dripping = is_dripping
         self.received = []
         self.open = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -29,6 +34,8 @@ class Server:
                 return
             self.received.append(connection.recv(65536))
             connection.sendall(self.answer)
+            if self.is_dripping:
+                drip(connection)
             if self.is_closing:
                 connection.close()
             else:
@@ -41,6 +48,15 @@ class Server:
         self.listener.close()
         for connection in self.open:
             connection.close()
+
+
+def drip(connection):
+    try:
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.01)
+    except OSError:
+        return
 
 
 class Transport(unittest.TestCase):
@@ -67,6 +83,11 @@ class Transport(unittest.TestCase):
             with self.subTest(answer=answer), Server(answer, is_closing=False) as server:
                 with self.assertRaises(OSError):
                     http_transport("GET", server.url, {}, None, 0.1)
+
+    def test_a_body_that_never_ends_is_given_up_though_something_always_comes(self):
+        endless = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+        with Server(endless, is_dripping=True) as server, self.assertRaises(OSError):
+            http_transport("GET", server.url, {}, None, 0.2)
 
     def test_an_answer_past_the_bound_is_none(self):
         large = b"HTTP/1.1 200 OK\r\nContent-Length: 33554433\r\n\r\n" + b"x" * 33554433
