@@ -57,7 +57,16 @@ test("a topic with too few partitions is named, with the ways out", async () => 
   await admin.connect();
   try {
     const topic = `${env["KAFKA_PREFIX"]}medium`;
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+    // kafkajs waits for leaders by asking for the topic at once, and fails when the broker it asks has not heard of it.
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: false });
+    await waitFor({
+      fact: "the topic to be there",
+      withinMs: READY_MS,
+      holds: async () => {
+        const there = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null);
+        return there?.topics[0]?.partitions.length === 1;
+      },
+    });
     const complaint = await complaintOf(env);
     assert.ok(complaint.includes(`topic ${topic} has 1 partitions, 3 are wanted`), complaint);
     assert.match(complaint, /KAFKA_PARTITIONS=1/);
