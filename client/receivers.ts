@@ -16,7 +16,7 @@ export interface ReceiverOptions extends VerifyOptions {
 const BYTES_MAX = 1024 * 1024;
 const BYTES_MAX_MAX = 16 * 1024 * 1024;
 
-/** A handler for `Bun.serve`, `Deno.serve`, workers, and routers that hand over a `Request`. */
+/** A handler for `Bun.serve`, `Deno.serve`, and routers that hand over a `Request`. */
 export function fetchReceiver(options: ReceiverOptions, onWebhook: OnWebhook): (request: Request) => Promise<Response> {
   const bytesMax = bytesMaxOf(options);
   return async (request) => {

@@ -19,7 +19,7 @@ export interface Clock {
   readonly timer: (ms: number, callback: () => void) => () => void;
 }
 
-/** Those of the runtime: Bun, Node, Deno and workerd have all of them as globals. */
+/** Those of the runtime: Bun, Node and Deno have all of them as globals. */
 export const runtimeSurroundings: Surroundings = {
   fetch: (url, init) => fetch(url, init),
   clock: {
