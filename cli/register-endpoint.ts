@@ -10,7 +10,7 @@ export interface Registration {
   readonly gateway: string;
   /** Where the gateway's processors reach the receiver. */
   readonly ownUrl: string;
-  /** With the scope `manage`: it makes and reads endpoints. */
+  /** With the scopes `read` and `manage`. */
   readonly key: string;
 }
 
