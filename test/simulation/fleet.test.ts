@@ -20,6 +20,7 @@ const KEPT_SEEDS = [
   6, // a group that waited for half a minute goes to an endpoint that was paused meanwhile
   15, // messages that wait for their endpoint's rate limit are put off for twice as long each time
   582, // a gateway that had looked at no API key takes an emptied Redis for one that never knew the key
+  20219, // a gateway during whose start Redis is emptied takes it for one that never knew the key
   28, // a gateway that is cut off from Redis forgets what Redis granted it in the window, or takes the whole limit for its share
 ] as const;
 

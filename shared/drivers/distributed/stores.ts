@@ -192,7 +192,8 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
       ...(emptyTenantsMax === undefined ? {} : { emptyTenantsMax }),
     }),
   );
-  const wasEmptied = (shard: number): boolean => directory.lossOf(shard) !== null;
+  // It may be emptied after the directory was opened: that saw no loss then, and the keys are gone.
+  const wasEmptied = async (shard: number): Promise<boolean> => directory.lossOf(shard) !== null || (await wasUsed());
   const apiKeys = opening.use(await openApiKeys({ ...options, ...main, notifier, wasEmptied }));
   const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.stop());

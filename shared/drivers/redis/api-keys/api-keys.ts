@@ -32,8 +32,8 @@ export interface RedisApiKeyStoreOptions {
   /** Called on each `find`: true when it was answered from the process. Must not throw. */
   readonly onCache?: (isHit: boolean) => void;
   readonly entropy: Pick<Entropy, "bytes">;
-  /** Was the shard found without any data, or emptied, less than a day ago? No unless told. */
-  readonly wasEmptied?: (shard: number) => boolean;
+  /** Asked of a shard that has no epoch at the start: was it in use before, and emptied? No unless told. */
+  readonly wasEmptied?: (shard: number) => Promise<boolean>;
   /** Told of a Redis that lost keys. Must not throw. */
   readonly onFault: (error: unknown) => void;
   /** Says when this process was cut off from Redis, which may be another one since. */
@@ -51,7 +51,7 @@ export async function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): Pr
     entropy: options.entropy,
     known: cache.known,
     knownOf: cache.knownOf,
-    wasEmptied: options.wasEmptied ?? (() => false),
+    wasEmptied: options.wasEmptied ?? (() => Promise.resolve(false)),
     onFault: options.onFault,
   });
   const changes = createRecentChanges({ clock, look: (hash) => losses.look(hash) });

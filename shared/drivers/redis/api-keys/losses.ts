@@ -34,8 +34,8 @@ export async function openKeyLosses(options: {
   /** What this process knows. */
   readonly known: () => Iterable<KeyRecord>;
   readonly knownOf: (hash: string) => KeyRecord | null;
-  /** Was the shard found without any data, or emptied, less than a day ago? Then it may have lost keys before this process came. */
-  readonly wasEmptied: (shard: number) => boolean;
+  /** Asked of a shard that has no epoch at the start: was it in use before? Then it may have lost keys before this process came. */
+  readonly wasEmptied: (shard: number) => Promise<boolean>;
   readonly onFault: (error: unknown) => void;
 }): Promise<KeyLosses> {
   const { records, entropy, known, knownOf, onFault } = options;
@@ -48,7 +48,7 @@ export async function openKeyLosses(options: {
       onFault(storeFault("Redis lost API keys; those known here are written back."));
       await records.noteLoss(shard, LOSS_NOTED_MS);
       for (const record of known()) await restore(records, record);
-    } else if (options.wasEmptied(shard)) await records.noteLoss(shard, LOSS_NOTED_MS);
+    } else if (await options.wasEmptied(shard)) await records.noteLoss(shard, LOSS_NOTED_MS);
     epochs.set(shard, await records.beginEpoch(shard, encodeHex(entropy.bytes(EPOCH_BYTES))));
   }
 
