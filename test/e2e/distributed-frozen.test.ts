@@ -106,6 +106,24 @@ async function untilAllIsRead(receiver: SlowReceiver, processors: DistributedHar
   });
 }
 
+async function untilNoneArrives(receiver: SlowReceiver): Promise<void> {
+  await waitFor({
+    fact: "no request to arrive",
+    withinMs: QUIET_WITHIN_MS,
+    async holds() {
+      const before = receiver.arrivals();
+      await systemClock.sleep(SCRAPED_MS, running);
+      return before === receiver.arrivals();
+    },
+  });
+}
+
+async function hasNonePending({ ask }: DistributedHarness): Promise<boolean> {
+  const { status, body } = await ask(0, "/v1/events?state=pending&limit=1");
+  assert.equal(status, 200, JSON.stringify(body));
+  return (body as { readonly data: readonly unknown[] }).data.length === 0;
+}
+
 test(`a processor that stood still for ${frozenS} s repeats what it had in flight at most once`, async () => {
   await using receiver = await openSlowReceiver();
   await using harness = await openDistributedHarness({ gateways: 1, processors: 2 });
@@ -128,15 +146,18 @@ test(`a processor that stood still for ${frozenS} s repeats what it had in fligh
   receiver.hold();
   await untilAllIsRead(receiver, harness.processors);
   process.kill(frozen.pid, "SIGSTOP");
+  // What it wrote last lies in the sockets.
+  await untilNoneArrives(receiver);
   const stood = receiver.seen();
   receiver.release();
   const standing = systemClock.sleep(Number(frozenS) * 1000, running);
   const all = before.union(await publish(EVENTS, EVENTS_MEANWHILE));
   await standing;
+  // Recorded, too: what the other one has in flight when this one goes on, neither can tell from what was never sent.
   await waitFor({
-    fact: "the other one to take over all that the frozen one held",
+    fact: "the other one to deliver all that the frozen one held, and to record it",
     withinMs: TAKEN_OVER_WITHIN_MS,
-    holds: () => [...all].every((id) => receiver.timesById.has(id)),
+    holds: async () => [...all].every((id) => receiver.timesById.has(id)) && (await hasNonePending(harness)),
   });
   process.kill(frozen.pid, "SIGCONT");
   // What the thawed one still means to send, retries of three seconds among it, comes within this.
