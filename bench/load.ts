@@ -59,6 +59,7 @@ end
   return { rate: (count * 1e6) / us, count, p50Ms: p50 / 1000, p99Ms: p99 / 1000 };
 }
 
-/** Of the floods of `tenants`: requests that never end, and readers at once. */
+/** Of the floods of `tenants`: requests that never end, and readers and changers at once. */
 export const UNFINISHED = 500;
 export const READERS = 4;
+export const CHANGERS = 4;

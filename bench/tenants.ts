@@ -1,14 +1,15 @@
 /**
- * One tenant cannot stop the others. A small tenant publishes over the API at each priority, alone and beside four tenants
+ * One tenant cannot stop the others. A small tenant publishes over the API at each priority, alone and beside tenants
  * that flood: `hanging` has a thousand endpoints that never answer, `silent` has endpoints in zones that no name server
- * answers for, `slow` sends requests that never finish their bodies, `reader` reads the largest lists over and over. The
+ * answers for, `slow` sends requests that never finish their bodies, `reader` reads the largest lists and `changer` changes endpoints, one of a
+ * thousand, over and over. The
  * figure is the small one's p99 from publish to arrival, beside them to alone, in interleaved rounds on the same programs.
  */
 import { Priority } from "@posthaste/shared/domain/event.ts";
 import type { BenchSystem } from "./bench-system.ts";
 import { openBenchSystem } from "./bench-system.ts";
 import { openProbe } from "./distributed.ts";
-import { READERS, UNFINISHED } from "./load.ts";
+import { CHANGERS, READERS, UNFINISHED } from "./load.ts";
 import { median, percentile, table } from "./figures.ts";
 import { startSubject } from "./subject-process.ts";
 import { openNameServer } from "../test/support/name-server.ts";
@@ -53,11 +54,12 @@ export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOpt
     silent: `publish ${silent.key} ${silent.endpoints} ${backlog}`,
     slow: `hold ${slow.key}`,
     reader: `read ${reader}`,
+    changer: `change ${reader}`,
   };
   const parts: readonly (readonly [string, readonly string[]])[] = [
     ["alone", []],
     ...Object.entries(floods).map(([name, flood]) => [name, [flood]] as const),
-    ["all four", Object.values(floods)],
+    ["all", Object.values(floods)],
   ];
   const measured = new Map(parts.map(([name]) => [name, [] as Latencies[]]));
   await publishSmall(system, small.key, probe, WARM_UP_S);
@@ -71,7 +73,7 @@ export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOpt
   process.stdout.write(
     `\ntenants, ${set}: ${rounds} interleaved rounds, ${seconds} s each of ${RATE} events a second of a small tenant at each priority, alone ` +
       `and beside others. hanging, silent: ${backlog} events of each priority for ${HANGING_ENDPOINTS} endpoints that hang, for ` +
-      `${SILENT_ENDPOINTS} in zones without an answer. slow: ${UNFINISHED} unfinished bodies. reader: ${READERS} at once. Medians of the rounds\n`,
+      `${SILENT_ENDPOINTS} in zones without an answer. slow: ${UNFINISHED} unfinished bodies. reader: ${READERS} at once. changer: ${CHANGERS} at once. Medians of the rounds\n`,
   );
   process.stdout.write(`${figuresTable(measured)}\n`);
 }
@@ -100,7 +102,7 @@ interface Tenant {
 async function addKey({ post }: BenchSystem, tenant: string, endpoints: number): Promise<string> {
   // Who publishes may publish much; what is read and never finished meets the usual limit.
   const rateLimit = endpoints > 0 ? { rate_limit: { limit: 100_000, window_ms: 1000 } } : {};
-  const scopes = ["publish", "read"];
+  const scopes = ["publish", "read", "manage"];
   const made = await post("/v1/api-keys", { name: tenant, tenant, scopes, ...rateLimit });
   return String(made["key"]);
 }

@@ -1,11 +1,12 @@
 /**
  * What tenants do that flood, each begun by a line: `publish KEY ENDPOINTS BACKLOG` publishes so many events of each priority in
- * batches, `hold KEY` holds requests whose bodies never end, `read KEY` reads lists over and over. `stop` ends all of them.
+ * batches, `hold KEY` holds requests whose bodies never end, `read KEY` reads lists and `change KEY` changes endpoints, both over and
+ * over. `stop` ends all of them.
  */
 import { connect } from "node:net";
 import { Priority } from "@posthaste/shared/domain/event.ts";
 import { poster } from "../distributed.ts";
-import { READERS, UNFINISHED } from "../load.ts";
+import { CHANGERS, READERS, UNFINISHED } from "../load.ts";
 import { answerLines, tell } from "./talk.ts";
 
 /** Of a batch that is published. */
@@ -23,7 +24,8 @@ await answerLines(async (line) => {
   const [command, key = "", endpoints, backlog] = line.split(" ");
   if (command === "publish") ends.push(publishFlood(key, Number(endpoints), Number(backlog)));
   if (command === "hold") ends.push(holdBodies(key));
-  if (command === "read") ends.push(readLists(key));
+  if (command === "read") ends.push(atOnce(READERS, (signal) => readLists(key, signal)));
+  if (command === "change") ends.push(atOnce(CHANGERS, (signal) => changeEndpoints(key, signal)));
   if (command === "stop") {
     await Promise.all(ends.map((end) => end()));
     ends = [];
@@ -76,21 +78,35 @@ function holdBodies(key: string): () => Promise<void> {
   };
 }
 
-/** Reads the largest lists over and over; gives what ends that. */
-function readLists(key: string): () => Promise<void> {
+/** Gives what ends them. */
+function atOnce(count: number, work: (signal: AbortSignal) => Promise<void>): () => Promise<void> {
   const over = new AbortController();
-  const read = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      const answer = await fetch(`${gateway}/v1/events?limit=100`, {
-        headers: { authorization: `Bearer ${key}` },
-        signal: over.signal,
-      }).catch(() => null);
-      await answer?.text().catch(() => "");
-    }
-  };
-  const readers = Promise.all(Array.from({ length: READERS }, read));
+  const workers = Promise.all(Array.from({ length: count }, () => work(over.signal)));
   return async () => {
     over.abort();
-    await readers;
+    await workers;
   };
+}
+
+/** Reads the largest lists over and over. */
+async function readLists(key: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await ask("GET", "/v1/events?limit=100", key, signal);
+}
+
+/** Changes the first endpoints of its tenant over and over. */
+async function changeEndpoints(key: string, signal: AbortSignal): Promise<void> {
+  const text = await ask("GET", "/v1/endpoints?limit=100", key, signal);
+  const { data } = JSON.parse(text) as { readonly data: readonly { readonly id: string }[] };
+  for (let count = 0; !signal.aborted; count += 1) {
+    const { id } = data[count % data.length] ?? { id: "" };
+    await ask("PATCH", `/v1/endpoints/${id}`, key, signal, { description: `change ${count}` });
+  }
+}
+
+/** The answer's text, whatever its status; nothing when it broke off. */
+async function ask(method: string, path: string, key: string, signal: AbortSignal, body?: object): Promise<string> {
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const text = body === undefined ? null : JSON.stringify(body);
+  const answer = await fetch(gateway + path, { method, headers, body: text, signal }).catch(() => null);
+  return (await answer?.text().catch(() => "")) ?? "";
 }

@@ -25,6 +25,7 @@ const TYPES = [
   [/^begun:.+$/, "string"],
   [/^directory:forgotten$/, "string"],
   [/^directory:emptied$/, "zset"],
+  [/^directory:changes:.+$/, "zset"],
   [/^directory:repaired:.+$/, "hash"],
   [/^spool$/, "stream"],
   [/^spool:bytes$/, "string"],

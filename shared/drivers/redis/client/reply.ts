@@ -17,11 +17,12 @@ export function listOf(reply: RedisReply | undefined): readonly RedisReply[] {
   return reply as readonly RedisReply[];
 }
 
-/** A list in which two and two belong together. */
-export function pairsOf(reply: RedisReply | undefined): readonly (readonly [string, string])[] {
-  const parts = listOf(reply).map(textOf);
+/** A list of names and what belongs to each, which may be nothing. */
+export function pairsOf(reply: RedisReply | undefined): readonly (readonly [string, string | null])[] {
+  const parts = listOf(reply);
   assert(parts.length % 2 === 0, "the script returns pairs");
-  return Array.from({ length: parts.length / 2 }, (_, index) => [parts[2 * index] ?? "", parts[2 * index + 1] ?? ""]);
+  const pair = (_: unknown, index: number) => [textOf(parts[2 * index]), textOrNull(parts[2 * index + 1])] as const;
+  return Array.from({ length: parts.length / 2 }, pair);
 }
 
 /** A version or a time that Redis keeps as digits. What somebody else wrote in its place is damage. */

@@ -2,16 +2,14 @@
  * Keeps memory in step with Redis, and Redis with memory. A re-read that shows another epoch, none, or a lower version
  * than memory holds is refused: memory is kept, the fault is told, and memory is written back before anything else.
  */
-import type { Endpoint } from "../../../domain/endpoint.ts";
 import type { PosthasteError } from "../../../domain/errors.ts";
-import { isDamage, storeFault } from "../../../domain/errors.ts";
-import { RecordedName } from "../../../domain/envelope-record.ts";
-import * as v from "valibot";
+import { storeFault } from "../../../domain/errors.ts";
 import type { Clock, Entropy, Sealer } from "../../../lib/ambient.ts";
-import { freshEpoch, lostAtMs, recentLoss } from "./epoch.ts";
-import type { DirectoryMemory, HeldTenant, StoredEndpoint } from "./memory.ts";
-import { endpointOf, isSealedCurrently, sealedAnew } from "./record.ts";
-import type { DirectoryStore, ReadReply, Seen } from "./store.ts";
+import { freshEpoch, recentLoss } from "./epoch.ts";
+import { heldFrom } from "./held.ts";
+import type { DirectoryMemory, HeldTenant } from "./memory.ts";
+import { isSealedCurrently, sealedAnew } from "./record.ts";
+import type { DirectoryStore, Seen } from "./store.ts";
 import { isAsSeen } from "./store.ts";
 import { SingleFlight } from "../../../lib/single-flight.ts";
 import type { DirectoryScan } from "./scan.ts";
@@ -51,8 +49,6 @@ export interface DirectoryReaderDeps {
 
 /** Reads of one `load`; each but the last may meet a loss and repair it. */
 const ROUNDS_MAX = 4;
-/** What an endpoint and a tenant cost in memory beside their texts, about. */
-const ROW_BYTES = 512;
 
 /** Makes the epochs of all shards where there are none. Throws `store-unavailable`. */
 export async function openDirectoryReader(deps: DirectoryReaderDeps): Promise<DirectoryReader> {
@@ -179,65 +175,6 @@ async function beginEpoch(
   const epoch = await step(fresh);
   if (epoch === fresh) onEpochBegun(epoch);
   return epoch;
-}
-
-/** Endpoints whose text is the same keep their object, so that a re-read unseals only what changed. */
-function heldFrom(
-  deps: DirectoryReaderDeps,
-  tenant: string,
-  epoch: string,
-  read: ReadReply,
-  old: HeldTenant | null,
-  checkedAt: number,
-): HeldTenant {
-  if (read.stored === null && old !== null) return { ...old, epoch, checkedAt };
-  const stored = new Map<string, StoredEndpoint>();
-  const endpoints: Endpoint[] = [];
-  const unreadable: string[] = [];
-  let isDamaged = false;
-  let bytes = ROW_BYTES;
-  const sorted = (read.stored ?? []).toSorted(([, left], [, right]) => (left < right ? -1 : 1));
-  for (const [id, text] of sorted) {
-    const known = old?.stored.get(id);
-    const next = known?.stored === text ? known : readRow(deps, tenant, id, text, known?.endpoint ?? null);
-    stored.set(id, next);
-    if (next.endpoint !== null) endpoints.push(next.endpoint);
-    else if (v.is(RecordedName, id)) unreadable.push(id);
-    isDamaged ||= next.isDamaged;
-    bytes += 2 * text.length + ROW_BYTES;
-  }
-  const lost = lossIn(epoch, endpoints);
-  const known = {
-    version: read.version,
-    endpoints,
-    ...(unreadable.length === 0 ? {} : { unreadable }),
-    ...(lost === null ? {} : { lostAtMs: lost }),
-  };
-  const isKnownEmpty = read.version === 0 && old?.isKnownEmpty === true;
-  return { tenant, epoch, known, stored, bytes, checkedAt, isStale: false, isDamaged, isKnownEmpty };
-}
-
-/** A tenant that has an endpoint from before the loss was written back, as a whole. */
-function lossIn(epoch: string, endpoints: readonly Endpoint[]): number | null {
-  const atMs = lostAtMs(epoch);
-  return atMs === null || endpoints.some(({ createdAtMs }) => createdAtMs < atMs) ? null : atMs;
-}
-
-/** What does not read back is told once for each text, and is taken for what this process last read there. */
-function readRow(
-  { sealer, onFault }: DirectoryReaderDeps,
-  tenant: string,
-  id: string,
-  stored: string,
-  before: Endpoint | null,
-): StoredEndpoint {
-  try {
-    return { stored, endpoint: endpointOf(tenant, id, stored, sealer), isDamaged: false };
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    onFault(error);
-    return { stored, endpoint: before, isDamaged: true };
-  }
 }
 
 function lossOf(tenant: string): PosthasteError {

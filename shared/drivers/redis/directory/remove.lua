@@ -5,8 +5,8 @@ local there = redis.call('HGET', KEYS[3], ARGV[3])
 if not there then return 'none' end
 local place = string.sub(there, 1, PLACE_LENGTH)
 redis.call('HDEL', KEYS[3], ARGV[3])
-redis.call('ZREM', KEYS[4], place .. ARGV[3])
-redis.call('ZREM', KEYS[5], place .. ARGV[3] .. ':' .. ARGV[4])
-raise()
+redis.call('ZREM', KEYS[5], place .. ARGV[3])
+redis.call('ZREM', KEYS[6], place .. ARGV[3] .. ':' .. ARGV[4])
+raise(ARGV[3])
 noteEmpty(ARGV[4], version, tonumber(ARGV[5]))
 return 'ok'

@@ -1,4 +1,4 @@
--- KEYS: 1 epoch, 2 version, 3 endpoints, 4 highest forgotten version. ARGV: 1 epoch, 2 version, then endpoint id, place and text as
+-- KEYS: 1 epoch, 2 version, 3 endpoints, 4 changes, 5 highest forgotten version. ARGV: 1 epoch, 2 version, then endpoint id, place and text as
 -- they were read, and the new ones of the same place, in turn; the last two are the announcement.
 -- Returns 'lost', or how many were written; those that were changed meanwhile, or are gone, are left as they are.
 -- Atomic: writes only over the bytes that were read, and raises the version once with it.

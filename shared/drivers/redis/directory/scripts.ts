@@ -1,6 +1,6 @@
 /**
- * Lua of the directory. Each tenant has a hash of endpoints (id -> place and text), its version, and an order; a shard has
- * one order of all its tenants' endpoints, and an epoch. The epoch is a random word made once: another one, or none,
+ * Lua of the directory. Each tenant has a hash of endpoints (id -> place and text), its version, its last changes, and an order; a
+ * shard has one order of all its tenants' endpoints, and an epoch. The epoch is a random word made once: another one, or none,
  * says that this Redis is not the one that was read before (flushed, or restored from nothing).
  *
  * A place is `<created at, 16 digits>:<version of its creation, 16 digits>:`, 34 characters; orders sort by it.
@@ -13,6 +13,12 @@ import { STALL_MS } from "../client/redis-commands.ts";
 
 /** Characters of a place. */
 export const PLACE_LENGTH = 34;
+
+/** Endpoints of a tenant from which on its changes are noted: below, all of them are read for less. */
+export const CHANGES_FROM = 20;
+/** Changes of a tenant that are known: some 4 KB. */
+export const CHANGES_MAX = 64;
+const CHANGES = { CHANGES_FROM, CHANGES_MAX };
 
 export const directoryEpoch: RedisScript = luaScript({
   name: "directory-epoch",
@@ -30,7 +36,8 @@ export const directoryVersion: RedisScript = luaScript({
 export const directoryRead: RedisScript = luaScript({
   name: "directory-read",
   returns: "text",
-  files: ["directory/known-version", "directory/read"],
+  files: ["directory/known-version", "directory/changes", "directory/read"],
+  constants: CHANGES,
 });
 
 export const directoryFind: RedisScript = luaScript({
@@ -48,25 +55,27 @@ export const directoryPick: RedisScript = luaScript({
 export const directoryCreate: RedisScript = luaScript({
   name: "directory-create",
   returns: "text",
-  files: ["directory/known-version", "directory/guard", "directory/create"],
-  constants: { PLACE_LENGTH },
+  files: ["directory/known-version", "directory/changes", "directory/guard", "directory/create"],
+  constants: { PLACE_LENGTH, ...CHANGES },
 });
 
 export const directoryUpdate: RedisScript = luaScript({
   name: "directory-update",
   returns: "text",
-  files: ["directory/known-version", "directory/guard", "directory/update"],
+  files: ["directory/known-version", "directory/changes", "directory/guard", "directory/update"],
+  constants: CHANGES,
 });
 
 export const directoryReseal: RedisScript = luaScript({
   name: "directory-reseal",
   returns: "text",
-  files: ["directory/known-version", "directory/guard", "directory/reseal"],
+  files: ["directory/known-version", "directory/changes", "directory/guard", "directory/reseal"],
+  constants: CHANGES,
 });
 
 export const directoryRemove: RedisScript = luaScript({
   name: "directory-remove",
   returns: "text",
-  files: ["directory/known-version", "directory/guard", "directory/forget", "directory/remove"],
-  constants: { PLACE_LENGTH },
+  files: ["directory/known-version", "directory/changes", "directory/guard", "directory/forget", "directory/remove"],
+  constants: { PLACE_LENGTH, ...CHANGES },
 });

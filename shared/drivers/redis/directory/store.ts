@@ -32,7 +32,9 @@ export function isAsSeen(reply: VersionReply, seen: Seen): reply is VersionReply
 
 export interface ReadReply extends VersionReply {
   /** Endpoint id, place and text, unsorted; null when nothing changed since what was `seen`. */
-  readonly stored: readonly (readonly [string, string])[] | null;
+  readonly stored: ReturnType<typeof pairsOf> | null;
+  /** `stored` is what changed since then; null as the text of what was removed. */
+  readonly isPart: boolean;
 }
 
 export interface FindReply extends VersionReply {
@@ -90,11 +92,12 @@ export function createDirectoryStore(options: {
     async read(tenant: string, seen: Seen | null): Promise<ReadReply> {
       const args = seen === null ? ["", ""] : [seen.epoch, seen.version];
       const touched = keysOf.one(tenant);
-      const [epoch, version, stored] = listOf(await commands.run(scripts.directoryRead, touched, args));
+      const [epoch, version, stored, part] = listOf(await commands.run(scripts.directoryRead, touched, args));
       return {
         epoch: textOrNull(epoch),
         version: numberOf(version),
         stored: stored === undefined ? null : pairsOf(stored),
+        isPart: part !== undefined,
       };
     },
     async find(tenant: string, id: string): Promise<FindReply> {
@@ -168,11 +171,12 @@ function createDirectoryKeys(keys: KeySpace) {
   const epoch = (shard: number): string => keys.key(shard, "directory:marker");
   const ofTenant = (name: string) => (tenant: string) => keys.key(keys.shardOf(tenant), `directory:${name}:${tenant}`);
   const [version, endpoints] = [ofTenant("version"), ofTenant("endpoints")];
-  const [order, note] = [ofTenant("order"), ofTenant("repaired")];
+  const [changes, order, note] = [ofTenant("changes"), ofTenant("order"), ofTenant("repaired")];
   const ofShard = (name: string) => (tenant: string) => keys.key(keys.shardOf(tenant), `directory:${name}`);
   const [orders, emptied, forgotten] = [ofShard("order"), ofShard("emptied"), ofShard("forgotten")];
   const state = (tenant: string): string[] => [epoch(keys.shardOf(tenant)), version(tenant)];
-  const lists = (tenant: string): string[] => [...state(tenant), endpoints(tenant), order(tenant), orders(tenant)];
+  const rows = (tenant: string): string[] => [...state(tenant), endpoints(tenant), changes(tenant)];
+  const lists = (tenant: string): string[] => [...rows(tenant), order(tenant), orders(tenant)];
   const ends = (tenant: string): string[] => [emptied(tenant), forgotten(tenant)];
   return {
     epoch,
@@ -181,7 +185,7 @@ function createDirectoryKeys(keys: KeySpace) {
     forgotten,
     shardOrders: () => Array.from({ length: keys.shards }, (_, shard) => keys.key(shard, "directory:order")),
     state,
-    one: (tenant: string): string[] => [...state(tenant), endpoints(tenant), forgotten(tenant)],
+    one: (tenant: string): string[] => [...rows(tenant), forgotten(tenant)],
     all: (tenant: string): string[] => [...lists(tenant), ...ends(tenant)],
     repaired: (tenant: string): string[] => [...lists(tenant), note(tenant), ...ends(tenant)],
   };
