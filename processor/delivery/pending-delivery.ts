@@ -46,6 +46,12 @@ export function oldestAcceptanceMs({ members }: Pick<PendingDelivery, "members">
   return Math.min(...members.map(({ acceptedAtMs }) => acceptedAtMs));
 }
 
+/** Since when it could be made, in epoch ms: of a group, since its youngest event could. */
+export function dueSinceMs({ members, generation }: Pick<PendingDelivery, "members" | "generation">): number {
+  const sinceMs = members.map(({ acceptedAtMs, deliverAtMs }) => Math.max(acceptedAtMs, deliverAtMs ?? 0));
+  return Math.max(generation, ...sinceMs);
+}
+
 const NONE: readonly Envelope[] = [];
 
 /** The first attempt of an event at an endpoint. */

@@ -10,6 +10,7 @@ import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
 import { isSuccess, verdictOf } from "@posthaste/shared/domain/outcome.ts";
 import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
 import { createCircuitBreaker } from "@posthaste/shared/lib/circuit-breaker.ts";
+import { dueSinceMs } from "../delivery/pending-delivery.ts";
 import { createDeferredCount } from "./deferred-count.ts";
 import { isFailing, overdueReason } from "./given-up.ts";
 import { createEndpointPace } from "./pace.ts";
@@ -158,18 +159,22 @@ export class EndpointCondition {
   }
 
   /**
-   * Until when to defer: not before the endpoint can have changed, doubled per deferral, and then its next free slot.
+   * Until when to defer: not before the endpoint can have changed, doubled per deferral, and then its next free slot. No
+   * deferral more than doubles the age: who was called back often, in vain each time, is not put off for half an hour by that.
    * Whoever waits for the endpoint's own rate limit gets a slot at the rate of that limit and is not put off for longer
    * each time: it is known when there is room (40 events at a limit of 2 a second took 35 minutes with doubling).
    */
-  deferUntilMs(counts: Pick<PendingDelivery, "deferrals" | "unmade">, why: DeferReason, nowMs: number): number {
+  deferUntilMs(delivery: PendingDelivery, why: DeferReason, nowMs: number): number {
     const { deferMs, deferMsMax, holdUpMsMax, recoveryPerS } = this.#limits;
     const isUnsent = why === "unresolved" || why === "exhausted";
     const isUnreached = why === "breaker-open" || isUnsent;
-    const before = isUnsent ? counts.unmade : counts.deferrals;
+    const before = isUnsent ? delivery.unmade : delivery.deferrals;
     const isOwnLimit = !isUnreached && this.#perSecondMax !== null;
     const firstMs = isUnreached ? deferMs : holdUpMsMax;
-    const delayMs = Math.min(firstMs * 2 ** (isOwnLimit ? 0 : Math.min(before, 30)), deferMsMax);
+    const ageMs = this.#queueNow() - dueSinceMs(delivery);
+    // Accepted by a clock ahead of ours: its age is not known.
+    const longestMs = ageMs > 0 ? Math.max(firstMs, ageMs) : Infinity;
+    const delayMs = Math.min(firstMs * 2 ** (isOwnLimit ? 0 : Math.min(before, 30)), longestMs, deferMsMax);
     const earliestMs = Math.max(nowMs + delayMs, this.breaker.probeAtMs(), this.#quietUntilMs);
     return this.pace.reserve(earliestMs, isUnreached ? recoveryPerS : this.#perSecondMax);
   }

@@ -2,10 +2,12 @@
  * The port `partition-log` over Kafka by kafkajs. One admin connection, one connection set for each producer and each
  * reader. Opening fails within `OPEN_MS` with a plain Error that names the setting; from then on all mends itself.
  */
-import type { RecordProducer, GroupReader, PartitionLog } from "../../ports/partition-log.ts";
+import type { GroupListener, RecordProducer, GroupReader, PartitionLog } from "../../ports/partition-log.ts";
 import { disconnectAdmin, openKafkaAdmin } from "./admin.ts";
 import type { KafkaContext, KafkaOptions } from "./client.ts";
 import { OPEN_MS, createContext, describeError, storeUnavailable, within } from "./client.ts";
+import { createLogEnds } from "./log-ends.ts";
+import type { PartitionOffsets } from "./offsets.ts";
 import { fetchPartitionOffsets } from "./offsets.ts";
 import { openKafkaProducer } from "./producer.ts";
 import type { KafkaReader } from "./reader.ts";
@@ -30,11 +32,18 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
   const admin = openKafkaAdmin(context);
   const open = new Set<OpenPart>();
   const writtenAt = createWrittenAt({ admin, clock: context.clock, prefix });
+  const ends = createLogEnds();
+  /** Whose offsets were looked at last; the ends are the log's, whoever asks. */
+  const groups = new Map<string, string>();
+  const offsetsOf = (group: string, topic: string) =>
+    fetchPartitionOffsets({ admin, clock: context.clock, prefix }, group, topic);
   const keeper = createTopicKeeper({
     context,
     admin,
+    isAnother: async (topic) => ends.isCut(await offsetsOf(groups.get(topic) ?? "", topic)),
     onGone(topic) {
       writtenAt.forget(topic);
+      ends.forget(topic);
       for (const part of open) part.gone?.(topic);
     },
     beforeMaking: options.beforeTopicsMade ?? (() => Promise.resolve()),
@@ -53,8 +62,25 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
     });
   }
 
-  const offsetsOf = (group: string, topic: string) =>
-    fetchPartitionOffsets({ admin, clock: context.clock, prefix }, group, topic);
+  function noting(listener: GroupListener): GroupListener {
+    return {
+      assigned: (partition) => listener.assigned(partition),
+      lost: (position) => listener.lost(position),
+      records(partition, records) {
+        const last = records.at(-1);
+        if (last !== undefined) ends.saw([{ ...partition, end: last.offset + 1 }]);
+        listener.records(partition, records);
+      },
+    };
+  }
+
+  async function look(group: string, topic: string): Promise<readonly PartitionOffsets[]> {
+    const rows = await offsetsOf(group, topic);
+    groups.set(topic, group);
+    if (ends.isCut(rows)) keeper.suspect(topic);
+    ends.saw(rows);
+    return rows;
+  }
 
   return {
     async ensureTopics(specs) {
@@ -66,13 +92,13 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
     },
     openProducer: (name): RecordProducer => track(openKafkaProducer(context, name)),
     async openReader(group, topics, listener): Promise<GroupReader> {
-      const offsets = (topic: string) => offsetsOf(group, topic);
-      const reader = track(await openKafkaReader({ context, group, topics, listener, offsets }));
+      const offsets = (topic: string) => look(group, topic);
+      const reader = track(await openKafkaReader({ context, group, topics, listener: noting(listener), offsets }));
       if (isClosed) await reader[Symbol.asyncDispose]();
       return reader;
     },
     async depth(group, topic) {
-      const rows = await offsetsOf(group, topic);
+      const rows = await look(group, topic);
       return rows.map((row) => ({ ...row, committed: row.committed ?? row.start }));
     },
     writtenAt: (positions) => writtenAt.find(positions),

@@ -4,7 +4,10 @@
  *
  * Every process tells its readers before any process makes the topic: it is made by whoever misses it for the second time, and
  * all have looked by then. What a reader knows of offsets is of the old log, and would pass over records of the new one.
+ *
+ * One that its operator made again between two looks is told of by whoever meets its new log (`suspect`).
  */
+import { assert } from "../../lib/assert.ts";
 import { lookRepeatedly } from "../../lib/look-repeatedly.ts";
 import type { TopicSpec } from "../../ports/partition-log.ts";
 import type { KafkaAdmin } from "./admin.ts";
@@ -21,6 +24,8 @@ const MAKE_MS = 20_000;
 export interface TopicKeeper extends Disposable {
   /** From now on these are kept. */
   keep(specs: readonly TopicSpec[]): void;
+  /** The topic may be another one of its name; the next look asks `isAnother`, so that an answer of a new leader is no proof. */
+  suspect(topic: string): void;
 }
 
 export function createTopicKeeper(options: {
@@ -28,15 +33,18 @@ export function createTopicKeeper(options: {
   readonly admin: KafkaAdmin;
   /** A topic is gone; its readers are to begin anew. Must not throw. */
   readonly onGone: (topic: string) => void;
-  /** These are about to be made again. Awaited; must not reject. */
+  /** Is a log that is there not the one that was there before? */
+  readonly isAnother: (topic: string) => Promise<boolean>;
+  /** These are about to be made again, or were by somebody else. Awaited; must not reject. */
   readonly beforeMaking: (topics: readonly string[]) => Promise<void>;
   /** This process, or another at the same time, has made them again. Must not throw. */
   readonly onMadeAgain: () => void;
 }): TopicKeeper {
-  const { context, admin, onGone, beforeMaking, onMadeAgain } = options;
+  const { context, admin, onGone, isAnother, beforeMaking, onMadeAgain } = options;
   const { clock, prefix, onFault } = context;
   const kept = new Map<string, TopicSpec>();
   let missed: ReadonlySet<string> = new Set();
+  const suspected = new Set<string>();
   let looking: Disposable | null = null;
   let isStopped = false;
 
@@ -48,21 +56,31 @@ export function createTopicKeeper(options: {
     const gone = [...kept.keys()].filter((topic) => !there.has(prefix + topic));
     const overdue = gone.filter((topic) => missed.has(topic));
     missed = new Set(gone);
-    for (const topic of gone) onGone(topic);
-    if (overdue.length === 0) return;
-    await beforeMaking(overdue);
-    await makeAgain(overdue);
-    onMadeAgain();
+    const others = await othersAmong([...suspected].filter((topic) => there.has(prefix + topic)));
+    suspected.clear();
+    for (const topic of [...gone, ...others]) onGone(topic);
+    if (overdue.length === 0 && others.length === 0) return;
+    await beforeMaking([...overdue, ...others]);
+    // Each by itself: one that the cluster refuses keeps none of the others away.
+    const made = await Promise.allSettled(overdue.map(makeAgain));
+    for (const each of made) if (each.status === "rejected") onFault(each.reason);
+    if (others.length > 0 || made.some(({ status }) => status === "fulfilled")) onMadeAgain();
+  }
+
+  async function othersAmong(topics: readonly string[]): Promise<readonly string[]> {
+    const found = await Promise.all(topics.map((topic) => isAnother(topic).catch(() => false)));
+    return topics.filter((_, index) => found[index] === true);
   }
 
   /**
    * By a connection of its own: kafkajs goes on asking for each topic that a connection was ever asked about, and fails whatever
    * it does while one of them is unknown.
    */
-  async function makeAgain(topics: readonly string[]): Promise<void> {
+  async function makeAgain(topic: string): Promise<void> {
     await using fresh = openKafkaAdmin(context);
-    const specs = topics.flatMap((topic) => kept.get(topic) ?? []);
-    await fresh.use(MAKE_MS, (client) => ensureKafkaTopics({ admin: client, clock, prefix }, specs));
+    const spec = kept.get(topic);
+    assert(spec !== undefined, "what is made again was kept");
+    await fresh.use(MAKE_MS, (client) => ensureKafkaTopics({ admin: client, clock, prefix }, [spec]));
   }
 
   return {
@@ -73,6 +91,7 @@ export function createTopicKeeper(options: {
         return LOOK_MS;
       });
     },
+    suspect: (topic) => void (kept.has(topic) && suspected.add(topic)),
     [Symbol.dispose]() {
       isStopped = true;
       looking?.[Symbol.dispose]();

@@ -15,6 +15,8 @@ import { waitFor } from "../../support/services/wait-for.ts";
 
 const WITHIN_MS = 40_000;
 const OLD = 20;
+/** As the keeper of topics looks. */
+const LOOK_MS = 3000;
 const SPEC = { partitions: 1, replication: 1, minInSync: 1, retentionMs: 86_400_000, timestamps: "log" } as const;
 const DELETED: TopicSpec = { ...SPEC, topic: "deleted" };
 const OTHER: TopicSpec = { ...SPEC, topic: "other" };
@@ -34,6 +36,22 @@ for (const maker of ["we make again", "its operator makes again at once"] as con
     });
   }
 }
+
+test("kafka: that its operator made a topic again at once is told, once, as of one that we make again", async () => {
+  await using stand = await openStand();
+  await stand.write("old", OLD);
+  await stand.untilRead("old", OLD);
+  await stand.commit();
+  await stand.deleteTopic();
+  await stand.createTopic();
+  await stand.write("new", 1);
+  await stand.untilMadeAgain();
+  await stand.untilRead("new", 1);
+  await stand.write("newer", OLD);
+  await stand.untilRead("newer", OLD);
+  await stand.looks(3);
+  assert.deepEqual(stand.told, [[DELETED.topic]]);
+});
 
 test("kafka: a partition that was paused while its topic was deleted begins at the start, whatever is committed late", async () => {
   await using stand = await openStand();
@@ -78,7 +96,14 @@ async function openStand() {
   opening.defer(() => admin.disconnect());
   opening.defer(() => removeTopics(admin, prefix));
   let madeAgain = 0;
-  const log = opening.use(await openKafkaPartitionLog({ ...optionsOf(prefix), onTopicsMade: () => madeAgain++ }));
+  const told: (readonly string[])[] = [];
+  const log = opening.use(
+    await openKafkaPartitionLog({
+      ...optionsOf(prefix),
+      beforeTopicsMade: (topics) => Promise.resolve(void told.push(topics)),
+      onTopicsMade: () => madeAgain++,
+    }),
+  );
   await log.ensureTopics([DELETED, OTHER]);
   const read = new Set<string>();
   const listener = createSkippingListener((text) => read.add(text));
@@ -87,6 +112,14 @@ async function openStand() {
   const producer = opening.use(log.openProducer("p"));
   const opened = opening.move();
   return {
+    told,
+    /** As `/metrics` and the watch of lags do. */
+    async looks(count: number): Promise<void> {
+      for (let left = count; left > 0; left--) {
+        await log.depth("g", DELETED.topic);
+        await systemClock.sleep(LOOK_MS, new AbortController().signal);
+      }
+    },
     partition: () => listener.held(DELETED.topic),
     async write(name: string, count: number, topic = DELETED.topic): Promise<void> {
       const texts = Array.from({ length: count }, (_, index) => `${name} ${index}`);
@@ -112,13 +145,16 @@ async function openStand() {
       reader = await openReader();
     },
     deleteTopic: () => admin.deleteTopics({ topics: [prefix + DELETED.topic] }),
-    /** As soon as the broker lets: it may still be busy with the deletion. */
+    /** As soon as the broker lets: it may be busy with the deletion for so long that it is made again by us. */
     createTopic: (): Promise<void> =>
       waitFor({
-        fact: "the topic to be created",
+        fact: "the topic to be there",
         withinMs: WITHIN_MS,
-        holds: () =>
-          admin.createTopics({ topics: [{ topic: prefix + DELETED.topic, numPartitions: 1 }] }).catch(() => false),
+        async holds() {
+          const topic = prefix + DELETED.topic;
+          const isMade = await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false);
+          return isMade || (await admin.listTopics()).includes(topic);
+        },
       }),
     untilMadeAgain: (): Promise<void> =>
       waitFor({ fact: "the topic to be made again", withinMs: WITHIN_MS, holds: () => madeAgain > 0 }),

@@ -287,16 +287,23 @@ test("while nobody waited too long yet, newcomers wait, however long the queue b
   assert.deepEqual([harness.limiters.waiting(), whys(harness)], [39, []]);
 });
 
-test("the delay of a deferral doubles with each deferral, up to half an hour", async () => {
-  const harness = openLimiters();
-  await openBreaker(harness);
-  for (const deferrals of [0, 1, 2, 7, 8, 40]) {
-    await harness.clock.advance(1);
-    await harness.submit([`m${deferrals}`], "medium", endpointOf("ep1"), { deferrals });
-  }
-  const delays = harness.deferred.map(({ afterMs }) => Math.round(afterMs / 1000));
-  assert.deepEqual(delays, [10, 20, 40, 1280, 1800, 1800]);
-});
+for (const [ageS, expected] of [
+  [7200, [10, 20, 40, 1280, 1800, 1800]],
+  [60, [10, 20, 40, 60, 60, 60]],
+  [5, [10, 10, 10, 10, 10, 10]],
+] as const) {
+  test(`the delay of a deferral doubles with each, up to half an hour, and doubles an age of ${ageS} s at most`, async () => {
+    const harness = openLimiters();
+    await harness.clock.advance(ageS * 1000);
+    await openBreaker(harness);
+    for (const deferrals of [0, 1, 2, 7, 8, 40]) {
+      await harness.clock.advance(1);
+      await harness.submit([`m${deferrals}`], "medium", endpointOf("ep1"), { deferrals });
+    }
+    const delays = harness.deferred.map(({ afterMs }) => Math.round(afterMs / 1000));
+    assert.deepEqual(delays, expected);
+  });
+}
 
 test("deferred deliveries come back spread, a hundred a second", async () => {
   const harness = openLimiters();
