@@ -1,12 +1,12 @@
 /** What the gateway needs: the driver set, clock, chance and hashing. `main` passes them once; each route gets them. */
 import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
-import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { GatewayDrivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 
 export interface GatewayDeps {
-  readonly drivers: Drivers;
+  readonly drivers: GatewayDrivers;
   readonly transport: Pick<Transport, "vet">;
   readonly clock: Clock;
   readonly entropy: Entropy;

@@ -2,7 +2,10 @@
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 
-export async function scheduleOrRefuse(retryQueue: RetryQueue, items: readonly Scheduled[]): Promise<void> {
+export async function scheduleOrRefuse(
+  retryQueue: Pick<RetryQueue, "schedule">,
+  items: readonly Scheduled[],
+): Promise<void> {
   const result = await retryQueue.schedule(items);
   if (result.kind === "scheduled") return;
   const { retryAfterS } = result;

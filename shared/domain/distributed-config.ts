@@ -81,17 +81,22 @@ const SpoolMib = v.pipe(
   v.minValue(SPOOL_MIB_MIN, SPOOL_MIB),
   v.maxValue(SPOOL_MIB_MAX, SPOOL_MIB),
 );
-const Filled = v.pipe(v.string(), v.minLength(1, "must not be empty"));
+export const Filled = v.pipe(v.string(), v.minLength(1, "must not be empty"));
 
-const Settings = v.object({
-  REDIS_URL: Filled,
-  REDIS_CACHE_URL: v.optional(Filled),
+/** How what lies in Redis is divided, named and bounded, however it is reached. */
+export const RedisLayout = {
   REDIS_SHARDS: v.optional(Whole(256)),
   REDIS_PREFIX: v.optional(
     v.pipe(v.string(), v.regex(/^[A-Za-z0-9:._-]{0,100}$/, "must be at most 100 of A-Z a-z 0-9 : . _ -")),
     "",
   ),
   REDIS_SPOOL_MIB: v.optional(SpoolMib, String(SPOOL_BYTES_MAX / 1024 ** 2)),
+};
+
+const Settings = v.object({
+  REDIS_URL: Filled,
+  REDIS_CACHE_URL: v.optional(Filled),
+  ...RedisLayout,
   GATEWAY_COUNT: v.optional(Whole(10_000), "1"),
   PROCESSOR_COUNT: v.optional(Whole(10_000), "1"),
   KAFKA_BROKERS: Brokers,

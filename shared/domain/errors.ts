@@ -43,6 +43,7 @@ export const ERRORS = {
   "share-reached": { status: 429, title: "Too much of one key or tenant at once" },
   "head-too-large": { status: 431, title: "The request's head is too large" },
   internal: { status: 500, title: "Unexpected error" },
+  "not-at-edge": { status: 501, title: "A gateway at the edge does not do this" },
   "transfer-coding-not-supported": { status: 501, title: "The transfer coding is not supported" },
   overloaded: { status: 503, title: "Too much is waiting", type: `${IANA}#temporary-reduced-capacity` },
   "store-unavailable": { status: 503, title: "The store is not available", type: `${IANA}#temporary-reduced-capacity` },

@@ -1,70 +1,139 @@
 /**
- * What a gateway without TCP accepts, and how it comes to the processors: HIGH by its lane's own script, MEDIUM and LOW to the
- * spool, which each processor's relay moves to Kafka. The spool is bounded and never trimmed; past its bound LOW is refused first.
+ * The edge driver set: what a gateway without TCP asks of the deployment's Redis over HTTP. The keys and scripts are those of the
+ * distributed set, whose processors do all the rest. A set is made for one request and shares nothing with another but the
+ * values of `EdgeMemory`; making one asks nothing.
  *
- * Of the edge set this is the accepting part. It takes nothing, and keeps nothing that another request could wait for.
+ * What needs Kafka, or a connection that lasts, is refused with `not-at-edge`: replays and tests of an endpoint, dead
+ * letters, quarantined records, the tail.
  */
-import { SPOOL_BYTES_MAX } from "../domain/distributed-config.ts";
-import type { Envelope } from "../domain/envelope.ts";
-import { laneOf } from "../domain/envelope.ts";
-import type { Clock } from "../lib/ambient.ts";
-import type { Lanes } from "../ports/lanes.ts";
-import { createAppend } from "./distributed/append.ts";
-import { LANE_TOPICS } from "./distributed/topics.ts";
-import { appendParts } from "./partitioned/lanes/append-parts.ts";
-import { recordOf, withoutCopies } from "./partitioned/lanes/lane-records.ts";
+import { PosthasteError } from "../domain/errors.ts";
+import type { Clock, Entropy, Sealer } from "../lib/ambient.ts";
+import type { GatewayDrivers } from "../ports/drivers.ts";
+import { createEdgeApiKeys } from "./edge/api-keys.ts";
+import { createEdgeAppend } from "./edge/append.ts";
+import { createEdgeDirectory } from "./edge/directory.ts";
+import type { EdgeMemory } from "./edge/memory.ts";
+import { createRedisCancellations } from "./redis/cancellations.ts";
+import { createRedisClaims } from "./redis/claims.ts";
 import type { KeySpace } from "./redis/client/key-space.ts";
 import type { RedisRequests } from "./redis/client/redis-commands.ts";
 import type { LaneBounds } from "./redis/high-lane/append.ts";
-import { HIGH_LANE_BOUNDS, createLaneAppend } from "./redis/high-lane/append.ts";
-import type { RedisLedger } from "./redis/ledger/ledger.ts";
-import { createSpoolAppend } from "./redis/spool/append.ts";
+import { createRedisLedger, ledgerEventKey } from "./redis/ledger/ledger.ts";
+import { createRedisRateLimiter } from "./redis/rate-limiter.ts";
+import { createRedisStats } from "./redis/stats.ts";
 
-export interface EdgeAppendOptions {
-  readonly commands: Pick<RedisRequests, "run">;
+export interface EdgeDrivers extends GatewayDrivers {
+  /** Resolves when what the ledger and the stats were told is written, or was given up. */
+  flush(): Promise<void>;
+}
+
+export interface EdgeOptions {
+  readonly commands: Pick<RedisRequests, "run" | "health">;
   readonly keys: KeySpace;
-  readonly clock: Pick<Clock, "now">;
-  /** Where nothing may be shared between requests, one of the request's own: what it is told at one time it tells Redis together. */
-  readonly ledger: Pick<RedisLedger, "remember" | "forget">;
-  /** Over all shards; `HIGH_LANE_BOUNDS`. Processors have the same. */
-  readonly highBounds?: LaneBounds;
-  /** Over all shards; `SPOOL_BYTES_MAX`. */
-  readonly spoolBytesMax?: number;
-  /** The ledger could not be told: what was accepted is shown once a processor has something to record of it. Must not throw. */
+  readonly memory: EdgeMemory;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly sealer: Sealer;
+  /** Each as in the distributed set when it is left out. */
+  readonly bounds?: EdgeBounds;
+  /** A look into the auth cache. */
+  readonly onCache: (isHit: boolean) => void;
+  /** What went wrong and costs no promise: the ledger was not told, a record does not read back. Must not throw. */
   readonly onFault: (error: unknown) => void;
+  /** Entries of the ledger that Redis did not take. */
+  readonly onLost: (count: number) => void;
 }
 
-/**
- * As the port says, but for the fall-backs: without Redis it rejects with `store-unavailable`. All events of a lane go in one call for
- * each shard, in their order, and are kept together; those of several shards that failed may be kept in part all the same.
- */
-export function createEdgeAppend(options: EdgeAppendOptions): Lanes["append"] {
-  const { commands, keys, clock, ledger, onFault, highBounds = HIGH_LANE_BOUNDS } = options;
-  const spool = createSpoolAppend({ commands, keys, bytesMax: options.spoolBytesMax ?? SPOOL_BYTES_MAX });
+export interface EdgeBounds {
+  readonly high?: LaneBounds;
+  readonly spoolBytesMax?: number;
+  readonly claimBytesMax?: number;
+  readonly cancelledMax?: number;
+  readonly apiKeysMax?: number;
+  readonly apiKeysEndedMax?: number;
+  readonly endpointsMax?: number;
+  readonly emptyTenantsMax?: number;
+  readonly limitSubjectsMax?: number;
+}
 
-  async function spoolAll(envelopes: readonly Envelope[]): Promise<void> {
-    const timestampMs = clock.now();
-    const ofMedium = envelopes.filter((envelope) => laneOf(envelope) === "medium");
-    const ofLow = envelopes.filter((envelope) => laneOf(envelope) === "low");
-    await appendParts([ofMedium, ofLow], async (part) => {
-      const lane = part === ofMedium ? "medium" : "low";
-      const records = withoutCopies(part).map((envelope) => recordOf(envelope, LANE_TOPICS[lane], timestampMs));
-      if (records.length > 0) await spool(records, lane);
-    });
-  }
-
-  return createAppend({
-    high: createLaneAppend({ commands, keys, lane: "high", bounds: highBounds, share: 1 }),
-    others: spoolAll,
-    known: {
-      remember: (envelopes) =>
-        ledger.remember(envelopes).catch((error: unknown) => {
-          onFault(error);
-          return null;
-        }),
-      // Later there may be nobody left who could tell it.
-      rememberLater: () => undefined,
-      forget: (envelopes) => ledger.forget(envelopes).catch(onFault),
+/** Of one request. Its ledger and stats write before `flush` resolves, which is not waited for by what was accepted. */
+export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
+  const { commands, keys, memory, clock, onFault, onLost, bounds = {} } = options;
+  const place = { commands, keys };
+  const { claimBytesMax, cancelledMax, limitSubjectsMax, apiKeysMax, apiKeysEndedMax } = bounds;
+  const ledger = createRedisLedger({ ...place, clock, spill: null, onLost });
+  const stats = createRedisStats({ ...place, clock, entropy: options.entropy, writes: "flush" });
+  const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
+  return {
+    lanes: {
+      append: createEdgeAppend({
+        ...place,
+        clock,
+        ledger,
+        ...(bounds.high === undefined ? {} : { highBounds: bounds.high }),
+        ...(bounds.spoolBytesMax === undefined ? {} : { spoolBytesMax: bounds.spoolBytesMax }),
+        onFault,
+      }),
     },
-  });
+    ledger,
+    stats,
+    directory: createEdgeDirectory({ ...options, ...bounds }),
+    apiKeys: createEdgeApiKeys({
+      ...options,
+      cache: memory.apiKeys,
+      ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
+      ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
+    }),
+    claims: createRedisClaims({
+      ...place,
+      eventKey: (tenant, eventId) => ledgerEventKey(keys, tenant, eventId),
+      ...(claimBytesMax === undefined ? {} : { bytesMax: claimBytesMax }),
+    }),
+    cancellations: createRedisCancellations({ ...place, ...(cancelledMax === undefined ? {} : { cancelledMax }) }),
+    rateLimiter: createRedisRateLimiter({
+      ...place,
+      ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),
+    }),
+    ...notAtEdge,
+    health: () => commands.health(shards.map((shard) => keys.key(shard, "health"))),
+    degraded: () => Promise.resolve([]),
+    flush: async () => void (await Promise.all([stats.flush(), ledger.flush()])),
+  };
 }
+
+function refuse(what: string): PosthasteError {
+  return new PosthasteError(
+    "not-at-edge",
+    `A gateway at the edge does not ${what}: ask a gateway of the deployment that runs on Bun, Node or Deno.`,
+  );
+}
+
+const rejecting = (what: string) => (): Promise<never> => Promise.reject(refuse(what));
+const DEAD_LETTERS = rejecting("have dead letters");
+const QUARANTINE = rejecting("have quarantined records");
+
+const notAtEdge: Pick<EdgeDrivers, "retryQueue" | "deadLetters" | "quarantinedRecords" | "tail"> = {
+  retryQueue: { schedule: rejecting("plan deliveries") },
+  deadLetters: {
+    append: DEAD_LETTERS,
+    find: DEAD_LETTERS,
+    list: DEAD_LETTERS,
+    remove: DEAD_LETTERS,
+    count: DEAD_LETTERS,
+  },
+  quarantinedRecords: {
+    list: QUARANTINE,
+    count: QUARANTINE,
+    find: QUARANTINE,
+    remove: QUARANTINE,
+    putBack: QUARANTINE,
+  },
+  tail: {
+    // Who watches, watches a gateway or processor that can be told; of what is accepted here they hear by its deliveries.
+    isWatched: () => false,
+    publish: () => undefined,
+    watch() {
+      throw refuse("follow what happens live");
+    },
+  },
+};

@@ -52,3 +52,23 @@ export interface Drivers extends AsyncDisposable {
   /** Resolves when all that was recorded so far is durable and visible. */
   flush(): Promise<void>;
 }
+
+/** What a gateway uses of a driver set; it reads no queue. */
+export interface GatewayDrivers extends Pick<
+  Drivers,
+  | "ledger"
+  | "stats"
+  | "directory"
+  | "apiKeys"
+  | "claims"
+  | "cancellations"
+  | "rateLimiter"
+  | "deadLetters"
+  | "quarantinedRecords"
+  | "tail"
+  | "health"
+  | "degraded"
+> {
+  readonly lanes: Pick<Drivers["lanes"], "append">;
+  readonly retryQueue: Pick<Drivers["retryQueue"], "schedule">;
+}

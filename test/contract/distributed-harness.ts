@@ -5,17 +5,17 @@
  * `schedule` (`readAtOnce`), for without them this set cannot tell a repeat from a first time.
  */
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
-import type { DistributedStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import { topicSpecs } from "@posthaste/shared/drivers/distributed/topics.ts";
-import { createEdgeAppend } from "@posthaste/shared/drivers/edge.ts";
+import type { EdgeDrivers } from "@posthaste/shared/drivers/edge.ts";
+import { createEdgeDrivers } from "@posthaste/shared/drivers/edge.ts";
+import { createEdgeMemory } from "@posthaste/shared/drivers/edge/memory.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { openMemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import type { LaneBounds } from "@posthaste/shared/drivers/redis/high-lane/append.ts";
 import { LEASE_MS } from "@posthaste/shared/drivers/redis/high-lane/lease-keeper.ts";
 import { createSealer, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
-import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
 import type { LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { PartitionLog } from "@posthaste/shared/ports/partition-log.ts";
 import type { Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
@@ -50,14 +50,14 @@ export const openFaultyHarness = (wrapLog: (log: PartitionLog) => PartitionLog):
 
 /** Over HTTP, and what is accepted goes the way of a gateway without TCP: MEDIUM and LOW by the spool and its relay. */
 export const openEdgeHarness = (bounds?: HarnessBounds): Promise<Harness> =>
-  openHarness("http", bounds, (log) => log, appendOfEdge);
+  openHarness("http", bounds, (log) => log, edgeSetOver);
 
 /** One partition for each topic, because the suites look at the order of all. */
 async function openHarness(
   server: RedisServer,
   bounds: HarnessBounds = {},
   wrapLog: (log: PartitionLog) => PartitionLog = (log) => log,
-  appendOf?: typeof appendOfEdge,
+  over: typeof edgeSetOver = (drivers) => drivers,
 ): Promise<Harness> {
   let broker: MemoryLog | null = null;
   let partitionLog: MemoryLog | null = null;
@@ -66,9 +66,7 @@ async function openHarness(
       broker ??= await openBroker(process);
       partitionLog?.crash();
       partitionLog = broker.forProcess(process.clock);
-      const { drivers, stores } = await openSet(process, wrapLog(partitionLog), bounds);
-      if (appendOf === undefined) return drivers;
-      return { ...drivers, lanes: { ...drivers.lanes, append: appendOf(process, stores, bounds) } };
+      return over(await openSet(process, wrapLog(partitionLog), bounds), process, bounds);
     },
     { server },
   );
@@ -133,29 +131,59 @@ async function openSet(
   });
   // Joining takes time, which passes when the harness lets it.
   for (const step of drivers.steps) void step.run(new AbortController().signal).catch(onFault);
-  return { drivers, stores };
+  return drivers;
 }
 
 function highBoundsOf({ laneItemsMax = 1_000_000, laneBytesMax = 2 ** 30 }: HarnessBounds): LaneBounds {
   return { itemsMax: laneItemsMax, bytesMax: laneBytesMax };
 }
 
-function appendOfEdge(
+/** A gateway's ports of the edge set before the lanes and queues of a processor. */
+function edgeSetOver(
+  drivers: Drivers,
   { commands, keys, clock, onFault }: RedisProcess,
-  stores: DistributedStores,
   bounds: HarnessBounds,
-): Lanes["append"] {
-  const ledger = stores.openLedger(() => Promise.reject(new Error("an edge gateway records nothing")));
-  const { spoolBytesMax } = bounds;
-  return createEdgeAppend({
-    commands,
-    keys,
-    clock,
+): Drivers {
+  const memory = createEdgeMemory(clock);
+  const open = (): EdgeDrivers =>
+    createEdgeDrivers({
+      commands,
+      keys,
+      memory,
+      clock,
+      entropy: systemEntropy,
+      sealer: createSealer(MASTER_KEY),
+      bounds: { ...bounds, high: highBoundsOf(bounds) },
+      onCache: () => undefined,
+      onFault,
+      onLost: () => undefined,
+    });
+  // One that records, and reads what it recorded, within a request.
+  const { ledger, stats, flush } = open();
+  return {
+    ...drivers,
+    lanes: { ...drivers.lanes, append: (envelopes) => open().lanes.append(envelopes) },
     ledger,
-    highBounds: highBoundsOf(bounds),
-    ...(spoolBytesMax === undefined ? {} : { spoolBytesMax }),
-    onFault,
-  });
+    stats: {
+      ...stats,
+      // The end of the request.
+      add(entries) {
+        stats.add(entries);
+        void flush();
+      },
+    },
+    directory: eachOfItsOwn(() => open().directory),
+    apiKeys: eachOfItsOwn(() => open().apiKeys),
+    claims: eachOfItsOwn(() => open().claims),
+    cancellations: eachOfItsOwn(() => open().cancellations),
+    rateLimiter: eachOfItsOwn(() => open().rateLimiter),
+    flush: async () => void (await Promise.all([flush(), drivers.flush()])),
+  };
+}
+
+/** Each call is that of another request, which has a port of its own. */
+function eachOfItsOwn<Port extends object>(open: () => Port): Port {
+  return new Proxy({} as Port, { get: (_, name) => Reflect.get(open(), name) as unknown });
 }
 
 /** What was appended to a log is read a moment later; the suites look at once. */

@@ -4,7 +4,7 @@ import { cancellationsContract } from "./cancellations.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
 import { cursorsContract } from "./cursors.contract.ts";
 import { deadLettersContract } from "./dead-letters.contract.ts";
-import { directoryContract } from "./directory.contract.ts";
+import { directoryContract, directoryMemoryContract } from "./directory.contract.ts";
 import { openHttpHarness } from "./distributed-harness.ts";
 import { driversContract } from "./drivers.contract.ts";
 import { lanesContract } from "./lanes.contract.ts";
@@ -16,6 +16,7 @@ import { statsContract } from "./stats.contract.ts";
 
 lanesContract("http", openHttpHarness);
 directoryContract("http", openHttpHarness);
+directoryMemoryContract("http", openHttpHarness);
 apiKeysContract("http", openHttpHarness);
 claimsContract("http", openHttpHarness);
 cancellationsContract("http", openHttpHarness);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
-import { createEdgeAppend } from "@posthaste/shared/drivers/edge.ts";
+import { createEdgeAppend } from "@posthaste/shared/drivers/edge/append.ts";
 import { openHttpRedis } from "@posthaste/shared/drivers/redis/client/http-commands.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger.ts";

@@ -1,5 +1,6 @@
-/** The same gateway on each runtime with sockets, before one processor on Bun: what it promises does not depend on who runs it. */
+/** The same gateway on each runtime, before one processor on Bun: what it promises does not depend on who runs it. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,7 +9,10 @@ import { Webhook } from "standardwebhooks";
 
 import { openReceiver } from "../support/receiver.ts";
 import { waitFor } from "../support/services/wait-for.ts";
+import { openRest } from "../support/upstash/open-rest.ts";
+import { startWorker } from "../support/workerd/start-worker.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
+import { call } from "./posthaste-child.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const BINARIES = join(ROOT, "test/runtimes/node_modules/.bin");
@@ -39,6 +43,8 @@ async function openRecorder() {
   return { ...receiver, gotById };
 }
 
+type Recorder = Awaited<ReturnType<typeof openRecorder>>;
+
 for (const [runtime, gatewayCommand] of Object.entries(RUNTIMES)) {
   test(`${runtime}: events of each priority, a key's limit, idempotency, problems, and an end in order`, async () => {
     assert.ok(existsSync(gatewayCommand[0]), `${gatewayCommand[0]} is missing: npm test installs it`);
@@ -46,66 +52,86 @@ for (const [runtime, gatewayCommand] of Object.entries(RUNTIMES)) {
     await using harness = await openDistributedHarness({ gateways: 1, processors: 1, gatewayCommand });
     const [gateway] = harness.gateways;
     assert.ok(gateway !== undefined);
-    const post = async (path: string, body: string, headers: Readonly<Record<string, string>> = {}) => {
-      const auth = { authorization: `Bearer ${harness.operatorKey}`, "content-type": "application/json" };
-      const answer = await fetch(gateway.url + path, { method: "POST", headers: { ...auth, ...headers }, body });
-      return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Record<string, unknown> };
-    };
-
-    const endpoint = await post("/v1/endpoints", JSON.stringify({ url: receiver.url }));
-    assert.equal(endpoint.status, 201, JSON.stringify(endpoint.body));
-    const webhook = new Webhook(String(endpoint.body["secret"]));
-    for (const priority of PRIORITIES) {
-      const event = JSON.stringify({ type: "runtime.tried", priority, data: { text: "grüße ☕" } });
-      const { status, body } = await post("/v1/events", event, { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` });
-      assert.equal(status, 202, JSON.stringify(body));
-      const id = String(body["id"]);
-      await waitFor({ fact: `${priority} to arrive`, withinMs: WITHIN_MS, holds: () => receiver.gotById.has(id) });
-      const got = receiver.gotById.get(id);
-      assert.ok(got !== undefined);
-      const verified = webhook.verify(got.body, got.headers) as { readonly data: unknown };
-      assert.deepEqual(verified.data, { text: "grüße ☕" });
-      assert.equal(got.headers["traceparent"]?.slice(3, 35), TRACE);
-      await waitFor({
-        fact: `${priority} to be shown as delivered`,
-        withinMs: WITHIN_MS,
-        holds: async () => (await harness.ask(0, `/v1/events/${id}`)).body["state"] === "delivered",
-      });
-    }
-
-    const once = JSON.stringify({ type: "runtime.once", data: 1 });
-    const named = { "idempotency-key": "the-same" };
-    const [first, again] = [await post("/v1/events", once, named), await post("/v1/events", once, named)];
-    assert.deepEqual([first.status, again.status], [202, 202]);
-    assert.equal(again.body["id"], first.body["id"]);
-    const other = await post("/v1/events", JSON.stringify({ type: "runtime.other", data: 1 }), named);
-    assert.deepEqual([other.status, other.body["code"]], [422, "idempotency-mismatch"]);
-
-    const limited = { name: "limited", scopes: ["publish"], rate_limit: { limit: 5, window_ms: 3_600_000 } };
-    const key = await post("/v1/api-keys", JSON.stringify({ ...limited, tenant: "default" }));
-    assert.equal(key.status, 201, JSON.stringify(key.body));
-    const authorization = `Bearer ${String(key.body["key"])}`;
-    const answers = await Promise.all(Array.from({ length: 12 }, () => post("/v1/events", once, { authorization })));
-    assert.equal(answers.filter(({ status }) => status === 202).length, 5);
-    const refused = answers.filter(({ status }) => status === 429);
-    assert.equal(refused.length, 7);
-    assert.ok(refused.every(({ headers }) => Number(headers.get("retry-after")) > 0));
-
-    const problems = [
-      await post("/v1/events", "{", {}),
-      await post("/v1/events", once, { authorization: "Bearer nobody-knows-this-key-of-some-length" }),
-      await post("/v1/events", JSON.stringify({ type: "no spaces", data: 1 })),
-      await post("/v1/events", JSON.stringify({ type: "a.b", data: "x".repeat(300_000) })),
-      await post("/v1/nothing-here", "{}"),
-    ];
-    assert.deepEqual(
-      problems.map(({ status, headers }) => `${status} ${headers.get("content-type")?.split(";")[0]}`),
-      [400, 401, 422, 413, 404].map((status) => `${status} application/problem+json`),
-    );
-    const { status: readiness } = await fetch(`${gateway.url}/readyz`);
+    await tryGateway(gateway.url, harness.operatorKey, receiver);
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
-    assert.equal(readiness, 200);
     assert.ok(/^posthaste_events_accepted_total\{[^}]*priority="HIGH"[^}]*\} 1$/m.test(metrics), "HIGH is counted");
     assert.deepEqual(await gateway.end("SIGTERM"), { code: 0, signal: null }, gateway.printed().slice(-2000));
   });
+}
+
+test("workerd, over HTTP alone: events of each priority, a key's limit, idempotency, problems", async () => {
+  await using receiver = await openRecorder();
+  await using rest = await openRest();
+  const shared = { POSTHASTE_MASTER_KEY: randomBytes(32).toString("base64"), POSTHASTE_ALLOW_CIDRS: "127.0.0.0/8" };
+  // The gateway with TCP makes the operator's key; it is asked nothing.
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 1, env: shared });
+  await using worker = await startWorker({
+    ...shared,
+    UPSTASH_REDIS_REST_URL: rest.url,
+    UPSTASH_REDIS_REST_TOKEN: rest.token,
+    REDIS_PREFIX: `${harness.prefix}:`,
+  });
+  await tryGateway(worker.url, harness.operatorKey, receiver);
+  assert.equal((await fetch(`${worker.url}/metrics`)).status, 501);
+});
+
+async function tryGateway(url: string, operatorKey: string, receiver: Recorder): Promise<void> {
+  const post = async (path: string, body: string, headers: Readonly<Record<string, string>> = {}) => {
+    const auth = { authorization: `Bearer ${operatorKey}`, "content-type": "application/json" };
+    const answer = await fetch(url + path, { method: "POST", headers: { ...auth, ...headers }, body });
+    return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Record<string, unknown> };
+  };
+
+  const endpoint = await post("/v1/endpoints", JSON.stringify({ url: receiver.url }));
+  assert.equal(endpoint.status, 201, JSON.stringify(endpoint.body));
+  const webhook = new Webhook(String(endpoint.body["secret"]));
+  for (const priority of PRIORITIES) {
+    const event = JSON.stringify({ type: "runtime.tried", priority, data: { text: "grüße ☕" } });
+    const { status, body } = await post("/v1/events", event, { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` });
+    assert.equal(status, 202, JSON.stringify(body));
+    const id = String(body["id"]);
+    await waitFor({ fact: `${priority} to arrive`, withinMs: WITHIN_MS, holds: () => receiver.gotById.has(id) });
+    const got = receiver.gotById.get(id);
+    assert.ok(got !== undefined);
+    const verified = webhook.verify(got.body, got.headers) as { readonly data: unknown };
+    assert.deepEqual(verified.data, { text: "grüße ☕" });
+    assert.equal(got.headers["traceparent"]?.slice(3, 35), TRACE);
+    await waitFor({
+      fact: `${priority} to be shown as delivered`,
+      withinMs: WITHIN_MS,
+      holds: async () => (await call(url, `/v1/events/${id}`, undefined, operatorKey)).body["state"] === "delivered",
+    });
+  }
+
+  const once = JSON.stringify({ type: "runtime.once", data: 1 });
+  const named = { "idempotency-key": "the-same" };
+  const [first, again] = [await post("/v1/events", once, named), await post("/v1/events", once, named)];
+  assert.deepEqual([first.status, again.status], [202, 202]);
+  assert.equal(again.body["id"], first.body["id"]);
+  const other = await post("/v1/events", JSON.stringify({ type: "runtime.other", data: 1 }), named);
+  assert.deepEqual([other.status, other.body["code"]], [422, "idempotency-mismatch"]);
+
+  const limited = { name: "limited", scopes: ["publish"], rate_limit: { limit: 5, window_ms: 3_600_000 } };
+  const key = await post("/v1/api-keys", JSON.stringify({ ...limited, tenant: "default" }));
+  assert.equal(key.status, 201, JSON.stringify(key.body));
+  const authorization = `Bearer ${String(key.body["key"])}`;
+  const answers = await Promise.all(Array.from({ length: 12 }, () => post("/v1/events", once, { authorization })));
+  assert.equal(answers.filter(({ status }) => status === 202).length, 5);
+  const refused = answers.filter(({ status }) => status === 429);
+  assert.equal(refused.length, 7);
+  assert.ok(refused.every(({ headers }) => Number(headers.get("retry-after")) > 0));
+
+  const problems = [
+    await post("/v1/events", "{", {}),
+    await post("/v1/events", once, { authorization: "Bearer nobody-knows-this-key-of-some-length" }),
+    await post("/v1/events", JSON.stringify({ type: "no spaces", data: 1 })),
+    await post("/v1/events", JSON.stringify({ type: "a.b", data: "x".repeat(300_000) })),
+    await post("/v1/nothing-here", "{}"),
+  ];
+  assert.deepEqual(
+    problems.map(({ status, headers }) => `${status} ${headers.get("content-type")?.split(";")[0]}`),
+    [400, 401, 422, 413, 404].map((status) => `${status} application/problem+json`),
+  );
+  const { status: readiness } = await fetch(`${url}/readyz`);
+  assert.equal(readiness, 200);
 }

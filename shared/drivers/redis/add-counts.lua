@@ -1,5 +1,5 @@
 -- KEYS    the number of the writer's last write, then one timeline for each bucket, of one shard
--- ARGV    number of this write, then one JSON array for each bucket: [hour, total, [[type, count], ...]] of a tenant, or
+-- ARGV    number of this write, empty for one that is sent only once, then one JSON array for each bucket: [hour, total, [[type, count], ...]] of a tenant, or
 --         [hour, delivered, retried, dead, durationUs, lastAtMs] of an endpoint
 -- Returns nothing. Atomic for all buckets; a write that was made already changes nothing. Fields and keys that are none of ours begin anew, and cost no other bucket. The first STAT_TYPES_MAX types of a tenant and hour have fields of their own.
 
@@ -38,9 +38,11 @@ local function add(timeline, hour, hash, bucket)
   redis.call("PEXPIRE", timeline, EXPIRY_MS)
 end
 
-local last = redis.pcall("GET", KEYS[1])
-if type(last) == "string" and number_or(0, last) >= tonumber(ARGV[1]) then return end
-redis.call("SET", KEYS[1], ARGV[1], "PX", EXPIRY_MS)
+if ARGV[1] ~= "" then
+  local last = redis.pcall("GET", KEYS[1])
+  if type(last) == "string" and number_or(0, last) >= tonumber(ARGV[1]) then return end
+  redis.call("SET", KEYS[1], ARGV[1], "PX", EXPIRY_MS)
+end
 for index = 2, #KEYS do
   local timeline = KEYS[index]
   local bucket = cjson.decode(ARGV[index])

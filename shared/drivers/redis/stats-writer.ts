@@ -52,6 +52,11 @@ export interface StatsWriterOptions {
   readonly clock: Pick<Clock, "timer">;
   /** Tells the writers of this process from all others. */
   readonly entropy: Pick<Entropy, "bytes">;
+  /**
+   * `flush`: nothing is written before it, and each write is made once, for there is nobody later who could make it again.
+   * `by-time`, the default, as above.
+   */
+  readonly writes?: "by-time" | "flush";
 }
 
 interface Write {
@@ -68,13 +73,14 @@ export function timelineOf(keys: KeySpace, tenant: string, endpointId: string | 
 
 export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
   const { commands, keys, clock } = options;
+  const isOnce = options.writes === "flush";
   const writerId = encodeHex(options.entropy.bytes(8));
   const pending = createStatCounts(STATS_PENDING_MAX);
   let inHand: Write[] = [];
   let writes = 0;
   let timer: Cancel | null = null;
   let writing: Promise<void> | null = null;
-  let isStopped = false;
+  let isStopped = isOnce;
   let lost = 0;
 
   function begin(): void {
@@ -118,9 +124,9 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
     );
     try {
       const names = [keys.key(shard, `stats:writer:${writerId}`), ...timelines];
-      await commands.run(ADD_COUNTS, names, [number, ...buckets.map(toJson)]);
+      await commands.run(ADD_COUNTS, names, [isOnce ? "" : number, ...buckets.map(toJson)]);
     } catch (error) {
-      if (error instanceof PosthasteError && error.retriable) return false;
+      if (!isOnce && error instanceof PosthasteError && error.retriable) return false;
       lost += buckets.reduce((sum, bucket) => sum + countOf(bucket), 0);
     }
     return true;

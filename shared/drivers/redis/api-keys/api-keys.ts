@@ -8,6 +8,7 @@ import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX } from "../../../domain/api
 import { PosthasteError, isStoreUnavailable } from "../../../domain/errors.ts";
 import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../../ports/api-keys.ts";
+import type { ApiKeyCache } from "./cache.ts";
 import { createApiKeyCache, KEY_TRUSTED_MS } from "./cache.ts";
 import type { Notifier } from "../../../ports/notifier.ts";
 import { createRecentChanges } from "./recent-changes.ts";
@@ -42,8 +43,7 @@ export interface RedisApiKeyStoreOptions {
 
 /** Throws `store-unavailable` when Redis does not answer. */
 export async function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): Promise<ApiKeyStore & Disposable> {
-  const { clock, keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
-  const ended = { tenantMax: keysMax, shardMax: options.endedMax ?? API_KEYS_ENDED_MAX };
+  const { clock } = options;
   const store = createApiKeyRecords(options);
   const cache = createApiKeyCache(clock);
   const losses = await openKeyLosses({
@@ -58,6 +58,28 @@ export async function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): Pr
   const unsubscribe = options.notifier.subscribe(({ kind }) => {
     if (kind === "some-were-lost") changes.lookNow();
   });
+  return {
+    ...createApiKeyStore({ ...options, store, cache, losses, onChanged: changes.note }),
+    [Symbol.dispose]() {
+      unsubscribe();
+      changes[Symbol.dispose]();
+    },
+  };
+}
+
+/** Questions under way are shared by those who use the same store. What it keeps between them lies in `cache`. */
+export function createApiKeyStore(
+  options: Pick<RedisApiKeyStoreOptions, "clock" | "keysMax" | "endedMax" | "onCache"> & {
+    readonly store: ApiKeyRecords;
+    readonly cache: ApiKeyCache;
+    readonly losses: KeyLosses;
+    /** A key was saved or revoked here. */
+    readonly onChanged: (hash: string) => void;
+  },
+): ApiKeyStore {
+  const { clock, store, cache, losses, onChanged } = options;
+  const { keysMax = API_KEYS_PER_TENANT_MAX, onCache = () => undefined } = options;
+  const ended = { tenantMax: keysMax, shardMax: options.endedMax ?? API_KEYS_ENDED_MAX };
   /**
    * One question for each hash, shared by whoever comes while its answer would be trusted. A later question, or a change
    * of the key, takes its place: its answer is not kept.
@@ -101,7 +123,7 @@ export async function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): Pr
     const { hash } = record.key;
     reads.delete(hash);
     cache.keep(hash, record, askedAt);
-    changes.note(hash);
+    onChanged(hash);
   }
 
   return {
@@ -128,10 +150,6 @@ export async function openRedisApiKeyStore(options: RedisApiKeyStoreOptions): Pr
       await store.enlistRevoked(key);
       await forgetEnded(key.tenant);
       return key;
-    },
-    [Symbol.dispose]() {
-      unsubscribe();
-      changes[Symbol.dispose]();
     },
   };
 }

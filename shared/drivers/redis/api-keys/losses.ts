@@ -101,7 +101,8 @@ async function restore(records: ApiKeyRecords, record: KeyRecord): Promise<KeyRe
   return current;
 }
 
-function lost(): PosthasteError {
+/** A key is not there, and may have been. */
+export function lost(): PosthasteError {
   return new PosthasteError("store-unavailable", {
     detail:
       "Whether this API key is valid cannot be told: keys were lost less than a day ago. The operator restores them from " +

@@ -36,7 +36,10 @@ const DROPPED_AT_ONCE = 10;
 const API_KEYS: OrderedList = { letter: "k", member: /^\d{16}:[^:\s]{1,80}:[^:\s]{1,100}$/, isNewestFirst: true };
 
 /** Every call rejects with `store-unavailable` when Redis does not answer. */
-export function createApiKeyRecords(options: { readonly commands: RedisCommands; readonly keys: KeySpace }) {
+export function createApiKeyRecords(options: {
+  readonly commands: Pick<RedisCommands, "run">;
+  readonly keys: KeySpace;
+}) {
   const { commands, keys } = options;
   const recordKey = (hash: string): string => keys.key(keys.shardOf(hash), `apiKey:${hash}`);
   const nameKey = (id: string): string => keys.key(keys.shardOf(id), `apiKeyName:${id}`);

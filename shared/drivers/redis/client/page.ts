@@ -34,7 +34,7 @@ export interface MemberPage {
 
 /** At most `limit` members behind `cursor` out of all `orders`. Throws `invalid-cursor`, `store-unavailable`. */
 export async function readPage(
-  commands: RedisCommands,
+  commands: Pick<RedisCommands, "run">,
   list: OrderedList,
   orders: readonly string[],
   limit: number,
@@ -56,7 +56,7 @@ export async function readPage(
 
 /** The first `count` members of an order that are ours; what else was put there costs itself, and a call now and then. */
 async function readOrder(
-  commands: RedisCommands,
+  commands: Pick<RedisCommands, "run">,
   list: OrderedList,
   script: RedisScript,
   order: string,

@@ -64,7 +64,7 @@ const ENDPOINTS: OrderedList = {
 
 /** Every call rejects with `store-unavailable` when Redis does not answer. */
 export function createDirectoryStore(options: {
-  readonly commands: RedisCommands;
+  readonly commands: Pick<RedisCommands, "run">;
   readonly keys: KeySpace;
   /** Of each shard. */
   readonly emptyTenantsMax?: number;
@@ -143,7 +143,7 @@ export function createDirectoryStore(options: {
 
 /** An endpoint that was removed since its order was read is left out. */
 async function pick(
-  commands: RedisCommands,
+  commands: Pick<RedisCommands, "run">,
   keys: KeySpace,
   endpointsKey: (tenant: string) => string,
   named: readonly Omit<ListedEndpoint, "stored">[],
