@@ -12,6 +12,7 @@ import type { EdgeDrivers } from "../drivers/edge.ts";
 import { createEdgeDrivers } from "../drivers/edge.ts";
 import { createEdgeCheck } from "../drivers/edge/check.ts";
 import { createEdgeMemory } from "../drivers/edge/memory.ts";
+import { untilSilence } from "../drivers/edge/until-silence.ts";
 import { vetAtEdge } from "../drivers/edge/vet.ts";
 import { openHttpRedis } from "../drivers/redis/client/http-commands.ts";
 import { createKeySpace } from "../drivers/redis/client/key-space.ts";
@@ -53,7 +54,7 @@ export function createEdgeProgram(environment: Environment): EdgeProgram {
     next: config.masterKeyNext,
   });
   const memory = createEdgeMemory(systemClock);
-  const commands = openHttpRedis({
+  const redis = openHttpRedis({
     address: edge.redisRest,
     name: REST_URL,
     // As a method of nothing, which is how runtimes want it called.
@@ -69,6 +70,7 @@ export function createEdgeProgram(environment: Environment): EdgeProgram {
     log,
     transport: { vet: vetAtEdge(config.allowCidrs ?? parseCidrs("")) },
     createDrivers() {
+      const commands = { health: redis.health, run: untilSilence(redis.run) };
       const drivers = createEdgeDrivers({
         ...ambient,
         commands,
@@ -95,12 +97,15 @@ export function createEdgeProgram(environment: Environment): EdgeProgram {
 /** Keys are looked up at the same time; none is accepted before. */
 function afterCheck(check: () => Promise<void>, find: EdgeDrivers["apiKeys"]["find"]): EdgeDrivers["apiKeys"]["find"] {
   return async (hash) => {
-    const [key] = await Promise.all([find(hash), check().catch(refuse)]);
-    return key;
+    const [found, checked] = await Promise.allSettled([find(hash), check()]);
+    // In another deployment's Redis, keys are not found, too.
+    if (checked.status === "rejected") throw refusalOf(checked.reason);
+    if (found.status === "rejected") throw found.reason;
+    return found.value;
   };
 }
 
 /** What is wrong with the settings is for the log alone. */
-function refuse(error: unknown): never {
-  throw error instanceof PosthasteError ? error : storeFault(error instanceof Error ? error.message : String(error));
+function refusalOf(error: unknown): PosthasteError {
+  return error instanceof PosthasteError ? error : storeFault(error instanceof Error ? error.message : String(error));
 }

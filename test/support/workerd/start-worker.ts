@@ -8,6 +8,8 @@ import { buildWorker } from "@posthaste/gateway/main/build-worker.ts";
 import wrangler from "@posthaste/gateway/wrangler.json" with { type: "json" };
 
 const BINARY = join(import.meta.dirname, "../../runtimes/node_modules/.bin/workerd");
+/** Once for all workers of a test file. */
+let building: Promise<string> | null = null;
 const PRINTED_MAX = 64 * 1024;
 
 export interface Worker extends AsyncDisposable {
@@ -24,7 +26,8 @@ export async function startWorker(env: Readonly<Record<string, string>>): Promis
   await using opening = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "posthaste-worker-"));
   opening.defer(() => rm(folder, { recursive: true, force: true }));
-  await writeFile(join(folder, "worker.js"), await buildWorker());
+  building ??= buildWorker();
+  await writeFile(join(folder, "worker.js"), await building);
   await writeFile(join(folder, "config.capnp"), configFor(Object.keys(env)));
   const child = spawn(BINARY, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
     env,

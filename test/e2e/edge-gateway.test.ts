@@ -1,0 +1,173 @@
+/** What only a gateway at the edge has to show, in a real workerd: that requests are alone, and what it refuses. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Answer } from "./posthaste-child.ts";
+import { call } from "./posthaste-child.ts";
+import { openEdgeHarness } from "./edge-harness.ts";
+
+const EVENT = { type: "edge.tried", priority: "HIGH", data: 1 } as const;
+const OTHERS = 8;
+
+test("in workerd the first of several concurrent requests hits its deadline, and the others are served, then and later", async () => {
+  await using edge = await openEdgeHarness({ processors: 0 });
+  const { proxy, deployment } = edge;
+  await using worker = await edge.startWorker();
+  const publish = (type: string): Promise<Answer> =>
+    call(worker.url, "/v1/events", { ...EVENT, type }, deployment.operatorKey);
+  const held = Promise.withResolvers<void>();
+  proxy.onCommand = (command) => {
+    if (!command.includes("edge.first")) return "pass";
+    held.resolve();
+    return "hold";
+  };
+  const first = publish("edge.first");
+  await held.promise;
+  const others = await Promise.all(Array.from({ length: OTHERS }, (_, index) => publish(`edge.other-${index}`)));
+  assert.deepEqual(
+    others.map(({ status }) => status),
+    others.map(() => 202),
+  );
+  const late = await first;
+  assert.deepEqual([late.status, late.body["code"]], [503, "store-unavailable"]);
+  assert.equal((await publish("edge.later")).status, 202);
+});
+
+test("in workerd requests of a new instance whose first look-up hangs are served all the same", async () => {
+  await using edge = await openEdgeHarness({ processors: 0 });
+  await using worker = await edge.startWorker();
+  const held = Promise.withResolvers<void>();
+  let isFirst = true;
+  edge.proxy.onCommand = () => {
+    if (!isFirst) return "pass";
+    isFirst = false;
+    held.resolve();
+    return "hold";
+  };
+  const publish = (): Promise<Answer> => call(worker.url, "/v1/events", EVENT, edge.deployment.operatorKey);
+  const first = publish();
+  await held.promise;
+  const others = await Promise.all(Array.from({ length: OTHERS }, publish));
+  assert.deepEqual(
+    others.map(({ status }) => status),
+    others.map(() => 202),
+  );
+  assert.equal((await first).status, 503);
+});
+
+for (const silence of ["hangs", "is not there"] as const) {
+  test(`while Redis ${silence}, the edge answers 503 with Retry-After within its time, and keeps nothing`, async () => {
+    await using edge = await openEdgeHarness({ processors: 0 });
+    const env = silence === "hangs" ? {} : { UPSTASH_REDIS_REST_URL: "http://127.0.0.1:1" };
+    await using worker = await edge.startWorker(env);
+    const key = edge.deployment.operatorKey;
+    if (silence === "hangs") {
+      // A key that is known, so that it comes as far as the append.
+      assert.equal((await call(worker.url, "/v1/events", EVENT, key)).status, 202);
+      edge.proxy.onCommand = () => "hold";
+    }
+    for (const priority of ["HIGH", "MEDIUM", "LOW"]) {
+      const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+      const body = JSON.stringify({ ...EVENT, type: "edge.away", priority });
+      const answer = await fetch(`${worker.url}/v1/events`, { method: "POST", headers, body });
+      assert.deepEqual(
+        [answer.status, Number(answer.headers.get("retry-after")) > 0],
+        [503, true],
+        JSON.stringify(await answer.json()),
+      );
+    }
+    const { body } = await edge.deployment.ask(0, "/v1/events?type=edge.away");
+    assert.deepEqual(body["data"], []);
+  });
+}
+
+test("what the edge does not do is 501 not-at-edge, and neither a crash nor silence", async () => {
+  await using edge = await openEdgeHarness({ processors: 0 });
+  await using worker = await edge.startWorker();
+  const key = edge.deployment.operatorKey;
+  const ask = (path: string, body?: unknown): Promise<Answer> => call(worker.url, path, body, key);
+  const endpoint = await ask("/v1/endpoints", { url: "http://127.0.0.1:9/" });
+  assert.equal(endpoint.status, 201, JSON.stringify(endpoint.body));
+  const of = `/v1/endpoints/${String(endpoint.body["id"])}`;
+  const event = await ask("/v1/events", EVENT);
+  const refused = [
+    await ask(`${of}/test`, {}),
+    await ask("/v1/dead-letters"),
+    await ask("/v1/dead-letters/dlv_01hzzzzzzzzzzzzzzzzzzzzzzz"),
+    await ask("/v1/dead-letters/replay", {}),
+    await ask("/v1/quarantine"),
+    await ask("/v1/tail"),
+    await ask("/metrics"),
+  ];
+  assert.deepEqual(
+    refused.map(({ status, body }) => [status, body["code"]]),
+    refused.map(() => [501, "not-at-edge"]),
+  );
+  const answered = [
+    await ask(of),
+    await ask("/v1/endpoints"),
+    await ask(`${of}/stats`),
+    await ask(`${of}/attempts`),
+    await ask("/v1/api-keys"),
+    await ask("/v1/events"),
+    await ask(`/v1/events/${String(event.body["id"])}`),
+    await ask(`/v1/events/${String(event.body["id"])}/why?endpoint=${String(endpoint.body["id"])}`),
+    await ask("/livez"),
+    await ask("/readyz"),
+  ];
+  assert.deepEqual(
+    answered.map(({ status }) => status),
+    answered.map(() => 200),
+    JSON.stringify(answered.filter(({ status }) => status !== 200)),
+  );
+});
+
+const WRONG = {
+  "another number of shards": { REDIS_SHARDS: "4" },
+  "another master key": { POSTHASTE_MASTER_KEY: Buffer.alloc(32, 7).toString("base64") },
+  "another token": { UPSTASH_REDIS_REST_TOKEN: "not-the-token-at-all" },
+  "an address that is none": { UPSTASH_REDIS_REST_URL: "redis://127.0.0.1:6379" },
+  "no master key": { POSTHASTE_MASTER_KEY: "" },
+} as const;
+const SAID = {
+  "another number of shards": "REDIS_SHARDS",
+  "another master key": "POSTHASTE_MASTER_KEY",
+  "another token": "WRONGPASS",
+  "an address that is none": "UPSTASH_REDIS_REST_URL",
+  "no master key": "POSTHASTE_MASTER_KEY",
+} as const satisfies Record<keyof typeof WRONG, string>;
+
+test("with wrong settings the edge answers 503, and its log names what is wrong and no secret", async () => {
+  await using edge = await openEdgeHarness({ processors: 0 });
+  const { operatorKey } = edge.deployment;
+  for (const [what, env] of Object.entries(WRONG)) {
+    await using worker = await edge.startWorker(env);
+    const answer = await call(worker.url, "/v1/events", EVENT, operatorKey);
+    assert.deepEqual([what, answer.status, answer.body["code"]], [what, 503, "store-unavailable"]);
+    await worker.end("SIGTERM");
+    const printed = worker.printed();
+    assert.ok(printed.includes(SAID[what as keyof typeof WRONG]), `${what}: ${printed}`);
+    const secrets = [operatorKey, "not-the-token-at-all", edge.proxy.token];
+    assert.deepEqual(
+      secrets.filter((secret) => `${printed}${JSON.stringify(answer.body)}`.includes(secret)),
+      [],
+    );
+  }
+});
+
+test("an exact limit holds for a gateway on Bun and one in workerd together", async () => {
+  await using edge = await openEdgeHarness({ processors: 0 });
+  await using worker = await edge.startWorker();
+  const [gateway] = edge.deployment.gateways;
+  assert.ok(gateway !== undefined);
+  const limited = { name: "limited", scopes: ["publish"], rate_limit: { limit: 10, window_ms: 3_600_000 } };
+  const made = await edge.deployment.ask(0, "/v1/api-keys", { ...limited, tenant: "default" });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  const key = String(made.body["key"]);
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, (_, index) =>
+      call(index % 2 === 0 ? gateway.url : worker.url, "/v1/events", EVENT, key),
+    ),
+  );
+  const statuses = Map.groupBy(answers, ({ status }) => status);
+  assert.deepEqual([statuses.get(202)?.length, statuses.get(429)?.length], [10, 30]);
+});
