@@ -3,6 +3,7 @@
  * runs on Bun, Node, Deno and workerd. `main` gives it a server, drivers, clock, chance and hashing.
  */
 import { Hono } from "hono";
+import { LinearRouter } from "hono/router/linear-router";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import type { GatewayDeps, GatewayLimits } from "./request/deps.ts";
@@ -42,7 +43,13 @@ export interface Gateway {
 
 type App = Hono<{ Bindings: RequestContext }>;
 
-export function createGateway(deps: GatewayDeps & { readonly limits: GatewayLimits }): Gateway {
+export interface GatewayOptions extends GatewayDeps {
+  readonly limits: GatewayLimits;
+  /** It is made for one request: then routes are compared one by one, which costs less than to prepare for many. */
+  readonly isForOneRequest?: true;
+}
+
+export function createGateway(deps: GatewayOptions): Gateway {
   const { clock, limits } = deps;
   const stopping = new AbortController();
   const admission = new Admission(limits, clock);
@@ -114,8 +121,14 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
 }
 
 /** One handler for each route and no middleware: Hono then calls it without composing a chain. */
-function createApp(deps: HandleDeps, routes: readonly Route[], open: readonly OpenRoute[]): App {
-  const app: App = new Hono<{ Bindings: RequestContext }>();
+function createApp(
+  deps: HandleDeps & Pick<GatewayOptions, "isForOneRequest">,
+  routes: readonly Route[],
+  open: readonly OpenRoute[],
+): App {
+  const app: App = new Hono<{ Bindings: RequestContext }>(
+    deps.isForOneRequest === true ? { router: new LinearRouter() } : {},
+  );
   for (const route of routes) {
     app.on(route.method, route.path, (c) => {
       return handleRequest(

@@ -29,7 +29,7 @@ export function createEdgeGateway(): EdgeFetch {
       program ??= createEdgeProgram(environment);
       leave = underWay.enter(request, program.clock.monotonic());
       const drivers = program.createDrivers();
-      const gateway = createGateway({ ...program, drivers, limits: DEFAULT_LIMITS });
+      const gateway = createGateway({ ...program, drivers, limits: DEFAULT_LIMITS, isForOneRequest: true });
       const response = await gateway.fetch(request);
       keep(drivers.flush());
       return response;

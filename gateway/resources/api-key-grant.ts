@@ -28,9 +28,9 @@ export function grantOf(caller: ApiKey, wish: NewApiKey, tenant: string, nowMs: 
 }
 
 /** Without a mode of its own: `local`, or the creator's where that is stricter. */
-function limitOf({ rateLimit: own }: ApiKey, { limit, windowMs, failureMode }: KeyRateLimitWish): KeyRateLimit {
+function limitOf({ rateLimit: own }: ApiKey, { failureMode, ...wish }: KeyRateLimitWish): KeyRateLimit {
   const usual: FailureMode = own === null || isLooser(own.failureMode, "local") ? "local" : own.failureMode;
-  return { limit, windowMs, failureMode: failureMode ?? usual };
+  return { ...wish, failureMode: failureMode ?? usual };
 }
 
 function defaultLimit(caller: ApiKey, keyTenant: string | null): KeyRateLimit | null {
@@ -48,6 +48,9 @@ function limitProblems({ rateLimit: own }: ApiKey, given: KeyRateLimit | null): 
   if (isLooser(given.failureMode, own.failureMode)) {
     const detail = `must not be looser than this API key's own ${own.failureMode}`;
     problems.push({ pointer: "#/rate_limit/failure_mode", detail });
+  }
+  if (given.policy === "approximate" && own.policy !== "approximate") {
+    problems.push({ pointer: "#/rate_limit/policy", detail: "must be exact, as this API key's own is" });
   }
   return problems;
 }

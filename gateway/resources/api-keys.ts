@@ -86,7 +86,12 @@ function apiKeyView(key: ApiKey, nowMs: number): object {
     rate_limit:
       rateLimit === null
         ? null
-        : { limit: rateLimit.limit, window_ms: rateLimit.windowMs, failure_mode: rateLimit.failureMode },
+        : {
+            limit: rateLimit.limit,
+            window_ms: rateLimit.windowMs,
+            failure_mode: rateLimit.failureMode,
+            policy: rateLimit.policy ?? "exact",
+          },
     status: keyStatus(key, nowMs),
     created_at: instantText(key.createdAtMs),
     expires_at: instantText(key.expiresAtMs),

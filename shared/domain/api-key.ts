@@ -11,7 +11,7 @@ import { freeText } from "./free-text.ts";
 import { encodeHex } from "./hex.ts";
 import { TimeMs } from "./id.ts";
 import type { KeyRateLimit } from "./key-rate-limit.ts";
-import { FailureMode, KeyRateLimitSetting } from "./key-rate-limit.ts";
+import { FailureMode, KeyRateLimitSetting, LimitPolicy } from "./key-rate-limit.ts";
 
 export const Scope = v.picklist(["publish", "manage", "read"], "must be publish, manage or read");
 export type Scope = v.InferOutput<typeof Scope>;
@@ -56,6 +56,7 @@ export const ApiKeyRecord = v.object({
       windowMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
       // Records of earlier releases have none.
       failureMode: v.optional(FailureMode, "local"),
+      policy: v.exactOptional(LimitPolicy),
     }),
   ),
   createdAtMs: TimeMs,

@@ -10,20 +10,31 @@ import { RateLimitSetting } from "./endpoint.ts";
 export const FailureMode = v.picklist(["local", "closed", "open"], "must be local, closed or open");
 export type FailureMode = v.InferOutput<typeof FailureMode>;
 
+/**
+ * `exact`: in no window more than the limit passes, however many gateways share it. `approximate`: gateways at the edge go by two
+ * counters and their own clocks (`drivers/edge/approximate-limiter.ts`), and let up to about twice the limit pass around the
+ * edge of a window; all others are exact.
+ */
+export const LimitPolicy = v.picklist(["exact", "approximate"], "must be exact or approximate");
+export type LimitPolicy = v.InferOutput<typeof LimitPolicy>;
+
 export interface KeyRateLimit extends RateLimit {
   readonly failureMode: FailureMode;
+  /** `exact` when it is left out. */
+  readonly policy?: LimitPolicy;
 }
 
-/** Left out, the creator's own mode decides (`grantedMode`). */
-export type KeyRateLimitWish = RateLimit & { readonly failureMode: FailureMode | null };
+/** Without a mode, the creator's own decides (`api-key-grant.ts`). */
+export type KeyRateLimitWish = Omit<KeyRateLimit, "failureMode"> & { readonly failureMode: FailureMode | null };
 
 const { limit, window_ms } = RateLimitSetting.pipe[0].entries;
 export const KeyRateLimitSetting = v.pipe(
-  v.strictObject({ limit, window_ms, failure_mode: v.optional(FailureMode) }),
+  v.strictObject({ limit, window_ms, failure_mode: v.optional(FailureMode), policy: v.optional(LimitPolicy) }),
   v.transform((wish): KeyRateLimitWish => ({
     limit: wish.limit,
     windowMs: wish.window_ms,
     failureMode: wish.failure_mode ?? null,
+    ...(wish.policy === "approximate" ? { policy: wish.policy } : {}),
   })),
 );
 

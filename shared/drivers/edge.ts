@@ -10,6 +10,7 @@ import { PosthasteError } from "../domain/errors.ts";
 import type { Clock, Entropy, Sealer } from "../lib/ambient.ts";
 import type { GatewayDrivers } from "../ports/drivers.ts";
 import { createEdgeApiKeys } from "./edge/api-keys.ts";
+import { byPolicy, createApproximateLimiter } from "./edge/approximate-limiter.ts";
 import { createEdgeAppend } from "./edge/append.ts";
 import { createEdgeDirectory } from "./edge/directory.ts";
 import type { EdgeMemory } from "./edge/memory.ts";
@@ -90,10 +91,13 @@ export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
       ...(claimBytesMax === undefined ? {} : { bytesMax: claimBytesMax }),
     }),
     cancellations: createRedisCancellations({ ...place, ...(cancelledMax === undefined ? {} : { cancelledMax }) }),
-    rateLimiter: createRedisRateLimiter({
-      ...place,
-      ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),
-    }),
+    rateLimiter: byPolicy(
+      createRedisRateLimiter({
+        ...place,
+        ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),
+      }),
+      createApproximateLimiter({ ...place, clock }),
+    ),
     ...notAtEdge,
     health: () => commands.health(shards.map((shard) => keys.key(shard, "health"))),
     degraded: () => Promise.resolve([]),

@@ -6,10 +6,13 @@
  * A limiter that lies in a store and cannot ask it goes by `failureMode`, after a short wait.
  */
 import type { RateLimit } from "../domain/endpoint.ts";
-import type { FailureMode } from "../domain/key-rate-limit.ts";
+import type { FailureMode, LimitPolicy } from "../domain/key-rate-limit.ts";
 
-/** `failureMode`: what stands in for a limiter that cannot be asked; `local` when it is left out. */
-export type LimitRule = RateLimit & { readonly failureMode?: FailureMode };
+/**
+ * `failureMode`: what stands in for a limiter that cannot be asked; `local` when it is left out. `policy`: at the edge alone, one
+ * that is less than exact.
+ */
+export type LimitRule = RateLimit & { readonly failureMode?: FailureMode; readonly policy?: LimitPolicy };
 
 export interface LimitState {
   /** Units that would still be granted now. */

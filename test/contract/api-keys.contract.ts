@@ -20,9 +20,12 @@ export function apiKeysContract(name: string, open: OpenHarness): void {
 
   test(`${name} API-key store: each failure mode of a rate limit is kept, also after a crash`, async () => {
     await using harness = await open();
-    const keys = (["local", "closed", "open"] as const).map((failureMode) =>
+    const keys = (["local", "closed", "open"] as const).flatMap((failureMode) => [
       sampleKey(`key_${failureMode}`, { rateLimit: { limit: 5, windowMs: 1000, failureMode } }),
-    );
+      sampleKey(`key_${failureMode}_loose`, {
+        rateLimit: { limit: 5, windowMs: 1000, failureMode, policy: "approximate" },
+      }),
+    ]);
     for (const key of keys) await harness.drivers.apiKeys.save(key);
     await harness.reopen();
     for (const key of keys) assert.deepEqual(await harness.drivers.apiKeys.find(key.hash), key);

@@ -171,3 +171,24 @@ test("an exact limit holds for a gateway on Bun and one in workerd together", as
   const statuses = Map.groupBy(answers, ({ status }) => status);
   assert.deepEqual([statuses.get(202)?.length, statuses.get(429)?.length], [10, 30]);
 });
+
+test("a key whose policy is approximate is limited in workerd, by counters in place of a log", async () => {
+  await using edge = await openEdgeHarness({ processors: 0 });
+  await using worker = await edge.startWorker();
+  const rate = { limit: 5, window_ms: 3_600_000, policy: "approximate" };
+  const limited = { name: "loose", scopes: ["publish"], rate_limit: rate, tenant: "default" };
+  const made = await edge.deployment.ask(0, "/v1/api-keys", limited);
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  let commands = "";
+  edge.proxy.onCommand = (command) => {
+    commands += command;
+    return "pass";
+  };
+  const publish = (): Promise<Answer> => call(worker.url, "/v1/events", EVENT, String(made.body["key"]));
+  const answers = await Promise.all(Array.from({ length: 15 }, publish));
+  const granted = answers.filter(({ status }) => status === 202).length;
+  // An hour may end meanwhile.
+  assert.ok(granted >= 5 && granted <= 10, `${granted} granted`);
+  assert.equal(answers.filter(({ status }) => status === 429).length, 15 - granted);
+  assert.ok(commands.includes("approximate:") && !commands.includes("limit-subjects"));
+});

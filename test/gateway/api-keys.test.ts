@@ -24,7 +24,12 @@ test("201 shows the key once; it works, and no list shows it or its hash", async
 test("a tenant key made by an operator has the default limit of 1,000 per second; an operator key none", async () => {
   await using harness = await openGatewayHarness();
   const tenant = await harness.call("POST", PATH, { body: { name: "a" } });
-  assert.deepEqual(at(tenant.json, "rate_limit"), { limit: 1000, window_ms: 1000, failure_mode: "local" });
+  assert.deepEqual(at(tenant.json, "rate_limit"), {
+    limit: 1000,
+    window_ms: 1000,
+    failure_mode: "local",
+    policy: "exact",
+  });
   assert.equal(at(tenant.json, "tenant"), "default");
   const operator = await harness.call("POST", PATH, { body: { name: "b", tenant: "operator" } });
   assert.deepEqual([at(operator.json, "rate_limit"), at(operator.json, "tenant")], [null, "operator"]);
@@ -89,6 +94,7 @@ const wrong: readonly (readonly [object, string])[] = [
   [{ name: "a", rate_limit: null }, "#/rate_limit"],
   [{ name: "a", rate_limit: { limit: 1, window_ms: 1, failure_mode: "deny" } }, "#/rate_limit/failure_mode"],
   [{ name: "a", rate_limit: { failure_mode: "open" } }, "#/rate_limit/limit"],
+  [{ name: "a", rate_limit: { limit: 1, window_ms: 1, policy: "loose" } }, "#/rate_limit/policy"],
   [{ name: "a", expires_at: "never" }, "#/expires_at"],
   [{ name: "a", expires_at: "2026-01-31T12:00:00Z" }, "#/expires_at"],
   [{ name: "a", key: "phk_mine" }, "#/key"],
@@ -116,10 +122,11 @@ test("a key grants nothing that it lacks: scope, limit, time", async () => {
   assertNames(await create({ rate_limit: { limit: 100, window_ms: 999 } }), "#/rate_limit");
   const limit = { limit: 100, window_ms: 1000 };
   assertNames(await create({ rate_limit: { ...limit, failure_mode: "open" } }), "#/rate_limit/failure_mode");
+  assertNames(await create({ rate_limit: { ...limit, policy: "approximate" } }), "#/rate_limit/policy");
   assertNames(await create({ expires_at: "2026-01-31T12:01:01Z" }), "#/expires_at");
   const made = await create({});
   assert.equal(made.status, 201, made.text);
-  assert.deepEqual(at(made.json, "rate_limit"), { ...limit, failure_mode: "local" });
+  assert.deepEqual(at(made.json, "rate_limit"), { ...limit, failure_mode: "local", policy: "exact" });
   assert.equal(at(made.json, "expires_at"), new Date(START_MS + 60_000).toISOString());
   assert.equal(at(made.json, "tenant"), "acme");
 });

@@ -1,7 +1,6 @@
 /**
- * API keys over HTTP. As on any gateway a key is trusted for 1 s, and one that is known here is used for up to 10 min while Redis
- * is away. What Redis lost is not written back from here: gateways that stay do that. Until then a key that is not found
- * is unknown, and not refused.
+ * API keys over HTTP. As on any gateway a key is trusted for 1 s. What Redis lost is not written back from here: programs that stay
+ * do that. Until then a key that is not found is unknown, and not refused.
  */
 import { storeFault } from "../../domain/errors.ts";
 import type { Clock } from "../../lib/ambient.ts";

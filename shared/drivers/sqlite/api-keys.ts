@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { ApiKey, Scope } from "../../domain/api-key.ts";
 import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX, ApiKeyRecord } from "../../domain/api-key.ts";
 import { PosthasteError } from "../../domain/errors.ts";
-import type { FailureMode } from "../../domain/key-rate-limit.ts";
+import type { FailureMode, LimitPolicy } from "../../domain/key-rate-limit.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import { createConditions } from "./conditions.ts";
@@ -27,6 +27,7 @@ interface KeyRow {
   readonly revoked_at: number | null;
   /** Of the rate limit; kept, and without effect here: the limiter lies in the process. */
   readonly rate_failure_mode: FailureMode | null;
+  readonly rate_policy: LimitPolicy | null;
 }
 
 const ROW_BYTES = 512;
@@ -118,11 +119,11 @@ export function openApiKeyStore(options: {
 function createKeyRows(database: Database) {
   const all = database.prepare<KeyRow>("SELECT * FROM api_keys");
   const upsert = database.prepare(
-    `INSERT INTO api_keys VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET
+    `INSERT INTO api_keys VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET
        key_id = excluded.key_id, hint = excluded.hint, name = excluded.name, tenant = excluded.tenant,
        scopes = excluded.scopes, rate_limit = excluded.rate_limit, rate_window_ms = excluded.rate_window_ms,
        created_at = excluded.created_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at,
-       rate_failure_mode = excluded.rate_failure_mode`,
+       rate_failure_mode = excluded.rate_failure_mode, rate_policy = excluded.rate_policy`,
   );
   const isThere = database.prepare("SELECT id FROM api_keys WHERE hash = ?");
   const usableCount = database.prepare<{ count: number }>(
@@ -168,6 +169,7 @@ function valuesOf(key: ApiKey): SqlValue[] {
     key.expiresAtMs,
     key.revokedAtMs,
     key.rateLimit?.failureMode ?? null,
+    key.rateLimit?.policy ?? null,
   ];
 }
 
@@ -189,7 +191,12 @@ function recordOf(row: KeyRow): v.InferInput<typeof ApiKeyRecord> {
     rateLimit:
       row.rate_limit === null || row.rate_window_ms === null
         ? null
-        : { limit: row.rate_limit, windowMs: row.rate_window_ms, failureMode: row.rate_failure_mode ?? undefined },
+        : {
+            limit: row.rate_limit,
+            windowMs: row.rate_window_ms,
+            failureMode: row.rate_failure_mode ?? undefined,
+            ...(row.rate_policy === null ? {} : { policy: row.rate_policy }),
+          },
     createdAtMs: row.created_at,
     expiresAtMs: row.expires_at,
   };

@@ -138,4 +138,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- Which alerts stand, as one text.
   CREATE TABLE alert_board (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL) STRICT;
   `,
+  `
+  -- The policy of a key's rate limit; null: exact.
+  ALTER TABLE api_keys ADD COLUMN rate_policy TEXT;
+  `,
 ];

@@ -177,6 +177,7 @@ test("what is no answer of Redis is store-unavailable, whatever it is", async ()
     () => json({ answer: 1 }),
     () => json([{ result: 1 }]),
     () => json(null),
+    () => new Response("{}", { headers: { "content-length": String(ANSWER_BYTES_MAX + 1) } }),
     () => new Response(`{"result":"${"A".repeat(ANSWER_BYTES_MAX)}"}`),
   ];
   for (const answer of answers) {
