@@ -51,7 +51,7 @@ export function createSend(deps: SendDeps): Send {
     const ended = await deps.transport.send(request, deps.signal);
     const result = mayBegin() ? ended : unheard(ended);
     telemetry.attempted(subjectOf(delivery), result);
-    trace.attempted(delivery, attemptTrace, { url: endpoint.url, result, milestones: milestones ?? [] });
+    trace.attempted(delivery, attemptTrace, { endpoint, result, milestones: milestones ?? [] });
     return result;
   };
 }

@@ -5,8 +5,8 @@
  */
 import type { Envelope } from "../domain/envelope.ts";
 import type { Group } from "../domain/message.ts";
-import type { SpanRef, TraceContext } from "../domain/traceparent.ts";
-import { SAMPLED, derivedSpanId, derivedTraceId, parseTraceparent } from "../domain/traceparent.ts";
+import type { SpanName, SpanRef, TraceContext, TraceId } from "../domain/traceparent.ts";
+import { SAMPLED, derivedSpan, derivedTrace, parseTraceparent } from "../domain/traceparent.ts";
 
 /** Attempts of a delivery that share a trace; each later one has its own. */
 export const ATTEMPTS_IN_TRACE_MAX = 10;
@@ -27,50 +27,41 @@ export interface TracedDelivery {
   readonly group: Group | null;
 }
 
-export interface SpanPlace extends TraceContext {
-  readonly parentId: string | null;
+export interface SpanPlace {
+  readonly self: TraceContext;
+  readonly parent: SpanRef | null;
   readonly links: readonly SpanRef[];
 }
+
+const NO_LINKS: readonly SpanRef[] = [];
 
 /** An event of a request: it goes on in the request's trace, or, beyond the first of a batch, in one that is linked to it. */
 export function sendPlace(
   request: TraceContext,
   event: { readonly tenant: string; readonly id: string; readonly index: number },
 ): SpanPlace {
-  const { tenant, id } = event;
-  const isApart = event.index >= EVENTS_IN_TRACE_MAX;
-  const traceId = isApart ? derivedTraceId(request.traceId, `event\n${tenant}\n${id}`) : request.traceId;
-  const spanId = derivedSpanId(traceId, `send\n${tenant}\n${id}`);
   const { flags } = request;
-  return isApart
-    ? { traceId, spanId, flags, parentId: null, links: [request] }
-    : { traceId, spanId, flags, parentId: request.spanId, links: [] };
+  const isApart = event.index >= EVENTS_IN_TRACE_MAX;
+  const trace = isApart ? derivedTrace(request.trace, nameOf("event", event)) : request.trace;
+  const self = derivedSpan(trace, flags, nameOf("send", event));
+  return isApart ? { self, parent: null, links: [request] } : { self, parent: request, links: NO_LINKS };
 }
 
 /** Null when the event has no trace. The parent is the span that the event came with. */
 export function fanOutPlace(envelope: Envelope): SpanPlace | null {
-  const known = placeByEvent.get(envelope);
-  if (known !== undefined) return known;
   const context = parseTraceparent(envelope.traceparent);
   if (context === null) return null;
-  const { traceId, flags, spanId: parentId } = context;
-  const spanId = derivedSpanId(traceId, `process\n${envelope.tenant}\n${envelope.id}`);
-  const place = { traceId, spanId, flags, parentId, links: NO_LINKS };
-  placeByEvent.set(envelope, place);
-  return place;
+  const self = derivedSpan(context.trace, context.flags, nameOf("process", envelope));
+  return { self, parent: context, links: NO_LINKS };
 }
-
-/** Each attempt of an event asks for it. */
-const placeByEvent = new WeakMap<Envelope, SpanPlace>();
-const NO_LINKS: readonly SpanRef[] = [];
 
 /** The span of a replay by hand, the first of a trace of its own; null when the event has no trace. */
 export function replayPlace(delivery: TracedDelivery): SpanPlace | null {
   const fanOut = fanOutOf(delivery);
   if (fanOut === null) return null;
-  const traceId = derivedTraceId(fanOut.traceId, `replay\n${keyOf(delivery)}`);
-  const spanId = derivedSpanId(traceId, "replay");
-  return { traceId, spanId, flags: fanOut.flags, parentId: null, links: [fanOut] };
+  const name = nameIn("replay", delivery, 0);
+  const self = derivedSpan(derivedTrace(fanOut.self.trace, name), fanOut.self.flags, name);
+  return { self, parent: null, links: [fanOut.self] };
 }
 
 /** `isApart`: the endpoint is beyond the first of its event. */
@@ -78,19 +69,18 @@ export function attemptPlace(delivery: TracedDelivery, isApart: boolean): SpanPl
   const { attempt } = delivery;
   const basis = basisOf(delivery, isApart);
   if (basis === null) return null;
-  const key = keyOf(delivery);
-  const placed = (number: number): SpanRef => {
-    const what = `attempt\n${key}\n${number}`;
-    const traceId = number > ATTEMPTS_IN_TRACE_MAX ? derivedTraceId(basis.traceId, what) : basis.traceId;
-    return { traceId, spanId: derivedSpanId(traceId, what) };
-  };
-  const own = { ...placed(attempt), flags: basis.flags };
-  const before = attempt > 1 ? [placed(attempt - 1)] : [];
-  if (attempt > ATTEMPTS_IN_TRACE_MAX) return { ...own, parentId: null, links: [...before, basis.parent ?? placed(1)] };
-  if (basis.parent !== null) return { ...own, parentId: basis.parent.spanId, links: before };
-  return attempt === 1
-    ? { ...own, parentId: null, links: basis.links }
-    : { ...own, parentId: placed(1).spanId, links: before };
+  const self = attemptSpan(delivery, basis, attempt);
+  if (attempt === 1) return { self, parent: basis.parent, links: basis.parent === null ? basis.links : NO_LINKS };
+  const before = attemptSpan(delivery, basis, attempt - 1);
+  const head = basis.parent ?? attemptSpan(delivery, basis, 1);
+  return attempt > ATTEMPTS_IN_TRACE_MAX
+    ? { self, parent: null, links: [before, head] }
+    : { self, parent: head, links: [before] };
+}
+
+function attemptSpan(delivery: TracedDelivery, { trace, flags }: Basis, number: number): TraceContext {
+  const name = nameIn("attempt", delivery, number);
+  return derivedSpan(number > ATTEMPTS_IN_TRACE_MAX ? derivedTrace(trace, name) : trace, flags, name);
 }
 
 /** Of what a delivery is handed over to when it is not delivered: under the attempt that failed, or where none was made. */
@@ -100,13 +90,13 @@ export function handOverPlace(
 ): SpanPlace | null {
   const attempt = attemptPlace(delivery, isApart);
   if (attempt === null) return null;
-  const { traceId, flags } = attempt;
-  const spanId = derivedSpanId(traceId, `${state}\n${keyOf(delivery)}\n${delivery.attempt}`);
-  return { traceId, spanId, flags, parentId: isAttempted ? attempt.spanId : attempt.parentId, links: [] };
+  const { trace, flags } = attempt.self;
+  const self = derivedSpan(trace, flags, nameIn(state, delivery, delivery.attempt));
+  return { self, parent: isAttempted ? attempt.self : attempt.parent, links: NO_LINKS };
 }
 
 interface Basis {
-  readonly traceId: string;
+  readonly trace: TraceId;
   readonly flags: number;
   /** Of the attempts in this trace; null: the first attempt begins it. */
   readonly parent: SpanRef | null;
@@ -118,23 +108,18 @@ interface Basis {
 function basisOf(delivery: TracedDelivery, isApart: boolean): Basis | null {
   const { members, group, generation } = delivery;
   if (members.length > 1 && group !== null) {
-    const fanOuts = members.flatMap((member) => fanOutPlace(member) ?? []);
+    const fanOuts = members.flatMap((member) => fanOutPlace(member)?.self ?? []);
     const recorded = fanOuts.find(({ flags }) => (flags & SAMPLED) !== 0);
     const chosen = recorded ?? fanOuts[0];
     if (chosen === undefined) return null;
-    const traceId = derivedTraceId("", `group\n${keyOf(delivery)}`);
-    return { traceId, flags: chosen.flags, parent: null, links: fanOuts.slice(0, LINKS_MAX) };
+    const trace = derivedTrace(null, nameIn("group", delivery, 0));
+    return { trace, flags: chosen.flags, parent: null, links: fanOuts.slice(0, LINKS_MAX) };
   }
-  if (generation !== 0) {
-    const replay = replayPlace(delivery);
-    return replay === null ? null : { traceId: replay.traceId, flags: replay.flags, parent: replay, links: [] };
-  }
-  const fanOut = fanOutOf(delivery);
-  if (fanOut === null) return null;
-  const { traceId, flags } = fanOut;
-  if (!isApart) return { traceId, flags, parent: fanOut, links: [] };
-  const ownId = derivedTraceId(traceId, `delivery\n${keyOf(delivery)}`);
-  return { traceId: ownId, flags, parent: null, links: [fanOut] };
+  const hook = generation === 0 ? fanOutOf(delivery) : replayPlace(delivery);
+  if (hook === null) return null;
+  const { trace, flags } = hook.self;
+  if (generation !== 0 || !isApart) return { trace, flags, parent: hook.self, links: NO_LINKS };
+  return { trace: derivedTrace(trace, nameIn("delivery", delivery, 0)), flags, parent: null, links: [hook.self] };
 }
 
 function fanOutOf({ members }: TracedDelivery): SpanPlace | null {
@@ -142,7 +127,14 @@ function fanOutOf({ members }: TracedDelivery): SpanPlace | null {
   return first === undefined ? null : fanOutPlace(first);
 }
 
-function keyOf({ tenant, endpointId, generation, members, group }: TracedDelivery): string {
+/** Of an event as a whole. */
+function nameOf(what: string, { tenant, id }: { readonly tenant: string; readonly id: string }): SpanName {
+  return { what, tenant, id, endpointId: "", generation: 0, attempt: 0 };
+}
+
+/** Of a delivery; `attempt` 0: of all its attempts. */
+export function nameIn(what: string, delivery: TracedDelivery, attempt: number): SpanName {
+  const { tenant, endpointId, generation, members, group } = delivery;
   const id = group !== null && members.length > 1 ? group.id : (members[0]?.id ?? "");
-  return `${tenant}\n${id}\n${endpointId}\n${generation}`;
+  return { what, tenant, id, endpointId, generation, attempt };
 }

@@ -5,6 +5,7 @@
  */
 import type { Meter } from "@opentelemetry/api";
 import type { AttemptResult, Milestone } from "../domain/attempt.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { TraceContext } from "../domain/traceparent.ts";
 import type { Clock, Entropy } from "../lib/ambient.ts";
@@ -13,19 +14,19 @@ import type { SpanPlace, TracedDelivery } from "./span-places.ts";
 import type { Span, SpanAttributes, SpanSink } from "./spans.ts";
 import { laneOf } from "../domain/envelope.ts";
 import { describe } from "../domain/outcome.ts";
-import { SAMPLED, derivedSpanId, formatTraceparent, parseTraceparent } from "../domain/traceparent.ts";
+import { SAMPLED, derivedSpan, formatTraceparent, parseTraceparent } from "../domain/traceparent.ts";
 import { countLosses } from "./losses.ts";
 import { createRequestTrace } from "./request-trace.ts";
 import {
   attemptAttributes,
-  createServerAttributes,
   deliveryAttributes,
   fanOutAttributes,
   isFailure,
   messageAttributes,
   requestAttributes,
 } from "./span-attributes.ts";
-import { attemptPlace, fanOutPlace, handOverPlace, replayPlace, sendPlace } from "./span-places.ts";
+import { attemptPlace, fanOutPlace, handOverPlace, nameIn, replayPlace, sendPlace } from "./span-places.ts";
+import { attemptStem, createRequestStems, processStems, replayStem, sendStems } from "./span-stems.ts";
 
 export interface TraceTelemetry {
   /** A request came with this `traceparent`. */
@@ -71,7 +72,7 @@ export interface AttemptTrace {
 }
 
 export interface AttemptOfDelivery {
-  readonly url: string;
+  readonly endpoint: Pick<Endpoint, "id" | "tenant" | "url">;
   readonly result: AttemptResult;
   /** They become the events of its span. */
   readonly milestones: readonly Milestone[];
@@ -97,52 +98,51 @@ export interface TraceDeps {
 export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
   const { clock, entropy, spans } = deps;
   countLosses(deps.meter, "posthaste.spans.lost", LOST_SPANS, deps.spans?.lost ?? null);
-  const serverOf = createServerAttributes();
+  const requestStem = createRequestStems();
 
   function record(place: SpanPlace | null, span: Omit<Span, keyof SpanPlace | "endMs">): void {
-    if (spans === null || place === null || !isSampled(place)) return;
-    const { traceId, spanId, parentId, links } = place;
-    const { name, kind, startMs, attributes, error, events } = span;
+    if (spans === null || place === null || !isSampled(place.self)) return;
+    const { self, parent, links } = place;
+    const { stem, startMs, attributes, error, events } = span;
     const endMs = clock.now();
-    spans.record({ traceId, spanId, parentId, links, name, kind, startMs, endMs, attributes, error, events });
+    spans.record({ self, parent, links, stem, startMs, endMs, attributes, error, events });
   }
   /** Whether a delivery's spans are made at all, told without a hash. */
   function isTraced({ members }: TracedDelivery): boolean {
-    return spans !== null && members.some(({ traceparent }) => isSampled(parseTraceparent(traceparent)));
+    if (spans === null) return false;
+    for (const { traceparent } of members) if (isSampled(parseTraceparent(traceparent))) return true;
+    return false;
   }
 
   return {
     request: (header) => createRequestTrace(spans, entropy, header),
     answered(trace, request) {
-      const { span, parentId } = trace;
-      if (span === null || !isSampled(span)) return;
+      const { span: self, parent } = trace;
+      if (self === null || !isSampled(self)) return;
       const { method, route, status, code, durationMs } = request;
       record(
-        { ...span, parentId, links: [] },
+        { self, parent, links: NONE },
         {
-          name: `${method} ${route}`,
-          kind: "server",
+          stem: requestStem(method, route),
           startMs: clock.now() - durationMs,
           attributes: requestAttributes(request),
           error: status >= 500 ? (code ?? String(status)) : null,
-          events: [],
+          events: NONE,
         },
       );
     },
-    carried: ({ given, span }, event) => (span === null ? given : formatTraceparent(sendPlace(span, event))),
+    carried: ({ given, span }, event) => (span === null ? given : formatTraceparent(sendPlace(span, event).self)),
     sent({ span }, envelope, { index, startMs, failure }) {
       if (span === null || !isSampled(span)) return;
       const { tenant, id } = envelope;
-      const attributes = messageAttributes(envelope, "send", laneOf(envelope));
+      const attributes = messageAttributes(envelope);
       const error = failure === undefined ? null : "not stored";
-      const name = `send ${laneOf(envelope)}`;
       record(sendPlace(span, { tenant, id, index }), {
-        name,
-        kind: "producer",
+        stem: sendStems[laneOf(envelope)],
         startMs,
         attributes: error === null ? attributes : { ...attributes, "error.type": "store-unavailable" },
         error,
-        events: [],
+        events: NONE,
       });
     },
     replayed({ span }, delivery) {
@@ -151,46 +151,37 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       const place = replayPlace(delivery);
       if (place === null) return;
       const links = span === null ? place.links : [...place.links, span];
-      const attributes = { ...messageAttributes(envelope, "send", "retry"), ...deliveryAttributes(delivery) };
+      const attributes = { ...messageAttributes(envelope), ...deliveryAttributes(delivery) };
       const atMs = clock.now();
-      record(
-        { ...place, links },
-        { name: "replay", kind: "producer", startMs: atMs, attributes, error: null, events: [] },
-      );
+      record({ ...place, links }, { stem: replayStem, startMs: atMs, attributes, error: null, events: NONE });
     },
     fannedOut(fanOut) {
       const { envelope, startMs } = fanOut;
       if (spans === null || !isSampled(parseTraceparent(envelope.traceparent))) return;
-      const name = `process ${laneOf(envelope)}`;
+      const stem = processStems[laneOf(envelope)];
       const attributes = fanOutAttributes(fanOut);
-      record(fanOutPlace(envelope), { name, kind: "consumer", startMs, attributes, error: null, events: [] });
+      record(fanOutPlace(envelope), { stem, startMs, attributes, error: null, events: NONE });
     },
     ofAttempt(delivery, isApart) {
       // What nobody records is not spread over several traces either.
       if (!isTraced(delivery)) return { traceparent: passedOn(delivery), place: null };
       const place = attemptPlace(delivery, isApart());
-      return { traceparent: place === null ? null : formatTraceparent(place), place };
+      return { traceparent: place === null ? null : formatTraceparent(place.self), place };
     },
-    attempted(delivery, { place }, { url, result, milestones }) {
+    attempted(delivery, { place }, { endpoint, result, milestones }) {
       if (place === null) return;
-      const startMs = clock.now() - result.durationMs;
       record(place, {
-        name: "POST",
-        kind: "client",
-        startMs,
-        attributes: attemptAttributes(delivery, result, serverOf(url)),
+        stem: attemptStem(endpoint),
+        startMs: clock.now() - result.durationMs,
+        attributes: attemptAttributes(delivery, result),
         error: isFailure(result) ? describe(result) : null,
-        events: milestones.map(({ name, sinceStartMs }) => ({ name, atMs: startMs + sinceStartMs })),
+        events: milestones,
       });
     },
     handedOver(delivery, isApart, { state, reason, isAttempted, nextAttemptAtMs }) {
       if (!isTraced(delivery)) return;
       const atMs = clock.now();
       const attributes: SpanAttributes = {
-        "messaging.system": "posthaste",
-        "messaging.operation.name": "send",
-        "messaging.operation.type": "send",
-        "messaging.destination.name": nextAttemptAtMs === null ? "dead-letter" : "retry",
         ...deliveryAttributes(delivery),
         "posthaste.delivery.state": state,
         ...(reason === null ? {} : { "posthaste.reason": reason }),
@@ -199,12 +190,11 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
           : { "posthaste.next_attempt_in_ms": Math.max(0, Math.round(nextAttemptAtMs - atMs)) }),
       };
       record(handOverPlace(delivery, { isApart: isApart(), isAttempted, state }), {
-        name: nextAttemptAtMs === null ? "send dead-letter" : "send retry",
-        kind: "producer",
+        stem: sendStems[nextAttemptAtMs === null ? "dead-letter" : "retry"],
         startMs: atMs,
         attributes,
         error: null,
-        events: [],
+        events: NONE,
       });
     },
   };
@@ -219,9 +209,9 @@ function passedOn(delivery: TracedDelivery): string | null {
   const [first] = delivery.members;
   const context = parseTraceparent(first?.traceparent ?? null);
   if (context === null || first === undefined) return null;
-  const { tenant, endpointId, generation, attempt } = delivery;
-  const what = `attempt\n${tenant}\n${first.id}\n${endpointId}\n${generation}\n${attempt}`;
-  return formatTraceparent({ ...context, spanId: derivedSpanId(context.traceId, what) });
+  const name = { ...nameIn("attempt", delivery, delivery.attempt), id: first.id };
+  return formatTraceparent(derivedSpan(context.trace, context.flags, name));
 }
 
+const NONE: readonly never[] = [];
 const LOST_SPANS = { unit: "{span}", description: "Spans that no collector got" } as const;

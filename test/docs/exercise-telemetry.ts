@@ -7,6 +7,7 @@ import type { Level } from "@posthaste/shared/telemetry/log.ts";
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { SpanSink } from "@posthaste/shared/telemetry/spans.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import { sampleEndpoint } from "../support/samples.ts";
 import { createTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Metrics } from "@posthaste/shared/drivers/metrics/metrics.ts";
 
@@ -186,7 +187,7 @@ function exerciseTrace(trace: Telemetry["trace"]): void {
   const delivery = { tenant, endpointId, attempt, generation: 0, members: [envelope], group: null };
   trace.replayed(request, { ...delivery, generation: 1 });
   const made = trace.ofAttempt(delivery, () => false);
-  trace.attempted(delivery, made, { url: "https://example.com/hook", result: FAULT, milestones: [] });
+  trace.attempted(delivery, made, { endpoint: sampleEndpoint("ep_1"), result: FAULT, milestones: [] });
   trace.handedOver(delivery, () => false, { state: "dead", reason: null, isAttempted: true, nextAttemptAtMs: null });
 }
 

@@ -4,13 +4,15 @@ import { test } from "node:test";
 import { createNoopMeter } from "@opentelemetry/api";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { parseTraceparent } from "@posthaste/shared/domain/traceparent.ts";
-import type { Span, SpanSink } from "@posthaste/shared/telemetry/spans.ts";
+import type { SpanSink } from "@posthaste/shared/telemetry/spans.ts";
 import type { TracedDelivery } from "@posthaste/shared/telemetry/span-places.ts";
 import { ATTEMPTS_IN_TRACE_MAX, EVENTS_IN_TRACE_MAX, LINKS_MAX } from "@posthaste/shared/telemetry/span-places.ts";
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import { createTraceTelemetry } from "@posthaste/shared/telemetry/trace.ts";
 import { seededEntropy } from "../support/ambient.ts";
-import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope } from "../support/samples.ts";
+import { SAMPLE_TRACEPARENT, START_MS, sampleEndpoint, sampleEnvelope } from "../support/samples.ts";
+import type { SeenSpan } from "../support/seen-span.ts";
+import { seenRef, seenSpan } from "../support/seen-span.ts";
 
 const PUBLISHER = { traceId: SAMPLE_TRACEPARENT.slice(3, 35), spanId: SAMPLE_TRACEPARENT.slice(36, 52) };
 const WELL: AttemptResult = {
@@ -21,15 +23,21 @@ const WELL: AttemptResult = {
   isBodyCut: false,
   durationMs: 5,
 };
+const ENDPOINT = sampleEndpoint("ep_1", { tenant: "acme", url: "https://example.com/x?secret=1" });
 const near = (): boolean => false;
 const apart = (): boolean => true;
 
+function refOf(traceparent: string | null) {
+  const context = parseTraceparent(traceparent);
+  return context === null ? null : seenRef(context);
+}
+
 /** One process: its spans, and the helpers. Another one has other chance. */
 function openProcess(seed: number, { isSampled = () => true }: Partial<SpanSink> = {}) {
-  const spans: Span[] = [];
+  const spans: SeenSpan[] = [];
   const sink: SpanSink = {
     isSampled,
-    record: (span) => void spans.push(span),
+    record: (span) => void spans.push(seenSpan(span)),
     lost: () => ({ "queue-full": 0, "not-exported": 0 }),
   };
   const ambient = { clock: { now: () => START_MS }, entropy: seededEntropy(seed) };
@@ -51,11 +59,11 @@ function deliveryOf(envelope: Envelope, change: Partial<TracedDelivery> = {}): T
   return { tenant, endpointId: "ep_1", generation: 0, attempt: 1, members: [envelope], group: null, ...change };
 }
 
-function attempted(delivery: TracedDelivery, isApart: () => boolean, seed = 2): Span {
+function attempted(delivery: TracedDelivery, isApart: () => boolean, seed = 2): SeenSpan {
   const { spans, trace } = openProcess(seed);
   const attempt = trace.ofAttempt(delivery, isApart);
-  const header = parseTraceparent(attempt.traceparent);
-  trace.attempted(delivery, attempt, { url: "https://example.com/x?secret=1", result: WELL, milestones: [] });
+  const header = refOf(attempt.traceparent);
+  trace.attempted(delivery, attempt, { endpoint: ENDPOINT, result: WELL, milestones: [] });
   const [span] = spans;
   assert.ok(span !== undefined);
   assert.deepEqual(
@@ -85,7 +93,7 @@ test("the milestones of an attempt are the events of its span, counted from its 
     { name: "connect", sinceStartMs: 1.5 },
     { name: "first-byte", sinceStartMs: 4 },
   ] as const;
-  trace.attempted(delivery, trace.ofAttempt(delivery, near), { url: "https://example.com", result: WELL, milestones });
+  trace.attempted(delivery, trace.ofAttempt(delivery, near), { endpoint: ENDPOINT, result: WELL, milestones });
   const startMs = spans[0]?.startMs ?? Number.NaN;
   assert.deepEqual(spans[0]?.events, [
     { name: "connect", atMs: startMs + 1.5 },
@@ -155,7 +163,7 @@ test(`events of a batch beyond ${EVENTS_IN_TRACE_MAX} have traces of their own, 
   assert.equal(outside?.parentId, null);
   assert.deepEqual(
     outside?.links.map(({ spanId }) => spanId),
-    [request.span?.spanId],
+    [request.span === null ? null : seenRef(request.span).spanId],
   );
 });
 
@@ -178,11 +186,10 @@ test("a trace that is not sampled leaves no span, and is passed on as not sample
   trace.sent(request, envelope, { index: 0, startMs: START_MS, failure: undefined });
   trace.fannedOut({ envelope, startMs: START_MS, matchedCount: 1, filteredCount: 0, isRepeat: false });
   const attempt = trace.ofAttempt(deliveryOf(envelope), near);
-  trace.attempted(deliveryOf(envelope), attempt, { url: "https://example.com", result: WELL, milestones: [] });
+  trace.attempted(deliveryOf(envelope), attempt, { endpoint: ENDPOINT, result: WELL, milestones: [] });
   assert.deepEqual(spans, []);
-  const sent = parseTraceparent(attempt.traceparent);
-  assert.equal(sent?.traceId, request.traceId);
-  assert.equal((sent?.flags ?? 1) & 1, 0);
+  assert.equal(refOf(attempt.traceparent)?.traceId, request.traceId);
+  assert.equal((parseTraceparent(attempt.traceparent)?.flags ?? 1) & 1, 0);
 });
 
 test("without a sink a publisher's trace goes on with spans of our own ids, and nobody else's begins", () => {
@@ -193,9 +200,7 @@ test("without a sink a publisher's trace goes on with spans of our own ids, and 
   assert.equal(trace.carried(trace.request("00-not-one-00"), event), null);
   assert.equal(trace.carried(trace.request(SAMPLE_TRACEPARENT), event), SAMPLE_TRACEPARENT);
   const envelope = sampleEnvelope("evt_1", { traceparent: SAMPLE_TRACEPARENT });
-  const sent = [1, 20].map((attempt) =>
-    parseTraceparent(trace.ofAttempt(deliveryOf(envelope, { attempt }), near).traceparent),
-  );
+  const sent = [1, 20].map((attempt) => refOf(trace.ofAttempt(deliveryOf(envelope, { attempt }), near).traceparent));
   for (const context of sent) assert.equal(context?.traceId, PUBLISHER.traceId);
   assert.equal(new Set([PUBLISHER.spanId, ...sent.map((context) => context?.spanId)]).size, 3);
   assert.equal(trace.ofAttempt(deliveryOf(sampleEnvelope("evt_2")), near).traceparent, null);

@@ -2,7 +2,7 @@
  * OpenTelemetry's SDK as far as it is asked for. Loading it takes 0.2 s and 33 MiB, so whoever exports nothing does not import
  * this file. Spans are handed to the SDK's processor when they are complete, with ids of our own (docs/adr/0023).
  */
-import type { HrTime } from "@opentelemetry/api";
+import type { HrTime, SpanContext } from "@opentelemetry/api";
 import { ROOT_CONTEXT, SpanStatusCode } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
@@ -13,8 +13,10 @@ import { AlwaysOnSampler, SamplingDecision, TraceIdRatioBasedSampler } from "@op
 
 import { reasonOf } from "../../domain/errors.ts";
 import type { OtlpConfig, OtlpQueued, OtlpTraces, SamplerConfig } from "../../domain/otlp-config.ts";
-import { SAMPLED } from "../../domain/traceparent.ts";
+import type { SpanRef } from "../../domain/traceparent.ts";
+import { SAMPLED, parseTraceparent, traceIdText } from "../../domain/traceparent.ts";
 import type { Clock } from "../../lib/ambient.ts";
+import { assert } from "../../lib/assert.ts";
 import type { Fields, Log } from "../../telemetry/log.ts";
 import { createLogPace } from "../../telemetry/log-pace.ts";
 import type { Losses } from "../../telemetry/losses.ts";
@@ -148,21 +150,26 @@ function attributesOf(attributes: Readonly<Record<string, unknown>>): SpanAttrib
   return Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, String(value)]));
 }
 
+/** A stem for each: whoever uses that interface has spans of their own kinds. */
 function spanOf(span: ReadableSpan): Span {
-  const { traceId, spanId } = span.spanContext();
+  const startMs = msOf(span.startTime);
   return {
-    traceId,
-    spanId,
-    parentId: span.parentSpanContext?.spanId ?? null,
-    name: span.name,
-    kind: KINDS[span.kind] ?? "internal",
-    startMs: msOf(span.startTime),
+    self: refOf(span.spanContext()),
+    parent: span.parentSpanContext === undefined ? null : refOf(span.parentSpanContext),
+    stem: { name: span.name, kind: KINDS[span.kind] ?? "internal", attributes: attributesOf(span.attributes) },
+    startMs,
     endMs: msOf(span.endTime),
-    attributes: attributesOf(span.attributes),
+    attributes: {},
     error: span.status.code === SpanStatusCode.ERROR ? (span.status.message ?? "failed") : null,
-    links: span.links.map(({ context }) => context),
-    events: span.events.map(({ name, time }) => ({ name, atMs: msOf(time) })),
+    links: span.links.map(({ context }) => refOf(context)),
+    events: span.events.map(({ name, time }) => ({ name, sinceStartMs: msOf(time) - startMs })),
   };
+}
+
+function refOf({ traceId, spanId }: SpanContext): SpanRef {
+  const ref = parseTraceparent(`00-${traceId}-${spanId}-01`);
+  assert(ref !== null, "the SDK's ids are valid");
+  return ref;
 }
 
 const KINDS = ["internal", "server", "client", "producer", "consumer"] as const;
@@ -171,9 +178,9 @@ const msOf = ([seconds, nanos]: HrTime): number => seconds * 1000 + nanos / 1e6;
 
 function createSampler({ isParentBased, ratio }: SamplerConfig): SpanSink["isSampled"] {
   const sampler = new TraceIdRatioBasedSampler(ratio);
-  return (traceId, parentFlags) => {
+  return (trace, parentFlags) => {
     if (isParentBased && parentFlags !== null) return (parentFlags & SAMPLED) !== 0;
     if (ratio >= 1) return true;
-    return sampler.shouldSample(ROOT_CONTEXT, traceId).decision === SamplingDecision.RECORD_AND_SAMPLED;
+    return sampler.shouldSample(ROOT_CONTEXT, traceIdText(trace)).decision === SamplingDecision.RECORD_AND_SAMPLED;
   };
 }

@@ -64,16 +64,19 @@ export class ProtoBytes {
   }
 
   /**
-   * A `KeyValue` of `common.proto` with a text, when both are short ASCII: its lengths are known, so that it is written in one go.
-   * False: nothing was written.
+   * A `KeyValue` of `common.proto` with a short ASCII text or a whole number below 2^21: its lengths are known, so that it is written in
+   * one go. False: nothing was written.
    */
-  pair(field: number, key: string, value: string): boolean {
-    const [keyLength, valueLength] = [key.length, value.length];
-    if (field > 15 || keyLength > LOOPED_MAX || valueLength > LOOPED_MAX) return false;
+  pair(field: number, key: string, value: string | number | boolean): boolean {
+    const keyLength = key.length;
+    if (field > 15 || keyLength > LOOPED_MAX) return false;
+    const valueLength = typeof value === "string" ? value.length : typeof value === "number" ? varintLength(value) : 0;
+    if (valueLength > LOOPED_MAX || (valueLength === 0 && value !== "")) return false;
     this.#room(256);
     const buffer = this.#buffer;
     let at = this.#at;
-    const length = keyLength + valueLength + 6;
+    const anyLength = typeof value === "string" ? valueLength + 2 : valueLength + 1;
+    const length = keyLength + anyLength + 4;
     buffer[at++] = field * 8 + LENGTH;
     if (length > 127) buffer[at++] = (length & 127) | 128;
     buffer[at++] = length > 127 ? length >>> 7 : length;
@@ -81,29 +84,43 @@ export class ProtoBytes {
     buffer[at++] = keyLength;
     for (let place = 0; place < keyLength; place++) buffer[at++] = key.charCodeAt(place);
     buffer[at++] = 16 + LENGTH;
-    buffer[at++] = valueLength + 2;
-    buffer[at++] = 8 + LENGTH;
-    buffer[at++] = valueLength;
-    for (let place = 0; place < valueLength; place++) {
-      const unit = value.charCodeAt(place);
-      if (unit > 127) return false;
-      buffer[at++] = unit;
+    buffer[at++] = anyLength;
+    if (typeof value === "string") {
+      buffer[at++] = 8 + LENGTH;
+      buffer[at++] = valueLength;
+      for (let place = 0; place < valueLength; place++) {
+        const unit = value.charCodeAt(place);
+        if (unit > 127) return false;
+        buffer[at++] = unit;
+      }
+    } else {
+      buffer[at++] = 24 + VARINT;
+      let left = Number(value);
+      for (; left > 127; left >>>= 7) buffer[at++] = (left & 127) | 128;
+      buffer[at++] = left;
     }
     this.#at = at;
     return true;
   }
 
-  /** Lower-case digits, an even number of them, up to 64. */
-  hex(field: number, digits: string): void {
-    this.#room(48);
+  /** 64 bits as bytes, of two words, the highest first. */
+  bytes8(field: number, high: number, low: number): void {
+    this.#room(16);
     this.#tag(field, LENGTH);
-    const buffer = this.#buffer;
-    let place = this.#at;
-    buffer[place++] = digits.length / 2;
-    for (let at = 0; at < digits.length; at += 2) {
-      buffer[place++] = (digitOf(digits.charCodeAt(at)) << 4) | digitOf(digits.charCodeAt(at + 1));
-    }
-    this.#at = place;
+    this.#buffer[this.#at++] = 8;
+    this.#wordOfId(high);
+    this.#wordOfId(low);
+  }
+
+  /** 128 bits as bytes. */
+  bytes16(field: number, first: number, second: number, third: number, fourth: number): void {
+    this.#room(32);
+    this.#tag(field, LENGTH);
+    this.#buffer[this.#at++] = 16;
+    this.#wordOfId(first);
+    this.#wordOfId(second);
+    this.#wordOfId(third);
+    this.#wordOfId(fourth);
   }
 
   /** Of at most 2^53, not negative. */
@@ -156,6 +173,17 @@ export class ProtoBytes {
     return true;
   }
 
+  /** 32 bits, the highest first. */
+  #wordOfId(value: number): void {
+    const buffer = this.#buffer;
+    const place = this.#at;
+    buffer[place] = value >>> 24;
+    buffer[place + 1] = value >>> 16;
+    buffer[place + 2] = value >>> 8;
+    buffer[place + 3] = value;
+    this.#at = place + 4;
+  }
+
   /** 32 bits, the lowest first. */
   #word(value: number): void {
     const buffer = this.#buffer;
@@ -181,6 +209,8 @@ export class ProtoBytes {
   }
 }
 
-function digitOf(unit: number): number {
-  return unit < 0x61 ? unit - 0x30 : unit - 0x57;
+/** Up to 3; 0 for what is longer, negative or no whole number. */
+function varintLength(value: number): number {
+  if ((value & 0x1fffff) !== value) return 0;
+  return value < 128 ? 1 : value < 16_384 ? 2 : 3;
 }

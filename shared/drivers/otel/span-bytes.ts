@@ -3,11 +3,11 @@
  * builds objects of objects first and takes three times as long (Bun 1.4.5, batches of 2,048).
  */
 import type { SpanRef } from "../../domain/traceparent.ts";
-import type { Span, SpanAttributes, SpanEvent } from "../../telemetry/spans.ts";
+import type { Span, SpanAttributes, SpanStem } from "../../telemetry/spans.ts";
 import { LONG, ProtoBytes, SHORT } from "./proto-bytes.ts";
 
 const KINDS = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const satisfies Record<
-  Span["kind"],
+  SpanStem["kind"],
   number
 >;
 const STATUS_ERROR = 2;
@@ -30,46 +30,61 @@ export function spansRequest(spans: Uint8Array, resource: SpanAttributes, scope:
 
 /** As one of the spans of its scope. */
 export function writeSpan(out: ProtoBytes, span: Span): void {
+  const { parent, startMs, error } = span;
   const start = out.open(2, SHORT);
-  out.hex(1, span.traceId);
-  out.hex(2, span.spanId);
-  if (span.parentId !== null) out.hex(4, span.parentId);
-  out.text(5, span.name);
-  out.whole(6, KINDS[span.kind]);
-  out.time(7, span.startMs);
-  out.time(8, Math.max(span.startMs, span.endMs));
+  writeRef(out, span.self);
+  if (parent !== null) out.bytes8(4, parent.high, parent.low);
+  out.time(7, startMs);
+  out.time(8, Math.max(startMs, span.endMs));
+  out.raw(stemBytes(span.stem));
   writeAttributes(out, 9, span.attributes);
-  for (const event of span.events) writeEvent(out, event);
-  for (const link of span.links) writeLink(out, link);
-  if (span.error !== null) {
+  for (const { name, sinceStartMs } of span.events) {
+    const event = out.open(11, SHORT);
+    out.time(1, startMs + sinceStartMs);
+    out.text(2, name);
+    out.close(event, SHORT);
+  }
+  for (const ref of span.links) {
+    const link = out.open(13, SHORT);
+    writeRef(out, ref);
+    out.close(link, SHORT);
+  }
+  if (error !== null) {
     const status = out.open(15, SHORT);
-    out.text(2, span.error);
+    out.text(2, error);
     out.whole(3, STATUS_ERROR);
     out.close(status, SHORT);
   }
+  out.close(start, SHORT);
+}
+
+/** In a span as in a link. */
+function writeRef(out: ProtoBytes, { trace, high, low }: SpanRef): void {
+  out.bytes16(1, trace.first, trace.second, trace.third, trace.fourth);
+  out.bytes8(2, high, low);
+}
+
+/** Fields stand in any order ("Encoding"), so that those of the stem are written once for all its spans. */
+function stemBytes(stem: SpanStem): Uint8Array {
+  const before = bytesByStem.get(stem);
+  if (before !== undefined) return before;
+  const out = new ProtoBytes(HEAD_BYTES);
+  out.text(5, stem.name);
+  out.whole(6, KINDS[stem.kind]);
+  writeAttributes(out, 9, stem.attributes);
   out.fixed32(16, FLAGS);
-  out.close(start, SHORT);
+  const bytes = out.taken().slice();
+  bytesByStem.set(stem, bytes);
+  return bytes;
 }
 
-function writeEvent(out: ProtoBytes, { name, atMs }: SpanEvent): void {
-  const start = out.open(11, SHORT);
-  out.time(1, atMs);
-  out.text(2, name);
-  out.close(start, SHORT);
-}
-
-function writeLink(out: ProtoBytes, { traceId, spanId }: SpanRef): void {
-  const start = out.open(13, SHORT);
-  out.hex(1, traceId);
-  out.hex(2, spanId);
-  out.close(start, SHORT);
-}
+const bytesByStem = new WeakMap<SpanStem, Uint8Array>();
 
 /** Each a `KeyValue` with its `AnyValue`; keys are ASCII. */
 function writeAttributes(out: ProtoBytes, field: number, attributes: SpanAttributes): void {
   for (const key in attributes) {
     const value = attributes[key];
-    if (value === undefined || (typeof value === "string" && out.pair(field, key, value))) continue;
+    if (value === undefined || out.pair(field, key, value)) continue;
     const pair = out.open(field, SHORT);
     out.text(1, key);
     const any = out.open(2, SHORT);

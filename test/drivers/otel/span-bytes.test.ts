@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backlogOfSpans } from "@posthaste/shared/drivers/otel/backlog.ts";
 import { spansRequest } from "@posthaste/shared/drivers/otel/span-bytes.ts";
-import type { Span, SpanAttributes } from "@posthaste/shared/telemetry/spans.ts";
+import { parseTraceparent } from "@posthaste/shared/domain/traceparent.ts";
+import type { Span, SpanAttributes, SpanStem } from "@posthaste/shared/telemetry/spans.ts";
 import { START_MS } from "../../support/samples.ts";
 import { readTraces } from "../../support/otlp-sink.ts";
 
+const STEM: SpanStem = { name: "POST", kind: "client", attributes: {} };
 const SPAN: Span = {
-  traceId: "4bf92f3577b34da6a3ce929d0e0e4736",
-  spanId: "00f067aa0ba902b7",
-  parentId: null,
-  name: "POST",
-  kind: "client",
+  self: refOf("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"),
+  parent: null,
+  stem: STEM,
   startMs: START_MS + 0.25,
   endMs: START_MS + 12.5,
   attributes: {},
@@ -20,6 +20,12 @@ const SPAN: Span = {
   links: [],
   events: [],
 };
+
+function refOf(traceId: string, spanId: string) {
+  const ref = parseTraceparent(`00-${traceId}-${spanId}-01`);
+  assert.ok(ref !== null);
+  return ref;
+}
 
 function encoded(spans: readonly Span[], resource: SpanAttributes): Buffer {
   const backlog = backlogOfSpans(spans.length);
@@ -34,9 +40,11 @@ function roundTrip(span: Span) {
 }
 
 test("ids, parent, times, kind and error are read as they were written", () => {
-  const read = roundTrip({ ...SPAN, parentId: "ffffffffffffffff", error: "timeout: größer 💥" });
+  const parent = refOf("f".repeat(32), "f".repeat(16));
+  const read = roundTrip({ ...SPAN, parent, error: "timeout: größer 💥" });
   assert.equal(read.service, "x");
-  assert.deepEqual([read.traceId, read.spanId, read.parentId], [SPAN.traceId, SPAN.spanId, "ffffffffffffffff"]);
+  const ids = [read.traceId, read.spanId, read.parentId];
+  assert.deepEqual(ids, ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "ffffffffffffffff"]);
   assert.deepEqual([read.name, read.kind, read.isError], ["POST", "CLIENT", true]);
   assert.ok(Math.abs(read.startMs - SPAN.startMs) < 0.001 && Math.abs(read.endMs - SPAN.endMs) < 0.001);
   const plain = roundTrip(SPAN);
@@ -45,7 +53,7 @@ test("ids, parent, times, kind and error are read as they were written", () => {
 
 test("spans wait in batches, the oldest first", () => {
   const backlog = backlogOfSpans(2);
-  for (const name of ["a", "b", "c", "d", "e"]) backlog.push({ ...SPAN, name });
+  for (const name of ["a", "b", "c", "d", "e"]) backlog.push({ ...SPAN, stem: { ...STEM, name } });
   assert.equal(backlog.count, 5);
   const taken = Array.from({ length: 4 }, () => {
     const next = backlog.take();
@@ -57,7 +65,7 @@ test("spans wait in batches, the oldest first", () => {
 });
 
 test("attributes of every kind and length are read as they were written", () => {
-  const attributes = {
+  const attributes: Record<string, string | number | boolean> = {
     short: "a",
     empty: "",
     long: "y".repeat(3000),
@@ -67,12 +75,14 @@ test("attributes of every kind and length are read as they were written", () => 
     zero: 0,
     whole: 2 ** 52 + 1,
   };
+  for (const edge of [127, 128, 16_383, 16_384, 2 ** 21 - 1, 2 ** 21]) attributes[`to ${edge}`] = edge;
   assert.deepEqual(roundTrip({ ...SPAN, attributes }).attributes, attributes);
+  assert.deepEqual(roundTrip({ ...SPAN, stem: { ...STEM, attributes } }).attributes, attributes);
 });
 
 test("many spans, links and events outgrow the first buffer", () => {
-  const links = Array.from({ length: 128 }, () => ({ traceId: SPAN.traceId, spanId: SPAN.spanId }));
-  const events = Array.from({ length: 10 }, (_, index) => ({ name: `e${index}`, atMs: START_MS + index }));
+  const links = Array.from({ length: 128 }, () => SPAN.self);
+  const events = Array.from({ length: 10 }, (_, index) => ({ name: `e${index}`, sinceStartMs: index }));
   const spans = Array.from({ length: 300 }, () => ({ ...SPAN, links, events, attributes: { text: "ä".repeat(200) } }));
   const read = readTraces(encoded(spans, {}));
   assert.equal(read.length, 300);
