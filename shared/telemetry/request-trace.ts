@@ -19,10 +19,10 @@ export interface RequestTrace {
 export function createRequestTrace(sink: SpanSink | null, entropy: Entropy, header: string | null): RequestTrace {
   const parent = parseTraceparent(header);
   if (sink === null) return new PassedOn(entropy, header, parent);
-  const own = parent === null ? newTrace(entropy) : newSpan(parent.trace, parent.flags, entropy);
-  const isSampled = sink.isSampled(own.trace, parent === null ? null : parent.flags);
-  const flags = isSampled ? own.flags | SAMPLED : own.flags & ~SAMPLED;
-  return new Traced({ ...own, flags }, parent);
+  const { trace, high, low, flags } =
+    parent === null ? newTrace(entropy) : newSpan(parent.trace, parent.flags, entropy);
+  const isSampled = sink.isSampled(trace, parent === null ? null : parent.flags);
+  return new Traced({ trace, high, low, flags: isSampled ? flags | SAMPLED : flags & ~SAMPLED }, parent);
 }
 
 class Traced implements RequestTrace {

@@ -1,7 +1,6 @@
 /** What waits for its export, in batches. */
 import type { Span } from "../../telemetry/spans.ts";
-import { ProtoBytes } from "./proto-bytes.ts";
-import { writeSpan } from "./span-bytes.ts";
+import type { SpansRequest } from "./span-bytes.ts";
 
 export interface Backlog<Item, Batch> {
   /** Items that wait. */
@@ -30,17 +29,12 @@ export function backlogOfItems<Item>(batchMax: number): Backlog<Item, Item[]> {
 const FIRST_BYTES = 64 * 1024;
 const LATER_BYTES_MAX = 4 * 1024 * 1024;
 
-interface Chunk {
-  readonly out: ProtoBytes;
-  count: number;
-}
-
 /**
  * As the bytes that they are exported as: objects that wait for a second outlive the young generation of the runtime's garbage
  * collector, which costs as much as to write them.
  */
-export function backlogOfSpans(batchMax: number): Backlog<Span, Uint8Array> {
-  const chunks: Chunk[] = [];
+export function backlogOfSpans(batchMax: number, open: (bytes: number) => SpansRequest): Backlog<Span, Uint8Array> {
+  const chunks: SpansRequest[] = [];
   let count = 0;
   let bytes = FIRST_BYTES;
   return {
@@ -50,18 +44,17 @@ export function backlogOfSpans(batchMax: number): Backlog<Span, Uint8Array> {
     push(span) {
       let chunk = chunks.at(-1);
       if (chunk === undefined || chunk.count >= batchMax) {
-        chunk = { out: new ProtoBytes(bytes), count: 0 };
+        chunk = open(bytes);
         chunks.push(chunk);
       }
-      writeSpan(chunk.out, span);
-      chunk.count += 1;
+      chunk.push(span);
       count += 1;
     },
     take() {
       const chunk = chunks.shift();
       if (chunk === undefined) return null;
       count -= chunk.count;
-      const batch = chunk.out.taken();
+      const batch = chunk.taken();
       bytes = Math.min(Math.max(FIRST_BYTES, Math.ceil(batch.length * 1.1)), LATER_BYTES_MAX);
       return { batch, count: chunk.count };
     },

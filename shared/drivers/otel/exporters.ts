@@ -9,20 +9,17 @@ import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 
 import type { OtlpMetrics, OtlpTarget } from "../../domain/otlp-config.ts";
-import type { SpanAttributes } from "../../telemetry/spans.ts";
 import type { Exporter } from "./export-queue.ts";
-import { SCOPE } from "./scope.ts";
-import { spansRequest } from "./span-bytes.ts";
 
 /** What `openMetrics` makes a further reader with. */
 export type ReaderOf = (producer: MetricProducer) => MetricReader;
 
-/** The SDK's exporter, of spans that are written already. */
-export function spanExporter(target: OtlpTarget, attributes: SpanAttributes): Exporter<Uint8Array> {
+/** The SDK's exporter, of requests that are written already. */
+export function spanExporter(target: OtlpTarget): Exporter<Uint8Array> {
   const head = { "Content-Type": "application/x-protobuf" };
   const options = convertLegacyHttpOptions(optionsOf(target), "TRACES", "v1/traces", head);
   const serializer = {
-    serializeRequest: (spans: Uint8Array) => spansRequest(spans, attributes, SCOPE.name),
+    serializeRequest: (request: Uint8Array) => request,
     deserializeResponse: (data: Uint8Array) => ProtobufTraceSerializer.deserializeResponse(data),
   };
   // What it would count of itself goes nowhere.

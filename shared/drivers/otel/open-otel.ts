@@ -28,6 +28,8 @@ import type { ReaderOf } from "./exporters.ts";
 import { logExporter, metricReader, spanExporter } from "./exporters.ts";
 import { ExportQueue } from "./export-queue.ts";
 import { createRecordLog } from "./log-records.ts";
+import { SCOPE } from "./scope.ts";
+import { SpansRequest } from "./span-bytes.ts";
 
 export interface Otel extends AsyncDisposable {
   /** Null: traces are not exported. */
@@ -74,8 +76,9 @@ export function openOtel(options: OtelOptions): Otel {
 
 function startTraces(options: OtelOptions, resource: Resource, target: OtlpTraces) {
   const { log } = options;
-  const exporter = spanExporter(target, attributesOf(resource.attributes));
-  const queue = openQueue(options, target, { exporter, backlog: backlogOfSpans(target.batchMax) }, (fields) =>
+  const attributes = attributesOf(resource.attributes);
+  const backlog = backlogOfSpans(target.batchMax, (bytes) => new SpansRequest(attributes, SCOPE.name, bytes));
+  const queue = openQueue(options, target, { exporter: spanExporter(target), backlog }, (fields) =>
     log.write("warn", "spans.not-exported", fields),
   );
   const processor: SpanProcessor = {

@@ -1,5 +1,5 @@
 /**
- * Spans of ours as an `ExportTraceServiceRequest` of OTLP (opentelemetry-proto 1.9, `trace.proto`, `common.proto`). The SDK's encoder
+ * Spans of ours as `ExportTraceServiceRequest`s of OTLP (opentelemetry-proto 1.9, `trace.proto`, `common.proto`). The SDK's encoder
  * builds objects of objects first and takes three times as long (Bun 1.4.5, batches of 2,048).
  */
 import type { SpanRef } from "../../domain/traceparent.ts";
@@ -13,23 +13,38 @@ const KINDS = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as
 const STATUS_ERROR = 2;
 /** Sampled, and whether the parent is another process's is not known. */
 const FLAGS = 1;
-const HEAD_BYTES = 4096;
+const STEM_BYTES = 1024;
 
-/** `spans` as `writeSpan` wrote them; `scope` names who made them. */
-export function spansRequest(spans: Uint8Array, resource: SpanAttributes, scope: string): Uint8Array {
-  const out = new ProtoBytes(spans.length + HEAD_BYTES);
-  out.message(1, LONG, () => {
+/** Spans of one resource and scope, written one after the other into the request that they are exported in. */
+export class SpansRequest {
+  count = 0;
+  readonly #out: ProtoBytes;
+  readonly #starts: readonly number[];
+
+  /** `scope` names who made the spans; `bytes` are there from the start, and more when they are needed. */
+  constructor(resource: SpanAttributes, scope: string, bytes: number) {
+    const out = new ProtoBytes(bytes);
+    const all = out.open(1, LONG);
     out.message(1, LONG, () => writeAttributes(out, 1, resource));
-    out.message(2, LONG, () => {
-      out.message(1, SHORT, () => out.text(1, scope));
-      out.raw(spans);
-    });
-  });
-  return out.taken();
+    const ofScope = out.open(2, LONG);
+    out.message(1, SHORT, () => out.text(1, scope));
+    this.#out = out;
+    this.#starts = [ofScope, all];
+  }
+
+  push(span: Span): void {
+    writeSpan(this.#out, span);
+    this.count += 1;
+  }
+
+  /** Nothing may be pushed after. */
+  taken(): Uint8Array {
+    for (const start of this.#starts) this.#out.close(start, LONG);
+    return this.#out.taken();
+  }
 }
 
-/** As one of the spans of its scope. */
-export function writeSpan(out: ProtoBytes, span: Span): void {
+function writeSpan(out: ProtoBytes, span: Span): void {
   const { parent, startMs, error } = span;
   const start = out.open(2, SHORT);
   writeRef(out, span.self);
@@ -68,7 +83,7 @@ function writeRef(out: ProtoBytes, { trace, high, low }: SpanRef): void {
 function stemBytes(stem: SpanStem): Uint8Array {
   const before = bytesByStem.get(stem);
   if (before !== undefined) return before;
-  const out = new ProtoBytes(HEAD_BYTES);
+  const out = new ProtoBytes(STEM_BYTES);
   out.text(5, stem.name);
   out.whole(6, KINDS[stem.kind]);
   writeAttributes(out, 9, stem.attributes);

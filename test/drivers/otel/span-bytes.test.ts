@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backlogOfSpans } from "@posthaste/shared/drivers/otel/backlog.ts";
-import { spansRequest } from "@posthaste/shared/drivers/otel/span-bytes.ts";
+import { SpansRequest } from "@posthaste/shared/drivers/otel/span-bytes.ts";
 import { parseTraceparent } from "@posthaste/shared/domain/traceparent.ts";
 import type { Span, SpanAttributes, SpanStem } from "@posthaste/shared/telemetry/spans.ts";
 import { START_MS } from "../../support/samples.ts";
@@ -27,10 +27,14 @@ function refOf(traceId: string, spanId: string) {
   return ref;
 }
 
+function openBacklog(batchMax: number, resource: SpanAttributes = {}) {
+  return backlogOfSpans(batchMax, (bytes) => new SpansRequest(resource, "posthaste", bytes));
+}
+
 function encoded(spans: readonly Span[], resource: SpanAttributes): Buffer {
-  const backlog = backlogOfSpans(spans.length);
+  const backlog = openBacklog(spans.length, resource);
   for (const span of spans) backlog.push(span);
-  return Buffer.from(spansRequest(backlog.take()?.batch ?? new Uint8Array(), resource, "posthaste"));
+  return Buffer.from(backlog.take()?.batch ?? new Uint8Array());
 }
 
 function roundTrip(span: Span) {
@@ -52,13 +56,13 @@ test("ids, parent, times, kind and error are read as they were written", () => {
 });
 
 test("spans wait in batches, the oldest first", () => {
-  const backlog = backlogOfSpans(2);
+  const backlog = openBacklog(2);
   for (const name of ["a", "b", "c", "d", "e"]) backlog.push({ ...SPAN, stem: { ...STEM, name } });
   assert.equal(backlog.count, 5);
   const taken = Array.from({ length: 4 }, () => {
     const next = backlog.take();
     if (next === null) return [];
-    const names = readTraces(Buffer.from(spansRequest(next.batch, {}, "posthaste"))).map(({ name }) => name);
+    const names = readTraces(Buffer.from(next.batch)).map(({ name }) => name);
     return [next.count, ...names, backlog.count];
   });
   assert.deepEqual(taken, [[2, "a", "b", 3], [2, "c", "d", 1], [1, "e", 0], []]);
