@@ -39,10 +39,24 @@ export async function buildWorker(): Promise<string> {
   return await worker.text();
 }
 
-if (import.meta.main) {
+const HELP = `Usage: npm run build:worker
+
+Writes gateway/dist/worker.js, which gateway/wrangler.json names, and says how large it is. docs/edge.md has the rest.
+`;
+
+async function main(): Promise<void> {
+  const [word] = process.argv.slice(2);
+  if (word === "--help" || word === "-h") return void process.stdout.write(HELP);
+  if (word !== undefined) {
+    process.stderr.write(`Unknown word '${word}'\n\n${HELP}`);
+    process.exitCode = 2;
+    return;
+  }
   const text = await buildWorker();
   const path = join(HERE, "../dist/worker.js");
   await Bun.write(path, text);
   const gzipBytes = Bun.gzipSync(Buffer.from(text)).length;
   process.stdout.write(`${path}: ${text.length} bytes, ${gzipBytes} gzipped\n`);
 }
+
+if (import.meta.main) await main();
