@@ -1,9 +1,9 @@
 /**
  * One tenant cannot stop the others. A small tenant publishes over the API at each priority, alone and beside tenants
  * that flood: `hanging` has a thousand endpoints that never answer, `silent` has endpoints in zones that no name server
- * answers for, `slow` sends requests that never finish their bodies, `reader` reads the largest lists and `changer` changes endpoints, one of a
- * thousand, over and over. The
- * figure is the small one's p99 from publish to arrival, beside them to alone, in interleaved rounds on the same programs.
+ * answers for, `slow` sends requests that never finish their bodies, `reader` reads the largest lists and `changer` changes one
+ * endpoint of a thousand, both over and over. The figure is the small one's p99 from publish to arrival, beside them to alone,
+ * in interleaved rounds on the same programs.
  */
 import { Priority } from "@posthaste/shared/domain/event.ts";
 import type { BenchSystem } from "./bench-system.ts";

@@ -8,7 +8,7 @@ import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import { createApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import type { ApiKeyCache } from "../redis/api-keys/cache.ts";
 import type { KeyLosses } from "../redis/api-keys/losses.ts";
-import { lost } from "../redis/api-keys/losses.ts";
+import { keyLossesBy } from "../redis/api-keys/losses.ts";
 import type { ApiKeyRecords, KeyRecord } from "../redis/api-keys/store.ts";
 import { createApiKeyRecords } from "../redis/api-keys/store.ts";
 import type { EdgePlace } from "./place.ts";
@@ -34,19 +34,11 @@ export function createEdgeApiKeys(
 
 /** Sees a loss and repairs nothing. */
 function createLossesSeen(store: ApiKeyRecords, cache: ApiKeyCache): KeyLosses {
-  async function look(hash: string, canDoWithout: boolean) {
+  return keyLossesBy(async (hash, canDoWithout) => {
     const seen = cache.knownOf(hash);
     const { record, epoch, isLost } = await store.look(hash, canDoWithout && seen !== null);
     return { record: newest(seen, record), isLost: isLost || epoch === null };
-  }
-  return {
-    look: async (hash) => (await look(hash, false)).record,
-    async require(hash) {
-      const { record, isLost } = await look(hash, true);
-      if (record === null && isLost) throw lost();
-      return record;
-    },
-  };
+  });
 }
 
 /** Of a Redis that went back to an older state of a key the newer one holds; a key that was there and is gone is not known. */

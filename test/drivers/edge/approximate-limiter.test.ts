@@ -7,12 +7,12 @@ import { openHttpRedis } from "@posthaste/shared/drivers/redis/client/http-comma
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
+import { START_MS } from "../../support/samples.ts";
 import { openRest } from "../../support/upstash/open-rest.ts";
 
 const RULE = { limit: 20, windowMs: 60_000, policy: "approximate" } as const;
+/** `START_MS` is the beginning of one of its windows. */
 const STEP_MS = RULE.windowMs / 100;
-/** The beginning of one of its windows, a while ago. */
-const START_MS = Math.floor(Date.now() / RULE.windowMs - 100) * RULE.windowMs;
 
 /** The library's clock is the process's; `at` sets it. */
 async function withLimiter(work: (limiter: RateLimiter, at: (ms: number) => void) => Promise<void>): Promise<void> {

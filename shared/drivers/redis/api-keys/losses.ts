@@ -83,6 +83,17 @@ export async function openKeyLosses(options: {
   }
 
   await Promise.all(Array.from({ length: records.shards }, (_, shard) => begin(shard)));
+  return keyLossesBy(look);
+}
+
+/** `canDoWithout`: whoever asks has another way when Redis is silent about a key that this process knows. */
+type Look = (
+  hash: string,
+  canDoWithout: boolean,
+) => Promise<{ readonly record: KeyRecord | null; readonly isLost: boolean }>;
+
+/** Of what `look` finds: a key that is not there and may have been lost is unknown, and not absent. */
+export function keyLossesBy(look: Look): KeyLosses {
   return {
     look: async (hash) => (await look(hash, false)).record,
     async require(hash) {
@@ -102,7 +113,7 @@ async function restore(records: ApiKeyRecords, record: KeyRecord): Promise<KeyRe
 }
 
 /** A key is not there, and may have been. */
-export function lost(): PosthasteError {
+function lost(): PosthasteError {
   return new PosthasteError("store-unavailable", {
     detail:
       "Whether this API key is valid cannot be told: keys were lost less than a day ago. The operator restores them from " +
