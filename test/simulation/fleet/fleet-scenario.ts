@@ -24,6 +24,8 @@ export interface FleetScenario extends Omit<Scenario, "bounds" | "commitDeaths" 
   readonly lostCallRate: number;
   /** A further processor comes, and goes at the end of the span. */
   readonly visits: readonly Span[];
+  /** It is killed then, and has room for next to nothing that is deferred: what overflowed is left. */
+  readonly visitorsDie: boolean;
   readonly limitedKeys: readonly LimitedKey[];
   readonly emptyings: readonly Emptying[];
 }
@@ -36,8 +38,29 @@ function drawWait(chance: Chance, batch: NonNullable<SlotPlan["batch"]>): NonNul
 /** So that a world is over within minutes of its own time. */
 const SHORT_RETRIES: RetryPolicy = { delays_s: [0, 5, 10, 30, 60] };
 
-/** `late`: chance for what was added later, so that the rest of each fleet stays what it was. */
-export function drawFleetScenario(chance: Chance, late: Chance): FleetScenario {
+/** What was added later is drawn by chances of its own, so that the rest of each fleet stays what it was. */
+interface Chances {
+  readonly chance: Chance;
+  readonly late: Chance;
+  readonly latest: Chance;
+}
+
+export function drawFleetScenario({ chance, late, latest }: Chances): FleetScenario {
+  const fleet = drawLimitsAndEmptyings(drawTroubledFleet(chance), late);
+  return latest.isTrue(0.06) ? withDyingVisitors(fleet, latest) : fleet;
+}
+
+/** One processor, beside which another comes that dies with its overflow when all else comes to rest: nobody is started after it. */
+function withDyingVisitors(fleet: FleetScenario, chance: Chance): FleetScenario {
+  const { stormMs, partitions } = fleet;
+  const visit = { fromMs: chance.whole(0, stormMs / 4), toMs: stormMs + chance.whole(-1000, 1000) };
+  const calm = { isHealing: false, crashesAtMs: [], stopsAtMs: [] };
+  return { ...fleet, ...calm, processors: 1, partitions: Math.max(2, partitions), visitorsDie: true, visits: [visit] };
+}
+
+type TroubledFleet = Omit<FleetScenario, "limitedKeys" | "emptyings">;
+
+function drawTroubledFleet(chance: Chance): TroubledFleet {
   const { bounds: _bounds, commitDeaths: _deaths, diskTroubles: _troubles, ...scenario } = drawScenario(chance.fork());
   const spans = (rate: number, most: number, longestMs: number): Span[] =>
     Array.from({ length: chance.isTrue(rate) ? chance.whole(1, most) : 0 }, () => {
@@ -45,7 +68,7 @@ export function drawFleetScenario(chance: Chance, late: Chance): FleetScenario {
       return { fromMs, toMs: fromMs + chance.magnitude(10, longestMs) };
     }).toSorted((left, right) => left.fromMs - right.fromMs);
   const waits = chance.fork();
-  const fleet = {
+  return {
     ...scenario,
     slots: scenario.slots.map((slot) => {
       if (slot.isHealthy) return slot;
@@ -60,11 +83,15 @@ export function drawFleetScenario(chance: Chance, late: Chance): FleetScenario {
     logAway: spans(0.25, 2, 15_000),
     lostCallRate: chance.pick([0, 0, 0.002, 0.02]),
     visits: spans(0.4, 2, 30_000),
+    visitorsDie: false,
   };
+}
+
+function drawLimitsAndEmptyings(fleet: TroubledFleet, late: Chance): FleetScenario {
   const [hasLimits, isEmptied] = [0.3, 0.2].map((rate) => late.isTrue(rate));
   const limitedKeys = hasLimits === true ? drawLimitedKeys(late.fork(), fleet) : [];
   if (isEmptied !== true) return { ...fleet, limitedKeys, emptyings: [] };
-  const emptyings = drawEmptyings(late, scenario.stormMs);
+  const emptyings = drawEmptyings(late, fleet.stormMs);
   // Where nobody dies, nothing is forgotten that somebody knew.
   const lives = late.isTrue(0.5) ? { crashesAtMs: [], stopsAtMs: [], visits: [], lostCallRate: 0 } : {};
   return { ...fleet, ...lives, limitedKeys, emptyings };

@@ -52,8 +52,9 @@ const STEPS_MAX = 2_000_000;
 /** From a write until its owner has the answer. */
 const ROUND_TRIP_MS = 100;
 const TAIL_LINES = 80;
-/** Any number that is none of a seed, and by which the seeds that are kept for what they found draw nothing new. */
+/** Any numbers that are none of a seed, and by which the seeds that are kept for what they found draw nothing new. */
 const LATE_SEED = 0x1a7e_0d02;
+const LATEST_SEED = 0x1a7e_0d05;
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 const KAFKA = {
   brokers: [],
@@ -123,7 +124,8 @@ function createTroubles() {
 
 function createFleet(seed: number, linesKept: number): Fleet {
   const chance = createChance(seed);
-  const scenario = drawFleetScenario(chance.fork(), createChance(seed ^ LATE_SEED));
+  const [late, latest] = [createChance(seed ^ LATE_SEED), createChance(seed ^ LATEST_SEED)];
+  const scenario = drawFleetScenario({ chance: chance.fork(), late, latest });
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
   const isForgotten: Model["isForgotten"] = (published) => emptyings.isForgotten(published);
@@ -280,7 +282,7 @@ function keepRunning(fleet: Fleet, kind: FleetKind): void {
   });
 }
 
-function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
+function startNext(fleet: Fleet, kind: FleetKind, limits = fleet.scenario.limits): FleetProcess {
   const { clock, chance, scenario, network, processes, witness } = fleet;
   const note = (): void => {
     witness.disruptions.note(clock.now());
@@ -301,7 +303,7 @@ function startNext(fleet: Fleet, kind: FleetKind): FleetProcess {
         ? Promise.resolve(false)
         : hasRecords(log, { clock, entropy: fleet.chance.entropy }),
     count: kind === "gateway" ? scenario.gateways : scenario.processors,
-    limits: scenario.limits,
+    limits,
     sealer: SEALER,
     transportFor: network.forProcess,
   });
@@ -372,8 +374,10 @@ function planTroubles(fleet: Fleet): void {
   for (const { atMs, byMs } of scenario.clocks.steps) clock.timer(atMs, () => someone()?.stepWall(byMs));
   for (const { fromMs, toMs } of scenario.visits) {
     at(fromMs, () => {
-      const visitor = startNext(fleet, "processor");
-      clock.timer(toMs - fromMs, () => void visitor.stop());
+      const room = scenario.visitorsDie ? { backlogMax: 1 } : {};
+      const visitor = startNext(fleet, "processor", { ...scenario.limits, ...room });
+      const leave = (): void => (scenario.visitorsDie ? visitor.kill("its visit is over") : void visitor.stop());
+      clock.timer(toMs - fromMs, leave);
     });
   }
   assert(processes.length > 0, "the fleet was started");

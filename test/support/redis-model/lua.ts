@@ -38,13 +38,14 @@ const DEPTH_MAX = 20;
 /** What 5.1 has and 5.3 has not. Integers of the machine have 32 bits, so that none may come from a number's text. */
 const LEVELLING = `
 unpack = table.unpack
-local read, format = tonumber, string.format
+local read, format, whole_text = tonumber, string.format, redis.whole_text
 function tonumber(value, ...)
   local number = read(value, ...)
   return number and number + 0.0
 end
 function string.format(pattern, ...)
-  return format((string.gsub(pattern, '%%(%d*)d', '%%%1.0f')), ...)
+  local whole = (pattern == '%.0f' or pattern == '%d') and whole_text(...)
+  return whole or format((string.gsub(pattern, '%%(%d*)d', '%%%1.0f')), ...)
 end
 function redis.error_reply(text) return {err = text} end
 `;
@@ -84,6 +85,7 @@ function createMachine() {
       push(from, reply(from));
       return 1;
     },
+    whole_text: pushWholeText,
   });
   define(state, "cjson", {
     decode(from) {
@@ -152,6 +154,14 @@ function textAt(state: LuaState, index: number): string {
   if (lua.lua_type(state, index) === lua.LUA_TNUMBER) return String(lua.lua_tonumber(state, index));
   assert(lua.lua_type(state, index) === lua.LUA_TSTRING, "arguments of a command are texts or numbers");
   return byteText(lua.lua_tostring(state, index));
+}
+
+/** A whole number as its text, which is most of what scripts format; false: no such number. */
+function pushWholeText(from: LuaState): number {
+  const value = lua.lua_type(from, 1) === lua.LUA_TNUMBER ? lua.lua_tonumber(from, 1) : NaN;
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) pushText(from, String(value));
+  else lua.lua_pushboolean(from, false);
+  return 1;
 }
 
 function errorAt(state: LuaState): string {
