@@ -4,6 +4,7 @@ import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-pr
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { openVetter } from "@posthaste/shared/drivers/http/vetter.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createGateway } from "../app.ts";
 import { limitsFor } from "../request/deps.ts";
@@ -25,7 +26,7 @@ export async function runGateway(): Promise<void> {
 async function serveUntilStopped(): Promise<number> {
   const { env } = process;
   const stopped = untilSignal();
-  await using program = await unlessStopped(stopped, openDistributedProgram("gateway", env));
+  await using program = await unlessStopped(stopped, openDistributedProgram("gateway", env, openVetter));
   const config = parseConfig(env);
   const ensuring = ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
     // On stderr, so that the key is no part of the logs.

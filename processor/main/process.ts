@@ -4,6 +4,7 @@ import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-pr
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { startAlerts } from "../alerts/alerts.ts";
 import { countingFailures } from "../alerts/measures.ts";
@@ -20,7 +21,7 @@ await runWithHelp("processor", HELP, async () => {
   const { env } = process;
   const stopping = new AbortController();
   const stopped = untilSignal().then(() => stopping.abort());
-  await using program = await unlessStopped(stopped, openDistributedProgram("processor", env));
+  await using program = await unlessStopped(stopped, openDistributedProgram("processor", env, openHttpTransport));
   const config = parseConfig(env);
   const { drivers, telemetry, log } = program;
   const initializer = createInitializer({

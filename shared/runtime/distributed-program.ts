@@ -6,13 +6,12 @@ import type { DescriptorPlan } from "../domain/descriptor-plan.ts";
 import { planDescriptors, tooFewDescriptors } from "../domain/descriptor-plan.ts";
 import { parseDistributed } from "../domain/distributed-config.ts";
 import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
-import type { Transport } from "../ports/transport.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedDrivers, DistributedRole } from "../drivers/distributed.ts";
 import { descriptorLimit } from "../drivers/descriptor-limit.ts";
 import { openDistributed } from "../drivers/distributed.ts";
-import { openHttpTransport } from "../drivers/http/transport.ts";
+import type { HttpTransportOptions } from "../drivers/http/transport.ts";
 import { createJsonLog } from "../drivers/json-log.ts";
 import { observeProgram } from "./observe-program.ts";
 import { openTelemetry } from "./open-telemetry.ts";
@@ -20,7 +19,7 @@ import { createStreamSink } from "./stream-sink.ts";
 import type { Metrics } from "../drivers/metrics/metrics.ts";
 import { createSealer, systemClock, systemEntropy, systemHasher } from "../drivers/system.ts";
 
-export interface DistributedProgram extends AsyncDisposable {
+export interface DistributedProgram<Transport> extends AsyncDisposable {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly hasher: Hasher;
@@ -35,11 +34,12 @@ export interface DistributedProgram extends AsyncDisposable {
 /** Attempts in flight of a processor whose descriptors suffice. */
 const ATTEMPTS_MAX = 512;
 
-/** Throws `ConfigError` for wrong settings, a plain Error that names the setting for a store that cannot be used. */
-export async function openDistributedProgram(
+/** `openTransport` makes what the role has of a transport. Throws `ConfigError` for wrong settings, a plain Error that names the setting for a store that cannot be used. */
+export async function openDistributedProgram<Transport extends AsyncDisposable>(
   role: DistributedRole,
   environment: Environment,
-): Promise<DistributedProgram> {
+  openTransport: (options: HttpTransportOptions) => Transport,
+): Promise<DistributedProgram<Transport>> {
   const config = parseConfig(environment);
   const distributed = parseDistributed(environment);
   if (distributed === null || config.masterKey === null) {
@@ -59,7 +59,7 @@ export async function openDistributedProgram(
   const { log } = telemetry;
   const allow = config.allowCidrs ?? parseCidrs("");
   const transport = opening.use(
-    openHttpTransport({
+    openTransport({
       clock: systemClock,
       allow,
       // All attempts in flight may go to one origin: endpoints that share it must not wait for each other's sockets.

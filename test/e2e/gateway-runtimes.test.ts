@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
+import { buildNode } from "@posthaste/gateway/main/build-node.ts";
 import type { Command } from "posthaste/program.ts";
 import { Webhook } from "standardwebhooks";
 
@@ -15,14 +18,21 @@ import { openDistributedHarness } from "./distributed-harness.ts";
 import { call } from "./posthaste-child.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const BINARIES = join(ROOT, "test/runtimes/node_modules/.bin");
+const BINARIES = join(ROOT, "test/runtimes/node_modules");
 const entry = (name: string): string => join(ROOT, "gateway/main", name);
 const DENO_WORDS = ["run", "-A", "--no-check", "--no-lock", "--node-modules-dir=manual"] as const;
 
+const BUNDLE_FOLDER = await mkdtemp(join(tmpdir(), "posthaste-bundle-"));
+after(() => rm(BUNDLE_FOLDER, { recursive: true, force: true }));
+/** Where nothing else lies that it could load. */
+const BUNDLE = join(BUNDLE_FOLDER, "node.js");
+await writeFile(BUNDLE, await buildNode());
+
 const RUNTIMES: Readonly<Record<string, Command>> = {
   Bun: [process.execPath, entry("bun.ts")],
-  "Node 24": [join(BINARIES, "node"), entry("node.ts")],
-  Deno: [join(BINARIES, "deno"), ...DENO_WORDS, entry("deno.ts")],
+  "Node 24": [join(BINARIES, "node/bin/node"), entry("node.ts")],
+  "Node 20": [join(BINARIES, "node-20/bin/node"), BUNDLE],
+  Deno: [join(BINARIES, ".bin/deno"), ...DENO_WORDS, entry("deno.ts")],
 };
 const WITHIN_MS = 30_000;
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";

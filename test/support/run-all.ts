@@ -69,7 +69,7 @@ const LANE_TIMEOUT_MS = isFull ? 14_400_000 : 1_200_000;
 
 const binaries: Readonly<Record<Runtime["name"], string>> = {
   Bun: process.execPath,
-  Node: join(runtimesFolder, "node_modules/.bin/node"),
+  Node: join(runtimesFolder, "node_modules/node/bin/node"),
   Deno: join(runtimesFolder, "node_modules/.bin/deno"),
 };
 

@@ -16,14 +16,12 @@
 import process from "node:process";
 import * as tls from "node:tls";
 
-import type { Cidr } from "../../domain/address-guard.ts";
 import type { HttpClientChoice } from "../../domain/config.ts";
 import type { AttemptResult } from "../../domain/attempt.ts";
 import type { Clock, Deadline } from "../../lib/ambient.ts";
 import { DeadlineExceeded } from "../../lib/ambient.ts";
-import { unreachable } from "../../lib/assert.ts";
 import { onAbort } from "../../lib/on-abort.ts";
-import type { DeliveryRequest, Transport, Vetting } from "../../ports/transport.ts";
+import type { DeliveryRequest, Transport } from "../../ports/transport.ts";
 import { addressesOf, createGuardedConnect } from "./guarded-connect.ts";
 import type { DescribedFault } from "./network-fault.ts";
 import { ConnectFault, faultOf } from "./network-fault.ts";
@@ -31,39 +29,28 @@ import type { HttpClient } from "./http-client.ts";
 import { MilestoneRecord } from "./milestones.ts";
 import { NotBegun, StaleConnection } from "./http-client.ts";
 import type { LookUps } from "./look-ups.ts";
-import { createLookUps } from "./look-ups.ts";
 import type { AddressResolver } from "./resolver.ts";
 import { vetHost } from "./resolver.ts";
 import { runtimeParser } from "./runtime-parser.ts";
 import { createSocketClient } from "./socket-client.ts";
-import { createSystemResolver } from "./system-resolver.ts";
 import type { Target } from "./target.ts";
 import { createTargetParser } from "./target.ts";
 import { createUndiciClient } from "./undici-client.ts";
+import type { VetterOptions } from "./vetter.ts";
+import { createVet, lookUpsOf } from "./vetter.ts";
 
 /** Open sockets over all origins before idle ones are closed; twice the processor's requests in flight. */
 export const SOCKETS_MAX = 1024;
-/** Time for `vet`. */
-export const VET_MS_MAX = 5000;
 /** Sends of one request, those on kept connections that had ended included. */
 export const SENDS_MAX = 3;
 
-export interface HttpTransportOptions {
-  readonly clock: Clock;
-  /** Forbidden ranges that are allowed all the same; empty in ordinary service. */
-  readonly allow: readonly Cidr[];
-  /** The system's resolver when left out. */
-  readonly resolve?: AddressResolver;
-  /** Those of the operating system when left out or null. */
-  readonly nameServers?: readonly string[] | null;
+export interface HttpTransportOptions extends VetterOptions {
   /** Sockets for one origin (scheme, host and port), at least 1. */
   readonly connectionsMax: number;
   /** `SOCKETS_MAX` when left out. */
   readonly socketsMax?: number;
   /** The runtime's own where it is Bun, else undici, when left out or null. */
   readonly client?: HttpClientChoice | null;
-  /** A name was asked for; told whether its addresses were known. Must not throw. */
-  readonly onLookUp?: (isKnown: boolean) => void;
   /** PEM texts, trusted beside the runtime's own roots. */
   readonly certificateAuthorities?: readonly string[];
 }
@@ -72,13 +59,7 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
   const { clock, allow } = options;
   const parseTarget = createTargetParser();
   const closing = new AbortController();
-  const resolve = options.resolve ?? createSystemResolver({ clock, nameServers: options.nameServers ?? null });
-  const lookUps = createLookUps({
-    clock,
-    resolve,
-    closing: closing.signal,
-    onLookUp: options.onLookUp ?? (() => undefined),
-  });
+  const lookUps = lookUpsOf(options, closing.signal);
   const client = createClient(options, closing.signal, lookUps);
 
   /**
@@ -144,7 +125,7 @@ export function openHttpTransport(options: HttpTransportOptions): Transport {
 
   return {
     send,
-    vet: (url, tenant, signal) => vetTarget(parseTarget(url), { clock, allow, lookUps, tenant }, signal),
+    vet: createVet(options, lookUps),
     async [Symbol.asyncDispose]() {
       if (closing.signal.aborted) return;
       closing.abort(new Error(STOPPING.detail));
@@ -169,36 +150,6 @@ function startWait(clock: Clock, { timeoutMs, stopping }: DeliveryRequest, signa
       deadline[Symbol.dispose]();
     },
   };
-}
-
-interface VetDeps {
-  readonly clock: Clock;
-  readonly allow: readonly Cidr[];
-  readonly lookUps: LookUps;
-  readonly tenant: string;
-}
-
-async function vetTarget(target: Target | null, deps: VetDeps, signal: AbortSignal): Promise<Vetting> {
-  const { clock, allow, lookUps, tenant } = deps;
-  if (target === null) return { kind: "unresolved", reason: "the URL is not an http or https URL" };
-  using deadline = clock.deadline(VET_MS_MAX, signal);
-  try {
-    const find: AddressResolver = (name) => lookUps.find(name, tenant, deadline.signal);
-    const vetted = await vetHost(target.hostname, allow, find, deadline.signal);
-    switch (vetted.kind) {
-      case "allowed":
-        return { kind: "allowed" };
-      case "forbidden":
-        return vetted;
-      case "unresolved":
-      case "unanswered":
-        return { kind: "unresolved", reason: vetted.reason };
-      default:
-        return unreachable(vetted);
-    }
-  } catch {
-    return { kind: "unresolved", reason: `the name ${target.hostname} was not resolved in time` };
-  }
 }
 
 /** Throws when the runtime's own client is asked for and there is none. */

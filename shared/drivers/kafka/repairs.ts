@@ -10,8 +10,10 @@
  * And after each answer it sets a timer until the end of a throttling that never was, a negative time of which runtimes
  * warn on stderr.
  */
-import { createRequire } from "node:module";
 import kafkajs from "kafkajs";
+import brokerPool from "kafkajs/src/cluster/brokerPool.js";
+import consumerGroup from "kafkajs/src/consumer/consumerGroup.js";
+import requestQueue from "kafkajs/src/network/requestQueue/index.js";
 
 import type { Clock } from "../../lib/ambient.ts";
 
@@ -59,22 +61,17 @@ interface BrokerPool {
   refreshMetadataIfNecessary(topics: readonly string[]): Promise<void>;
 }
 
-const require = createRequire(import.meta.url);
 let isRepaired = false;
 
 /** For the whole process; further calls do nothing. */
 export function repairKafkajs(clock: Steady): void {
   if (isRepaired) return;
   isRepaired = true;
-  repairRequestQueue(prototypeOf("network/requestQueue/index.js") as RequestQueue, clock);
-  const group = prototypeOf("consumer/consumerGroup.js") as ConsumerGroup;
+  repairRequestQueue(requestQueue.prototype as RequestQueue, clock);
+  const group = consumerGroup.prototype as ConsumerGroup;
   repairHeartbeat(group, clock);
   repairLostPlace(group);
-  repairMetadata(prototypeOf("cluster/brokerPool.js") as BrokerPool, clock);
-}
-
-function prototypeOf(path: string): unknown {
-  return (require(`kafkajs/src/${path}`) as { readonly prototype: unknown }).prototype;
+  repairMetadata(brokerPool.prototype as BrokerPool, clock);
 }
 
 /** Its own question whether a heartbeat is due is answered here, so it is asked with an interval that is always over. */
