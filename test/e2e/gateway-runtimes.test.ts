@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -63,6 +64,7 @@ for (const [runtime, gatewayCommand] of Object.entries(RUNTIMES)) {
     const [gateway] = harness.gateways;
     assert.ok(gateway !== undefined);
     await tryGateway(gateway.url, harness.operatorKey, receiver);
+    await leaveIt(gateway.url);
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
     assert.ok(/^posthaste_events_accepted_total\{[^}]*priority="HIGH"[^}]*\} 1$/m.test(metrics), "HIGH is counted");
     assert.deepEqual(await gateway.end("SIGTERM"), { code: 0, signal: null }, gateway.printed().slice(-2000));
@@ -82,8 +84,40 @@ test("workerd, over HTTP alone: events of each priority, a key's limit, idempote
     REDIS_PREFIX: `${harness.prefix}:`,
   });
   await tryGateway(worker.url, harness.operatorKey, receiver);
+  await leaveIt(worker.url);
   assert.equal((await fetch(`${worker.url}/metrics`)).status, 501);
 });
+
+const SAID = [
+  "",
+  "GET /re",
+  "GET /readyz HTTP/1.1\r\nx-note: a",
+  "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n",
+  "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc",
+  "POST /v1/events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
+  "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  "no such protocol\r\n\r\n",
+  `GET /readyz HTTP/1.1\r\nhost: x\r\nx-large: ${"x".repeat(40_000)}\r\n\r\n`,
+];
+
+/** Callers that leave at any point, in order or not, take nobody along. Runtimes differ in what they tell of such a connection. */
+async function leaveIt(url: string): Promise<void> {
+  const port = Number(new URL(url).port);
+  for (const said of SAID) {
+    for (const leave of ["end", "resetAndDestroy"] as const) {
+      const socket = connect({ port, host: "127.0.0.1" });
+      const left = new Promise((resolve) => socket.on("error", resolve).on("close", resolve));
+      await new Promise<void>((resolve) => socket.once("connect", resolve));
+      await new Promise<void>((resolve) => void socket.write(said, () => resolve()));
+      socket.resume();
+      socket[leave]();
+      await left;
+      const { status } = await fetch(`${url}/readyz`);
+      assert.equal(status, 200, `after ${JSON.stringify(said.slice(0, 80))} and ${leave}`);
+    }
+  }
+}
 
 async function tryGateway(url: string, operatorKey: string, receiver: Recorder): Promise<void> {
   const post = async (path: string, body: string, headers: Readonly<Record<string, string>> = {}) => {

@@ -29,8 +29,8 @@ export interface NativeParser {
   initialize(type: number, resource: object, headerBytesMax: number, leniency: number): void;
   /** The bytes that were read; fewer than given where another protocol begins. */
   execute(bytes: Buffer): number | Error;
-  /** The connection ended. An error where that cuts a message. */
-  finish(): Error | undefined;
+  /** The connection ended. Where that cuts a message: an error, on Deno a number that is not 0. */
+  finish(): Error | number | undefined;
   [callback: number]: unknown;
 }
 

@@ -307,3 +307,40 @@ async function settledBehind(port: number, open: () => void): Promise<void> {
   await other.answers(1);
   open();
 }
+
+const drained: ServeOptions["fetch"] = async (request) => {
+  await request.bytes();
+  return ok();
+};
+
+const CLOSED_AFTER: readonly (readonly [string, string, readonly number[]])[] = [
+  ["nothing", "", []],
+  ["half a request line", "GET /", [400]],
+  ["half a head", "GET / HTTP/1.1\r\nx-note: a", [400]],
+  ["half a body", "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc", [400]],
+  ["half a chunk", "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", [400]],
+  ["a request", GET, [200]],
+  ["a request and half another", `${GET}GET / HT`, [200, 400]],
+  ["an offer of another protocol", "GET / HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", [200]],
+];
+
+// Runtimes differ in what their parsers say of a connection that ends.
+for (const [name, said, statuses] of CLOSED_AFTER) {
+  test(`a caller that closes its side after ${name} gets its answer, and the server goes on`, async () => {
+    const listening = await serve({ fetch: drained });
+    try {
+      using client = rawClient(listening.port);
+      client.socket.end(said);
+      await client.ended();
+      assert.deepEqual(
+        (await client.answers(statuses.length)).map(({ status }) => status),
+        statuses,
+      );
+      using next = rawClient(listening.port);
+      next.socket.write(GET);
+      assert.equal((await next.answers(1))[0]?.status, 200);
+    } finally {
+      await listening.kill();
+    }
+  });
+}

@@ -36,6 +36,9 @@ export interface RequestParser {
   end(): Error | null;
 }
 
+/** As Bun and Node say it. */
+const CUT = Object.assign(new Error("Parse Error"), { code: "HPE_INVALID_EOF_STATE" });
+
 /** Makes parsers for connections. Throws where the runtime lends none. */
 export function requestParsers(): (events: RequestEvents) => RequestParser {
   const Parser = runtimeParser();
@@ -76,7 +79,10 @@ class LlhttpRequests implements RequestParser {
   }
 
   end(): Error | null {
-    return this.#native.finish() ?? null;
+    if (this.#isSpent) return null;
+    const told = this.#native.finish();
+    if (told instanceof Error) return told;
+    return told === undefined || told === 0 ? null : CUT;
   }
 
   #create(): NativeParser {
