@@ -29,16 +29,22 @@ export function requireWrk(): void {
   throw new Error("bench/accept needs wrk on the PATH; install it with your package manager (apt-get install wrk)");
 }
 
+const USUAL_LOAD = { key: BENCH_KEY, body: EVENT_BODY, connections: CONNECTIONS };
+
 /** POSTs the event for `seconds`; throws when anything but 2xx came back, for then the figure means nothing. */
-export async function postEvents(port: number, seconds: number): Promise<Load> {
+export async function postEvents(
+  port: number,
+  seconds: number,
+  { key, body, connections }: typeof USUAL_LOAD = USUAL_LOAD,
+): Promise<Load> {
   const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const script = join(folder, "post.lua");
   writeFileSync(
     script,
     `wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
-wrk.headers["authorization"] = "Bearer ${BENCH_KEY}"
-wrk.body = [==[${EVENT_BODY}]==]
+wrk.headers["authorization"] = "Bearer ${key}"
+wrk.body = [==[${body}]==]
 done = function(summary, latency)
   io.write(string.format('{"count":%d,"us":%d,"p50":%d,"p99":%d,"bad":%d}\\n', summary.requests, summary.duration,
     latency:percentile(50), latency:percentile(99),
@@ -46,7 +52,7 @@ done = function(summary, latency)
 end
 `,
   );
-  const wrk = ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}/v1/events`];
+  const wrk = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}/v1/events`];
   const child = spawn("wrk", wrk, { stdio: ["ignore", "pipe", "inherit"] });
   exitWithUs(child);
   let output = "";

@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- accept|deliver|islands|tenants] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
- * they are named, and so do the long ones: priority, partition, retries, idle, tenants-distributed, tail-distributed, tail, telemetry, descriptors.
+ * they are named, and so do the long ones: priority, partition, retries, runtimes, idle, tenants-distributed, tail-distributed, tail, telemetry, descriptors.
  */
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
@@ -12,6 +12,7 @@ import { benchIslands } from "./islands.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
+import { benchRuntimes } from "./runtimes.ts";
 import { benchTelemetry } from "./telemetry.ts";
 import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
@@ -25,9 +26,10 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   descriptors                           what callers hold takes nothing from deliveries; about a minute
   priority, partition, retries, idle, tenants-distributed, tail-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+  runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
 
-accept needs wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
+accept and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
 are those of npm run services, which names what it installs first.
 
 Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine.
@@ -60,6 +62,7 @@ const distributed = {
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
   "tail-distributed": () => benchTail({ set: "distributed", ...tail }),
+  runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });

@@ -2,8 +2,10 @@
  * A measured program in a process of its own: started, asked by lines on its standard input, answering by JSON lines on
  * its standard output, ended by id. CPU and memory are read from /proc, so benches run on Linux.
  */
+import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { exitWithUs } from "posthaste/exit-with-us.ts";
+import type { Command } from "posthaste/program.ts";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
@@ -42,16 +44,50 @@ export async function startSubject(file: string, environment: Readonly<Record<st
       child.stdin.write(`${line}\n`);
       return next();
     },
-    usage() {
-      const stat = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
-      const ticks = Number(stat[11]) + Number(stat[12]);
-      return { cpuUs: (ticks * 1e6) / TICKS_PER_S, rssMiB: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024 };
-    },
-    async [Symbol.asyncDispose]() {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGKILL");
-      await ended;
-    },
+    usage: () => usageOf(child.pid ?? 0),
+    [Symbol.asyncDispose]: () => kill(child),
   };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await ended;
+}
+
+export function usageOf(pid: number): Usage {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const ticks = Number(stat[11]) + Number(stat[12]);
+  return { cpuUs: (ticks * 1e6) / TICKS_PER_S, rssMiB: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024 };
+}
+
+const ANSWERS_MS_MAX = 10_000;
+
+/** A server that listens on PORT, by another runtime than ours; resolves once it answers. */
+export async function startBare([binary, ...words]: Command) {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const child = spawn(binary, words, { stdio: ["ignore", "ignore", "ignore"], env: { PORT: String(port) } });
+  exitWithUs(child);
+  const startedAt = performance.now();
+  while (!(await isAnswering(url))) {
+    if (performance.now() - startedAt > ANSWERS_MS_MAX) throw new Error(`${binary} ${words.join(" ")} does not answer`);
+    await Bun.sleep(10);
+  }
+  return { url, pid: child.pid ?? 0, [Symbol.asyncDispose]: () => kill(child) };
+}
+
+function isAnswering(url: string): Promise<boolean> {
+  return fetch(url, { method: "POST", body: "{}" }).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function freePort(): Promise<number> {
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+  const { port = 0 } = server;
+  await server.stop(true);
+  return port;
 }

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { buildNode } from "@posthaste/gateway/main/build-node.ts";
 import type { Command } from "posthaste/program.ts";
+import { startProgram } from "posthaste/program.ts";
 import { Webhook } from "standardwebhooks";
 
 import { openReceiver } from "../support/receiver.ts";
@@ -71,22 +72,37 @@ for (const [runtime, gatewayCommand] of Object.entries(RUNTIMES)) {
   });
 }
 
-test("workerd, over HTTP alone: events of each priority, a key's limit, idempotency, problems", async () => {
-  await using receiver = await openRecorder();
-  await using rest = await openRest();
-  const shared = { POSTHASTE_MASTER_KEY: randomBytes(32).toString("base64"), POSTHASTE_ALLOW_CIDRS: "127.0.0.0/8" };
-  // The gateway with TCP makes the operator's key; it is asked nothing.
-  await using harness = await openDistributedHarness({ gateways: 1, processors: 1, env: shared });
-  await using worker = await startWorker({
-    ...shared,
-    UPSTASH_REDIS_REST_URL: rest.url,
-    UPSTASH_REDIS_REST_TOKEN: rest.token,
-    REDIS_PREFIX: `${harness.prefix}:`,
+/** The runtimes without TCP; each gets its settings, and resolves to where it listens. */
+const EDGES: Readonly<
+  Record<string, (env: Readonly<Record<string, string>>) => Promise<AsyncDisposable & { url: string }>>
+> = {
+  workerd: (env) => startWorker(env),
+  "Deno Deploy's entry": (env) =>
+    startProgram("gateway", { ...env, PORT: "0" }, [
+      join(BINARIES, ".bin/deno"),
+      ...DENO_WORDS,
+      entry("deno-deploy.ts"),
+    ]),
+};
+
+for (const [runtime, startEdge] of Object.entries(EDGES)) {
+  test(`${runtime}, over HTTP alone: events of each priority, a key's limit, idempotency, problems`, async () => {
+    await using receiver = await openRecorder();
+    await using rest = await openRest();
+    const shared = { POSTHASTE_MASTER_KEY: randomBytes(32).toString("base64"), POSTHASTE_ALLOW_CIDRS: "127.0.0.0/8" };
+    // The gateway with TCP makes the operator's key; it is asked nothing.
+    await using harness = await openDistributedHarness({ gateways: 1, processors: 1, env: shared });
+    await using edge = await startEdge({
+      ...shared,
+      UPSTASH_REDIS_REST_URL: rest.url,
+      UPSTASH_REDIS_REST_TOKEN: rest.token,
+      REDIS_PREFIX: `${harness.prefix}:`,
+    });
+    await tryGateway(edge.url, harness.operatorKey, receiver);
+    await leaveIt(edge.url);
+    assert.equal((await fetch(`${edge.url}/metrics`)).status, 501);
   });
-  await tryGateway(worker.url, harness.operatorKey, receiver);
-  await leaveIt(worker.url);
-  assert.equal((await fetch(`${worker.url}/metrics`)).status, 501);
-});
+}
 
 const SAID = [
   "",

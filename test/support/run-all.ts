@@ -27,7 +27,7 @@ const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
 line says N passed, N failed. About a quarter of an hour on two cores; test:full runs the long forms, for hours.
 
-Installed first, if it is missing: Node 24 and Deno by npm into test/runtimes, OpenTelemetry's collector, built by Go in a few minutes, and what npm run services needs (see its
+Installed first, if it is missing: Node 20 and 24, Deno and workerd by npm into test/runtimes, OpenTelemetry's collector, built by Go in a few minutes, and what npm run services needs (see its
 --help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.
 `;
 const words = readWords({ help: HELP, options: { full: { type: "boolean", default: false } }, takesNames: true });
@@ -78,11 +78,11 @@ function installRuntimes(): void {
   const lock = readFileSync(join(runtimesFolder, "package-lock.json"), "utf8");
   const stamp = join(runtimesFolder, "node_modules/.installed-lock.json");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
-  console.log("installing the test runtimes (Node 24 and Deno) into test/runtimes");
+  console.log("installing the test runtimes (Node 20 and 24, Deno, workerd) into test/runtimes");
   // A surrounding `npm test` names its own folder here, and the inner npm would install there instead.
   const { npm_config_local_prefix: _outer, ...env } = process.env;
   const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: runtimesFolder, env, stdio: "inherit" });
-  if (npm.status !== 0) throw new Error("npm ci failed in test/runtimes: Node 24 and Deno cannot be tested");
+  if (npm.status !== 0) throw new Error("npm ci failed in test/runtimes: Node, Deno and workerd cannot be tested");
   writeFileSync(stamp, lock);
 }
 

@@ -14,20 +14,20 @@ const PRINTED_MAX = 64 * 1024;
 
 export interface Worker extends AsyncDisposable {
   readonly url: string;
+  readonly pid: number;
   /** The last of what it printed. */
   printed(): string;
   /** Sends the signal and resolves when it is gone. */
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** `env` are all its variables and secrets. Rejects with what it printed when it ends before it listens. */
-export async function startWorker(env: Readonly<Record<string, string>>): Promise<Worker> {
+/** `env` are all its variables and secrets; `script` another worker. Rejects with what it printed when it ends before it listens. */
+export async function startWorker(env: Readonly<Record<string, string>>, script?: string): Promise<Worker> {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: npm test installs it`);
   await using opening = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "posthaste-worker-"));
   opening.defer(() => rm(folder, { recursive: true, force: true }));
-  building ??= buildWorker();
-  await writeFile(join(folder, "worker.js"), await building);
+  await writeFile(join(folder, "worker.js"), script ?? (await (building ??= buildWorker())));
   await writeFile(join(folder, "config.capnp"), configFor(Object.keys(env)));
   const child = spawn(BINARY, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
     env,
@@ -59,6 +59,7 @@ export async function startWorker(env: Readonly<Record<string, string>>): Promis
   const opened = opening.move();
   return {
     url: `http://127.0.0.1:${port}`,
+    pid: child.pid ?? 0,
     printed: () => printed,
     end,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
