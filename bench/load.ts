@@ -26,7 +26,7 @@ export function requireWrk(): void {
   spawnSync("apt-get", ["update"], { stdio: "ignore" });
   spawnSync("apt-get", ["install", "-y", "wrk"], { stdio: "ignore" });
   if (spawnSync("wrk", ["-v"]).error === undefined) return;
-  throw new Error("bench/accept needs wrk on the PATH; install it with your package manager (apt-get install wrk)");
+  throw new Error("This bench needs wrk on the PATH; install it with your package manager (apt-get install wrk)");
 }
 
 const USUAL_LOAD = { key: BENCH_KEY, body: EVENT_BODY, connections: CONNECTIONS };

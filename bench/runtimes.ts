@@ -11,6 +11,7 @@ import { openConstellation } from "posthaste/constellation.ts";
 import type { Command } from "posthaste/program.ts";
 import { startProgram } from "posthaste/program.ts";
 import { openLocalServices } from "posthaste/local-services.ts";
+import { DENO, denoProgram, NODE_20, NODE_24, requireRuntimes, WORKERD } from "../test/support/other-runtimes.ts";
 import { openRest } from "../test/support/upstash/open-rest.ts";
 import { startWorker } from "../test/support/workerd/start-worker.ts";
 import { poster } from "./distributed.ts";
@@ -20,20 +21,10 @@ import { EVENT_DATA, postEvents, requireWrk } from "./load.ts";
 import { startBare, usageOf } from "./subject-process.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const BINARIES = join(ROOT, "test/runtimes/node_modules");
 const CONNECTIONS = 64;
 const WARM_UP_S = 2;
 const GRACE_MS = 20_000;
 const BODY = JSON.stringify({ type: "invoice.paid", priority: "HIGH", data: EVENT_DATA });
-const DENO = [
-  join(BINARIES, ".bin/deno"),
-  "run",
-  "-A",
-  "--no-check",
-  "--no-lock",
-  "--node-modules-dir=manual",
-] as const;
-
 interface Running extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
@@ -50,9 +41,9 @@ interface Measured extends Figures {
 }
 
 export async function benchRuntimes({ rounds, seconds }: { rounds: number; seconds: number }): Promise<void> {
+  requireRuntimes(NODE_24, NODE_20, DENO, WORKERD);
   requireWrk();
   await using services = await openLocalServices((sentence) => void process.stderr.write(`${sentence}\n`));
-  Object.assign(process.env, services.env);
   const folder = await mkdtemp(join(tmpdir(), "posthaste-bench-"));
   await using cleaning = new AsyncDisposableStack();
   cleaning.defer(() => rm(folder, { recursive: true, force: true }));
@@ -146,14 +137,14 @@ async function runtimesFor(folder: string, env: Readonly<Record<string, string>>
   const commands: Readonly<Record<string, { readonly bare: Command; readonly gateway: Command }>> = {
     Bun: { bare: [process.execPath, bareFile], gateway: [process.execPath, entry("bun.ts")] },
     "Node 24": {
-      bare: [join(BINARIES, "node/bin/node"), bareFile],
-      gateway: [join(BINARIES, "node/bin/node"), entry("node.ts")],
+      bare: [NODE_24, bareFile],
+      gateway: [NODE_24, entry("node.ts")],
     },
     "Node 20": {
-      bare: [join(BINARIES, "node-20/bin/node"), bareFile],
-      gateway: [join(BINARIES, "node-20/bin/node"), node20],
+      bare: [NODE_20, bareFile],
+      gateway: [NODE_20, node20],
     },
-    Deno: { bare: [...DENO, bareFile], gateway: [...DENO, entry("deno.ts")] },
+    Deno: { bare: denoProgram(bareFile), gateway: denoProgram(entry("deno.ts")) },
   };
   const withTcp = Object.entries(commands).map(([name, { bare, gateway }]) => ({
     name,
@@ -165,7 +156,7 @@ async function runtimesFor(folder: string, env: Readonly<Record<string, string>>
 
 async function startEdge(env: Readonly<Record<string, string>>): Promise<Running> {
   await using opening = new AsyncDisposableStack();
-  const rest = opening.use(await openRest());
+  const rest = opening.use(await openRest(env["REDIS_URL"]));
   const worker = opening.use(
     await startWorker({
       POSTHASTE_MASTER_KEY: env["POSTHASTE_MASTER_KEY"] ?? "",

@@ -24,7 +24,7 @@ import { createRedisRateLimiter } from "./redis/rate-limiter.ts";
 import { createRedisStats } from "./redis/stats.ts";
 
 export interface EdgeDrivers extends GatewayDrivers {
-  /** Resolves when what the ledger and the stats were told is written, or was given up. */
+  /** Resolves when what the ledger and the stats were told is written, or was given up; once for a driver set. Does not reject. */
   flush(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export interface EdgeOptions {
   readonly onCache: (isHit: boolean) => void;
   /** What went wrong and costs no promise: the ledger was not told, a record does not read back. Must not throw. */
   readonly onFault: (error: unknown) => void;
-  /** Entries of the ledger that Redis did not take. */
+  /** Entries of the ledger, and counts of the stats, that Redis did not take. */
   readonly onLost: (count: number) => void;
 }
 
@@ -101,7 +101,10 @@ export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
     ...notAtEdge,
     health: () => commands.health(shards.map((shard) => keys.key(shard, "health"))),
     degraded: () => Promise.resolve([]),
-    flush: async () => void (await Promise.all([stats.flush(), ledger.flush()])),
+    async flush() {
+      await Promise.all([stats.flush(), ledger.flush()]);
+      if (stats.lostCount() > 0) onLost(stats.lostCount());
+    },
   };
 }
 

@@ -1,9 +1,11 @@
-/** What only a gateway at the edge has to show, in a real workerd: that requests are alone, and what it refuses. */
+/** What only a gateway at the edge has to show, in a real workerd: that requests are alone, and what it refuses. And how Deno's begins. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import type { Answer } from "./posthaste-child.ts";
 import { call } from "./posthaste-child.ts";
-import { openEdgeHarness } from "./edge-harness.ts";
+import { openReceiver } from "../support/receiver.ts";
+import { EDGES, openEdgeHarness } from "./edge-harness.ts";
 
 const EVENT = { type: "edge.tried", priority: "HIGH", data: 1 } as const;
 const OTHERS = 8;
@@ -151,6 +153,33 @@ test("with wrong settings the edge answers 503, and its log names what is wrong 
       secrets.filter((secret) => `${printed}${JSON.stringify(answer.body)}`.includes(secret)),
       [],
     );
+  }
+});
+
+test("Deno Deploy's entry names a setting that is wrong, and a port that is taken, each in one line, and ends", async () => {
+  const settings = {
+    POSTHASTE_MASTER_KEY: randomBytes(32).toString("base64"),
+    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:1",
+    UPSTASH_REDIS_REST_TOKEN: "a-token",
+  };
+  await using taken = await openReceiver((_, response) => void response.end());
+  const { port } = new URL(taken.url);
+  const said: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
+    [{ PORT: "abc" }, /^gateway: PORT must be .+$/m],
+    [{ PORT: "99999" }, /^gateway: PORT must be .+$/m],
+    [{ UPSTASH_REDIS_REST_TOKEN: "" }, /^gateway: UPSTASH_REDIS_REST_TOKEN is missing: .+$/m],
+    [{ POSTHASTE_MASTER_KEY: "short" }, /^gateway: POSTHASTE_MASTER_KEY .+$/m],
+    [
+      { PORT: port },
+      new RegExp(`^gateway: cannot listen on 127.0.0.1:${port} since port ${port} is in use .+ PORT .+$`, "m"),
+    ],
+  ];
+  for (const [env, line] of said) {
+    await assert.rejects(EDGES["Deno Deploy's entry"]({ ...settings, ...env }), (error: Error) => {
+      assert.match(error.message, line);
+      assert.ok(!/^ +at /m.test(error.message), `no stack: ${error.message}`);
+      return true;
+    });
   }
 });
 

@@ -1,5 +1,8 @@
-/** A deployment with a gateway in workerd, whose commands to Redis go by a proxy of the test. */
+/** A deployment with a gateway at the edge, whose commands to Redis go by a proxy of the test. */
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { startProgram } from "posthaste/program.ts";
+import { DENO, denoProgram, requireRuntimes } from "../support/other-runtimes.ts";
 import { openRest } from "../support/upstash/open-rest.ts";
 import type { RestProxy } from "../support/upstash/open-proxy.ts";
 import { openRestProxy } from "../support/upstash/open-proxy.ts";
@@ -7,6 +10,19 @@ import type { Worker } from "../support/workerd/start-worker.ts";
 import { startWorker } from "../support/workerd/start-worker.ts";
 import type { DistributedHarness } from "./distributed-harness.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
+
+type StartEdge = (env: Readonly<Record<string, string>>) => Promise<Worker>;
+
+const DENO_DEPLOY = join(import.meta.dirname, "../../gateway/main/deno-deploy.ts");
+
+/** What a gateway at the edge runs on. */
+export const EDGES = {
+  workerd: (env) => startWorker(env),
+  "Deno Deploy's entry": (env) => {
+    requireRuntimes(DENO);
+    return startProgram("gateway", { PORT: "0", ...env }, denoProgram(DENO_DEPLOY));
+  },
+} as const satisfies Readonly<Record<string, StartEdge>>;
 
 export interface EdgeHarness extends AsyncDisposable {
   /** With one gateway, on Bun. */
@@ -18,7 +34,11 @@ export interface EdgeHarness extends AsyncDisposable {
   startWorker(env?: Readonly<Record<string, string>>): Promise<Worker>;
 }
 
-export async function openEdgeHarness(options: { readonly processors: number }): Promise<EdgeHarness> {
+/** In workerd unless told. */
+export async function openEdgeHarness(
+  options: { readonly processors: number },
+  startEdge: StartEdge = EDGES.workerd,
+): Promise<EdgeHarness> {
   await using opening = new AsyncDisposableStack();
   const rest = opening.use(await openRest());
   const proxy = opening.use(await openRestProxy(rest));
@@ -35,7 +55,7 @@ export async function openEdgeHarness(options: { readonly processors: number }):
     deployment,
     proxy,
     openProxy: () => openRestProxy(rest),
-    startWorker: (env = {}) => startWorker({ ...settings, ...env }),
+    startWorker: (env = {}) => startEdge({ ...settings, ...env }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

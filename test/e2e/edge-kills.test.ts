@@ -1,12 +1,13 @@
 /**
- * Promise 1 at the edge: what a gateway in workerd answered 202 is delivered, though it is killed at any step of accepting, and
+ * Promise 1 at the edge: what a gateway there answered 202 is delivered, though it is killed at any step of accepting, and
  * though the processors are killed whose relay takes the spool to Kafka.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Worker } from "../support/workerd/start-worker.ts";
 import { seededEntropy } from "../support/ambient.ts";
-import { openEdgeHarness } from "./edge-harness.ts";
+import { waitFor } from "../support/services/wait-for.ts";
+import { EDGES, openEdgeHarness } from "./edge-harness.ts";
 import type { EdgeHarness } from "./edge-harness.ts";
 import type { Plan } from "./load-under-kills.ts";
 import { openCounter, planOf, publishAll, untilDelivered } from "./load-under-kills.ts";
@@ -48,28 +49,6 @@ async function publish(worker: Worker, key: string, { body, headers }: Plan): Pr
   );
 }
 
-test("killed at each step of accepting, the edge acknowledges nothing that is lost, and a repeat is one event", async () => {
-  await using counter = await openCounter();
-  await using edge = await openEdgeHarness({ processors: 1 });
-  const { deployment } = edge;
-  assert.equal((await deployment.ask(0, "/v1/endpoints", { url: counter.url })).status, 201);
-  const plans: Plan[] = [];
-  for (let step = 0; step < STEPS_MAX; step++) {
-    const event = { type: "edge.killed", priority: priorityOf(step), id: `step-${step}`, data: { step } };
-    const plan = { body: JSON.stringify(event), headers: { "idempotency-key": `key-${step}` } };
-    const status = await publishKilledAt(edge, step, plan);
-    if (status === null) plans.push(plan);
-    else assert.equal(status, 202);
-    if (status !== null) break;
-  }
-  assert.ok(plans.length >= 6 && plans.length < STEPS_MAX, `${plans.length} steps`);
-  await using worker = await edge.startWorker();
-  const target = { url: () => worker.url, isUp: () => Promise.resolve(), key: deployment.operatorKey };
-  const acknowledged = await publishAll(target, plans.values(), () => undefined);
-  assert.deepEqual([...acknowledged].toSorted(), plans.map((_, step) => `step-${step}`).toSorted());
-  assert.deepEqual(await untilDelivered(acknowledged, counter), []);
-});
-
 /** Id and status of an event whose accept meets a Redis that never gets the command `step`. The worker is killed then. */
 async function publishSilentAt(
   edge: EdgeHarness,
@@ -87,17 +66,57 @@ async function publishSilentAt(
   };
 }
 
-test("whichever command of accepting Redis never gets, the edge acknowledges nothing that is lost", async () => {
-  await using counter = await openCounter();
-  await using edge = await openEdgeHarness({ processors: 1 });
-  assert.equal((await edge.deployment.ask(0, "/v1/endpoints", { url: counter.url })).status, 201);
-  const steps = Array.from({ length: SILENT_STEPS }, (_, step) => step);
-  const answers = await Promise.all(steps.map((step) => publishSilentAt(edge, step)));
-  const acknowledged = new Set(answers.flatMap(({ id, status }) => (status === 202 ? [id] : [])));
-  // The ledger, and the answer of a claim, are no part of the promise; the append is.
-  assert.ok(acknowledged.size > 0 && acknowledged.size < SILENT_STEPS, JSON.stringify(answers));
-  assert.deepEqual(await untilDelivered(acknowledged, counter, QUIET_MS), []);
-});
+for (const [runtime, startEdge] of Object.entries(EDGES)) {
+  test(`${runtime}: killed at each step of accepting, the edge acknowledges nothing that is lost, and a repeat is one event`, async () => {
+    await using counter = await openCounter();
+    await using edge = await openEdgeHarness({ processors: 1 }, startEdge);
+    const { deployment } = edge;
+    assert.equal((await deployment.ask(0, "/v1/endpoints", { url: counter.url })).status, 201);
+    const plans: Plan[] = [];
+    for (let step = 0; step < STEPS_MAX; step++) {
+      const event = { type: "edge.killed", priority: priorityOf(step), id: `step-${step}`, data: { step } };
+      const plan = { body: JSON.stringify(event), headers: { "idempotency-key": `key-${step}` } };
+      const status = await publishKilledAt(edge, step, plan);
+      if (status === null) plans.push(plan);
+      else assert.equal(status, 202);
+      if (status !== null) break;
+    }
+    assert.ok(plans.length >= 6 && plans.length < STEPS_MAX, `${plans.length} steps`);
+    await using worker = await edge.startWorker();
+    const target = { url: () => worker.url, isUp: () => Promise.resolve(), key: deployment.operatorKey };
+    const acknowledged = await publishAll(target, plans.values(), () => undefined);
+    assert.deepEqual([...acknowledged].toSorted(), plans.map((_, step) => `step-${step}`).toSorted());
+    assert.deepEqual(await untilDelivered(acknowledged, counter), []);
+  });
+
+  test(`${runtime}: whichever command of accepting Redis never gets, the edge acknowledges nothing that is lost`, async () => {
+    await using counter = await openCounter();
+    await using edge = await openEdgeHarness({ processors: 1 }, startEdge);
+    assert.equal((await edge.deployment.ask(0, "/v1/endpoints", { url: counter.url })).status, 201);
+    const steps = Array.from({ length: SILENT_STEPS }, (_, step) => step);
+    const answers = await Promise.all(steps.map((step) => publishSilentAt(edge, step)));
+    const acknowledged = new Set(answers.flatMap(({ id, status }) => (status === 202 ? [id] : [])));
+    // The ledger, and the answer of a claim, are no part of the promise; the append is.
+    assert.ok(acknowledged.size > 0 && acknowledged.size < SILENT_STEPS, JSON.stringify(answers));
+    assert.deepEqual(await untilDelivered(acknowledged, counter, QUIET_MS), []);
+  });
+
+  test(`${runtime}: what is written after an answer is given up when Redis is silent, and takes no later request along`, async () => {
+    await using edge = await openEdgeHarness({ processors: 0 }, startEdge);
+    await using worker = await edge.startWorker();
+    const { operatorKey } = edge.deployment;
+    const plan = { body: JSON.stringify({ type: "edge.kept", priority: "HIGH", data: {} }), headers: {} };
+    edge.proxy.onCommand = (command) => (/\}(?:ledger|stats:)/.test(command) ? "hold" : "pass");
+    assert.equal(await publish(worker, operatorKey, plan), 202);
+    await waitFor({
+      fact: "the log to say what was given up",
+      withinMs: QUIET_MS,
+      holds: () => worker.printed().includes('"projection.dropped"'),
+    });
+    edge.proxy.onCommand = () => "pass";
+    assert.equal(await publish(worker, operatorKey, plan), 202);
+  });
+}
 
 test(`${EVENTS} events that the edge accepted are delivered through ${KILLS} SIGKILLs of the processors that relay them`, async () => {
   await using counter = await openCounter();

@@ -1,7 +1,6 @@
 /** The same gateway on each runtime, before one processor on Bun: what it promises does not depend on who runs it. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,20 +8,18 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { buildNode } from "@posthaste/gateway/main/build-node.ts";
 import type { Command } from "posthaste/program.ts";
-import { startProgram } from "posthaste/program.ts";
 import { Webhook } from "standardwebhooks";
 
+import { denoProgram, NODE_20, NODE_24, requireRuntimes } from "../support/other-runtimes.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { waitFor } from "../support/services/wait-for.ts";
 import { openRest } from "../support/upstash/open-rest.ts";
-import { startWorker } from "../support/workerd/start-worker.ts";
+import { EDGES } from "./edge-harness.ts";
 import { openDistributedHarness } from "./distributed-harness.ts";
 import { call } from "./posthaste-child.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const BINARIES = join(ROOT, "test/runtimes/node_modules");
 const entry = (name: string): string => join(ROOT, "gateway/main", name);
-const DENO_WORDS = ["run", "-A", "--no-check", "--no-lock", "--node-modules-dir=manual"] as const;
 
 const BUNDLE_FOLDER = await mkdtemp(join(tmpdir(), "posthaste-bundle-"));
 after(() => rm(BUNDLE_FOLDER, { recursive: true, force: true }));
@@ -32,9 +29,10 @@ await writeFile(BUNDLE, await buildNode());
 
 const RUNTIMES: Readonly<Record<string, Command>> = {
   Bun: [process.execPath, entry("bun.ts")],
-  "Node 24": [join(BINARIES, "node/bin/node"), entry("node.ts")],
-  "Node 20": [join(BINARIES, "node-20/bin/node"), BUNDLE],
-  Deno: [join(BINARIES, ".bin/deno"), ...DENO_WORDS, entry("deno.ts")],
+  "Node 24": [NODE_24, entry("node.ts")],
+  "Node 24, by the file for older ones": [NODE_24, BUNDLE],
+  "Node 20": [NODE_20, BUNDLE],
+  Deno: denoProgram(entry("deno.ts")),
 };
 const WITHIN_MS = 30_000;
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -59,7 +57,7 @@ type Recorder = Awaited<ReturnType<typeof openRecorder>>;
 
 for (const [runtime, gatewayCommand] of Object.entries(RUNTIMES)) {
   test(`${runtime}: events of each priority, a key's limit, idempotency, problems, and an end in order`, async () => {
-    assert.ok(existsSync(gatewayCommand[0]), `${gatewayCommand[0]} is missing: npm test installs it`);
+    requireRuntimes(gatewayCommand[0]);
     await using receiver = await openRecorder();
     await using harness = await openDistributedHarness({ gateways: 1, processors: 1, gatewayCommand });
     const [gateway] = harness.gateways;
@@ -71,19 +69,6 @@ for (const [runtime, gatewayCommand] of Object.entries(RUNTIMES)) {
     assert.deepEqual(await gateway.end("SIGTERM"), { code: 0, signal: null }, gateway.printed().slice(-2000));
   });
 }
-
-/** The runtimes without TCP; each gets its settings, and resolves to where it listens. */
-const EDGES: Readonly<
-  Record<string, (env: Readonly<Record<string, string>>) => Promise<AsyncDisposable & { url: string }>>
-> = {
-  workerd: (env) => startWorker(env),
-  "Deno Deploy's entry": (env) =>
-    startProgram("gateway", { ...env, PORT: "0" }, [
-      join(BINARIES, ".bin/deno"),
-      ...DENO_WORDS,
-      entry("deno-deploy.ts"),
-    ]),
-};
 
 for (const [runtime, startEdge] of Object.entries(EDGES)) {
   test(`${runtime}, over HTTP alone: events of each priority, a key's limit, idempotency, problems`, async () => {

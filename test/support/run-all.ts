@@ -6,6 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DENO, NODE_24, RUNTIMES_FOLDER } from "./other-runtimes.ts";
 import { bun, deno, node } from "./runtimes.ts";
 import type { Runtime } from "./runtimes.ts";
 import { readWords, refuseWords } from "./script-words.ts";
@@ -21,7 +22,6 @@ interface Run extends SuiteRun {
 }
 
 const root = join(import.meta.dirname, "../..");
-const runtimesFolder = join(root, "test/runtimes");
 const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 
 Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
@@ -69,19 +69,19 @@ const LANE_TIMEOUT_MS = isFull ? 14_400_000 : 1_200_000;
 
 const binaries: Readonly<Record<Runtime["name"], string>> = {
   Bun: process.execPath,
-  Node: join(runtimesFolder, "node_modules/node/bin/node"),
-  Deno: join(runtimesFolder, "node_modules/.bin/deno"),
+  Node: NODE_24,
+  Deno: DENO,
 };
 
 /** Installs Node and Deno beside the tests, from their own lock; nothing to do when that lock is the installed one. */
 function installRuntimes(): void {
-  const lock = readFileSync(join(runtimesFolder, "package-lock.json"), "utf8");
-  const stamp = join(runtimesFolder, "node_modules/.installed-lock.json");
+  const lock = readFileSync(join(RUNTIMES_FOLDER, "package-lock.json"), "utf8");
+  const stamp = join(RUNTIMES_FOLDER, "node_modules/.installed-lock.json");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   console.log("installing the test runtimes (Node 20 and 24, Deno, workerd) into test/runtimes");
   // A surrounding `npm test` names its own folder here, and the inner npm would install there instead.
   const { npm_config_local_prefix: _outer, ...env } = process.env;
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: runtimesFolder, env, stdio: "inherit" });
+  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: RUNTIMES_FOLDER, env, stdio: "inherit" });
   if (npm.status !== 0) throw new Error("npm ci failed in test/runtimes: Node, Deno and workerd cannot be tested");
   writeFileSync(stamp, lock);
 }

@@ -1,13 +1,12 @@
 /** The gateway's worker in a real workerd, as `gateway/wrangler.json` would have it run. */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildWorker } from "@posthaste/gateway/main/build-worker.ts";
+import { requireRuntimes, WORKERD } from "../other-runtimes.ts";
 import wrangler from "@posthaste/gateway/wrangler.json" with { type: "json" };
 
-const BINARY = join(import.meta.dirname, "../../runtimes/node_modules/.bin/workerd");
 /** Once for all workers of a test file. */
 let building: Promise<string> | null = null;
 const PRINTED_MAX = 64 * 1024;
@@ -18,18 +17,18 @@ export interface Worker extends AsyncDisposable {
   /** The last of what it printed. */
   printed(): string;
   /** Sends the signal and resolves when it is gone. */
-  end(signal: NodeJS.Signals): Promise<void>;
+  end(signal: NodeJS.Signals): Promise<unknown>;
 }
 
 /** `env` are all its variables and secrets; `script` another worker. Rejects with what it printed when it ends before it listens. */
 export async function startWorker(env: Readonly<Record<string, string>>, script?: string): Promise<Worker> {
-  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: npm test installs it`);
+  requireRuntimes(WORKERD);
   await using opening = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "posthaste-worker-"));
   opening.defer(() => rm(folder, { recursive: true, force: true }));
   await writeFile(join(folder, "worker.js"), script ?? (await (building ??= buildWorker())));
   await writeFile(join(folder, "config.capnp"), configFor(Object.keys(env)));
-  const child = spawn(BINARY, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
+  const child = spawn(WORKERD, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
     env,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
