@@ -25,7 +25,7 @@ const root = join(import.meta.dirname, "../..");
 const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 
 Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
-line says N passed, N failed. About a quarter of an hour on two cores; test:full runs the long forms, for hours.
+line says N passed, N failed. Under half an hour on two cores; test:full runs the long forms, for hours.
 
 Installed first, if it is missing: Node 20 and 24, Deno and workerd by npm into test/runtimes, OpenTelemetry's collector, built by Go in a few minutes, and what npm run services needs (see its
 --help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.

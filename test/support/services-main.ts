@@ -3,6 +3,7 @@
  * for a shell. REDIS_PORT and KAFKA_PORT fix the ports. All data is thrown away at the end.
  */
 import { openServices } from "./services.ts";
+import { findContainerEngine } from "./services/containers.ts";
 import { missingPackages } from "./services/debian-packages.ts";
 import { isKafkaMissing } from "./services/kafka-jars.ts";
 import { readWords } from "./script-words.ts";
@@ -12,7 +13,8 @@ const HELP = `Usage: npm run services
 Starts a Redis and a Kafka for working by hand, prints REDIS_URL and KAFKA_BROKERS, and ends them on Ctrl-C with all data.
 REDIS_PORT and KAFKA_PORT fix the ports.
 
-What is missing on this machine is named, then installed: redis-server, a Java 17 and Maven by apt-get (as root on Debian and
+Where a container engine answers (DOCKER_HOST or its socket) they are containers, of the images that docker-compose.yml names.
+Elsewhere they are programs of this machine, and what is missing is named, then installed: redis-server, a Java 17 and Maven by apt-get (as root on Debian and
 its kin; elsewhere you are asked to install them), Kafka's jars by Maven (about 45 MB, kept in node_modules/.cache).
 `;
 readWords({ help: HELP, options: {} });
@@ -39,7 +41,7 @@ function announceInstalls(): void {
 }
 
 async function serve(): Promise<void> {
-  announceInstalls();
+  if ((await findContainerEngine()) === null) announceInstalls();
   const opening = openServices({ env: {}, redisPort: portFrom("REDIS_PORT"), kafkaPort: portFrom("KAFKA_PORT") });
   // An end during the start leaves at once; the reaper ends what has been started.
   const services = await Promise.race([opening, ended]);

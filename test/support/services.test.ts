@@ -1,11 +1,15 @@
 /** The services that fault tests start for themselves: each starts, answers, breaks as asked, and is gone in the end. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import type { RequestListener } from "node:http";
 import { createServer, connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { openServices } from "./services.ts";
 import { freePort } from "./services/free-ports.ts";
@@ -42,12 +46,13 @@ function spawnBun(args: readonly string[], env: Readonly<Record<string, string>>
   const child = spawn(process.execPath, [...args], {
     cwd: join(import.meta.dirname, "../.."),
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  const errors = text(child.stderr);
   const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
     child.on("exit", (code, signal) => resolve(code ?? signal));
   });
-  return { child, ended, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+  return { child, ended, errors, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
 }
 
 test("startRedis() keeps what it acknowledged over kill -9 and a restart, behind its password", async () => {
@@ -139,6 +144,47 @@ test("the services command prints where Redis and Kafka are, and ends both on SI
   } finally {
     child.kill("SIGKILL");
   }
+});
+
+/** The services command where DOCKER_HOST leads to this engine; resolves with what it printed before its SIGTERM. */
+async function servedBeside(
+  engine: RequestListener,
+): Promise<{ readonly lines: readonly string[]; readonly errors: string }> {
+  const server = createHttpServer(engine).listen({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  const env = { DOCKER_HOST: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  const { child, ended, lines, errors } = spawnBun(["test/support/services-main.ts"], env);
+  try {
+    const said = [(await lines.next()).value ?? "", (await lines.next()).value ?? ""];
+    const [, port] = /^KAFKA_BROKERS=127\.0\.0\.1:(\d+)$/.exec(said[1] ?? "") ?? [];
+    assert.deepEqual(await livingBrokers(Number(port)), [1]);
+    child.kill("SIGTERM");
+    assert.equal(await ended, 0);
+    return { lines: said, errors: await errors };
+  } finally {
+    child.kill("SIGKILL");
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+test("a container engine that serves nothing is named, and this machine's own programs take its place", async () => {
+  const { lines, errors } = await servedBeside((request, response) => {
+    const isInfo = request.url?.endsWith("/info") === true;
+    response.writeHead(isInfo ? 200 : 500, { "Content-Type": "application/json" });
+    response.end(JSON.stringify(isInfo ? { ServerVersion: "1", OperatingSystem: "none" } : { message: "disk full" }));
+  });
+  assert.match(lines[0] ?? "", /^REDIS_URL=redis:\/\/127\.0\.0\.1:\d+$/);
+  assert.match(
+    errors,
+    /^The container engine cannot serve the tests \(.*disk full.*\): this machine's own programs will\.$/m,
+  );
+});
+
+test("a container engine that takes connections and says nothing is not waited for", async () => {
+  const { lines, errors } = await servedBeside(() => {});
+  assert.match(lines[0] ?? "", /^REDIS_URL=redis:\/\/127\.0\.0\.1:\d+$/);
+  assert.equal(errors, "");
 });
 
 test("what a process started ends with it, even when it is killed", async () => {

@@ -3,6 +3,8 @@
  * variables, so that a test never starts one by itself. The embedded driver set needs none.
  */
 import { connect } from "node:net";
+import type { ContainerEngine } from "./services/containers.ts";
+import { findContainerEngine, startKafkaContainer, startRedisContainer } from "./services/containers.ts";
 import { requireRedis } from "./services/debian-packages.ts";
 import { requireKafkaClasspath } from "./services/kafka-jars.ts";
 import { startKafka } from "./services/kafka.ts";
@@ -21,42 +23,100 @@ export interface ServicesOptions {
   readonly kafkaPort?: number | undefined;
 }
 
-interface Service extends AsyncDisposable {
-  readonly value: string;
-}
-
 const CONNECT_WITHIN_MS = 5_000;
 const KAFKA_PORT = "9092";
 const REDIS_PORT = "6379";
 
 /**
- * Resolves once both services answer. What this started ends when it is disposed, or when this process ends in any
- * other way. Rejects, naming the remedy, when a service can neither be found nor started.
+ * Resolves once both services answer: those that the environment names, else containers where an engine answers, else this
+ * machine's own programs. What this started ends when it is disposed, or when this process ends in any other way. Rejects,
+ * naming the remedy, when a service can neither be found nor started.
  */
 export async function openServices({ env, redisPort, kafkaPort }: ServicesOptions): Promise<Services> {
+  const named = { redis: nonEmpty(env["REDIS_URL"]), kafka: nonEmpty(env["KAFKA_BROKERS"]) };
+  await Promise.all([
+    named.redis === undefined ? null : reach("REDIS_URL", redisAddress(named.redis)),
+    named.kafka === undefined ? null : reach("KAFKA_BROKERS", kafkaAddress(named.kafka)),
+  ]);
+  const isWanted = { redis: named.redis === undefined, kafka: named.kafka === undefined };
+  const started = await startWanted(isWanted, { redis: redisPort, kafka: kafkaPort });
+  return {
+    env: {
+      REDIS_URL: named.redis ?? `redis://${started.redis}`,
+      KAFKA_BROKERS: named.kafka ?? started.kafka,
+    },
+    [Symbol.asyncDispose]: started[Symbol.asyncDispose],
+  };
+}
+
+type EachService<T> = Readonly<Record<"redis" | "kafka", T>>;
+
+/** A start of each service, at the port that is asked for or at a free one. */
+type Starts = EachService<(port: number | undefined) => Promise<StartedService>>;
+
+interface StartedService extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port` of what was wanted; an empty text for the others. */
+type StartedServices = EachService<string> & AsyncDisposable;
+
+async function startWanted(
+  isWanted: EachService<boolean>,
+  ports: EachService<number | undefined>,
+): Promise<StartedServices> {
+  const engine = isWanted.redis || isWanted.kafka ? await findContainerEngine() : null;
+  if (engine !== null) {
+    console.error("A container engine answers: Redis and Kafka run in it.");
+    try {
+      return await startBoth(inContainers(engine), isWanted, ports);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      console.error(`The container engine cannot serve the tests (${why}): this machine's own programs will.`);
+    }
+  }
   // First, and one after the other: an installation holds the event loop, and would outlast the wait for a service.
-  if (isUnset(env["REDIS_URL"])) requireRedis();
-  if (isUnset(env["KAFKA_BROKERS"])) requireKafkaClasspath();
+  if (isWanted.redis) requireRedis();
+  if (isWanted.kafka) requireKafkaClasspath();
+  return startBoth(asProcesses, isWanted, ports);
+}
+
+const inContainers = (engine: ContainerEngine): Starts => ({
+  redis: (port) => startRedisContainer(engine, port),
+  kafka: (port) => startKafkaContainer(engine, port),
+});
+
+const asProcesses: Starts = {
+  redis: async (port) => {
+    const server = await startRedis(port === undefined ? {} : { port });
+    return { host: "127.0.0.1", port: server.port, [Symbol.asyncDispose]: server[Symbol.asyncDispose] };
+  },
+  kafka: async (port) => {
+    const cluster = await startKafka({ brokers: 1, ...(port === undefined ? {} : { port }) });
+    return { ...kafkaAddress(cluster.brokers), [Symbol.asyncDispose]: cluster[Symbol.asyncDispose] };
+  },
+};
+
+/** Beside each other. When one does not start, the other has ended when this rejects. */
+async function startBoth(
+  starts: Starts,
+  isWanted: EachService<boolean>,
+  ports: EachService<number | undefined>,
+): Promise<StartedServices> {
   await using opened = new AsyncDisposableStack();
   const [redis, kafka] = await Promise.allSettled([
-    openService("REDIS_URL", env["REDIS_URL"], redisAddress, async () => {
-      const server = await startRedis(redisPort === undefined ? {} : { port: redisPort });
-      return { value: server.url, [Symbol.asyncDispose]: server[Symbol.asyncDispose] };
-    }),
-    openService("KAFKA_BROKERS", env["KAFKA_BROKERS"], kafkaAddress, async () => {
-      const cluster = await startKafka({ brokers: 1, ...(kafkaPort === undefined ? {} : { port: kafkaPort }) });
-      return { value: cluster.brokers, [Symbol.asyncDispose]: cluster[Symbol.asyncDispose] };
-    }),
+    isWanted.redis ? starts.redis(ports.redis) : null,
+    isWanted.kafka ? starts.kafka(ports.kafka) : null,
   ]);
-  if (redis.status === "fulfilled") opened.use(redis.value);
-  if (kafka.status === "fulfilled") opened.use(kafka.value);
-  if (redis.status === "rejected") throw redis.reason;
-  if (kafka.status === "rejected") throw kafka.reason;
-  const owned = opened.move();
-  return {
-    env: { REDIS_URL: redis.value.value, KAFKA_BROKERS: kafka.value.value },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  const addressOf = (outcome: PromiseSettledResult<StartedService | null>): string => {
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value === null ? "" : `${outcome.value.host}:${outcome.value.port}`;
   };
+  for (const outcome of [redis, kafka]) if (outcome.status === "fulfilled") opened.use(outcome.value);
+  const addresses = { redis: addressOf(redis), kafka: addressOf(kafka) };
+  const owned = opened.move();
+  return { ...addresses, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 interface Address {
@@ -64,20 +124,9 @@ interface Address {
   readonly port: number;
 }
 
-/** The service that the variable names, or one that is started. */
-async function openService(
-  variable: string,
-  given: string | undefined,
-  addressOf: (value: string) => Address,
-  start: () => Promise<Service>,
-): Promise<Service> {
-  if (isUnset(given)) return start();
-  await reach(variable, addressOf(given));
-  return { value: given, [Symbol.asyncDispose]: async () => {} };
-}
-
-function isUnset(value: string | undefined): value is undefined | "" {
-  return value === undefined || value === "";
+/** A variable that is set to nothing is not set. */
+function nonEmpty(value: string | undefined): string | undefined {
+  return value === "" ? undefined : value;
 }
 
 function redisAddress(url: string): Address {

@@ -34,7 +34,7 @@ export interface RedisServer extends ServiceProcess {
 const READY_WITHIN_MS = 15_000;
 
 /** Durable as in production: an append-only file, synced each second, and no eviction. */
-const DATA_CONF = [
+export const DATA_CONF = [
   'save ""',
   "appendonly yes",
   "appendfsync everysec",
