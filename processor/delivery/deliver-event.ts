@@ -113,7 +113,7 @@ async function beginEach(
       deps.settlements.record([{ kind: "fan-out", fanOut: cancelledFanOut(envelope, deps.clock.now()), envelope }]);
       return "settled";
     case "unknown":
-      return deps.putAside.event(envelope, handed.putAside, "undecided");
+      return deps.putAside.event(envelope, handed, "undecided");
     case "stopping":
       return "released";
     default:
@@ -175,9 +175,9 @@ async function fanOutTo(
   handed: Handed,
   each: Each,
 ): Promise<Ending> {
-  const { weigh, putAside } = handed;
+  const { weigh } = handed;
   if (known === "stopping") return "released";
-  if (known === "unreadable") return deps.putAside.event(envelope, putAside, known);
+  if (known === "unreadable") return deps.putAside.event(envelope, handed, known);
   if (known.unreadable !== undefined) return fanOutBeside(deps, envelope, known, handed, each);
   const { matched, record } = fanOut(deps, envelope, known, handed);
   // One endpoint matched and none was filtered: the delivery's own record will say as much.

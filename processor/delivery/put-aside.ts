@@ -34,9 +34,17 @@ const words = {
   crowded: "other events of the tenant took all the room that one tenant may have",
 } as const satisfies Record<EventObstacle, string>;
 
+/** An event as it was handed out. */
+interface HandedEvent {
+  /** Its `deliver_at` has come, whatever the clock says. */
+  readonly isDue: boolean;
+  /** How often it was put aside before. */
+  readonly putAside: number;
+}
+
 export interface PutAside {
-  /** An event that is still to be fanned out, put aside `count` times before. */
-  event(envelope: Envelope, count: number, why: EventObstacle): Promise<Ending>;
+  /** An event that is still to be fanned out. */
+  event(envelope: Envelope, handed: HandedEvent, why: EventObstacle): Promise<Ending>;
   delivery(delivery: PendingDelivery, why: Obstacle): Promise<Ending>;
 }
 
@@ -50,14 +58,17 @@ export function createPutAside(deps: {
   const { clock, entropy, retryQueue, settle, untilStored } = deps;
   const againAtMs = (count: number): number => Math.ceil(clock.now() + backoffMs(count, WAITS, entropy));
   return {
-    async event(envelope, count, why) {
+    async event(envelope, { isDue, putAside: count }, why) {
       const missed = (reason: string): Promise<Ending> =>
         settle.missed(firstDelivery(envelope, { id: UNKNOWN_ENDPOINT }, false), "dead", reason);
       if (count >= PUT_ASIDE_MAX) return missed(`${words[why]} for a day`);
-      const plan = { cause: "deliver-at", endpointId: null, generation: 0, attempt: 1 } as const;
+      const atMs = againAtMs(count);
       // Never before its own time: whatever comes back from there counts as due.
-      const notBeforeMs = Math.max(againAtMs(count), envelope.deliverAtMs ?? 0);
-      const item = scheduledEvent(envelope, { ...plan, notBeforeMs, putAside: count + 1 });
+      const laterMs = isDue || envelope.deliverAtMs === null ? atMs : Math.max(atMs, envelope.deliverAtMs);
+      // A wait of ours is as long as it is, whatever becomes of the clock; a time of day is that time.
+      const cause = laterMs === atMs ? "parked" : "deliver-at";
+      const plan = { cause, notBeforeMs: laterMs, endpointId: null, generation: 0, attempt: 1 } as const;
+      const item = scheduledEvent(envelope, { ...plan, putAside: count + 1 });
       const stored = await untilStored("put aside", () => retryQueue.schedule([item]));
       if (stored.kind === "aborted") return "released";
       return stored.value.kind === "scheduled" ? "settled" : missed(`${words[why]}, and the retry queue is full`);

@@ -21,6 +21,9 @@ export interface LaneLoopDeps extends QueueItemDeps {
   readonly putAside: Pick<PutAside, "event">;
 }
 
+/** What a lane hands out was neither put aside nor looked at for its time. */
+const FROM_LANE = { isDue: false, putAside: 0 } as const;
+
 export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Promise<void> {
   const { lane, lanes, lowThrottle, deliverEvent, putAside, window } = deps;
   return async (signal) => {
@@ -38,12 +41,12 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
         const { envelope, isRepeat } = item;
         const holder = holderOf([envelope]);
         const run = (weigh: Weigh): Promise<Ending> => {
-          const handed = { isRepeat, isCopy: false, isDue: false, putAside: 0, weigh };
+          const handed = { isRepeat, isCopy: false, ...FROM_LANE, weigh };
           return deliverEvent(envelope, handed);
         };
         const ended = runItem(deps, lanes, item, holder, {
           run: window.isOpen(holder) ? run : () => withoutRoom(deps, item),
-          putAside: () => putAside.event(envelope, 0, "failed"),
+          putAside: () => putAside.event(envelope, FROM_LANE, "failed"),
         });
         if (lane === "high") void ended.finally(lowThrottle.highEnded);
       }
@@ -57,7 +60,7 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
  * waits in the retry queue, so that those behind it are seen.
  */
 async function withoutRoom({ putAside }: LaneLoopDeps, { envelope, isSurplus }: LaneItem): Promise<Ending> {
-  return isSurplus === true ? putAside.event(envelope, 0, "crowded") : "released";
+  return isSurplus === true ? putAside.event(envelope, FROM_LANE, "crowded") : "released";
 }
 
 /** What waits for its group to fill must not keep others from being read. */

@@ -64,7 +64,7 @@ function runRetryItem(deps: RetryLoopDeps, item: RetryItem, weigh: Weigh): Promi
 function putAside(deps: RetryLoopDeps, item: RetryItem, why: Obstacle): Promise<Ending> {
   const { endpointId } = item;
   return endpointId === null
-    ? deps.putAside.event(firstMember(item), item.putAside, why)
+    ? deps.putAside.event(firstMember(item), { isDue: true, putAside: item.putAside }, why)
     : deps.putAside.delivery(dueDelivery({ ...item, endpointId }), why);
 }
 

@@ -82,6 +82,24 @@ for (const offsetMs of OFFSETS_MS) {
   });
 }
 
+test("delay topics: an event that is put aside at its deliver_at waits as long as was planned, whatever the planner's clock shows", async () => {
+  for (const offsetMs of OFFSETS_MS) {
+    const two = await openTwo();
+    const dueAtMs = new Map([["evt_aside", two.clock.now() + 2000]]);
+    two.offsets.planner = offsetMs;
+    const wait = {
+      cause: "parked",
+      endpointId: null,
+      putAside: 1,
+      notBeforeMs: two.planner.clock.now() + 2000,
+    } as const;
+    const envelope = sampleEnvelope("evt_aside", { deliverAtMs: START_MS });
+    await two.planner.delayTopics.schedule([sampleScheduled([envelope], wait)]);
+    await two.clock.advance(2 * HOUR_MS);
+    assertTimes(two.times, dueAtMs);
+  }
+});
+
 test("delay topics: a deliver_at is the log's time of day, whatever the clocks of the processes show", async () => {
   const two = await openTwo();
   const deliverAtMs = START_MS + 2 * HOUR_MS;

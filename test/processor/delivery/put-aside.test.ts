@@ -125,6 +125,26 @@ test("what its endpoint put off many times is put aside as often as any other", 
   assert.deepEqual(harness.world.idsTo("ep1"), ["evt_1"]);
 });
 
+for (const [words, parts] of [
+  ["an event", {}],
+  ["an event whose deliver_at has come", { deliverAtMs: START_MS + 1000 }],
+] as const) {
+  test(`a clock that is set back lets ${words} wait no longer once its tenant can be read`, async () => {
+    await using harness = await openProcessorHarness();
+    await harness.add(endpointOf("ep2", { tenant: BROKEN }));
+    const state = { isBroken: true, reads: 0 };
+    harness.start({ wrap: unreadable(state) });
+    await harness.publish(envelopeOf("evt_1", "medium", { tenant: BROKEN, ...parts }));
+    await harness.clock.advance(5000);
+    assert.ok(state.reads > 0);
+    harness.clock.stepWall(-HOUR_MS);
+    await harness.clock.advance(5000);
+    state.isBroken = false;
+    await harness.clock.advance(60_000);
+    assert.deepEqual(harness.world.idsTo("ep2"), ["evt_1"]);
+  });
+}
+
 test("events of a tenant that cannot be read fill no lane: those of others go out within seconds", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"), endpointOf("ep2", { tenant: BROKEN }));
