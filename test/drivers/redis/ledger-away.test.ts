@@ -8,7 +8,8 @@ import { createRedisLedger } from "@posthaste/shared/drivers/redis/ledger/ledger
 import type { LedgerBounds } from "@posthaste/shared/drivers/redis/ledger/bounds.ts";
 import { LEDGER_WAIT_MS_MAX } from "@posthaste/shared/drivers/redis/ledger/read-budget.ts";
 import { RECORD_BUDGET_MS } from "@posthaste/shared/drivers/redis/ledger/way-in.ts";
-import type { RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import type { RedisCommands, RedisReply, RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { FAILED, OF_ENDPOINT, delivery, openLedgerHarness } from "./ledger-harness.ts";
 import { START_MS, TENANT, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
@@ -67,6 +68,39 @@ test("redis ledger: what was recorded while Redis was away for almost a minute i
   await ledger.flush();
   assert.deepEqual([written, lost], [2, []]);
 });
+
+const standing = [
+  ["held for its endpoint", { state: "disabled", reason: "the endpoint is disabled" }],
+  ["waiting for another time", { state: "pending", nextAttemptAtMs: START_MS + 60_000 }],
+] as const;
+
+for (const [words, news] of standing) {
+  test(`redis ledger: what is written again because its answer was lost takes no news back: ${words}`, async () => {
+    await using harness = await openLedgerHarness()();
+    const envelope = sampleEnvelope("evt_a");
+    await harness.ledger.remember([envelope]);
+    const none = { attempt: 0, result: null } as const;
+    const since = sampleRecord(envelope, { ...none, ...news, atMs: START_MS + 10 });
+    let tries = 0;
+    const run: RedisCommands["run"] = async (script, keys, args) => {
+      const reply = await harness.commands.run(script, keys, args);
+      if (script.name !== "ledger-record" || ++tries > 1) return reply;
+      harness.ledger.record([delivery(since)]);
+      await harness.ledger.flush();
+      return away();
+    };
+    const place = { commands: { run }, keys: harness.keys, clock: systemClock };
+    const ledger = createRedisLedger({ ...place, spill: null, onLost: () => assert.fail("nothing is lost") });
+    ledger.record([delivery(sampleRecord(envelope, { ...none, state: "pending", atMs: START_MS }))]);
+    await ledger.flush();
+    const { rows } = await harness.ledger.deliveries({ tenant: TENANT, eventId: "evt_a" }, 10, null);
+    assert.equal(tries, 2);
+    assert.deepEqual(
+      rows.map(({ state, updatedAtMs }) => [state, updatedAtMs]),
+      [[news.state, START_MS + 10]],
+    );
+  });
+}
 
 test("redis ledger: records that Redis does not take for a minute are lost and counted, and so is what comes after", async () => {
   let isAway = true;

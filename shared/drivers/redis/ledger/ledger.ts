@@ -100,7 +100,7 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
       const read = values.map(unpackEntry);
       const entries = read.filter((entry) => entry !== null);
       for (const [shard, ofShard] of Map.groupBy(entries, ({ tenant }) => keys.shardOf(tenant))) {
-        await placing.place(shard, ofShard);
+        await placing.place(shard, ofShard, true);
       }
       return read.length - entries.length;
     },

@@ -20,9 +20,10 @@ export interface PlacingOptions {
 export interface Placing {
   /**
    * Returns those that found no event. Those of them that found none before are tried once more with the event that they
-   * bring; where the ledger has no room for it they are left out, and so not returned.
+   * bring; where the ledger has no room for it they are left out, and so not returned. `isAgain`: the same were tried before,
+   * and what was recorded since by others may stand.
    */
-  place(shard: number, entries: readonly PendingEntry[]): Promise<readonly PendingEntry[]>;
+  place(shard: number, entries: readonly PendingEntry[], isAgain: boolean): Promise<readonly PendingEntry[]>;
   /** Makes events known that were accepted a while ago, as far as there is room for them. */
   recall(shard: number, envelopes: readonly Envelope[]): Promise<void>;
 }
@@ -36,8 +37,12 @@ export function createPlacing({ commands, bounds, rootOf }: PlacingOptions): Pla
   ];
   const recallHead = [bounds.eventsPerTenantMax, bounds.bytesPerShardMax];
 
-  async function record(shard: number, entries: readonly PendingEntry[]): Promise<readonly PendingEntry[]> {
-    const args = [...recordHead, ...entries.flatMap(argumentsOf)];
+  async function record(
+    shard: number,
+    entries: readonly PendingEntry[],
+    isAgain: boolean,
+  ): Promise<readonly PendingEntry[]> {
+    const args = [...recordHead, ...entries.flatMap((entry) => argumentsOf(entry, isAgain || entry.unmet > 0))];
     const reply = await commands.run(RECORD, [rootOf(shard)], args);
     assert(Array.isArray(reply), "the script replies with the ordinals of entries");
     return (reply as readonly RedisReply[]).map((ordinal) => {
@@ -55,20 +60,20 @@ export function createPlacing({ commands, bounds, rootOf }: PlacingOptions): Pla
 
   return {
     recall,
-    async place(shard, entries) {
-      const unmet = await record(shard, entries);
+    async place(shard, entries, isAgain) {
+      const unmet = await record(shard, entries, isAgain);
       const recalled = unmet.filter(isRecallable);
       if (recalled.length === 0) return unmet;
       await recall(shard, [...new Set(recalled.flatMap(({ envelope }) => envelope ?? []))]);
-      await record(shard, recalled);
+      await record(shard, recalled, isAgain);
       return unmet.filter((entry) => !isRecallable(entry));
     },
   };
 }
 
 /** One that comes late says so, since what was recorded after it may stand already. */
-function argumentsOf({ args, unmet }: PendingEntry): readonly RedisArgument[] {
-  return unmet > 0 && args[0] === "d" ? ["l", ...args.slice(1)] : args;
+function argumentsOf({ args }: PendingEntry, isLate: boolean): readonly RedisArgument[] {
+  return isLate && args[0] === "d" ? ["l", ...args.slice(1)] : args;
 }
 
 function isRecallable({ unmet, envelope }: PendingEntry): boolean {

@@ -144,7 +144,7 @@ function createShardBatcher(
     async flush(calls) {
       const entries = calls.flat();
       const found = await wayIn.take(
-        () => placing.place(shard, entries),
+        (isAgain) => placing.place(shard, entries, isAgain),
         spill === null ? null : () => spill(entries.map(packEntry)),
       );
       const unmet = (found ?? []).filter((entry) => entry.unmet < LATE_MS.length);

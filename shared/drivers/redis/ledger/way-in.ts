@@ -20,8 +20,14 @@ const AGAIN_MS = 100;
 const AGAIN_MS_MAX = 2000;
 
 export interface WayIn {
-  /** What `write` resolves to, or null when `spill` took the batch. What may not pass is thrown at once. */
-  take<Answer>(write: () => Promise<Answer>, spill: (() => Promise<void>) | null): Promise<Answer | null>;
+  /**
+   * What `write` resolves to, or null when `spill` took the batch. What may not pass is thrown at once. `isAgain`: it was tried before,
+   * and that try may have been carried out.
+   */
+  take<Answer>(
+    write: (isAgain: boolean) => Promise<Answer>,
+    spill: (() => Promise<void>) | null,
+  ): Promise<Answer | null>;
 }
 
 /** `endsAtMs` is on the monotonic clock and cuts the budget of calls under way. */
@@ -41,14 +47,20 @@ export function createWayIn(options: {
   }
 
   return {
-    async take(write, spill) {
+    async take<Answer>(write: (isAgain: boolean) => Promise<Answer>, spill: (() => Promise<void>) | null) {
       const beganAtMs = clock.monotonic();
       const lastAtMs = beganAtMs + (spill === null && isGivenUp ? 0 : RECORD_BUDGET_MS);
       const patientUntilMs = beganAtMs + (isGivenUp ? SHORT_PATIENCE_MS : PATIENCE_MS);
+      let isAgain = false;
+      const writeOnce = (): Promise<Answer> => {
+        const written = write(isAgain);
+        isAgain = true;
+        return written;
+      };
       for (let waitMs = AGAIN_MS; ; waitMs = Math.min(waitMs * 2, AGAIN_MS_MAX)) {
         const nowMs = clock.monotonic();
         try {
-          return await byRedis(write, Math.max(patientUntilMs, nowMs + SHORT_PATIENCE_MS));
+          return await byRedis(writeOnce, Math.max(patientUntilMs, nowMs + SHORT_PATIENCE_MS));
         } catch (error) {
           if (!mayPass(error)) throw error;
           const isPatient = !isGivenUp && clock.monotonic() + waitMs < patientUntilMs;
