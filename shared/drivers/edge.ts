@@ -94,6 +94,7 @@ export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
     rateLimiter: byPolicy(
       createRedisRateLimiter({
         ...place,
+        clock: null,
         ...(limitSubjectsMax === undefined ? {} : { subjectsMax: limitSubjectsMax }),
       }),
       createApproximateLimiter({ ...place, clock }),

@@ -1,8 +1,9 @@
 /**
  * Natural batching: what arrives while nothing is under way waits for one tick of `clock.soon`, what arrives while a
  * batch is under way waits for its end. So a lone item is not held up, and a crowd shares one round trip, one fsync.
- * Batches run one at a time, in the order of `add`. An urgent item does not stand behind those that are not: the two take
- * turns, an urgent one first, so that neither holds up the other for good. Bounded by count and bytes for each batch, by count in waiting.
+ * Batches run one at a time unless more are asked for, in the order of `add`. An urgent item does not stand behind those that
+ * are not: the two take turns, an urgent one first, so that neither holds up the other for good. Bounded by count and bytes for
+ * each batch, by count in waiting.
  */
 import type { Clock } from "./ambient.ts";
 import { assert } from "./assert.ts";
@@ -21,6 +22,8 @@ export interface BatcherOptions<Item, Result> {
    */
   readonly flush: (items: readonly Item[]) => readonly BatchResult<Result>[] | Promise<readonly BatchResult<Result>[]>;
   readonly mayStopEarly?: true;
+  /** Batches under way at the same time, 1 unless given. With Infinity none waits for another, so one that hangs delays no other. */
+  readonly batchesMax?: number;
   /** Items of one batch, at least 1. */
   readonly itemsMax: number;
   /** Bytes of one batch; an item that is larger by itself gets a batch of its own. */
@@ -51,11 +54,12 @@ interface Waiting<Item, Result> {
 }
 
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { clock, itemsMax, bytesMax, waitingMax } = options;
+  const { clock, itemsMax, bytesMax, waitingMax, batchesMax = 1 } = options;
   assert(itemsMax >= 1 && waitingMax >= 1, "a batcher holds at least one item");
+  assert(batchesMax === 1 || options.mayStopEarly !== true, "what a batch leaves over is the next one's");
   const waiting = createQueue<Item, Result>(itemsMax, bytesMax);
   let isArmed = false;
-  let isRunning = false;
+  let running = 0;
   let idleWaiters: (() => void)[] = [];
 
   function add(item: Item, bytes: number, isUrgent = false): Promise<Result> {
@@ -67,15 +71,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   }
 
   function arm(): void {
-    if (isArmed || isRunning) return;
+    if (isArmed || running >= batchesMax) return;
     isArmed = true;
     clock.soon(run);
   }
 
   function run(): void {
     isArmed = false;
-    isRunning = true;
+    running++;
     const batch = waiting.nextBatch();
+    if (waiting.length() > 0) arm();
     let outcome: readonly BatchResult<Result>[] | Promise<readonly BatchResult<Result>[]>;
     try {
       outcome = options.flush(batch.map(({ item }) => item));
@@ -96,15 +101,15 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   function settleSome(batch: readonly Waiting<Item, Result>[], settled: readonly BatchResult<Result>[]): void {
     const isCut = options.mayStopEarly === true && settled.length > 0 && settled.length < batch.length;
-    const done = isCut ? batch.slice(0, settled.length) : batch;
-    waiting.giveBack(done.length);
-    settle(done, settled);
+    if (isCut) waiting.giveBack(settled.length);
+    settle(isCut ? batch.slice(0, settled.length) : batch, settled);
   }
 
   function finish(): void {
-    isRunning = false;
+    running--;
     waiting.letGo();
     if (waiting.length() > 0) return arm();
+    if (running > 0) return;
     const resolvers = idleWaiters;
     idleWaiters = [];
     for (const resolve of resolvers) resolve();
@@ -114,7 +119,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     add,
     waitingCount: waiting.length,
     idle() {
-      if (waiting.length() === 0 && !isRunning) return Promise.resolve();
+      if (waiting.length() === 0 && running === 0) return Promise.resolve();
       return new Promise((resolve) => idleWaiters.push(resolve));
     },
   };

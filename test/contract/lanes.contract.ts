@@ -357,11 +357,17 @@ export function laneBooksContract(name: string, open: OpenHarness): void {
     assert.equal((await lanes.depth("medium")).count, 9);
   });
 
-  test(`${name} lanes: the bound holds for calls that run at the same time`, async () => {
+  test(`${name} lanes: of calls that run at the same time each is kept or refused by itself, up to the bound`, async () => {
     await using harness = await open({ laneItemsMax: 10 });
-    const calls = sampleEnvelopes(20, { priority: "HIGH" }).map((envelope) => harness.drivers.lanes.append([envelope]));
-    const results = await Promise.allSettled(calls);
-    assert.equal(results.filter(({ status }) => status === "fulfilled").length, 10);
+    const { lanes } = harness.drivers;
+    const append = (...ids: string[]) => lanes.append(ids.map((id) => sampleEnvelope(id, { priority: "HIGH" })));
+    const calls = [append("evt_a", "evt_b"), lanes.append(sampleEnvelopes(9, { priority: "HIGH" }))];
+    for (let index = 0; index < 20; index++) calls.push(append(`evt_more_${index}`));
+    const kept = (await Promise.allSettled(calls)).map(({ status }) => status === "fulfilled");
+    assert.deepEqual([kept.slice(0, 3), kept.filter(Boolean).length], [[true, false, true], 9]);
+    const names = Array.from({ length: 8 }, (_, index) => `evt_more_${index}`);
+    assert.deepEqual(idsOf(await takeSome(harness, "high")).toSorted(), ["evt_a", "evt_b", ...names]);
+    assert.equal((await lanes.depth("high")).count, 10);
   });
 
   test(`${name} lanes: appending known events again does not use up the bound`, async () => {

@@ -19,6 +19,21 @@ const calls: fc.Arbitrary<Call[]> = fc.array(
 );
 const rates = fc.record({ limit: fc.integer({ min: 1, max: 12 }), windowMs: fc.integer({ min: 1, max: 100 }) });
 
+/** Who calls at the same time; each subject has a rate of its own. */
+const crowds = fc.array(
+  fc.record({
+    waitMs: fc.oneof(fc.constant(0), fc.nat({ max: 120 })),
+    calls: fc.array(
+      fc.record({
+        subject: fc.constantFrom("x", "y", "z"),
+        cost: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 6 })),
+      }),
+      { minLength: 1, maxLength: 12 },
+    ),
+  }),
+  { maxLength: 10 },
+);
+
 function timeless({ isGranted, remaining, resetMs }: LimitVerdict): Omit<LimitVerdict, "atMs"> {
   return { isGranted, remaining, resetMs };
 }
@@ -162,6 +177,27 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
           });
           grants = grants.filter((grant) => grant !== first);
           assert.equal(left.remaining, anyRate.limit - live());
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test(`${name} rate limiter: calls at the same time are as calls one after the other, whatever they ask for`, async () => {
+    await using harness = await open();
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(rates, crowds, async (anyRate, anyCrowds) => {
+        run++;
+        const rateOf = (subject: string) => (subject === "y" ? { ...anyRate, limit: anyRate.limit + 3 } : anyRate);
+        const take = async (place: string, subject: string, cost: number) =>
+          timeless(await harness.drivers.rateLimiter.take(`${place} ${run} ${subject}`, rateOf(subject), cost));
+        for (const { waitMs, calls: crowd } of anyCrowds) {
+          await harness.clock.advance(waitMs);
+          const together = await Promise.all(crowd.map(({ subject, cost }) => take("together", subject, cost)));
+          const apart = [];
+          for (const { subject, cost } of crowd) apart.push(await take("apart", subject, cost));
+          assert.deepEqual(together, apart);
         }
       }),
       { numRuns: 40 },

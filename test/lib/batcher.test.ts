@@ -76,6 +76,27 @@ test("what arrives while a batch is under way is collected into the next one", a
   assert.deepEqual(await Promise.all([first, ...others]), ["1", "2", "3"]);
 });
 
+test("with more batches at a time none waits for one that is under way, and idle() waits for all", async () => {
+  const { batcher, batches, end, clock } = openSlowBatcher({ batchesMax: Infinity, itemsMax: 3 });
+  const settled: string[] = [];
+  const add = (item: string) => batcher.add(item, 1).then((value) => void settled.push(value));
+  const first = ["a", "b", "c", "d"].map(add);
+  await clock.settle();
+  const others = ["e", "f", "g"].map(add);
+  await clock.settle();
+  assert.deepEqual(batches, [["a", "b", "c"], ["d"], ["e", "f", "g"]]);
+  let isIdle = false;
+  const idle = batcher.idle().then(() => void (isIdle = true));
+  end(["A", "B", "C"].map(done));
+  end([done("D")]);
+  await Promise.all(first);
+  await clock.settle();
+  assert.deepEqual([settled, isIdle, batches.length], [["A", "B", "C", "D"], false, 3]);
+  end(["E", "F", "G"].map(done));
+  await Promise.all([...others, idle]);
+  assert.deepEqual([settled.at(-1), batches.length, batcher.waitingCount()], ["G", 3, 0]);
+});
+
 test("a batch holds at most itemsMax items, and the rest follow in order", async () => {
   const { batcher, batches } = openBatcher({ itemsMax: 2 });
   await Promise.all(["a", "b", "c", "d", "e"].map((item) => batcher.add(item, 1)));

@@ -20,7 +20,7 @@ export function openRateLimiter(options: {
   const { commands, keys, clock, subjectsMax } = options;
   const subjects = subjectsMax === undefined ? {} : { subjectsMax };
   return createDistributedLimiter({
-    shared: createRedisRateLimiter({ commands, keys, ...subjects }),
+    shared: createRedisRateLimiter({ commands, keys, clock, ...subjects }),
     local: createRateLimiter({ clock, ...subjects }),
     line: options.cacheLine,
     clock,

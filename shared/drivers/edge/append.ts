@@ -53,7 +53,7 @@ export function createEdgeAppend(options: EdgeAppendOptions): Lanes["append"] {
   }
 
   return createAppend({
-    high: createLaneAppend({ commands, keys, lane: "high", bounds: highBounds, share: 1 }),
+    high: createLaneAppend({ commands, keys, clock: null, lane: "high", bounds: highBounds, share: 1 }),
     others: spoolAll,
     known: {
       remember: (envelopes) =>

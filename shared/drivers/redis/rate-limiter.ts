@@ -2,9 +2,11 @@
  * The sliding-window log in Redis, one for all processes. In no window, wherever it begins, are more than `limit` units
  * granted; what is refused leaves no trace.
  */
+import type { Clock } from "../../lib/ambient.ts";
 import { assert } from "../../lib/assert.ts";
-import type { LimitVerdict, RateLimiter } from "../../ports/rate-limiter.ts";
+import type { LimitRule, LimitVerdict, RateLimiter } from "../../ports/rate-limiter.ts";
 import { grainMs, LIMIT_SUBJECTS_MAX } from "../../ports/rate-limiter.ts";
+import { joinCalls } from "./client/joined-calls.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
 import { luaScript } from "./client/lua-script.ts";
@@ -16,6 +18,9 @@ const LOG_SLACK_MS = 60_000;
 
 /** How far back the server's clock may step, or a failover's be behind, with limits going on from where they were. */
 const CLOCK_STEP_MS_MAX = 7 * 24 * 3600 * 1000;
+
+/** Of the arguments of one call, about. */
+const TAKE_BYTES = 100;
 
 export const TAKE_UNITS: RedisScript = luaScript({
   name: "take-units",
@@ -33,21 +38,34 @@ export const GIVE_BACK_UNITS: RedisScript = luaScript({
   silenceMsMax: STALL_MS,
 });
 
-/** Rejects with `store-unavailable`; the units may have been taken all the same. */
+/**
+ * Rejects with `store-unavailable`; the units may have been taken all the same. With a `clock` the calls of one turn of the event
+ * loop share a script.
+ */
 export function createRedisRateLimiter(options: {
   readonly commands: Pick<RedisCommands, "run">;
   readonly keys: KeySpace;
+  readonly clock: Pick<Clock, "soon"> | null;
   /** Subjects remembered in each shard; past it the one idle longest is forgotten. */
   readonly subjectsMax?: number;
 }): RateLimiter {
-  const { commands, keys, subjectsMax = LIMIT_SUBJECTS_MAX } = options;
+  const { commands, keys, clock, subjectsMax = LIMIT_SUBJECTS_MAX } = options;
+
+  async function takeAll(shard: number, takes: readonly Take[]): Promise<readonly LimitVerdict[]> {
+    const logs = [...Map.groupBy(takes, logOf).values()];
+    const names = logs.map(([first]) => `limit:${first?.subject ?? ""}`);
+    const args = logs.flatMap((ofLog) => [...rateArguments(ofLog), ...ofLog.map(({ cost }) => cost)]);
+    const place = ["limit-subjects", "limit-clock", ...names].map((name) => keys.key(shard, name));
+    const reply = await commands.run(TAKE_UNITS, place, [subjectsMax, ...args]);
+    const verdicts = verdictsOf(logs.flat(), numbersOf(reply, 1 + 3 * takes.length));
+    return takes.map((take) => verdicts.get(take) as LimitVerdict);
+  }
+
+  const join = joinCalls({ clock, run: takeAll });
   return {
-    async take(subject, rate, cost) {
+    take(subject, rate, cost) {
       assert(Number.isInteger(cost) && cost >= 1, "a rate limit is charged in whole units");
-      const shard = keys.shardOf(subject);
-      const names = [`limit:${subject}`, "limit-subjects", "limit-clock"].map((name) => keys.key(shard, name));
-      const args = [rate.limit, rate.windowMs, cost, subjectsMax, grainMs(rate.windowMs)];
-      return toVerdict(await commands.run(TAKE_UNITS, names, args));
+      return join(keys.shardOf(subject), { subject, rate, cost }, TAKE_BYTES);
     },
     async giveBack(subject, rate, { cost, atMs }) {
       const shard = keys.shardOf(subject);
@@ -59,9 +77,31 @@ export function createRedisRateLimiter(options: {
   };
 }
 
-function toVerdict(reply: RedisReply): LimitVerdict {
-  const [granted, remaining = 0, resetMs = 0, atMs = 0] = numbersOf(reply, 4);
-  return { isGranted: granted === 1, remaining, resetMs, atMs };
+interface Take {
+  readonly subject: string;
+  readonly rate: LimitRule;
+  readonly cost: number;
+}
+
+/** A subject whose limit was changed a moment ago is asked for by each rate in turn. */
+function logOf({ subject, rate }: Take): string {
+  return `${rate.limit}/${rate.windowMs}/${subject}`;
+}
+
+function rateArguments(takes: readonly Take[]): readonly number[] {
+  const { limit = 0, windowMs = 0 } = takes[0]?.rate ?? {};
+  return [limit, windowMs, grainMs(windowMs), takes.length];
+}
+
+/** The time first, then three numbers for each call. */
+function verdictsOf(takes: readonly Take[], numbers: readonly number[]): ReadonlyMap<Take, LimitVerdict> {
+  const atMs = numbers[0] ?? 0;
+  return new Map(
+    takes.map((take, index) => {
+      const [granted, remaining = 0, resetMs = 0] = numbers.slice(1 + 3 * index, 4 + 3 * index);
+      return [take, { isGranted: granted === 1, remaining, resetMs, atMs }];
+    }),
+  );
 }
 
 function numbersOf(reply: RedisReply, count: number): readonly number[] {

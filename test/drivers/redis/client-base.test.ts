@@ -18,8 +18,8 @@ import { statsContract } from "../../contract/stats.contract.ts";
 
 rateLimiterContract(
   "redis",
-  openRedisHarness(({ commands, keys, bounds }) => ({
-    rateLimiter: createRedisRateLimiter({ commands, keys, subjectsMax: bounds.limitSubjectsMax ?? 1000 }),
+  openRedisHarness(({ commands, keys, clock, bounds }) => ({
+    rateLimiter: createRedisRateLimiter({ commands, keys, clock, subjectsMax: bounds.limitSubjectsMax ?? 1000 }),
   })),
 );
 

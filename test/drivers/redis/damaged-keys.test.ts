@@ -14,7 +14,7 @@ import { createRedisLeases } from "@posthaste/shared/drivers/redis/leases.ts";
 import { withMending } from "@posthaste/shared/drivers/redis/mending.ts";
 import { createRedisRateLimiter } from "@posthaste/shared/drivers/redis/rate-limiter.ts";
 import { createRedisStats } from "@posthaste/shared/drivers/redis/stats.ts";
-import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
+import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { LEASE_MS_MAX } from "@posthaste/shared/ports/leases.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import { withCode } from "../../contract/harness.ts";
@@ -110,7 +110,7 @@ test("the rate limiter in redis: whatever lies in its keys, a subject gets its u
   await using harness = await openRedisHarness(() => ({}))();
   const faults: unknown[] = [];
   const commands = withMending(harness.commands, (error) => faults.push(error));
-  const limiter = createRedisRateLimiter({ commands, keys: harness.keys });
+  const limiter = createRedisRateLimiter({ commands, keys: harness.keys, clock: systemClock });
   const take = (subject: string) => limiter.take(subject, { limit: 3, windowMs: 1000 }, 1);
   await take("key_a");
   await damageEach(harness, async (key, junk) => {
@@ -181,6 +181,7 @@ test("the HIGH lane in redis: whatever lies in its keys, events are taken and ac
   const timers = {
     ...clock,
     monotonic: () => clock.now(),
+    soon: systemClock.soon,
     timer: () => () => undefined,
     sleep: () => Promise.resolve(),
   };

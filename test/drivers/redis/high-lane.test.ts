@@ -185,6 +185,24 @@ test("high lane: a full lane says overloaded with what it holds, and an ack make
   assert.equal((await lane.depth()).count, 2);
 });
 
+test("high lane: of appends that share a script a repeat is passed over, and takes no place from those behind it", async () => {
+  await using world = await openLaneWorld();
+  const lane = world.lane({ bounds: { ...HIGH_LANE_BOUNDS, itemsMax: 3 } });
+  const append = (...ids: string[]) => lane.append(ids.map((id) => sampleEnvelope(id)));
+  const calls = [
+    append("evt_a", "evt_b"),
+    append("evt_a"),
+    append("evt_c", "evt_d"),
+    append("evt_e"),
+    append("evt_b"),
+    append("evt_f"),
+  ];
+  const kept = (await Promise.allSettled(calls)).map(({ status }) => status === "fulfilled");
+  assert.deepEqual(kept, [true, true, false, true, true, false]);
+  assert.deepEqual(idsOf(await takeNow(world, lane)), ["evt_a", "evt_b", "evt_e"]);
+  assert.equal((await lane.depth()).count, 3);
+});
+
 test("high lane: a take that fails costs time and no item, and is reported", async () => {
   await using world = await openLaneWorld();
   let failures = 3;
