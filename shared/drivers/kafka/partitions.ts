@@ -5,8 +5,9 @@
  * second broker kill. So each message keeps the partition it was given first, also in retries, and counts as written
  * only when the answers name that partition.
  */
-import type { ICustomPartitioner, Message, RecordMetadata } from "kafkajs";
+import type { ICustomPartitioner, Message, PartitionerArgs, RecordMetadata } from "kafkajs";
 import kafkajs from "kafkajs";
+import { murmur2 } from "./murmur2.ts";
 
 export type IsWritten = (topic: string, message: Message | undefined) => boolean;
 
@@ -15,13 +16,22 @@ export interface StickyPartitions {
   written(answers: readonly RecordMetadata[]): IsWritten;
 }
 
+/** As Kafka's own clients choose it; null where the message names its partition, or has no key. */
+function keyedPartition({ message, partitionMetadata }: PartitionerArgs): number | null {
+  const { key = null, partition = null } = message;
+  if (key === null || partition !== null) return null;
+  return (murmur2(typeof key === "string" ? encoder.encode(key) : key) & 0x7f_ff_ff_ff) % partitionMetadata.length;
+}
+
+const encoder = new TextEncoder();
+
 export function createStickyPartitions(): StickyPartitions {
   const partitionOf = new WeakMap<Message, number>();
   return {
     partitioner: () => {
-      const choose = kafkajs.Partitioners.DefaultPartitioner();
+      const unkeyed = kafkajs.Partitioners.DefaultPartitioner();
       return (args) => {
-        const partition = partitionOf.get(args.message) ?? choose(args);
+        const partition = partitionOf.get(args.message) ?? keyedPartition(args) ?? unkeyed(args);
         partitionOf.set(args.message, partition);
         return partition;
       };
