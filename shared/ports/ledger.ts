@@ -52,6 +52,14 @@ export interface DeliveryRecord extends DeliveryKey {
   readonly leg?: Leg;
 }
 
+/**
+ * The first word of a replay, which names its generation by its time. Whatever stands in that generation came after it, and
+ * stays, however late this word comes: a processor may overtake the gateway that planned the replay.
+ */
+export function isReplayBeginning({ state, attempt, atMs, generation }: DeliveryRecord): boolean {
+  return state === "pending" && attempt === 0 && generation > 0 && atMs === generation;
+}
+
 export type LedgerEntry =
   | { readonly kind: "fan-out"; readonly fanOut: FanOut; readonly envelope?: RecordedEvent }
   | { readonly kind: "delivery"; readonly delivery: DeliveryRecord; readonly envelope?: RecordedEvent };

@@ -170,6 +170,26 @@ export function ledgerContract(name: string, open: OpenHarness): void {
     );
   });
 
+  test(`${name} ledger: a replay's first word that comes late takes back nothing of what became of it`, async () => {
+    await using harness = await open();
+    const envelope = sampleEnvelope("evt_a");
+    await harness.drivers.lanes.append([envelope]);
+    const replayedAtMs = START_MS + 500;
+    const replay = { generation: replayedAtMs, attempt: 0, result: null } as const;
+    const states = ["paused", "pending"] as const;
+    for (const state of states) {
+      const endpointId = `ep_${state}`;
+      const news = { ...replay, endpointId, state, atMs: replayedAtMs + 10, reason: "news" } as const;
+      const beginning = { ...news, state: "pending", atMs: replayedAtMs, reason: "replayed by hand" } as const;
+      harness.drivers.ledger.record([delivery(sampleRecord(envelope, beginning))]);
+      harness.drivers.ledger.record([delivery(sampleRecord(envelope, news))]);
+      harness.drivers.ledger.record([delivery(sampleRecord(envelope, beginning))]);
+    }
+    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT, eventId: "evt_a" }, 10, null);
+    const found = new Map(rows.map(({ state, reason }) => [state, reason]));
+    assert.deepEqual(found, new Map(states.map((state) => [state, "news"])));
+  });
+
   test(`${name} ledger: a later record of the same attempt replaces it`, async () => {
     await using harness = await open();
     const envelope = sampleEnvelope("evt_a");

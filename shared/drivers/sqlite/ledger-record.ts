@@ -4,7 +4,7 @@ import type { Leg } from "../../domain/delivery.ts";
 import { ATTEMPTS_MAX } from "../../domain/retry-policy.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { DeliveryRecord, FanOut, LedgerEntry } from "../../ports/ledger.ts";
-import { FAN_OUT_IDS_MAX } from "../../ports/ledger.ts";
+import { FAN_OUT_IDS_MAX, isReplayBeginning } from "../../ports/ledger.ts";
 import type { AttemptResult } from "../../domain/attempt.ts";
 import type { Database } from "./database.ts";
 
@@ -111,6 +111,7 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
     if (Number(changes) === 1) return idLast;
     const found = findDelivery.get(tenant, eventId, endpointId, generation);
     if (found === undefined) return null;
+    if (isReplayBeginning(record)) return found.id;
     updateDelivery.run(...standing, found.id, leg?.wait ?? null, leg?.limiterMs ?? 0, leg?.takenAtMs ?? null);
     return found.id;
   }

@@ -31,6 +31,12 @@ local function is_outdated(state, time, old_json)
   return time < standing or (time == standing and state == 'pending')
 end
 
+-- The first word of a replay, which names its generation by its time. Whatever stands in that generation came after it, however
+-- late this comes: a gateway whose Redis hung for a moment is overtaken by the processor that made the attempt.
+local function is_beginning(state, attempt, time, generation)
+  return state == 'pending' and attempt == 0 and time > 0 and time == tonumber(generation)
+end
+
 -- The times of a delivery are added up over its records: what passed from the one before to when it was taken again counts
 -- as what it waited for. One that was taken before that, such as the same record again, adds nothing; without the times of
 -- the one before nobody knows them.
@@ -95,6 +101,7 @@ local function record_delivery(event, at)
     before = #old
     if old_state then last, claim = tonumber(old_last), old_claim end
     is_taken = not old_state or attempt >= tonumber(old_attempts)
+      and not is_beginning(state, attempt, time, generation)
       and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
       and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
       and (ARGV[at] ~= 'l' or attempt > tonumber(old_attempts) or not is_outdated(state, time, old_json))
