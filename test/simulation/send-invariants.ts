@@ -200,7 +200,9 @@ function checkAttempt(witness: Witness, send: Send, chain: Chain): void {
   const prior = chain.sends.slice(0, -1);
   const replays = model.replays.filter((each) => each.eventId === eventId && each.endpointId === slot.storedId).length;
   const crashes = touchingCrashes(history, chain, prior, send.sentAtMs);
-  const copies = (1 + replays) * 2 ** Math.min(crashes, 10);
+  // A crash repeats what was without its ack. With a disk that failed that may be both, the event in its lane and its retry.
+  const perCrash = hadDiskTrouble(history, published.issuedAtMs, send.sentAtMs) ? 3 : 2;
+  const copies = (1 + replays) * perCrash ** Math.min(crashes, 10);
   const same = prior.filter((each) => attemptOf(each) === attempt && !isUnfinished(witness, each)).length;
   if (same >= copies)
     trace.violation("attempt numbers", `${where}: made ${same} times before, ${crashes} crashes, ${replays} replays`);
