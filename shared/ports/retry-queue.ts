@@ -9,7 +9,8 @@ import type { Group } from "../domain/message.ts";
 import type { Depth } from "./lanes.ts";
 
 /**
- * `parked`: deferred without an attempt (the word is older than the name, and stored).
+ * `parked`: deferred without an attempt (the word is older than the name, and stored); with no endpoint, an event that was put
+ * aside, which is fanned out when it comes back.
  * `relieved`: a copy of an event whose deliveries held up the lane behind it; each is made unless the ledger shows it.
  * One that was deferred since names its endpoint and stays what it is.
  */
@@ -19,7 +20,7 @@ export interface Scheduled {
   readonly cause: ScheduleCause;
   /** Epoch ms. */
   readonly notBeforeMs: number;
-  /** Null for `deliver-at` and for what was not fanned out of `relieved`: that happens when it is due. */
+  /** Null for `deliver-at`, and for what was not fanned out of the others: that happens when it is due. */
   readonly endpointId: string | null;
   readonly generation: number;
   /** The attempt to make, from 1. */

@@ -19,13 +19,14 @@ const calls: fc.Arbitrary<Call[]> = fc.array(
 );
 const rates = fc.record({ limit: fc.integer({ min: 1, max: 12 }), windowMs: fc.integer({ min: 1, max: 100 }) });
 
-/** Who calls at the same time; each subject has a rate of its own. */
+/** Who calls at the same time. */
 const crowds = fc.array(
   fc.record({
     waitMs: fc.oneof(fc.constant(0), fc.nat({ max: 120 })),
     calls: fc.array(
       fc.record({
         subject: fc.constantFrom("x", "y", "z"),
+        isOther: fc.boolean(),
         cost: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 6 })),
       }),
       { minLength: 1, maxLength: 12 },
@@ -189,14 +190,18 @@ export function rateLimiterContract(name: string, open: OpenHarness): void {
     await fc.assert(
       fc.asyncProperty(rates, crowds, async (anyRate, anyCrowds) => {
         run++;
-        const rateOf = (subject: string) => (subject === "y" ? { ...anyRate, limit: anyRate.limit + 3 } : anyRate);
-        const take = async (place: string, subject: string, cost: number) =>
-          timeless(await harness.drivers.rateLimiter.take(`${place} ${run} ${subject}`, rateOf(subject), cost));
+        // A limit that was changed just now.
+        const other = { limit: anyRate.limit + 3, windowMs: 2 * anyRate.windowMs };
+        type Crowd = (typeof anyCrowds)[number]["calls"];
+        const take = async (place: string, { subject, cost, isOther }: Crowd[number]) => {
+          const asked = isOther && subject === "x" ? other : anyRate;
+          return timeless(await harness.drivers.rateLimiter.take(`${place} ${run} ${subject}`, asked, cost));
+        };
         for (const { waitMs, calls: crowd } of anyCrowds) {
           await harness.clock.advance(waitMs);
-          const together = await Promise.all(crowd.map(({ subject, cost }) => take("together", subject, cost)));
+          const together = await Promise.all(crowd.map((call) => take("together", call)));
           const apart = [];
-          for (const { subject, cost } of crowd) apart.push(await take("apart", subject, cost));
+          for (const call of crowd) apart.push(await take("apart", call));
           assert.deepEqual(together, apart);
         }
       }),

@@ -11,10 +11,10 @@ import type { RedisCommands, RedisScript } from "./client/redis-commands.ts";
 
 const PUT_ASIDE: RedisScript = luaScript({ name: "put-aside", returns: "text", files: ["put-aside"] });
 
-/** The part of a name behind its hash tag, and the type that its store gives it. */
+/** The part of a name behind its hash tag, and the type that its store gives it. The first that matches counts. */
 const TYPES = [
-  [/^lane:[a-z]+(?::turns|:fresh|:bell)?$/, "list"],
   [/^lane:(?:[a-z]+:held|tally)$/, "hash"],
+  [/^lane:[a-z]+(?::turns|:fresh|:bell)?$/, "list"],
   [/^lane:[a-z]+:(?:leases|holders|kept|known)$/, "zset"],
   [/^limit(?::.+|-subjects)$/, "zset"],
   [/^limit-clock$/, "hash"],

@@ -52,7 +52,7 @@ export function createRedisRateLimiter(options: {
   const { commands, keys, clock, subjectsMax = LIMIT_SUBJECTS_MAX } = options;
 
   async function takeAll(shard: number, takes: readonly Take[]): Promise<readonly LimitVerdict[]> {
-    const logs = [...Map.groupBy(takes, logOf).values()];
+    const logs = byLog(takes);
     const names = logs.map(([first]) => `limit:${first?.subject ?? ""}`);
     const args = logs.flatMap((ofLog) => [...rateArguments(ofLog), ...ofLog.map(({ cost }) => cost)]);
     const place = ["limit-subjects", "limit-clock", ...names].map((name) => keys.key(shard, name));
@@ -83,7 +83,13 @@ interface Take {
   readonly cost: number;
 }
 
-/** A subject whose limit was changed a moment ago is asked for by each rate in turn. */
+/** Calls of one subject at one rate share a log's entry; where a limit was changed a moment ago each call stays by itself, in order. */
+function byLog(takes: readonly Take[]): readonly (readonly Take[])[] {
+  const logs = [...Map.groupBy(takes, logOf).values()];
+  const subjects = new Set(takes.map(({ subject }) => subject));
+  return subjects.size === logs.length ? logs : takes.map((take) => [take]);
+}
+
 function logOf({ subject, rate }: Take): string {
   return `${rate.limit}/${rate.windowMs}/${subject}`;
 }

@@ -77,6 +77,7 @@ local answers = {at}
 
 -- The calls of one log, whose costs are the arguments from `first` on.
 local function take(log, limit, window, grain, first, count)
+  redis.call("ZREMRANGEBYSCORE", log, "-inf", at - window)
   local used, oldest, newest = window_of(log)
   local granted = 0
   local function settle()
@@ -105,13 +106,11 @@ local function take(log, limit, window, grain, first, count)
 end
 
 -- First of all: a log of another type fails the call before anything is granted.
-local place = 2
-for index = 3, #KEYS do
-  redis.call("ZREMRANGEBYSCORE", KEYS[index], "-inf", at - tonumber(ARGV[place + 1]))
-  place = place + 4 + tonumber(ARGV[place + 3])
+if #KEYS > 3 then
+  for index = 3, #KEYS do redis.call("ZCARD", KEYS[index]) end
 end
 
-place = 2
+local place = 2
 for index = 3, #KEYS do
   local log = KEYS[index]
   uses = uses + 1

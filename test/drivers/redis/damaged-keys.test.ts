@@ -9,6 +9,7 @@ import { createRedisCancellations } from "@posthaste/shared/drivers/redis/cancel
 import { createRedisClaims } from "@posthaste/shared/drivers/redis/claims.ts";
 import type { RedisScript } from "@posthaste/shared/drivers/redis/client/redis-commands.ts";
 import { createRedisDeadLetterIndex } from "@posthaste/shared/drivers/redis/dead-letters/index-store.ts";
+import type { HighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { createRedisHighLane } from "@posthaste/shared/drivers/redis/high-lane/high-lane.ts";
 import { createRedisLeases } from "@posthaste/shared/drivers/redis/leases.ts";
 import { withMending } from "@posthaste/shared/drivers/redis/mending.ts";
@@ -174,10 +175,8 @@ test("cancellations, begun attempts and leases in redis: junk refuses nobody", a
   });
 });
 
-test("the HIGH lane in redis: whatever lies in its keys, events are taken and acknowledged, and none is refused", async () => {
-  await using harness = await openRedisHarness(() => ({}))();
+function openLane(harness: RedisHarness): HighLane {
   const { keys, clock } = harness;
-  const commands = withMending(harness.commands, () => undefined);
   const timers = {
     ...clock,
     monotonic: () => clock.now(),
@@ -185,8 +184,8 @@ test("the HIGH lane in redis: whatever lies in its keys, events are taken and ac
     timer: () => () => undefined,
     sleep: () => Promise.resolve(),
   };
-  await using lane = createRedisHighLane({
-    commands,
+  return createRedisHighLane({
+    commands: withMending(harness.commands, () => undefined),
     keys,
     clock: timers as never,
     entropy: systemEntropy,
@@ -194,6 +193,36 @@ test("the HIGH lane in redis: whatever lies in its keys, events are taken and ac
     onPoison: () => undefined,
     onFault: () => undefined,
   });
+}
+
+test("the HIGH lane in redis: a key of another type is put aside, a list too, and the sound ones beside it stay", async () => {
+  await using harness = await openRedisHarness(() => ({}))();
+  await using lane = openLane(harness);
+  let count = 0;
+  const append = () => lane.append([sampleEnvelope(`evt_${count++}`, { acceptedAtMs: START_MS + count })]);
+  await append();
+  const damaged: string[] = [];
+  for (const [name, lua] of [
+    ["lane:high:fresh", "redis.call('SET', KEYS[1], 'junk')"],
+    ["lane:high:known", "redis.call('RPUSH', KEYS[1], 'junk')"],
+    ["lane:tally", "redis.call('RPUSH', KEYS[1], 'junk')"],
+  ] as const) {
+    const key = harness.keys.key(0, name);
+    damaged.push(`${key}:odd`);
+    await harness.commands.run(byHand(`redis.call('DEL', KEYS[1]) ${lua} return 'ok'`), [key], []);
+    await append();
+    const odd = (await namesOf(harness)).filter((each) => each.endsWith(":odd"));
+    assert.ok(
+      odd.every((each) => damaged.includes(each)),
+      `${name}: ${odd.join(" ")}`,
+    );
+  }
+  assert.equal((await namesOf(harness)).filter((each) => each.endsWith(":odd")).length, damaged.length);
+});
+
+test("the HIGH lane in redis: whatever lies in its keys, events are taken and acknowledged, and none is refused", async () => {
+  await using harness = await openRedisHarness(() => ({}))();
+  await using lane = openLane(harness);
   let count = 0;
   const walk = async (what: string): Promise<void> => {
     const envelope = sampleEnvelope(`evt_${count++}`, { acceptedAtMs: START_MS + count });
@@ -218,7 +247,7 @@ test("the HIGH lane in redis: whatever lies in its keys, events are taken and ac
     (key, junk) => walk(`${key} ${junk}`),
     (key) => !key.includes(":odd"),
   );
-  assert.equal(await commands.run(TYPE, [keys.key(0, "lane:high:held:odd")], []), "string");
+  assert.equal(await harness.commands.run(TYPE, [harness.keys.key(0, "lane:high:held:odd")], []), "string");
 });
 
 test("the ledger in redis: an event whose keys are of another type costs itself in writes, lists and trimming", async () => {

@@ -23,8 +23,9 @@ export interface ContainedService extends AsyncDisposable {
 
 /** A frozen engine takes connections and says nothing. */
 const ENGINE_ANSWERS_WITHIN_MS = 5_000;
-/** An image may have to be pulled first: Kafka's has 400 MB. */
+/** An image may have to be pulled first: Kafka's has 400 MB. From there on the engine is given up. */
 const READY_WITHIN_MS = 300_000;
+const STOP_WITHIN_MS = 30_000;
 const REDIS_PORT = 6379;
 const KAFKA_PORT = 9092;
 const KAFKA_CONTROLLER_PORT = 9093;
@@ -75,7 +76,7 @@ export async function startKafkaContainer(engine: ContainerEngine, port?: number
   };
   const settings = new Map(brokerProperties(place).map((line) => splitOnce(line, "=")));
   for (const name of ["listeners", "advertised.listeners"])
-    settings.set(name, withHost(settings.get(name) ?? "", name === "listeners" ? "0.0.0.0" : engine.host));
+    settings.set(name, withHost(settings.get(name) ?? "", name === "listeners" ? "0.0.0.0" : addressOf(engine.host)));
   const container = new LocalContainer(imageOf("apache/kafka"), engine)
     .withExposedPorts({ container: KAFKA_PORT, host: published })
     .withEnvironment(Object.fromEntries([...settings].map(([name, value]) => [variableOf(name), value])))
@@ -99,18 +100,38 @@ class LocalContainer extends GenericContainer {
   };
 }
 
+/** What starts after it was given up is stopped again. */
 function startWithin(container: GenericContainer): Promise<StartedTestContainer> {
-  return container.withStartupTimeout(READY_WITHIN_MS).start();
+  const starting = container.withStartupTimeout(READY_WITHIN_MS).start();
+  return within(READY_WITHIN_MS, starting, () => void starting.then((late) => late.stop()).catch(() => undefined));
+}
+
+async function within<Value>(ms: number, work: Promise<Value>, giveUp: () => void): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    giveUp();
+    late.reject(new Error(`no answer in ${ms / 1000} s`));
+  }, ms);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function contained({ host }: ContainerEngine, port: number, container: StartedTestContainer): ContainedService {
   return {
-    host: host === "localhost" ? "127.0.0.1" : host,
+    host: addressOf(host),
     port,
     [Symbol.asyncDispose]: async () => {
-      await container.stop();
+      await within(STOP_WITHIN_MS, container.stop(), () => undefined);
     },
   };
+}
+
+/** The published ports are bound there, and "localhost" may be ::1. */
+function addressOf(host: string): string {
+  return host === "localhost" ? "127.0.0.1" : host;
 }
 
 /** As docker-compose.yml names it, so that both run the same. */

@@ -7,8 +7,6 @@
 
 local kept, known, tally, held = unpack(KEYS, 5)
 local name, items_max, bytes_max = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
--- Of all calls so far; the tally is told once, at the end.
-local items_added, bytes_added = 0, 0
 
 local function is_live(member)
   local expiry = redis.call('ZSCORE', known, member)
@@ -16,7 +14,7 @@ local function is_live(member)
 end
 
 local function counts()
-  local items, size = items_added, bytes_added
+  local items, size = 0, 0
   local found = redis.call('HGETALL', tally)
   for at = 1, #found, 2 do
     local count = math.max(0, number_or(0, found[at + 1]))
@@ -62,7 +60,7 @@ local function keep(at)
   redis.call('ZREM', known, event, elsewhere)
 end
 
-local answers = {}
+local answers, added = {}, 0
 local first = 5
 while first <= #ARGV do
   local last = first + 3 * tonumber(ARGV[first])
@@ -70,18 +68,19 @@ while first <= #ARGV do
   if #fresh > 0 and is_full(#fresh, bytes) then mend_counts() end
   local isKept = #fresh == 0 or not is_full(#fresh, bytes)
   if isKept then
-    for _, at in ipairs(fresh) do keep(at) end
     items, size = items + #fresh, size + bytes
-    items_added, bytes_added = items_added + #fresh, bytes_added + bytes
+    -- First, so that a step that fails leaves a count too high, which mends itself, and none too low.
+    if #fresh > 0 then
+      add_to(#fresh, tally, name .. ':items')
+      add_to(bytes, tally, name .. ':bytes')
+    end
+    for _, at in ipairs(fresh) do keep(at) end
+    added = added + #fresh
   end
   answers[#answers + 1] = isKept and 1 or 0
   answers[#answers + 1] = isKept and #fresh or items
   answers[#answers + 1] = isKept and 0 or size
   first = last + 1
 end
-if items_added > 0 then
-  add_to(items_added, tally, name .. ':items')
-  add_to(bytes_added, tally, name .. ':bytes')
-  redis.call('PUBLISH', ARGV[2], items_added)
-end
+if added > 0 then redis.call('PUBLISH', ARGV[2], added) end
 return answers

@@ -25,7 +25,8 @@ local function count(event, claim, by)
   if claim ~= '-' then event[claim] = event[claim] + by end
 end
 
--- Whether what stands is news of the same attempt from after this late entry. Of the same ms, only the first state is older.
+-- Whether what stands is news of the same attempt from after this late entry. Of the same ms, only the first state is older. An end
+-- is asked by nobody: nothing comes after it, whatever the clocks of those who wrote the two show.
 local function is_outdated(state, time, old_json)
   local standing = number_or(0, string.match(old_json, '"updatedAtMs":(%d+)'))
   return time < standing or (time == standing and state == 'pending')
@@ -104,7 +105,7 @@ local function record_delivery(event, at)
       and not is_beginning(state, attempt, time, generation)
       and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
       and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
-      and (ARGV[at] ~= 'l' or attempt > tonumber(old_attempts) or not is_outdated(state, time, old_json))
+      and (ARGV[at] ~= 'l' or FINAL[state] or attempt > tonumber(old_attempts) or not is_outdated(state, time, old_json))
     if is_taken then
       json = with_times(json, old_json or '')
     else
