@@ -58,6 +58,8 @@ export async function startRedisContainer(engine: ContainerEngine, port?: number
   const published = port ?? (await freePort());
   const container = new LocalContainer(imageOf("redis"), engine)
     .withExposedPorts({ container: REDIS_PORT, host: published })
+    // In memory: a layered file system may hold a sync up for longer than a caller of Redis waits.
+    .withTmpFs({ "/data": "rw" })
     .withCommand(["redis-server", ...settings.map((word) => (word === '""' ? "" : word))])
     .withWaitStrategy(Wait.forSuccessfulCommand("redis-cli ping"));
   return contained(engine, published, await startWithin(container));
