@@ -13,7 +13,7 @@ import type { Begin } from "./begin.ts";
 import type { Completed } from "./completed.ts";
 import type { CrashGuard, Started } from "./crash-guard.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
-import type { PutAside } from "./put-aside.ts";
+import type { HandedEvent, PutAside } from "./put-aside.ts";
 import type { RunDelivery } from "./run-delivery.ts";
 import type { Settle } from "./settle.ts";
 import type { Settlements } from "./settlements.ts";
@@ -48,15 +48,11 @@ export interface DeliverEventDeps {
   readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
 }
 
-export interface Handed {
+export interface Handed extends HandedEvent {
   /** The queue may have handed it out before. */
   readonly isRepeat: boolean;
   /** A copy that the lane gave away because the event held it up; the event itself may still be under way. */
   readonly isCopy: boolean;
-  /** Its `deliver_at` has come, whatever the clock says. */
-  readonly isDue: boolean;
-  /** How often it was put aside before. */
-  readonly putAside: number;
   /** Takes how many deliveries the item still stands for: all after the fan-out, fewer as they end. */
   readonly weigh: (deliveries: number) => void;
 }

@@ -35,7 +35,7 @@ const words = {
 } as const satisfies Record<EventObstacle, string>;
 
 /** An event as it was handed out. */
-interface HandedEvent {
+export interface HandedEvent {
   /** Its `deliver_at` has come, whatever the clock says. */
   readonly isDue: boolean;
   /** How often it was put aside before. */

@@ -1,12 +1,14 @@
 /**
  * Redis and Kafka in containers, by Testcontainers, where a container engine answers: the images that docker-compose.yml
  * names, with the settings of the tests' own processes (`redis.ts`, `kafka.ts`). Removed with their data at the end; after
- * a SIGKILL by the reaper of Testcontainers.
+ * a SIGKILL by the reaper of Testcontainers, where that is not turned off.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { StartedTestContainer } from "testcontainers";
 import { GenericContainer, getContainerRuntimeClient, Wait } from "testcontainers";
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
+import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { freePort } from "./free-ports.ts";
 import { brokerProperties } from "./kafka-properties.ts";
 import { DATA_CONF } from "./redis.ts";
@@ -40,15 +42,11 @@ export function findContainerEngine(): Promise<ContainerEngine | null> {
 }
 
 async function askEngine(): Promise<ContainerEngine | null> {
-  const waiting = Promise.withResolvers<null>();
-  const timer = setTimeout(waiting.resolve, ENGINE_ANSWERS_WITHIN_MS, null);
   try {
-    const client = await Promise.race([getContainerRuntimeClient(), waiting.promise]);
-    return client === null ? null : { host: client.info.containerRuntime.host };
+    const asking = await inTime(systemClock, ENGINE_ANSWERS_WITHIN_MS, getContainerRuntimeClient());
+    return asking.kind === "done" ? { host: asking.value.info.containerRuntime.host } : null;
   } catch {
     return null;
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -103,22 +101,12 @@ class LocalContainer extends GenericContainer {
 }
 
 /** What starts after it was given up is stopped again. */
-function startWithin(container: GenericContainer): Promise<StartedTestContainer> {
+async function startWithin(container: GenericContainer): Promise<StartedTestContainer> {
   const starting = container.withStartupTimeout(READY_WITHIN_MS).start();
-  return within(READY_WITHIN_MS, starting, () => void starting.then((late) => late.stop()).catch(() => undefined));
-}
-
-async function within<Value>(ms: number, work: Promise<Value>, giveUp: () => void): Promise<Value> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    giveUp();
-    late.reject(new Error(`no answer in ${ms / 1000} s`));
-  }, ms);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const started = await inTime(systemClock, READY_WITHIN_MS, starting);
+  if (started.kind === "done") return started.value;
+  void starting.then((late) => late.stop()).catch(() => undefined);
+  throw new Error(`a container was not ready in ${READY_WITHIN_MS / 1000} s`);
 }
 
 function contained({ host }: ContainerEngine, port: number, container: StartedTestContainer): ContainedService {
@@ -126,7 +114,7 @@ function contained({ host }: ContainerEngine, port: number, container: StartedTe
     host: addressOf(host),
     port,
     [Symbol.asyncDispose]: async () => {
-      await within(STOP_WITHIN_MS, container.stop(), () => undefined);
+      await inTime(systemClock, STOP_WITHIN_MS, container.stop());
     },
   };
 }
