@@ -271,6 +271,25 @@ test("a held letter that came into the index late has its endpoint looked at aga
   assert.deepEqual([...new Set(harness.late)], [`${TENANT} ${ENDPOINT_ID}`]);
 });
 
+test("by a clock that differs each letter is late: what overflows over and over is told as such once a minute", async () => {
+  await using harness = await lettersOpener()();
+  await harness.clock.advance(TAKEOVER_MS);
+  const behindMs = 3600_000;
+  const record = async (state: "backlog" | "paused", endpointId: string): Promise<void> => {
+    const atMs = harness.clock.now() - behindMs;
+    await harness.letters.append([sampleDeadLetter(`dlv_${state}`, { state, endpointId, atMs })]);
+    await harness.clock.advance(1000);
+  };
+  for (let times = 0; times < 20; times++) await record("backlog", "ep_full");
+  for (let times = 0; times < 3; times++) await record("paused", "ep_paused");
+  const toldOf = (endpointId: string) => harness.late.filter((each) => each === `${TENANT} ${endpointId}`).length;
+  assert.equal(toldOf("ep_full"), 1);
+  assert.ok(toldOf("ep_paused") >= 3, "what is held for its owner is told each time");
+  await harness.clock.advance(120_000);
+  await record("backlog", "ep_full");
+  assert.equal(toldOf("ep_full"), 2);
+});
+
 test("two processes share the reading of one record, and a letter that either takes out is gone for both", async () => {
   await using harness = await lettersOpener()();
   const { commands, keys, clock } = harness;

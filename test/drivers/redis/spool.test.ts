@@ -94,6 +94,26 @@ for (const server of ["real", "http", "model"] as const) {
     assert.ok((await spool.depth()).bytes > 150);
   });
 
+  test(`${server} spool: what was taken before Redis was emptied is not missed by a spool that began anew`, async () => {
+    await using opened = await openSpool(server);
+    const { spool, harness } = opened;
+    await spool.append([recordOf(1)], "medium");
+    const taken = await spool.take(100);
+    const empty: RedisScript = { name: "test-empty", returns: "text", lua: "return redis.call('DEL', unpack(KEYS))" };
+    await harness.commands.run(empty, [harness.keys.key(0, "spool"), harness.keys.key(0, "spool:bytes")], []);
+    // Ids are made of the time.
+    await harness.clock.advance(1000);
+    await spool.append([recordOf(2)], "medium");
+    await spool.giveBack(taken);
+    await spool.remove(taken);
+    const left = await spool.take(100);
+    assert.deepEqual(recordsOf(left), [recordOf(2)]);
+    // As one who finds it begun anew and taken from already.
+    await spool.giveBack(taken);
+    await spool.remove(left);
+    assert.deepEqual(await spool.depth(), EMPTY);
+  });
+
   test(`${server} spool: what a process took and kept for too long goes to another`, async () => {
     await using opened = await openSpool(server, { heldMs: AT_ONCE_MS });
     await opened.spool.append([recordOf(1)], "medium");

@@ -14,6 +14,7 @@ import type {
   ReadDeadLetterRecord,
   StrayDeadLetterRecord,
 } from "../../../ports/dead-letter-index.ts";
+import { RecentSet } from "../../../lib/recent-set.ts";
 import type { GroupListener, TopicPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import type { ProjectedPartition } from "../projected-partition.ts";
 import { createProjectedPartition } from "../projected-partition.ts";
@@ -52,6 +53,12 @@ export interface DeadLetterProjectorDeps {
  * clock is ahead of ours it cannot be told.
  */
 const LATE_MS = 1000;
+/**
+ * What overflowed is told as late once in this time: by a clock that differs each record of a process is late, and what is
+ * called back without room overflows at once. The process in which it did calls for it when there is room.
+ */
+const TOLD_MS = 60_000;
+const TOLD_MAX = 10_000;
 /** Between tries of what the index did not take. */
 const WAIT_MS_MAX = 30_000;
 
@@ -60,13 +67,16 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
   const closing = new AbortController();
   const { signal } = closing;
   const partitions = new Map<string, ProjectedPartition>();
+  /** Ids of what overflowed. */
+  const told = new RecentSet<string>({ countMax: TOLD_MAX, age: { ms: TOLD_MS, clock } });
   const apply = async (batch: readonly ConsumerRecord[], isRepeat: boolean): Promise<void> => {
     const parsed = batch.map((record) => ({ record, parsed: parseDeadLetterRecord(record) }));
     const deadLetters = await applyBatch(deps, parsed);
     await setRight(deps, parsed);
     const late = deadLetters.filter(({ atMs }) => isRepeat || Math.abs(clock.now() - atMs) > LATE_MS);
     const held = late.filter(({ state }) => HELD_STATES.some((each) => each === state));
-    if (held.length > 0) deps.onLate(held);
+    const untold = held.filter(({ id, state }) => state !== "backlog" || told.add(id));
+    if (untold.length > 0) deps.onLate(untold);
   };
 
   return {
