@@ -65,12 +65,14 @@ export interface Posthaste extends AsyncDisposable {
 
 /** The loopback of RFC 1122 section 3.2.1.3 and RFC 4291 section 2.5.3. */
 const LOOPBACK = "127.0.0.0/8,::1/128";
+const ONE_PROCESS =
+  "GATEWAY_PROCESSES must be 1 here, or left out: one process owns the database in the data folder. More of them take REDIS_URL and KAFKA_BROKERS, and `npm run gateway`";
 /** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
 const REQUESTS_END_MS = 11_000;
 
 export async function openPosthaste(options: PosthasteOptions): Promise<Posthaste> {
   const { config, isDev } = options;
-  const descriptors = planForBoth();
+  const descriptors = planFor(config);
   await using opening = new AsyncDisposableStack();
   makePrivateFolder(config.dataFolder);
   const masterKey = openMasterKey({ folder: config.dataFolder, config, entropy: systemEntropy });
@@ -166,8 +168,9 @@ function openTransport(
   });
 }
 
-/** Gateway and processor share the descriptors of one process. */
-function planForBoth(): DescriptorPlan {
+/** Gateway and processor share the one process and its descriptors. */
+function planFor({ gatewayProcesses }: Config): DescriptorPlan {
+  if (gatewayProcesses > 1) throw new ConfigError([ONE_PROCESS]);
   const limit = descriptorLimit();
   const plan = planDescriptors(limit, { delivers: true, servesApi: true, attemptsMax: PROCESSOR_LIMITS.inFlightMax });
   if (plan === null) throw new ConfigError([tooFewDescriptors(limit)]);

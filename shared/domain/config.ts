@@ -21,6 +21,8 @@ export interface Config {
   readonly port: number;
   /** 0: any free port. */
   readonly processorPort: number;
+  /** Gateways on this port, each a process of its own. */
+  readonly gatewayProcesses: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** Each delivery that went well, or is planned again, is a line of the log at info; else at debug. */
   readonly logsDeliveries: boolean;
@@ -76,6 +78,15 @@ const Port = v.pipe(
   v.regex(/^\d{1,5}$/, "must be a port number from 0 to 65535"),
   v.transform(Number),
   v.maxValue(65_535, "must be a port number from 0 to 65535"),
+);
+
+const GATEWAY_PROCESSES_MAX = 64;
+const GATEWAY_PROCESSES = `must be a whole number from 1 to ${GATEWAY_PROCESSES_MAX}`;
+export const GatewayProcesses = v.pipe(
+  v.string(),
+  v.regex(/^[1-9]\d?$/, GATEWAY_PROCESSES),
+  v.transform(Number),
+  v.maxValue(GATEWAY_PROCESSES_MAX, GATEWAY_PROCESSES),
 );
 
 /** With what follows it, a stop stays below the 30 s that service managers give. */
@@ -167,6 +178,7 @@ const Settings = v.object({
   HOST: v.optional(Host, "127.0.0.1"),
   PORT: v.optional(Port, "8080"),
   PROCESSOR_PORT: v.optional(Port, "0"),
+  GATEWAY_PROCESSES: v.optional(GatewayProcesses, "1"),
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "must be debug, info, warn or error"), "info"),
   LOG_DELIVERIES: v.optional(v.picklist(["true", "false"], "must be true or false"), "true"),
   STOP_NOTICE_S: v.optional(StopNotice, "3"),
@@ -196,6 +208,7 @@ export function parseConfig(environment: Environment): Config {
     host: settings.HOST,
     port: settings.PORT,
     processorPort: settings.PROCESSOR_PORT,
+    gatewayProcesses: settings.GATEWAY_PROCESSES,
     logLevel: settings.LOG_LEVEL,
     logsDeliveries: settings.LOG_DELIVERIES === "true",
     stopNoticeMs: settings.STOP_NOTICE_S * 1000,

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import type { Environment } from "./config.ts";
-import { ConfigError } from "./config.ts";
+import { ConfigError, GatewayProcesses } from "./config.ts";
 
 export interface KafkaSasl {
   readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512";
@@ -97,7 +97,8 @@ const Settings = v.object({
   REDIS_URL: Filled,
   REDIS_CACHE_URL: v.optional(Filled),
   ...RedisLayout,
-  GATEWAY_COUNT: v.optional(Whole(10_000), "1"),
+  GATEWAY_PROCESSES: v.optional(GatewayProcesses, "1"),
+  GATEWAY_COUNT: v.optional(Whole(10_000)),
   PROCESSOR_COUNT: v.optional(Whole(10_000), "1"),
   KAFKA_BROKERS: Brokers,
   KAFKA_TLS: v.optional(v.picklist(["true", "false"], "must be true or false"), "false"),
@@ -148,6 +149,11 @@ function problemsOf(settings: Parsed, environment: Environment): string[] {
   if ((settings.KAFKA_MIN_ISR ?? 1) > settings.KAFKA_REPLICATION) {
     problems.push("KAFKA_MIN_ISR must not be above KAFKA_REPLICATION, else nothing can be written");
   }
+  if ((settings.GATEWAY_COUNT ?? Infinity) < settings.GATEWAY_PROCESSES) {
+    problems.push(
+      "GATEWAY_COUNT counts all gateway processes of the deployment and must not be below GATEWAY_PROCESSES, those of this program",
+    );
+  }
   if (settings.KAFKA_RETENTION_DAYS < RETENTION_DAYS_MIN) {
     problems.push(
       `KAFKA_RETENTION_DAYS must be at least ${RETENTION_DAYS_MIN}: events wait up to a day for a retry, and a week for you`,
@@ -170,7 +176,7 @@ function configOf(settings: Parsed): DistributedConfig {
     redisShards: settings.REDIS_SHARDS ?? null,
     redisPrefix: settings.REDIS_PREFIX,
     spoolBytesMax: settings.REDIS_SPOOL_MIB * 1024 ** 2,
-    gatewayCount: settings.GATEWAY_COUNT,
+    gatewayCount: settings.GATEWAY_COUNT ?? settings.GATEWAY_PROCESSES,
     processorCount: settings.PROCESSOR_COUNT,
     kafka: {
       brokers: settings.KAFKA_BROKERS,

@@ -18,16 +18,18 @@ const LINGER_MS_MAX = 500;
 
 /**
  * Resolves on the first SIGTERM, SIGINT or SIGHUP (its terminal is gone), which asks for an orderly end; the second ends at
- * once with 1, and so does an end that takes too long. Under `nohup` SIGHUP stays ignored.
+ * once with 1, and so does an end that takes too long. Under `nohup` SIGHUP stays ignored. `asked` is another way to ask: a
+ * signal that comes with it, as from the terminal to all processes of a group, is the same wish.
  */
-export function untilSignal(): Promise<void> {
+export function untilSignal(asked?: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
-    let first: { readonly name: NodeJS.Signals; readonly atMs: number } | null = null;
-    const ask = (name: NodeJS.Signals): void => {
+    let first: { readonly name: NodeJS.Signals | null; readonly atMs: number } | null = null;
+    const ask = (name: NodeJS.Signals | null): void => {
       const nowMs = performance.now();
       if (first !== null) {
-        const isEcho = name === first.name && nowMs - first.atMs < ECHO_MS;
-        if (!isEcho) process.exit(1);
+        const isSame = name === first.name || first.name === null;
+        const isEcho = isSame && nowMs - first.atMs < ECHO_MS;
+        if (!isEcho && name !== null) process.exit(1);
         return;
       }
       first = { name, atMs: nowMs };
@@ -39,6 +41,7 @@ export function untilSignal(): Promise<void> {
       });
       resolve();
     };
+    void asked?.then(() => ask(null));
     process.on("SIGTERM", ask);
     process.on("SIGINT", ask);
     if (!isHangUpIgnored()) process.on("SIGHUP", ask);

@@ -32,6 +32,8 @@ export const DISTRIBUTED_HELP = `Settings of gateway and processor, the same for
   KAFKA_PARTITIONS        of each topic that is made (6)
   KAFKA_REPLICATION       of each topic that is made (1), and KAFKA_MIN_ISR (replication less one)
   KAFKA_RETENTION_DAYS    of each topic that is made, at least 8 (8)
+  GATEWAY_PROCESSES       gateways on PORT, each a process of its own; Bun and Node (1)
+  GATEWAY_COUNT           gateway processes in all, and PROCESSOR_COUNT: shares of rate limits while Redis is away (GATEWAY_PROCESSES; 1)
   PROCESSOR_PORT          /livez, /readyz and /metrics of a processor (a free one)
   POSTHASTE_MASTER_KEY    needed, and the same for all
 `;

@@ -22,6 +22,7 @@ test("nothing set gives every default", () => {
     host: "127.0.0.1",
     port: 8080,
     processorPort: 0,
+    gatewayProcesses: 1,
     logLevel: "info",
     logsDeliveries: true,
     stopNoticeMs: 3000,

@@ -32,6 +32,11 @@ test("only one of the two is an error that names the other", () => {
   assert.match(problems({ KAFKA_BROKERS, REDIS_URL: "" })[0] ?? "", /^REDIS_URL is missing/);
 });
 
+test("all gateways of a deployment are those of one program, unless there are more", () => {
+  assert.equal(parseDistributed({ ...WHOLE, GATEWAY_PROCESSES: "4" })?.gatewayCount, 4);
+  assert.equal(parseDistributed({ ...WHOLE, GATEWAY_PROCESSES: "4", GATEWAY_COUNT: "8" })?.gatewayCount, 8);
+});
+
 test("the master key is needed, and the error says how to make one", () => {
   const { KAFKA_BROKERS, REDIS_URL } = WHOLE;
   assert.match(problems({ KAFKA_BROKERS, REDIS_URL })[0] ?? "", /^POSTHASTE_MASTER_KEY .*openssl rand/);
@@ -102,6 +107,9 @@ const wrong: readonly (readonly [Record<string, string>, RegExp])[] = [
   [{ REDIS_SPOOL_MIB: "15" }, /^REDIS_SPOOL_MIB must be a whole number of MiB from 16 to 262144$/],
   [{ REDIS_SPOOL_MIB: "512mb" }, /^REDIS_SPOOL_MIB must be a whole number of MiB from 16 to 262144$/],
   [{ REDIS_SPOOL_MIB: "300000" }, /^REDIS_SPOOL_MIB must be a whole number of MiB from 16 to 262144$/],
+  [{ GATEWAY_PROCESSES: "0" }, /^GATEWAY_PROCESSES must be a whole number from 1 to 64$/],
+  [{ GATEWAY_PROCESSES: "65" }, /^GATEWAY_PROCESSES must be a whole number from 1 to 64$/],
+  [{ GATEWAY_PROCESSES: "3", GATEWAY_COUNT: "2" }, /^GATEWAY_COUNT counts all .* not be below GATEWAY_PROCESSES/],
   [{ GATEWAY_COUNT: "0" }, /^GATEWAY_COUNT must be a whole number from 1 to 10000/],
   [{ PROCESSOR_COUNT: "1.5" }, /^PROCESSOR_COUNT must be a whole number/],
   [{ KAFKA_PREFIX: "a b" }, /^KAFKA_PREFIX must be/],

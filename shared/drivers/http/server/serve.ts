@@ -45,6 +45,8 @@ export interface ServeOptions {
   readonly port: number;
   /** What the reader chooses the port by, for the error: `PORT`, `PROCESSOR_PORT` or `--port`. */
   readonly portSetting: string;
+  /** With the other children of one `node:cluster`, which listen on the same; among all others the port is ours alone. */
+  readonly isShared?: boolean;
   /** Most connections at once, at least 1. */
   readonly connectionsMax: number;
   readonly fetch: (request: InboundRequest) => Response | Promise<Response>;
@@ -191,9 +193,9 @@ class Serving {
 }
 
 function listen(server: Server, options: ServeOptions): Promise<void> {
-  const { host, port } = options;
+  const { host, port, isShared = false } = options;
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => reject(cannotListen(options, cause)));
-    server.listen({ host, port, exclusive: true }, resolve);
+    server.listen({ host, port, exclusive: !isShared }, resolve);
   });
 }
