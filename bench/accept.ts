@@ -2,8 +2,8 @@
  * Durable accept against its ceiling: the same load on bare Hono that validates and answers 202, and on the gateway that
  * answers after the event is on disk. Interleaved rounds in one run; the ratio of medians is the figure.
  */
-import type { Figures } from "./figures.ts";
-import { FIGURES_HEADER, figuresRow, medianFigures, table } from "./figures.ts";
+import type { Figures, Finding } from "./figures.ts";
+import { figuresFinding, figuresRow, medianFigures } from "./figures.ts";
 import { postEvents, requireWrk } from "./load.ts";
 import { startSubject } from "./subject-process.ts";
 
@@ -13,7 +13,7 @@ const SUBJECTS = [
   { name: "gateway + processor, durable", file: "gateway.ts", environment: { PROCESSOR: "1" } },
 ];
 
-export async function benchAccept({ rounds, seconds }: { rounds: number; seconds: number }): Promise<void> {
+export async function benchAccept({ rounds, seconds }: { rounds: number; seconds: number }): Promise<Finding[]> {
   requireWrk();
   const results = SUBJECTS.map((): Figures[] => []);
   for (let round = 0; round < rounds; round += 1) {
@@ -25,10 +25,8 @@ export async function benchAccept({ rounds, seconds }: { rounds: number; seconds
   const [ceiling] = medians;
   if (ceiling === undefined) throw new Error("no rounds");
   const rows = SUBJECTS.map(({ name }, index) => figuresRow(name, medians[index] ?? ceiling, ceiling));
-  process.stdout.write(
-    `\naccept: ${rounds} interleaved rounds of ${seconds} s, 1 KB events, 256 connections (wrk), medians\n`,
-  );
-  process.stdout.write(`${table(FIGURES_HEADER, rows)}\n`);
+  const title = `accept: ${rounds} interleaved rounds of ${seconds} s, 1 KB events, 256 connections (wrk), medians`;
+  return [figuresFinding(title, rows)];
 }
 
 export async function runSubject(

@@ -3,8 +3,8 @@
  * undici and one of the runtime's own fetch, neither of which vets an address); the processor takes the same number of
  * events from its durable lane, signs, posts to the same sink, keeps the ledger and acknowledges. Interleaved rounds.
  */
-import type { Figures } from "./figures.ts";
-import { FIGURES_HEADER, figuresRow, median, medianFigures, percentile, table } from "./figures.ts";
+import type { Figures, Finding } from "./figures.ts";
+import { figuresFinding, figuresRow, median, medianFigures, percentile } from "./figures.ts";
 import { startSubject } from "./subject-process.ts";
 
 const IN_FLIGHT = 64;
@@ -12,7 +12,7 @@ const LOW_RATE = 200;
 /** Events sent before the clock starts: code in JavaScript needs them to be compiled, the runtime's own does not. */
 const WARM_UP = 20_000;
 
-export async function benchDeliver({ rounds, events }: { rounds: number; events: number }): Promise<void> {
+export async function benchDeliver({ rounds, events }: { rounds: number; events: number }): Promise<Finding[]> {
   const bare = { transport: [] as Figures[], fetch: [] as Figures[], undici: [] as Figures[] };
   const ours: Figures[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -28,13 +28,9 @@ export async function benchDeliver({ rounds, events }: { rounds: number; events:
     figuresRow("bare loop, the runtime's fetch", medianFigures(bare.fetch), ceiling),
     figuresRow("processor: lane, sign, POST, ledger, ack", medianFigures(ours), ceiling),
   ];
-  process.stdout.write(
-    `\ndeliver: ${rounds} interleaved rounds of ${events} events of 1 KB, one endpoint, ${IN_FLIGHT} in flight, medians\n`,
-  );
-  process.stdout.write(`${table(FIGURES_HEADER, rows)}\n`);
-  process.stdout.write(
-    `The processor's p50 and p99 are from append to arrival at ${LOW_RATE} events a second; the loops' are per request.\n`,
-  );
+  const title = `deliver: ${rounds} interleaved rounds of ${events} events of 1 KB, one endpoint, ${IN_FLIGHT} in flight, medians`;
+  const note = `The processor's p50 and p99 are from append to arrival at ${LOW_RATE} events a second; the loops' are per request.`;
+  return [figuresFinding(title, rows, note)];
 }
 
 async function runBare(client: "transport" | "fetch" | "undici", events: number): Promise<Figures> {

@@ -7,8 +7,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runDescriptorScenario } from "../test/support/descriptor-scenario.ts";
+import type { Finding } from "./figures.ts";
 
-export async function benchDescriptors({ origins, idle }: { origins: number; idle: readonly number[] }): Promise<void> {
+export async function benchDescriptors(wish: { origins: number; idle: readonly number[] }): Promise<Finding[]> {
+  const { origins, idle } = wish;
+  const rows: string[][] = [];
   for (const idleConnections of idle) {
     const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
     const startedMs = performance.now();
@@ -16,8 +19,10 @@ export async function benchDescriptors({ origins, idle }: { origins: number; idl
     const { arrived, expected, blamed, published } = await runDescriptorScenario(size);
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
     rmSync(folder, { recursive: true });
-    process.stdout.write(
-      `descriptors: 1,024 for ${origins} origins beside ${idleConnections} idle callers: ${arrived} of ${expected} arrived, ${blamed.length} blamed, publishes answered ${published.join(" ")}, ${seconds} s with the making of the endpoints\n`,
-    );
+    const counts = [arrived, expected, blamed.length].map(String);
+    rows.push([`${idleConnections} idle callers`, ...counts, published.join(" "), seconds]);
   }
+  const title = `descriptors: 1,024 for ${origins} origins; the time is with the making of the endpoints`;
+  const header = ["beside", "arrived", "of", "blamed", "publishes answered", "s"];
+  return [{ title, header, rows }];
 }

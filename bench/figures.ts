@@ -1,5 +1,21 @@
 /** Medians, percentiles and tables: the arithmetic of a bench, free of what is measured. */
 
+/** What a bench found, as one table. */
+export interface Finding {
+  /** What was run: rounds, sizes, rates. */
+  readonly title: string;
+  readonly header: readonly string[];
+  /** The subject first; figures as a person reads them. */
+  readonly rows: readonly (readonly string[])[];
+  /** The column that is plotted, by its place; left out where there is nothing to compare. */
+  readonly plotted?: number;
+  readonly note?: string;
+}
+
+export function findingText({ title, header, rows, note }: Finding): string {
+  return [`\n${title}`, table(header, rows), ...(note === undefined ? [] : [note])].join("\n");
+}
+
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
@@ -32,7 +48,7 @@ export function medianFigures(rounds: readonly Figures[]): Figures {
   };
 }
 
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
     cells
@@ -55,4 +71,10 @@ export function figuresRow(name: string, figures: Figures, ceiling: Figures): st
   ];
 }
 
-export const FIGURES_HEADER = ["subject", "per second", "ratio", "p50 ms", "p99 ms", "CPU us each", "RSS MiB"] as const;
+const FIGURES_HEADER = ["subject", "per second", "ratio", "p50 ms", "p99 ms", "CPU us each", "RSS MiB"] as const;
+
+/** Of rows that `figuresRow` made. */
+export function figuresFinding(title: string, rows: readonly (readonly string[])[], note?: string): Finding {
+  const plotted = FIGURES_HEADER.indexOf("ratio");
+  return { title, header: FIGURES_HEADER, rows, plotted, ...(note === undefined ? {} : { note }) };
+}

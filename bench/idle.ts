@@ -2,14 +2,14 @@
 import { readFileSync } from "node:fs";
 import { Redis } from "ioredis";
 import { openDistributedBench } from "./distributed.ts";
-import { table } from "./figures.ts";
+import type { Finding } from "./figures.ts";
 
 /** Clock ticks a second of /proc/PID/stat on every Linux that Bun runs on. */
 const TICKS_PER_S = 100;
 /** The start's own work is over by then. */
 const SETTLE_MS = 5000;
 
-export async function benchIdle({ seconds }: { seconds: number }): Promise<void> {
+export async function benchIdle({ seconds }: { seconds: number }): Promise<Finding[]> {
   await using bench = await openDistributedBench({ gateways: 1, processors: 1 });
   const redis = new Redis(bench.redisUrl);
   try {
@@ -20,7 +20,6 @@ export async function benchIdle({ seconds }: { seconds: number }): Promise<void>
     const after = { commands: await countCommands(redis), cpuMs: pids.map(cpuMs) };
     const share = (index: number) =>
       `${((100 * ((after.cpuMs[index] ?? 0) - (before.cpuMs[index] ?? 0))) / (seconds * 1000)).toFixed(2)} %`;
-    process.stdout.write(`\nidle: one gateway and one processor over ${seconds} s\n`);
     const names = new Set([...before.commands.keys(), ...after.commands.keys()]);
     const grown = [...names]
       .map((name) => [name, (after.commands.get(name) ?? 0) - (before.commands.get(name) ?? 0)] as const)
@@ -34,7 +33,8 @@ export async function benchIdle({ seconds }: { seconds: number }): Promise<void>
       ["CPU of the gateway", share(0)],
       ["CPU of the processor", share(1)],
     ];
-    process.stdout.write(`${table(["what", "cost"], rows)}\n`);
+    const title = `idle: one gateway and one processor over ${seconds} s`;
+    return [{ title, header: ["what", "cost"], rows }];
   } finally {
     redis.disconnect();
   }

@@ -2,7 +2,8 @@
  * Endpoints are islands: ten endpoints at a constant rate, with and without one of them hanging on every request. The
  * figure is the other nine's p99 from append to arrival, hanging against not, in interleaved rounds.
  */
-import { median, percentile, table } from "./figures.ts";
+import type { Finding } from "./figures.ts";
+import { median, percentile } from "./figures.ts";
 import { startSubject } from "./subject-process.ts";
 
 const ENDPOINTS = 10;
@@ -10,7 +11,7 @@ const ENDPOINTS = 10;
 const RATE = 50;
 const HANGING = "/9";
 
-export async function benchIslands({ rounds, seconds }: { rounds: number; seconds: number }): Promise<void> {
+export async function benchIslands({ rounds, seconds }: { rounds: number; seconds: number }): Promise<Finding[]> {
   const calm: number[][] = [];
   const stormy: number[][] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -25,11 +26,9 @@ export async function benchIslands({ rounds, seconds }: { rounds: number; second
     figures(runs, 0.99).toFixed(2),
     (figures(runs, 0.99) / figures(calm, 0.99)).toFixed(2),
   ];
-  process.stdout.write(
-    `\nislands: ${rounds} interleaved rounds of ${seconds} s, ten endpoints, ${RATE * ENDPOINTS} deliveries a second, medians\n`,
-  );
+  const title = `islands: ${rounds} interleaved rounds of ${seconds} s, ten endpoints, ${RATE * ENDPOINTS} deliveries a second, medians`;
   const rows = [row("nine endpoints, the tenth answers", calm), row("nine endpoints, the tenth hangs", stormy)];
-  process.stdout.write(`${table(["subject", "deliveries", "p50 ms", "p99 ms", "p99 ratio"], rows)}\n`);
+  return [{ title, header: ["subject", "deliveries", "p50 ms", "p99 ms", "p99 ratio"], rows, plotted: 3 }];
 }
 
 /** Latencies of the nine endpoints that answer; throws when one of their deliveries is missing. */

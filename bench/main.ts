@@ -3,6 +3,7 @@
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
  * they are named, and so do the long ones: priority, partition, retries, runtimes, idle, tenants-distributed, tail-distributed, tail, telemetry, descriptors.
  */
+import { join } from "node:path";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
 import { benchDeliver } from "./deliver.ts";
@@ -16,6 +17,10 @@ import { benchRuntimes } from "./runtimes.ts";
 import { benchTelemetry } from "./telemetry.ts";
 import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
+import { withElapsedShown } from "./elapsed.ts";
+import { findingText } from "./figures.ts";
+import type { Claim } from "./report.ts";
+import { writeReport } from "./report.ts";
 import { readWords, refuseWords } from "../test/support/script-words.ts";
 
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
@@ -28,15 +33,18 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
+  --out FOLDER                          where the report goes (bench/results); nowhere when it is empty
 
 accept and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
 are those of npm run services, which names what it installs first.
 
-Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine.
+Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine. The report is a folder with
+report.json and report.html: the same figures with plots, the machine, the versions and the commit.
 `;
+const DEFAULT_OUT = join(import.meta.dirname, "results");
 const { values, positionals: names } = readWords({
   help: HELP,
-  options: { quick: { type: "boolean", default: false } },
+  options: { quick: { type: "boolean", default: false }, out: { type: "string", default: DEFAULT_OUT } },
   takesNames: true,
 });
 
@@ -74,4 +82,18 @@ const wanted = chosen.map((name) => {
   const bench = Object.entries(all).find(([known]) => known === name);
   return bench ?? refuseWords(HELP, `no bench named ${name}; there are ${Object.keys(all).join(", ")}`);
 });
-for (const [, run] of wanted) await run();
+
+const startedAt = new Date();
+const claims: Claim[] = [];
+for (const [name, run] of wanted) {
+  const since = performance.now();
+  const findings = await withElapsedShown(name, run());
+  for (const finding of findings) process.stdout.write(`${findingText(finding)}\n`);
+  claims.push({ name, seconds: Math.round((performance.now() - since) / 1000), findings });
+}
+const words = process.argv.slice(2);
+const command = ["npm run bench", ...(words.length === 0 ? [] : ["--", ...words])].join(" ");
+if (values.out !== "") {
+  const path = await writeReport(values.out, { command, startedAt, claims });
+  process.stdout.write(`\nThe report is ${join(path, "report.html")}\n`);
+}

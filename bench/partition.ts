@@ -4,7 +4,8 @@
  */
 import type { DistributedBench } from "./distributed.ts";
 import { openDistributedBench } from "./distributed.ts";
-import { median, percentile, table } from "./figures.ts";
+import type { Finding } from "./figures.ts";
+import { median, percentile } from "./figures.ts";
 import type { Subject } from "./subject-process.ts";
 import { startSubject } from "./subject-process.ts";
 
@@ -17,7 +18,8 @@ interface Round {
   readonly latencies: readonly number[];
 }
 
-export async function benchPartition({ rounds, events, rate }: { rounds: number; events: number; rate: number }) {
+export async function benchPartition(wish: { rounds: number; events: number; rate: number }): Promise<Finding[]> {
+  const { rounds, events, rate } = wish;
   const calm: Round[] = [];
   const stormy: Round[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -32,11 +34,9 @@ export async function benchPartition({ rounds, events, rate }: { rounds: number;
     p99(of).toFixed(1),
     (p99(of) / p99(calm)).toFixed(2),
   ];
-  process.stdout.write(
-    `\npartition: ${rounds} interleaved rounds of ${events} MEDIUM events at ${rate} a second, a tenth of them to each of ten endpoints, medians\n`,
-  );
+  const title = `partition: ${rounds} interleaved rounds of ${events} MEDIUM events at ${rate} a second, a tenth of them to each of ten endpoints, medians`;
   const rows = [row("nine endpoints, the tenth answers", calm), row("nine endpoints, the tenth hangs", stormy)];
-  process.stdout.write(`${table(["subject", "deliveries/s", "p50 ms", "p99 ms", "p99 ratio"], rows)}\n`);
+  return [{ title, header: ["subject", "deliveries/s", "p50 ms", "p99 ms", "p99 ratio"], rows, plotted: 3 }];
 }
 
 async function runRound(events: number, rate: number, hanging: string): Promise<Round> {

@@ -5,7 +5,8 @@
 import { Redis } from "ioredis";
 import type { DistributedBench } from "./distributed.ts";
 import { openDistributedBench, openProbe } from "./distributed.ts";
-import { percentile, table } from "./figures.ts";
+import type { Finding } from "./figures.ts";
+import { percentile } from "./figures.ts";
 import { startSubject } from "./subject-process.ts";
 
 const BATCH = 1000;
@@ -15,7 +16,8 @@ const PAUSE_MS = 10;
 
 type Probe = ReturnType<typeof openProbe>;
 
-export async function benchPriority({ rounds, events, backlog }: { rounds: number; events: number; backlog: number }) {
+export async function benchPriority(wish: { rounds: number; events: number; backlog: number }): Promise<Finding[]> {
+  const { rounds, events, backlog } = wish;
   await using bench = await openDistributedBench({ gateways: 1, processors: 1 });
   await using probe = openProbe();
   await using sink = await startSubject("sink.ts");
@@ -43,13 +45,10 @@ export async function benchPriority({ rounds, events, backlog }: { rounds: numbe
     (percentile(latencies, 0.5) / percentile(idle, 0.5)).toFixed(2),
     (percentile(latencies, 0.99) / percentile(idle, 0.99)).toFixed(2),
   ];
-  process.stdout.write(`\npriority: HIGH from publish to receiver, ${rounds} rounds of ${events}, one at a time\n`);
-  process.stdout.write(
-    `${table(
-      ["subject", "events", "p50 ms", "p99 ms", "p50 ratio", "p99 ratio"],
-      [row("LPUSH, BLMOVE, POST", bare), row("HIGH, idle", idle), row(`HIGH, ${backlog} LOW before it`, busy)],
-    )}\nleft of the backlog at the end: ${left}\n`,
-  );
+  const title = `priority: HIGH from publish to receiver, ${rounds} rounds of ${events}, one at a time`;
+  const header = ["subject", "events", "p50 ms", "p99 ms", "p50 ratio", "p99 ratio"];
+  const rows = [row("LPUSH, BLMOVE, POST", bare), row("HIGH, idle", idle), row(`HIGH, ${backlog} LOW before it`, busy)];
+  return [{ title, header, rows, plotted: 3, note: `left of the backlog at the end: ${left}` }];
 }
 
 async function probeHigh(bench: DistributedBench, probe: Probe, events: number): Promise<number[]> {

@@ -4,7 +4,8 @@
  */
 import type { DistributedBench } from "./distributed.ts";
 import { openDistributedBench } from "./distributed.ts";
-import { percentile, table } from "./figures.ts";
+import type { Finding } from "./figures.ts";
+import { percentile } from "./figures.ts";
 
 /** Each to an endpoint of its own: one that fails several times in a row is left alone for a while. */
 const EVENTS = 50;
@@ -37,7 +38,7 @@ function openFailing() {
   };
 }
 
-export async function benchRetries({ delaysS }: { delaysS: readonly number[] }): Promise<void> {
+export async function benchRetries({ delaysS }: { delaysS: readonly number[] }): Promise<Finding[]> {
   const rows: string[][] = [];
   for (const delayS of delaysS) {
     for (const [change, name] of changes) {
@@ -51,8 +52,8 @@ export async function benchRetries({ delaysS }: { delaysS: readonly number[] }):
       ]);
     }
   }
-  process.stdout.write(`\nretries: how late the second attempt arrives, ${EVENTS} events each\n`);
-  process.stdout.write(`${table(["retry due in", "events", "p50 ms", "p99 ms", "least ms"], rows)}\n`);
+  const title = `retries: how late the second attempt arrives, ${EVENTS} events each`;
+  return [{ title, header: ["retry due in", "events", "p50 ms", "p99 ms", "least ms"], rows, plotted: 3 }];
 }
 
 async function runRound(delayS: number, change: Change): Promise<number[]> {

@@ -15,8 +15,8 @@ import { DENO, denoProgram, NODE_20, NODE_24, requireRuntimes, WORKERD } from ".
 import { openRest } from "../test/support/upstash/open-rest.ts";
 import { startWorker } from "../test/support/workerd/start-worker.ts";
 import { poster } from "./distributed.ts";
-import type { Figures } from "./figures.ts";
-import { median, medianFigures, table } from "./figures.ts";
+import type { Figures, Finding } from "./figures.ts";
+import { median, medianFigures } from "./figures.ts";
 import { EVENT_DATA, postEvents, requireWrk } from "./load.ts";
 import { startBare, usageOf } from "./subject-process.ts";
 
@@ -40,7 +40,7 @@ interface Measured extends Figures {
   readonly firstMs: number;
 }
 
-export async function benchRuntimes({ rounds, seconds }: { rounds: number; seconds: number }): Promise<void> {
+export async function benchRuntimes({ rounds, seconds }: { rounds: number; seconds: number }): Promise<Finding[]> {
   requireRuntimes(NODE_24, NODE_20, DENO, WORKERD);
   requireWrk();
   await using services = await openLocalServices((sentence) => void process.stderr.write(`${sentence}\n`));
@@ -73,10 +73,8 @@ export async function benchRuntimes({ rounds, seconds }: { rounds: number; secon
     }
   }
   const rows = runtimes.map(({ name }, index) => rowOf(name, measured[index] ?? { bare: [], gateway: [] }));
-  process.stdout.write(
-    `\nruntimes: ${rounds} interleaved rounds of ${seconds} s, HIGH of 1 KB, ${CONNECTIONS} connections (wrk), medians\n`,
-  );
-  process.stdout.write(`${table(HEADER, rows)}\n`);
+  const title = `runtimes: ${rounds} interleaved rounds of ${seconds} s, HIGH of 1 KB, ${CONNECTIONS} connections (wrk), medians`;
+  return [{ title, header: HEADER, rows, plotted: HEADER.indexOf("accepts/s") }];
 }
 
 const HEADER = [

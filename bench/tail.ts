@@ -5,7 +5,8 @@
  */
 import type { BenchSystem } from "./bench-system.ts";
 import { openBenchSystem } from "./bench-system.ts";
-import { median, percentile, table } from "./figures.ts";
+import type { Finding } from "./figures.ts";
+import { median, percentile } from "./figures.ts";
 import type { Subject } from "./subject-process.ts";
 import { startSubject } from "./subject-process.ts";
 
@@ -26,7 +27,7 @@ export async function benchTail(options: {
   readonly set: "embedded" | "distributed";
   readonly rounds: number;
   readonly seconds: number;
-}): Promise<void> {
+}): Promise<Finding[]> {
   const { set, rounds, seconds } = options;
   await using system = await openBenchSystem(set, {});
   await using sink = await startSubject("sink.ts");
@@ -50,9 +51,6 @@ export async function benchTail(options: {
       measured.push({ ...part, shown });
     }
   }
-  process.stdout.write(
-    `\ntail, ${set}: ${rounds} interleaved rounds of ${RATE * seconds} events, ${READERS} readers of which one reads nothing, medians\n`,
-  );
   const rateOf = (nth: number): number => median((parts[nth]?.[3] ?? []).map(({ rate }) => rate));
   const rows = parts.map(([name, , , measured], nth) => {
     const shown = measured.flatMap((part) => part.shown);
@@ -65,9 +63,9 @@ export async function benchTail(options: {
       shown.length === 0 ? "" : `${Math.min(...shown)} to ${Math.max(...shown)}`,
     ];
   });
-  process.stdout.write(
-    `${table(["subject", "deliveries/s", "ratio", "p50 ms", "p99 ms", "attempts shown to each"], rows)}\n`,
-  );
+  const title = `tail, ${set}: ${rounds} interleaved rounds of ${RATE * seconds} events, ${READERS} readers of which one reads nothing, medians`;
+  const header = ["subject", "deliveries/s", "ratio", "p50 ms", "p99 ms", "attempts shown to each"];
+  return [{ title, header, rows, plotted: header.indexOf("ratio") }];
 }
 
 /** From the first publish to the last arrival. */

@@ -6,14 +6,14 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { runSubject } from "./accept.ts";
 import { runProcessor } from "./deliver.ts";
-import type { Figures } from "./figures.ts";
-import { FIGURES_HEADER, figuresRow, medianFigures, table } from "./figures.ts";
+import type { Figures, Finding } from "./figures.ts";
+import { figuresFinding, figuresRow, medianFigures } from "./figures.ts";
 import { requireWrk } from "./load.ts";
 import { startSubject } from "./subject-process.ts";
 
 type Environment = Readonly<Record<string, string>>;
 
-export async function benchTelemetry(wish: { rounds: number; seconds: number; events: number }): Promise<void> {
+export async function benchTelemetry(wish: { rounds: number; seconds: number; events: number }): Promise<Finding[]> {
   requireWrk();
   await using collector = await startSubject("otlp-sink.ts");
   await using silent = await openSilent();
@@ -26,8 +26,10 @@ export async function benchTelemetry(wish: { rounds: number; seconds: number; ev
     ["all traces, to a collector", to(collector.hello["port"])],
     ["all traces, the collector hangs", to(silent.port)],
   ];
-  await compare("accept", wish.rounds, variants, (env) => runSubject("gateway.ts", env, wish.seconds));
-  await compare("deliver", wish.rounds, variants, (env) => runProcessor(wish.events, env));
+  return [
+    await compare("accept", wish.rounds, variants, (env) => runSubject("gateway.ts", env, wish.seconds)),
+    await compare("deliver", wish.rounds, variants, (env) => runProcessor(wish.events, env)),
+  ];
 }
 
 async function compare(
@@ -35,7 +37,7 @@ async function compare(
   rounds: number,
   variants: readonly (readonly [name: string, env: Environment])[],
   run: (env: Environment) => Promise<Figures>,
-): Promise<void> {
+): Promise<Finding> {
   const results = variants.map((): Figures[] => []);
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, [, env]] of variants.entries()) results[index]?.push(await run(env));
@@ -44,8 +46,10 @@ async function compare(
   const [without] = medians;
   if (without === undefined) throw new Error("no rounds");
   const rows = variants.map(([variant], index) => figuresRow(variant, medians[index] ?? without, without));
-  process.stdout.write(`\ntelemetry, ${name}: ${rounds} interleaved rounds, medians; the ratio is to the first row\n`);
-  process.stdout.write(`${table(FIGURES_HEADER, rows)}\n`);
+  return figuresFinding(
+    `telemetry, ${name}: ${rounds} interleaved rounds, medians; the ratio is to the first row`,
+    rows,
+  );
 }
 
 /** Takes connections and never answers. */

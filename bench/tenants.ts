@@ -10,7 +10,8 @@ import type { BenchSystem } from "./bench-system.ts";
 import { openBenchSystem } from "./bench-system.ts";
 import { openProbe } from "./distributed.ts";
 import { CHANGERS, READERS, UNFINISHED } from "./load.ts";
-import { median, percentile, table } from "./figures.ts";
+import type { Finding } from "./figures.ts";
+import { median, percentile } from "./figures.ts";
 import { startSubject } from "./subject-process.ts";
 import { openNameServer } from "../test/support/name-server.ts";
 
@@ -32,7 +33,7 @@ export interface TenantsOptions {
   readonly backlog: number;
 }
 
-export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOptions): Promise<void> {
+export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOptions): Promise<Finding[]> {
   let isSilent = false;
   await using names = await openNameServer(() => (isSilent ? null : { code: 3 }));
   await using system = await openBenchSystem(set, { POSTHASTE_NAME_SERVERS: names.address });
@@ -70,15 +71,14 @@ export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOpt
       await flooder.ask("stop");
     }
   }
-  process.stdout.write(
-    `\ntenants, ${set}: ${rounds} interleaved rounds, ${seconds} s each of ${RATE} events a second of a small tenant at each priority, alone ` +
-      `and beside others. hanging, silent: ${backlog} events of each priority for ${HANGING_ENDPOINTS} endpoints that hang, for ` +
-      `${SILENT_ENDPOINTS} in zones without an answer. slow: ${UNFINISHED} unfinished bodies. reader: ${READERS} at once. changer: ${CHANGERS} at once. Medians of the rounds\n`,
-  );
-  process.stdout.write(`${figuresTable(measured)}\n`);
+  const title =
+    `tenants, ${set}: ${rounds} interleaved rounds, ${seconds} s each of ${RATE} events a second of a small tenant at each priority, alone ` +
+    `and beside others. hanging, silent: ${backlog} events of each priority for ${HANGING_ENDPOINTS} endpoints that hang, for ` +
+    `${SILENT_ENDPOINTS} in zones without an answer. slow: ${UNFINISHED} unfinished bodies. reader: ${READERS} at once. changer: ${CHANGERS} at once. Medians of the rounds`;
+  return [{ title, ...figuresOf(measured) }];
 }
 
-function figuresTable(measured: ReadonlyMap<string, readonly Latencies[]>): string {
+function figuresOf(measured: ReadonlyMap<string, readonly Latencies[]>): Omit<Finding, "title"> {
   const figure = (name: string, priority: Priority, share: number): number =>
     median((measured.get(name) ?? []).map((latencies) => percentile(latencies[priority], share)));
   const rows = [...measured.keys()].map((name) => [
@@ -90,7 +90,7 @@ function figuresTable(measured: ReadonlyMap<string, readonly Latencies[]>): stri
     ]),
   ]);
   const columns = PRIORITIES.flatMap((priority) => [`${priority} p50 ms`, "p99 ms", "ratio"]);
-  return table(["beside", ...columns], rows);
+  return { header: ["beside", ...columns], rows, plotted: 2 };
 }
 
 interface Tenant {

@@ -47,6 +47,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
       "test/e2e/distributed-frozen.test.ts",
       "test/e2e/distributed-ledger.test.ts",
       "test/e2e/frozen.test.ts",
+      "test/e2e/gateway-processes.test.ts",
     ],
   ],
   services: [
