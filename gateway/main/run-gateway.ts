@@ -3,6 +3,7 @@ import cluster from "node:cluster";
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { ConfigError, parseConfig } from "@posthaste/shared/domain/config.ts";
 import { parseDistributed } from "@posthaste/shared/domain/distributed-config.ts";
+import { CHILD_NUMBER } from "@posthaste/shared/domain/unknown-settings.ts";
 import { createJsonLog } from "@posthaste/shared/drivers/json-log.ts";
 import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
@@ -30,9 +31,8 @@ const HELP = distributedUsage(
 export async function runGateway(): Promise<void> {
   await runWithHelp("gateway", HELP, async () => {
     const config = parseConfig(process.env);
-    return config.gatewayProcesses > 1 && cluster.isPrimary
-      ? await runSeveral(config)
-      : await serveUntilStopped(config);
+    const isChild = process.env[CHILD_NUMBER] !== undefined;
+    return config.gatewayProcesses > 1 && !isChild ? await runSeveral(config) : await serveUntilStopped(config);
   });
 }
 
@@ -40,6 +40,7 @@ export async function runGateway(): Promise<void> {
 async function runSeveral({ gatewayProcesses: count, logLevel }: Config): Promise<number> {
   parseDistributed(process.env);
   if ("Deno" in globalThis) throw new ConfigError([NOT_ON_DENO]);
+  if (!cluster.isPrimary) throw new ConfigError([NOT_IN_A_CLUSTER]);
   const clock = systemClock;
   const log = createJsonLog({ clock, level: logLevel, write: createStreamSink(process.stdout) });
   return await runProcesses({ count, clock, entropy: systemEntropy, log, stopped: untilSignal() });
@@ -47,6 +48,9 @@ async function runSeveral({ gatewayProcesses: count, logLevel }: Config): Promis
 
 const NOT_ON_DENO =
   "GATEWAY_PROCESSES must be 1 on Deno, or left out: its processes cannot share a port. Start several gateways with a PORT each behind a balancer, or run the gateway on Bun or Node";
+
+const NOT_IN_A_CLUSTER =
+  "GATEWAY_PROCESSES must be 1, or left out, in a process that another manager runs several of: leave the number to one of the two";
 
 async function serveUntilStopped(config: Config): Promise<number> {
   const { env } = process;

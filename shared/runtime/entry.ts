@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { ConfigError } from "../domain/config.ts";
 import { resourceAttributesFault } from "../domain/resource-attributes.ts";
-import { unknownSettings } from "../domain/unknown-settings.ts";
+import { CHILD_NUMBER, unknownSettings } from "../domain/unknown-settings.ts";
 import { AssertionFailure } from "../lib/assert.ts";
 import { isHelpAsked } from "./help.ts";
 
@@ -94,9 +94,11 @@ async function refuse(name: string, word: string, help: string): Promise<number>
 export async function runProgram(name: string, work: () => Promise<number>): Promise<void> {
   // Whoever reads them may go away, and what is delivered goes on: without a listener a broken pipe ends the process.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  const ignored = [...unknownSettings(process.env), resourceAttributesFault(process.env)].filter(
-    (fault) => fault !== null,
-  );
+  // The parent of several has said it.
+  const isTold = process.env[CHILD_NUMBER] !== undefined;
+  const ignored = isTold
+    ? []
+    : [...unknownSettings(process.env), resourceAttributesFault(process.env)].filter((fault) => fault !== null);
   for (const fault of ignored) process.stderr.write(`${name}: ${fault}\n`);
   try {
     process.exitCode = await work();

@@ -1,11 +1,18 @@
 /** Several gateway processes on one port, by their parent: they share the load, are replaced when they die, and end with it. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { buildNode } from "@posthaste/gateway/main/build-node.ts";
 import type { Command } from "posthaste/program.ts";
 import { startProgram } from "posthaste/program.ts";
-import { DENO, NODE_24, denoProgram, requireRuntimes } from "../support/other-runtimes.ts";
+import { DENO, NODE_20, NODE_24, denoProgram, requireRuntimes } from "../support/other-runtimes.ts";
 import { scrape } from "../support/scrape.ts";
 import { freePort } from "../support/services/free-ports.ts";
 import { waitFor } from "../support/services/wait-for.ts";
@@ -18,8 +25,11 @@ const RUNTIMES: Readonly<Record<string, Command>> = {
   "Node 24": [NODE_24, join(ENTRIES, "node.ts")],
 };
 const COUNT = 3;
+const MASTER = { POSTHASTE_MASTER_KEY: Buffer.alloc(32, 1).toString("base64") };
+/** Well below what a stop in order takes. */
+const GONE_MS = 5000;
 const WITHIN_MS = 60_000;
-requireRuntimes(NODE_24, DENO);
+requireRuntimes(NODE_20, NODE_24, DENO);
 
 async function open(gatewayCommand: Command): Promise<DistributedHarness> {
   const env = { GATEWAY_PROCESSES: String(COUNT) };
@@ -43,6 +53,19 @@ const parentOf = (harness: DistributedHarness): number => harness.gateways[0]?.p
 function childrenOf(pid: number): readonly number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
   return text === "" ? [] : text.split(" ").map(Number);
+}
+
+const untilGone = (pids: readonly number[], withinMs = WITHIN_MS): Promise<void> =>
+  waitFor({
+    fact: "the processes to be gone",
+    withinMs,
+    holds: async () => pids.every((pid) => !existsSync(`/proc/${pid}`)),
+  });
+
+async function connected(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+  await once(socket, "connect");
+  return socket;
 }
 
 /** Over a connection of its own. */
@@ -100,14 +123,93 @@ for (const [runtime, command] of Object.entries(RUNTIMES)) {
     const children = childrenOf(parentOf(harness));
     const { url = "" } = harness.gateways[0] ?? {};
     await harness.gateways[0]?.end("SIGKILL");
-    await waitFor({
-      fact: "the processes to be gone",
-      withinMs: WITHIN_MS,
-      holds: async () => children.every((pid) => !existsSync(`/proc/${pid}`)),
-    });
+    await untilGone(children);
     await assert.rejects(fetch(`${url}/readyz`));
   });
 }
+
+test("Node 24: what a killed parent had handed over and nobody had taken ends no process", async () => {
+  await using harness = await open(RUNTIMES["Node 24"] ?? ["node"]);
+  const children = childrenOf(parentOf(harness));
+  const { port } = new URL(harness.gateways[0]?.url ?? "");
+  const openFiles = (): number => readdirSync(`/proc/${parentOf(harness)}/fd`).length;
+  const before = openFiles();
+  for (const pid of children) process.kill(pid, "SIGSTOP");
+  const sockets = await Promise.all(Array.from({ length: 2 * COUNT }, () => connected(Number(port))));
+  await waitFor({
+    fact: "the connections to be handed over",
+    withinMs: WITHIN_MS,
+    holds: async () => openFiles() >= before + sockets.length,
+  });
+  process.kill(parentOf(harness), "SIGKILL");
+  for (const pid of children) process.kill(pid, "SIGCONT");
+  await untilGone(children);
+  for (const socket of sockets) socket.destroy();
+  assert.doesNotMatch(printedBy(harness), /EPIPE/);
+});
+
+test("a second signal ends the processes at once", async () => {
+  const env = { GATEWAY_PROCESSES: String(COUNT), STOP_NOTICE_S: "15" };
+  await using harness = await openDistributedHarness({ gateways: 1, processors: 0, env });
+  await untilListening(harness, COUNT);
+  const children = childrenOf(parentOf(harness));
+  process.kill(parentOf(harness), "SIGTERM");
+  await waitFor({
+    fact: "the stop to be known",
+    withinMs: WITHIN_MS,
+    holds: async () => (await fetch(`${harness.gateways[0]?.url ?? ""}/readyz`)).status === 503,
+  });
+  assert.deepEqual(await harness.gateways[0]?.end("SIGINT"), { code: 1, signal: null });
+  await untilGone(children, GONE_MS);
+});
+
+test(
+  "a stop that comes while the processes are loaded is heard: the file for Node 20",
+  { timeout: 120_000 },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "posthaste-bundle-"));
+    try {
+      const file = join(folder, "node.js");
+      writeFileSync(file, await buildNode());
+      for (let times = 0; times < 3; times++) {
+        const child = spawn(NODE_20, [file], {
+          env: {
+            ...storesEnv(),
+            ...prefixEnv(`t${randomBytes(6).toString("hex")}`),
+            ...MASTER,
+            PORT: "0",
+            GATEWAY_PROCESSES: "2",
+          },
+          stdio: "ignore",
+        });
+        const ended = once(child, "exit");
+        const pid = child.pid ?? 0;
+        await waitFor({ fact: "a process", withinMs: WITHIN_MS, holds: async () => childrenOf(pid).length > 0 });
+        child.kill("SIGTERM");
+        assert.deepEqual(await ended, [0, null]);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
+
+test("a process that cannot be started, as no descriptor is left, is started once there is one", async () => {
+  await using harness = await open(RUNTIMES["Bun"] ?? ["bun"]);
+  const limit = (files: number): void => {
+    execFileSync("/usr/bin/prlimit", ["--pid", String(parentOf(harness)), `--nofile=${files}:`]);
+  };
+  limit(4);
+  process.kill(childrenOf(parentOf(harness))[0] ?? 0, "SIGKILL");
+  await waitFor({
+    fact: "starts in vain",
+    withinMs: WITHIN_MS,
+    holds: async () => printedBy(harness).split('"event":"gateway.process_ended"').length - 1 >= 3,
+  });
+  limit(1024);
+  await untilListening(harness, COUNT + 1);
+  assert.deepEqual(await harness.gateways[0]?.end("SIGTERM"), { code: 0, signal: null });
+});
 
 test("a process that stands still is replaced", { timeout: 120_000 }, async () => {
   await using harness = await open(RUNTIMES["Bun"] ?? ["bun"]);
@@ -119,7 +221,7 @@ test("a process that stands still is replaced", { timeout: 120_000 }, async () =
 });
 
 test("what keeps the processes from starting is said once, and the program ends", async () => {
-  const env = { ...storesEnv(), POSTHASTE_MASTER_KEY: Buffer.alloc(32, 1).toString("base64"), GATEWAY_PROCESSES: "3" };
+  const env = { ...storesEnv(), ...MASTER, GATEWAY_PROCESSES: "3" };
   const away = { ...env, REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
   await assert.rejects(startProgram("gateway", away), (error: Error) => {
     assert.equal(error.message.split("gateway: ").length - 1, 1, error.message);
@@ -138,7 +240,7 @@ test("what keeps the processes from starting is said once, and the program ends"
 test("another program on the port is refused, and so are several processes on a port that is taken", async () => {
   await using harness = await open(RUNTIMES["Bun"] ?? ["bun"]);
   const { port } = new URL(harness.gateways[0]?.url ?? "");
-  const env = { ...storesEnv(), POSTHASTE_MASTER_KEY: Buffer.alloc(32, 1).toString("base64"), PORT: port };
+  const env = { ...storesEnv(), ...MASTER, PORT: port };
   const prefix = { ...prefixEnv(harness.prefix), REDIS_PREFIX: `${harness.prefix}other:` };
   for (const processes of ["1", "2"]) {
     const second = startProgram("gateway", { ...env, ...prefix, GATEWAY_PROCESSES: processes });

@@ -22,5 +22,5 @@ export function isMessage(message: unknown): message is { readonly kind: string 
   return typeof message === "object" && message !== null && "kind" in message && typeof message.kind === "string";
 }
 
-/** Of a message to a process that is ending: without a listener it would end who sends. */
+/** Of a message to a process that is ending, or is gone: without a listener it would end who sends. */
 export function ignoreFailure(): void {}

@@ -6,6 +6,7 @@
 import cluster from "node:cluster";
 import type { Worker } from "node:cluster";
 import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
+import { CHILD_NUMBER } from "@posthaste/shared/domain/unknown-settings.ts";
 import { mergedExposition } from "@posthaste/shared/drivers/metrics/merged-exposition.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import { backoffMs } from "@posthaste/shared/lib/retry.ts";
@@ -47,6 +48,7 @@ interface Child {
   /** Resolves when it takes requests; never when it ends before. */
   readonly listening: Promise<void>;
   hasListened(): boolean;
+  kill(): void;
   tell(message: FromParent): boolean;
 }
 
@@ -62,8 +64,10 @@ export async function runProcesses(deps: ParentDeps): Promise<number> {
   const keeping = { ...deps, children, stopping: stopping.signal, giveUp: stop };
   // The first comes alone: what is wrong with the settings or the stores is said once.
   const first = startChild(keeping, 0);
+  // Whatever ends us ends them: a second signal, and a stop that takes too long.
+  process.once("exit", () => children.forEach(({ kill }) => kill()));
   const begun = await Promise.race([first.listening, first.ended]);
-  if (begun !== undefined) return begun.code;
+  if (begun !== undefined) return codeOf(keeping, first, begun);
   const rest = Array.from({ length: deps.count - 1 }, (_, index) => keep(keeping, index + 1, null));
   const codes = await Promise.all([keep(keeping, 0, first), ...rest]);
   return Math.max(...codes);
@@ -92,19 +96,27 @@ async function keep(deps: Keeping, index: number, first: Child | null): Promise<
     // None is left, and none can be started: whoever supervises us is to know.
     if (deps.children.size === 0 && !child.hasListened()) {
       deps.giveUp();
-      return code;
+      return codeOf(deps, child, { code, signal });
     }
-    failures = clock.monotonic() - startedAt >= WELL_MS ? 0 : failures + 1;
+    if (clock.monotonic() - startedAt >= WELL_MS) failures = 0;
     const waitMs = Math.round(backoffMs(failures, AGAIN, entropy));
+    failures += 1;
     log.write("error", "gateway.process_ended", { process: index, pid, code, signal, again_in_ms: waitMs });
     await clock.sleep(waitMs, stopping).catch(() => undefined);
     child = null;
   }
 }
 
+/** Of the program, when no process is left; what a process did not say itself is said here. */
+function codeOf({ log, stopping }: Keeping, { index, pid }: Child, { code, signal }: End): number {
+  if (stopping.aborted) return code;
+  if (signal !== null || code === 0) log.write("error", "gateway.process_ended", { process: index, pid, code, signal });
+  return Math.max(1, code);
+}
+
 function startChild(deps: Keeping, index: number): Child {
   const { clock, children, log } = deps;
-  const worker = cluster.fork();
+  const worker = cluster.fork({ [CHILD_NUMBER]: String(index) });
   const questions = createQuestions(clock, MEASURED_MS);
   const { promise: listening, resolve: listens } = Promise.withResolvers<void>();
   const { promise: ended, resolve: end } = Promise.withResolvers<End>();
@@ -115,13 +127,16 @@ function startChild(deps: Keeping, index: number): Child {
     worker.send(message, ignoreFailure);
     return true;
   };
-  const child: Child = { index, pid, questions, ended, listening, hasListened: () => hasListened, tell };
+  const kill = (): void => void worker.process.kill("SIGKILL");
+  const child: Child = { index, pid, questions, ended, listening, hasListened: () => hasListened, tell, kill };
   const presence = watchPresence(clock, tell, () => {
     log.write("error", "gateway.process_stands_still", { process: index, pid });
-    worker.process.kill("SIGKILL");
+    kill();
   });
   const hear = async (message: FromChild): Promise<void> => {
     presence.seen();
+    // It may not have heard it: a process that is being loaded hears nothing.
+    if (deps.stopping.aborted) tell({ kind: "stop" });
     if (message.kind === "listening") {
       hasListened = true;
       listens();
@@ -133,19 +148,22 @@ function startChild(deps: Keeping, index: number): Child {
     }
   };
   worker.on("message", (message: unknown) => {
-    if (isMessage(message)) void hear(message as FromChild);
-  });
-  worker.on("error", () => undefined);
-  onExit(worker, (given) => {
-    presence.end();
-    children.delete(index);
-    end(given);
+    if (isMessage(message)) hear(message as FromChild).catch(ignoreFailure);
   });
   children.set(index, child);
+  onEnd(worker, (given) => {
+    presence.end();
+    if (children.get(index) === child) children.delete(index);
+    end(given);
+  });
   return child;
 }
 
-function onExit(worker: Worker, ended: (end: End) => void): void {
+/** Also of one that could not be started, as when the machine has no process or descriptor left: it tells of an error, and of no exit. */
+function onEnd(worker: Worker, ended: (end: End) => void): void {
+  worker.on("error", () => {
+    if (worker.process.pid === undefined) ended({ code: 1, signal: null });
+  });
   worker.once("exit", (code: number | null, signal: string | null) => ended({ code: code ?? 1, signal }));
 }
 

@@ -4,7 +4,7 @@
  */
 import type { DeliveryKey } from "../../../domain/delivery.ts";
 import { HELD_STATES } from "../../../domain/delivery.ts";
-import type { Clock, Entropy } from "../../../lib/ambient.ts";
+import type { Cancel, Clock, Entropy } from "../../../lib/ambient.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
 import type {
   DeadLetterIndex,
@@ -14,7 +14,6 @@ import type {
   ReadDeadLetterRecord,
   StrayDeadLetterRecord,
 } from "../../../ports/dead-letter-index.ts";
-import { RecentSet } from "../../../lib/recent-set.ts";
 import type { GroupListener, TopicPartition, ConsumerRecord } from "../../../ports/partition-log.ts";
 import type { ProjectedPartition } from "../projected-partition.ts";
 import { createProjectedPartition } from "../projected-partition.ts";
@@ -54,10 +53,12 @@ export interface DeadLetterProjectorDeps {
  */
 const LATE_MS = 1000;
 /**
- * What overflowed is told as late once in this time: by a clock that differs each record of a process is late, and what is
- * called back without room overflows at once. The process in which it did calls for it when there is room.
+ * Of one endpoint what overflowed is told as late at once, and no sooner again than after this: by a clock that differs each
+ * record of a process is late, and what is called back without room overflows at once. The process in which it did calls for it when
+ * there is room; who was killed meanwhile, or found nothing yet, is made up for at the end of this time.
  */
-const TOLD_MS = 60_000;
+const TOLD_MS = 600_000;
+/** Endpoints of which that is remembered; of further ones each is told. */
 const TOLD_MAX = 10_000;
 /** Between tries of what the index did not take. */
 const WAIT_MS_MAX = 30_000;
@@ -67,15 +68,15 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
   const closing = new AbortController();
   const { signal } = closing;
   const partitions = new Map<string, ProjectedPartition>();
-  /** Ids of what overflowed. */
-  const told = new RecentSet<string>({ countMax: TOLD_MAX, age: { ms: TOLD_MS, clock } });
+  const overflows = createOverflows(clock, deps.onLate);
   const apply = async (batch: readonly ConsumerRecord[], isRepeat: boolean): Promise<void> => {
     const parsed = batch.map((record) => ({ record, parsed: parseDeadLetterRecord(record) }));
     const deadLetters = await applyBatch(deps, parsed);
     await setRight(deps, parsed);
     const late = deadLetters.filter(({ atMs }) => isRepeat || Math.abs(clock.now() - atMs) > LATE_MS);
     const held = late.filter(({ state }) => HELD_STATES.some((each) => each === state));
-    const untold = held.filter(({ id, state }) => state !== "backlog" || told.add(id));
+    // What the index did not take at first is late by no clock.
+    const untold = held.filter((letter) => isRepeat || letter.state !== "backlog" || overflows.isNew(letter));
     if (untold.length > 0) deps.onLate(untold);
   };
 
@@ -97,7 +98,36 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
     },
     async close() {
       closing.abort();
+      overflows.close();
       for (const partition of partitions.values()) await partition.idle();
+    },
+  };
+}
+
+/** Endpoints of which an overflow was told of late. */
+function createOverflows(clock: Pick<Clock, "timer">, tell: DeadLetterProjectorDeps["onLate"]) {
+  const told = new Map<string, { readonly cancel: Cancel; unsaid: DeadLetter | null }>();
+  const note = (key: string): void =>
+    void told.set(key, { cancel: clock.timer(TOLD_MS, () => end(key)), unsaid: null });
+  function end(key: string): void {
+    const unsaid = told.get(key)?.unsaid ?? null;
+    told.delete(key);
+    if (unsaid === null) return;
+    note(key);
+    tell([unsaid]);
+  }
+  return {
+    /** False: it is told at the end of the time. */
+    isNew(letter: DeadLetter): boolean {
+      const key = `${letter.tenant} ${letter.endpointId}`;
+      const known = told.get(key);
+      if (known !== undefined) known.unsaid = letter;
+      else if (told.size < TOLD_MAX) note(key);
+      return known === undefined;
+    },
+    close(): void {
+      for (const { cancel } of told.values()) cancel();
+      told.clear();
     },
   };
 }
