@@ -102,34 +102,47 @@ for (const [words, news] of standing) {
   });
 }
 
-for (const way of ["again", "back from the log"] as const) {
-  test(`redis ledger: an end that is written ${way} stands, whatever the clock of the news before it showed`, async () => {
-    await using harness = await openLedgerHarness()();
-    const envelope = sampleEnvelope("evt_a");
-    await harness.ledger.remember([envelope]);
-    const spilled: Uint8Array[] = [];
-    let isLost = true;
-    const run: RedisCommands["run"] = (script, keys, args) => {
-      if (script.name !== "ledger-record" || !isLost) return harness.commands.run(script, keys, args);
-      isLost = way === "back from the log";
-      return away();
-    };
-    const place = { commands: { run }, keys: harness.keys, clock: systemClock, onLost: () => assert.fail("lost") };
-    const spill = (entries: readonly { readonly value: Uint8Array }[]): Promise<void> => {
-      spilled.push(...entries.map(({ value }) => value));
-      return Promise.resolve();
-    };
-    const ledger = createRedisLedger({ ...place, spill: way === "again" ? null : spill });
-    ledger.record([delivery(sampleRecord(envelope, { atMs: START_MS + 10 }))]);
-    harness.ledger.record([
-      delivery(sampleRecord(envelope, { state: "retrying", result: FAILED, atMs: START_MS + 20 })),
-    ]);
-    await harness.ledger.flush();
-    await ledger.flush();
-    await harness.ledger.takeBack(spilled);
-    const { rows } = await harness.ledger.deliveries({ tenant: TENANT, eventId: "evt_a" }, 10, null);
-    assert.deepEqual([rows.map(({ state }) => state), spilled.length], [["delivered"], way === "again" ? 0 : 1]);
-  });
+const AHEAD_MS = START_MS + 60_000;
+/** What is recorded, and what another process had recorded of the same attempt by a clock that is ahead. */
+const STANDING = {
+  "an end": [
+    { state: "delivered", atMs: START_MS + 10 },
+    { state: "retrying", result: FAILED, atMs: AHEAD_MS },
+  ],
+  "news of a replay behind its first word": [
+    { state: "paused", generation: AHEAD_MS, attempt: 0, result: null, atMs: START_MS + 10 },
+    { state: "pending", generation: AHEAD_MS, attempt: 0, result: null, atMs: AHEAD_MS },
+  ],
+} as const;
+
+for (const [words, [news, before]] of Object.entries(STANDING)) {
+  for (const way of ["again", "back from the log"] as const) {
+    test(`redis ledger: ${words} that is written ${way} stands, whatever the clock of the news before it showed`, async () => {
+      await using harness = await openLedgerHarness()();
+      const envelope = sampleEnvelope("evt_a");
+      await harness.ledger.remember([envelope]);
+      const spilled: Uint8Array[] = [];
+      let isLost = true;
+      const run: RedisCommands["run"] = (script, keys, args) => {
+        if (script.name !== "ledger-record" || !isLost) return harness.commands.run(script, keys, args);
+        isLost = way === "back from the log";
+        return away();
+      };
+      const place = { commands: { run }, keys: harness.keys, clock: systemClock, onLost: () => assert.fail("lost") };
+      const spill = (entries: readonly { readonly value: Uint8Array }[]): Promise<void> => {
+        spilled.push(...entries.map(({ value }) => value));
+        return Promise.resolve();
+      };
+      const ledger = createRedisLedger({ ...place, spill: way === "again" ? null : spill });
+      ledger.record([delivery(sampleRecord(envelope, news))]);
+      harness.ledger.record([delivery(sampleRecord(envelope, before))]);
+      await harness.ledger.flush();
+      await ledger.flush();
+      await harness.ledger.takeBack(spilled);
+      const { rows } = await harness.ledger.deliveries({ tenant: TENANT, eventId: "evt_a" }, 10, null);
+      assert.deepEqual([rows.map(({ state }) => state), spilled.length], [[news.state], way === "again" ? 0 : 1]);
+    });
+  }
 }
 
 test("redis ledger: records that Redis does not take for a minute are lost and counted, and so is what comes after", async () => {

@@ -25,17 +25,22 @@ local function count(event, claim, by)
   if claim ~= '-' then event[claim] = event[claim] + by end
 end
 
+local function time_in(json)
+  return number_or(0, string.match(json, '"updatedAtMs":(%d+)'))
+end
+
+-- The first word of a replay, which names its generation by its time. Whatever else is recorded in that generation came after it,
+-- however late either comes, and whatever the clocks of gateway and processor show: a gateway whose Redis hung for a moment is
+-- overtaken by the processor that made the attempt.
+local function is_beginning(state, attempt, time, generation)
+  return state == 'pending' and attempt == 0 and time > 0 and time == tonumber(generation)
+end
+
 -- Whether what stands is news of the same attempt from after this late entry. Of the same ms, only the first state is older. An end
 -- is asked by nobody: nothing comes after it, whatever the clocks of those who wrote the two show.
 local function is_outdated(state, time, old_json)
-  local standing = number_or(0, string.match(old_json, '"updatedAtMs":(%d+)'))
+  local standing = time_in(old_json)
   return time < standing or (time == standing and state == 'pending')
-end
-
--- The first word of a replay, which names its generation by its time. Whatever stands in that generation came after it, however
--- late this comes: a gateway whose Redis hung for a moment is overtaken by the processor that made the attempt.
-local function is_beginning(state, attempt, time, generation)
-  return state == 'pending' and attempt == 0 and time > 0 and time == tonumber(generation)
 end
 
 -- The times of a delivery are added up over its records: what passed from the one before to when it was taken again counts
@@ -105,7 +110,9 @@ local function record_delivery(event, at)
       and not is_beginning(state, attempt, time, generation)
       and (not FINAL[old_state] or (old_state == 'dead' and state == 'expired'))
       and (state ~= 'pending' or old_state == 'pending' or HELD[old_state] == true)
-      and (ARGV[at] ~= 'l' or FINAL[state] or attempt > tonumber(old_attempts) or not is_outdated(state, time, old_json))
+      and (ARGV[at] ~= 'l' or FINAL[state] or attempt > tonumber(old_attempts)
+        or is_beginning(old_state, tonumber(old_attempts), time_in(old_json), generation)
+        or not is_outdated(state, time, old_json))
     if is_taken then
       json = with_times(json, old_json or '')
     else
