@@ -4,6 +4,7 @@
  */
 import type { DeliveryKey } from "../../../domain/delivery.ts";
 import { HELD_STATES } from "../../../domain/delivery.ts";
+import { ALARM_MS_MAX } from "../../../lib/alarm.ts";
 import type { Cancel, Clock, Entropy } from "../../../lib/ambient.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
 import type {
@@ -105,16 +106,21 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
 }
 
 /** Endpoints of which an overflow was told of late. */
-function createOverflows(clock: Pick<Clock, "timer">, tell: DeadLetterProjectorDeps["onLate"]) {
-  const told = new Map<string, { readonly cancel: Cancel; unsaid: DeadLetter | null }>();
-  const note = (key: string): void =>
-    void told.set(key, { cancel: clock.timer(TOLD_MS, () => end(key)), unsaid: null });
-  function end(key: string): void {
-    const unsaid = told.get(key)?.unsaid ?? null;
-    told.delete(key);
-    if (unsaid === null) return;
-    note(key);
-    tell([unsaid]);
+function createOverflows(clock: Pick<Clock, "monotonic" | "timer">, tell: DeadLetterProjectorDeps["onLate"]) {
+  const told = new Map<string, { readonly untilMs: number; unsaid: DeadLetter | null }>();
+  let cancel: Cancel | null = null;
+  function note(key: string): void {
+    told.set(key, { untilMs: clock.monotonic() + TOLD_MS, unsaid: null });
+    cancel ??= clock.timer(ALARM_MS_MAX, look);
+  }
+  function look(): void {
+    const nowMs = clock.monotonic();
+    const over = Array.from(told).filter(([, { untilMs }]) => untilMs <= nowMs);
+    for (const [key] of over) told.delete(key);
+    cancel = told.size === 0 ? null : clock.timer(ALARM_MS_MAX, look);
+    for (const [key, { unsaid }] of over) if (unsaid !== null) note(key);
+    const unsaid = over.flatMap(([, each]) => each.unsaid ?? []);
+    if (unsaid.length > 0) tell(unsaid);
   }
   return {
     /** False: it is told at the end of the time. */
@@ -126,7 +132,7 @@ function createOverflows(clock: Pick<Clock, "timer">, tell: DeadLetterProjectorD
       return known === undefined;
     },
     close(): void {
-      for (const { cancel } of told.values()) cancel();
+      cancel?.();
       told.clear();
     },
   };
