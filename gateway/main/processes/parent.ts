@@ -173,7 +173,9 @@ function watchPresence(clock: Clock, tell: (message: FromParent) => boolean, isM
   let cancel = clock.timer(ASK_MS, ask);
   function ask(): void {
     if (unanswered >= UNANSWERED_MAX) return isMissing();
-    if (tell({ kind: "are-you-there" })) unanswered += 1;
+    // One whose channel is lost cannot be asked, and answers nothing either.
+    tell({ kind: "are-you-there" });
+    unanswered += 1;
     cancel = clock.timer(ASK_MS, ask);
   }
   return {

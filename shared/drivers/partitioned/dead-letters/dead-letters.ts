@@ -62,7 +62,7 @@ export function createPartitionedDeadLetters(options: PartitionedDeadLettersOpti
     // Until this, the index names them again: a crash before it repeats the lines above.
     await index.drop(dropped.map(({ id, revision }) => ({ id, revision, place: null })));
   };
-  const onLate = (held: readonly DeadLetter[]): void => {
+  const onLate = (held: readonly Pick<DeadLetter, "tenant" | "endpointId">[]): void => {
     const owners = new Map(held.map(({ tenant, endpointId }) => [`${tenant} ${endpointId}`, { tenant, endpointId }]));
     for (const { tenant, endpointId } of owners.values()) options.onLate(tenant, endpointId);
   };

@@ -45,8 +45,11 @@ export interface DeadLetterProjectorDeps {
    * Dead letters that are held for their endpoint came into the index late: whoever looked for them when the endpoint was
    * active again may not have found them. Must not throw.
    */
-  readonly onLate: (held: readonly DeadLetter[]) => void;
+  readonly onLate: (held: readonly Owner[]) => void;
 }
+
+/** Whose a dead letter is; kept without its body. */
+type Owner = Pick<DeadLetter, "tenant" | "endpointId">;
 
 /**
  * Who records a dead letter puts it into the index himself, and gives up after less than this (`dead-letters.ts`). Where his
@@ -99,15 +102,15 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
     },
     async close() {
       closing.abort();
-      overflows.close();
       for (const partition of partitions.values()) await partition.idle();
+      overflows.close();
     },
   };
 }
 
 /** Endpoints of which an overflow was told of late. */
 function createOverflows(clock: Pick<Clock, "monotonic" | "timer">, tell: DeadLetterProjectorDeps["onLate"]) {
-  const told = new Map<string, { readonly untilMs: number; unsaid: DeadLetter | null }>();
+  const told = new Map<string, { readonly untilMs: number; unsaid: Owner | null }>();
   let cancel: Cancel | null = null;
   function note(key: string): void {
     told.set(key, { untilMs: clock.monotonic() + TOLD_MS, unsaid: null });
@@ -124,10 +127,10 @@ function createOverflows(clock: Pick<Clock, "monotonic" | "timer">, tell: DeadLe
   }
   return {
     /** False: it is told at the end of the time. */
-    isNew(letter: DeadLetter): boolean {
-      const key = `${letter.tenant} ${letter.endpointId}`;
+    isNew({ tenant, endpointId }: Owner): boolean {
+      const key = `${tenant} ${endpointId}`;
       const known = told.get(key);
-      if (known !== undefined) known.unsaid = letter;
+      if (known !== undefined) known.unsaid = { tenant, endpointId };
       else if (told.size < TOLD_MAX) note(key);
       return known === undefined;
     },
