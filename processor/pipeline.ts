@@ -126,7 +126,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
   const completed = createCompleted({ ledger, settlements, crashGuard, telemetry: telemetry.delivery });
   const attempts = { completed, crashGuard, send, settle, standstill };
   const run = createRunDelivery({ clock, entropy, limiters, lookup, ...attempts, backlogMax });
-  const groups = createBatchGroups({ clock, hasher, run, lookup });
+  const groups = createBatchGroups({ clock, hasher, run, lookup, completed });
   const putAside = createPutAside({ clock, entropy, retryQueue, settle, untilStored });
   const begin = createBegin({ clock, entropy, cancellations, signal: writing, onFailure });
   const reads = { clock, entropy, begin, directory, retryQueue, settlements, completed, untilStored, onFailure };

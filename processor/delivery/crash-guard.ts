@@ -17,8 +17,11 @@ import { Units } from "@posthaste/shared/lib/units.ts";
 import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import { firstDelivery, firstMember } from "./pending-delivery.ts";
 
-/** Beginnings that never ended, the first attempt not among them: a delivery ends at most one process more than this. */
-export const UNENDED_MAX = 4;
+/**
+ * Beginnings that never ended, the first attempt not among them: a delivery ends at most one process more than this. The last
+ * two were made alone: to be under way alone when the process dies may be chance once.
+ */
+export const UNENDED_MAX = 5;
 
 /** What a delivery takes by its unended beginnings: 16 of one at once, 4 of two, one alone of more. */
 const UNITS = 16;

@@ -7,10 +7,13 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Cancel, Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Ending, PendingDelivery } from "../delivery/pending-delivery.ts";
+import type { Completed } from "../delivery/completed.ts";
 import type { RunDelivery } from "../delivery/run-delivery.ts";
 import type { EndpointLookup } from "../endpoint/lookup.ts";
 import { GROUP_BYTES_MAX, GROUP_FRAME_BYTES, groupMemberBytes } from "@posthaste/shared/domain/envelope.ts";
 import { createGroup } from "@posthaste/shared/domain/message.ts";
+import { ANYTHING } from "../delivery/completed.ts";
+import { firstDelivery } from "../delivery/pending-delivery.ts";
 import { versionSeen } from "../endpoint/lookup.ts";
 
 export interface BatchGroups {
@@ -40,18 +43,32 @@ export function createBatchGroups(deps: {
   hasher: Hasher;
   run: Pick<RunDelivery, "first">;
   lookup: EndpointLookup;
+  completed: Pick<Completed, "isShown">;
 }): BatchGroups {
   const groups = new Map<string, OpenGroup>();
   let isAbandoned = false;
 
-  /** The endpoint as it was may be a minute old: where memory cannot tell it is read again. */
+  /** What was known as its members came may be a minute old: repeats are asked about again, and the endpoint is read again where memory cannot tell. */
   const send = async (group: OpenGroup): Promise<Ending> => {
-    const delivery = groupDelivery(group, deps.clock.now(), deps.hasher);
+    const { members, repeats } = group.repeats.length === 0 ? group : await unlessCompleted(group);
+    if (members.length === 0) return "settled";
+    const delivery = groupDelivery({ ...group, members, repeats }, deps.clock.now(), deps.hasher);
     const { tenant, endpointId } = delivery;
     const seen = versionSeen(delivery);
     const isKnown = deps.lookup.peek(tenant, endpointId, seen) !== undefined;
     if (!isKnown) await deps.lookup.find(tenant, endpointId, seen).catch(() => undefined);
     return deps.run.first(delivery, group.endpoint);
+  };
+
+  /** Who had a repeat before may have come to its end with it while the group was open. */
+  const unlessCompleted = async (group: OpenGroup): Promise<Pick<OpenGroup, "members" | "repeats">> => {
+    const { members, repeats, endpoint } = group;
+    const isLeft = async (envelope: Envelope): Promise<boolean> =>
+      !(await deps.completed.isShown(firstDelivery(envelope, endpoint, true), ANYTHING));
+    const answers = await Promise.all(repeats.map(isLeft));
+    const completed = new Set(repeats.filter((_, index) => answers[index] === false));
+    const without = (envelopes: readonly Envelope[]): Envelope[] => envelopes.filter((each) => !completed.has(each));
+    return completed.size === 0 ? group : { members: without(members), repeats: without(repeats) };
   };
 
   const close = (group: OpenGroup): void => {
@@ -123,7 +140,7 @@ function groupDelivery({ endpoint, members, repeats }: OpenGroup, nowMs: number,
     deferrals: 0,
     unmade: 0,
     putAside: 0,
-    // Each member was asked about when it came in.
+    // Each member was asked about when it came in, and once more when the group was closed.
     isRepeat: false,
     repeats,
     members,

@@ -27,6 +27,7 @@ const KEPT_SEEDS = [
   1523, // the first word of a replay comes after what became of the replay, and takes it back
   37013, // what overflows is called back at once, over and over, as each record of a clock that differs is taken for a late one
   37670, // what the relay gives back to a spool that began anew, as Redis was emptied, is a fault
+  37911, // a repeat waits in a group that is open, and goes out with it although its first process made it meanwhile
   43718, // what became of a replay is recorded late, and by the gateway's clock, which is ahead, from before its first word
 ] as const;
 

@@ -50,7 +50,7 @@ for (const lane of ["high", "medium", "low"] as const satisfies readonly Lane[])
       rows.map(({ eventId, endpointId, state, attempts }) => [eventId, endpointId, state, attempts]),
       [[HOSTILE, "hostile", "dead", 0]],
     );
-    assert.match(rows[0]?.reason ?? "", /^the processor ended 4 times in a row while this attempt was under way/);
+    assert.match(rows[0]?.reason ?? "", /^the processor ended 5 times in a row while this attempt was under way/);
     assert.deepEqual(await harness.depths(), { high: 0, medium: 0, low: 0, retry: 0, dead: 1 });
   });
 }
@@ -145,7 +145,7 @@ for (const lane of ["high", "medium", "low"] as const satisfies readonly Lane[])
       rows.map(({ eventId, endpointId, state: standing }) => [eventId, endpointId, standing]),
       [[HOSTILE, UNKNOWN_ENDPOINT, "dead"]],
     );
-    assert.match(rows[0]?.reason ?? "", /^the processor ended 4 times in a row while it was fanned out/);
+    assert.match(rows[0]?.reason ?? "", /^the processor ended 5 times in a row while it was fanned out/);
     assert.deepEqual(await harness.depths(), { high: 0, medium: 0, low: 0, retry: 0, dead: 1 });
   });
 }

@@ -26,12 +26,17 @@ function open(known: Known = { inMemory: batched, reads: 0 }) {
     end(ending: Ending): void;
   }[] = [];
   const told: string[] = [];
+  /** Ids of events that the ledger shows as completed. */
+  const completed = new Set<string>();
   const groups = createBatchGroups({
     clock,
     hasher: testHasher,
     lookup: {
       peek: () => known.inMemory,
       find: () => Promise.resolve(void (known.reads += 1)).then(() => (known.inMemory = batched)),
+    },
+    completed: {
+      isShown: (delivery) => Promise.resolve(delivery.members.every(({ id }) => completed.has(id))),
     },
     run: {
       first: (delivery, endpoint) =>
@@ -40,12 +45,13 @@ function open(known: Known = { inMemory: batched, reads: 0 }) {
         }),
     },
   });
-  const add = (id: string, endpoint: Endpoint = batched, bytes?: number): void => {
+  const add = (id: string, endpoint: Endpoint = batched, bytes?: number, isRepeat = false): void => {
     const envelope = envelopeOf(id, "low", bytes === undefined ? {} : { body: new Uint8Array(bytes).fill(32) });
-    void groups.add(envelope, endpoint, false).then((ending) => told.push(`${ending} ${id}`));
+    void groups.add(envelope, endpoint, isRepeat).then((ending) => told.push(`${ending} ${id}`));
   };
+  const addRepeat = (id: string): void => add(id, batched, undefined, true);
   const members = () => submitted.map(({ delivery }) => delivery.members.map(({ id }) => id));
-  return { clock, groups, submitted, told, add, members };
+  return { clock, groups, submitted, told, completed, add, addRepeat, members };
 }
 
 test("a group is closed by its number of events, at once", () => {
@@ -73,6 +79,33 @@ test("where the directory cannot be read, the endpoint is as the newest member f
   add("b", rotated);
   await clock.advance(500);
   assert.equal(submitted[0]?.endpoint, rotated);
+});
+
+test("a repeat that was completed elsewhere while its group was open does not go out with it", async () => {
+  const { add, addRepeat, clock, completed, members, submitted, told } = open();
+  add("a");
+  addRepeat("b");
+  completed.add("a");
+  completed.add("b");
+  await clock.advance(500);
+  // Nobody else can have had a first attempt.
+  assert.deepEqual(members(), [["a"]]);
+  assert.deepEqual(submitted[0]?.delivery.repeats, []);
+  submitted[0]?.end("settled");
+  await clock.advance(0);
+  assert.deepEqual(told, ["settled a", "settled b"]);
+});
+
+test("of repeats that were not completed the group's beginning is noted, and one of nothing else is settled", async () => {
+  const { addRepeat, clock, completed, members, submitted, told } = open();
+  for (const id of ["a", "b"]) addRepeat(id);
+  completed.add("a");
+  await clock.advance(500);
+  assert.deepEqual([members(), submitted[0]?.delivery.repeats.map(({ id }) => id)], [[["b"]], ["b"]]);
+  completed.add("c");
+  addRepeat("c");
+  await clock.advance(500);
+  assert.deepEqual([members(), told], [[["b"]], ["settled c"]]);
 });
 
 test("a group is closed by the longest wait of its first member", async () => {
