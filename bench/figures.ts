@@ -26,6 +26,11 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1))] ?? Number.NaN;
 }
 
+/** The least and the most of the rounds, beside their median. */
+export function spreadText(values: readonly number[], digits = 2): string {
+  return `${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)}`;
+}
+
 export interface Figures {
   /** Events or requests a second. */
   readonly rate: number;

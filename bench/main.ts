@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- accept|deliver|islands|tenants] [--quick]`: prints ratios to the bare ceilings of the same run. Nothing is
  * asserted; a figure that depends on the machine is no test. Those of the distributed set, over Redis and Kafka, run when
- * they are named, and so do the long ones: priority, partition, retries, runtimes, idle, tenants-distributed, tail-distributed, tail, telemetry, descriptors.
+ * they are named, and so do the long ones.
  */
 import { join } from "node:path";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
@@ -10,10 +10,12 @@ import { benchDeliver } from "./deliver.ts";
 import { benchDescriptors } from "./descriptors.ts";
 import { benchIdle } from "./idle.ts";
 import { benchIslands } from "./islands.ts";
+import { benchLatency } from "./latency.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
 import { benchRuntimes } from "./runtimes.ts";
+import { benchSaturation } from "./saturation.ts";
 import { benchTelemetry } from "./telemetry.ts";
 import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
@@ -26,16 +28,18 @@ import { readWords, refuseWords } from "../test/support/script-words.ts";
 const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
+  saturation                            publishing as fast as it is taken, with delivery on; about two minutes
+  latency                               from publish to receiver at 200 events a second; about a minute
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
-  priority, partition, retries, idle, tenants-distributed, tail-distributed
+  priority, partition, retries, idle, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
   --out FOLDER                          where the report goes (bench/results); nowhere when it is empty
 
-accept and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
+accept, saturation, telemetry and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
 are those of npm run services, which names what it installs first.
 
 Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine. The report is a folder with
@@ -58,6 +62,10 @@ const tenants = { rounds, seconds: isQuick ? 10 : 20, backlog: isQuick ? 5000 : 
 
 const tail = { rounds, seconds: isQuick ? 5 : 10 };
 
+const saturation = { rounds, seconds: isQuick ? 2 : 4 };
+
+const latency = { rounds, seconds: isQuick ? 4 : 10 };
+
 const benches = {
   accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
@@ -68,6 +76,8 @@ const distributed = {
   priority: () => benchPriority({ rounds, events: isQuick ? 200 : 300, backlog: isQuick ? 50_000 : 200_000 }),
   partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
+  "saturation-distributed": () => benchSaturation({ set: "distributed", ...saturation }),
+  "latency-distributed": () => benchLatency({ set: "distributed", ...latency }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
   "tail-distributed": () => benchTail({ set: "distributed", ...tail }),
   runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
@@ -75,7 +85,18 @@ const distributed = {
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });
 const telemetry = () => benchTelemetry({ rounds, seconds: isQuick ? 2 : 4, events: isQuick ? 20_000 : 40_000 });
-const all = { ...benches, telemetry, tail: () => benchTail({ set: "embedded", ...tail }), descriptors, ...distributed };
+const long = {
+  saturation: () => benchSaturation({ set: "embedded", ...saturation }),
+  latency: () => benchLatency({ set: "embedded", ...latency }),
+};
+const all = {
+  ...benches,
+  ...long,
+  telemetry,
+  tail: () => benchTail({ set: "embedded", ...tail }),
+  descriptors,
+  ...distributed,
+};
 
 const chosen = names.length === 0 ? Object.keys(benches) : names;
 const wanted = chosen.map((name) => {

@@ -12,6 +12,8 @@ import { createInterface } from "node:readline";
 export interface Usage {
   readonly cpuUs: number;
   readonly rssMiB: number;
+  /** The most that it ever was. */
+  readonly peakMiB: number;
 }
 
 export interface Subject extends AsyncDisposable {
@@ -59,7 +61,8 @@ export function usageOf(pid: number): Usage {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const ticks = Number(stat[11]) + Number(stat[12]);
-  return { cpuUs: (ticks * 1e6) / TICKS_PER_S, rssMiB: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024 };
+  const mib = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
+  return { cpuUs: (ticks * 1e6) / TICKS_PER_S, rssMiB: mib("VmRSS"), peakMiB: mib("VmHWM") };
 }
 
 const ANSWERS_MS_MAX = 10_000;

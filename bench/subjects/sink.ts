@@ -1,6 +1,7 @@
 /**
  * The receiver of delivery benches: reads each body and answers 200 at once. Ten paths /0 to /9; those named by `hang`
- * never answer. Keeps, per path, the time from acceptance (in the body) to arrival.
+ * never answer. A body to /group counts as many as it has members. Keeps, per path, the time from acceptance (in the body) to
+ * arrival.
  */
 import { serveBare } from "./bare-server.ts";
 import { answerLines, tell } from "./talk.ts";
@@ -22,7 +23,7 @@ const port = serveBare(async (request) => {
     if (seen === undefined) latencies.set(path, [atMs - Number(sent)]);
     else seen.push(atMs - Number(sent));
   }
-  count += 1;
+  count += path === "/group" ? text.split('{"id":"evt_').length - 1 : 1;
   if (count >= wanted) reached?.();
   return new Response("ok");
 });
