@@ -6,7 +6,7 @@ import { ConfigError } from "@posthaste/shared/domain/config.ts";
 import type { Environment } from "@posthaste/shared/domain/config.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { problemHeaders, problemOf } from "@posthaste/shared/domain/problem.ts";
-import { textResponse } from "@posthaste/shared/ports/text-response.ts";
+import { textResponse, webResponse } from "@posthaste/shared/ports/text-response.ts";
 import type { EdgeProgram } from "@posthaste/shared/runtime/edge-program.ts";
 import { createEdgeProgram } from "@posthaste/shared/runtime/edge-program.ts";
 import { createGateway } from "../app.ts";
@@ -30,7 +30,7 @@ export function createEdgeGateway(): EdgeFetch {
       leave = underWay.enter(request, program.clock.monotonic());
       const drivers = program.createDrivers();
       const gateway = createGateway({ ...program, drivers, limits: DEFAULT_LIMITS, isForOneRequest: true });
-      const response = await gateway.fetch(request);
+      const response = webResponse(await gateway.fetch(request));
       keep(drivers.flush());
       return response;
     } catch (thrown) {
@@ -44,11 +44,13 @@ export function createEdgeGateway(): EdgeFetch {
 /** What is wrong with the settings is for the log alone: it may hold what nobody else should read. */
 function refusal(thrown: unknown): Response {
   const error = thrown instanceof PosthasteError ? thrown : notReady(thrown);
-  return textResponse({
-    status: problemOf(error).status,
-    headers: problemHeaders(error),
-    text: JSON.stringify(problemOf(error)),
-  });
+  return webResponse(
+    textResponse({
+      status: problemOf(error).status,
+      headers: problemHeaders(error),
+      text: JSON.stringify(problemOf(error)),
+    }),
+  );
 }
 
 function notReady(thrown: unknown): PosthasteError {

@@ -17,8 +17,9 @@ const KEY_WEIGHT = 2;
 export class Shares {
   readonly #max: number;
   #held = 0;
-  /** Keys and tenants that hold something, so at most as many as there are requests. */
-  readonly #byName = new Map<string, number>();
+  /** By id; only those that hold something, so at most as many as there are requests. */
+  readonly #byKey = new Map<string, number>();
+  readonly #byTenant = new Map<string, number>();
 
   constructor(max: number) {
     this.#max = max;
@@ -46,32 +47,20 @@ export class Shares {
     return this.#claimOf(holder) * 2 >= this.#max - this.#held;
   }
 
-  #claimOf(holder: Holder): number {
-    const ofKey = KEY_WEIGHT * this.#of(keyName(holder));
-    return holder.tenant === null ? ofKey : Math.max(ofKey, this.#of(tenantName(holder.tenant)));
+  #claimOf({ id, tenant }: Holder): number {
+    const ofKey = KEY_WEIGHT * (this.#byKey.get(id) ?? 0);
+    return tenant === null ? ofKey : Math.max(ofKey, this.#byTenant.get(tenant) ?? 0);
   }
 
-  #of(name: string): number {
-    return this.#byName.get(name) ?? 0;
-  }
-
-  #add(holder: Holder, amount: number): void {
+  #add({ id, tenant }: Holder, amount: number): void {
     this.#held += amount;
-    this.#set(keyName(holder), amount);
-    if (holder.tenant !== null) this.#set(tenantName(holder.tenant), amount);
-  }
-
-  #set(name: string, amount: number): void {
-    const held = this.#of(name) + amount;
-    if (held === 0) this.#byName.delete(name);
-    else this.#byName.set(name, held);
+    add(this.#byKey, id, amount);
+    if (tenant !== null) add(this.#byTenant, tenant, amount);
   }
 }
 
-function keyName({ id }: Holder): string {
-  return `key ${id}`;
-}
-
-function tenantName(tenant: string): string {
-  return `tenant ${tenant}`;
+function add(held: Map<string, number>, name: string, amount: number): void {
+  const sum = (held.get(name) ?? 0) + amount;
+  if (sum === 0) held.delete(name);
+  else held.set(name, sum);
 }

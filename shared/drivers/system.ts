@@ -3,7 +3,7 @@
  * them; everything else takes `Clock`, `Entropy`, `Hasher` and `Sealer` as arguments.
  */
 import type { KeyObject } from "node:crypto";
-import {
+import crypto, {
   createCipheriv,
   createDecipheriv,
   createHash,
@@ -48,10 +48,16 @@ const DRAW_BYTES_MAX = 65_536;
 export const systemEntropy: Entropy = createSystemEntropy();
 
 export const systemHasher: Hasher = {
-  sha256: (content) => createHash("sha256").update(content).digest(),
+  sha256: sha256InOneCall() ?? ((content) => createHash("sha256").update(content).digest()),
   hmacSha256: (key, head, content) => createHmac("sha256", key).update(head).update(content).digest(),
   isEqual: (left, right) => left.length === right.length && timingSafeEqual(left, right),
 };
+
+/** A third of the time of an object that is made, fed and asked. Null before Node 20.12. */
+function sha256InOneCall(): Hasher["sha256"] | null {
+  const { hash } = crypto as Partial<Pick<typeof crypto, "hash">>;
+  return hash === undefined ? null : (content) => hash("sha256", content, "buffer");
+}
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;

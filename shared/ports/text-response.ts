@@ -1,6 +1,7 @@
 /**
- * A `Response` whose text is at hand. A server of ours writes the text and the fields as they were given: to read them from
- * the `Response` again costs a promise and a copy of each field. Any other server takes it as the `Response` that it is.
+ * A `Response` whose text is at hand. A server of ours writes the text and the fields as they were given, and the runtime's
+ * own `Response`, which costs more than all the rest of an answer, is made only for who asks for it. For any other server
+ * there is `webResponse`.
  */
 
 export interface TextResponseParts {
@@ -10,16 +11,52 @@ export interface TextResponseParts {
   readonly text: string;
 }
 
-const partsByResponse = new WeakMap<Response, TextResponseParts>();
-
+/** To be read as a `Response`; the runtime itself takes it for none. */
 export function textResponse(parts: TextResponseParts): Response {
-  const { status, headers, text } = parts;
-  const response = new Response(text === "" ? null : text, { status, headers });
-  partsByResponse.set(response, parts);
-  return response;
+  return new TextResponse(parts) as unknown as Response;
 }
 
 /** What `textResponse` was given; null for another `Response`. */
 export function partsOf(response: Response): TextResponseParts | null {
-  return partsByResponse.get(response) ?? null;
+  return response instanceof TextResponse ? response.parts : null;
 }
+
+/** The runtime's own `Response`. */
+export function webResponse(response: Response): Response {
+  return response instanceof TextResponse ? response.web() : response;
+}
+
+class TextResponse {
+  readonly parts: TextResponseParts;
+  #web: Response | null = null;
+
+  constructor(parts: TextResponseParts) {
+    this.parts = parts;
+  }
+
+  web(): Response {
+    const { status, headers, text } = this.parts;
+    this.#web ??= new Response(text === "" ? null : text, { status, headers });
+    return this.#web;
+  }
+}
+
+const GETTERS = ["body", "bodyUsed", "headers", "ok", "redirected", "status", "statusText", "type", "url"] as const;
+const METHODS = ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"] as const;
+
+for (const name of GETTERS) {
+  Object.defineProperty(TextResponse.prototype, name, {
+    get(this: TextResponse) {
+      return this.web()[name];
+    },
+  });
+}
+for (const name of METHODS) {
+  Object.defineProperty(TextResponse.prototype, name, {
+    value(this: TextResponse) {
+      return this.web()[name]();
+    },
+  });
+}
+// So that `instanceof Response` holds.
+Object.setPrototypeOf(TextResponse.prototype, Response.prototype);

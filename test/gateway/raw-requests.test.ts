@@ -3,7 +3,6 @@
  * request that is none, and every refusal is a problem.
  */
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
 import { ERRORS } from "@posthaste/shared/domain/errors.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
@@ -11,8 +10,11 @@ import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { openGatewayHarness } from "../support/gateway-harness.ts";
+import { onEachListener } from "../support/on-each-listener.ts";
 import type { RawAnswer } from "../support/raw-client.ts";
 import { rawClient } from "../support/raw-client.ts";
+
+const { test, isShared } = onEachListener();
 
 interface Server extends AsyncDisposable {
   readonly harness: GatewayHarness;
@@ -26,6 +28,7 @@ async function openServer(connectionsMax = 100): Promise<Server> {
     host: "127.0.0.1",
     port: 0,
     portSetting: "PORT",
+    isShared: isShared(),
     connectionsMax,
     fetch: harness.gateway.fetch,
   });

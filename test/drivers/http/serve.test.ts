@@ -1,14 +1,15 @@
 /** The server before any route: its bound on connections, what late callers hold, and its end. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { ServeOptions } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
+import { onEachListener } from "../../support/on-each-listener.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { rawClient } from "../../support/raw-client.ts";
 
 const GET = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+const { test, isShared } = onEachListener();
 const ok = (): Response => new Response("ok");
 
 const serve = (options: Partial<ServeOptions>) =>
@@ -18,6 +19,7 @@ const serve = (options: Partial<ServeOptions>) =>
     port: 0,
     portSetting: "PORT",
     connectionsMax: 8,
+    isShared: isShared(),
     fetch: ok,
     ...options,
   });

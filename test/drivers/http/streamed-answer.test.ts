@@ -1,6 +1,5 @@
 /** Answers that are streamed: each piece as it comes, no more kept than is asked for, and an end in every case. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 import { UNREAD_MS_MAX } from "@posthaste/shared/drivers/http/server/connection-bounds.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
@@ -8,9 +7,11 @@ import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
+import { onEachListener } from "../../support/on-each-listener.ts";
 import { rawClient } from "../../support/raw-client.ts";
 
 const GET = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+const { test, isShared } = onEachListener();
 const encoder = new TextEncoder();
 
 /** A stream whose pieces are given by hand, and a server that answers with it. */
@@ -36,7 +37,7 @@ const eventStream = (body: ReadableStream<Uint8Array> | null): Response =>
   new Response(body, { headers: { "content-type": "text/event-stream" } });
 
 const serve = (fetch: (request: InboundRequest) => Response, clock: ManualClock | typeof systemClock) =>
-  serveHttp({ clock, host: "127.0.0.1", port: 0, portSetting: "PORT", connectionsMax: 8, fetch });
+  serveHttp({ clock, host: "127.0.0.1", port: 0, portSetting: "PORT", isShared: isShared(), connectionsMax: 8, fetch });
 
 test("each piece is sent when it comes, as a chunk, and the connection ends with the stream", async () => {
   const { listening, controller, give } = await serveStream();

@@ -5,13 +5,13 @@
  * Bounds: a head `HEAD_MS_MAX`, a whole request `REQUEST_MS_MAX`, a caller that does not read its answer `UNREAD_MS_MAX`, a
  * connection without a request `IDLE_MS_MAX`, one that we have ended `LINGER_MS_MAX`; `body.ts` bounds the bytes.
  */
-import type { Socket } from "node:net";
 import type { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { Answer } from "./answer.ts";
 import { answerText, CONTINUE } from "./answer.ts";
 import { Bell } from "./bell.ts";
 import { PASSED_BYTES_MAX } from "./body.ts";
+import type { CallerSocket } from "./caller-socket.ts";
 import { IDLE_MS_MAX, LINGER_MS_MAX, REQUEST_MS_MAX, UNREAD_MS_MAX, WAITING_MAX } from "./connection-bounds.ts";
 import { Incoming, unreadable } from "./incoming.ts";
 import { HEAD_MS_MAX, LATE, refusalOfParser } from "./refusals.ts";
@@ -21,12 +21,15 @@ import { StreamedAnswer } from "./streamed-answer.ts";
 export interface ConnectionDeps {
   readonly clock: Pick<Clock, "monotonic">;
   readonly openParser: (events: RequestEvents) => RequestParser;
-  readonly socket: Socket;
+  readonly socket: CallerSocket;
+  /** It is closed, and no request of it is left. */
+  readonly onClose: () => void;
 }
 
 export class CallerConnection {
   readonly #clock: ConnectionDeps["clock"];
-  readonly #socket: Socket;
+  readonly #socket: CallerSocket;
+  readonly #onClose: () => void;
   readonly #parser: RequestParser;
   /** Requests whose head has come, none of them answered. */
   readonly #waiting: Incoming[] = [];
@@ -47,9 +50,10 @@ export class CallerConnection {
   #isClosed = false;
   readonly #bell = new Bell();
 
-  constructor({ clock, openParser, socket }: ConnectionDeps) {
+  constructor({ clock, openParser, socket, onClose }: ConnectionDeps) {
     this.#clock = clock;
     this.#socket = socket;
+    this.#onClose = onClose;
     this.#wait = { sinceMs: clock.monotonic(), msMax: IDLE_MS_MAX };
     this.#parser = openParser({
       onBegin: () => this.#began(),
@@ -57,11 +61,12 @@ export class CallerConnection {
       onBody: (bytes) => this.#bodyCame(bytes),
       onEnd: () => this.#requestEnded(),
     });
-    socket.on("data", (bytes: Buffer) => this.#dataCame(bytes));
-    socket.on("end", () => this.#callerEnded());
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#closed());
-    socket.on("drain", () => this.#bell.ring());
+    socket.listen({
+      onData: (bytes) => this.#dataCame(bytes),
+      onEnd: () => this.#callerEnded(),
+      onDrain: () => this.#bell.ring(),
+      onClose: () => this.#closed(),
+    });
   }
 
   /** The next request to be answered; null when there will be none. */
@@ -187,7 +192,7 @@ export class CallerConnection {
   }
 
   #readOn(): void {
-    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#socket.resume();
   }
 
   #callerEnded(): void {
@@ -215,7 +220,7 @@ export class CallerConnection {
 
   async #drained(): Promise<void> {
     this.#waitsFor(UNREAD_MS_MAX);
-    while (this.#socket.writableNeedDrain && !this.#isClosed) await this.#bell.rung();
+    while (this.#socket.needsDrain && !this.#isClosed) await this.#bell.rung();
     this.#wait = null;
   }
 
@@ -242,6 +247,7 @@ export class CallerConnection {
     this.#waiting.length = 0;
     this.#streamed?.giveUp();
     this.#bell.ring();
+    this.#onClose();
   }
 
   #waitsFor(msMax: number): void {

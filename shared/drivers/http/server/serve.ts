@@ -6,20 +6,21 @@
  *
  * Bounds: `connectionsMax` connections (`connections.ts`); those of one connection are in `connection.ts`.
  */
-import type { AddressInfo, Server, Socket } from "node:net";
-import { createServer } from "node:net";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { InboundRequest } from "../../../ports/inbound-request.ts";
 import type { Answer } from "./answer.ts";
 import { answerOf, answerText, problemAnswer } from "./answer.ts";
 import { Bell } from "./bell.ts";
 import { BodyTooLarge } from "./body.ts";
+import { bunRuntime, listenOnBun } from "./bun-listener.ts";
+import type { CallerListener, CallerSocket, ListenOptions } from "./caller-socket.ts";
 import { cannotListen } from "./cannot-listen.ts";
 import { CallerConnection } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import type { Incoming } from "./incoming.ts";
 import { NO_ROOM } from "./refusals.ts";
 import { requestParsers } from "./request-parser.ts";
+import { listenOnStreams } from "./stream-listener.ts";
 
 /** How often connections that are late are looked for, while any is open. */
 const LATE_CHECK_MS = 1000;
@@ -56,10 +57,8 @@ export interface ServeOptions {
 /** Rejects with `CannotListen`; never listens elsewhere than it was told. */
 export async function serveHttp(options: ServeOptions): Promise<Listening> {
   const { host } = options;
-  const server = createServer({ allowHalfOpen: true, noDelay: true });
-  const serving = new Serving(server, options);
-  await listen(server, options);
-  const { port } = server.address() as AddressInfo;
+  const serving = await Serving.open(options);
+  const { port } = serving;
   const shown = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
   return {
     url: `http://${shown}:${port}`,
@@ -83,12 +82,11 @@ export async function serveHttp(options: ServeOptions): Promise<Listening> {
 
 /** One server and its connections. */
 class Serving {
-  readonly #server: Server;
+  #listener: CallerListener | null = null;
   readonly #clock: Clock;
   readonly #fetch: ServeOptions["fetch"];
   readonly #openParser = requestParsers();
   readonly #connections: Connections<CallerConnection>;
-  readonly #closed: Promise<void>;
   /** A connection was closed. */
   readonly #left = new Bell();
   #ended: Promise<void> | null = null;
@@ -96,15 +94,24 @@ class Serving {
   #cancelCheck: (() => void) | null = null;
   #date = { atS: -1, text: "" };
 
-  constructor(server: Server, { connectionsMax, fetch, clock }: ServeOptions) {
-    this.#server = server;
+  private constructor({ connectionsMax, fetch, clock }: ServeOptions) {
     this.#clock = clock;
     this.#fetch = fetch;
     this.#connections = new Connections({ max: connectionsMax, close: (connection) => connection.close() });
-    this.#closed = new Promise((resolve) => {
-      server.once("close", resolve);
+  }
+
+  static async open(options: ServeOptions): Promise<Serving> {
+    const { host, port, isShared = false } = options;
+    const serving = new Serving(options);
+    const onConnection = (socket: CallerSocket): void => void serving.#serve(socket);
+    serving.#listener = await listen({ host, port, isShared, onConnection }).catch((cause: unknown) => {
+      throw cannotListen(options, cause);
     });
-    server.on("connection", (socket) => void this.#serve(socket));
+    return serving;
+  }
+
+  get port(): number {
+    return this.#listener?.port ?? 0;
   }
 
   get connectionCount(): number {
@@ -114,15 +121,14 @@ class Serving {
   /** Resolves when the last request in flight is answered. */
   end(): Promise<void> {
     this.#isEnding = true;
-    this.#server.close();
-    this.#connections.closeWaiting();
     this.#ended ??= this.#untilEmpty();
+    this.#connections.closeWaiting();
     return this.#ended;
   }
 
-  /** The server may say that it is closed before the last connection says so (Bun 1.4.5). */
+  /** The listener may say that it is closed before the last connection says so. */
   async #untilEmpty(): Promise<void> {
-    await this.#closed;
+    await this.#listener?.close();
     while (this.#connections.count > 0) await this.#left.rung();
   }
 
@@ -135,13 +141,13 @@ class Serving {
   }
 
   /** A connection from its first request to its last. */
-  async #serve(socket: Socket): Promise<void> {
-    const connection = new CallerConnection({ clock: this.#clock, openParser: this.#openParser, socket });
-    if (!this.#connections.open(connection)) return this.#turnAway(socket);
-    socket.once("close", () => {
+  async #serve(socket: CallerSocket): Promise<void> {
+    const onClose = (): void => {
       this.#connections.closed(connection);
       this.#left.ring();
-    });
+    };
+    const connection = new CallerConnection({ clock: this.#clock, openParser: this.#openParser, socket, onClose });
+    if (!this.#connections.open(connection)) return this.#turnAway(socket);
     this.#cancelCheck ??= this.#clock.timer(LATE_CHECK_MS, () => this.#checkLate());
     for (;;) {
       const incoming = await connection.next();
@@ -172,9 +178,9 @@ class Serving {
     }
   }
 
-  #turnAway(socket: Socket): void {
+  #turnAway(socket: CallerSocket): void {
     const frame = { isHead: false, isLast: true, date: this.#now() };
-    socket.end(answerText(problemAnswer(NO_ROOM), frame), () => socket.destroy());
+    socket.turnAway(answerText(problemAnswer(NO_ROOM), frame));
   }
 
   #checkLate(): void {
@@ -192,10 +198,8 @@ class Serving {
   }
 }
 
-function listen(server: Server, options: ServeOptions): Promise<void> {
-  const { host, port, isShared = false } = options;
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => reject(cannotListen(options, cause)));
-    server.listen({ host, port, exclusive: !isShared }, resolve);
-  });
+/** Children of one cluster share a socket that only `node:net` hands out. */
+async function listen(options: ListenOptions): Promise<CallerListener> {
+  const bun = options.isShared ? null : bunRuntime();
+  return bun === null ? await listenOnStreams(options) : listenOnBun(bun, options);
 }

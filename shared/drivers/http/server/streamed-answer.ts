@@ -2,8 +2,8 @@
  * An answer that is written as it comes, the last of its connection. One piece is taken at a time, and the next only when
  * the caller has taken the one before: what a slow caller leaves unread stays with whoever makes the stream.
  */
-import type { Socket } from "node:net";
 import type { Answer } from "./answer.ts";
+import type { CallerSocket } from "./caller-socket.ts";
 import { streamHeadText } from "./answer.ts";
 
 const LINE_END = "\r\n";
@@ -17,11 +17,16 @@ interface Reader {
 }
 
 export class StreamedAnswer {
-  readonly #socket: Socket;
+  readonly #socket: CallerSocket;
   readonly #reader: Reader;
   readonly #isChunked: boolean;
+  #isGivenUp = false;
 
-  constructor(socket: Socket, stream: ReadableStream<Uint8Array>, { isChunked }: { readonly isChunked: boolean }) {
+  constructor(
+    socket: CallerSocket,
+    stream: ReadableStream<Uint8Array>,
+    { isChunked }: { readonly isChunked: boolean },
+  ) {
     this.#socket = socket;
     this.#reader = stream.getReader();
     this.#isChunked = isChunked;
@@ -37,15 +42,11 @@ export class StreamedAnswer {
     try {
       for (;;) {
         const { value } = await this.#reader.read();
-        if (this.#socket.destroyed) return null;
+        if (this.#isGivenUp) return null;
         if (value === undefined) return isChunked ? LAST_CHUNK : "";
         // A chunk without bytes would be the last one.
         if (value.length === 0) continue;
-        this.#socket.cork();
-        if (isChunked) this.#socket.write(value.length.toString(16) + LINE_END);
-        this.#socket.write(value);
-        if (isChunked) this.#socket.write(LINE_END);
-        this.#socket.uncork();
+        this.#socket.write(isChunked ? chunkOf(value) : value);
         await drained();
       }
     } catch {
@@ -55,6 +56,11 @@ export class StreamedAnswer {
 
   /** Nobody reads it any more. */
   giveUp(): void {
+    this.#isGivenUp = true;
     this.#reader.cancel().catch(() => undefined);
   }
+}
+
+function chunkOf(bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(bytes.length.toString(16) + LINE_END), bytes, Buffer.from(LINE_END)]);
 }
