@@ -56,7 +56,7 @@ export class CallerConnection {
     this.#onClose = onClose;
     this.#wait = { sinceMs: clock.monotonic(), msMax: IDLE_MS_MAX };
     this.#parser = openParser({
-      onBegin: () => this.#began(),
+      onBegin: () => void (this.#headSinceMs = clock.monotonic()),
       onHead: (head) => this.#headCame(head),
       onBody: (bytes) => this.#bodyCame(bytes),
       onEnd: () => this.#requestEnded(),
@@ -79,7 +79,7 @@ export class CallerConnection {
     const incoming = this.#waiting.shift() ?? null;
     this.#current = incoming;
     this.#wait = null;
-    if (this.#waiting.length === 0) this.#readOn();
+    if (this.#waiting.length === 0) this.#socket.resume();
     return incoming;
   }
 
@@ -144,10 +144,6 @@ export class CallerConnection {
     if (this.#lingeredBytes > PASSED_BYTES_MAX) this.close();
   }
 
-  #began(): void {
-    this.#headSinceMs = this.#clock.monotonic();
-  }
-
   #headCame(head: RequestHead): void {
     const begunAtMs = this.#headSinceMs ?? this.#clock.monotonic();
     this.#headSinceMs = null;
@@ -167,7 +163,7 @@ export class CallerConnection {
       incoming.awaitsContinue = false;
       this.#socket.write(CONTINUE);
     }
-    if (!incoming.content.isFull) this.#readOn();
+    if (!incoming.content.isFull) this.#socket.resume();
   }
 
   #bodyCame(bytes: Buffer): void {
@@ -191,10 +187,6 @@ export class CallerConnection {
     if (isBehind || this.#arriving?.content.isFull === true) this.#socket.pause();
   }
 
-  #readOn(): void {
-    this.#socket.resume();
-  }
-
   #callerEnded(): void {
     if (this.#streamed !== null) return this.close();
     if (this.#isReadOver) return this.#bell.ring();
@@ -214,7 +206,7 @@ export class CallerConnection {
     if (arriving?.isAnswered === true) return this.close();
     if (arriving === null) this.#waiting.push(unreadable(refusal, this.#clock.monotonic()));
     else arriving.breakOff(refusal);
-    this.#readOn();
+    this.#socket.resume();
     this.#bell.ring();
   }
 
@@ -237,7 +229,7 @@ export class CallerConnection {
     this.#isReadOver = true;
     this.#headSinceMs = null;
     this.#waiting.length = 0;
-    this.#readOn();
+    this.#socket.resume();
   }
 
   #closed(): void {
