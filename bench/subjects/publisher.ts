@@ -4,6 +4,7 @@
  */
 import { EVENT_DATA } from "../load.ts";
 import { answerLines, tell } from "./talk.ts";
+import { wallMs } from "../wall-clock.ts";
 
 const { URL: gateway = "", SINK: sink = "", KEY: key = "" } = process.env;
 const authorization = `Bearer ${key}`;
@@ -14,11 +15,11 @@ await answerLines(async (line) => {
   const [command, count, rate, priority] = line.split(" ");
   const url = command === "bare" ? sink : `${gateway}/v1/events`;
   const gapMs = 1000 / Number(rate);
-  const startMs = performance.timeOrigin + performance.now() + gapMs;
+  const startMs = wallMs() + gapMs;
   const answers: Promise<void>[] = [];
   for (let index = 0; index < Number(count); index += 1) {
     const sentAtMs = startMs + index * gapMs;
-    const waitMs = sentAtMs - performance.timeOrigin - performance.now();
+    const waitMs = sentAtMs - wallMs();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const data = { sent_at: sentAtMs, ...EVENT_DATA };
     answers.push(post(url, JSON.stringify(command === "bare" ? data : { type: "probe", priority, data })));
