@@ -8,7 +8,6 @@ import { parseCommandLine, USAGE } from "../command-line.ts";
 import { runBackup } from "../backup.ts";
 import { runDev } from "../dev.ts";
 import { runReceiver } from "../receiver.ts";
-import { runReseal } from "../reseal.ts";
 import { runServe } from "../serve.ts";
 import { VERSION } from "../version.ts";
 
@@ -26,7 +25,7 @@ async function run(command: Command): Promise<number> {
       await runBackup(parseConfig(env), command);
       return 0;
     case "reseal":
-      return await runReseal(env, command.isDryRun);
+      return await reseal(command.isDryRun);
     case "demo":
       return await demo(command.isDistributed);
     case "receiver":
@@ -53,6 +52,12 @@ async function demo(isDistributed: boolean): Promise<number> {
     throw new ConfigError(["The payloads of the demo are not installed here. Run it in a checkout: npm run demo."]);
   });
   return loaded.runDemo(isDistributed);
+}
+
+/** Loaded when it is asked for, and the clients of Redis with it. */
+async function reseal(isDryRun: boolean): Promise<number> {
+  const { runReseal } = await import("../reseal.ts");
+  return await runReseal(env, isDryRun);
 }
 
 await runProgram("posthaste", () => run(parseCommandLine(process.argv.slice(2))));

@@ -55,7 +55,12 @@ function isMeantForUs(name: string, value: string): boolean {
 function isNear(name: string): boolean {
   if (name.length < NEAR_LENGTH_MIN - LETTERS_MAX || SETTINGS.includes(name) || OTHERS.has(name)) return false;
   const upper = name.toUpperCase();
-  return SETTINGS.some((setting) => setting.length >= NEAR_LENGTH_MIN && editDistance(upper, setting) <= LETTERS_MAX);
+  return SETTINGS.some(
+    (setting) =>
+      setting.length >= NEAR_LENGTH_MIN &&
+      Math.abs(setting.length - upper.length) <= LETTERS_MAX &&
+      editDistance(upper, setting) <= LETTERS_MAX,
+  );
 }
 
 function nearestSetting(given: string): string | null {

@@ -34,6 +34,10 @@ class TextResponse {
     this.parts = parts;
   }
 
+  get status(): number {
+    return this.parts.status;
+  }
+
   web(): Response {
     const { status, headers, text } = this.parts;
     this.#web ??= new Response(text === "" ? null : text, { status, headers });
@@ -41,7 +45,7 @@ class TextResponse {
   }
 }
 
-const GETTERS = ["body", "bodyUsed", "headers", "ok", "redirected", "status", "statusText", "type", "url"] as const;
+const GETTERS = ["body", "bodyUsed", "headers", "ok", "redirected", "statusText", "type", "url"] as const;
 const METHODS = ["arrayBuffer", "blob", "bytes", "clone", "formData", "json", "text"] as const;
 
 for (const name of GETTERS) {

@@ -3,7 +3,7 @@
  * measurement, which was 5 % of an accepted event (perf, Bun 1.4.5); here a measurement looks its row up by the values and adds
  * to numbers. The rows meet the SDK when it collects, as a `MetricProducer` with cumulative temporality.
  */
-import type { Attributes, Counter, Histogram, HrTime, MetricOptions } from "@opentelemetry/api";
+import type { AttributeValue, Attributes, Counter, Histogram, HrTime, MetricOptions } from "@opentelemetry/api";
 import { ValueType } from "@opentelemetry/api";
 import type { MetricData, MetricProducer } from "@opentelemetry/sdk-metrics";
 import { AggregationTemporality, DataPointType } from "@opentelemetry/sdk-metrics";
@@ -85,10 +85,11 @@ export function createQuickInstruments(scope: string, now: () => number, further
   };
 }
 
-/** One value for each combination of attributes. */
+/** One value for each combination of attributes, found by one step for each name and each value: no text is put together. */
 class Rows<Value> {
   readonly #create: () => Value;
-  readonly #rows = new Map<string, { readonly attributes: Attributes; readonly value: Value }>();
+  readonly #root: Place<Value> = newPlace();
+  readonly #rows: Row<Value>[] = [];
   #overflow: Value | null = null;
 
   constructor(create: () => Value) {
@@ -97,20 +98,56 @@ class Rows<Value> {
 
   /** Callers name the attributes of an instrument in one order always. */
   at(attributes: Attributes): Value {
-    let key = "";
-    for (const name in attributes) key += `${name}\n${String(attributes[name])}\n`;
-    const found = this.#rows.get(key);
-    if (found !== undefined) return found.value;
-    if (this.#rows.size >= ROWS_MAX) return (this.#overflow ??= this.#create());
-    const value = this.#create();
-    this.#rows.set(key, { attributes: { ...attributes }, value });
-    return value;
+    let place: Place<Value> | undefined = this.#root;
+    for (const name in attributes) {
+      place = place.further.get(name)?.get(attributes[name]);
+      if (place === undefined) break;
+    }
+    return place?.row?.value ?? this.#add(attributes);
   }
 
-  *all(): Iterable<{ readonly attributes: Attributes; readonly value: Value }> {
-    yield* this.#rows.values();
+  #add(attributes: Attributes): Value {
+    if (this.#rows.length >= ROWS_MAX) return (this.#overflow ??= this.#create());
+    const row = { attributes: { ...attributes }, value: this.#create() };
+    this.#rows.push(row);
+    let place = this.#root;
+    for (const name in attributes) {
+      const value = attributes[name];
+      assert(typeof value !== "object", `the attribute ${name} is no list, as two of those are never the same`);
+      place = placeBehind(place, name, value);
+    }
+    place.row = row;
+    return row.value;
+  }
+
+  *all(): Iterable<Row<Value>> {
+    yield* this.#rows;
     if (this.#overflow !== null) yield { attributes: OVERFLOW, value: this.#overflow };
   }
+}
+
+interface Row<Value> {
+  readonly attributes: Attributes;
+  readonly value: Value;
+}
+
+/** Where the attributes so far lead. */
+interface Place<Value> {
+  row: Row<Value> | null;
+  /** By the name of the next one, then by its value. */
+  readonly further: Map<string, Map<AttributeValue | undefined, Place<Value>>>;
+}
+
+function newPlace<Value>(): Place<Value> {
+  return { row: null, further: new Map() };
+}
+
+function placeBehind<Value>(place: Place<Value>, name: string, value: AttributeValue | undefined): Place<Value> {
+  let byValue = place.further.get(name);
+  if (byValue === undefined) place.further.set(name, (byValue = new Map()));
+  let next = byValue.get(value);
+  if (next === undefined) byValue.set(value, (next = newPlace()));
+  return next;
 }
 
 interface Distribution {
