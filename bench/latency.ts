@@ -12,7 +12,8 @@ import { startSubject } from "./subject-process.ts";
 
 /** Events a second. */
 const RATE = 200;
-const WARM_UP_S = 3;
+/** Before the first round, of each subject: code in JavaScript needs events to be compiled. */
+const WARM_UP = { count: 6000, rate: 1000 };
 /** After the last arrival, until what is written late is written. */
 const SETTLE_MS = 500;
 
@@ -20,6 +21,12 @@ interface Round {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuMs: number;
+}
+
+interface Offer {
+  readonly count: number;
+  /** A second. */
+  readonly rate: number;
 }
 
 export async function benchLatency(wish: { set: BenchSet; rounds: number; seconds: number }): Promise<Finding[]> {
@@ -33,13 +40,13 @@ export async function benchLatency(wish: { set: BenchSet; rounds: number; second
   const { key } = await system.post("/v1/api-keys", wishKey);
   await using publisher = await startSubject("publisher.ts", { URL: system.url, SINK: sinkUrl, KEY: String(key) });
   const priorities = set === "embedded" ? (["MEDIUM"] as const) : Priority.options;
-  const run = (name: string, lastS: number): Promise<Round> =>
-    runRound(publisher, sink, () => cpuMsOf(system.usages()), name === BARE ? "bare" : "offer", lastS, name);
+  const run = (name: string, offer: Offer): Promise<Round> =>
+    runRound(publisher, sink, () => cpuMsOf(system.usages()), name, offer);
   const names = [BARE, ...priorities];
-  for (const name of names) await run(name, WARM_UP_S);
+  for (const name of names) await run(name, WARM_UP);
   const measured = new Map(names.map((name) => [name, [] as Round[]]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const name of names) measured.get(name)?.push(await run(name, seconds));
+    for (const name of names) measured.get(name)?.push(await run(name, { count: RATE * seconds, rate: RATE }));
   }
   const bare = measured.get(BARE) ?? [];
   const rows = names.map((name) => rowOf(name, measured.get(name) ?? [], bare));
@@ -56,15 +63,13 @@ async function runRound(
   publisher: Subject,
   sink: Subject,
   cpuMs: () => number,
-  command: "bare" | "offer",
-  seconds: number,
   name: string,
+  { count, rate }: Offer,
 ): Promise<Round> {
-  const count = RATE * seconds;
   await sink.ask("reset");
   const before = cpuMs();
   const arrived = sink.ask(`wait ${count}`);
-  await publisher.ask(`${command} ${count} ${RATE} ${name}`);
+  await publisher.ask(`${name === BARE ? "bare" : "offer"} ${count} ${rate} ${name}`);
   await arrived;
   await Bun.sleep(SETTLE_MS);
   const after = cpuMs();

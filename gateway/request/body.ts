@@ -39,7 +39,14 @@ export function framedLength(request: InboundRequest, bytesMax: number): number 
 
 export async function readText(reading: BodyReading): Promise<string> {
   const { request, bytesMax } = reading;
-  const bytes = framedLength(request, bytesMax) !== null ? await readWhole(request) : await readStream(reading);
+  return textOf(
+    framedLength(request, bytesMax) !== null ? await readWhole(request) : await readStream(reading),
+    bytesMax,
+  );
+}
+
+/** The text of a body that is here. */
+export function textOf(bytes: Uint8Array, bytesMax: number): string {
   if (bytes.length > bytesMax) throw tooLarge(bytesMax);
   return decodeUtf8(bytes);
 }

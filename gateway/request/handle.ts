@@ -24,7 +24,7 @@ import type { Query } from "./query.ts";
 import type { ReadTurns } from "./read-turns.ts";
 import type { WorkTurns } from "./work-turns.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
-import { checkDeclaredLength, framedLength, parseJson, readText } from "./body.ts";
+import { checkDeclaredLength, framedLength, parseJson, readText, textOf } from "./body.ts";
 import { bodyFormOf, requireNoCoding } from "./headers.ts";
 import { readInTime, requireInTime } from "./context.ts";
 import { announcePolicy, charge } from "./rate-limit.ts";
@@ -97,7 +97,7 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
     const { query, repeated } = parseQuery(request.url);
     requireOwnTenant(caller, query.get("tenant") ?? null);
     const form = route.body === null ? "json" : checkBody(request, route.body);
-    const text = route.body === null ? "" : await receiveBody(request, context, { caller, rule: route.body }, deps);
+    const text = route.body === null ? "" : await bodyText(request, context, { caller, rule: route.body }, deps);
     deps.admission.enter(context, caller);
     if (route.chargesItself !== true) await charge(deps.drivers.rateLimiter, caller, 1, headers);
     checkQuery(query, repeated, route.query);
@@ -126,14 +126,32 @@ function withCursorNamed(error: PosthasteError, { body }: Route): PosthasteError
   return new PosthasteError(error.code, { ...error.details, errors: [{ ...place, detail }] });
 }
 
+interface BodyWish {
+  readonly caller: ApiKey;
+  readonly rule: BodyRule;
+}
+
+/** At once where the whole body came together with its head, as most do: nothing of it is waited for. */
+function bodyText(
+  request: InboundRequest,
+  context: RequestContext,
+  wish: BodyWish,
+  deps: HandleDeps,
+): string | Promise<string> {
+  requireInTime(context);
+  const whole = request.whole?.() ?? null;
+  if (whole === null) return receiveBody(request, context, wish, deps);
+  deps.admission.arrive(context, wish.caller, whole.length).end();
+  return textOf(whole, wish.rule.bytesMax);
+}
+
 /** The body's text, within its size bound, its share of what may arrive at once, and the request's time. */
 async function receiveBody(
   request: InboundRequest,
   context: RequestContext,
-  { caller, rule }: { caller: ApiKey; rule: BodyRule },
+  { caller, rule }: BodyWish,
   { admission }: HandleDeps,
 ): Promise<string> {
-  requireInTime(context);
   const { bytesMax } = rule;
   const arrival = admission.arrive(context, caller, framedLength(request, bytesMax));
   try {

@@ -139,6 +139,43 @@ test("a stop cuts what does not end in its time", async () => {
   assert.deepEqual(await asking.ended(), []);
 });
 
+test("a body that came with its head is at hand at once and once; of one that is on its way nothing is", async () => {
+  const begun: (() => void)[] = [];
+  const listening = await serve({
+    async fetch(request) {
+      const first = request.whole?.() ?? null;
+      begun.shift()?.();
+      const bytes = first ?? (await request.bytes());
+      const again = request.whole?.() ?? null;
+      return new Response(`${first === null ? "waited" : "at hand"}: ${String(Buffer.from(bytes))}, ${String(again)}`);
+    },
+  });
+  const head = "POST / HTTP/1.1\r\nhost: x\r\n";
+  using client = rawClient(listening.port);
+  try {
+    const isBegun = new Promise<void>((resolve) =>
+      begun.push(
+        () => undefined,
+        () => undefined,
+        () => undefined,
+        resolve,
+      ),
+    );
+    client.socket.write(
+      `${head}content-length: 3\r\n\r\nabc${head}transfer-encoding: chunked\r\n\r\n1\r\nd\r\n0\r\n\r\n`,
+    );
+    client.socket.write(`${head}content-length: 0\r\n\r\n${head}content-length: 2\r\n\r\ne`);
+    await isBegun;
+    client.socket.write("f");
+    assert.deepEqual(
+      (await client.answers(4)).map(({ body }) => body),
+      ["at hand: abc, null", "at hand: d, null", "at hand: , null", "waited: ef, null"],
+    );
+  } finally {
+    await listening.kill();
+  }
+});
+
 test("a handler that throws is answered 500 without a word of what it threw", async () => {
   const listening = await serve({ fetch: () => Promise.reject(new Error("secret at /srv/x.ts")) });
   using client = rawClient(listening.port);

@@ -21,6 +21,7 @@ export class Body {
   #pieces: Uint8Array[] = [];
   #bytes = 0;
   #isWhole = false;
+  #isRead = false;
   #isPassed = false;
   #passedBytes = 0;
   #fault: Error | null = null;
@@ -74,17 +75,25 @@ export class Body {
     this.#onRead();
   }
 
+  /** All of it, when it is here and nobody has read any; else null. */
+  whole(): Uint8Array | null {
+    if (!this.#isWhole || this.#isRead || this.#isPassed || this.#fault !== null) return null;
+    this.#isRead = true;
+    return joined(this.#take());
+  }
+
   /** Rejects with what `fail` was told. */
   async bytes(): Promise<Uint8Array> {
     this.#wantsAll = true;
+    this.#isRead = true;
     this.#onRead();
     while (!this.#isWhole && this.#fault === null) await this.#more();
     if (this.#fault !== null) throw this.#fault;
-    const pieces = this.#take();
-    return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
+    return joined(this.#take());
   }
 
   reader(): InboundReader {
+    this.#isRead = true;
     this.#onRead();
     return {
       read: () => this.#next(),
@@ -128,4 +137,8 @@ export class Body {
     this.#isPassed = true;
     this.#take();
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
 }

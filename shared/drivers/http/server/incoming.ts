@@ -40,6 +40,10 @@ export class Incoming implements InboundRequest {
     return { getReader: () => this.content.reader() };
   }
 
+  whole(): Uint8Array | null {
+    return this.content.whole();
+  }
+
   bytes(): Promise<Uint8Array> {
     return this.content.bytes();
   }
