@@ -99,7 +99,10 @@ export function createBatchGroups(deps: {
       if (isAbandoned || endpoint.batch === null) return Promise.resolve("released");
       const bytes = groupMemberBytes(envelope);
       const before = groups.get(endpoint.id);
-      if (before?.ids.has(envelope.id) === true) return before.ended;
+      if (before?.ids.has(envelope.id) === true) {
+        if (isRepeat) noteRepeat(before, envelope);
+        return before.ended;
+      }
       if (before !== undefined && before.bytes + bytes > GROUP_BYTES_MAX) close(before);
       const group = groups.get(endpoint.id) ?? open(endpoint, endpoint.batch.maxWaitMs);
       group.endpoint = endpoint;
@@ -127,6 +130,12 @@ export function createBatchGroups(deps: {
       groups.clear();
     },
   };
+}
+
+/** It came once more: another process may have had its member meanwhile. */
+function noteRepeat({ members, repeats }: OpenGroup, { id }: Envelope): void {
+  const member = members.find((each) => each.id === id);
+  if (member !== undefined && !repeats.includes(member)) repeats.push(member);
 }
 
 /** A group of one is still a group: its receiver asked for batches and always gets the same form. */

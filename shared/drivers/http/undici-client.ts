@@ -60,7 +60,6 @@ function createConnector(openSocket: OpenSocket, ledger: SocketLedger, watch: So
   };
 }
 
-/** Header and body timeouts are off: the total deadline of each request covers both. */
 /** Loaded here and not with this file: it takes 28 MB and a tenth of a second, which a process on Bun has no use for. */
 function createAgent(connectionsMax: number, connect: buildConnector.connector): Agent {
   const undici = createRequire(import.meta.url)("undici-npm") as typeof import("undici-npm");
@@ -75,6 +74,7 @@ function createAgent(connectionsMax: number, connect: buildConnector.connector):
     keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
     // What `AnswerHeads` lets through, and trailers.
     maxHeaderSize: 2 * RESPONSE_HEADER_BYTES_MAX,
+    // The total deadline of each request covers both.
     headersTimeout: 0,
     bodyTimeout: 0,
   });

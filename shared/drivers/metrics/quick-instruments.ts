@@ -3,7 +3,7 @@
  * measurement, which was 5 % of an accepted event (perf, Bun 1.4.5); here a measurement looks its row up by the values and adds
  * to numbers. The rows meet the SDK when it collects, as a `MetricProducer` with cumulative temporality.
  */
-import type { AttributeValue, Attributes, Counter, Histogram, HrTime, MetricOptions } from "@opentelemetry/api";
+import type { Attributes, Counter, Histogram, HrTime, MetricOptions } from "@opentelemetry/api";
 import { ValueType } from "@opentelemetry/api";
 import type { MetricData, MetricProducer } from "@opentelemetry/sdk-metrics";
 import { AggregationTemporality, DataPointType } from "@opentelemetry/sdk-metrics";
@@ -135,14 +135,14 @@ interface Row<Value> {
 interface Place<Value> {
   row: Row<Value> | null;
   /** By the name of the next one, then by its value. */
-  readonly further: Map<string, Map<AttributeValue | undefined, Place<Value>>>;
+  readonly further: Map<string, Map<Attributes[string], Place<Value>>>;
 }
 
 function newPlace<Value>(): Place<Value> {
   return { row: null, further: new Map() };
 }
 
-function placeBehind<Value>(place: Place<Value>, name: string, value: AttributeValue | undefined): Place<Value> {
+function placeBehind<Value>(place: Place<Value>, name: string, value: Attributes[string]): Place<Value> {
   let byValue = place.further.get(name);
   if (byValue === undefined) place.further.set(name, (byValue = new Map()));
   let next = byValue.get(value);

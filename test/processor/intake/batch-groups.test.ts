@@ -96,6 +96,17 @@ test("a repeat that was completed elsewhere while its group was open does not go
   assert.deepEqual(told, ["settled a", "settled b"]);
 });
 
+test("a repeat that finds itself in the open group, fresh, is asked about as well", async () => {
+  const { add, addRepeat, clock, completed, members } = open();
+  for (const id of ["a", "b"]) add(id);
+  addRepeat("a");
+  addRepeat("a");
+  completed.add("a");
+  completed.add("b");
+  await clock.advance(500);
+  assert.deepEqual(members(), [["b"]]);
+});
+
 test("of repeats that were not completed the group's beginning is noted, and one of nothing else is settled", async () => {
   const { addRepeat, clock, completed, members, submitted, told } = open();
   for (const id of ["a", "b"]) addRepeat(id);

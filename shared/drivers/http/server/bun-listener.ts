@@ -57,7 +57,7 @@ export function listenOnBun(bun: BunRuntime, { host, port, onConnection }: Liste
       error(handle, error) {
         handle.end();
         // What a handler above throws comes here as well, and is a bug.
-        if (!("code" in error)) throw error;
+        if (!("syscall" in error)) throw error;
       },
       close: ({ data }) => data?.closed(),
     },

@@ -22,7 +22,6 @@ export interface ConnectionDeps {
   readonly clock: Pick<Clock, "monotonic">;
   readonly openParser: (events: RequestEvents) => RequestParser;
   readonly socket: CallerSocket;
-  /** It is closed, and no request of it is left. */
   readonly onClose: () => void;
 }
 
@@ -93,15 +92,18 @@ export class CallerConnection {
     this.#current = null;
     if (answer.stream !== undefined) return this.#stream(incoming, answer, answer.stream, frame.date);
     if (this.#isClosed) return;
-    // Who was not told to go on may send the body or not: nobody knows where the next request would begin.
-    const isLast =
-      frame.isLast || !incoming.head.isKeptAlive || incoming.awaitsContinue || answer.fields["connection"] === "close";
-    const text = answerText(answer, { isHead: incoming.method === "HEAD", isLast, date: frame.date });
-    if (isLast) return this.#endSocket(text);
-    this.#socket.write(text);
+    const isLast = frame.isLast || incoming.endsConnection || answer.fields["connection"] === "close";
+    if (isLast) this.#readNoMore();
+    this.#socket.write(answerText(answer, { isHead: incoming.method === "HEAD", isLast, date: frame.date }));
     incoming.content.pass();
     await this.#drained();
+    if (isLast) return this.#endSocket();
     this.#waitsFor(IDLE_MS_MAX);
+  }
+
+  /** No further request is taken; those that came are answered. */
+  endWhenIdle(): void {
+    if (this.#waiting.length === 0 && !this.#isEnded) this.#endSocket();
   }
 
   /** The last answer of the connection: what comes behind it is no request. */

@@ -36,6 +36,11 @@ export class Incoming implements InboundRequest {
     this.content = new Body(onRead);
   }
 
+  /** Who was not told to go on may send the body or not: nobody knows where the next request would begin. */
+  get endsConnection(): boolean {
+    return !this.head.isKeptAlive || this.awaitsContinue;
+  }
+
   get body(): InboundBody {
     return { getReader: () => this.content.reader() };
   }

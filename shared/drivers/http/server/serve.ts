@@ -1,5 +1,5 @@
 /**
- * Listens and hands every request to a handler: sockets of `node:net` and the runtime's own parser. Not Bun's own server:
+ * Listens and hands every request to a handler: plain sockets and the runtime's own parser. Not Bun's own server:
  * Bun 1.4.5's knows no bound on connections, leaves callers that close their side without an answer, does not answer requests
  * that come one behind the other, and refuses what it cannot parse without a body. Not `node:http`, which takes twice the
  * processor time (docs/adr/0010).
@@ -155,6 +155,8 @@ class Serving {
       this.#connections.begin(connection);
       const answer = await this.#answerTo(incoming);
       await connection.answer(incoming, answer, { isLast: this.#isEnding, date: this.#now() });
+      // The stop may have begun while the caller read.
+      if (this.#isEnding) connection.endWhenIdle();
       this.#connections.end(connection);
     }
   }

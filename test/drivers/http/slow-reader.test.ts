@@ -1,0 +1,67 @@
+/** A caller that reads slowly gets its whole answer within `UNREAD_MS_MAX`, also when it is the last of its connection or a stop begins. */
+import assert from "node:assert/strict";
+import { LINGER_MS_MAX, UNREAD_MS_MAX } from "@posthaste/shared/drivers/http/server/connection-bounds.ts";
+import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { textResponse } from "@posthaste/shared/ports/text-response.ts";
+import type { ManualClock } from "../../support/clocks/manual-clock.ts";
+import { createManualClock } from "../../support/clocks/manual-clock.ts";
+import { onEachListener } from "../../support/on-each-listener.ts";
+import type { RawClient } from "../../support/raw-client.ts";
+import { rawClient } from "../../support/raw-client.ts";
+
+const { test, isShared } = onEachListener();
+/** More than the kernel keeps of what nobody reads. */
+const TEXT = "x".repeat(24 * 1024 * 1024);
+const head = (connection: string): string => `GET / HTTP/1.1\r\nhost: x\r\nconnection: ${connection}\r\n\r\n`;
+
+/** A caller that has read the beginning of its answer and then stops. */
+async function openSlow(connection: string, clock: ManualClock): Promise<{ listening: Listening; client: RawClient }> {
+  const listening = await serveHttp({
+    clock,
+    host: "127.0.0.1",
+    port: 0,
+    portSetting: "PORT",
+    connectionsMax: 8,
+    isShared: isShared(),
+    fetch: () => textResponse({ status: 200, headers: {}, text: TEXT }),
+  });
+  const client = rawClient(listening.port);
+  client.socket.write(head(connection));
+  await client.until(/HTTP\/1\.1 200/);
+  client.socket.pause();
+  return { listening, client };
+}
+
+async function restOf(client: RawClient): Promise<string | undefined> {
+  client.socket.resume();
+  const [answer] = await client.answers(1);
+  return answer?.body;
+}
+
+test("the last answer of a connection may be read as slowly as any other", async () => {
+  const clock = createManualClock(0);
+  const { listening, client } = await openSlow("close", clock);
+  try {
+    await clock.advance(UNREAD_MS_MAX - LINGER_MS_MAX);
+    assert.equal((await restOf(client))?.length, TEXT.length);
+  } finally {
+    client.socket.destroy();
+    await listening.kill();
+  }
+});
+
+for (const connection of ["close", "keep-alive"]) {
+  test(`a stop waits for who reads slowly, connection: ${connection}, and for no longer`, async () => {
+    const clock = createManualClock(0);
+    const { listening, client } = await openSlow(connection, clock);
+    let left: number | null = null;
+    const stopped = listening.stopWithin(0, 20_000, clock).then((count) => (left = count));
+    await clock.advance(10_000);
+    assert.equal(left, null);
+    assert.equal((await restOf(client))?.length, TEXT.length);
+    await client.ended();
+    client.socket.end();
+    assert.equal(await stopped, 0);
+  });
+}
