@@ -6,7 +6,7 @@ import type { GroupListener, RecordProducer, GroupReader, PartitionLog } from ".
 import { disconnectAdmin, openKafkaAdmin } from "./admin.ts";
 import type { KafkaContext, KafkaOptions } from "./client.ts";
 import { OPEN_MS, createContext, describeError, storeUnavailable, within } from "./client.ts";
-import { createLogEnds } from "./log-ends.ts";
+import { createLogEnds, isCut } from "./log-ends.ts";
 import type { PartitionOffsets } from "./offsets.ts";
 import { fetchPartitionOffsets } from "./offsets.ts";
 import { openKafkaProducer } from "./producer.ts";
@@ -40,7 +40,10 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
   const keeper = createTopicKeeper({
     context,
     admin,
-    isAnother: async (topic) => ends.isCut(await offsetsOf(groups.get(topic) ?? "", topic)),
+    async isAnother(topic) {
+      const known = ends.known(topic);
+      return isCut(await offsetsOf(groups.get(topic) ?? "", topic), known);
+    },
     onGone(topic) {
       writtenAt.forget(topic);
       ends.forget(topic);
@@ -75,9 +78,10 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
   }
 
   async function look(group: string, topic: string): Promise<readonly PartitionOffsets[]> {
+    const known = ends.known(topic);
     const rows = await offsetsOf(group, topic);
     groups.set(topic, group);
-    if (ends.isCut(rows)) keeper.suspect(topic);
+    if (isCut(rows, known)) keeper.suspect(topic);
     ends.saw(rows);
     return rows;
   }
