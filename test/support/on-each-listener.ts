@@ -1,25 +1,22 @@
-/** Cases that hold on each kind of sockets that `serveHttp` listens with: on Bun its own and those of `node:net`, elsewhere the latter. */
+/**
+ * Cases that hold on each kind of sockets that `serveHttp` listens with: on Bun its own, and those of `node:net` where the port
+ * is shared; elsewhere `node:net` for both.
+ */
 import { test as testOnce } from "node:test";
-
-const isBun = process.versions["bun"] !== undefined;
 
 /** For one file, whose cases run one after the other. */
 export function onEachListener() {
-  let isShared = !isBun;
+  let isShared = false;
   return {
-    /** For `ServeOptions.isShared`: what is shared comes over `node:net`. */
+    /** For `ServeOptions.isShared`. */
     isShared: () => isShared,
     test(name: string, body: () => Promise<void>): void {
-      if (isBun) {
-        testOnce(name, async () => {
-          isShared = false;
+      for (const isSharedHere of [false, true]) {
+        testOnce(isSharedHere ? `${name} (a shared port)` : name, async () => {
+          isShared = isSharedHere;
           await body();
         });
       }
-      testOnce(isBun ? `${name} (node:net)` : name, async () => {
-        isShared = true;
-        await body();
-      });
     },
   };
 }
