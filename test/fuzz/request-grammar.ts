@@ -54,7 +54,8 @@ function pickRoute(chance: Chance, reached: ReadonlySet<string>): [string, Route
 function drawQuery(chance: Chance, plan: RoutePlan, world: World): string {
   const pairs: string[] = [];
   for (const [name, draw] of Object.entries(plan.query)) {
-    if (!chance.isTrue(name === "tenant" ? 0.06 : 0.15)) continue;
+    const share = plan.needed?.includes(name) === true ? 0.97 : name === "tenant" ? 0.06 : 0.15;
+    if (!chance.isTrue(share)) continue;
     pairs.push(
       `${name}=${chance.isTrue(0.9) ? encodeURIComponent(draw(chance, world).toWellFormed()) : rawQueryText(chance)}`,
     );

@@ -20,7 +20,7 @@ export interface RoutePlan {
   readonly query: Readonly<Record<string, (chance: Chance, world: World) => string>>;
   /** JSON text of each member; null: the route reads no body. */
   readonly members: Readonly<Record<string, (chance: Chance, world: World) => string>> | null;
-  /** Members that a right request must have. */
+  /** Members and query parameters that a right request must have. */
   readonly needed?: readonly string[];
 }
 
@@ -164,6 +164,7 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
     thing: "evt",
     query: { tenant: tenantText, endpoint: letterFilter.endpoint_id },
     members: null,
+    needed: ["endpoint"],
   },
   "POST /v1/endpoints": {
     weight: 5,
