@@ -51,6 +51,20 @@ test("the last answer of a connection may be read as slowly as any other", async
   }
 });
 
+test("who neither reads its last answer nor ends its own request is closed in the end", async () => {
+  const clock = createManualClock(0);
+  const { listening, client } = await openSlow("close\r\ncontent-length: 5", clock);
+  try {
+    for (let waitedMs = 0; waitedMs < 2 * UNREAD_MS_MAX; waitedMs += 1000) await clock.advance(1000);
+    client.socket.resume();
+    await client.ended();
+    assert.equal(listening.connectionCount, 0);
+  } finally {
+    client.socket.destroy();
+    await listening.kill();
+  }
+});
+
 for (const connection of ["close", "keep-alive"]) {
   test(`a stop waits for who reads slowly, connection: ${connection}, and for no longer`, async () => {
     const clock = createManualClock(0);

@@ -1,4 +1,4 @@
-/** Callers over Bun's own sockets, without the stream classes of `node:net`, which cost a tenth of a request. */
+/** Callers over Bun's own sockets, without the stream classes of `node:net`, which take 5 us of each request (docs/adr/0010). */
 import type { CallerEvents, CallerListener, CallerSocket, ListenOptions } from "./caller-socket.ts";
 
 /** What is used of `Bun.listen`; its types are known where Bun's are alone. */

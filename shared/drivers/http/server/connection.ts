@@ -111,7 +111,6 @@ export class CallerConnection {
     const streamed = new StreamedAnswer(this.#socket, stream, { isChunked: incoming.head.version === "1.1" });
     if (this.#isClosed) return streamed.giveUp();
     this.#streamed = streamed;
-    this.#arriving = null;
     this.#readNoMore();
     const last = await streamed.write(answer, date, () => this.#drained());
     this.#streamed = null;
@@ -230,6 +229,7 @@ export class CallerConnection {
   #readNoMore(): void {
     this.#isReadOver = true;
     this.#headSinceMs = null;
+    this.#arriving = null;
     this.#waiting.length = 0;
     this.#socket.resume();
   }
