@@ -10,6 +10,8 @@ import { median, percentile, spreadText } from "./figures.ts";
 import type { Subject, Usage } from "./subject-process.ts";
 import { startSubject } from "./subject-process.ts";
 
+/** The subject that the others are compared with. */
+const BARE = "bare client";
 /** Events a second. */
 const RATE = 200;
 /** Before the first round, of each subject: code in JavaScript needs events to be compiled. */
@@ -56,8 +58,6 @@ export async function benchLatency(wish: { set: BenchSet; rounds: number; second
   const header = ["subject", "p50 ms", "p50 ratio", "spread", "p99 ms", "p99 ratio", "spread", "own CPU ms each"];
   return [{ title, header, rows, plotted: 2 }];
 }
-
-const BARE = "bare client";
 
 async function runRound(
   publisher: Subject,

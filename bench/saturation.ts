@@ -141,16 +141,14 @@ async function addEndpoint({ post }: BenchSystem, sink: Subject, lane: Lane): Pr
   await post("/v1/endpoints", { url, tenant: "load", event_types: [typeOf(lane)], ...batch });
 }
 
-function acceptFinding(
-  title: string,
-  measured: ReadonlyMap<string, readonly Round[]>,
-  bare: readonly Ceilings[],
-): Finding {
+type Measured = ReadonlyMap<string, readonly Round[]>;
+
+function acceptFinding(title: string, measured: Measured, bare: readonly Ceilings[]): Finding {
+  const cpuUs = (rounds: readonly Round[]): string => median(rounds.map((round) => round.cpuUs)).toFixed(0);
   const rows = [...measured].map(([name, rounds]) => [
     name,
-    median(rounds.map(({ acceptRate }) => acceptRate)).toFixed(0),
-    ...shareCells(rounds.map(({ acceptShare }) => acceptShare)),
-    median(rounds.map(({ cpuUs }) => cpuUs)).toFixed(0),
+    ...rateCells(rounds, "acceptRate", "acceptShare"),
+    cpuUs(rounds),
   ]);
   const echoRate = median(bare.map((ceilings) => ceilings.echoRate)).toFixed(0);
   return {
@@ -161,16 +159,8 @@ function acceptFinding(
   };
 }
 
-function drainFinding(
-  title: string,
-  measured: ReadonlyMap<string, readonly Round[]>,
-  bare: readonly Ceilings[],
-): Finding {
-  const rows = [...measured].map(([name, rounds]) => [
-    name,
-    median(rounds.map(({ drainRate }) => drainRate)).toFixed(0),
-    ...shareCells(rounds.map(({ drainShare }) => drainShare)),
-  ]);
+function drainFinding(title: string, measured: Measured, bare: readonly Ceilings[]): Finding {
+  const rows = [...measured].map(([name, rounds]) => [name, ...rateCells(rounds, "drainRate", "drainShare")]);
   const loopRate = median(bare.map((ceilings) => ceilings.loopRate)).toFixed(0);
   return {
     title: `${title}. Drain, from the first publish until all have arrived`,
@@ -180,8 +170,13 @@ function drainFinding(
   };
 }
 
-function shareCells(shares: readonly number[]): readonly string[] {
-  return [median(shares).toFixed(3), spreadText(shares, 3)];
+function rateCells(
+  rounds: readonly Round[],
+  rate: "acceptRate" | "drainRate",
+  share: "acceptShare" | "drainShare",
+): readonly string[] {
+  const shares = rounds.map((round) => round[share]);
+  return [median(rounds.map((round) => round[rate])).toFixed(0), median(shares).toFixed(3), spreadText(shares, 3)];
 }
 
 function memoryFinding(usages: readonly Usage[]): Finding {
