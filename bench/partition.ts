@@ -8,7 +8,6 @@ import type { Finding } from "./figures.ts";
 import { median, percentile } from "./figures.ts";
 import type { Subject } from "./subject-process.ts";
 import { startSubject } from "./subject-process.ts";
-import { wallMs } from "./wall-clock.ts";
 
 const ENDPOINTS = 10;
 const HANGING = "/9";
@@ -74,7 +73,7 @@ async function offer(bench: DistributedBench, events: number, rate: number): Pro
   for (let sent = 0; sent < events; sent += BATCH) {
     const dueAt = startedAt + (sent / rate) * 1000;
     await Bun.sleep(Math.max(0, dueAt - performance.now()));
-    const sentAt = wallMs();
+    const sentAt = performance.timeOrigin + performance.now();
     const batch = Array.from({ length: Math.min(BATCH, events - sent) }, (_, index) => ({
       type: `to.n${(sent + index) % ENDPOINTS}`,
       data: { sent_at: sentAt },

@@ -11,7 +11,6 @@ import { median, spreadText } from "./figures.ts";
 import { EVENT_DATA, postEvents, requireWrk } from "./load.ts";
 import type { Subject, Usage } from "./subject-process.ts";
 import { startSubject } from "./subject-process.ts";
-import { wallMs } from "./wall-clock.ts";
 
 const CONNECTIONS = 64;
 /** Requests of the bare loop, whose rate does not depend on how many they are. */
@@ -99,7 +98,7 @@ async function publish(
 ): Promise<Published> {
   await sink.ask("reset");
   const before = cpuUsOf(system.usages());
-  const startedAtMs = wallMs();
+  const startedAtMs = performance.timeOrigin + performance.now();
   const load = await postEvents(Number(new URL(system.url).port), seconds, loadOf(key, lane));
   const { atMs } = await sink.ask(`wait ${load.count}`);
   const cpuUs = (cpuUsOf(system.usages()) - before) / load.count;

@@ -9,7 +9,6 @@ import type { Finding } from "./figures.ts";
 import { median, percentile } from "./figures.ts";
 import type { Subject } from "./subject-process.ts";
 import { startSubject } from "./subject-process.ts";
-import { wallMs } from "./wall-clock.ts";
 
 const READERS = 20;
 const RATE = 1000;
@@ -75,7 +74,7 @@ async function run(system: BenchSystem, sink: Subject, events: number, rate: num
   const startedAt = performance.now();
   for (let sent = 0; sent < events; sent += BATCH) {
     await Bun.sleep(Math.max(0, startedAt + (sent / rate) * 1000 - performance.now()));
-    const sentAt = wallMs();
+    const sentAt = performance.timeOrigin + performance.now();
     const batch = Array.from({ length: BATCH }, (_, nth) => ({
       type: "tail.seen",
       priority: PRIORITIES[(sent + nth) % PRIORITIES.length],

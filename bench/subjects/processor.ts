@@ -13,7 +13,6 @@ import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import { EVENT_DATA } from "../load.ts";
 import { addEndpoint, ambient, openBenchDrivers } from "./open-embedded.ts";
 import { answerLines, tell } from "./talk.ts";
-import { wallMs } from "../wall-clock.ts";
 
 const sink = process.env["SINK"] ?? "";
 const endpoints = Number(process.env["ENDPOINTS"] ?? "1");
@@ -22,7 +21,7 @@ const transport = openHttpTransport({ clock: ambient.clock, allow: parseCidrs("1
 for (let index = 0; index < endpoints; index += 1) await addEndpoint(drivers, `${sink}/${index}`);
 
 function envelope(priority: Priority) {
-  const nowMs = wallMs();
+  const nowMs = performance.timeOrigin + performance.now();
   const dataText = JSON.stringify({ sent_at: nowMs, ...EVENT_DATA });
   return {
     id: newId("evt", Math.floor(nowMs), ambient.entropy),
@@ -48,7 +47,7 @@ await answerLines(async (line) => {
   }
   if (command === "drain") {
     startProcessor({ ...ambient, drivers, transport, telemetry, limits: PROCESSOR_LIMITS });
-    return { atMs: wallMs() };
+    return { atMs: performance.timeOrigin + performance.now() };
   }
   if (command === "lost") return lostSpans();
   if (command === "quit") process.exit(0);

@@ -4,7 +4,6 @@
  */
 import { EVENT_DATA } from "../load.ts";
 import { answerLines, tell } from "./talk.ts";
-import { wallMs } from "../wall-clock.ts";
 
 const { URL: gateway = "", SINK: sink = "", KEY: key = "" } = process.env;
 const authorization = `Bearer ${key}`;
@@ -15,12 +14,11 @@ await answerLines(async (line) => {
   const [command, count, rate, priority] = line.split(" ");
   const url = command === "bare" ? sink : `${gateway}/v1/events`;
   const gapMs = 1000 / Number(rate);
-  const startMs = wallMs() + gapMs;
+  const startMs = performance.timeOrigin + performance.now() + gapMs;
   const answers: Promise<void>[] = [];
   for (let index = 0; index < Number(count); index += 1) {
     const sentAtMs = startMs + index * gapMs;
-    const waitMs = sentAtMs - wallMs();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await untilMs(sentAtMs);
     const data = { sent_at: sentAtMs, ...EVENT_DATA };
     answers.push(post(url, JSON.stringify(command === "bare" ? data : { type: "probe", priority, data })));
   }
@@ -32,4 +30,11 @@ async function post(url: string, body: string): Promise<void> {
   const answer = await fetch(url, { method: "POST", headers, body });
   await answer.text();
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+}
+
+/** A timer is whole ms and may come before its time, or that much late; the last millisecond is looked at turn by turn. */
+async function untilMs(atMs: number): Promise<void> {
+  const waitMs = Math.floor(atMs - (performance.timeOrigin + performance.now())) - 1;
+  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  while (performance.timeOrigin + performance.now() < atMs) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -5,7 +5,6 @@
  */
 import { serveBare } from "./bare-server.ts";
 import { answerLines, tell } from "./talk.ts";
-import { wallMs } from "../wall-clock.ts";
 
 let count = 0;
 let hanging = new Set<string>();
@@ -17,7 +16,7 @@ const port = serveBare(async (request) => {
   const path = request.url.slice(request.url.lastIndexOf("/"));
   if (hanging.has(path)) return new Promise<Response>(() => undefined);
   const text = await request.text();
-  const atMs = wallMs();
+  const atMs = performance.timeOrigin + performance.now();
   const sent = /"sent_at":([\d.]+)/.exec(text)?.[1];
   if (sent !== undefined) {
     const seen = latencies.get(path);
@@ -42,7 +41,7 @@ await answerLines(async (line) => {
   if (command === "wait") {
     wanted = Number(argument);
     if (count < wanted) await new Promise<void>((resolve) => (reached = resolve));
-    return { count, atMs: wallMs() };
+    return { count, atMs: performance.timeOrigin + performance.now() };
   }
   return { count, latencies: Object.fromEntries(latencies) };
 });
