@@ -1,7 +1,6 @@
 /**
  * A `Response` whose text is at hand. A server of ours writes the text and the fields as they were given, and the runtime's
- * own `Response`, which costs more than all the rest of an answer, is made only for who asks for it. For any other server
- * there is `webResponse`.
+ * own `Response`, which takes 2 us to make, is made only for who asks for it. For any other server there is `webResponse`.
  */
 
 export interface TextResponseParts {

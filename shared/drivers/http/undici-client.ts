@@ -60,7 +60,7 @@ function createConnector(openSocket: OpenSocket, ledger: SocketLedger, watch: So
   };
 }
 
-/** Loaded here and not with this file: it takes 28 MB and a tenth of a second, which a process on Bun has no use for. */
+/** Loaded here and not with this file: it takes 28 MB and 0.2 s, which a process on Bun has no use for. */
 function createAgent(connectionsMax: number, connect: buildConnector.connector): Agent {
   const undici = createRequire(import.meta.url)("undici-npm") as typeof import("undici-npm");
   return new undici.Agent({

@@ -109,7 +109,6 @@ class Rows<Value> {
   #add(attributes: Attributes): Value {
     if (this.#rows.length >= ROWS_MAX) return (this.#overflow ??= this.#create());
     const row = { attributes: { ...attributes }, value: this.#create() };
-    this.#rows.push(row);
     let place = this.#root;
     for (const name in attributes) {
       const value = attributes[name];
@@ -117,6 +116,7 @@ class Rows<Value> {
       place = placeBehind(place, name, value);
     }
     place.row = row;
+    this.#rows.push(row);
     return row.value;
   }
 
