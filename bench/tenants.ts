@@ -3,7 +3,7 @@
  * that flood: `hanging` has a thousand endpoints that never answer, `silent` has endpoints in zones that no name server
  * answers for, `slow` sends requests that never finish their bodies, `reader` reads the largest lists and `changer` changes one
  * endpoint of a thousand, both over and over. The figure is the small one's p99 from publish to arrival, beside them to alone,
- * in interleaved rounds on the same programs.
+ * in interleaved rounds.
  */
 import { Priority } from "@posthaste/shared/domain/event.ts";
 import type { BenchSystem } from "./bench-system.ts";
@@ -19,7 +19,7 @@ const HANGING_ENDPOINTS = 1000;
 const SILENT_ENDPOINTS = 60;
 /** Events a second of the small tenant at each priority, and seconds of them that do not count. */
 const RATE = 20;
-const WARM_UP_S = 2;
+const WARM_UP_S = 5;
 const PRIORITIES = Priority.options;
 
 type Latencies = Readonly<Record<Priority, number[]>>;
@@ -33,7 +33,30 @@ export interface TenantsOptions {
   readonly backlog: number;
 }
 
-export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOptions): Promise<Finding[]> {
+export async function benchTenants(wish: TenantsOptions): Promise<Finding[]> {
+  const measured = new Map(Object.keys(PARTS).map((part) => [part, [] as Latencies[]]));
+  for (let round = 0; round < wish.rounds; round += 1) {
+    for (const [part, floods] of Object.entries(PARTS)) measured.get(part)?.push(await measureBeside(floods, wish));
+  }
+  const { set, rounds, seconds, backlog } = wish;
+  const title =
+    `tenants, ${set}: ${rounds} interleaved rounds, ${seconds} s each of ${RATE} events a second of a small tenant at each priority, alone ` +
+    `and beside others. hanging, silent: ${backlog} events of each priority for ${HANGING_ENDPOINTS} endpoints that hang, for ` +
+    `${SILENT_ENDPOINTS} in zones without an answer. slow: ${UNFINISHED} unfinished bodies. reader: ${READERS} at once. changer: ${CHANGERS} at once. Medians of the rounds`;
+  return [{ title, ...figuresOf(measured) }];
+}
+
+type Flood = "hanging" | "silent" | "slow" | "reader" | "changer";
+
+const FLOODS: readonly Flood[] = ["hanging", "silent", "slow", "reader", "changer"];
+const PARTS: Readonly<Record<string, readonly Flood[]>> = {
+  alone: [],
+  ...Object.fromEntries(FLOODS.map((flood) => [flood, [flood]])),
+  all: FLOODS,
+};
+
+/** On programs of their own: what a flood leaves behind goes on for hours. */
+async function measureBeside(floods: readonly Flood[], { set, seconds, backlog }: TenantsOptions): Promise<Latencies> {
   let isSilent = false;
   await using names = await openNameServer(() => (isSilent ? null : { code: 3 }));
   await using system = await openBenchSystem(set, { POSTHASTE_NAME_SERVERS: names.address });
@@ -50,32 +73,16 @@ export async function benchTenants({ set, rounds, seconds, backlog }: TenantsOpt
   isSilent = true;
   // In a process of their own, whose work delays no measurement.
   await using flooder = await startSubject("flooder.ts", { URL: system.url });
-  const floods: Readonly<Record<string, string>> = {
+  const commands: Readonly<Record<Flood, string>> = {
     hanging: `publish ${hanging.key} ${hanging.endpoints} ${backlog}`,
     silent: `publish ${silent.key} ${silent.endpoints} ${backlog}`,
     slow: `hold ${slow.key}`,
     reader: `read ${reader}`,
     changer: `change ${reader}`,
   };
-  const parts: readonly (readonly [string, readonly string[]])[] = [
-    ["alone", []],
-    ...Object.entries(floods).map(([name, flood]) => [name, [flood]] as const),
-    ["all", Object.values(floods)],
-  ];
-  const measured = new Map(parts.map(([name]) => [name, [] as Latencies[]]));
   await publishSmall(system, small.key, probe, WARM_UP_S);
-  for (let round = 0; round < rounds; round += 1) {
-    for (const [name, flooding] of parts) {
-      for (const flood of flooding) await flooder.ask(flood);
-      measured.get(name)?.push(await publishSmall(system, small.key, probe, seconds));
-      await flooder.ask("stop");
-    }
-  }
-  const title =
-    `tenants, ${set}: ${rounds} interleaved rounds, ${seconds} s each of ${RATE} events a second of a small tenant at each priority, alone ` +
-    `and beside others. hanging, silent: ${backlog} events of each priority for ${HANGING_ENDPOINTS} endpoints that hang, for ` +
-    `${SILENT_ENDPOINTS} in zones without an answer. slow: ${UNFINISHED} unfinished bodies. reader: ${READERS} at once. changer: ${CHANGERS} at once. Medians of the rounds`;
-  return [{ title, ...figuresOf(measured) }];
+  for (const flood of floods) await flooder.ask(commands[flood]);
+  return await publishSmall(system, small.key, probe, seconds);
 }
 
 function figuresOf(measured: ReadonlyMap<string, readonly Latencies[]>): Omit<Finding, "title"> {

@@ -183,6 +183,14 @@ export function newSpan(trace: TraceId, flags: number, entropy: Entropy): TraceC
   return { trace, high, low: (high | low) === 0 ? 1 : low, flags };
 }
 
+/** One of those that begin with `parent`, told apart by `index`: who takes its work on is told its id, and need not find it by a name. */
+export function childSpan({ trace, flags, high, low }: TraceContext, index: number): TraceContext {
+  const mixed = finalized(low + Math.imul(index + 1, 0x9e3779b1));
+  const lower = finalized(high ^ mixed);
+  const upper = finalized(mixed + lower);
+  return { trace, flags, high: upper, low: (upper | lower) === 0 ? 1 : lower };
+}
+
 function wordOf(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }

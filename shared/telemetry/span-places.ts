@@ -6,7 +6,7 @@
 import type { Envelope } from "../domain/envelope.ts";
 import type { Group } from "../domain/message.ts";
 import type { SpanName, SpanRef, TraceContext, TraceId } from "../domain/traceparent.ts";
-import { SAMPLED, derivedSpan, derivedTrace, parseTraceparent } from "../domain/traceparent.ts";
+import { SAMPLED, childSpan, derivedSpan, derivedTrace, parseTraceparent } from "../domain/traceparent.ts";
 
 /** Attempts of a delivery that share a trace; each later one has its own. */
 export const ATTEMPTS_IN_TRACE_MAX = 10;
@@ -40,11 +40,11 @@ export function sendPlace(
   request: TraceContext,
   event: { readonly tenant: string; readonly id: string; readonly index: number },
 ): SpanPlace {
-  const { flags } = request;
-  const isApart = event.index >= EVENTS_IN_TRACE_MAX;
-  const trace = isApart ? derivedTrace(request.trace, nameOf("event", event)) : request.trace;
-  const self = derivedSpan(trace, flags, nameOf("send", event));
-  return isApart ? { self, parent: null, links: [request] } : { self, parent: request, links: NO_LINKS };
+  if (event.index < EVENTS_IN_TRACE_MAX) {
+    return { self: childSpan(request, event.index), parent: request, links: NO_LINKS };
+  }
+  const trace = derivedTrace(request.trace, nameOf("event", event));
+  return { self: derivedSpan(trace, request.flags, nameOf("send", event)), parent: null, links: [request] };
 }
 
 /** Null when the event has no trace. The parent is the span that the event came with. */

@@ -50,7 +50,16 @@ export const replayStem: SpanStem = { name: "replay", kind: "producer", attribut
 /** Of requests to the API. */
 export function createRequestStems(): (method: string, route: string) => SpanStem {
   const known = new Lru<string, SpanStem>({ countMax: REQUESTS_KEPT_MAX });
+  let last: { readonly method: string; readonly route: string; readonly stem: SpanStem } | null = null;
   return (method, route) => {
+    // Many requests of a kind come one after the other; to put its name together takes as long as all the rest.
+    if (last?.method === method && last.route === route) return last.stem;
+    const stem = stemOf(method, route);
+    last = { method, route, stem };
+    return stem;
+  };
+
+  function stemOf(method: string, route: string): SpanStem {
     const name = `${method} ${route}`;
     const before = known.get(name);
     if (before !== undefined) return before;
@@ -58,7 +67,7 @@ export function createRequestStems(): (method: string, route: string) => SpanSte
     const stem: SpanStem = { name, kind: "server", attributes };
     known.set(name, stem);
     return stem;
-  };
+  }
 }
 
 /** Of attempts at an endpoint: made once for as long as it is held in memory. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SpanName } from "@posthaste/shared/domain/traceparent.ts";
 import {
+  childSpan,
   derivedSpan,
   derivedTrace,
   formatTraceparent,
@@ -80,6 +81,19 @@ test("derived ids of a million attempts are a million", () => {
       id: `evt_${number % 1000}`,
       attempt: Math.floor(number / 1000),
     });
+    seen.add((high >>> 0) * 2 ** 21 + (low >>> 11));
+  }
+  assert.equal(seen.size, 1_000_000);
+});
+
+test("the children of a million spans are told apart, and so are those of one", () => {
+  const seen = new Set<number>();
+  const entropy = seededEntropy(7);
+  let parent = newTrace(entropy);
+  for (let number = 0; number < 1_000_000; number++) {
+    if (number % 20 === 0) parent = newTrace(entropy);
+    const { trace, flags, high, low } = childSpan(parent, number % 20);
+    assert.ok(trace === parent.trace && flags === parent.flags);
     seen.add((high >>> 0) * 2 ** 21 + (low >>> 11));
   }
   assert.equal(seen.size, 1_000_000);

@@ -3,7 +3,6 @@
  * the connection and never counts as the answer to another request.
  */
 import type { Socket } from "node:net";
-
 import type { Clock } from "../../lib/ambient.ts";
 import type { ReceivedAnswer } from "./answer.ts";
 import { AnswerReader, HEAD_CUT_FIELD, RESPONSE_BODY_MS_MAX, RESPONSE_HEADER_BYTES_MAX } from "./answer.ts";
@@ -14,6 +13,7 @@ import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, StaleConnection }
 import type { Limit } from "./limit.ts";
 import type { ConnectionTimes } from "./milestones.ts";
 import { BadAnswer, CLOSED_EARLY, ConnectFault, NOT_HTTP } from "./network-fault.ts";
+import type { Outbox, Unwritten } from "./outbox.ts";
 import { writeRequest } from "./request-bytes.ts";
 import type { AnswerParser, RawFields, runtimeParser } from "./runtime-parser.ts";
 import { createAnswerParser } from "./runtime-parser.ts";
@@ -23,6 +23,7 @@ export interface ConnectionDeps {
   readonly parser: NonNullable<ReturnType<typeof runtimeParser>>;
   readonly socket: Socket;
   readonly times: ConnectionTimes;
+  readonly outbox: Outbox;
   /** Told after each request that another one may follow. */
   readonly onIdle: (connection: Connection) => void;
   /** Told once, when it may carry no more requests. */
@@ -31,17 +32,20 @@ export interface ConnectionDeps {
 
 /** The request under way. */
 interface Exchange {
+  readonly head: string;
+  readonly body: Uint8Array;
   readonly reader: AnswerReader;
   readonly limit: Limit;
   readonly resolve: (answer: ReceivedAnswer) => void;
   readonly reject: (error: unknown) => void;
+  isWritten: boolean;
   /** A byte came. */
   isAnswered: boolean;
   isComplete: boolean;
   cancelBodyTimer: (() => void) | null;
 }
 
-export class Connection {
+export class Connection implements Unwritten {
   readonly openedAtMs: number;
   /** When an idle one is to be closed; ms of `Clock.monotonic`. */
   idleUntilMs: number;
@@ -55,6 +59,8 @@ export class Connection {
   /** May another request follow the one under way? */
   #isKept = true;
   #isClosed = false;
+  #retryAfter: string | null = null;
+  #isHeadCut = false;
 
   constructor(deps: ConnectionDeps) {
     this.#deps = deps;
@@ -78,23 +84,30 @@ export class Connection {
     return !this.#isClosed;
   }
 
-  /** Writes the request, reads its answer and ends the limit. Rejects as `HttpClient.post` says; the connection is closed then. */
+  /** Writes the request at the end of the turn, reads its answer and ends the limit. Rejects as `HttpClient.post` says; the connection is closed then. */
   send(head: string, body: Uint8Array, limit: Limit): Promise<ReceivedAnswer> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
         limit[Symbol.dispose]();
         return reject(this.#closedBefore());
       }
-      const reader = new AnswerReader();
-      this.#exchange = { reader, limit, resolve, reject, isAnswered: false, isComplete: false, cancelBodyTimer: null };
+      this.#exchange = { head, body, reader: new AnswerReader(), limit, resolve, reject, ...UNWRITTEN };
       this.requestCount += 1;
       if (this.requestCount === 1) limit.milestones?.opened(this.#deps.times);
       this.#retryAfter = null;
       this.#isHeadCut = false;
       this.#heads.begin();
       limit.onEnd((reason) => this.#giveUp(reason));
-      if (this.#exchange !== null) writeRequest(this.#socket, head, body);
+      if (this.#exchange !== null) this.#deps.outbox.add(this);
     });
+  }
+
+  /** It was given up in the same turn, if there is none: then the connection is closed and has no other. */
+  writeOut(): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    exchange.isWritten = true;
+    writeRequest(this.#socket, exchange.head, exchange.body);
   }
 
   /** Ends the request under way, if there is one. */
@@ -106,12 +119,11 @@ export class Connection {
     this.#deps.onClosed(this);
   }
 
-  #retryAfter: string | null = null;
-  #isHeadCut = false;
-
   #dataCame(chunk: Buffer): void {
     const exchange = this.#exchange;
     if (exchange === null) return this.close(null);
+    // Unasked, and so no answer to what is only about to be written.
+    if (!exchange.isWritten && this.requestCount > 1) return this.#broke(null);
     const isFirst = !exchange.isAnswered;
     exchange.isAnswered = true;
     try {
@@ -227,6 +239,8 @@ export class Connection {
     return exchange;
   }
 }
+
+const UNWRITTEN = { isWritten: false, isAnswered: false, isComplete: false, cancelBodyTimer: null };
 
 /** `timeout=5, max=100`, in the form that servers use; RFC 2068 section 19.7.1.1. */
 function idleMsOf(value: string): number {

@@ -11,6 +11,7 @@ import type { OpenSocket } from "./guarded-connect.ts";
 import type { ExchangeRequest, HttpClient } from "./http-client.ts";
 import { NotBegun } from "./http-client.ts";
 import { Limit } from "./limit.ts";
+import { createOutbox } from "./outbox.ts";
 import { requestHead } from "./request-bytes.ts";
 import type { runtimeParser } from "./runtime-parser.ts";
 
@@ -26,13 +27,14 @@ export interface SocketClientOptions {
 
 export function createSocketClient(options: SocketClientOptions): HttpClient {
   const { clock, parser, openSocket, closing } = options;
+  const outbox = createOutbox(clock);
   const pool = new ConnectionPool({
     clock,
     connectionsMax: options.connectionsMax,
     socketsMax: options.socketsMax,
     open: async (origin, tenant, hooks) => {
       const opened = await openSocket(origin, tenant);
-      return new Connection({ clock, parser, ...opened, ...hooks });
+      return new Connection({ clock, parser, outbox, ...opened, ...hooks });
     },
   });
 

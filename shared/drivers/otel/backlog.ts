@@ -7,7 +7,14 @@ export interface Backlog<Item, Batch> {
   readonly count: number;
   push(item: Item): void;
   /** The oldest; null when none wait. */
-  take(): { readonly batch: Batch; readonly count: number } | null;
+  take(): Taken<Batch> | null;
+}
+
+export interface Taken<Batch> {
+  readonly batch: Batch;
+  readonly count: number;
+  /** The batch was exported and nobody reads it again, so that its memory can be written anew. */
+  release(): void;
 }
 
 /** As they are. */
@@ -20,33 +27,38 @@ export function backlogOfItems<Item>(batchMax: number): Backlog<Item, Item[]> {
     push: (item) => void waiting.push(item),
     take() {
       const batch = waiting.splice(0, batchMax);
-      return batch.length === 0 ? null : { batch, count: batch.length };
+      return batch.length === 0 ? null : { batch, count: batch.length, release: () => undefined };
     },
   };
 }
 
-/** Of the first batch; a later one begins with what the one before needed, so that it is not copied while it grows. */
+/** Of the first batch. */
 const FIRST_BYTES = 64 * 1024;
-const LATER_BYTES_MAX = 4 * 1024 * 1024;
+/** One batch is exported while the next is filled; more than its memory is not kept. */
+const SPARE_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * As the bytes that they are exported as: objects that wait for a second outlive the young generation of the runtime's garbage
- * collector, which costs as much as to write them.
+ * collector, which costs as much as to write them. The memory of a batch that was exported is taken for the next one but one: fresh pages
+ * of the system cost more than what is written into them.
  */
-export function backlogOfSpans(batchMax: number, open: (bytes: number) => SpansRequest): Backlog<Span, Uint8Array> {
+export function backlogOfSpans(batchMax: number, open: (storage: Buffer) => SpansRequest): Backlog<Span, Uint8Array> {
   const chunks: SpansRequest[] = [];
   let count = 0;
-  let bytes = FIRST_BYTES;
+  let spare: Buffer | null = null;
+  const openNext = (): SpansRequest => {
+    const chunk = open(spare ?? Buffer.allocUnsafeSlow(FIRST_BYTES));
+    spare = null;
+    chunks.push(chunk);
+    return chunk;
+  };
   return {
     get count() {
       return count;
     },
     push(span) {
-      let chunk = chunks.at(-1);
-      if (chunk === undefined || chunk.count >= batchMax) {
-        chunk = open(bytes);
-        chunks.push(chunk);
-      }
+      const last = chunks.at(-1);
+      const chunk = last === undefined || last.count >= batchMax ? openNext() : last;
       chunk.push(span);
       count += 1;
     },
@@ -54,9 +66,11 @@ export function backlogOfSpans(batchMax: number, open: (bytes: number) => SpansR
       const chunk = chunks.shift();
       if (chunk === undefined) return null;
       count -= chunk.count;
-      const batch = chunk.taken();
-      bytes = Math.min(Math.max(FIRST_BYTES, Math.ceil(batch.length * 1.1)), LATER_BYTES_MAX);
-      return { batch, count: chunk.count };
+      const release = (): void => {
+        const { storage } = chunk;
+        if (storage.length <= SPARE_BYTES_MAX) spare = storage;
+      };
+      return { batch: chunk.taken(), count: chunk.count, release };
     },
   };
 }

@@ -101,7 +101,10 @@ export class ExportQueue<Item, Batch> {
       const taken = backlog.take();
       if (taken === null) return;
       const failure = await this.#exportBatch(taken.batch);
-      if (failure === null) continue;
+      if (failure === null) {
+        taken.release();
+        continue;
+      }
       this.lost["not-exported"] += taken.count;
       onFailure(failure, taken.count);
     } while (this.#isFlushing || backlog.count >= batchMax);

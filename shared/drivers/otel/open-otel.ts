@@ -77,7 +77,7 @@ export function openOtel(options: OtelOptions): Otel {
 function startTraces(options: OtelOptions, resource: Resource, target: OtlpTraces) {
   const { log } = options;
   const attributes = attributesOf(resource.attributes);
-  const backlog = backlogOfSpans(target.batchMax, (bytes) => new SpansRequest(attributes, SCOPE.name, bytes));
+  const backlog = backlogOfSpans(target.batchMax, (storage) => new SpansRequest(attributes, SCOPE.name, storage));
   const queue = openQueue(options, target, { exporter: spanExporter(target), backlog }, (fields) =>
     log.write("warn", "spans.not-exported", fields),
   );

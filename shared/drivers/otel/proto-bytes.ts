@@ -16,8 +16,13 @@ export class ProtoBytes {
   #buffer: Buffer;
   #at = 0;
 
-  constructor(size: number) {
-    this.#buffer = Buffer.allocUnsafe(size);
+  /** It is written to, and a larger one in its place when it is full. */
+  constructor(storage: Buffer) {
+    this.#buffer = storage;
+  }
+
+  get storage(): Buffer {
+    return this.#buffer;
   }
 
   taken(): Uint8Array {
@@ -203,7 +208,7 @@ export class ProtoBytes {
 
   #room(bytes: number): void {
     if (this.#at + bytes + 32 <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe((this.#buffer.length + bytes) * 2);
+    const larger = Buffer.allocUnsafeSlow((this.#buffer.length + bytes) * 2);
     this.#buffer.copy(larger, 0, 0, this.#at);
     this.#buffer = larger;
   }

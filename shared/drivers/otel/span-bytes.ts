@@ -21,9 +21,9 @@ export class SpansRequest {
   readonly #out: ProtoBytes;
   readonly #starts: readonly number[];
 
-  /** `scope` names who made the spans; `bytes` are there from the start, and more when they are needed. */
-  constructor(resource: SpanAttributes, scope: string, bytes: number) {
-    const out = new ProtoBytes(bytes);
+  /** `scope` names who made the spans; `storage` is written to, and a larger one when it is full. */
+  constructor(resource: SpanAttributes, scope: string, storage: Buffer) {
+    const out = new ProtoBytes(storage);
     const all = out.open(1, LONG);
     out.message(1, LONG, () => writeAttributes(out, 1, resource));
     const ofScope = out.open(2, LONG);
@@ -35,6 +35,11 @@ export class SpansRequest {
   push(span: Span): void {
     writeSpan(this.#out, span);
     this.count += 1;
+  }
+
+  /** What is written to. */
+  get storage(): Buffer {
+    return this.#out.storage;
   }
 
   /** Nothing may be pushed after. */
@@ -83,7 +88,7 @@ function writeRef(out: ProtoBytes, { trace, high, low }: SpanRef): void {
 function stemBytes(stem: SpanStem): Uint8Array {
   const before = bytesByStem.get(stem);
   if (before !== undefined) return before;
-  const out = new ProtoBytes(STEM_BYTES);
+  const out = new ProtoBytes(Buffer.allocUnsafe(STEM_BYTES));
   out.text(5, stem.name);
   out.whole(6, KINDS[stem.kind]);
   writeAttributes(out, 9, stem.attributes);

@@ -28,7 +28,7 @@ function refOf(traceId: string, spanId: string) {
 }
 
 function openBacklog(batchMax: number, resource: SpanAttributes = {}) {
-  return backlogOfSpans(batchMax, (bytes) => new SpansRequest(resource, "posthaste", bytes));
+  return backlogOfSpans(batchMax, (storage) => new SpansRequest(resource, "posthaste", storage));
 }
 
 function encoded(spans: readonly Span[], resource: SpanAttributes): Buffer {
@@ -66,6 +66,35 @@ test("spans wait in batches, the oldest first", () => {
     return [next.count, ...names, backlog.count];
   });
   assert.deepEqual(taken, [[2, "a", "b", 3], [2, "c", "d", 1], [1, "e", 0], []]);
+});
+
+test("the memory of a batch is written anew once it was exported, and not before", () => {
+  const backlog = openBacklog(2);
+  const put = (...names: string[]) => {
+    for (const name of names) backlog.push({ ...SPAN, stem: { ...STEM, name } });
+    return backlog.take();
+  };
+  const namesOf = (taken: { batch: Uint8Array } | null) =>
+    readTraces(Buffer.from(taken?.batch ?? new Uint8Array())).map(({ name }) => name);
+  const [first, second] = [put("a", "b"), put("c", "d")];
+  assert.deepEqual(
+    [namesOf(first), namesOf(second)],
+    [
+      ["a", "b"],
+      ["c", "d"],
+    ],
+  );
+  first?.release();
+  const [third, fourth] = [put("e", "f"), put("g", "h")];
+  assert.deepEqual(
+    [namesOf(second), namesOf(third), namesOf(fourth)],
+    [
+      ["c", "d"],
+      ["e", "f"],
+      ["g", "h"],
+    ],
+  );
+  assert.equal(third?.batch.buffer, first?.batch.buffer);
 });
 
 test("attributes of every kind and length are read as they were written", () => {
