@@ -5,7 +5,6 @@
  */
 import { connect } from "node:net";
 import { Priority } from "@posthaste/shared/domain/event.ts";
-import { poster } from "../distributed.ts";
 import { CHANGERS, READERS, UNFINISHED } from "../load.ts";
 import { answerLines, tell } from "./talk.ts";
 
@@ -16,7 +15,6 @@ const REOPEN_MS = 1000;
 const PRIORITIES = Priority.options;
 
 const gateway = process.env["URL"] ?? "";
-const post = poster(gateway, "");
 let ends: (() => Promise<void>)[] = [];
 
 tell({});
@@ -33,22 +31,39 @@ await answerLines(async (line) => {
   return {};
 });
 
-/** Publishes it all as fast as it is taken; the end is when that is done. */
+/** Publishes it all as fast as it may, until it is told to end. */
 function publishFlood(key: string, endpoints: number, backlog: number): () => Promise<void> {
+  let isOver = false;
   const publish = async (): Promise<void> => {
-    for (let sent = 0; sent < backlog; sent += BATCH) {
+    for (let sent = 0; sent < backlog && !isOver; sent += BATCH) {
       for (const priority of PRIORITIES) {
         const events = Array.from({ length: Math.min(BATCH, backlog - sent) }, (_, index) => ({
           type: `to.${(sent + index) % endpoints}`,
           priority,
           data: { note: "x".repeat(900) },
         }));
-        await post("/v1/events/batch", { events }, key);
+        await postWithinLimit(events, key);
       }
     }
   };
   const published = publish();
-  return () => published;
+  return () => {
+    isOver = true;
+    return published;
+  };
+}
+
+/** As often as the key's limit lets it. */
+async function postWithinLimit(events: readonly object[], key: string): Promise<void> {
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const body = JSON.stringify({ events });
+  for (;;) {
+    const answer = await fetch(`${gateway}/v1/events/batch`, { method: "POST", headers, body });
+    const text = await answer.text();
+    if (answer.ok) return;
+    if (answer.status !== 429) throw new Error(`a batch was answered ${answer.status}: ${text}`);
+    await Bun.sleep(1000 * Number(answer.headers.get("retry-after") ?? 1));
+  }
 }
 
 /** Requests that send their heads and one byte; gives what ends them. One that is answered is begun again. */

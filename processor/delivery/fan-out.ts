@@ -2,8 +2,7 @@
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { FanOut } from "@posthaste/shared/ports/ledger.ts";
-import { matches } from "@posthaste/shared/domain/endpoint.ts";
-import { Lru } from "@posthaste/shared/lib/lru.ts";
+import { matches, rulesFor } from "@posthaste/shared/domain/endpoint.ts";
 import { FAN_OUT_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
 
 export interface FannedOut {
@@ -11,56 +10,90 @@ export interface FannedOut {
   readonly record: FanOut;
 }
 
-/** What of a fan-out depends on the type and the endpoints alone. */
-interface Split {
-  readonly endpoints: readonly Endpoint[];
-  readonly matched: readonly Endpoint[];
-  readonly filteredCount: number;
-  readonly matchedIds: readonly string[];
-  readonly filteredIds: readonly string[];
-}
-
-/** Tenants with fewer endpoints are looked through each time. */
-const REMEMBERED_FROM = 32;
-/** Types of all tenants together whose split is remembered, and the endpoints and ids in them, a few MB. */
-const SPLITS_MAX = 2048;
-const SPLIT_ENTRIES_MAX = 500_000;
-
 export type FanOutOf = (envelope: Envelope, endpoints: readonly Endpoint[], nowMs: number) => FannedOut;
 
+/** Fewer are looked through each time. */
+const INDEXED_FROM = 32;
+
+/** Where in their list the endpoints with a rule stand, in order. */
+type PositionsByRule = ReadonlyMap<string, readonly number[]>;
+
 /**
- * Remembers lately seen types of tenants with many endpoints: a thousand subscriptions cost a tenth of a millisecond for
- * each event, which everybody else waits for. `endpoints` is one list until it changes.
+ * Finds the endpoints of an event by the few rules that take its type, however many there are. `endpoints` are of the event's tenant, and
+ * one list until one of them changes: its index is made once, and lives as long as the list.
  */
 export function createFanOut(): FanOutOf {
-  const splits = new Lru<string, Split>({
-    countMax: SPLITS_MAX,
-    weight: { max: SPLIT_ENTRIES_MAX, of: ({ matched, filteredIds }) => matched.length + filteredIds.length },
-  });
+  const indexes = new WeakMap<readonly Endpoint[], PositionsByRule>();
   return (envelope, endpoints, nowMs) => {
-    const { tenant, type } = envelope;
-    if (endpoints.length < REMEMBERED_FROM) return fannedOut(envelope, split(type, endpoints), nowMs);
-    const key = `${tenant}\n${type}`;
-    let known = splits.get(key);
-    if (known?.endpoints !== endpoints) splits.set(key, (known = split(type, endpoints)));
-    return fannedOut(envelope, known, nowMs);
+    const { tenant, id, type } = envelope;
+    const { matched, filtered } =
+      endpoints.length < INDEXED_FROM ? splitFew(endpoints, type) : split(endpoints, rulesFor(type, tenant));
+    const record = {
+      tenant,
+      eventId: id,
+      atMs: nowMs,
+      matched: matched.slice(0, FAN_OUT_IDS_MAX).map((endpoint) => endpoint.id),
+      matchedCount: matched.length,
+      filtered,
+      filteredCount: endpoints.length - matched.length,
+    };
+    return { matched, record };
   };
+
+  function split(endpoints: readonly Endpoint[], rules: readonly string[]): Split {
+    let index = indexes.get(endpoints);
+    if (index === undefined) indexes.set(endpoints, (index = indexOf(endpoints)));
+    const positions = positionsOf(index, rules);
+    const matched = positions.flatMap((position) => endpoints[position] ?? []);
+    return { matched, filtered: idsBeside(positions, endpoints) };
+  }
 }
 
-function split(type: string, endpoints: readonly Endpoint[]): Split {
+interface Split {
+  readonly matched: readonly Endpoint[];
+  /** The first ids of the others. */
+  readonly filtered: readonly string[];
+}
+
+function splitFew(endpoints: readonly Endpoint[], type: string): Split {
   const matched: Endpoint[] = [];
-  const filtered: Endpoint[] = [];
-  for (const endpoint of endpoints) (matches(endpoint, type) ? matched : filtered).push(endpoint);
-  const idsOf = (some: readonly Endpoint[]) => some.slice(0, FAN_OUT_IDS_MAX).map(({ id }) => id);
-  const ids = { matchedIds: idsOf(matched), filteredIds: idsOf(filtered) };
-  return { endpoints, matched, filteredCount: filtered.length, ...ids };
+  const filtered: string[] = [];
+  for (const endpoint of endpoints) {
+    if (matches(endpoint, type)) matched.push(endpoint);
+    else filtered.push(endpoint.id);
+  }
+  return { matched, filtered };
 }
 
-function fannedOut({ tenant, id }: Envelope, of: Split, nowMs: number): FannedOut {
-  const { matched, matchedIds, filteredIds, filteredCount } = of;
-  const counts = { matchedCount: matched.length, filteredCount };
-  return {
-    matched,
-    record: { tenant, eventId: id, atMs: nowMs, matched: matchedIds, filtered: filteredIds, ...counts },
-  };
+function indexOf(endpoints: readonly Endpoint[]): PositionsByRule {
+  const index = new Map<string, number[]>();
+  for (const [position, { eventTypes }] of endpoints.entries()) {
+    for (const rule of eventTypes) {
+      const positions = index.get(rule);
+      if (positions === undefined) index.set(rule, [position]);
+      else positions.push(position);
+    }
+  }
+  return index;
+}
+
+/** Each once, in order: an endpoint may have several of the rules. */
+function positionsOf(index: PositionsByRule, rules: readonly string[]): readonly number[] {
+  const found = rules.flatMap((rule) => index.get(rule) ?? NONE);
+  const [first, second] = found;
+  if (first === undefined || second === undefined) return found;
+  return [...new Set(found)].toSorted((left, right) => left - right);
+}
+
+const NONE: readonly never[] = [];
+
+/** The first ids of those that are not at `positions`. */
+function idsBeside(positions: readonly number[], endpoints: readonly Endpoint[]): readonly string[] {
+  const ids: string[] = [];
+  let next = 0;
+  for (const [position, { id }] of endpoints.entries()) {
+    if (positions[next] === position) next += 1;
+    else if (ids.push(id) === FAN_OUT_IDS_MAX) break;
+  }
+  return ids;
 }

@@ -200,13 +200,24 @@ export type EndpointPatch = v.InferOutput<typeof EndpointPatch>;
  * are for those who name them: `*` takes them in the operator's tenant alone, to which nobody else sends anything.
  */
 export function matches({ eventTypes, tenant }: Pick<Endpoint, "eventTypes" | "tenant">, type: string): boolean {
-  const isForAll = !type.startsWith(OWN_TYPES) || tenant === OPERATOR_TENANT;
-  return eventTypes.some((rule) => (rule === "*" ? isForAll : covers(rule, type)));
+  return eventTypes.some((rule) => (rule === "*" ? isForAll(type, tenant) : covers(rule, type)));
 }
 
 /** Of a type, or a prefix with `.*`. */
 export function covers(rule: string, type: string): boolean {
   return rule === type || (rule.endsWith(".*") && type.startsWith(rule.slice(0, -1)));
+}
+
+/** All rules that take events of the type, as `matches` decides, for endpoints of `tenant`: two, and one for each dot in it. */
+export function rulesFor(type: string, tenant: string): readonly string[] {
+  const rules = [type];
+  for (let dot = type.indexOf("."); dot !== -1; dot = type.indexOf(".", dot + 1)) rules.push(`${type.slice(0, dot)}.*`);
+  if (isForAll(type, tenant)) rules.push("*");
+  return rules;
+}
+
+function isForAll(type: string, tenant: string): boolean {
+  return !type.startsWith(OWN_TYPES) || tenant === OPERATOR_TENANT;
 }
 
 /** Secrets that sign at `nowMs`, newest first. */

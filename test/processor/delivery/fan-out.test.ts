@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as fc from "fast-check";
+import { matches } from "@posthaste/shared/domain/endpoint.ts";
+import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
 import { createFanOut } from "@posthaste/processor/delivery/fan-out.ts";
 import { FAN_OUT_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
 import { START_MS, TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
@@ -60,4 +63,40 @@ test("a tenant with many endpoints is fanned out by what they are now, however o
   }
   const fewer = many.slice(4);
   assert.deepEqual(fanOut(event, fewer, START_MS).matched, []);
+});
+
+test("whatever endpoints ask for, those that match are found, in order and once", () => {
+  const word = fc.constantFrom("a", "b", "order", "paid");
+  const type = fc.array(word, { minLength: 1, maxLength: 4 }).map((words) => words.join("."));
+  const ownType = fc.constantFrom("posthaste.delivery.dead", "posthaste.alert.lag");
+  const rule = fc.oneof(
+    type,
+    ownType,
+    fc.constant("*"),
+    fc.constant("posthaste.*"),
+    type.map((text) => `${text}.*`),
+  );
+  const rules = fc.uniqueArray(rule, { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.array(rules, { maxLength: 5 }), fc.array(rules, { minLength: 32, maxLength: 50 })),
+      fc.array(fc.oneof(type, ownType), { minLength: 1, maxLength: 5 }),
+      fc.constantFrom(TENANT, OPERATOR_TENANT),
+      (wishes, types, tenant) => {
+        const endpoints = wishes.map((eventTypes, index) => endpointOf(`ep${index}`, { eventTypes, tenant }));
+        for (const each of types) {
+          const { matched, record } = createFanOut()({ ...event, tenant, type: each }, endpoints, START_MS);
+          const [right, wrong] = [true, false].map((is) =>
+            endpoints.filter((endpoint) => matches(endpoint, each) === is),
+          );
+          assert.deepEqual(matched, right);
+          assert.deepEqual(
+            record.filtered,
+            wrong?.map(({ id }) => id),
+          );
+          assert.equal(record.filteredCount, wrong?.length);
+        }
+      },
+    ),
+  );
 });
