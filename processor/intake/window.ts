@@ -13,8 +13,11 @@ import type { Admits } from "@posthaste/shared/lib/flow-rows.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 
-/** Items that a loop asks for at once. */
-export const TAKE_MAX = 64;
+/**
+ * Items that a loop asks for and begins in one turn of the event loop: a first connection to each is 5 ms of work, and who comes
+ * meanwhile waits for all of them.
+ */
+export const TAKE_MAX = 16;
 
 /**
  * What is settled gives its place away before its ack is durable, up to so many; from there on it keeps it until then. Where

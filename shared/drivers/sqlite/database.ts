@@ -46,8 +46,11 @@ export const DATABASE_FILE = "posthaste.db";
 
 /** 64 MiB of pages in memory; SQLite counts negative sizes in KiB. */
 const CACHE_KIB = 64 * 1024;
-/** Pages of 4 KiB in the WAL before they are moved to the main file: 16 MiB. */
-export const WAL_PAGES = 4096;
+/**
+ * Pages of 4 KiB in the WAL before they are moved to the main file: 4 MiB take 5 ms, in which nobody else's request is looked at. Of 16 MiB
+ * that is 20 ms, for 3 % less processor time of an event at saturation.
+ */
+export const WAL_PAGES = 1024;
 /** The WAL file is cut back to this after a burst. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
