@@ -33,9 +33,9 @@ await answerLines(async (line) => {
 
 /** Publishes it all as fast as it may, until it is told to end. */
 function publishFlood(key: string, endpoints: number, backlog: number): () => Promise<void> {
-  let isOver = false;
+  const over = new AbortController();
   const publish = async (): Promise<void> => {
-    for (let sent = 0; sent < backlog && !isOver; sent += BATCH) {
+    for (let sent = 0; sent < backlog && !over.signal.aborted; sent += BATCH) {
       for (const priority of PRIORITIES) {
         const events = Array.from({ length: Math.min(BATCH, backlog - sent) }, (_, index) => ({
           type: `to.${(sent + index) % endpoints}`,
@@ -48,7 +48,7 @@ function publishFlood(key: string, endpoints: number, backlog: number): () => Pr
   };
   const published = publish();
   return () => {
-    isOver = true;
+    over.abort();
     return published;
   };
 }
