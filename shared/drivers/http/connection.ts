@@ -12,7 +12,7 @@ import { takeOver } from "./byte-socket.ts";
 import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, StaleConnection } from "./http-client.ts";
 import type { Limit } from "./limit.ts";
 import type { ConnectionTimes } from "./milestones.ts";
-import { BadAnswer, CLOSED_EARLY, ConnectFault, NOT_HTTP } from "./network-fault.ts";
+import { BadAnswer, CLOSED_EARLY, ConnectFault, NOT_HTTP, UNASKED } from "./network-fault.ts";
 import type { Outbox, Unwritten } from "./outbox.ts";
 import { writeRequest } from "./request-bytes.ts";
 import type { AnswerParser, RawFields, runtimeParser } from "./runtime-parser.ts";
@@ -105,7 +105,7 @@ export class Connection implements Unwritten {
   /** It was given up in the same turn, if there is none: then the connection is closed and has no other. */
   writeOut(): void {
     const exchange = this.#exchange;
-    if (exchange === null) return;
+    if (exchange === null || exchange.isWritten) return;
     exchange.isWritten = true;
     writeRequest(this.#socket, exchange.head, exchange.body);
   }
@@ -122,8 +122,8 @@ export class Connection implements Unwritten {
   #dataCame(chunk: Buffer): void {
     const exchange = this.#exchange;
     if (exchange === null) return this.close(null);
-    // Unasked, and so no answer to what is only about to be written.
-    if (!exchange.isWritten && this.requestCount > 1) return this.#broke(null);
+    // No answer to what is only about to be written.
+    if (!exchange.isWritten) return this.#broke(new BadAnswer(UNASKED));
     const isFirst = !exchange.isAnswered;
     exchange.isAnswered = true;
     try {

@@ -1,5 +1,6 @@
 /** Requests are written at the end of the turn of the event loop in which they became ready. */
 import assert from "node:assert/strict";
+import { createServer } from "node:net";
 import { test as testAlone } from "node:test";
 
 import { createOutbox } from "@posthaste/shared/drivers/http/outbox.ts";
@@ -11,6 +12,7 @@ import {
   OK_ANSWER,
   assertAnswer,
   assertFault,
+  listen,
   openRawReceiver,
   openerOf,
   post,
@@ -86,6 +88,22 @@ for (const client of CLIENTS.filter((name) => name === "runtime")) {
     turns.end();
     assertAnswer(await second, 200, "no");
     assert.deepEqual(receiver.seen, { sockets: 2, requests: 2 });
+  });
+
+  test("nor is what a new connection brings before its request is written, and nothing is written then", async () => {
+    const turns = heldTurns();
+    const receiver = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.on("data", () => void (received += 1));
+      socket.write(OK_ANSWER);
+    });
+    let received = 0;
+    await using listening = await listen(receiver, () => undefined);
+    await using transport = openTransport({ clock: turns.clock });
+    turns.hold();
+    assertFault(await transport.send(post(listening.url), running), "bad-answer", /before it was asked/);
+    turns.end();
+    assert.equal(received, 0);
   });
 
   test("a request that is given up in the turn in which it is ready is not written", async () => {
