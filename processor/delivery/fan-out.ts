@@ -3,6 +3,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { FanOut } from "@posthaste/shared/ports/ledger.ts";
 import { matches, rulesFor } from "@posthaste/shared/domain/endpoint.ts";
+import { Lru } from "@posthaste/shared/lib/lru.ts";
 import { FAN_OUT_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
 
 export interface FannedOut {
@@ -14,20 +15,33 @@ export type FanOutOf = (envelope: Envelope, endpoints: readonly Endpoint[], nowM
 
 /** Fewer are looked through each time. */
 const INDEXED_FROM = 32;
+/** Rules that all indexes hold together, some 50 MB; a tenant with more of them alone is looked through each time. */
+const RULES_MAX = 500_000;
+const INDEXES_MAX = 2048;
 
-/** Where in their list the endpoints with a rule stand, in order. */
-type PositionsByRule = ReadonlyMap<string, readonly number[]>;
+interface Index {
+  /** The list that it was made from. */
+  readonly endpoints: readonly Endpoint[];
+  /** Where the endpoints with a rule stand in it, in order; null: too many to be held, or the list was seen once so far. */
+  readonly positionsByRule: ReadonlyMap<string, readonly number[]> | null;
+  readonly rules: number;
+}
 
 /**
  * Finds the endpoints of an event by the few rules that take its type, however many there are. `endpoints` are of the event's tenant, and
- * one list until one of them changes: its index is made once, and lives as long as the list.
+ * one list until one of them changes. Its index is made when it is seen for the second time: where endpoints change with each event, to look
+ * through them is cheaper.
  */
 export function createFanOut(): FanOutOf {
-  const indexes = new WeakMap<readonly Endpoint[], PositionsByRule>();
+  const indexes = new Lru<string, Index>({
+    countMax: INDEXES_MAX,
+    weight: { max: RULES_MAX, of: ({ positionsByRule, rules }) => (positionsByRule === null ? 1 : rules) },
+  });
   return (envelope, endpoints, nowMs) => {
     const { tenant, id, type } = envelope;
+    const index = endpoints.length < INDEXED_FROM ? null : indexFor(tenant, endpoints);
     const { matched, filtered } =
-      endpoints.length < INDEXED_FROM ? splitFew(endpoints, type) : split(endpoints, rulesFor(type, tenant));
+      index === null ? lookThrough(endpoints, type) : split(endpoints, positionsOf(index, rulesFor(type, tenant)));
     const record = {
       tenant,
       eventId: id,
@@ -40,12 +54,14 @@ export function createFanOut(): FanOutOf {
     return { matched, record };
   };
 
-  function split(endpoints: readonly Endpoint[], rules: readonly string[]): Split {
-    let index = indexes.get(endpoints);
-    if (index === undefined) indexes.set(endpoints, (index = indexOf(endpoints)));
-    const positions = positionsOf(index, rules);
-    const matched = positions.flatMap((position) => endpoints[position] ?? []);
-    return { matched, filtered: idsBeside(positions, endpoints) };
+  function indexFor(tenant: string, endpoints: readonly Endpoint[]): Index["positionsByRule"] {
+    const known = indexes.get(tenant);
+    if (known?.endpoints === endpoints && known.positionsByRule !== null) return known.positionsByRule;
+    const rules = endpoints.reduce((sum, { eventTypes }) => sum + eventTypes.length, 0);
+    const isMade = known?.endpoints === endpoints && rules <= RULES_MAX;
+    const positionsByRule = isMade ? indexOf(endpoints) : null;
+    indexes.set(tenant, { endpoints, positionsByRule, rules });
+    return positionsByRule;
   }
 }
 
@@ -55,37 +71,44 @@ interface Split {
   readonly filtered: readonly string[];
 }
 
-function splitFew(endpoints: readonly Endpoint[], type: string): Split {
+function lookThrough(endpoints: readonly Endpoint[], type: string): Split {
   const matched: Endpoint[] = [];
   const filtered: string[] = [];
   for (const endpoint of endpoints) {
     if (matches(endpoint, type)) matched.push(endpoint);
-    else filtered.push(endpoint.id);
+    else if (filtered.length < FAN_OUT_IDS_MAX) filtered.push(endpoint.id);
   }
   return { matched, filtered };
 }
 
-function indexOf(endpoints: readonly Endpoint[]): PositionsByRule {
+function split(endpoints: readonly Endpoint[], positions: readonly number[]): Split {
+  const matched = positions.flatMap((position) => endpoints[position] ?? []);
+  return { matched, filtered: idsBeside(positions, endpoints) };
+}
+
+function indexOf(endpoints: readonly Endpoint[]): ReadonlyMap<string, readonly number[]> {
   const index = new Map<string, number[]>();
   for (const [position, { eventTypes }] of endpoints.entries()) {
     for (const rule of eventTypes) {
       const positions = index.get(rule);
       if (positions === undefined) index.set(rule, [position]);
-      else positions.push(position);
+      // An endpoint may name a rule twice.
+      else if (positions.at(-1) !== position) positions.push(position);
     }
   }
   return index;
 }
 
 /** Each once, in order: an endpoint may have several of the rules. */
-function positionsOf(index: PositionsByRule, rules: readonly string[]): readonly number[] {
-  const found = rules.flatMap((rule) => index.get(rule) ?? NONE);
+function positionsOf(index: ReadonlyMap<string, readonly number[]>, rules: readonly string[]): readonly number[] {
+  const found = rules.flatMap((rule) => {
+    const positions = index.get(rule);
+    return positions === undefined ? [] : [positions];
+  });
   const [first, second] = found;
-  if (first === undefined || second === undefined) return found;
-  return [...new Set(found)].toSorted((left, right) => left - right);
+  if (first === undefined) return [];
+  return second === undefined ? first : [...new Set(found.flat())].toSorted((left, right) => left - right);
 }
-
-const NONE: readonly never[] = [];
 
 /** The first ids of those that are not at `positions`. */
 function idsBeside(positions: readonly number[], endpoints: readonly Endpoint[]): readonly string[] {

@@ -9,10 +9,10 @@ import { AnswerReader, HEAD_CUT_FIELD, RESPONSE_BODY_MS_MAX, RESPONSE_HEADER_BYT
 import { AnswerHeads } from "./answer-heads.ts";
 import type { ByteSocket } from "./byte-socket.ts";
 import { takeOver } from "./byte-socket.ts";
-import { IDLE_MARGIN_MS, IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, StaleConnection } from "./http-client.ts";
+import { IDLE_MS_MAX, REQUESTS_PER_SOCKET_MAX, StaleConnection, idleMsOf } from "./http-client.ts";
 import type { Limit } from "./limit.ts";
 import type { ConnectionTimes } from "./milestones.ts";
-import { BadAnswer, CLOSED_EARLY, ConnectFault, NOT_HTTP, UNASKED } from "./network-fault.ts";
+import { BadAnswer, CLOSED_EARLY, ConnectFault, NOT_HTTP } from "./network-fault.ts";
 import type { Outbox, Unwritten } from "./outbox.ts";
 import { writeRequest } from "./request-bytes.ts";
 import type { AnswerParser, RawFields, runtimeParser } from "./runtime-parser.ts";
@@ -98,7 +98,10 @@ export class Connection implements Unwritten {
       this.#isHeadCut = false;
       this.#heads.begin();
       limit.onEnd((reason) => this.#giveUp(reason));
-      if (this.#exchange !== null) this.#deps.outbox.add(this);
+      if (this.#exchange === null) return;
+      // Asked a moment ago whether it still may begin.
+      if (this.requestCount === 1) this.writeOut();
+      else this.#deps.outbox.add(this);
     });
   }
 
@@ -107,7 +110,11 @@ export class Connection implements Unwritten {
     const exchange = this.#exchange;
     if (exchange === null || exchange.isWritten) return;
     exchange.isWritten = true;
-    writeRequest(this.#socket, exchange.head, exchange.body);
+    try {
+      writeRequest(this.#socket, exchange.head, exchange.body);
+    } catch (error) {
+      this.#broke(error);
+    }
   }
 
   /** Ends the request under way, if there is one. */
@@ -123,7 +130,7 @@ export class Connection implements Unwritten {
     const exchange = this.#exchange;
     if (exchange === null) return this.close(null);
     // No answer to what is only about to be written.
-    if (!exchange.isWritten) return this.#broke(new BadAnswer(UNASKED));
+    if (!exchange.isWritten) return this.#broke(null);
     const isFirst = !exchange.isAnswered;
     exchange.isAnswered = true;
     try {
@@ -241,10 +248,3 @@ export class Connection implements Unwritten {
 }
 
 const UNWRITTEN = { isWritten: false, isAnswered: false, isComplete: false, cancelBodyTimer: null };
-
-/** `timeout=5, max=100`, in the form that servers use; RFC 2068 section 19.7.1.1. */
-function idleMsOf(value: string): number {
-  const seconds = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)?.[1];
-  if (seconds === undefined) return IDLE_MS_MAX;
-  return Math.max(0, Math.min(Number(seconds) * 1000, IDLE_MS_MAX) - IDLE_MARGIN_MS);
-}

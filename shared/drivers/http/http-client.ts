@@ -55,3 +55,10 @@ export const IDLE_MARGIN_MS = 1000;
 /** A connection that is older is not used again: what its name stands for may have changed. */
 export const SOCKET_AGE_MS_MAX = 60_000;
 export const REQUESTS_PER_SOCKET_MAX = 1000;
+
+/** `timeout=5, max=100`, in the form that servers use; RFC 2068 section 19.7.1.1. */
+export function idleMsOf(value: string): number {
+  const seconds = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)?.[1];
+  if (seconds === undefined) return IDLE_MS_MAX;
+  return Math.max(0, Math.min(Number(seconds) * 1000, IDLE_MS_MAX) - IDLE_MARGIN_MS);
+}

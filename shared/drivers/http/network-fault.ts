@@ -48,7 +48,6 @@ export interface DescribedFault {
 
 export const CLOSED_EARLY = "the receiver closed the connection before the answer was complete";
 export const NOT_HTTP = "the receiver sent something that is not an HTTP/1.1 answer";
-export const UNASKED = "the receiver sent something before it was asked";
 
 export const OUT_OF_DESCRIPTORS = "this process has no file descriptor left";
 

@@ -13,7 +13,10 @@ export interface Backlog<Item, Batch> {
 export interface Taken<Batch> {
   readonly batch: Batch;
   readonly count: number;
-  /** The batch was exported and nobody reads it again, so that its memory can be written anew. */
+  /**
+   * The batch was exported, so that its memory can be written anew. A collector that answered before it had read all of it may read what
+   * comes next instead.
+   */
   release(): void;
 }
 
@@ -46,8 +49,10 @@ export function backlogOfSpans(batchMax: number, open: (storage: Buffer) => Span
   const chunks: SpansRequest[] = [];
   let count = 0;
   let spare: Buffer | null = null;
+  /** What the last batch took, so that the next one does not grow step by step. */
+  let bytes = FIRST_BYTES;
   const openNext = (): SpansRequest => {
-    const chunk = open(spare ?? Buffer.allocUnsafeSlow(FIRST_BYTES));
+    const chunk = open(spare ?? Buffer.allocUnsafeSlow(bytes));
     spare = null;
     chunks.push(chunk);
     return chunk;
@@ -66,9 +71,10 @@ export function backlogOfSpans(batchMax: number, open: (storage: Buffer) => Span
       const chunk = chunks.shift();
       if (chunk === undefined) return null;
       count -= chunk.count;
+      const { storage } = chunk;
+      bytes = Math.min(storage.length, SPARE_BYTES_MAX);
       const release = (): void => {
-        const { storage } = chunk;
-        if (storage.length <= SPARE_BYTES_MAX) spare = storage;
+        if (storage.length <= SPARE_BYTES_MAX && storage.length >= (spare?.length ?? 0)) spare = storage;
       };
       return { batch: chunk.taken(), count: chunk.count, release };
     },

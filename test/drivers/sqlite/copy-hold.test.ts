@@ -25,7 +25,7 @@ import { createManualClock } from "../../support/clocks/manual-clock.ts";
 import { START_MS, sampleEnvelope } from "../../support/samples.ts";
 
 const BODY_BYTES = 200_000;
-/** Together more than one WAL of 16 MiB. */
+/** Together more than one WAL of 4 MiB. */
 const MANY = 120;
 
 function openFolder(folder: string) {

@@ -76,16 +76,18 @@ test("whatever endpoints ask for, those that match are found, in order and once"
     fc.constant("posthaste.*"),
     type.map((text) => `${text}.*`),
   );
-  const rules = fc.uniqueArray(rule, { minLength: 1, maxLength: 4 });
+  const rules = fc.array(rule, { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(
       fc.oneof(fc.array(rules, { maxLength: 5 }), fc.array(rules, { minLength: 32, maxLength: 50 })),
-      fc.array(fc.oneof(type, ownType), { minLength: 1, maxLength: 5 }),
+      fc.array(fc.oneof(type, ownType), { minLength: 3, maxLength: 6 }),
       fc.constantFrom(TENANT, OPERATOR_TENANT),
       (wishes, types, tenant) => {
         const endpoints = wishes.map((eventTypes, index) => endpointOf(`ep${index}`, { eventTypes, tenant }));
+        const fanOutOfAll = createFanOut();
+        // The first is looked for, the others are found by an index.
         for (const each of types) {
-          const { matched, record } = createFanOut()({ ...event, tenant, type: each }, endpoints, START_MS);
+          const { matched, record } = fanOutOfAll({ ...event, tenant, type: each }, endpoints, START_MS);
           const [right, wrong] = [true, false].map((is) =>
             endpoints.filter((endpoint) => matches(endpoint, each) === is),
           );
