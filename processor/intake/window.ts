@@ -14,8 +14,8 @@ import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 
 /**
- * Items that a loop asks for and begins in one turn of the event loop: a first connection to each is 5 ms of work, and who comes
- * meanwhile waits for all of them.
+ * Items that a loop asks for and begins in one turn of the event loop: who comes meanwhile waits for all of them, and a
+ * first connection to an endpoint is a good deal more work than a further request.
  */
 export const TAKE_MAX = 16;
 

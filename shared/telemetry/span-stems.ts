@@ -52,7 +52,7 @@ export function createRequestStems(): (method: string, route: string) => SpanSte
   const known = new Lru<string, SpanStem>({ countMax: REQUESTS_KEPT_MAX });
   let last: { readonly method: string; readonly route: string; readonly stem: SpanStem } | null = null;
   return (method, route) => {
-    // Many requests of a kind come one after the other; to put its name together takes as long as all the rest.
+    // Many requests of a kind come one after the other: their name is put together once.
     if (last?.method === method && last.route === route) return last.stem;
     const stem = stemOf(method, route);
     last = { method, route, stem };

@@ -84,7 +84,7 @@ export class Connection implements Unwritten {
     return !this.#isClosed;
   }
 
-  /** Writes the request at the end of the turn, reads its answer and ends the limit. Rejects as `HttpClient.post` says; the connection is closed then. */
+  /** Writes the request, its first at once and others at the end of the turn, reads the answer and ends the limit. Rejects as `HttpClient.post` says; the connection is closed then. */
   send(head: string, body: Uint8Array, limit: Limit): Promise<ReceivedAnswer> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
@@ -105,7 +105,7 @@ export class Connection implements Unwritten {
     });
   }
 
-  /** It was given up in the same turn, if there is none: then the connection is closed and has no other. */
+  /** Without one it was given up in the same turn: the connection is closed then, and has no other. */
   writeOut(): void {
     const exchange = this.#exchange;
     if (exchange === null || exchange.isWritten) return;
