@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Constellation } from "posthaste/constellation.ts";
 import { openConstellation } from "posthaste/constellation.ts";
+import type { LocalServices } from "posthaste/local-services.ts";
 import { openLocalServices } from "posthaste/local-services.ts";
 
 export interface DistributedBench extends Constellation {
@@ -15,16 +16,24 @@ export interface DistributedBench extends Constellation {
 export type Post = (path: string, body: unknown, key?: string) => Promise<Readonly<Record<string, unknown>>>;
 
 const GRACE_MS = 20_000;
+/** Longer than the gateway's own budget for a request, on busy cores. */
+const ANSWER_MS_MAX = 60_000;
 
 /** Those of REDIS_URL and KAFKA_BROKERS, else such as are started for it. */
+export function openBenchServices(): Promise<LocalServices> {
+  return openLocalServices((sentence) => void process.stderr.write(`${sentence}\n`));
+}
+
+/** On Redis and Kafka of its own, unless `services` has some that others use too. */
 export async function openDistributedBench(options: {
   readonly gateways: number;
   readonly processors: number;
   /** Settings beside the usual ones. */
   readonly env?: Readonly<Record<string, string>>;
+  readonly services?: LocalServices;
 }): Promise<DistributedBench> {
   await using opening = new AsyncDisposableStack();
-  const services = opening.use(await openLocalServices((sentence) => void process.stderr.write(`${sentence}\n`)));
+  const services = options.services ?? opening.use(await openBenchServices());
   const prefix = `bench${randomBytes(4).toString("hex")}`;
   const env = {
     ...services.env,
@@ -50,6 +59,7 @@ export function poster(url: string, operatorKey: string): Post {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
       body: JSON.stringify(body),
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);

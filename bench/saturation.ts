@@ -9,6 +9,8 @@ import { openBenchSystem } from "./bench-system.ts";
 import type { Finding } from "./figures.ts";
 import { median, spreadText } from "./figures.ts";
 import { EVENT_DATA, postEvents, requireWrk } from "./load.ts";
+import type { Published } from "./publish.ts";
+import { addLoadKey, publishAtOnce } from "./publish.ts";
 import type { Subject, Usage } from "./subject-process.ts";
 import { startSubject } from "./subject-process.ts";
 
@@ -37,13 +39,9 @@ const LANES: Readonly<Record<BenchSet, readonly Lane[]>> = {
   ],
 };
 
-interface Round {
-  readonly acceptRate: number;
+interface Round extends Published {
   readonly acceptShare: number;
-  readonly drainRate: number;
   readonly drainShare: number;
-  /** Of our processes together, an event. */
-  readonly cpuUs: number;
 }
 
 interface Ceilings {
@@ -58,17 +56,17 @@ export async function benchSaturation(wish: { set: BenchSet; rounds: number; sec
   await using sink = await startSubject("sink.ts");
   await using echo = await startSubject("echo.ts");
   await using loop = await startSubject("bare-client.ts", { SINK: `http://127.0.0.1:${String(sink.hello["port"])}/0` });
-  const key = await addKey(system);
+  const key = await addLoadKey(system, "load");
   const lanes = LANES[set];
   for (const lane of lanes) await addEndpoint(system, sink, lane);
-  for (const lane of lanes) await publish(system, sink, key, lane, WARM_UP_S);
+  for (const lane of lanes) await publishAtOnce(system, sink, loadOf(key, lane), WARM_UP_S);
   const measured = new Map(lanes.map(({ name }) => [name, [] as Round[]]));
   const bare: Ceilings[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const ceilings = await runCeilings(echo, loop, key, seconds);
     bare.push(ceilings);
     for (const lane of lanes)
-      measured.get(lane.name)?.push(sharesOf(await publish(system, sink, key, lane, seconds), ceilings));
+      measured.get(lane.name)?.push(sharesOf(await publishAtOnce(system, sink, loadOf(key, lane), seconds), ceilings));
   }
   const title =
     `saturation, ${set}: ${rounds} interleaved rounds of ${seconds} s, 1 KB events over ${CONNECTIONS} connections (wrk), ` +
@@ -80,29 +78,6 @@ async function runCeilings(echo: Subject, loop: Subject, key: string, seconds: n
   const { rate } = await postEvents(Number(echo.hello["port"]), seconds, loadOf(key, PLAIN));
   const { ms } = await loop.ask(`fetch ${LOOPED} ${CONNECTIONS}`);
   return { echoRate: rate, loopRate: (LOOPED * 1000) / Number(ms) };
-}
-
-interface Published {
-  readonly acceptRate: number;
-  readonly drainRate: number;
-  readonly cpuUs: number;
-}
-
-/** Resolves when all that was accepted has arrived. */
-async function publish(
-  system: BenchSystem,
-  sink: Subject,
-  key: string,
-  lane: Lane,
-  seconds: number,
-): Promise<Published> {
-  await sink.ask("reset");
-  const before = cpuUsOf(system.usages());
-  const startedAtMs = performance.timeOrigin + performance.now();
-  const load = await postEvents(Number(new URL(system.url).port), seconds, loadOf(key, lane));
-  const { atMs } = await sink.ask(`wait ${load.count}`);
-  const cpuUs = (cpuUsOf(system.usages()) - before) / load.count;
-  return { acceptRate: load.rate, drainRate: (load.count * 1000) / (Number(atMs) - startedAtMs), cpuUs };
 }
 
 function sharesOf(published: Published, { echoRate, loopRate }: Ceilings): Round {
@@ -117,21 +92,6 @@ function loadOf(key: string, lane: Lane) {
 
 function typeOf({ priority, isGrouped }: Lane): string {
   return `load.${priority.toLowerCase()}${isGrouped ? ".grouped" : ""}`;
-}
-
-function cpuUsOf(usages: readonly Usage[]): number {
-  return usages.reduce((sum, { cpuUs }) => sum + cpuUs, 0);
-}
-
-async function addKey({ post }: BenchSystem): Promise<string> {
-  const rateLimit = { limit: 100_000, window_ms: 1000 };
-  const made = await post("/v1/api-keys", {
-    name: "load",
-    tenant: "load",
-    scopes: ["publish"],
-    rate_limit: rateLimit,
-  });
-  return String(made["key"]);
 }
 
 async function addEndpoint({ post }: BenchSystem, sink: Subject, lane: Lane): Promise<void> {

@@ -1,10 +1,15 @@
 /**
  * The receiver of delivery benches: reads each body and answers 200 at once. Ten paths /0 to /9; those named by `hang`
  * never answer. A body to /group counts as many as it has members. Keeps, per path, the time from acceptance (in the body) to
- * arrival.
+ * arrival. `wait COUNT` ends the program, and says how many arrived, when none does for `SILENCE_MS_MAX` or all take `WAIT_MS_MAX`.
  */
 import { serveBare } from "./bare-server.ts";
 import { answerLines, tell } from "./talk.ts";
+
+/** Longer than any pause of a system that delivers. */
+const SILENCE_MS_MAX = 60_000;
+/** Longer than any bench takes for what it has published. */
+const WAIT_MS_MAX = 10 * 60_000;
 
 let count = 0;
 let hanging = new Set<string>();
@@ -40,8 +45,26 @@ await answerLines(async (line) => {
   }
   if (command === "wait") {
     wanted = Number(argument);
-    if (count < wanted) await new Promise<void>((resolve) => (reached = resolve));
+    await untilReached();
     return { count, atMs: performance.timeOrigin + performance.now() };
   }
   return { count, latencies: Object.fromEntries(latencies) };
 });
+
+async function untilReached(): Promise<void> {
+  if (count >= wanted) return;
+  const startedAt = performance.now();
+  let seen = count;
+  await new Promise<void>((resolve, reject) => {
+    const watch = setInterval(() => {
+      const waitedMs = performance.now() - startedAt;
+      if (count === seen || waitedMs > WAIT_MS_MAX)
+        reject(new Error(`${count} of ${wanted} arrived in ${Math.round(waitedMs / 1000)} s, ${count - seen} lately`));
+      seen = count;
+    }, SILENCE_MS_MAX);
+    reached = () => {
+      clearInterval(watch);
+      resolve();
+    };
+  });
+}
