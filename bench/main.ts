@@ -8,6 +8,9 @@ import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
 import { benchDeliver } from "./deliver.ts";
 import { benchDescriptors } from "./descriptors.ts";
+import { benchColdStart, benchColdStartDistributed } from "./cold-start.ts";
+import { benchFanOut } from "./fan-out.ts";
+import { benchGrowth } from "./growth.ts";
 import { benchIdle } from "./idle.ts";
 import { benchIslands } from "./islands.ts";
 import { benchLatency } from "./latency.ts";
@@ -33,7 +36,11 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
-  priority, partition, retries, idle, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed
+  growth                                accept, drain and memory with 1,000 to 100,000 endpoints; about ten minutes
+  cold-start                            from spawn to the first 202 and the first delivery, with and without a history; about two minutes
+  fan-out                               one event to 1, 10 and 1,000 endpoints; about two minutes
+  priority, partition, retries, idle, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed,
+  growth-distributed, cold-start-distributed, fan-out-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
@@ -66,6 +73,16 @@ const saturation = { rounds, seconds: isQuick ? 2 : 4 };
 
 const latency = { rounds, seconds: isQuick ? 4 : 10 };
 
+const growth = {
+  rounds: isQuick ? 1 : 3,
+  seconds: isQuick ? 2 : 4,
+  counts: isQuick ? [1000, 10_000] : [1000, 10_000, 100_000],
+};
+
+const coldStart = { rounds, history: isQuick ? 10_000 : 100_000 };
+
+const fanOut = { rounds, deliveries: isQuick ? 20_000 : 40_000, single: isQuick ? 10 : 20 };
+
 const benches = {
   accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
@@ -80,6 +97,9 @@ const distributed = {
   "latency-distributed": () => benchLatency({ set: "distributed", ...latency }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
   "tail-distributed": () => benchTail({ set: "distributed", ...tail }),
+  "growth-distributed": () => benchGrowth({ set: "distributed", ...growth }),
+  "cold-start-distributed": () => benchColdStartDistributed(coldStart),
+  "fan-out-distributed": () => benchFanOut({ set: "distributed", ...fanOut }),
   runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
@@ -95,6 +115,9 @@ const all = {
   telemetry,
   tail: () => benchTail({ set: "embedded", ...tail }),
   descriptors,
+  growth: () => benchGrowth({ set: "embedded", ...growth }),
+  "cold-start": () => benchColdStart(coldStart),
+  "fan-out": () => benchFanOut({ set: "embedded", ...fanOut }),
   ...distributed,
 };
 
