@@ -5,12 +5,14 @@
  *
  * A lane's window is shared as the slots of attempts are (`endpoint/slots.ts`): a flow is let in only while as much is free
  * as it holds itself and an eighth of what its tenant holds. One flow alone gets eight seventeenths of the window, a
- * tenant with many flows eight ninths, and who holds nothing gets in at once, however many events of others wait.
+ * tenant with many flows eight ninths, and who holds nothing gets in at once, however many events of others wait. An item that is
+ * not let in yet counts as much as the last of its flow became: taken and then without room it would go back as a repeat.
  */
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { flowOf } from "@posthaste/shared/domain/flow.ts";
 import type { Admits } from "@posthaste/shared/lib/flow-rows.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+import { Lru } from "@posthaste/shared/lib/lru.ts";
 import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 
 /**
@@ -73,6 +75,9 @@ export interface Window {
 /** Below it nobody is refused: a flow that holds this much still finds that much and an eighth free. */
 const CROWDED = 0.45;
 
+/** Flows of which it is kept that their items become many deliveries; one that is forgotten counts 1 again. */
+const WIDE_FLOWS_MAX = 10_000;
+
 interface Share {
   weight: number;
   bytes: number;
@@ -91,6 +96,8 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
   const all: Share = { weight: 0, bytes: 0 };
   /** Of those who hold something. */
   const tenants = new Map<string, TenantShare>();
+  /** What the last item of a flow weighed after its fan-out, where that was more than 1. */
+  const widths = new Lru<string, number>({ countMax: WIDE_FLOWS_MAX });
   let unacked = 0;
   let wake: (() => void) | null = null;
   let hasRefused = false;
@@ -139,7 +146,7 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
       }
       return isAborted(signal) ? 0 : room();
     },
-    admission: () => admissionOf(isFree),
+    admission: () => admissionOf(isFree, (tenant, flow) => widths.get(keyOf(tenant, flow)) ?? 1),
     isOpen: ({ tenant, flow }) => isFree(tenant, flow, 0, 0, 0),
     hold({ tenant, flow, bytes }) {
       let ofTenant = tenants.get(tenant);
@@ -155,6 +162,10 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
       };
       let weight = 1;
       add(1, bytes);
+      const noteWidth = (width: number): void => {
+        if (width > 1) widths.set(keyOf(tenant, flow), width);
+        else if (widths.size > 0) widths.delete(keyOf(tenant, flow));
+      };
       const free = (): void => {
         add(-weight, -bytes);
         if (share.weight === 0) shareOfTenant.flows.delete(flow);
@@ -164,6 +175,7 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
       return {
         weigh(now) {
           add(now - weight, 0);
+          if (weight === 1 || now > weight) noteWidth(now);
           const isLess = now < weight;
           weight = now;
           if (isLess) lessHeld();
@@ -189,20 +201,25 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
 type IsFree = (tenant: string, flow: number | null, more: number, moreOfTenant: number, moreOfFlow: number) => boolean;
 
 /** What it has let pass is held only later, when the take has ended. */
-function admissionOf(isFree: IsFree): Admits {
+function admissionOf(isFree: IsFree, widthOf: (tenant: string, flow: number) => number): Admits {
   let passed = 0;
   const byTenant = new Map<string, number>();
   const byFlow = new Map<string, number>();
   const admits = (tenant: string, flow: number | null): boolean => {
-    const key = `${tenant}\n${String(flow)}`;
+    const key = keyOf(tenant, flow);
     const ofTenant = byTenant.get(tenant) ?? 0;
     const ofFlow = flow === null ? 0 : (byFlow.get(key) ?? 0);
     if (!isFree(tenant, flow, passed, ofTenant, ofFlow)) return false;
     if (flow === null) return true;
-    passed += 1;
-    byTenant.set(tenant, ofTenant + 1);
-    byFlow.set(key, ofFlow + 1);
+    const width = widthOf(tenant, flow);
+    passed += width;
+    byTenant.set(tenant, ofTenant + width);
+    byFlow.set(key, ofFlow + width);
     return true;
   };
-  return Object.assign(admits, { anew: () => admissionOf(isFree) });
+  return Object.assign(admits, { anew: () => admissionOf(isFree, widthOf) });
+}
+
+function keyOf(tenant: string, flow: number | null): string {
+  return `${tenant}\n${String(flow)}`;
 }

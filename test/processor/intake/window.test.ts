@@ -161,3 +161,19 @@ test("who was refused is told when less is held", () => {
   places[1]?.free();
   assert.equal(told, 1);
 });
+
+test("what is not let in yet counts as much as the last item of its flow became", () => {
+  const { window } = open(1024, 1e6);
+  const first = window.hold(item(10));
+  first.weigh(1000);
+  first.weigh(900);
+  first.free();
+  const admits = window.admission();
+  assert.deepEqual([admits("acme", 1), admits("acme", 1)], [true, false]);
+  assert.equal(admits("umbrella", 1), true, "who holds nothing gets in beside it");
+  const narrow = window.hold(item(10));
+  narrow.weigh(1);
+  narrow.free();
+  const later = window.admission();
+  assert.deepEqual([later("acme", 1), later("acme", 1)], [true, true], "the last one had one delivery");
+});
