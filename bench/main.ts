@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
 import { benchDeliver } from "./deliver.ts";
+import { benchDrain } from "./drain.ts";
 import { benchDescriptors } from "./descriptors.ts";
 import { benchIdle } from "./idle.ts";
 import { benchIslands } from "./islands.ts";
@@ -33,7 +34,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
-  priority, partition, retries, idle, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed
+  priority, partition, retries, idle, accept-distributed, drain-distributed, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
@@ -60,6 +61,8 @@ const rounds = isQuick ? 1 : 5;
 
 const tenants = { rounds, seconds: isQuick ? 10 : 20, backlog: isQuick ? 5000 : 10_000 };
 
+const accept = { rounds, seconds: isQuick ? 2 : 4 };
+
 const tail = { rounds, seconds: isQuick ? 5 : 10 };
 
 const saturation = { rounds, seconds: isQuick ? 2 : 4 };
@@ -67,7 +70,7 @@ const saturation = { rounds, seconds: isQuick ? 2 : 4 };
 const latency = { rounds, seconds: isQuick ? 4 : 10 };
 
 const benches = {
-  accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
+  accept: () => benchAccept({ set: "embedded", ...accept }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
   islands: () => benchIslands({ rounds, seconds: isQuick ? 5 : 20 }),
   tenants: () => benchTenants({ set: "embedded", ...tenants }),
@@ -76,6 +79,9 @@ const distributed = {
   priority: () => benchPriority({ rounds, events: isQuick ? 200 : 300, backlog: isQuick ? 50_000 : 200_000 }),
   partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
+  "accept-distributed": () => benchAccept({ set: "distributed", ...accept }),
+  "drain-distributed": () =>
+    benchDrain({ rounds: isQuick ? 1 : 3, backlogs: isQuick ? [5000] : [20_000, 200_000] }),
   "saturation-distributed": () => benchSaturation({ set: "distributed", ...saturation }),
   "latency-distributed": () => benchLatency({ set: "distributed", ...latency }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
