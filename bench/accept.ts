@@ -83,7 +83,11 @@ async function measure(
 }
 
 async function runPart({ load, events, subject }: Part, gateway: Server | null, seconds: number): Promise<Figures> {
-  const of = (figures: Figures): Figures => ({ ...figures, rate: figures.rate * events, cpuUs: figures.cpuUs / events });
+  const of = (figures: Figures): Figures => ({
+    ...figures,
+    rate: figures.rate * events,
+    cpuUs: figures.cpuUs / events,
+  });
   if (subject !== null) return of(await runSubject(subject.file, subject.environment, seconds, load));
   if (gateway === null) throw new Error("no gateway runs through all rounds");
   return of(await measureServer(gateway, seconds, load));

@@ -35,11 +35,7 @@ const USUAL_LOAD = { key: BENCH_KEY, body: EVENT_BODY, connections: CONNECTIONS,
 export type Wish = Partial<typeof USUAL_LOAD>;
 
 /** POSTs the body for `seconds`; throws when anything but 2xx came back, for then the figure means nothing. */
-export async function postEvents(
-  port: number,
-  seconds: number,
-  wish: Wish = {},
-): Promise<Load> {
+export async function postEvents(port: number, seconds: number, wish: Wish = {}): Promise<Load> {
   const { key, body, connections, path } = { ...USUAL_LOAD, ...wish };
   const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const script = join(folder, "post.lua");

@@ -30,7 +30,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
   saturation                            publishing as fast as it is taken, with delivery on; about two minutes
-  latency                               from publish to receiver at 200 events a second; about a minute
+  latency                               from publish to receiver at 200 events a second, and at half of what is carried; four minutes
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
@@ -40,7 +40,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   --quick                               one short round in place of five
   --out FOLDER                          where the report goes (bench/results); nowhere when it is empty
 
-accept, saturation, telemetry and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
+accept, saturation, latency, telemetry and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
 are those of npm run services, which names what it installs first.
 
 Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine. The report is a folder with
@@ -80,8 +80,7 @@ const distributed = {
   partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
   "accept-distributed": () => benchAccept({ set: "distributed", ...accept }),
-  "drain-distributed": () =>
-    benchDrain({ rounds: isQuick ? 1 : 3, backlogs: isQuick ? [5000] : [20_000, 200_000] }),
+  "drain-distributed": () => benchDrain({ rounds: isQuick ? 1 : 3, backlogs: isQuick ? [5000] : [20_000, 200_000] }),
   "saturation-distributed": () => benchSaturation({ set: "distributed", ...saturation }),
   "latency-distributed": () => benchLatency({ set: "distributed", ...latency }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
