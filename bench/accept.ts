@@ -37,6 +37,7 @@ async function benchEmbedded({ rounds, seconds }: { rounds: number; seconds: num
   const gateway = single("gateway, durable (fsync before 202)", "gateway.ts");
   const parts = [
     BARE,
+    single("bare Hono, group commit of SQLite", "bare-durable.ts", { STORE: "commit" }),
     gateway,
     single("gateway + processor, durable", "gateway.ts", { PROCESSOR: "1" }),
     inBatches(gateway, "MEDIUM", BENCH_KEY),
@@ -58,7 +59,12 @@ async function benchDistributed({ rounds, seconds }: { rounds: number; seconds: 
   });
   const batches = lanes.map((lane, index) => inBatches(lane, Priority.options[index] ?? "MEDIUM", key));
   const running = { port: Number(new URL(gateway.url).port), usage: () => usageOf(gateway.pid) };
-  return await measure([BARE, ...lanes, ...batches], running, rounds, seconds, "distributed, no processor");
+  const ceilings = [
+    BARE,
+    single("bare Hono, LPUSH", "bare-durable.ts", { ...bench.stores, STORE: "lpush" }),
+    single("bare Hono, produce", "bare-durable.ts", { ...bench.stores, STORE: "produce" }),
+  ];
+  return await measure([...ceilings, ...lanes, ...batches], running, rounds, seconds, "distributed, no processor");
 }
 
 async function measure(

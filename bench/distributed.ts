@@ -6,6 +6,8 @@ import { openLocalServices } from "posthaste/local-services.ts";
 
 export interface DistributedBench extends Constellation {
   readonly redisUrl: string;
+  /** The settings that name Redis and Kafka. */
+  readonly stores: Readonly<Record<string, string>>;
   /** Before all keys. */
   readonly prefix: string;
   readonly post: Post;
@@ -38,6 +40,7 @@ export async function openDistributedBench(options: {
   return {
     ...constellation,
     redisUrl: services.env["REDIS_URL"] ?? "",
+    stores: services.env,
     prefix,
     post: poster(constellation.gateways[0]?.url ?? "", constellation.operatorKey),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
