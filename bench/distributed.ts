@@ -8,6 +8,8 @@ export interface DistributedBench extends Constellation {
   readonly redisUrl: string;
   /** Before all keys. */
   readonly prefix: string;
+  /** The settings of its programs, those of the stores among them. */
+  readonly env: Readonly<Record<string, string>>;
   readonly post: Post;
 }
 
@@ -39,6 +41,7 @@ export async function openDistributedBench(options: {
     ...constellation,
     redisUrl: services.env["REDIS_URL"] ?? "",
     prefix,
+    env,
     post: poster(constellation.gateways[0]?.url ?? "", constellation.operatorKey),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

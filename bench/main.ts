@@ -16,6 +16,8 @@ import { benchPriority } from "./priority.ts";
 import { benchRetries } from "./retries.ts";
 import { benchRuntimes } from "./runtimes.ts";
 import { benchSaturation } from "./saturation.ts";
+import { benchScale } from "./scale.ts";
+import { benchShard } from "./shard.ts";
 import { benchTelemetry } from "./telemetry.ts";
 import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
@@ -33,7 +35,8 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
-  priority, partition, retries, idle, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed
+  priority, partition, retries, idle, scale, shard, saturation-distributed, latency-distributed, tenants-distributed,
+  tail-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
@@ -81,6 +84,8 @@ const distributed = {
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
   "tail-distributed": () => benchTail({ set: "distributed", ...tail }),
   runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
+  scale: () => benchScale({ rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 2000 }),
+  shard: () => benchShard({ rounds: isQuick ? 1 : 3, events: isQuick ? 8000 : 20_000 }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });

@@ -65,6 +65,20 @@ export function usageOf(pid: number): Usage {
   return { cpuUs: (ticks * 1e6) / TICKS_PER_S, rssMiB: mib("VmRSS"), peakMiB: mib("VmHWM") };
 }
 
+export interface CoreTime {
+  /** Of all cores together, since the machine started, in ticks. */
+  readonly busy: number;
+  readonly all: number;
+}
+
+/** Of the machine, whatever runs on it: where its cores are busy all the time, a figure measures them. */
+export function coreTime(): CoreTime {
+  const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n");
+  const [, user, nice, system, idle, waiting, ...rest] = line.split(/\s+/).map(Number);
+  const busy = [user, nice, system, ...rest.slice(0, 3)].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0);
+  return { busy, all: busy + (idle ?? 0) + (waiting ?? 0) };
+}
+
 const ANSWERS_MS_MAX = 10_000;
 
 /** A server that listens on PORT, by another runtime than ours; resolves once it answers. */
