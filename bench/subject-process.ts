@@ -6,7 +6,9 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { exitWithUs } from "posthaste/exit-with-us.ts";
 import type { Command } from "posthaste/program.ts";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 export interface Usage {
@@ -27,10 +29,12 @@ export interface Subject extends AsyncDisposable {
 /** Clock ticks a second of /proc/PID/stat on every Linux that Bun runs on. */
 const TICKS_PER_S = 100;
 
+/** Its temporary files are removed when it is disposed: a subject that is killed removes nothing itself. */
 export async function startSubject(file: string, environment: Readonly<Record<string, string>> = {}): Promise<Subject> {
+  const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const child = spawn(process.execPath, [`${import.meta.dirname}/subjects/${file}`], {
     stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...environment, TMPDIR: folder },
   });
   exitWithUs(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -47,7 +51,10 @@ export async function startSubject(file: string, environment: Readonly<Record<st
       return next();
     },
     usage: () => usageOf(child.pid ?? 0),
-    [Symbol.asyncDispose]: () => kill(child),
+    async [Symbol.asyncDispose]() {
+      await kill(child);
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
