@@ -41,7 +41,8 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   recovery                              when the last event arrives at an endpoint that was in trouble; about eight minutes
   priority, partition, retries, idle, scale, shard, saturation-distributed, latency-distributed, tenants-distributed,
   tail-distributed, storm-distributed, recovery-distributed
-                                        over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+                                        over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some;
+                                        scale takes about half an hour
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
   --out FOLDER                          where the report goes (bench/results); nowhere when it is empty

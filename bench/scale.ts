@@ -30,6 +30,9 @@ const SETTLE_MS = 3000;
 const [FROM, TO] = [0.3, 0.8];
 /** Of all events of a part; at 32 a second for each processor it takes a good deal less. */
 const ARRIVE_MS_MAX = 300_000;
+/** For all processors of a part to be ready, and to have ended. */
+const START_MS_MAX = 120_000;
+const END_MS_MAX = 60_000;
 
 interface Round {
   /** Deliveries a second. */
@@ -76,7 +79,8 @@ async function runRound(
   const { priority, count } = part;
   const events = count * part.events;
   await sink.ask("reset");
-  await Promise.all(Array.from({ length: count }, () => bench.add("processor")));
+  const starts = Promise.all(Array.from({ length: count }, () => bench.add("processor")));
+  await within(START_MS_MAX, `the start of ${count} processors`, starts);
   await Bun.sleep(SETTLE_MS);
   for (let sent = 0; sent < events; sent += BATCH) {
     const event = { type: "load", priority, data: DATA };
@@ -95,7 +99,8 @@ async function runRound(
   const after = coreTime();
   await arrival(1);
   const cpuUs = bench.processors.reduce((sum, { pid }) => sum + usageOf(pid).cpuUs, 0);
-  await Promise.all(bench.processors.splice(0).map((processor) => processor.end("SIGTERM")));
+  const ends = Promise.all(bench.processors.splice(0).map((processor) => processor.end("SIGTERM")));
+  await within(END_MS_MAX, `the end of ${count} processors`, ends);
   return {
     rate: ((to.nth - from.nth) * 1000) / (to.atMs - from.atMs),
     cpuMs: cpuUs / 1000 / events,

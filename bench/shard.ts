@@ -24,6 +24,7 @@ const PACE = 200;
 const WARM_UP = 4000;
 const ASK_MS = 50;
 const SETTLE_MS_MAX = 120_000;
+const START_MS_MAX = 60_000;
 
 const PARTS = { "as fast as taken": "offer", [`${PACE * DRIVERS} a second`]: "pace" } as const;
 
@@ -52,7 +53,8 @@ export async function benchShard(wish: { rounds: number; events: number }): Prom
   await using stack = new AsyncDisposableStack();
   const keys = await addTenants(bench);
   const start = () => startSubject("in-process.ts", { ...bench.env, KEYS: keys.join(",") });
-  const drivers = await Promise.all(Array.from({ length: DRIVERS }, async () => stack.use(await start())));
+  const starts = Promise.all(Array.from({ length: DRIVERS }, async () => stack.use(await start())));
+  const drivers = await within(START_MS_MAX, `the start of ${DRIVERS} driving processes`, starts);
   const redis = stack.adopt(new Redis(bench.redisUrl), (client) => client.disconnect());
   await drive(drivers, "offer", WARM_UP);
   const measured = new Map(Object.keys(PARTS).map((name) => [name, [] as Round[]]));
