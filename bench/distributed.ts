@@ -10,6 +10,8 @@ export interface DistributedBench extends Constellation {
   readonly stores: Readonly<Record<string, string>>;
   /** Before all keys. */
   readonly prefix: string;
+  /** The settings of its programs, those of the stores among them. */
+  readonly env: Readonly<Record<string, string>>;
   readonly post: Post;
 }
 
@@ -42,6 +44,7 @@ export async function openDistributedBench(options: {
     redisUrl: services.env["REDIS_URL"] ?? "",
     stores: services.env,
     prefix,
+    env,
     post: poster(constellation.gateways[0]?.url ?? "", constellation.operatorKey),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -14,9 +14,13 @@ import { benchIslands } from "./islands.ts";
 import { benchLatency } from "./latency.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
+import { benchRecovery } from "./recovery.ts";
 import { benchRetries } from "./retries.ts";
 import { benchRuntimes } from "./runtimes.ts";
 import { benchSaturation } from "./saturation.ts";
+import { benchScale } from "./scale.ts";
+import { benchShard } from "./shard.ts";
+import { benchStorm } from "./storm.ts";
 import { benchTelemetry } from "./telemetry.ts";
 import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
@@ -34,8 +38,12 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
-  priority, partition, retries, idle, accept-distributed, drain-distributed, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed
-                                        over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+  storm                                 retries of twenty endpoints that fail at once, beside one that is well; about five minutes
+  recovery                              when the last event arrives at an endpoint that was in trouble; about eight minutes
+  priority, partition, retries, idle, scale, shard, accept-distributed, drain-distributed, saturation-distributed, latency-distributed,
+  tenants-distributed, tail-distributed, storm-distributed, recovery-distributed
+                                        over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some;
+                                        scale takes about half an hour
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
   --out FOLDER                          where the report goes (bench/results); nowhere when it is empty
@@ -69,6 +77,10 @@ const saturation = { rounds, seconds: isQuick ? 2 : 4 };
 
 const latency = { rounds, seconds: isQuick ? 4 : 10 };
 
+const storm = { rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 5000, seconds: isQuick ? 10 : 20 };
+
+const recovery = { rounds: isQuick ? 1 : 3, failS: isQuick ? 15 : 45, answerMs: isQuick ? 1000 : 5000 };
+
 const benches = {
   accept: () => benchAccept({ set: "embedded", ...accept }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
@@ -84,8 +96,12 @@ const distributed = {
   "saturation-distributed": () => benchSaturation({ set: "distributed", ...saturation }),
   "latency-distributed": () => benchLatency({ set: "distributed", ...latency }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
+  "storm-distributed": () => benchStorm({ set: "distributed", ...storm }),
+  "recovery-distributed": () => benchRecovery({ set: "distributed", ...recovery }),
   "tail-distributed": () => benchTail({ set: "distributed", ...tail }),
   runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
+  scale: () => benchScale({ rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 2000 }),
+  shard: () => benchShard({ rounds: isQuick ? 1 : 3, events: isQuick ? 8000 : 20_000 }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });
@@ -93,6 +109,8 @@ const telemetry = () => benchTelemetry({ rounds, seconds: isQuick ? 2 : 4, event
 const long = {
   saturation: () => benchSaturation({ set: "embedded", ...saturation }),
   latency: () => benchLatency({ set: "embedded", ...latency }),
+  storm: () => benchStorm({ set: "embedded", ...storm }),
+  recovery: () => benchRecovery({ set: "embedded", ...recovery }),
 };
 const all = {
   ...benches,
