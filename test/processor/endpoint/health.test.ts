@@ -84,6 +84,40 @@ test("a lane that is full costs the notice and nothing else", async () => {
   );
 });
 
+test("while the endpoint's record cannot be written, no delivery repeats a notice that was sent", async () => {
+  const state = { isAway: false, sent: 0 };
+  const wrap = (drivers: Drivers): Drivers => ({
+    ...drivers,
+    lanes: {
+      ...drivers.lanes,
+      append(envelopes) {
+        state.isAway ||= envelopes[0]?.type === "posthaste.endpoint.disabled";
+        if (envelopes[0]?.type === "posthaste.endpoint.disabled") state.sent++;
+        return drivers.lanes.append(envelopes);
+      },
+    },
+    directory: {
+      ...drivers.directory,
+      update: (...args) =>
+        state.isAway
+          ? Promise.reject(new PosthasteError("store-unavailable", "Redis is away."))
+          : drivers.directory.update(...args),
+    },
+  });
+  await using harness = await failing(wrap);
+  await pass(harness, 80);
+  assert.equal(state.sent, 1);
+  for (const id of ["evt_2", "evt_3", "evt_4"]) await harness.publish(envelopeOf(id));
+  await pass(harness, 5);
+  assert.equal(state.sent, 1);
+  assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.trouble?.notice?.isSent, false);
+  state.isAway = false;
+  await harness.publish(envelopeOf("evt_5"));
+  await pass(harness, 5);
+  assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.trouble?.notice?.isSent, true);
+  assert.equal(state.sent, 1);
+});
+
 test("a 410 is told, too", async () => {
   await using harness = await failing();
   harness.world.script("ep1", () => ({ status: 410 }));
