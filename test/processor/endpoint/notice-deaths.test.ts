@@ -128,3 +128,15 @@ for (const [why, { steps, begin, expected }] of Object.entries<Story>(stories)) 
     }
   }
 }
+
+test("a notice that a death left behind is sent although the owner has paused the endpoint meanwhile", async () => {
+  const death = { isNow: false };
+  await using harness = await failing(dyingAt("note failing", true, () => void (death.isNow = true)));
+  for (let part = 0; !death.isNow; part += 1 / 6) await pass(harness, 1 / 6);
+  harness.crash();
+  await harness.change("ep1", { status: "paused" });
+  harness.start({ limits: LIMITS });
+  await harness.publish(envelopeOf("evt_later"));
+  await pass(harness, 5);
+  assert.deepEqual(things(harness), ["endpoint.failing"]);
+});
