@@ -7,8 +7,12 @@ import { openLocalServices } from "posthaste/local-services.ts";
 
 export interface DistributedBench extends Constellation {
   readonly redisUrl: string;
+  /** The settings that name Redis and Kafka. */
+  readonly stores: Readonly<Record<string, string>>;
   /** Before all keys. */
   readonly prefix: string;
+  /** The settings of its programs, those of the stores among them. */
+  readonly env: Readonly<Record<string, string>>;
   readonly post: Post;
 }
 
@@ -47,7 +51,9 @@ export async function openDistributedBench(options: {
   return {
     ...constellation,
     redisUrl: services.env["REDIS_URL"] ?? "",
+    stores: services.env,
     prefix,
+    env,
     post: poster(constellation.gateways[0]?.url ?? "", constellation.operatorKey),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -29,14 +29,14 @@ export function requireWrk(): void {
   throw new Error("This bench needs wrk on the PATH; install it with your package manager (apt-get install wrk)");
 }
 
-const USUAL_LOAD = { key: BENCH_KEY, body: EVENT_BODY, connections: CONNECTIONS };
+const USUAL_LOAD = { key: BENCH_KEY, body: EVENT_BODY, connections: CONNECTIONS, path: "/v1/events" };
 
-/** POSTs the event for `seconds`; throws when anything but 2xx came back, for then the figure means nothing. */
-export async function postEvents(
-  port: number,
-  seconds: number,
-  { key, body, connections }: typeof USUAL_LOAD = USUAL_LOAD,
-): Promise<Load> {
+/** What differs from the usual. */
+export type Wish = Partial<typeof USUAL_LOAD>;
+
+/** POSTs the body for `seconds`; throws when anything but 2xx came back, for then the figure means nothing. */
+export async function postEvents(port: number, seconds: number, wish: Wish = {}): Promise<Load> {
+  const { key, body, connections, path } = { ...USUAL_LOAD, ...wish };
   const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const script = join(folder, "post.lua");
   writeFileSync(
@@ -52,7 +52,7 @@ done = function(summary, latency)
 end
 `,
   );
-  const wrk = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}/v1/events`];
+  const wrk = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}${path}`];
   const child = spawn("wrk", wrk, { stdio: ["ignore", "pipe", "inherit"] });
   exitWithUs(child);
   let output = "";

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
 import { benchDeliver } from "./deliver.ts";
+import { benchDrain } from "./drain.ts";
 import { benchDescriptors } from "./descriptors.ts";
 import { benchColdStart, benchColdStartDistributed } from "./cold-start.ts";
 import { benchFanOut } from "./fan-out.ts";
@@ -16,9 +17,13 @@ import { benchIslands } from "./islands.ts";
 import { benchLatency } from "./latency.ts";
 import { benchPartition } from "./partition.ts";
 import { benchPriority } from "./priority.ts";
+import { benchRecovery } from "./recovery.ts";
 import { benchRetries } from "./retries.ts";
 import { benchRuntimes } from "./runtimes.ts";
 import { benchSaturation } from "./saturation.ts";
+import { benchScale } from "./scale.ts";
+import { benchShard } from "./shard.ts";
+import { benchStorm } from "./storm.ts";
 import { benchTelemetry } from "./telemetry.ts";
 import { benchTail } from "./tail.ts";
 import { benchTenants } from "./tenants.ts";
@@ -32,21 +37,25 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
 
   accept, deliver, islands, tenants     run when none is named: Posthaste in one process
   saturation                            publishing as fast as it is taken, with delivery on; about two minutes
-  latency                               from publish to receiver at 200 events a second; about a minute
+  latency                               from publish to receiver at 200 events a second, and at half of what is carried; four minutes
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
   growth                                accept, drain and memory with 1,000 to 100,000 endpoints; about ten minutes
   cold-start                            from spawn to the first 202 and the first delivery, with and without a history; about two minutes
   fan-out                               one event to 1, 10 and 1,000 endpoints; about two minutes
-  priority, partition, retries, idle, saturation-distributed, latency-distributed, tenants-distributed, tail-distributed,
-  growth-distributed, cold-start-distributed, fan-out-distributed
-                                        over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some
+  storm                                 retries of twenty endpoints that fail at once, beside one that is well; about five minutes
+  recovery                              when the last event arrives at an endpoint that was in trouble; about eight minutes
+  priority, partition, retries, idle, scale, shard, accept-distributed, drain-distributed, saturation-distributed, latency-distributed,
+  tenants-distributed, tail-distributed, storm-distributed, recovery-distributed, growth-distributed, cold-start-distributed,
+  fan-out-distributed
+                                        over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some;
+                                        scale takes about half an hour
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
   --out FOLDER                          where the report goes (bench/results); nowhere when it is empty
 
-accept, saturation, telemetry and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
+accept, saturation, latency, telemetry and runtimes need wrk, which is installed by apt-get when it is missing (as root on Debian and its kin), saying so. Redis and Kafka
 are those of npm run services, which names what it installs first.
 
 Prints ratios to the bare ceilings of the same run, and judges nothing. All load goes to this machine. The report is a folder with
@@ -67,6 +76,8 @@ const rounds = isQuick ? 1 : 5;
 
 const tenants = { rounds, seconds: isQuick ? 10 : 20, backlog: isQuick ? 5000 : 10_000 };
 
+const accept = { rounds, seconds: isQuick ? 2 : 4 };
+
 const tail = { rounds, seconds: isQuick ? 5 : 10 };
 
 const saturation = { rounds, seconds: isQuick ? 2 : 4 };
@@ -83,8 +94,12 @@ const coldStart = { rounds, history: isQuick ? 10_000 : 100_000 };
 
 const fanOut = { rounds, deliveries: isQuick ? 20_000 : 40_000, single: isQuick ? 10 : 20 };
 
+const storm = { rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 5000, seconds: isQuick ? 10 : 20 };
+
+const recovery = { rounds: isQuick ? 1 : 3, failS: isQuick ? 15 : 45, answerMs: isQuick ? 1000 : 5000 };
+
 const benches = {
-  accept: () => benchAccept({ rounds, seconds: isQuick ? 2 : 4 }),
+  accept: () => benchAccept({ set: "embedded", ...accept }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
   islands: () => benchIslands({ rounds, seconds: isQuick ? 5 : 20 }),
   tenants: () => benchTenants({ set: "embedded", ...tenants }),
@@ -93,14 +108,20 @@ const distributed = {
   priority: () => benchPriority({ rounds, events: isQuick ? 200 : 300, backlog: isQuick ? 50_000 : 200_000 }),
   partition: () => benchPartition({ rounds: isQuick ? 1 : 3, events: isQuick ? 5000 : 10_000, rate: 500 }),
   retries: () => benchRetries({ delaysS: isQuick ? [7] : [7, 90] }),
+  "accept-distributed": () => benchAccept({ set: "distributed", ...accept }),
+  "drain-distributed": () => benchDrain({ rounds: isQuick ? 1 : 3, backlogs: isQuick ? [5000] : [20_000, 200_000] }),
   "saturation-distributed": () => benchSaturation({ set: "distributed", ...saturation }),
   "latency-distributed": () => benchLatency({ set: "distributed", ...latency }),
   "tenants-distributed": () => benchTenants({ set: "distributed", ...tenants }),
+  "storm-distributed": () => benchStorm({ set: "distributed", ...storm }),
+  "recovery-distributed": () => benchRecovery({ set: "distributed", ...recovery }),
   "tail-distributed": () => benchTail({ set: "distributed", ...tail }),
   "growth-distributed": () => benchGrowth({ set: "distributed", ...growth }),
   "cold-start-distributed": () => benchColdStartDistributed(coldStart),
   "fan-out-distributed": () => benchFanOut({ set: "distributed", ...fanOut }),
   runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
+  scale: () => benchScale({ rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 2000 }),
+  shard: () => benchShard({ rounds: isQuick ? 1 : 3, events: isQuick ? 8000 : 20_000 }),
   idle: () => benchIdle({ seconds: isQuick ? 10 : 30 }),
 };
 const descriptors = () => benchDescriptors({ origins: isQuick ? 1000 : 5000, idle: isQuick ? [400] : [400, 2000] });
@@ -108,6 +129,8 @@ const telemetry = () => benchTelemetry({ rounds, seconds: isQuick ? 2 : 4, event
 const long = {
   saturation: () => benchSaturation({ set: "embedded", ...saturation }),
   latency: () => benchLatency({ set: "embedded", ...latency }),
+  storm: () => benchStorm({ set: "embedded", ...storm }),
+  recovery: () => benchRecovery({ set: "embedded", ...recovery }),
 };
 const all = {
   ...benches,

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
-import { html } from "hono/html";
+import { html, raw } from "hono/html";
 import type { Finding } from "./figures.ts";
 
 export interface Claim {
@@ -52,7 +52,20 @@ export async function writeReport(folder: string, { command, startedAt, claims }
   mkdirSync(path, { recursive: true });
   writeFileSync(join(path, "report.json"), `${JSON.stringify({ at, command, ...facts, claims }, null, 2)}\n`);
   writeFileSync(join(path, "report.html"), String(await page({ at, command, facts, claims })));
+  for (const { name, findings } of claims) {
+    const drawn = await Promise.all(findings.map((finding) => picture(finding, facts, at)));
+    drawn.forEach((text, index) => {
+      if (text !== null) writeFileSync(join(path, `${name}${index === 0 ? "" : `-${index + 1}`}.svg`), text);
+    });
+  }
   return path;
+}
+
+/** A finding's plot as a file of its own, which says where it is from; null when it has none. */
+async function picture({ header, rows, plotted }: Finding, facts: Page["facts"], at: string): Promise<string | null> {
+  if (plotted === undefined) return null;
+  const from = html`<!-- npm run bench of ${at}, commit ${facts["commit"]}, ${facts["cores"]} cores of ${facts["cpu"]} -->`;
+  return `${String(await plot(header[plotted] ?? "", rows, plotted))}\n${String(await from)}\n`;
 }
 
 type Page = Pick<Run, "command" | "claims"> & {
@@ -70,7 +83,6 @@ function page({ at, command, facts, claims }: Page) {
         <style>
           :root {
             color-scheme: light dark;
-            --bar: light-dark(#3565c4, #7ba5ff);
           }
           body {
             font:
@@ -97,15 +109,6 @@ function page({ at, command, facts, claims }: Page) {
           svg {
             width: 100%;
             height: auto;
-          }
-          svg text {
-            font:
-              13px system-ui,
-              sans-serif;
-            fill: currentColor;
-          }
-          svg rect {
-            fill: var(--bar);
           }
         </style>
       </head>
@@ -147,6 +150,11 @@ function findingPart({ title, header, rows, plotted, note }: Finding) {
   `;
 }
 
+/** As a file of its own a picture has no page around it: it follows the reader's light or dark by itself. */
+const PICTURE_STYLE = raw(`text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+rect { fill: #3565c4; }
+@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } rect { fill: #7ba5ff; } }`);
+
 /** In units of the picture. */
 const PICTURE = { width: 900, row: 26, bar: 14, left: 330, right: 90 };
 
@@ -156,7 +164,15 @@ function plot(name: string, rows: Finding["rows"], column: number) {
   const most = Math.max(...values.filter(Number.isFinite), Number.MIN_VALUE);
   const { width, row, bar, left, right } = PICTURE;
   const height = (rows.length + 1) * row;
-  return html`<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${name} by subject">
+  return html`<svg
+    xmlns="http://www.w3.org/2000/svg"
+    viewBox="0 0 ${width} ${height}"
+    role="img"
+    aria-label="${name} by subject"
+  >
+    <style>
+      ${PICTURE_STYLE}
+    </style>
     <text x="${left}" y="${row / 2 + 4}">${name}</text>
     ${rows.map((cells, index) => {
       const y = (index + 1) * row;

@@ -6,7 +6,9 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { exitWithUs } from "posthaste/exit-with-us.ts";
 import type { Command } from "posthaste/program.ts";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 export interface Usage {
@@ -27,10 +29,12 @@ export interface Subject extends AsyncDisposable {
 /** Clock ticks a second of /proc/PID/stat on every Linux that Bun runs on. */
 const TICKS_PER_S = 100;
 
+/** Its temporary files are removed when it is disposed: a subject that is killed removes nothing itself. */
 export async function startSubject(file: string, environment: Readonly<Record<string, string>> = {}): Promise<Subject> {
+  const folder = mkdtempSync(join(tmpdir(), "posthaste-bench-"));
   const child = spawn(process.execPath, [`${import.meta.dirname}/subjects/${file}`], {
     stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...environment, TMPDIR: folder },
   });
   exitWithUs(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -47,7 +51,10 @@ export async function startSubject(file: string, environment: Readonly<Record<st
       return next();
     },
     usage: () => usageOf(child.pid ?? 0),
-    [Symbol.asyncDispose]: () => kill(child),
+    async [Symbol.asyncDispose]() {
+      await kill(child);
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -63,6 +70,20 @@ export function usageOf(pid: number): Usage {
   const ticks = Number(stat[11]) + Number(stat[12]);
   const mib = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
   return { cpuUs: (ticks * 1e6) / TICKS_PER_S, rssMiB: mib("VmRSS"), peakMiB: mib("VmHWM") };
+}
+
+export interface CoreTime {
+  /** Of all cores together, since the machine started, in ticks. */
+  readonly busy: number;
+  readonly all: number;
+}
+
+/** Of the machine, whatever runs on it: where its cores are busy all the time, a figure measures them. */
+export function coreTime(): CoreTime {
+  const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n");
+  const [, user, nice, system, idle, waiting, ...rest] = line.split(/\s+/).map(Number);
+  const busy = [user, nice, system, ...rest.slice(0, 3)].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0);
+  return { busy, all: busy + (idle ?? 0) + (waiting ?? 0) };
 }
 
 const ANSWERS_MS_MAX = 10_000;

@@ -8,6 +8,8 @@ import type { CallOptions, KeyedCallOptions, Page, PageQuery, TimeQuery } from "
 export interface PublishOptions extends KeyedCallOptions {
   /** W3C Trace Context; receivers get it. */
   readonly traceparent?: string | undefined;
+  /** Goes with it. */
+  readonly tracestate?: string | undefined;
 }
 
 /** By acceptance. */

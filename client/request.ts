@@ -29,6 +29,7 @@ export interface Call {
   readonly body?: unknown;
   readonly idempotencyKey?: string | undefined;
   readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
   /** Twice is the same as once. */
   readonly isRepeatable: boolean;
   /** False for what the API would not answer; without it every 2xx is an answer. */
@@ -100,7 +101,7 @@ function urlOf({ url, tenant }: Connection, call: Call): string {
   return `${url}/v1/${call.path.join("/")}${text === "" ? "" : `?${text}`}`;
 }
 
-function initOf({ apiKey }: Connection, { method, body, idempotencyKey, traceparent }: Call): RequestInit {
+function initOf({ apiKey }: Connection, { method, body, idempotencyKey, traceparent, tracestate }: Call): RequestInit {
   if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
     throw new TypeError("an idempotency key has 1 to 255 visible ASCII characters");
   }
@@ -116,6 +117,7 @@ function initOf({ apiKey }: Connection, { method, body, idempotencyKey, tracepar
         ? {}
         : { "idempotency-key": `"${idempotencyKey.replaceAll(/["\\]/g, "\\$&")}"` }),
       ...(traceparent === undefined ? {} : { traceparent }),
+      ...(tracestate === undefined ? {} : { tracestate }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };

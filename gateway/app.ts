@@ -64,10 +64,11 @@ export function createGateway(deps: GatewayOptions): Gateway {
 
   const answerRequest = (request: InboundRequest): Promise<Response> => {
     const isOpen = openPaths.has(pathOf(request.url));
-    const context = createRequestContext(deps.telemetry.trace.request(request.headers.get("traceparent")));
+    const { headers } = request;
+    const [traceparent, tracestate] = [headers.get("traceparent"), headers.get("tracestate")];
+    const context = createRequestContext(deps.telemetry.trace.request({ traceparent, tracestate }));
     if (!isOpen) {
       try {
-        const { headers } = request;
         admission.begin(context, headers.get("content-length"), headers.has("transfer-encoding"));
       } catch (thrown) {
         const refused = crashed(thrown, context, deps);

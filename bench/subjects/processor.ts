@@ -31,6 +31,7 @@ function envelope(priority: Priority) {
     acceptedAtMs: Math.floor(nowMs),
     deliverAtMs: null,
     traceparent: isTraced ? formatTraceparent({ ...newTrace(ambient.entropy), flags: SAMPLED }) : null,
+    tracestate: null,
     directoryVersion: 1,
     body: envelopeBody({ type: "invoice.paid", timestampMs: nowMs, dataText }),
   };

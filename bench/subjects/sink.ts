@@ -1,7 +1,8 @@
 /**
  * The receiver of delivery benches: reads each body and answers 200 at once. Ten paths /0 to /9; those named by `hang`
- * never answer. A body to /group counts as many as it has members. Keeps, per path, the time from acceptance (in the body) to
- * arrival. `wait COUNT` ends the program, and says how many arrived, when none does for `SILENCE_MS_MAX` or all take `WAIT_MS_MAX`.
+ * never answer. A body to /group counts as many as it has members. What ends with /wait/50 is answered after 50 ms, and counts then.
+ * Keeps, per path, the time from acceptance (in the body) to arrival. `wait COUNT` ends the program, and says how many arrived, when
+ * none does for `SILENCE_MS_MAX` or all take `WAIT_MS_MAX`.
  */
 import { serveBare } from "./bare-server.ts";
 import { answerLines, tell } from "./talk.ts";
@@ -21,6 +22,8 @@ const port = serveBare(async (request) => {
   const path = request.url.slice(request.url.lastIndexOf("/"));
   if (hanging.has(path)) return new Promise<Response>(() => undefined);
   const text = await request.text();
+  const waitMs = Number(/\/wait\/(\d+)$/.exec(request.url)?.[1] ?? 0);
+  if (waitMs > 0) await Bun.sleep(waitMs);
   const atMs = performance.timeOrigin + performance.now();
   const sent = /"sent_at":([\d.]+)/.exec(text)?.[1];
   if (sent !== undefined) {

@@ -119,8 +119,8 @@ async function envelopesOf(
     await Promise.all(tenants.map(async (tenant) => [tenant, await deps.drivers.directory.version(tenant)] as const)),
   );
   return open.map(({ draft, tenant, id, acceptedAtMs }, index) => {
-    const traceparent = deps.telemetry.trace.carried(trace, { tenant, id, index });
-    return envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion: versions.get(tenant) ?? 0 });
+    const carried = deps.telemetry.trace.carried(trace, { tenant, id, index });
+    return envelopeOf(draft, { id, tenant, acceptedAtMs, carried, directoryVersion: versions.get(tenant) ?? 0 });
   });
 }
 

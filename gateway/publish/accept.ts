@@ -10,6 +10,7 @@ import type { StoredAnswer } from "@posthaste/shared/ports/claims.ts";
 import { PartlyAppended } from "@posthaste/shared/ports/lanes.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 import { acceptedEntry } from "@posthaste/shared/ports/tail.ts";
+import type { TraceHeaders } from "@posthaste/shared/telemetry/request-trace.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { Accepted, HeldClaim } from "./claims.ts";
@@ -66,8 +67,8 @@ export async function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Pr
 
     // 3. Append: from here on the event is accepted.
     const directoryVersion = await deps.drivers.directory.version(tenant);
-    const traceparent = deps.telemetry.trace.carried(context.trace, { tenant, id, index: 0 });
-    const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
+    const carried = deps.telemetry.trace.carried(context.trace, { tenant, id, index: 0 });
+    const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, carried, directoryVersion });
     await appendEnvelopes(deps, [envelope], context);
 
     // 4. Store the answer under the claims, and give it.
@@ -86,7 +87,7 @@ export function freshId(deps: Pick<GatewayDeps, "clock" | "entropy">): string {
 
 export function envelopeOf(
   draft: Draft,
-  facts: { id: string; tenant: string; acceptedAtMs: number; traceparent: string | null; directoryVersion: number },
+  facts: { id: string; tenant: string; acceptedAtMs: number; carried: TraceHeaders; directoryVersion: number },
 ): Envelope {
   const { acceptedAtMs } = facts;
   const isAhead = draft.deliverAtMs !== null && draft.deliverAtMs > acceptedAtMs;
@@ -97,7 +98,8 @@ export function envelopeOf(
     priority: draft.priority,
     acceptedAtMs,
     deliverAtMs: isAhead ? draft.deliverAtMs : null,
-    traceparent: facts.traceparent,
+    traceparent: facts.carried.traceparent,
+    tracestate: facts.carried.tracestate,
     directoryVersion: facts.directoryVersion,
     body: envelopeBody({
       type: draft.type,

@@ -86,9 +86,9 @@ async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
     dataText,
   } as const;
   const { trace } = admitted.context;
-  const traceparent = deps.telemetry.trace.carried(trace, { tenant, id, index: 0 });
+  const carried = deps.telemetry.trace.carried(trace, { tenant, id, index: 0 });
   const directoryVersion = await deps.drivers.directory.version(tenant);
-  const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, traceparent, directoryVersion });
+  const envelope = envelopeOf(draft, { id, tenant, acceptedAtMs, carried, directoryVersion });
   const plan = {
     cause: "replay",
     notBeforeMs: acceptedAtMs,

@@ -6,6 +6,7 @@ import type { AttemptResult, Milestone } from "@posthaste/shared/domain/attempt.
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
+import type { TraceHeaders } from "@posthaste/shared/telemetry/request-trace.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Standstill } from "./standstill.ts";
@@ -39,7 +40,7 @@ export function createSend(deps: SendDeps): Send {
   return async (delivery, endpoint) => {
     const { delivery: telemetry, trace } = deps.telemetry;
     const attemptTrace = trace.ofAttempt(delivery, () => deps.isApart(delivery));
-    const message = writeMessage(deps, delivery, endpoint, attemptTrace.traceparent);
+    const message = writeMessage(deps, delivery, endpoint, attemptTrace);
     if (message.kind === "not-written") return message;
     const { headers, body } = message;
     const { tenant } = delivery;
@@ -76,7 +77,7 @@ function writeMessage(
   deps: SendDeps,
   delivery: PendingDelivery,
   endpoint: Endpoint,
-  traceparent: string | null,
+  { traceparent, tracestate }: TraceHeaders,
 ): Message | NotWritten {
   const { members, group, attempt } = delivery;
   try {
@@ -88,6 +89,7 @@ function writeMessage(
       attempt,
       nowMs: deps.clock.now(),
       traceparent,
+      tracestate,
       hasher: deps.hasher,
     });
     const odd = Object.entries(headers).find(([, value]) => !FIELD_VALUE.test(value));

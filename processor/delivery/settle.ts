@@ -68,7 +68,7 @@ export function createSettle(deps: SettleDeps): Settle {
       return finish(deps, delivery, { ...standing, wait: "retry" }, result);
     },
     missed: async (delivery, state, reason) => {
-      if (state === "disabled") await deps.health.tell(delivery.tenant, delivery.endpointId);
+      if (state === "disabled" || state === "paused") await deps.health.tell(delivery.tenant, delivery.endpointId);
       const standing = await recordDeadLetter(deps, delivery, { state, reason, attempt: delivery.attempt - 1 });
       if (standing === null) return "released";
       return finish(deps, delivery, { ...standing, wait: null }, null);

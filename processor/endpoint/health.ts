@@ -10,6 +10,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
+import type { OwnEvent } from "@posthaste/shared/domain/own-event.ts";
 import type { Announce } from "../announce.ts";
 import type { EndpointLookup } from "./lookup.ts";
 import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
@@ -18,6 +19,8 @@ import { isSuccess } from "@posthaste/shared/domain/outcome.ts";
 import { endpointAlert, noticeEvent } from "@posthaste/shared/domain/own-event.ts";
 import { Lru } from "@posthaste/shared/lib/lru.ts";
 
+/** Notices of which this process remembers that it sent them, until their endpoints' records say so. */
+const ANNOUNCED_MAX = 10_000;
 /** Endpoints whose first failure is remembered until it is noted; past it the longest unused begins anew. */
 const FIRST_FAILURES_MAX = 10_000;
 
@@ -40,6 +43,7 @@ export interface EndpointHealthDeps {
 
 export function createEndpointHealth(deps: EndpointHealthDeps): EndpointHealth {
   const { clock, disableAfterMs } = deps;
+  const announceOnce = onceEach(deps.announce);
   /** By `monotonic`. */
   const firstFailures = new Lru<string, number>({ countMax: FIRST_FAILURES_MAX });
   /** Endpoints whose record is being written: what others learn meanwhile they learn again. */
@@ -79,18 +83,23 @@ export function createEndpointHealth(deps: EndpointHealthDeps): EndpointHealth {
       const judge = (now: Endpoint): Endpoint =>
         isGood ? afterSuccess(now, nowMs) : afterFailure(now, nowMs, disableAfterMs);
       if (judge(endpoint) === endpoint && !owesNotice(endpoint)) return;
-      await alone(endpoint.id, () => note(deps, endpoint, judge));
+      await alone(endpoint.id, () => note(deps, announceOnce, endpoint, judge));
     },
     async tell(tenant, endpointId) {
       const known = deps.lookup.peek(tenant, endpointId, 0);
       const endpoint = known === undefined ? await deps.lookup.find(tenant, endpointId, 0).catch(() => null) : known;
       if (endpoint === null || !owesNotice(endpoint)) return;
-      await alone(endpointId, () => sendNotice(deps, endpoint));
+      await alone(endpointId, () => sendNotice(deps, announceOnce, endpoint));
     },
   };
 }
 
-async function note(deps: EndpointHealthDeps, { tenant, id }: Endpoint, judge: Judge): Promise<void> {
+async function note(
+  deps: EndpointHealthDeps,
+  announceOnce: AnnounceOnce,
+  { tenant, id }: Endpoint,
+  judge: Judge,
+): Promise<void> {
   let before: Endpoint | null = null;
   const endpoint = await deps.directory.update(tenant, id, (now) => {
     before = now;
@@ -98,7 +107,20 @@ async function note(deps: EndpointHealthDeps, { tenant, id }: Endpoint, judge: J
   });
   if (endpoint === null) return;
   tellOperator(deps, before ?? endpoint, endpoint);
-  await sendNotice(deps, endpoint);
+  await sendNotice(deps, announceOnce, endpoint);
+}
+
+type AnnounceOnce = (event: OwnEvent) => Promise<boolean>;
+
+/** While a record cannot be written its notice is owed at each delivery: what was sent is not sent again by this process. */
+function onceEach(announce: Announce): AnnounceOnce {
+  const announced = new Lru<string, true>({ countMax: ANNOUNCED_MAX });
+  return async (event) => {
+    const name = `${event.idAtMs}\n${event.identity}`;
+    const isSent = announced.get(name) ?? (await announce([event]));
+    if (isSent) announced.set(name, true);
+    return isSent;
+  };
 }
 
 type Judge = (endpoint: Endpoint) => Endpoint;
@@ -107,12 +129,12 @@ function owesNotice({ trouble }: Endpoint): boolean {
   return trouble?.notice?.isSent === false;
 }
 
-async function sendNotice(deps: EndpointHealthDeps, endpoint: Endpoint): Promise<void> {
+async function sendNotice(deps: EndpointHealthDeps, announceOnce: AnnounceOnce, endpoint: Endpoint): Promise<void> {
   const { trouble, tenant, id } = endpoint;
   const notice = trouble?.notice ?? null;
   if (trouble === null || notice === null || notice.isSent) return;
-  const isSent = await deps.announce([noticeEvent(endpoint, trouble, notice, deps.disableAfterMs)]);
-  const isAlerted = await deps.announce([endpointAlert(endpoint, trouble, notice)]);
+  const isSent = await announceOnce(noticeEvent(endpoint, trouble, notice, deps.disableAfterMs));
+  const isAlerted = await announceOnce(endpointAlert(endpoint, trouble, notice));
   if (isSent && isAlerted) await deps.directory.update(tenant, id, (now) => afterNotice(now, notice));
 }
 

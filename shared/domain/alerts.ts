@@ -138,6 +138,7 @@ export function alertEvent(name: string, rule: AlertRule, { sinceMs, resolvedAtM
     identity: `alert.${kind}\n${name}`,
     atMs,
     traceparent: null,
+    tracestate: null,
     data: { rule: name, severity, since, ...more },
   };
 }

@@ -7,6 +7,7 @@ import type { Envelope } from "./envelope.ts";
 import { ENVELOPE_BODY_BYTES_MAX } from "./envelope.ts";
 import { DELIVER_AHEAD_MS_MAX, EventType, Priority, PublishedId, TenantName, Traceparent } from "./event.ts";
 import { ID_TIME_MS_MAX } from "./id.ts";
+import { Tracestate } from "./tracestate.ts";
 
 /** A count or a version as digits. */
 export const RecordedWhole = v.pipe(
@@ -34,6 +35,7 @@ const Facts = v.pipe(
     accepted: RecordedTime,
     due: v.optional(RecordedTime),
     traceparent: v.optional(Traceparent),
+    tracestate: v.optional(Tracestate),
     directory: RecordedWhole,
   }),
   v.forward(
@@ -66,6 +68,7 @@ export function envelopeHeaders(envelope: Envelope): Record<string, string> {
   };
   if (envelope.deliverAtMs !== null) headers["due"] = String(envelope.deliverAtMs);
   if (envelope.traceparent !== null) headers["traceparent"] = envelope.traceparent;
+  if (envelope.tracestate !== null) headers["tracestate"] = envelope.tracestate;
   return headers;
 }
 
@@ -83,6 +86,7 @@ export function envelopeOfHeaders(headers: Readonly<Record<string, unknown>>, bo
     acceptedAtMs: facts.accepted,
     deliverAtMs: facts.due ?? null,
     traceparent: facts.traceparent ?? null,
+    tracestate: facts.tracestate ?? null,
     directoryVersion: facts.directory,
     body,
   };

@@ -20,6 +20,8 @@ export interface Envelope {
   readonly deliverAtMs: number | null;
   /** W3C Trace Context of the publisher, or null. */
   readonly traceparent: string | null;
+  /** Of the same trace; null without one, and where nobody kept anything beside it. */
+  readonly tracestate: string | null;
   /** Fan-out must see at least this version of the tenant's directory (promise 9). */
   readonly directoryVersion: number;
   /** `{"type","timestamp","data"}` in UTF-8; the bytes that are signed and sent. */

@@ -59,6 +59,7 @@ export function attemptHeaders(input: {
   attempt: number;
   nowMs: number;
   traceparent: string | null;
+  tracestate: string | null;
   hasher: Hasher;
 }): Record<string, string> {
   const timestampS = Math.floor(input.nowMs / 1000);
@@ -75,5 +76,6 @@ export function attemptHeaders(input: {
     "posthaste-attempt": String(input.attempt),
   };
   if (input.traceparent !== null) headers["traceparent"] = input.traceparent;
+  if (input.tracestate !== null) headers["tracestate"] = input.tracestate;
   return headers;
 }

@@ -22,6 +22,7 @@ export interface OwnEvent {
   readonly identity: string;
   readonly atMs: number;
   readonly traceparent: string | null;
+  readonly tracestate: string | null;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -52,6 +53,7 @@ export function noticeEvent(
     identity: `${tenant}\nendpoint.${kind}\n${id}`,
     atMs,
     traceparent: null,
+    tracestate: null,
     data: { endpoint_id: id, url, ...since, ...more },
   };
 }
@@ -76,6 +78,7 @@ export function endpointAlert(
     identity: `alert.endpoint.${kind}\n${tenant}\n${id}`,
     atMs,
     traceparent: null,
+    tracestate: null,
     data: { ...alert, tenant, endpoint_id: id, since: instant(trouble.sinceMs) },
   };
 }
@@ -92,7 +95,7 @@ export function deadEvent(dead: {
   readonly envelope: Envelope;
 }): OwnEvent {
   const { id, tenant, eventId, endpointId, reason, attempts, atMs, envelope } = dead;
-  const { type: event_type, acceptedAtMs, traceparent } = envelope;
+  const { type: event_type, acceptedAtMs, traceparent, tracestate } = envelope;
   const trace_id = traceIdOf(traceparent);
   return {
     tenant,
@@ -102,12 +105,13 @@ export function deadEvent(dead: {
     identity: `${tenant}\ndelivery.dead\n${id}`,
     atMs,
     traceparent,
+    tracestate,
     data: { delivery_id: id, event_id: eventId, event_type, endpoint_id: endpointId, reason, attempts, trace_id },
   };
 }
 
 export function ownEnvelope(event: OwnEvent, directoryVersion: number, hasher: Hasher): Envelope {
-  const { tenant, type, priority, atMs, traceparent } = event;
+  const { tenant, type, priority, atMs, traceparent, tracestate } = event;
   return {
     id: derivedId("evt", event.idAtMs, hasher, event.identity),
     tenant,
@@ -116,6 +120,7 @@ export function ownEnvelope(event: OwnEvent, directoryVersion: number, hasher: H
     acceptedAtMs: atMs,
     deliverAtMs: null,
     traceparent,
+    tracestate,
     directoryVersion,
     body: envelopeBody({ type, timestampMs: atMs, dataText: JSON.stringify(event.data) }),
   };

@@ -9,12 +9,13 @@ import type { Endpoint } from "../domain/endpoint.ts";
 import type { Envelope } from "../domain/envelope.ts";
 import type { TraceContext } from "../domain/traceparent.ts";
 import type { Clock, Entropy } from "../lib/ambient.ts";
-import type { RequestTrace } from "./request-trace.ts";
+import type { RequestTrace, TraceHeaders } from "./request-trace.ts";
 import type { SpanPlace, TracedDelivery } from "./span-places.ts";
 import type { Span, SpanAttributes, SpanSink } from "./spans.ts";
 import { laneOf } from "../domain/envelope.ts";
 import { describe } from "../domain/outcome.ts";
-import { SAMPLED, derivedSpan, formatTraceparent, parseTraceparent } from "../domain/traceparent.ts";
+import { SAMPLED, derivedSpan, formatTraceparent, parseTraceparent, traceIdText } from "../domain/traceparent.ts";
+import { parseTracestate } from "../domain/tracestate.ts";
 import { countLosses } from "./losses.ts";
 import { createRequestTrace } from "./request-trace.ts";
 import {
@@ -29,15 +30,15 @@ import { attemptPlace, fanOutPlace, handOverPlace, nameIn, replayPlace, sendPlac
 import { attemptStem, createRequestStems, processStems, replayStem, sendStems } from "./span-stems.ts";
 
 export interface TraceTelemetry {
-  /** A request came with this `traceparent`. */
-  request(header: string | null): RequestTrace;
+  /** A request came with these. */
+  request(headers: TraceHeaders): RequestTrace;
   /** And was answered. */
   answered(trace: RequestTrace, request: AnsweredRequest): void;
-  /** The traceparent that an event of the request carries; `index` within its batch. */
+  /** What an event of the request carries; `index` within its batch. */
   carried(
     trace: RequestTrace,
     event: { readonly tenant: string; readonly id: string; readonly index: number },
-  ): string | null;
+  ): TraceHeaders;
   /** An event of the request went into its lane since `startMs`, or could not. */
   sent(trace: RequestTrace, envelope: Envelope, sent: { index: number; startMs: number; failure: unknown }): void;
   /** A person asked for new attempts of an old delivery. */
@@ -64,9 +65,8 @@ export interface AnsweredRequest {
 /** Is the endpoint beyond the first of its event? Asked where spans are made, as it costs a look through them. */
 export type IsApart = () => boolean;
 
-export interface AttemptTrace {
-  /** For its request; null when its event has no trace. */
-  readonly traceparent: string | null;
+/** With the headers of its request; null when its event has no trace. */
+export interface AttemptTrace extends TraceHeaders {
   /** Of its span; null when it is not recorded. */
   readonly place: SpanPlace | null;
 }
@@ -115,7 +115,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
   }
 
   return {
-    request: (header) => createRequestTrace(spans, entropy, header),
+    request: (headers) => createRequestTrace(spans, entropy, headers),
     answered(trace, request) {
       const { span: self, parent } = trace;
       if (self === null || !isSampled(self)) return;
@@ -131,7 +131,11 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
         },
       );
     },
-    carried: ({ given, span }, event) => (span === null ? given : formatTraceparent(sendPlace(span, event).self)),
+    carried({ given, state, span }, event) {
+      if (span === null) return { traceparent: given, tracestate: state };
+      const { self, parent } = sendPlace(span, event);
+      return { traceparent: formatTraceparent(self), tracestate: parent === null ? null : state };
+    },
     sent({ span }, envelope, { index, startMs, failure }) {
       if (span === null || !isSampled(span)) return;
       const { tenant, id } = envelope;
@@ -164,9 +168,10 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
     },
     ofAttempt(delivery, isApart) {
       // What nobody records is not spread over several traces either.
-      if (!isTraced(delivery)) return { traceparent: passedOn(delivery), place: null };
-      const place = attemptPlace(delivery, isApart());
-      return { traceparent: place === null ? null : formatTraceparent(place.self), place };
+      const place = isTraced(delivery) ? attemptPlace(delivery, isApart()) : null;
+      const self = place?.self ?? passedOn(delivery);
+      if (self === null) return NO_TRACE;
+      return { traceparent: formatTraceparent(self), tracestate: stateIn(self, delivery), place };
     },
     attempted(delivery, { place }, { endpoint, result, milestones }) {
       if (place === null) return;
@@ -205,13 +210,22 @@ function isSampled(context: Pick<TraceContext, "flags"> | null): boolean {
 }
 
 /** The caller's trace goes on in that of the first event, with a span id of our own (W3C Trace Context, section 3.2.2.4). */
-function passedOn(delivery: TracedDelivery): string | null {
+function passedOn(delivery: TracedDelivery): TraceContext | null {
   const [first] = delivery.members;
   const context = parseTraceparent(first?.traceparent ?? null);
   if (context === null || first === undefined) return null;
   const name = { ...nameIn("attempt", delivery, delivery.attempt), id: first.id };
-  return formatTraceparent(derivedSpan(context.trace, context.flags, name));
+  return derivedSpan(context.trace, context.flags, name);
+}
+
+/** What others keep of a trace is told in that trace alone. A store may hold what nobody could have sent. */
+function stateIn({ trace }: TraceContext, { members: [first] }: TracedDelivery): string | null {
+  if (first === undefined || first.tracestate === null) return null;
+  const context = parseTraceparent(first.traceparent);
+  const isSame = context !== null && traceIdText(context.trace) === traceIdText(trace);
+  return isSame ? parseTracestate(first.tracestate) : null;
 }
 
 const NONE: readonly never[] = [];
+const NO_TRACE: AttemptTrace = { traceparent: null, tracestate: null, place: null };
 const LOST_SPANS = { unit: "{span}", description: "Spans that no collector got" } as const;

@@ -1,6 +1,6 @@
 /** The files that a run of the benches leaves. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -32,7 +32,7 @@ const RUN: Run = {
   ],
 };
 
-test("a run leaves its figures as JSON, with what they depend on, and as a page with plots", async () => {
+test("a run leaves its figures as JSON, with what they depend on, as a page with plots, and each plot as a picture", async () => {
   const folder = mkdtempSync(join(tmpdir(), "posthaste-report-"));
   try {
     const path = await writeReport(folder, RUN);
@@ -45,7 +45,14 @@ test("a run leaves its figures as JSON, with what they depend on, and as a page 
       assert.ok(page.includes(text), text);
     const widths = Array.from(page.matchAll(/<rect [^>]*width="([\d.]+)"/g), ([, width]) => Number(width));
     assert.deepEqual(widths, [480, 120, 0]);
-    assert.equal(page.match(/<svg /g)?.length, 1);
+    assert.equal(page.match(/<svg\b/g)?.length, 1);
+    assert.deepEqual(readdirSync(path).toSorted(), ["accept.svg", "report.html", "report.json"]);
+    const picture = readFileSync(join(path, "accept.svg"), "utf8");
+    assert.match(
+      picture,
+      /^<svg\s+xmlns="http:\/\/www.w3.org\/2000\/svg"[\s\S]*bare &amp; quick[\s\S]*<\/svg>\n<!-- .*2026-11-29T08:48:05/,
+    );
+    assert.equal(picture.match(/<rect\b/g)?.length, 3);
   } finally {
     rmSync(folder, { recursive: true });
   }

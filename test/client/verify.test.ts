@@ -77,6 +77,7 @@ test("what Posthaste sends is genuine, also after a rotation, one event or many"
     attempt: 1,
     nowMs: NOW_MS,
     traceparent: null,
+    tracestate: null,
     hasher: testHasher,
   };
   for (const secret of [SECRET, OTHER_SECRET, [secretOf(1), SECRET]]) {

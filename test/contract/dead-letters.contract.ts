@@ -4,14 +4,7 @@ import { test } from "node:test";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Harness, OpenHarness } from "./harness.ts";
 import { readAll, withCode } from "./harness.ts";
-import {
-  SAMPLE_TRACEPARENT,
-  ENDPOINT_ID,
-  START_MS,
-  TENANT,
-  sampleDeadLetter,
-  sampleEnvelope,
-} from "../support/samples.ts";
+import { SAMPLE_TRACE, ENDPOINT_ID, START_MS, TENANT, sampleDeadLetter, sampleEnvelope } from "../support/samples.ts";
 
 const EVERYTHING: DeadLetterFilter = { tenant: null };
 
@@ -37,7 +30,7 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
       envelope: sampleEnvelope("evt_a", {
         priority: "HIGH",
         deliverAtMs: 5,
-        traceparent: SAMPLE_TRACEPARENT,
+        ...SAMPLE_TRACE,
         body: Uint8Array.from({ length: 256 }, (_, byte) => byte),
       }),
     });

@@ -8,14 +8,14 @@ import { LANES } from "@posthaste/shared/domain/event.ts";
 import { fairLanesContract } from "./fair-lanes.contract.ts";
 import type { OpenHarness } from "./harness.ts";
 import { assertLaneIdle, idsOf, takeDue, takeSome, withCode } from "./harness.ts";
-import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
+import { SAMPLE_TRACE, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
 export function lanesContract(name: string, open: OpenHarness): void {
   test(`${name} lanes: take() gives back every field of the envelope, byte for byte`, async () => {
     await using harness = await open();
     const envelope = sampleEnvelope("evt_full", {
       deliverAtMs: START_MS + 1,
-      traceparent: SAMPLE_TRACEPARENT,
+      ...SAMPLE_TRACE,
       directoryVersion: 42,
       body: Uint8Array.from({ length: 256 }, (_, byte) => byte),
     });
@@ -27,7 +27,7 @@ export function lanesContract(name: string, open: OpenHarness): void {
   test(`${name} lanes: the same fields come back after a restart`, async () => {
     await using harness = await open();
     const envelope = sampleEnvelope("evt_full", {
-      traceparent: SAMPLE_TRACEPARENT,
+      ...SAMPLE_TRACE,
       deliverAtMs: START_MS + 7,
       directoryVersion: 3,
     });

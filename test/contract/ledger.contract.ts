@@ -5,7 +5,7 @@ import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { DeliveryRecord, DeliveryFilter, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { OpenHarness } from "./harness.ts";
 import { readAll, withCode } from "./harness.ts";
-import { SAMPLE_TRACEPARENT, ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleRecord } from "../support/samples.ts";
+import { SAMPLE_TRACE, ENDPOINT_ID, START_MS, TENANT, sampleEnvelope, sampleRecord } from "../support/samples.ts";
 
 const FAILED: AttemptResult = {
   kind: "fault",
@@ -21,7 +21,7 @@ const delivery = (record: DeliveryRecord): LedgerEntry => ({ kind: "delivery", d
 export function ledgerContract(name: string, open: OpenHarness): void {
   test(`${name} ledger: an event is visible as soon as its lane append resolved`, async () => {
     await using harness = await open();
-    const envelope = sampleEnvelope("evt_a", { traceparent: SAMPLE_TRACEPARENT });
+    const envelope = sampleEnvelope("evt_a", { ...SAMPLE_TRACE });
     await harness.drivers.lanes.append([envelope]);
     assert.deepEqual(await harness.drivers.ledger.event(TENANT, "evt_a"), { envelope, fanOut: null });
   });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { OpenHarness } from "./harness.ts";
 import { retryQueueClocksContract } from "./retry-queue-clocks.contract.ts";
 import { assertNothingDue, memberIdsOf, takeDue } from "./harness.ts";
-import { SAMPLE_TRACEPARENT, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
+import { SAMPLE_TRACE, START_MS, sampleEnvelope, sampleEnvelopes, sampleScheduled } from "../support/samples.ts";
 
 export function retryQueueContract(name: string, open: OpenHarness): void {
   retryQueueClocksContract(name, open);
@@ -15,7 +15,7 @@ export function retryQueueContract(name: string, open: OpenHarness): void {
 
   test(`${name} retry queue: take() gives back every field of what was scheduled`, async () => {
     await using harness = await open();
-    const scheduled = sampleScheduled(sampleEnvelopes(3, { priority: "LOW", traceparent: SAMPLE_TRACEPARENT }), {
+    const scheduled = sampleScheduled(sampleEnvelopes(3, { priority: "LOW", ...SAMPLE_TRACE }), {
       cause: "parked",
       notBeforeMs: START_MS,
       generation: START_MS - 5,

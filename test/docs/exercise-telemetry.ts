@@ -61,6 +61,7 @@ const SUBJECT = {
   lane: "high",
   attempt: 1,
   traceparent: null,
+  tracestate: null,
 } as const;
 const ENVELOPE: Envelope = {
   id: "evt_1",
@@ -70,6 +71,7 @@ const ENVELOPE: Envelope = {
   acceptedAtMs: 0,
   deliverAtMs: null,
   traceparent: null,
+  tracestate: null,
   directoryVersion: 1,
   body: new Uint8Array(),
 };
@@ -176,11 +178,11 @@ function exerciseStores(telemetry: Telemetry, called: (name: string) => void): v
 }
 
 function exerciseTrace(trace: Telemetry["trace"]): void {
-  const request = trace.request(null);
+  const request = trace.request({ traceparent: null, tracestate: null });
   const path = "/v1/events";
   trace.answered(request, { method: "POST", route: path, path, status: 202, code: null, durationMs: 1 });
-  const traceparent = trace.carried(request, { tenant: "acme", id: "evt_1", index: 0 });
-  const envelope = { ...ENVELOPE, traceparent };
+  const carried = trace.carried(request, { tenant: "acme", id: "evt_1", index: 0 });
+  const envelope = { ...ENVELOPE, ...carried };
   trace.sent(request, envelope, { index: 0, startMs: 0, failure: undefined });
   trace.fannedOut({ envelope, startMs: 0, matchedCount: 1, filteredCount: 0, isRepeat: false });
   const { tenant, endpointId, attempt } = SUBJECT;

@@ -107,6 +107,7 @@ test("the guide names every header of an attempt", () => {
     attempt: 1,
     nowMs: Date.now(),
     traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    tracestate: "congo=t61rcWkgMzE",
     hasher: testHasher,
   });
   for (const name of Object.keys(headers)) assert.ok(guide("receiving").includes(`\`${name}\``), name);

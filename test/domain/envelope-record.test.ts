@@ -28,6 +28,11 @@ const envelopes: fc.Arbitrary<Envelope> = times.chain((acceptedAtMs) =>
       acceptedAtMs: fc.constant(acceptedAtMs),
       deliverAtMs: fc.option(fc.integer({ min: 0, max: acceptedAtMs + 30 * DAY_MS })),
       traceparent: fc.option(fc.tuple(hex(32), hex(16)).map(([trace, span]) => `00-${trace}-${span}-01`)),
+      tracestate: fc.option(
+        fc
+          .stringMatching(/^[a-z0-9][a-z0-9_*@/-]{0,20}=[!-+\x2d-<>-~]{1,60}(,r=1){0,31}$/)
+          .filter((text) => text.length <= 512),
+      ),
       directoryVersion: whole,
       body: fc.uint8Array({ maxLength: 500 }),
     },
@@ -43,6 +48,7 @@ const sample: Envelope = {
   acceptedAtMs: 5,
   deliverAtMs: null,
   traceparent: null,
+  tracestate: null,
   directoryVersion: 0,
   body: new Uint8Array([10, 0, 255, 10]),
 };
@@ -114,6 +120,10 @@ test("a fact that the API would refuse is refused at the door of the record, and
     ["due", String(sample.acceptedAtMs + 40 * DAY_MS)],
     ["traceparent", "00-a-b-01"],
     ["traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nx: y"],
+    ["tracestate", ""],
+    ["tracestate", "congo"],
+    ["tracestate", "a=1, b=2"],
+    ["tracestate", `a=${"x".repeat(255)},b=${"x".repeat(255)}`],
     ["directory", "latest"],
   ];
   for (const [name, text] of bad) {

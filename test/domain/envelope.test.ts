@@ -22,6 +22,7 @@ function envelope(id: string, dataText: string, priority: Envelope["priority"] =
     acceptedAtMs: AT_MS,
     deliverAtMs: null,
     traceparent: null,
+    tracestate: null,
     directoryVersion: 1,
     body: envelopeBody({ type: "order.paid", timestampMs: AT_MS, dataText }),
   };

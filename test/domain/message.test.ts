@@ -21,6 +21,7 @@ function envelope(id: string, tenant = "acme"): Envelope {
     acceptedAtMs: NOW_MS,
     deliverAtMs: null,
     traceparent: null,
+    tracestate: null,
     directoryVersion: 1,
     body: envelopeBody({ type: "order.paid", timestampMs: NOW_MS, dataText: `"${id}"` }),
   };
@@ -54,6 +55,7 @@ function headersOf(parts: Partial<Parameters<typeof attemptHeaders>[0]> = {}): R
     attempt: 3,
     nowMs: NOW_MS,
     traceparent: null,
+    tracestate: null,
     hasher: testHasher,
     ...parts,
   });
@@ -125,6 +127,7 @@ test("during the overlap a receiver verifies with the old secret or the new, aft
     attempt: 1,
     nowMs: NOW_MS,
     traceparent: null,
+    tracestate: null,
     hasher: testHasher,
   });
   const judge = (headers: Record<string, string>) => [

@@ -24,8 +24,8 @@ for (const priority of ["HIGH", "MEDIUM", "LOW"]) {
     const wish = { receiver: receiver.url, priority, tenant: `t-${priority}` };
     const id = await publishTraced(gateway.url, harness.operatorKey, wish);
     const spans = await spansOfTrace(collector, PARENT.traceId);
-    const { traceparents } = receiver;
-    assertTrace(spans, { lane: priority.toLowerCase(), services: SERVICES, traceparents });
+    const { traceparents, tracestates } = receiver;
+    assertTrace(spans, { lane: priority.toLowerCase(), services: SERVICES, traceparents, tracestates });
     const shown = await harness.ask(0, `/v1/events/${id}?tenant=${wish.tenant}`);
     assert.equal(shown.body["trace_id"], PARENT.traceId);
   });

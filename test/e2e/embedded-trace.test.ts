@@ -24,7 +24,7 @@ test("serve: a publish that fails twice and then succeeds is one connected trace
   await using serving = await startServe(folder.path, otlp);
   const id = await publishTraced(serving.url, TEST_KEY, { receiver: receiver.url, priority: "HIGH", tenant: "acme" });
   const spans = await spansOfTrace(sink, PARENT.traceId);
-  assertTrace(spans, { lane: "high", services: SERVICES, traceparents: receiver.traceparents });
+  assertTrace(spans, { lane: "high", services: SERVICES, ...receiver });
   const shown = await call(serving.url, `/v1/events/${id}?tenant=acme`);
   assert.equal(shown.body["trace_id"], PARENT.traceId);
   assert.match(serving.printed.stdout, new RegExp(`"event":"delivery.delivered".*"trace_id":"${PARENT.traceId}"`));

@@ -20,14 +20,18 @@ const COUNTS: readonly (readonly [span: string, count: number])[] = [
 ];
 const SPANS = COUNTS.reduce((sum, [, count]) => sum + count, 0);
 
-/** Answers 500 twice, then 200, and keeps the traceparents that came. */
+const TRACESTATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
+
+/** Answers 500 twice, then 200, and keeps what came of the trace. */
 export async function openFailingTwice() {
   const traceparents: string[] = [];
+  const tracestates: string[] = [];
   const receiver = await openReceiver((request, response) => {
     traceparents.push(String(request.headers["traceparent"]));
+    tracestates.push(String(request.headers["tracestate"]));
     response.writeHead(traceparents.length < 3 ? 500 : 200).end();
   });
-  return { ...receiver, traceparents };
+  return { ...receiver, traceparents, tracestates };
 }
 
 /** Resolves with the spans of the trace once they are all there. */
@@ -43,6 +47,7 @@ export function assertTrace(
     readonly lane: string;
     readonly services: Readonly<Record<string, string>>;
     readonly traceparents: readonly string[];
+    readonly tracestates: readonly string[];
   },
 ): void {
   const table = documentedSpans(expected.lane);
@@ -69,6 +74,7 @@ export function assertTrace(
     assert.equal(attempt.attributes["http.response.status_code"], index < 2 ? 500 : 200);
     assert.equal(attempt.isError, index < 2);
     assert.equal(expected.traceparents[index], `00-${attempt.traceId}-${attempt.spanId}-01`);
+    assert.equal(expected.tracestates[index], TRACESTATE);
   });
   const documentedEvents = documentedAttemptEvents();
   for (const { events } of attempts) {
@@ -112,5 +118,5 @@ export async function publishTraced(
   };
   await post("/v1/endpoints", { url: receiver, tenant, retry: { delays_s: [0, 0.05, 0.05] } });
   const event = { type: "invoice.paid", data: {}, priority, tenant };
-  return String((await post("/v1/events", event, { traceparent: TRACEPARENT }))["id"]);
+  return String((await post("/v1/events", event, { traceparent: TRACEPARENT, tracestate: TRACESTATE }))["id"]);
 }

@@ -107,6 +107,19 @@ for (const value of [
   });
 }
 
+test("202 takes the tracestate of a valid traceparent, and no other", async () => {
+  await using harness = await openGatewayHarness();
+  const headers = { traceparent: TRACEPARENT, tracestate: "rojo=1 , congo=t61 x,," };
+  for (const sent of [headers, { ...headers, traceparent: "nonsense" }, { ...headers, tracestate: "rojo" }]) {
+    await harness.call("POST", "/v1/events", { body: EVENT, headers: sent });
+  }
+  const envelopes = await harness.takeLane("medium");
+  assert.deepEqual(
+    envelopes.map(({ tracestate }) => tracestate),
+    ["rojo=1,congo=t61 x", null, null],
+  );
+});
+
 test("202 with a deliver_at ahead keeps it; one in the past means at once", async () => {
   await using harness = await openGatewayHarness();
   await harness.call("POST", "/v1/events", { body: { ...EVENT, priority: "LOW", deliver_at: "2026-02-01T00:00:00Z" } });

@@ -18,6 +18,8 @@ import { START_MS } from "../support/samples.ts";
 function openTwo() {
   const clock = createManualClock(START_MS);
   const state = { text: null as string | null, isBoardAway: false, isLaneAway: false, values: [0, 0] };
+  /** The process that first sends one of this type dies, before it is kept or after. */
+  const death = { type: "", isKept: false, hasCome: false };
   const told: { readonly id: string; readonly type: string; readonly process: number }[] = [];
   const board = {
     // The answer takes its time, so that both have read before either writes.
@@ -34,7 +36,8 @@ function openTwo() {
       return Promise.resolve(true);
     },
   };
-  const watches = [0, 1].map((process) =>
+  const stop = (process: number): void => watches[process]?.[Symbol.dispose]();
+  const watches: readonly Disposable[] = [0, 1].map((process) =>
     watchAlerts({
       rules: ALERT_RULES,
       board,
@@ -42,21 +45,26 @@ function openTwo() {
       readMeasures: () => Promise.resolve(new Map<Measure, number>([["fallbacks", state.values[process] ?? 0]])),
       announce(events: readonly OwnEvent[]) {
         if (state.isLaneAway) return Promise.resolve(false);
-        for (const event of events) {
+        const isDeath = !death.hasCome && events.some(({ type }) => type === death.type);
+        for (const event of isDeath && !death.isKept ? [] : events) {
           const { id, type } = ownEnvelope(event, 0, testHasher);
           told.push({ id, type, process });
+        }
+        if (isDeath) {
+          death.hasCome = true;
+          stop(process);
+          return new Promise(() => undefined);
         }
         return Promise.resolve(true);
       },
       onFailure: () => undefined,
     }),
   );
-  const stop = (process: number): void => watches[process]?.[Symbol.dispose]();
   const pass = async (minutes: number): Promise<void> => {
     for (let second = 0; second < minutes * 60; second += 5) await clock.advance(5000);
   };
   const types = (): readonly string[] => told.map(({ type }) => type);
-  return { clock, state, told, types, stop, pass };
+  return { clock, state, death, told, types, stop, pass };
 }
 
 const FIRES = "posthaste.alert.fallback";
@@ -104,6 +112,26 @@ test("what could not be sent is sent later", async () => {
   await pass(5);
   assert.ok(types().length >= 1 && types().every((type) => type === FIRES), types().join());
 });
+
+for (const type of [FIRES, ENDS]) {
+  for (const isKept of [false, true]) {
+    test(`a process that dies ${isKept ? "after" : "before"} its ${type} is kept leaves it to another, under the same id, once`, async () => {
+      const { state, death, told, pass } = openTwo();
+      Object.assign(death, { type, isKept });
+      state.values = [1, 0];
+      await pass(5);
+      state.values = [0, 0];
+      await pass(20);
+      assert.ok(death.hasCome);
+      for (const kind of [FIRES, ENDS]) {
+        const sent = told.filter((each) => each.type === kind);
+        assert.equal(sent.length, kind === type && isKept ? 2 : 1, kind);
+        assert.equal(new Set(sent.map(({ id }) => id)).size, 1);
+      }
+      assert.deepEqual(parseBoard(state.text), {});
+    });
+  }
+}
 
 test("while the board is away each process sends its own, under one id; it ends once when the board is back", async () => {
   const { state, told, types, pass } = openTwo();

@@ -54,7 +54,7 @@ function vectors(): readonly Vector[] {
   const times = { createdAtMs: 0, expiresAtMs: null };
   const secrets = [OTHER_SECRET, SECRET].map((secret) => ({ ...times, secret }));
   const endpoint = { ...endpointOf("ep1"), secrets };
-  const attempt = { endpoint, attempt: 1, nowMs: NOW_MS, traceparent: null, hasher: testHasher };
+  const attempt = { endpoint, attempt: 1, nowMs: NOW_MS, traceparent: null, tracestate: null, hasher: testHasher };
   const { body } = envelopeOf("evt_1");
   const batch = groupBody([envelopeOf("evt_1"), envelopeOf("evt_2")], NOW_MS);
   const own = attemptHeaders({ ...attempt, id: "evt_1", body });

@@ -26,6 +26,7 @@ export function addSlots(world: {
       chance: chance.fork(),
       kinds: scenario.faultKinds,
       isHealthy: plan.isHealthy,
+      outage: plan.outage,
       startMs,
       stormMs: scenario.stormMs,
       isCalm: () => world.isCalm,

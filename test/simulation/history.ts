@@ -15,6 +15,8 @@ export interface History {
   /** From the beginning of a stop, or a death, until the next process is up. */
   readonly downs: Interval[];
   readonly diskTroubles: readonly Interval[];
+  /** When a process could not read its directory. */
+  readonly blinks: Interval[];
   /** The last deferral of a delivery, by `endpoint event`. */
   readonly deferrals: Map<string, { readonly atMs: number; readonly processIndex: number }>;
   /** When a process parked or held back a delivery, by `endpoint event`. */
@@ -22,7 +24,7 @@ export interface History {
 }
 
 export function createHistory(diskTroubles: readonly Interval[]): History {
-  return { ends: [], downs: [], diskTroubles, movedAtMs: new Map(), deferrals: new Map() };
+  return { ends: [], downs: [], diskTroubles, blinks: [], movedAtMs: new Map(), deferrals: new Map() };
 }
 
 export function crashesSince({ ends }: History, atMs: number): readonly ProcessEnd[] {

@@ -48,13 +48,16 @@ export function createReceiver(options: {
   readonly chance: Chance;
   readonly kinds: readonly FaultKind[];
   readonly isHealthy: boolean;
+  /** In ms from the start. */
+  readonly outage: { readonly fromMs: number; readonly toMs: number } | null;
   readonly startMs: number;
   readonly stormMs: number;
   readonly isCalm: () => boolean;
 }): Receiver {
-  const { host, chance, kinds, isHealthy, startMs, stormMs } = options;
+  const { host, chance, kinds, isHealthy, outage: planned, startMs, stormMs } = options;
   const faultRate = isHealthy || kinds.length === 0 ? 0 : chance.pick([0, 0.05, 0.2, 0.5]);
   const outages: Outage[] = [];
+  if (planned !== null) outages.push({ fromMs: startMs + planned.fromMs, toMs: startMs + planned.toMs, kind: "error" });
   const outageCount = isHealthy || kinds.length === 0 ? 0 : chance.whole(0, 3);
   for (let index = 0; index < outageCount; index++) {
     const fromMs = startMs + chance.whole(0, stormMs);

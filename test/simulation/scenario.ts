@@ -36,6 +36,8 @@ export interface SlotPlan {
   readonly batch: { readonly max_events: number; readonly max_wait_ms: number } | null;
   readonly isPausedAtFirst: boolean;
   readonly isHealthy: boolean;
+  /** It answers nothing but errors then. */
+  readonly outage: { readonly fromMs: number; readonly toMs: number } | null;
   readonly ops: readonly OwnerPlan[];
 }
 
@@ -62,6 +64,8 @@ export interface Scenario {
   readonly stopsAtMs: readonly number[];
   /** Commits from the start of a process to its death there; each process takes the next one. */
   readonly commitDeaths: readonly { readonly afterCommits: number; readonly isAfter: boolean }[];
+  /** Which of the commits that note a notice, or that it was sent, is the last of its process; in order. */
+  readonly noticeDeaths: readonly boolean[];
   readonly diskTroubles: readonly DiskTrouble[];
   readonly replaysAtMs: readonly number[];
   /** Share of the gateway's answers that never reach the publisher. */
@@ -126,6 +130,7 @@ export function drawScenario(chance: Chance): Scenario {
       fromMs,
       toMs: fromMs + chance.magnitude(10, 8000),
     })),
+    noticeDeaths: [],
     replaysAtMs: times(some(3)),
     lostReplyRate: chance.pick([0, 0, 0.1, 0.3]),
     isHealing: chance.isTrue(0.7),
@@ -191,6 +196,7 @@ function drawSlots(chance: Chance, tenants: readonly string[], stormMs: number, 
     batch: null,
     isPausedAtFirst: false,
     isHealthy: true,
+    outage: null,
     ops: [],
   };
   const others = Array.from({ length: chance.whole(1, isSmall ? 2 : 4) }, (): SlotPlan => {
@@ -207,6 +213,7 @@ function drawSlots(chance: Chance, tenants: readonly string[], stormMs: number, 
       batch: hasBatches === true ? { max_events: chance.whole(1, 6), max_wait_ms: chance.magnitude(1, 3000) } : null,
       isPausedAtFirst: hasPaused === true && chance.isTrue(0.5),
       isHealthy: false,
+      outage: null,
       ops: hasOps === true ? drawOps(chance, createAtMs, stormMs) : [],
     };
   });

@@ -10,6 +10,7 @@ import { testHasher } from "../support/ambient.ts";
 import type { Chain, Chains, Member } from "./chains.ts";
 import type { History } from "./history.ts";
 import type { Model, Published, Slot } from "./model.ts";
+import type { Notices } from "./notices.ts";
 import type { ClockPlan } from "./scenario.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { Trace } from "./trace.ts";
@@ -18,6 +19,8 @@ import { attemptOf, bodyText, isHeardDelivered, membersOf } from "./chains.ts";
 import { checkNotCancelled } from "./canceller.ts";
 import { hadDiskTrouble, wasQuiet } from "./history.ts";
 import { knownStateAt, mayHaveReopened } from "./model.ts";
+import { checkNoticeSent } from "./notice-invariants.ts";
+import { toldIn } from "./notices.ts";
 import { checkRecall } from "./recall-invariant.ts";
 import { headerOf } from "./virtual-network.ts";
 
@@ -28,6 +31,8 @@ export interface Witness {
   readonly history: History;
   readonly limits: ProcessorLimits;
   readonly hasSmallRetryQueue: boolean;
+  readonly hasSmallLanes: boolean;
+  readonly notices: Notices;
   readonly clocks: ClockPlan;
   readonly processOf: (index: number) => SimulatedProcess;
   readonly network: () => VirtualNetwork;
@@ -46,6 +51,13 @@ export function createSendInvariants(witness: Witness): (send: Send, slot: Slot 
   const bodyById = new Map<string, string>();
   return (send, slot) => {
     const { trace, chains } = witness;
+    const told = toldIn(send.body);
+    if (slot !== null && told !== null) {
+      checkBytes(witness, send, slot, [], bodyById);
+      checkSignature(witness, send, slot);
+      checkOpen(witness, send, slot);
+      return checkNoticeSent(witness, send, slot, told);
+    }
     const members = membersOf(send);
     if (slot === null || members === null || members.length === 0) {
       return trace.violation("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);

@@ -170,6 +170,7 @@ function blinkingDirectory(directory: Directory, { worldNow, chance, trace, inde
   const fromMs = worldNow() + chance.magnitude(1, BLINK_AFTER_MS);
   const untilMs = fromMs + chance.magnitude(1, BLINK_MS);
   trace.note(`p${index} cannot read the directory from ${fromMs} to ${untilMs}`);
+  history.blinks.push({ fromMs, toMs: untilMs });
   // What was put aside comes back after a wait that grew with the time it was away.
   history.downs.push({ fromMs, toMs: untilMs + 2 * (untilMs - fromMs) + 2000 });
   const isAway = (): boolean => worldNow() >= fromMs && worldNow() < untilMs;

@@ -17,6 +17,7 @@ const KEPT_SEEDS = [
   40, // the ledger hears of a failed attempt before its retry is durable
   118, // an item is acknowledged before it is parked durably
   2873, // what was held is taken out of the record before it is scheduled
+  871, // what a death left to be told waits while the endpoint is paused
 ] as const;
 
 async function assertKept(seed: number): Promise<void> {

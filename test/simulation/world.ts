@@ -25,6 +25,7 @@ import { createChance } from "./chance.ts";
 import { checkEnd, RETENTION_MS_MIN } from "./end-invariants.ts";
 import { createHistory } from "./history.ts";
 import { slotOf } from "./model.ts";
+import { watchNotices, withNotices } from "./notices.ts";
 import { heal, startOwners } from "./owner.ts";
 import { startPublisher } from "./publisher.ts";
 import { drawScenario } from "./scenario.ts";
@@ -59,6 +60,8 @@ const TAIL_LINES = 80;
 const WAIT_MS_MAX = 1.5 * ALARM_MS_MAX;
 /** Any number that is none of a seed. */
 export const CLOCK_SEED = 0x5eed_c10c;
+/** Any number with which the seeds that are kept are as they were. */
+const NOTICE_SEED = 0x5eed_7045;
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 
 interface World {
@@ -77,6 +80,7 @@ interface World {
   isCalm: boolean;
   readonly stepper: Stepper;
   commitCount: number;
+  noticeCount: number;
 }
 
 export async function runWorld(seed: number, options: { readonly linesKept?: number } = {}): Promise<WorldResult> {
@@ -107,7 +111,7 @@ export async function runWorld(seed: number, options: { readonly linesKept?: num
 
 function createWorld(seed: number, handle: DatabaseSync, linesKept: number): World {
   const chance = createChance(seed);
-  const scenario = drawScenario(chance.fork());
+  const scenario = withNotices(drawScenario(chance.fork()), createChance(seed ^ NOTICE_SEED));
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
   const model: Model = { published: [], slots: [], replays: [], cancels: [], isForgotten: () => false };
@@ -139,6 +143,8 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     history,
     limits: scenario.limits,
     hasSmallRetryQueue: scenario.bounds.retryQueue !== undefined,
+    hasSmallLanes: scenario.bounds.lanes !== undefined,
+    notices: watchNotices(handle),
     clocks: scenario.clocks,
     processOf,
     network: () => network,
@@ -160,6 +166,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     startMs: START_MS,
     clockChance: createChance(seed ^ CLOCK_SEED),
     commitCount: 0,
+    noticeCount: 0,
   };
   addSlots(world);
   return world;
@@ -229,7 +236,7 @@ function startNext(world: World): SimulatedProcess {
   const index = processes.length;
   const death = scenario.commitDeaths[index];
   let commits = 0;
-  const fateOfCommit = (): CommitFate => {
+  const drawFate = (): CommitFate => {
     commits++;
     world.commitCount++;
     if (world.isCalm) return "commit";
@@ -238,6 +245,13 @@ function startNext(world: World): SimulatedProcess {
     if (isFailing && chance.isTrue(0.7)) return "fail";
     if (death !== undefined && commits === death.afterCommits) return death.isAfter ? "die-after" : "die-before";
     return "commit";
+  };
+  const fateOfCommit = (): CommitFate => {
+    const fate = drawFate();
+    const isKept = fate === "commit" || fate === "die-after";
+    const isNews = scenario.noticeDeaths.length > 0 && isKept && witness.notices.look(clock.now());
+    const isLast = isNews && scenario.noticeDeaths[world.noticeCount++] === true;
+    return isLast && !world.isCalm ? "die-after" : fate;
   };
   const transportFor = network.forProcess;
   const { limits, bounds } = scenario;

@@ -247,6 +247,7 @@ async function addDeadLetter(
       acceptedAtMs,
       deliverAtMs: null,
       traceparent: null,
+      tracestate: null,
       directoryVersion: 0,
       body,
     },

@@ -22,6 +22,11 @@ export const ENDPOINT_ID = "ep_01kg9bqf00aaaaaaaaaaaaaaaa";
 
 export const SAMPLE_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
+export const SAMPLE_TRACE = {
+  traceparent: SAMPLE_TRACEPARENT,
+  tracestate: 'rojo=00f067aa0ba902b7,congo="t61\\rcWkgMzE"',
+} as const;
+
 const encoder = new TextEncoder();
 const priorityByLane = { high: "HIGH", medium: "MEDIUM", low: "LOW" } as const satisfies Record<
   Lane,
@@ -37,6 +42,7 @@ export function sampleEnvelope(id: string, parts: Partial<Envelope> = {}): Envel
     acceptedAtMs: START_MS,
     deliverAtMs: null,
     traceparent: null,
+    tracestate: null,
     directoryVersion: 1,
     body: encoder.encode(`{"type":"order.paid","timestamp":"2026-01-31T12:00:00.000Z","data":{"id":"${id}"}}`),
     ...parts,
@@ -146,6 +152,7 @@ export function envelopeOf(id: string, lane: Lane = "medium", parts: Partial<Env
     acceptedAtMs: START_MS,
     deliverAtMs: null,
     traceparent: null,
+    tracestate: null,
     directoryVersion: 0,
     body: envelopeBody({ type, timestampMs: START_MS, dataText: `{"id":"${id}"}` }),
     ...parts,

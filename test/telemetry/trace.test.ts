@@ -10,11 +10,12 @@ import { ATTEMPTS_IN_TRACE_MAX, EVENTS_IN_TRACE_MAX, LINKS_MAX } from "@posthast
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import { createTraceTelemetry } from "@posthaste/shared/telemetry/trace.ts";
 import { seededEntropy } from "../support/ambient.ts";
-import { SAMPLE_TRACEPARENT, START_MS, sampleEndpoint, sampleEnvelope } from "../support/samples.ts";
+import { SAMPLE_TRACE, SAMPLE_TRACEPARENT, START_MS, sampleEndpoint, sampleEnvelope } from "../support/samples.ts";
 import type { SeenSpan } from "../support/seen-span.ts";
 import { seenRef, seenSpan } from "../support/seen-span.ts";
 
 const PUBLISHER = { traceId: SAMPLE_TRACEPARENT.slice(3, 35), spanId: SAMPLE_TRACEPARENT.slice(36, 52) };
+const NONE = { traceparent: null, tracestate: null };
 const WELL: AttemptResult = {
   kind: "answered",
   status: 200,
@@ -45,11 +46,11 @@ function openProcess(seed: number, { isSampled = () => true }: Partial<SpanSink>
 }
 
 /** An event that a gateway took in the publisher's trace. */
-function accepted(header: string | null = SAMPLE_TRACEPARENT, id = "evt_1") {
+function accepted(traceparent: string | null = SAMPLE_TRACEPARENT, id = "evt_1") {
   const gateway = openProcess(1);
-  const request = gateway.trace.request(header);
-  const traceparent = gateway.trace.carried(request, { tenant: "acme", id, index: 0 });
-  const envelope = sampleEnvelope(id, { tenant: "acme", traceparent });
+  const request = gateway.trace.request({ traceparent, tracestate: SAMPLE_TRACE.tracestate });
+  const carried = gateway.trace.carried(request, { tenant: "acme", id, index: 0 });
+  const envelope = sampleEnvelope(id, { tenant: "acme", ...carried });
   gateway.trace.sent(request, envelope, { index: 0, startMs: START_MS, failure: undefined });
   return { ...gateway, request, envelope };
 }
@@ -150,13 +151,14 @@ test("the attempts at an endpoint beyond the first of its event share one trace,
 
 test(`events of a batch beyond ${EVENTS_IN_TRACE_MAX} have traces of their own, linked to the request`, () => {
   const { trace, spans } = openProcess(1);
-  const request = trace.request(SAMPLE_TRACEPARENT);
+  const request = trace.request(SAMPLE_TRACE);
   const traces = Array.from({ length: EVENTS_IN_TRACE_MAX + 2 }, (_, index) => {
     const id = `evt_${index}`;
-    const traceparent = trace.carried(request, { tenant: "acme", id, index });
-    const envelope = sampleEnvelope(id, { tenant: "acme", traceparent });
+    const carried = trace.carried(request, { tenant: "acme", id, index });
+    assert.equal(carried.tracestate, index < EVENTS_IN_TRACE_MAX ? SAMPLE_TRACE.tracestate : null);
+    const envelope = sampleEnvelope(id, { tenant: "acme", ...carried });
     trace.sent(request, envelope, { index, startMs: START_MS, failure: undefined });
-    return traceparent?.slice(3, 35);
+    return carried.traceparent?.slice(3, 35);
   });
   assert.equal(new Set(traces).size, 3);
   const outside = spans.at(-1);
@@ -180,9 +182,9 @@ test("a group has a trace of its own, linked to its members, and is recorded whe
 
 test("a trace that is not sampled leaves no span, and is passed on as not sampled", () => {
   const { spans, trace } = openProcess(1, { isSampled: () => false });
-  const request = trace.request(null);
-  const traceparent = trace.carried(request, { tenant: "acme", id: "evt_1", index: 0 });
-  const envelope = sampleEnvelope("evt_1", { traceparent });
+  const request = trace.request(NONE);
+  const carried = trace.carried(request, { tenant: "acme", id: "evt_1", index: 0 });
+  const envelope = sampleEnvelope("evt_1", carried);
   trace.sent(request, envelope, { index: 0, startMs: START_MS, failure: undefined });
   trace.fannedOut({ envelope, startMs: START_MS, matchedCount: 1, filteredCount: 0, isRepeat: false });
   const attempt = trace.ofAttempt(deliveryOf(envelope), near);
@@ -196,12 +198,30 @@ test("without a sink a publisher's trace goes on with spans of our own ids, and 
   const ambient = { clock: { now: () => START_MS }, entropy: seededEntropy(1) };
   const trace = createTraceTelemetry({ meter: createNoopMeter(), ...ambient, spans: null });
   const event = { tenant: "acme", id: "evt_1", index: 0 };
-  assert.equal(trace.carried(trace.request(null), event), null);
-  assert.equal(trace.carried(trace.request("00-not-one-00"), event), null);
-  assert.equal(trace.carried(trace.request(SAMPLE_TRACEPARENT), event), SAMPLE_TRACEPARENT);
-  const envelope = sampleEnvelope("evt_1", { traceparent: SAMPLE_TRACEPARENT });
-  const sent = [1, 20].map((attempt) => refOf(trace.ofAttempt(deliveryOf(envelope, { attempt }), near).traceparent));
+  assert.deepEqual(trace.carried(trace.request(NONE), event), NONE);
+  assert.deepEqual(trace.carried(trace.request({ ...SAMPLE_TRACE, traceparent: "00-not-one-00" }), event), NONE);
+  assert.deepEqual(trace.carried(trace.request(SAMPLE_TRACE), event), SAMPLE_TRACE);
+  const envelope = sampleEnvelope("evt_1", SAMPLE_TRACE);
+  const made = [1, 20].map((attempt) => trace.ofAttempt(deliveryOf(envelope, { attempt }), near));
+  for (const { tracestate } of made) assert.equal(tracestate, SAMPLE_TRACE.tracestate);
+  const sent = made.map(({ traceparent }) => refOf(traceparent));
   for (const context of sent) assert.equal(context?.traceId, PUBLISHER.traceId);
   assert.equal(new Set([PUBLISHER.spanId, ...sent.map((context) => context?.spanId)]).size, 3);
   assert.equal(trace.ofAttempt(deliveryOf(sampleEnvelope("evt_2")), near).traceparent, null);
+});
+
+test("tracestate goes with its own trace alone: what began another leaves it, and what a store got by hand is left out", () => {
+  const { trace } = openProcess(1);
+  const { envelope } = accepted();
+  const stateOf = (delivery: TracedDelivery, isApart = near) => trace.ofAttempt(delivery, isApart).tracestate;
+  assert.equal(stateOf(deliveryOf(envelope)), SAMPLE_TRACE.tracestate);
+  assert.equal(stateOf(deliveryOf(envelope, { attempt: ATTEMPTS_IN_TRACE_MAX })), SAMPLE_TRACE.tracestate);
+  assert.equal(stateOf(deliveryOf(envelope, { attempt: ATTEMPTS_IN_TRACE_MAX + 1 })), null);
+  assert.equal(stateOf(deliveryOf(envelope), apart), null);
+  assert.equal(stateOf(deliveryOf(envelope, { generation: 7 })), null);
+  const group = { id: "grp_1", closedAtMs: START_MS };
+  assert.equal(stateOf(deliveryOf(envelope, { members: [envelope, envelope], group })), null);
+  assert.equal(stateOf(deliveryOf({ ...envelope, tracestate: "a=1\r\nx: y" })), null);
+  assert.equal(stateOf(deliveryOf({ ...envelope, traceparent: null })), null);
+  assert.equal(accepted(null).envelope.tracestate, null);
 });

@@ -75,11 +75,14 @@ class Client:
         *,
         idempotency_key: Optional[str] = None,
         traceparent: Optional[str] = None,
+        tracestate: Optional[str] = None,
         tenant: Optional[str] = None,
     ) -> Published:
         """Returns when the event is durable. Without a key one is made; each try carries it."""
         key = self._connection.new_idempotency_key() if idempotency_key is None else idempotency_key
-        call = Call("POST", ("events",), True, None, event, key, traceparent, tenant, is_answer=_is_published)
+        call = Call(
+            "POST", ("events",), True, None, event, key, traceparent, tracestate, tenant, is_answer=_is_published
+        )
         answer = request(self._connection, call)
         body = cast(Dict[str, str], answer.body)
         return Published(body["id"], body["lane"], body["status_url"], answer.is_replayed)
@@ -90,6 +93,7 @@ class Client:
         *,
         idempotency_key: Optional[str] = None,
         traceparent: Optional[str] = None,
+        tracestate: Optional[str] = None,
         tenant: Optional[str] = None,
     ) -> Sequence[BatchResult]:
         """Up to 1,000 events, 4 MiB; one result for each, in order. Those that a store did not take (503) are sent again with
@@ -101,6 +105,7 @@ class Client:
             body={"events": list(events)},
             idempotency_key=self._connection.new_idempotency_key() if idempotency_key is None else idempotency_key,
             traceparent=traceparent,
+            tracestate=tracestate,
             tenant=tenant,
             is_answer=lambda body: isinstance(body, dict) and len(body.get("data", ())) == len(events),
             is_incomplete=lambda body: any(result["status"] == 503 for result in body["data"]),

@@ -48,6 +48,7 @@ class Call:
     body: Optional[object] = None
     idempotency_key: Optional[str] = None
     traceparent: Optional[str] = None
+    tracestate: Optional[str] = None
     tenant: Optional[str] = None
     is_answer: Callable[[Any], bool] = lambda body: True
     is_incomplete: Callable[[Any], bool] = lambda body: False
@@ -88,6 +89,8 @@ def prepared(connection: Connection, call: Call) -> Tuple[str, Dict[str, str], O
     headers = {"authorization": f"Bearer {connection.api_key}", "accept": "application/json"}
     if call.traceparent is not None:
         headers["traceparent"] = call.traceparent
+    if call.tracestate is not None:
+        headers["tracestate"] = call.tracestate
     if call.idempotency_key is not None:
         if not IDEMPOTENCY_KEY.fullmatch(call.idempotency_key):
             raise ValueError("an idempotency key has 1 to 255 visible ASCII characters")

@@ -44,8 +44,11 @@ export interface Database {
 
 export const DATABASE_FILE = "posthaste.db";
 
-/** 64 MiB of pages in memory; SQLite counts negative sizes in KiB. */
-const CACHE_KIB = 64 * 1024;
+/**
+ * Pages in memory, 16 MiB; SQLite counts negative sizes in KiB. What is written lies at the ends of its trees, one leaf for each tenant: 60,000 to
+ * 120,000 events of 20,000 tenants are written as quickly with 8 and with 64 MiB, and the system keeps the file's pages besides.
+ */
+const CACHE_KIB = 16 * 1024;
 /**
  * Pages of 4 KiB in the WAL before they are moved to the main file: 4 MiB take 9 ms, in which nobody else's request is looked at. 16 MiB
  * take 33 ms, for 3 % less processor time of an event at saturation (Bun 1.4.5, a virtual disk).

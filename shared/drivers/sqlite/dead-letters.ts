@@ -33,7 +33,7 @@ const COLUMNS = `e.id, e.delivery_id, e.endpoint_id, e.generation, e.state, e.re
 
 /** The same delivery again keeps its row, so that a repeat changes nothing and later news replace older ones. */
 const UPSERT = `
-  INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (delivery_id) DO UPDATE SET
     state = excluded.state, reason = excluded.reason, attempts = excluded.attempts, at = excluded.at
   WHERE excluded.at > at AND (excluded.state <> state OR excluded.attempts <> attempts)`;
@@ -198,8 +198,7 @@ function queryOf(filter: DeadLetterFilter): Omit<ListQuery<KeyRow>, "limit" | "c
   };
 }
 
-function valuesOf(id: number, deadLetter: DeadLetter) {
-  const { envelope } = deadLetter;
+function valuesOf(id: number, { envelope, ...deadLetter }: DeadLetter) {
   return [
     id,
     deadLetter.id,
@@ -218,6 +217,7 @@ function valuesOf(id: number, deadLetter: DeadLetter) {
     envelope.traceparent,
     envelope.directoryVersion,
     envelope.body,
+    envelope.tracestate,
   ];
 }
 

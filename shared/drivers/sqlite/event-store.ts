@@ -23,20 +23,21 @@ export interface EnvelopeRow {
   readonly accepted_at: number;
   readonly deliver_at: number | null;
   readonly traceparent: string | null;
+  readonly tracestate: string | null;
   readonly directory_version: number;
   readonly body: Uint8Array;
 }
 
 /** Columns of `EnvelopeRow` in table `events e`. */
 export const ENVELOPE_COLUMNS =
-  "e.event_id, e.tenant, e.type, e.priority, e.accepted_at, e.deliver_at, e.traceparent, e.directory_version, e.body";
+  "e.event_id, e.tenant, e.type, e.priority, e.accepted_at, e.deliver_at, e.traceparent, e.tracestate, e.directory_version, e.body";
 
 /** As `TenantName`. */
 const TENANT = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**
  * Null for a row that does not read back, since it may have been edited by anyone: what queues and lists go by must be there. By
- * hand, as each event passes here. An odd id, type or traceparent is let through: it ends as a dead letter that says why it
+ * hand, as each event passes here. An odd id, type or trace is let through: it ends as a dead letter that says why it
  * cannot be written as HTTP.
  */
 export function readableEnvelope(row: EnvelopeRow): Envelope | null {
@@ -49,6 +50,7 @@ export function readableEnvelope(row: EnvelopeRow): Envelope | null {
     isTimeMs(row.accepted_at) &&
     (row.deliver_at === null || isTimeMs(row.deliver_at)) &&
     (row.traceparent === null || typeof row.traceparent === "string") &&
+    (row.tracestate === null || typeof row.tracestate === "string") &&
     Number.isSafeInteger(row.directory_version) &&
     row.directory_version >= 0;
   return isReadable ? envelopeOf(row) : null;
@@ -68,6 +70,7 @@ function envelopeOf(row: EnvelopeRow): Envelope {
     acceptedAtMs: row.accepted_at,
     deliverAtMs: row.deliver_at,
     traceparent: row.traceparent,
+    tracestate: row.tracestate,
     directoryVersion: row.directory_version,
     body: row.body,
   };
@@ -83,7 +86,7 @@ export interface EventStore {
 
 export function createEventStore(database: Database, clock: Pick<Clock, "now">): EventStore {
   const insert = database.prepare(
-    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, event_id) DO NOTHING",
+    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, event_id) DO NOTHING",
   );
   const find = database.prepare<{ id: number }>("SELECT id FROM events WHERE tenant = ? AND event_id = ?");
   const claim = database.prepare<{ id: number }>(
@@ -108,6 +111,7 @@ export function createEventStore(database: Database, clock: Pick<Clock, "now">):
         isLaned ? 1 : 0,
         clock.now() + EVENTS_KEPT_MS,
         envelope.body,
+        envelope.tracestate,
       );
       return Number(changes) === 1 ? idLast : null;
     },

@@ -142,4 +142,27 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- The policy of a key's rate limit; null: exact.
   ALTER TABLE api_keys ADD COLUMN rate_policy TEXT;
   `,
+  `
+  -- What goes with a traceparent; dead letters weigh it as well.
+  ALTER TABLE events ADD COLUMN tracestate TEXT;
+  ALTER TABLE dead_letters ADD COLUMN tracestate TEXT;
+  DROP TRIGGER dead_letters_in;
+  DROP TRIGGER dead_letters_news;
+  DROP TRIGGER dead_letters_out;
+  ALTER TABLE dead_letters DROP COLUMN size;
+  ALTER TABLE dead_letters ADD COLUMN size INTEGER GENERATED ALWAYS AS (
+    200 + length(body) + 3 * (length(tenant) + length(event_id) + length(endpoint_id)) + 2 * length(delivery_id)
+    + length(reason) + length(type) + ifnull(length(traceparent), 0) + ifnull(length(tracestate), 0)) VIRTUAL;
+  CREATE TRIGGER dead_letters_in AFTER INSERT ON dead_letters BEGIN
+    INSERT INTO dead_letter_totals VALUES (NEW.tenant, 1, NEW.size), ('', 1, NEW.size)
+      ON CONFLICT (tenant) DO UPDATE SET letters = letters + 1, bytes = bytes + excluded.bytes;
+  END;
+  CREATE TRIGGER dead_letters_news AFTER UPDATE ON dead_letters WHEN NEW.size <> OLD.size BEGIN
+    UPDATE dead_letter_totals SET bytes = bytes + NEW.size - OLD.size WHERE tenant IN (NEW.tenant, '');
+  END;
+  CREATE TRIGGER dead_letters_out AFTER DELETE ON dead_letters BEGIN
+    UPDATE dead_letter_totals SET letters = letters - 1, bytes = bytes - OLD.size WHERE tenant IN (OLD.tenant, '');
+    DELETE FROM dead_letter_totals WHERE tenant = OLD.tenant AND letters = 0;
+  END;
+  `,
 ];

@@ -5,47 +5,9 @@ import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
 import { troubleAfterChange } from "@posthaste/shared/domain/endpoint-trouble.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import type { ProcessorHarness } from "../../support/processor-harness.ts";
+import { LIMITS, RETRY, failing, pass, told, types } from "../../support/notices.ts";
 import { openProcessorHarness } from "../../support/processor-harness.ts";
 import { TENANT, endpointOf, envelopeOf } from "../../support/samples.ts";
-
-const MINUTE_MS = 60_000;
-const DISABLE_MS = 6 * 60 * MINUTE_MS;
-const LIMITS = { disableAfterMs: DISABLE_MS } as const;
-/** Tried for eight hours. */
-const RETRY = { delays_s: [0, ...Array.from({ length: 49 }, () => 600)] };
-
-/** `ep1` fails until told otherwise, `ops` is told. */
-async function failing(wrap?: (drivers: Drivers) => Drivers): Promise<ProcessorHarness> {
-  const harness = await openProcessorHarness();
-  await harness.add(
-    endpointOf("ep1", { retry: RETRY, eventTypes: ["order.*"] }),
-    endpointOf("ops", { eventTypes: ["posthaste.*"] }),
-    endpointOf("all"),
-  );
-  harness.world.script("ep1", () => ({ status: 500 }));
-  harness.start({ limits: LIMITS, ...(wrap === undefined ? {} : { wrap }) });
-  await harness.publish(envelopeOf("evt_1"));
-  return harness;
-}
-
-interface Told {
-  readonly type: string;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-function told(harness: ProcessorHarness, endpointId = "ops"): readonly Told[] {
-  return harness.world.sent
-    .filter((request) => request.endpointId === endpointId)
-    .map(({ body }) => JSON.parse(body) as Told);
-}
-
-const types = (harness: ProcessorHarness): readonly string[] => told(harness).map(({ type }) => type);
-
-/** So many sixtieths of the time after which an endpoint is disabled. */
-async function pass(harness: ProcessorHarness, parts: number): Promise<void> {
-  for (let minute = 0; minute < 6 * parts; minute++) await harness.clock.advance(MINUTE_MS);
-}
 
 test("the tenant is told before its endpoint is disabled and when it is; nobody else gets it", async () => {
   await using harness = await failing();
@@ -56,7 +18,7 @@ test("the tenant is told before its endpoint is disabled and when it is; nobody 
   const [warning] = told(harness);
   assert.equal(warning?.data["endpoint_id"], "ep1");
   const since = Date.parse(String(warning?.data["failing_since"]));
-  assert.equal(Date.parse(String(warning?.data["disables_at"])), since + DISABLE_MS);
+  assert.equal(Date.parse(String(warning?.data["disables_at"])), since + LIMITS.disableAfterMs);
   assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.status, "active");
   await pass(harness, 40);
   assert.deepEqual(types(harness), ["posthaste.endpoint.failing", "posthaste.endpoint.disabled"]);
@@ -100,41 +62,6 @@ test("one failure after its owner enabled it does not disable it again", async (
   assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.status, "active");
 });
 
-/** The process dies in the moment in which `append` of a notice was called, before or after it was kept. */
-function dyingAtNotice(die: () => void, isKept: boolean): (drivers: Drivers) => Drivers {
-  let isDead = false;
-  return (drivers) => ({
-    ...drivers,
-    lanes: {
-      ...drivers.lanes,
-      async append(envelopes) {
-        if (isDead || envelopes[0]?.type !== "posthaste.endpoint.disabled") return drivers.lanes.append(envelopes);
-        isDead = true;
-        if (isKept) await drivers.lanes.append(envelopes);
-        die();
-        return new Promise<void>(() => undefined);
-      },
-    },
-  });
-}
-
-for (const isKept of [false, true]) {
-  test(`a process that dies ${isKept ? "after" : "before"} the notice is kept leaves one notice`, async () => {
-    const dying = { isNow: false };
-    await using harness = await failing(dyingAtNotice(() => void (dying.isNow = true), isKept));
-    for (let minute = 0; !dying.isNow; minute++) {
-      assert.ok(minute < 1000, "a notice is due by then");
-      await harness.clock.advance(MINUTE_MS);
-    }
-    harness.crash();
-    assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.trouble?.notice?.isSent, false);
-    harness.start({ limits: LIMITS });
-    await pass(harness, 5);
-    assert.deepEqual(types(harness), ["posthaste.endpoint.failing", "posthaste.endpoint.disabled"]);
-    assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.trouble?.notice?.isSent, true);
-  });
-}
-
 test("a lane that is full costs the notice and nothing else", async () => {
   const full = (drivers: Drivers): Drivers => ({
     ...drivers,
@@ -155,6 +82,40 @@ test("a lane that is full costs the notice and nothing else", async () => {
     (await harness.drivers.ledger.attempts({ tenant: TENANT, endpointId: "ep1" }, 1000, null)).rows.length > 10,
     true,
   );
+});
+
+test("while the endpoint's record cannot be written, no delivery repeats a notice that was sent", async () => {
+  const state = { isAway: false, sent: 0 };
+  const wrap = (drivers: Drivers): Drivers => ({
+    ...drivers,
+    lanes: {
+      ...drivers.lanes,
+      append(envelopes) {
+        state.isAway ||= envelopes[0]?.type === "posthaste.endpoint.disabled";
+        if (envelopes[0]?.type === "posthaste.endpoint.disabled") state.sent++;
+        return drivers.lanes.append(envelopes);
+      },
+    },
+    directory: {
+      ...drivers.directory,
+      update: (...args) =>
+        state.isAway
+          ? Promise.reject(new PosthasteError("store-unavailable", "Redis is away."))
+          : drivers.directory.update(...args),
+    },
+  });
+  await using harness = await failing(wrap);
+  await pass(harness, 80);
+  assert.equal(state.sent, 1);
+  for (const id of ["evt_2", "evt_3", "evt_4"]) await harness.publish(envelopeOf(id));
+  await pass(harness, 5);
+  assert.equal(state.sent, 1);
+  assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.trouble?.notice?.isSent, false);
+  state.isAway = false;
+  await harness.publish(envelopeOf("evt_5"));
+  await pass(harness, 5);
+  assert.equal((await harness.drivers.directory.find(TENANT, "ep1"))?.trouble?.notice?.isSent, true);
+  assert.equal(state.sent, 1);
 });
 
 test("a 410 is told, too", async () => {

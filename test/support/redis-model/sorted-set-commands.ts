@@ -111,6 +111,13 @@ export const SORTED_SET_COMMANDS: Readonly<Record<string, Command>> = {
     const score = keys.find(key, "sorted set")?.score(member) ?? null;
     return score === null ? null : String(score);
   },
+  ZMSCORE({ keys }, [key = "", ...members]) {
+    const set = keys.find(key, "sorted set");
+    return members.map((member) => {
+      const score = set?.score(member) ?? null;
+      return score === null ? null : String(score);
+    });
+  },
   ZCARD: ({ keys }, [key = ""]) => rowsOf(keys, key).length,
   ZCOUNT: ({ keys }, [key = "", from = "", to = ""]) =>
     between(rowsOf(keys, key), isScoreFrom(from), isScoreTo(to)).length,

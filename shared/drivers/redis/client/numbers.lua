@@ -15,3 +15,10 @@ local function add_to(by, key, field)
   if field then redis.call('HSET', key, field, more) else redis.call('SET', key, more) end
   return by
 end
+
+-- A command with any number of values, a part of them at a time: Lua's stack takes some 8,000.
+local function call_in_parts(command, key, values)
+  for at = 1, #values, 1000 do
+    redis.call(command, key, unpack(values, at, math.min(#values, at + 999)))
+  end
+end

@@ -7,18 +7,23 @@
 local held, leases, kept, known, tally = unpack(KEYS, 5)
 local name, knownMs = ARGV[1], tonumber(ARGV[2])
 local items, bytes = 0, 0
+local tickets, events, toKnow = {}, {}, {}
 for at = 4, #ARGV, 3 do
   if redis.call('HDEL', held, ARGV[at]) == 1 then
-    redis.call('ZREM', leases, ARGV[at])
     items = items + 1
+    tickets[items] = ARGV[at]
     bytes = bytes + tonumber(ARGV[at + 2])
     if ARGV[at + 1] ~= '' then
-      redis.call('ZREM', kept, ARGV[at + 1])
-      redis.call('ZADD', known, now + knownMs, ARGV[at + 1])
+      events[#events + 1] = ARGV[at + 1]
+      toKnow[#toKnow + 1] = now + knownMs
+      toKnow[#toKnow + 1] = ARGV[at + 1]
     end
   end
 end
 if items == 0 then return 0 end
+call_in_parts('ZREM', leases, tickets)
+call_in_parts('ZREM', kept, events)
+call_in_parts('ZADD', known, toKnow)
 local isEmpty = redis.call('EXISTS', list, turns, fresh, held) == 0
 if isEmpty then
   local names = redis.call('ZRANGE', kept, 0, NAMES_MAX - 1)

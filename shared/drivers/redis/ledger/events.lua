@@ -74,6 +74,7 @@ local function keep_claim(tenant, id, until_ms)
   redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, left)))
 end
 
+local due = {}
 local function save(event)
   event.x = gone_from(event)
   if event.x + EXPIRY_SLACK_MS / 2 > event.e then
@@ -91,8 +92,13 @@ local function save(event)
   if event.type then
     fields[5], fields[6] = 't', event.type
   end
+  if event.fan_out then
+    fields[#fields + 1] = 'f'
+    fields[#fields + 1] = event.fan_out
+  end
   redis.call('HSET', key_of('event', event.tenant, event.id), unpack(fields))
-  redis.call('ZADD', root .. ':due', event.x, event.name)
+  due[#due + 1] = event.x
+  due[#due + 1] = event.name
 end
 
 local function save_all()
@@ -100,6 +106,7 @@ local function save_all()
     -- One whose keys hold something else than ours costs itself.
     if event and event.changed then pcall(save, event) end
   end
+  pcall(call_in_parts, 'ZADD', root .. ':due', due)
 end
 -- Nothing more is written of an event whose keys hold something else than ours.
 local function give_up(tenant, id)

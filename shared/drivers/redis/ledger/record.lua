@@ -7,12 +7,15 @@
 local bytes_max, of_event_max = tonumber(ARGV[1]), tonumber(ARGV[2])
 local of_endpoint_max = {deliveries = tonumber(ARGV[3]), attempts = tonumber(ARGV[4])}
 local DELIVERY_BYTES, ATTEMPT_BYTES = 640, 640
-local lists = {}
+-- What is put into the lists of endpoints: scores and members by key, and how many a list keeps.
+local listed, kept_in_list = {}, {}
 
 local function list(what, event, endpoint, score, rest)
   local key = list_of(what, event.tenant, endpoint)
-  redis.call('ZADD', key, score, event.id .. '|' .. rest)
-  lists[key] = of_endpoint_max[what]
+  local rows = listed[key] or {}
+  rows[#rows + 1] = score
+  rows[#rows + 1] = event.id .. '|' .. rest
+  listed[key], kept_in_list[key] = rows, of_endpoint_max[what]
 end
 
 local function claim_of(state)
@@ -71,9 +74,14 @@ end
 
 local function record_fan_out(event, at)
   local json = ARGV[at + 5]
-  local key = key_of('event', event.tenant, event.id)
-  weigh(event, #json - redis.call('HSTRLEN', key, 'f'))
-  redis.call('HSET', key, 'f', json)
+  local before = 0
+  if event.fan_out then
+    before = #event.fan_out
+  elseif event.m >= 0 then
+    before = redis.call('HSTRLEN', key_of('event', event.tenant, event.id), 'f')
+  end
+  weigh(event, #json - before)
+  event.fan_out = json
   event.m = tonumber(ARGV[at + 4])
   event.u = math.max(event.u, tonumber(ARGV[at + 3]))
   event.changed = true
@@ -101,7 +109,7 @@ local function record_delivery(event, at)
   local number = attempt
   local last, claim, before = 0, '-', -DELIVERY_BYTES
   local is_taken = true
-  local old = redis.call('HGET', deliveries, field)
+  local old = event.r > 0 and redis.call('HGET', deliveries, field)
   if old then
     local old_state, old_attempts, old_last, old_claim, old_json = string.match(old, '^(%S+) (%d+) (%d+) (%S) (.*)$')
     before = #old
@@ -158,9 +166,12 @@ while at <= #ARGV do
   if not is_fine then give_up(ARGV[at + 1], ARGV[at + 2]) end
   at = at + (is_fan_out and 6 or 11)
 end
-for key, most in pairs(lists) do
-  redis.pcall('ZREMRANGEBYRANK', key, 0, -(most + 1))
-  redis.call('PEXPIRE', key, string.format('%.0f', LIST_KEPT_MS))
+for key, rows in pairs(listed) do
+  -- A key of another type costs this list alone.
+  if pcall(call_in_parts, 'ZADD', key, rows) then
+    redis.call('ZREMRANGEBYRANK', key, 0, -(kept_in_list[key] + 1))
+    redis.call('PEXPIRE', key, string.format('%.0f', LIST_KEPT_MS))
+  end
 end
 finish(bytes_max)
 return unmet

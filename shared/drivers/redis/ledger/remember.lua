@@ -5,7 +5,9 @@
 -- is no room is left out.
 
 local events_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2])
-local count, added, ordinals = 0, {}, {}
+local count, ordinals = 0, {}
+-- Acceptance and name of each that is new: of all, and by tenant.
+local all, of_tenants = {}, {}
 trim((#ARGV - 2) / 6 + 20)
 
 -- Of an event that is told late: it would not be the first to go, or be gone already.
@@ -19,12 +21,42 @@ local function has_room(tenant, accepted, planned, bytes)
   return number_or(0, redis.call('GET', root .. ':bytes')) + bytes <= bytes_max
 end
 
+-- Where a key of another type lies in the place of a list, no event of the tenant is remembered.
+local is_listable = {}
+local function must_be_listable(key)
+  if is_listable[key] == nil then
+    local type_of = redis.call('TYPE', key).ok
+    is_listable[key] = type_of == 'zset' or type_of == 'none'
+  end
+  if not is_listable[key] then error('no list: ' .. key) end
+end
+
+local function list(tenant, accepted, name)
+  local of_tenant = of_tenants[tenant] or {}
+  of_tenants[tenant] = of_tenant
+  for _, rows in ipairs({all, of_tenant}) do
+    rows[#rows + 1] = accepted
+    rows[#rows + 1] = name
+  end
+end
+
+local function list_all()
+  call_in_parts('ZADD', root .. ':events', all)
+  all = {}
+  for tenant, rows in pairs(of_tenants) do
+    call_in_parts('ZADD', root .. ':events:' .. tenant, rows)
+    of_tenants[tenant] = {}
+  end
+end
+
 local function remember(at)
   local tenant, id, accepted = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
   local event, is_over = load(tenant, id)
   if IS_RECALL and not event and not has_room(tenant, accepted, tonumber(ARGV[at + 4]), #ARGV[at + 5]) then return end
   if not event or accepted >= event.a + EVENTS_KEPT_MS then
     local name = tenant .. '|' .. id
+    must_be_listable(root .. ':events')
+    must_be_listable(root .. ':events:' .. tenant)
     if event or is_over then forget(name) end
     local planned = tonumber(ARGV[at + 4])
     event = {tenant = tenant, id = id, name = name, type = ARGV[at + 2], changed = true, fresh = {}, a = accepted,
@@ -34,9 +66,8 @@ local function remember(at)
     weigh(event, EVENT_BYTES + #ARGV[at + 5])
     redis.call('SET', key_of('body', tenant, id), ARGV[at + 5],
       'PX', string.format('%.0f', math.max(1, event.e - now)))
-    redis.call('ZADD', root .. ':events', accepted, name)
-    redis.call('ZADD', root .. ':events:' .. tenant, accepted, name)
-    added[tenant] = true
+    list(tenant, accepted, name)
+    if IS_RECALL then list_all() end
     count = count + 1
     ordinals[count] = (at + 3) / 6
   end
@@ -44,7 +75,8 @@ end
 for at = 3, #ARGV, 6 do
   if not pcall(remember, at) then give_up(ARGV[at], ARGV[at + 1]) end
 end
-for tenant in pairs(added) do
+list_all()
+for tenant in pairs(of_tenants) do
   local of_tenant = root .. ':events:' .. tenant
   local kept_now = redis.pcall('ZCARD', of_tenant)
   local above = type(kept_now) == 'number' and math.min(kept_now - events_max, count + 100) or 0
