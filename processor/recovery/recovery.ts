@@ -12,6 +12,7 @@ import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts"
 import type { UntilStored } from "../delivery/until-stored.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { PosthasteError, isDamage } from "@posthaste/shared/domain/errors.ts";
+import { forEachHeldEndpoint } from "./held-endpoints.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
@@ -95,18 +96,9 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     recover: async (tenant, endpointId) => {
       await deps.untilStored("recover", () => recoverOrAskOn(tenant, endpointId));
     },
-    recoverAll: async (signal) => {
-      for (const state of HELD_STATES) {
-        let cursor: string | null = null;
-        do {
-          const page = await deps.deadLetters.list({ tenant: null, state }, PAGE, cursor);
-          const owners = new Map(page.rows.map(({ tenant, endpointId }) => [endpointId, tenant]));
-          for (const [endpointId, tenant] of owners) await recoverOrAskOn(tenant, endpointId);
-          cursor = page.next;
-          if (cursor !== null) await yieldTurn(deps.clock, signal);
-        } while (cursor !== null && !isAborted(signal));
-        if (isAborted(signal)) return;
-      }
+    recoverAll: (signal) => {
+      const filters = HELD_STATES.map((state) => ({ tenant: null, state }));
+      return forEachHeldEndpoint({ ...deps, work: recoverOrAskOn }, filters, signal);
     },
   };
 }
