@@ -2,6 +2,7 @@
 import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
+import { storeFault } from "@posthaste/shared/domain/errors.ts";
 import { laneOf } from "@posthaste/shared/domain/envelope.ts";
 import type { AttemptView } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
@@ -98,10 +99,24 @@ export function attemptView(view: AttemptView): object {
   }
 }
 
-/** `data` as it was published: the body is `{"type","timestamp","data"}` with the data last (`domain/envelope.ts`). */
+/**
+ * `data` as it was published: the body is `{"type","timestamp","data"}` with the data last (`domain/envelope.ts`). It goes into
+ * an answer as it stands, so one that is no JSON, as after damage to the body or the type, throws.
+ */
 export function dataTextOf(envelope: Envelope): string {
   const head = headOf(envelope);
-  return decoder.decode(envelope.body.subarray(head.length + '","data":'.length, -1));
+  const text = decoder.decode(envelope.body.subarray(head.length + '","data":'.length, -1));
+  if (isJson(text)) return text;
+  throw storeFault(`The body of the event ${envelope.id} in the store does not read back.`, { isDamage: true });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function timestampOf(envelope: Envelope): string {

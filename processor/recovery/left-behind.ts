@@ -7,14 +7,13 @@ import type { DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { Recovery } from "./recovery.ts";
 import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
-import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
+import { forEachHeldEndpoint } from "./held-endpoints.ts";
 import { lookRepeatedly } from "@posthaste/shared/lib/look-repeatedly.ts";
 
 /** Between looks. */
 export const LOOK_MS = 30 * 60_000;
 /** Whoever keeps it back himself has looked for room a few times by then (`QUIET_MS_MAX` in `condition.ts`). */
 export const LEFT_MS = 2 * 3600_000;
-const PAGE = 50;
 
 /** Recovers each endpoint of which something was left. Rejects as the store does. */
 export async function recoverLeft(
@@ -28,15 +27,10 @@ export async function recoverLeft(
 ): Promise<void> {
   const { clock, deadLetters, limiters, recovery } = deps;
   const filter = { tenant: null, state: "backlog", untilMs: clock.now() - LEFT_MS } as const;
-  let cursor: string | null = null;
-  do {
-    const page = await deadLetters.list(filter, PAGE, cursor);
-    const owners = new Map(page.rows.map(({ tenant, endpointId }) => [endpointId, tenant]));
-    for (const [endpointId, tenant] of owners)
-      if (!limiters.keepsBack(endpointId)) await recovery.recover(tenant, endpointId);
-    cursor = page.next;
-    await clock.sleep(0, signal).catch(() => undefined);
-  } while (cursor !== null && !isAborted(signal));
+  const work = async (tenant: string, endpointId: string): Promise<void> => {
+    if (!limiters.keepsBack(endpointId)) await recovery.recover(tenant, endpointId);
+  };
+  await forEachHeldEndpoint({ clock, deadLetters, work }, [filter], signal);
 }
 
 /** Looks now and then; for processes that share their stores with others. */

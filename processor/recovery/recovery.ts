@@ -11,11 +11,12 @@ import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { PosthasteError, isDamage } from "@posthaste/shared/domain/errors.ts";
+import { forEachHeldEndpoint } from "./held-endpoints.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 
-/** Dead letters read at once, with their bodies. Between two pages others get a turn: a store may be synchronous. */
+/** Dead letters read at once, with bodies. Between two pages others get a turn: a store may be synchronous. */
 const PAGE = 50;
 /** Bodies that go to the retry queue in one write; one dead letter goes, however large. */
 const PAGE_BYTES = 4 * 1024 * 1024;
@@ -26,7 +27,10 @@ const LEASE_AGAIN_MS = 1000;
 const HOLDER_BYTES = 8;
 
 export interface Recovery {
-  /** Brings back what is held for the endpoint if it is active, or was deleted. Runs once at a time for each. */
+  /**
+   * Brings back what is held for the endpoint if it is active, or was deleted. Runs once at a time for each. Ends, too, when
+   * the endpoint's record does not read back: it is asked for again and again, and nobody waits for it.
+   */
   recover(tenant: string, endpointId: string): Promise<void>;
   /** Does so for every endpoint that has something held: at the start, and after announcements may have been lost. */
   recoverAll(signal: AbortSignal): Promise<void>;
@@ -74,25 +78,27 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     }
   };
 
+  /** Each has a loop of its own until it can be read: whoever looks after many goes on with the others. */
+  const unreadable = new Set<string>();
+  const recoverOrAskOn = async (tenant: string, endpointId: string): Promise<void> => {
+    if (unreadable.has(endpointId)) return;
+    await recover(tenant, endpointId).catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
+      unreadable.add(endpointId);
+      void deps.untilStored("recover", () => recover(tenant, endpointId)).finally(() => unreadable.delete(endpointId));
+    });
+  };
+
   return {
     whenOut: async (deadLetterIds) => {
       for (const id of deadLetterIds) await leaving.get(id);
     },
     recover: async (tenant, endpointId) => {
-      await deps.untilStored("recover", () => recover(tenant, endpointId));
+      await deps.untilStored("recover", () => recoverOrAskOn(tenant, endpointId));
     },
-    recoverAll: async (signal) => {
-      for (const state of HELD_STATES) {
-        let cursor: string | null = null;
-        do {
-          const page = await deps.deadLetters.list({ tenant: null, state }, PAGE, cursor);
-          const owners = new Map(page.rows.map(({ tenant, endpointId }) => [endpointId, tenant]));
-          for (const [endpointId, tenant] of owners) await recover(tenant, endpointId);
-          cursor = page.next;
-          if (cursor !== null) await yieldTurn(deps.clock, signal);
-        } while (cursor !== null && !isAborted(signal));
-        if (isAborted(signal)) return;
-      }
+    recoverAll: (signal) => {
+      const filters = HELD_STATES.map((state) => ({ tenant: null, state }));
+      return forEachHeldEndpoint({ ...deps, work: recoverOrAskOn }, filters, signal);
     },
   };
 }

@@ -171,8 +171,8 @@ export const AlertFigures = v.pipe(
 );
 
 function rulesWith(text: string): AlertRules | null {
-  const names = Object.keys(ALERT_RULES);
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), v.record(v.picklist(names), Figures)), text);
+  const Wishes = v.pipe(v.string(), v.parseJson(), v.check(namesRulesAlone), v.record(v.string(), Figures));
+  const parsed = v.safeParse(Wishes, text);
   if (!parsed.success) return null;
   const rules = Object.entries<AlertRule>(ALERT_RULES).map(([name, rule]) => {
     const wish = parsed.output[name] ?? {};
@@ -181,4 +181,10 @@ function rulesWith(text: string): AlertRules | null {
     return [name, { ...rule, firesAt, forS, resolvesBelow, resolveForS }] as const;
   });
   return rules.some(([, { firesAt, resolvesBelow }]) => resolvesBelow > firesAt) ? null : Object.fromEntries(rules);
+}
+
+/** Asked before valibot is: its records pass over `__proto__`, `constructor` and `prototype` in silence, and take a list. */
+function namesRulesAlone(wishes: unknown): boolean {
+  if (typeof wishes !== "object" || wishes === null || Array.isArray(wishes)) return false;
+  return Object.keys(wishes).every((name) => Object.hasOwn(ALERT_RULES, name));
 }

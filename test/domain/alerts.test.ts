@@ -156,7 +156,10 @@ test("other figures are taken by name; what is wrong in them is refused", () => 
   for (const text of [
     "",
     "{",
+    "[]",
     '{"unknown":{}}',
+    '{"constructor":{"fires_at":3}}',
+    '{"__proto__":{"fires_at":3}}',
     '{"age-high":{"fires_at":-1}}',
     '{"age-high":{"fires_at":1}}',
     '{"age-high":{"x":1}}',

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { DeliveryState } from "@posthaste/shared/domain/delivery.ts";
 import type { DeliveryRecord, LedgerEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
@@ -103,6 +104,30 @@ test("the event's facts are shown, its data only when asked for", async () => {
   const shown = await harness.call("GET", "/v1/events/x-1?include=data");
   assert.deepEqual(at(shown.json, "data"), { n: 1 });
 });
+
+for (const [what, harm] of Object.entries({
+  "an empty body": { body: new Uint8Array() },
+  "a body of other bytes": { body: new TextEncoder().encode("x".repeat(200)) },
+  "another type": { type: "x".repeat(100) },
+} satisfies Readonly<Record<string, Partial<Envelope>>>)) {
+  test(`an event with ${what} in the store is shown without its data, and 503 with it: no answer is half JSON`, async () => {
+    await using harness = await openGatewayHarness({
+      wrap: (drivers) => ({
+        ...drivers,
+        ledger: {
+          ...drivers.ledger,
+          async event(tenant, eventId) {
+            const record = await drivers.ledger.event(tenant, eventId);
+            return record === null ? null : { ...record, envelope: { ...record.envelope, ...harm } };
+          },
+        },
+      }),
+    });
+    const id = await publish(harness);
+    assert.equal((await harness.call("GET", `/v1/events/${id}`)).status, 200);
+    assertProblem(await harness.call("GET", `/v1/events/${id}?include=data`), 503, "store-unavailable");
+  });
+}
 
 test("filtered when no endpoint subscribes, and the reason says so", async () => {
   await using harness = await openGatewayHarness();

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { ApiKey, Scope } from "../../domain/api-key.ts";
 import { API_KEYS_ENDED_MAX, API_KEYS_PER_TENANT_MAX, ApiKeyRecord } from "../../domain/api-key.ts";
 import { PosthasteError } from "../../domain/errors.ts";
+import { TimeMs } from "../../domain/id.ts";
 import type { FailureMode, LimitPolicy } from "../../domain/key-rate-limit.ts";
 import type { Clock } from "../../lib/ambient.ts";
 import type { ApiKeyStore } from "../../ports/api-keys.ts";
@@ -176,7 +177,8 @@ function valuesOf(key: ApiKey): SqlValue[] {
 /** Throws `store-unavailable` for a row that does not read back. */
 function keyOf(row: KeyRow): ApiKey {
   const record = v.safeParse(ApiKeyRecord, recordOf(row));
-  if (!record.success) throw rowDamaged("The row of an API key in the database does not read back");
+  const isReadable = record.success && v.is(v.nullable(TimeMs), row.revoked_at);
+  if (!isReadable) throw rowDamaged("The row of an API key in the database does not read back");
   return { ...record.output, revokedAtMs: row.revoked_at };
 }
 

@@ -44,6 +44,8 @@ export function createRetryQueue(options: {
   const admission = createAdmission({ bounds: options.bounds ?? RETRY_BOUNDS, ...found });
   let count = found.count;
   const onFault = options.onFault ?? (() => undefined);
+  if (found.oddCount > 0)
+    onFault(rowDamaged(`Rows of the retry queue have ids that are none of ours (${found.oddCount})`));
   const hands = createHands(rows, clock, found.idLast, onFault);
   const setBacks = createSetBackRows({
     rows,

@@ -11,6 +11,9 @@ import type { Database } from "./database.ts";
 import type { EnvelopeRow, EventStore } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, ID_END, readableEnvelope } from "./event-store.ts";
 
+/** A row of another id was written by hand, and none of ours; a number does not even name each of them, so that one would come again and again. */
+const IS_OURS = `id < ${ID_END}`;
+
 /** More than a group takes; what says more was written by hand, and is not counted. */
 const ITEM_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -34,7 +37,8 @@ interface ItemRow {
 }
 
 export interface RetryRows {
-  totals(): { readonly count: number; readonly bytes: number; readonly idLast: number };
+  /** `oddCount` rows have ids that none of ours has; they stay where they are, and are in nothing below. */
+  totals(): { readonly count: number; readonly bytes: number; readonly idLast: number; readonly oddCount: number };
   /** Within an operation of the writer. */
   insert(item: Scheduled, bytes: number): RetryPlace;
   remove(place: RetryPlace): boolean;
@@ -82,10 +86,11 @@ export function createRetryRows(database: Database, events: EventStore): RetryRo
 }
 
 function totalsOf(database: Database) {
-  const sql = `SELECT count(*) AS count, sum(CASE WHEN bytes BETWEEN 0 AND ${ITEM_BYTES_MAX} THEN bytes END) AS bytes, max(CASE WHEN id < ${ID_END} THEN id END) AS id FROM retry_items`;
-  const found = database.prepare<{ count: number; bytes: number | null; id: number | null }>(sql).get();
+  const sql = `SELECT count(*) AS count, sum(CASE WHEN bytes BETWEEN 0 AND ${ITEM_BYTES_MAX} THEN bytes END) AS bytes, sum(NOT (${IS_OURS})) AS odd, max(CASE WHEN ${IS_OURS} THEN id END) AS id FROM retry_items`;
+  type Totals = { count: number; bytes: number | null; id: number | null; odd: number | null };
+  const found = database.prepare<Totals>(sql).get();
   assert(found !== undefined, "a count has a row");
-  return { count: found.count, bytes: found.bytes ?? 0, idLast: found.id ?? 0 };
+  return { count: found.count, bytes: found.bytes ?? 0, idLast: found.id ?? 0, oddCount: found.odd ?? 0 };
 }
 
 function createRetryWrites(
@@ -100,11 +105,11 @@ function createRetryWrites(
   const deferred = database.prepare<RetryPlace>(
     `SELECT not_before AS notBeforeMs, id FROM retry_items
      WHERE cause IN ('parked', 'relieved') AND (cause = 'parked' OR parks + unmade > 0)
-       AND endpoint_id = ? AND not_before > ? ORDER BY not_before, id LIMIT ?`,
+       AND endpoint_id = ? AND not_before > ? AND ${IS_OURS} ORDER BY not_before, id LIMIT ?`,
   );
   const following = database.prepare<RetryPlace & { readonly cause: string }>(
     `SELECT not_before AS notBeforeMs, id, cause FROM retry_items
-     WHERE (not_before, id) > (?, ?) ORDER BY not_before, id LIMIT ?`,
+     WHERE (not_before, id) > (?, ?) AND ${IS_OURS} ORDER BY not_before, id LIMIT ?`,
   );
   const moveItem = database.prepare("UPDATE retry_items SET not_before = ? WHERE not_before = ? AND id = ?");
   let idLast = idFound;
@@ -162,10 +167,10 @@ function createRetryWrites(
 function createRetryReads(database: Database): Pick<RetryRows, "due" | "nextDueAtMs" | "read"> {
   const due = database.prepare<RetryPlace>(
     `SELECT not_before AS notBeforeMs, id FROM retry_items
-     WHERE (not_before, id) > (?, ?) AND not_before <= ? ORDER BY not_before, id LIMIT ?`,
+     WHERE (not_before, id) > (?, ?) AND not_before <= ? AND ${IS_OURS} ORDER BY not_before, id LIMIT ?`,
   );
   const next = database.prepare<{ not_before: number }>(
-    "SELECT not_before FROM retry_items WHERE (not_before, id) > (?, ?) ORDER BY not_before, id LIMIT 1",
+    `SELECT not_before FROM retry_items WHERE (not_before, id) > (?, ?) AND ${IS_OURS} ORDER BY not_before, id LIMIT 1`,
   );
   const readItem = database.prepare<ItemRow>("SELECT * FROM retry_items WHERE not_before = ? AND id = ?");
   const readMembers = database.prepare<EnvelopeRow>(

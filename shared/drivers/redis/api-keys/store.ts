@@ -1,6 +1,7 @@
 /** The API-key store's scripts as typed calls: which keys they take, and what their answers mean. */
 import type { ApiKey } from "../../../domain/api-key.ts";
 import { ApiKeyRecord, keyEndsAtMs } from "../../../domain/api-key.ts";
+import { TimeMs } from "../../../domain/id.ts";
 import * as v from "valibot";
 import type { OrderedList } from "../client/page.ts";
 import { readPage } from "../client/page.ts";
@@ -187,12 +188,12 @@ function recordOf(reply: RedisReply | undefined): KeyRecord | null {
   const [record, revokedAtMs, revision] = listOf(reply).map(textOrNull);
   if (record === null || record === undefined) return null;
   const key = v.safeParse(ApiKeyRecord, jsonOf(record));
-  if (!key.success) throw recordDamaged("The record of an API key in Redis is not one of ours");
   const isRevoked = revokedAtMs !== null && revokedAtMs !== undefined;
-  return {
-    key: { ...key.output, revokedAtMs: isRevoked ? numberOf(revokedAtMs) : null },
-    revision: numberOf(revision ?? "0"),
-  };
+  const revocation = v.safeParse(v.nullable(TimeMs), isRevoked ? numberOf(revokedAtMs) : null);
+  if (!key.success || !revocation.success) {
+    throw recordDamaged("The record of an API key in Redis is not one of ours");
+  }
+  return { key: { ...key.output, revokedAtMs: revocation.output }, revision: numberOf(revision ?? "0") };
 }
 
 /** In a list one that does not read back costs itself. */
