@@ -28,11 +28,11 @@ async function fill(harness: EmbeddedHarness): Promise<void> {
   const [tenant, endpoint, type] = [`'${TENANT}'`, `'${ENDPOINT_ID}'`, "'order.paid'"];
   const rest = `NULL, NULL, 1`;
   for (const insert of [
-    `events SELECT i, ${tenant}, 'evt_' || i, ${type}, 'LOW', ${from} + i, ${rest}, 1, ${START_MS} * 2, x'00'`,
+    `events SELECT i, ${tenant}, 'evt_' || i, ${type}, 'LOW', ${from} + i, ${rest}, 1, ${START_MS} * 2, x'00', NULL`,
     `deliveries SELECT i, i, ${endpoint}, 0, ${tenant}, ${from} + i, 'delivered', 1, ${from} + i, NULL, NULL, 1, 1, 0, 0, NULL`,
     `attempts SELECT i, 1, ${endpoint}, ${from} + i, 200, NULL, '', 0, NULL, 1, NULL, NULL`,
     `dead_letters SELECT i, 'dlv_' || i, ${tenant}, 'evt_' || i, ${endpoint}, 0, 'dead', '', 1, ${from} + i, ${type}, 'LOW',
-       ${from}, ${rest}, x'00'`,
+       ${from}, ${rest}, x'00', NULL`,
   ]) {
     harness.raw.exec(`${count} INSERT INTO ${insert} FROM n`);
   }
