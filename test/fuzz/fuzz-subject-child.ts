@@ -158,7 +158,7 @@ function census(): Record<string, unknown> {
 
 /** A census counts what is kept, and not the work of a replay of hundreds; what hangs is waited for no longer than this. */
 async function fewUnderWay(): Promise<void> {
-  const [most, untilMs] = [100, systemClock.monotonic() + 5000];
+  const [most, untilMs] = [20, systemClock.monotonic() + 5000];
   const { signal } = new AbortController();
   while (processor.outstanding() > most && systemClock.monotonic() < untilMs) await systemClock.sleep(20, signal);
 }
