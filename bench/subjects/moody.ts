@@ -3,6 +3,7 @@
  * time by chance, /slow/1000 answers after 1,000 ms. Tells for each of them how many events it took, each counted once by its
  * `webhook-id`, when the last of those came to its end, and what the attempts were.
  */
+import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { serveBare } from "./bare-server.ts";
 import { answerLines, tell } from "./talk.ts";
 
@@ -29,7 +30,7 @@ const port = serveBare(async (request) => {
   await request.arrayBuffer();
   if (name === "slow") await Bun.sleep(Number(argument));
   of.atOnce -= 1;
-  if ((name.startsWith("down") && isDown) || (name === "coin" && Math.random() < 0.5))
+  if ((name.startsWith("down") && isDown) || (name === "coin" && (systemEntropy.bytes(1)[0] ?? 0) < 128))
     return new Response(null, { status: 503 });
   if (!of.taken.has(id)) of.lastAtMs = performance.timeOrigin + performance.now();
   of.taken.add(id);
