@@ -28,11 +28,11 @@ const NOISE_WEIGHT = 0.1;
 /** At more than about the least pace noise cannot be told from LOW's own doing: half of what was learned is forgotten in this time. */
 const NOISE_HALF_MS = 5000;
 /**
- * By these factors a turn in time raises the pace, and a late one beside HIGH lowers it. It falls when one in twelve is late while HIGH
- * events come all the time, and when one in three is where they are about for a quarter of it.
+ * By these factors a turn in time raises the pace, and a late one beside HIGH lowers it. It falls when one in thirty is late while HIGH
+ * events come all the time, and when one in eight is where they are about for a quarter of it.
  */
-const RAISE = 1.02;
-const LOWER = 0.8;
+const RAISE = 1.01;
+const LOWER = 0.75;
 /** After a turn that was not taken, as enough wait, the next one comes so soon. */
 const PASS_MS = 5;
 
