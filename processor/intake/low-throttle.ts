@@ -11,10 +11,11 @@ import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 
 /** HIGH is about for so long after the last HIGH event was taken. */
 export const HIGH_ABOUT_MS = 1000;
-/** LOW events taken at once meanwhile: well under a millisecond of work. */
+/** LOW events taken at once meanwhile, at most: well under a millisecond of work. At a slow pace they come singly, so that nobody waits for a whole burst. */
 export const LOW_BURST = 4;
+const BURST_MS = 5;
 /** LOW events a second: what the pace begins with and never falls below, and what it never exceeds. */
-export const LOW_PACE = { least: 100, most: 20_000 } as const;
+export const LOW_PACE = { least: 200, most: 20_000 } as const;
 /** LOW deliveries that wait at endpoints which answer, until more are taken. */
 export const LOW_WAITING_MAX = 64;
 /** A turn that comes later than this, and than noise makes it, is a sign of too much work. */
@@ -57,6 +58,7 @@ export function createLowThrottle(clock: Clock, waiting: () => number): LowThrot
   let running = 0;
   const isHighAbout = (): boolean => clock.monotonic() < aboutUntil;
   const isHighRunning = (): boolean => running > 0 && clock.monotonic() < aboutUntil - HIGH_ABOUT_MS + HIGH_RUNS_MS;
+  const burst = (): number => Math.min(LOW_BURST, Math.max(1, Math.floor((perS * BURST_MS) / 1000)));
   const isEnough = (): boolean => waiting() >= LOW_WAITING_MAX;
 
   /** A turn that is not taken says nothing of what a higher pace would do. */
@@ -90,8 +92,8 @@ export function createLowThrottle(clock: Clock, waiting: () => number): LowThrot
     async turn(max, signal) {
       while (isHighAbout()) {
         await untilNext(signal);
-        if (!isEnough() || signal.aborted) return Math.min(max, LOW_BURST);
-        nextAt = Math.max(nextAt, clock.monotonic()) + Math.max(PASS_MS, (LOW_BURST * 1000) / perS);
+        if (!isEnough() || signal.aborted) return Math.min(max, burst());
+        nextAt = Math.max(nextAt, clock.monotonic()) + PASS_MS;
       }
       return max;
     },

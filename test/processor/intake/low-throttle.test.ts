@@ -14,14 +14,16 @@ import { createManualClock } from "../../support/clocks/manual-clock.ts";
 
 const running = new AbortController().signal;
 
-/** LOW events taken in `ms` while a HIGH event comes every so often; a turn is as late as `lateMs` says, by the wait for it. */
+/** LOW events taken in `ms` while a HIGH event comes every so often; a turn is as late as `lateMs` says, by the pace. */
 async function takenIn(
   clock: ManualClock,
   ms: number,
-  lateMs: (waitMs: number) => number,
+  lateMs: (perS: number) => number,
   highEveryMs = HIGH_ABOUT_MS / 2,
 ): Promise<number> {
-  const slow = { ...clock, sleep: (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs(wait), signal) };
+  let last = 1;
+  const sleep = (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs((last * 1000) / wait), signal);
+  const slow = { ...clock, sleep };
   const lowThrottle = createLowThrottle(slow, () => 0);
   const endAt = clock.monotonic() + ms;
   let taken = 0;
@@ -29,6 +31,7 @@ async function takenIn(
     while (clock.monotonic() < endAt) {
       const count = await lowThrottle.turn(1000, running);
       lowThrottle.lowTaken(count);
+      last = count;
       taken += count;
     }
   })();
@@ -51,20 +54,18 @@ test("without HIGH events LOW takes all it asks for, at once", async () => {
   }
 });
 
-test("at the start, and after a HIGH event, LOW takes a few at a time", async () => {
+test("at the start, and after a HIGH event, LOW comes singly", async () => {
   const clock = createManualClock(0);
   const lowThrottle = createLowThrottle(clock, () => 0);
-  assert.equal(await lowThrottle.turn(256, running), LOW_BURST);
+  assert.equal(await lowThrottle.turn(256, running), 1);
   await clock.advance(HIGH_ABOUT_MS);
   assert.equal(await lowThrottle.turn(256, running), 256);
   lowThrottle.highTaken();
-  assert.equal(await lowThrottle.turn(256, running), LOW_BURST);
-  assert.equal(await lowThrottle.turn(2, running), 2);
+  assert.equal(await lowThrottle.turn(256, running), 1);
 });
 
 test("turns that come late the sooner they follow each other keep LOW near its least pace", async () => {
-  const leastWaitMs = (LOW_BURST * 1000) / LOW_PACE.least;
-  const taken = await takenIn(createManualClock(0), 20_000, (waitMs) => (waitMs < leastWaitMs * 0.7 ? 20 : 0));
+  const taken = await takenIn(createManualClock(0), 20_000, (perS) => (perS > LOW_PACE.least * 1.5 ? 20 : 0));
   assert.ok(taken <= 20 * LOW_PACE.least * 2, `${taken} taken`);
   assert.ok(taken >= 20 * LOW_PACE.least * 0.4, `${taken} taken`);
 });
@@ -125,7 +126,7 @@ test("a stop ends the wait for a turn", async () => {
   const turn = lowThrottle.turn(10, controller.signal);
   await clock.settle();
   controller.abort();
-  assert.equal(await turn, LOW_BURST);
+  assert.equal(await turn, 1);
 });
 
 test("while HIGH is about no more is taken when enough LOW waits at endpoints that answer", async () => {
@@ -144,7 +145,7 @@ test("while HIGH is about no more is taken when enough LOW waits at endpoints th
   assert.equal(taken, null);
   waiting -= 1;
   await hold(HIGH_ABOUT_MS / 2);
-  assert.equal(await turn, LOW_BURST);
+  assert.equal(await turn, 1);
   waiting += 1;
   const later = lowThrottle.turn(16, running);
   await clock.advance(2 * HIGH_ABOUT_MS);
@@ -166,15 +167,15 @@ test("a turn that is not taken does not raise the pace", async () => {
   const startedAt = clock.monotonic();
   const next = lowThrottle.turn(LOW_BURST, running).then(() => clock.monotonic() - startedAt);
   await clock.advance(100);
-  assert.ok((await next) > (LOW_BURST * 1000) / (LOW_PACE.least * 2), `${await next} ms for the next turn`);
+  assert.ok((await next) > 1000 / (LOW_PACE.least * 2), `${await next} ms for the next turn`);
 });
 
 test("noise that a busy start taught is forgotten: LOW slows down for turns that it makes late itself", async () => {
   const clock = createManualClock(0);
   const turns = { late: 0, all: 0 };
-  const lateOf = (waitMs: number): number => {
+  const lateOf = (perS: number): number => {
     if (clock.monotonic() < 2000) return 40;
-    const isLate = waitMs < (LOW_BURST * 1000) / 1000;
+    const isLate = perS > 1000;
     turns.all += 1;
     if (isLate) turns.late += 1;
     return isLate ? 5 : 0;
