@@ -13,7 +13,8 @@ import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
-import { cursorOf, EndpointId, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { openCursor, readPage, sealCursor } from "../request/cursors.ts";
+import { EndpointId, instantOf, parsedOf } from "../request/query.ts";
 import {
   createRamp,
   isReplayable,
@@ -63,7 +64,8 @@ export function deadLetterRoutes(deps: GatewayDeps): readonly Route[] {
 
 async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
-  const filter = filterOf(resolveTenants(admitted.caller, query.get("tenant") ?? null), {
+  const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
+  const filter = filterOf(tenant, {
     endpoint_id: parsedOf(query, "endpoint_id", EndpointId),
     event_id: parsedOf(query, "event_id", PublishedId),
     type: parsedOf(query, "type", EventType),
@@ -71,7 +73,9 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
     since: instantOf(query, "since"),
     until: instantOf(query, "until"),
   });
-  const page = await deps.drivers.deadLetters.list(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.deadLetters.list(filter, limit, cursor),
+  );
   return answerJson(admitted, 200, listView(page, deadLetterView));
 }
 
@@ -112,13 +116,14 @@ async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const done = await replayDeadLetters(deps, ramp, {
     filter: filterOf(tenant, wish),
-    cursor: wish.cursor ?? null,
+    cursor: wish.cursor === undefined ? null : openCursor(deps, admitted, { tenant }, wish.cursor),
     isMeant: () => true,
     isDryRun: wish.dry_run,
   });
   const { matched, replayed, skipped, next } = done;
   const counts = { matched, replayed, skipped, dry_run: wish.dry_run, has_more: next !== null };
-  return answerJson(admitted, 200, next === null ? counts : { ...counts, next_cursor: next });
+  const more = next === null ? {} : { next_cursor: sealCursor(deps, admitted, { tenant }, next) };
+  return answerJson(admitted, 200, { ...counts, ...more });
 }
 
 interface Wish {

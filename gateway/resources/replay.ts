@@ -12,6 +12,7 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { RequestContext } from "../request/context.ts";
 import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import { CURSOR_LENGTH_MAX } from "../request/query.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
@@ -29,10 +30,11 @@ const REPLAY_TIME_MS = 5000;
 /** How long it goes on to finish a millisecond. */
 const TIES_TIME_MS = 7000;
 
-/** Opaque to callers, and checked by the store it is of. */
+/** As it was given; `cursors.ts` opens it. */
 export const PageCursor = v.pipe(
   v.string("must be next_cursor of the answer before"),
-  v.regex(/^[\w.-]{1,512}$/, "must be next_cursor of the answer before, as it was"),
+  v.minLength(1, "must be next_cursor of the answer before, as it was"),
+  v.maxLength(CURSOR_LENGTH_MAX, "must be next_cursor of the answer before, as it was"),
 );
 
 export const ReplayRate = v.pipe(

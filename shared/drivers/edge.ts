@@ -100,6 +100,7 @@ export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
       createApproximateLimiter({ ...place, clock }),
     ),
     ...notAtEdge,
+    cursorSealer: options.sealer.derived("cursors"),
     health: () => commands.health(shards.map((shard) => keys.key(shard, "health"))),
     degraded: () => Promise.resolve([]),
     async flush() {
