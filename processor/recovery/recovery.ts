@@ -25,6 +25,8 @@ const LEASE_MS = 15_000;
 /** How often to ask whether another process is done with an endpoint's dead letters. */
 const LEASE_AGAIN_MS = 1000;
 const HOLDER_BYTES = 8;
+/** Endpoints with a loop of their own. A further one is looked for at its next announcement and at the next start. */
+const UNREADABLE_MAX = 1000;
 
 export interface Recovery {
   /**
@@ -84,6 +86,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     if (unreadable.has(endpointId)) return;
     await recover(tenant, endpointId).catch((error: unknown) => {
       if (!isDamage(error)) throw error;
+      if (unreadable.size >= UNREADABLE_MAX) return;
       unreadable.add(endpointId);
       void deps.untilStored("recover", () => recover(tenant, endpointId)).finally(() => unreadable.delete(endpointId));
     });
