@@ -13,6 +13,7 @@ import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
+import { inDeadLetterTurn } from "./dead-letter-turns.ts";
 import { openCursor, readPage, sealCursor } from "../request/cursors.ts";
 import { EndpointId, instantOf, parsedOf } from "../request/query.ts";
 import {
@@ -86,15 +87,19 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 }
 
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const deadLetter = await findDeadLetter(deps, admitted);
-  await deps.drivers.deadLetters.remove([deadLetter]);
-  recordEnded(deps, [deadLetter], "its dead letter was deleted");
+  await withDeadLetter(deps, admitted, async (deadLetter) => {
+    await deps.drivers.deadLetters.remove([deadLetter]);
+    recordEnded(deps, [deadLetter], "its dead letter was deleted");
+  });
   return answerEmpty(admitted);
 }
 
 async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   validate(Nothing, bodyJson(admitted));
-  const deadLetter = await findDeadLetter(deps, admitted);
+  return withDeadLetter(deps, admitted, (deadLetter) => replayLetter(deps, admitted, deadLetter));
+}
+
+async function replayLetter(deps: GatewayDeps, admitted: AdmittedRequest, deadLetter: DeadLetter): Promise<Response> {
   if (!(await isReplayable(deps, deadLetter))) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
   }
@@ -115,7 +120,7 @@ async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   const tenant = resolveTenant(admitted.caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const done = await replayDeadLetters(deps, ramp, {
-    filter: filterOf(tenant, wish),
+    filter: { ...filterOf(tenant, wish), tenant },
     cursor: wish.cursor === undefined ? null : openCursor(deps, admitted, { tenant }, wish.cursor),
     isMeant: () => true,
     isDryRun: wish.dry_run,
@@ -145,6 +150,16 @@ function filterOf(tenant: string | null, wish: Wish): DeadLetterFilter {
     ...(wish.since === undefined ? {} : { sinceMs: wish.since }),
     ...(wish.until === undefined ? {} : { untilMs: wish.until }),
   };
+}
+
+/** In a turn of its own, in which nobody else takes it away. */
+async function withDeadLetter<Result>(
+  deps: GatewayDeps,
+  admitted: AdmittedRequest,
+  work: (deadLetter: DeadLetter) => Promise<Result>,
+): Promise<Result> {
+  const { tenant } = await findDeadLetter(deps, admitted);
+  return inDeadLetterTurn(deps, tenant, async () => work(await findDeadLetter(deps, admitted)));
 }
 
 /** Another tenant's dead letter is answered as one that does not exist. */

@@ -13,6 +13,7 @@ import type { RequestContext } from "../request/context.ts";
 import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { CURSOR_LENGTH_MAX } from "../request/query.ts";
+import { inDeadLetterTurn } from "./dead-letter-turns.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
@@ -129,20 +130,24 @@ export async function planReplays(
   return ids.map(({ id }) => id);
 }
 
+/** In a turn of its own, unless it only counts. */
+export function replayDeadLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetters): Promise<Replayed> {
+  const work = (): Promise<Replayed> => replayLetters(deps, ramp, wish);
+  return wish.isDryRun ? work() : inDeadLetterTurn(deps, wish.filter.tenant, work);
+}
+
+interface ReplayOfLetters {
+  readonly filter: DeadLetterFilter & { readonly tenant: string };
+  readonly cursor: string | null;
+  readonly isMeant: (deadLetter: DeadLetter) => boolean;
+  readonly isDryRun: boolean;
+}
+
 /**
  * Replays the dead letters of a filter for which `isMeant` is true, newest first, by page. A dry run only counts. What is
  * passed over counts towards no bound of replays, so that it never keeps a request from those behind it.
  */
-export async function replayDeadLetters(
-  deps: GatewayDeps,
-  ramp: Ramp,
-  wish: {
-    readonly filter: DeadLetterFilter;
-    readonly cursor: string | null;
-    readonly isMeant: (deadLetter: DeadLetter) => boolean;
-    readonly isDryRun: boolean;
-  },
-): Promise<Replayed> {
+async function replayLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetters): Promise<Replayed> {
   const { deadLetters } = deps.drivers;
   const isAlive = createLivingCheck(deps);
   const total = { matched: 0, replayed: 0, skipped: 0 };

@@ -28,7 +28,7 @@ export const ERRORS = {
   "method-not-allowed": { status: 405, title: "Method not allowed" },
   "request-timeout": { status: 408, title: "The request took too long to arrive" },
   "id-conflict": { status: 409, title: "An event with this id and another body exists" },
-  "request-in-flight": { status: 409, title: "A request with this key is still running" },
+  "request-in-flight": { status: 409, title: "Another request is still at work on this" },
   conflict: { status: 409, title: "The resource is in another state" },
   gone: { status: 410, title: "No longer available" },
   "body-too-large": { status: 413, title: "The body is too large" },

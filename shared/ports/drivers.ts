@@ -69,6 +69,7 @@ export interface GatewayDrivers extends Pick<
   | "deadLetters"
   | "quarantinedRecords"
   | "cursorSealer"
+  | "leases"
   | "tail"
   | "health"
   | "degraded"
