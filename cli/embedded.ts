@@ -14,7 +14,7 @@ import { startProcessor } from "@posthaste/processor/processor.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { ConfigError } from "@posthaste/shared/domain/config.ts";
-import { isDamage } from "@posthaste/shared/domain/errors.ts";
+import { isDamage, isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
 import type { DescriptorPlan } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { planDescriptors, tooFewDescriptors } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { descriptorLimit } from "@posthaste/shared/drivers/descriptor-limit.ts";
@@ -22,6 +22,7 @@ import type { EmbeddedDrivers, EmbeddedOptions } from "@posthaste/shared/drivers
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { explained } from "@posthaste/shared/drivers/sqlite/database.ts";
 import { diskBounds } from "@posthaste/shared/drivers/sqlite/disk-bounds.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import type { LogSink } from "@posthaste/shared/drivers/json-log.ts";
@@ -162,9 +163,17 @@ function openTransport(
   });
 }
 
-function ensureKey({ config, isDev, showKeyOnce }: PosthasteOptions, { apiKeys }: Drivers): Promise<string | null> {
+/** It is the first that the start writes: what the disk says to that is told as for the opening, with the remedy. */
+async function ensureKey(
+  { config, isDev, showKeyOnce }: PosthasteOptions,
+  { apiKeys }: Drivers,
+): Promise<string | null> {
   const { dataFolder: folder, operatorKey: setting } = config;
-  return ensureEmbeddedKey({ ...ambient, apiKeys, folder, setting, isDev, showOnce: showKeyOnce });
+  try {
+    return await ensureEmbeddedKey({ ...ambient, apiKeys, folder, setting, isDev, showOnce: showKeyOnce });
+  } catch (error) {
+    throw isStoreUnavailable(error) ? explained(error.cause ?? error, folder) : error;
+  }
 }
 
 function faultsTo({ store, log }: Telemetry): (error: unknown) => void {
