@@ -79,6 +79,12 @@ function isWhole(host: string): boolean {
   return host.includes(":") || !/(?:^|\.)(?:\d+|0x[\da-f]*)\.?$/i.test(host) || parseAddress(host) !== null;
 }
 
+/** What is wrong with it as an address to listen on, in words that follow the setting's name; null for a good one. */
+export function hostFault(host: string): string | null {
+  const parsed = v.safeParse(Host, host);
+  return parsed.success ? null : parsed.issues[0].message;
+}
+
 const Port = v.pipe(
   v.string(),
   v.regex(/^\d{1,5}$/, "must be a port number from 0 to 65535"),
