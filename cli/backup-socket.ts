@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { DATABASE_FILE } from "@posthaste/shared/drivers/sqlite/database.ts";
 import type { CopyHold } from "@posthaste/shared/drivers/sqlite/copy-hold.ts";
 import type { EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
+import { whenWeExit } from "./exit-with-us.ts";
 
 export const BACKUP_SOCKET = "backup.sock";
 /** What the client says when it has read the file. */
@@ -37,17 +38,16 @@ export async function openBackupSocket(
     });
   });
   // A stop in the middle of the start, or a second signal, ends the process at once. The database is still locked by us then.
-  const removeSocket = (): void => {
+  const forget = whenWeExit(() => {
     if (isSocket(path)) rmSync(path, { force: true });
-  };
-  process.once("exit", removeSocket);
+  });
   if (!(await listens(server, path))) {
-    process.off("exit", removeSocket);
+    forget();
     return null;
   }
   return {
     async [Symbol.asyncDispose]() {
-      process.off("exit", removeSocket);
+      forget();
       const closed = new Promise((done) => server.close(done));
       for (const [socket, hold] of copies) {
         socket.destroy();
