@@ -158,8 +158,9 @@ async function withDeadLetter<Result>(
   admitted: AdmittedRequest,
   work: (deadLetter: DeadLetter) => Promise<Result>,
 ): Promise<Result> {
-  const { tenant } = await findDeadLetter(deps, admitted);
-  return inDeadLetterTurn(deps, tenant, async () => work(await findDeadLetter(deps, admitted)));
+  return inDeadLetterTurn(deps, await findDeadLetter(deps, admitted), async () =>
+    work(await findDeadLetter(deps, admitted)),
+  );
 }
 
 /** Another tenant's dead letter is answered as one that does not exist. */

@@ -133,7 +133,7 @@ export async function planReplays(
 /** In a turn of its own, unless it only counts. */
 export function replayDeadLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetters): Promise<Replayed> {
   const work = (): Promise<Replayed> => replayLetters(deps, ramp, wish);
-  return wish.isDryRun ? work() : inDeadLetterTurn(deps, wish.filter.tenant, work);
+  return wish.isDryRun ? work() : inDeadLetterTurn(deps, wish.filter, work);
 }
 
 interface ReplayOfLetters {

@@ -6,6 +6,7 @@
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { Leases } from "@posthaste/shared/ports/leases.ts";
+import { heldLettersLease } from "@posthaste/shared/ports/leases.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
@@ -186,7 +187,7 @@ async function takeLease(
   { leases, holder, clock, signal }: Bringing,
   endpointId: string,
 ): Promise<AsyncDisposable | null> {
-  const name = `recover:${endpointId}`;
+  const name = heldLettersLease(endpointId);
   while (!isAborted(signal)) {
     const lease = await leases.acquire(name, holder, LEASE_MS);
     // A release that fails costs others a wait: the lease ends by itself.
