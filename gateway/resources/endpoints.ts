@@ -15,7 +15,8 @@ import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, limitOf, parsedOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { parsedOf } from "../request/query.ts";
 import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
 import { failed, pointerTo, validateStrictly } from "../request/validation.ts";
@@ -110,7 +111,9 @@ async function listAll(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Re
   const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
   const status = parsedOf(query, "status", Status);
   const filter = status === undefined ? { tenant } : { tenant, status };
-  const page = await deps.drivers.directory.list(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.directory.list(filter, limit, cursor),
+  );
   return answerJson(admitted, 200, listView(page, endpointView));
 }
 

@@ -7,7 +7,7 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { requireInTime } from "../request/context.ts";
 import { answerEmpty, answerJson } from "../request/handle.ts";
-import { cursorOf, limitOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
 import { instantText, listView } from "./view-parts.ts";
 
 const ALL = "/v1/quarantine";
@@ -39,7 +39,7 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
   requireOperator(admitted);
   const { quarantinedRecords } = deps.drivers;
   const [page, count] = await Promise.all([
-    quarantinedRecords.list(limitOf(admitted.query), cursorOf(admitted.query)),
+    readPage(deps, admitted, { tenant: null }, (limit, cursor) => quarantinedRecords.list(limit, cursor)),
     quarantinedRecords.count(),
   ]);
   return answerJson(admitted, 200, { count, ...listView(page, recordView) });
