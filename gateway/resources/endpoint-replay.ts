@@ -22,6 +22,7 @@ import {
   replayDeadLetters,
 } from "./replay.ts";
 import { answerJson, bodyJson } from "../request/handle.ts";
+import { ofTenant } from "../request/query.ts";
 import { failed, validate } from "../request/validation.ts";
 
 const Status = v.picklist([...MISSED_STATES, "delivered"], `must be ${MISSED_STATES.join(", ")} or delivered`);
@@ -29,7 +30,7 @@ const Status = v.picklist([...MISSED_STATES, "delivered"], `must be ${MISSED_STA
 /** Where a request goes on: what it had as `until`, and the page's cursor in the store or nothing. */
 const ReplayCursor = v.pipe(
   PageCursor,
-  v.regex(/^\d{1,15}\./, "must be next_cursor of the answer before, as it was"),
+  v.check((text) => /^\d{1,15}\./.test(text), "must be next_cursor of the answer before, as it was"),
   v.transform((text) => {
     const mark = text.indexOf(".");
     return { untilMs: Number(text.slice(0, mark)), page: mark === text.length - 1 ? null : text.slice(mark + 1) };
@@ -58,8 +59,8 @@ export function endpointReplayRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: "/v1/endpoints/:id/replay",
     scope: "manage",
-    query: ["tenant"],
-    body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
+    query: ofTenant,
+    body: { schema: ReplayWish, bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
     handle: (admitted) => replay(deps, admitted),
   };
 }

@@ -32,6 +32,7 @@ const TIES_TIME_MS = 7000;
 /** Opaque to callers, and checked by the store it is of. */
 export const PageCursor = v.pipe(
   v.string("must be next_cursor of the answer before"),
+  v.description("`next_cursor` of the answer before, as it was."),
   v.regex(/^[\w.-]{1,512}$/, "must be next_cursor of the answer before, as it was"),
 );
 
