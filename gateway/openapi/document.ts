@@ -20,7 +20,7 @@ import { openOperations } from "./operations/open.ts";
 import { quarantineOperations } from "./operations/quarantine.ts";
 import type { KeptResponses } from "./problems.ts";
 import { problemResponses } from "./problems.ts";
-import { webhooks } from "./webhooks.ts";
+import { MESSAGE_FIELDS, webhooks } from "./webhooks.ts";
 
 export const OPERATIONS: Operations = {
   ...eventOperations,
@@ -70,6 +70,7 @@ export function createDocument(routes: readonly Route[], open: readonly { readon
     components: {
       schemas: namedJsonSchemas(NAMED),
       responses: sorted(kept),
+      parameters: MESSAGE_FIELDS,
       headers: HEADERS,
       securitySchemes: SECURITY_SCHEMES,
     },

@@ -37,7 +37,7 @@ export interface OperationObject {
   readonly description?: string;
   /** Empty: without a key. Else each way to send one, with the scope that it needs. */
   readonly security: readonly Readonly<Record<string, readonly string[]>>[];
-  readonly parameters?: readonly Parameter[];
+  readonly parameters?: readonly (Parameter | Reference)[];
   readonly requestBody?: RequestBody;
   readonly responses: Readonly<Record<string, ResponseObject | Reference>>;
 }
@@ -64,6 +64,7 @@ export interface OpenApi {
   readonly components: {
     readonly schemas: Readonly<Record<string, JsonSchema>>;
     readonly responses: Readonly<Record<string, ResponseObject>>;
+    readonly parameters: Readonly<Record<string, Parameter>>;
     readonly headers: JsonObject;
     readonly securitySchemes: JsonObject;
   };

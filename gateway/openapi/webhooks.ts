@@ -1,7 +1,8 @@
 /** What receivers get: the messages of Posthaste, in the form of Standard Webhooks 1.0.0. */
 import { MESSAGES } from "@posthaste/shared/domain/own-event-data.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
-import type { OpenApi, OperationObject, Parameter } from "./open-api.ts";
+import type { OpenApi, OperationObject, Parameter, Reference } from "./open-api.ts";
 
 const field = (name: string, required: boolean, description: string, example: string): Parameter => ({
   name,
@@ -12,8 +13,8 @@ const field = (name: string, required: boolean, description: string, example: st
   example,
 });
 
-/** Beside `content-type` and those that the endpoint's owner has set. */
-const HEADERS: readonly Parameter[] = [
+/** Of every message, beside `content-type` and those that the endpoint's owner has set. */
+const FIELDS: readonly Parameter[] = [
   field("webhook-id", true, "Of the message; the same on each attempt.", "evt_01m85460eg2gx2nzxsx6h17r3c"),
   field(
     "webhook-timestamp",
@@ -33,6 +34,20 @@ const HEADERS: readonly Parameter[] = [
   field("traceparent", false, "W3C Trace Context.", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
   field("tracestate", false, "W3C Trace Context.", "vendor=value"),
 ];
+
+const PARAMETERS = "#/components/parameters/";
+
+export const MESSAGE_FIELDS: OpenApi["components"]["parameters"] = Object.fromEntries(
+  FIELDS.map((each) => [each.name, each]),
+);
+
+/** The parameter itself, where a reference stands for it. */
+export function parameterOf({ components }: OpenApi, parameter: Parameter | Reference): Parameter {
+  if (!("$ref" in parameter)) return parameter;
+  const found = components.parameters[parameter.$ref.slice(PARAMETERS.length)];
+  assert(found !== undefined, `${parameter.$ref} is in the document`);
+  return found;
+}
 
 const RESPONSES: OperationObject["responses"] = {
   "2XX": { description: "Delivered, whatever the body says." },
@@ -55,7 +70,7 @@ export function webhooks(): OpenApi["webhooks"] {
           summary,
           description,
           security: [],
-          parameters: HEADERS,
+          parameters: FIELDS.map(({ name }) => ({ $ref: `${PARAMETERS}${name}` })),
           requestBody: { required: true, content: { "application/json": { schema: jsonSchemaOf(body) } } },
           responses: RESPONSES,
         },

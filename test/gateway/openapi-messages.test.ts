@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JsonSchema } from "@posthaste/gateway/openapi/json-schema.ts";
+import { parameterOf } from "@posthaste/gateway/openapi/webhooks.ts";
 import { ALERT_RULES } from "@posthaste/shared/domain/alert-rules.ts";
 import { alertEvent } from "@posthaste/shared/domain/alerts.ts";
 import type { OwnEvent } from "@posthaste/shared/domain/own-event.ts";
@@ -66,7 +67,7 @@ test("a message has the fields that are described as required, and no others but
   const sent = attemptHeaders({ ...message, traceparent: "00-1", tracestate: "a=1" });
   const least = attemptHeaders({ ...message, traceparent: null, tracestate: null });
   for (const [name, item] of Object.entries(DOCUMENT.webhooks)) {
-    const fields = item["post"]?.parameters ?? [];
+    const fields = (item["post"]?.parameters ?? []).map((field) => parameterOf(DOCUMENT, field));
     const named = (isAsked: (required: boolean) => boolean): readonly string[] =>
       fields.filter(({ required }) => isAsked(required === true)).map((field) => field.name);
     const withoutType = (headers: Readonly<Record<string, string>>): readonly string[] =>

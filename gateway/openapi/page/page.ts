@@ -30,14 +30,20 @@ export function referencePage(document: OpenApi): string {
       <body>
         <a class="skip" href="#content">Skip to the content</a>
         <div class="page">
-          <nav aria-label="Contents">${contents(sections)}</nav>
+          <nav class="wide" aria-label="Contents">${contents(sections)}</nav>
           <main id="content">
             <h1>${info.title} API</h1>
             <p class="quiet">
-              Version ${info.version}, ${document.openapi} of OpenAPI: <a href="/openapi.json">openapi.json</a>
+              Version ${info.version}, as OpenAPI ${document.openapi}: <a href="/openapi.json">openapi.json</a>
             </p>
-            ${prose(info.description)} ${sections.map((section) => sectionView(document, section))}
-            ${schemasView(components.schemas)}
+            ${prose(info.description)}
+            <nav class="narrow" aria-label="Contents">
+              <details>
+                <summary>Contents</summary>
+                ${contents(sections)}
+              </details>
+            </nav>
+            ${sections.map((section) => sectionView(document, section))} ${schemasView(components.schemas)}
           </main>
         </div>
       </body>
@@ -60,11 +66,9 @@ function sectionsOf({ tags, paths, webhooks }: OpenApi): readonly Section[] {
   }));
 }
 
-/** Open on a wide screen, where it stands beside the text; on a phone it may be closed. */
+/** There twice: beside the text on a wide screen, and to be opened on a narrow one. Of the two one is shown. */
 function contents(sections: readonly Section[]): Markup {
-  return html`<details open>
-    <summary>Contents</summary>
-    ${sections.map(
+  return html`${sections.map(
       ({ name, shown }) =>
         html`<strong><a href="#${anchor(`tag ${name}`)}">${name}</a></strong>
           <ul>
@@ -72,9 +76,7 @@ function contents(sections: readonly Section[]): Markup {
               ({ operation }) => html`<li><a href="#${anchor(operation.operationId)}">${operation.summary}</a></li>`,
             )}
           </ul>`,
-    )}
-    <strong><a href="#schemas">Schemas</a></strong>
-  </details>`;
+    )} <strong><a href="#schemas">Schemas</a></strong>`;
 }
 
 function sectionView(document: OpenApi, { name, description, shown }: Section): Markup {

@@ -1,6 +1,7 @@
 /** A JSON Schema as a list of members, each with its kind, its bounds and its words. */
 import { html } from "hono/html";
 import type { JsonSchema, JsonValue } from "../json-schema.ts";
+import type { OpenApi } from "../open-api.ts";
 import type { Markup } from "./markup.ts";
 import { anchor, inline } from "./markup.ts";
 
@@ -46,12 +47,12 @@ export function memberRow({ name, schema, isNeeded, description, place }: Member
 
 /** In words: `string`, `list of integer`, a link to a schema that has a name. */
 export function kindOf(schema: JsonSchema): Markup {
-  const { $ref, type, anyOf, allOf, items } = schema;
+  const { $ref, type, format, anyOf, allOf, items } = schema;
   if (typeof $ref === "string") return reference($ref);
   const options = [...schemasIn(anyOf), ...schemasIn(allOf).slice(0, 1)];
   if (options.length > 0) return joined(options.map(kindOf), " or ");
   if (type === "array") return html`list of ${isObject(items) ? kindOf(items) : "anything"}`;
-  if (typeof type === "string") return html`${type}`;
+  if (typeof type === "string") return html`${typeof format === "string" ? `${type} (${format})` : type}`;
   return html`${"const" in schema ? JSON.stringify(schema["const"]) : "any JSON"}`;
 }
 
@@ -66,14 +67,16 @@ function joined(parts: readonly Markup[], between: string): Markup {
 
 /** What the values may be, as far as it can be said in a line. */
 function boundsOf(schema: JsonSchema): string {
-  const { minimum, maximum, minLength, maxLength, minItems, maxItems, pattern } = schema;
+  const { minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, format } = schema;
+  // A format and a list of values say it better.
+  const isShown = typeof pattern === "string" && format === undefined && schema["enum"] === undefined;
   const values = listOf(schema["enum"]);
   const parts = [
-    values.length === 0 ? null : values.map((value) => `\`${value}\``).join(" "),
+    values.length === 0 ? null : values.map((value) => `\`${value}\``).join(", "),
     rangeOf(minimum, maximum, ""),
     rangeOf(minLength, maxLength, " characters"),
     rangeOf(minItems, maxItems, " items"),
-    typeof pattern === "string" && values.length === 0 ? `matches \`${pattern}\`` : null,
+    isShown ? `matches \`${pattern}\`` : null,
     schema["default"] === undefined ? null : `default \`${JSON.stringify(schema["default"])}\``,
   ];
   return parts.filter((part) => part !== null).join("; ");
@@ -102,6 +105,13 @@ function listOf(value: JsonValue | undefined): readonly string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-export function isObject(value: JsonValue | undefined): value is JsonSchema {
+/** What the reference stands for, for one step. */
+export function resolved({ components }: OpenApi, schema: JsonSchema): JsonSchema {
+  const { $ref } = schema;
+  if (typeof $ref !== "string") return schema;
+  return components.schemas[$ref.slice($ref.lastIndexOf("/") + 1)] ?? schema;
+}
+
+function isObject(value: JsonValue | undefined): value is JsonSchema {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
