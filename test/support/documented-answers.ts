@@ -18,8 +18,10 @@ export const ROUTES = createRoutes(deps);
 export const OPEN_ROUTES = createOpenRoutes(deps, ROUTES, () => false);
 export const DOCUMENT: OpenApi = createDocument(ROUTES, OPEN_ROUTES);
 
-/** What any HTTP answer may carry. */
-const COMMON_FIELDS = new Set(["content-type", "content-length", "cache-control", "connection"]);
+/** What any HTTP answer may carry, by a server or its runtime. */
+const COMMON_FIELDS = new Set(
+  "cache-control connection content-length content-type date keep-alive transfer-encoding".split(" "),
+);
 const SAFE_FIELDS = new Set(["x-content-type-options", "referrer-policy", "x-accel-buffering"]);
 
 export interface Asked {
