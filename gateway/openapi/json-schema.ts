@@ -43,6 +43,7 @@ const config: ConversionConfig = {
   ignoreActions: ["finite", "readonly"],
   overrideAction: ({ valibotAction: { type }, jsonSchema }) => {
     if (type === "check" || type === "raw_check") return withWords(jsonSchema);
+    if (type === "gt_value") return withOneLowerBound(jsonSchema);
     return type === "metadata" ? withSchemasConverted(jsonSchema) : null;
   },
 };
@@ -50,6 +51,12 @@ const config: ConversionConfig = {
 function withWords(jsonSchema: Converted): Converted {
   if (jsonSchema.description !== undefined) return jsonSchema;
   throw new Error("a check has no metadata before it in its pipe that says what it takes");
+}
+
+/** At least 0 and more than 0: the second says it all. */
+function withOneLowerBound({ minimum, ...schema }: Converted): Converted {
+  const above = schema.exclusiveMinimum;
+  return minimum !== undefined && above !== undefined && minimum > above ? { ...schema, minimum } : schema;
 }
 
 /** What a later step of the pipe takes of a part is named by its valibot schema. */

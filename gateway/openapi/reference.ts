@@ -1,6 +1,6 @@
 /**
- * `GET /openapi.json` and `GET /docs`: the description of the API, for programs and for people, without a key. Each is made when it
- * is first asked for and then kept as text: it costs a start nothing, and is the same for every gateway of the program.
+ * `GET /openapi.json` and `GET /docs`: the description of the API, for programs and for people, without a key. What makes them is
+ * loaded when one is first asked for, and the text is kept: it costs a start nothing, and is the same for every gateway of the program.
  */
 import { encodeBase64 } from "@posthaste/shared/domain/base64.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
@@ -9,10 +9,7 @@ import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts"
 import { textResponse } from "@posthaste/shared/ports/text-response.ts";
 import type { Route } from "../request/handle.ts";
 import type { OpenRoute } from "../resources/health.ts";
-import { createDocument } from "./document.ts";
 import type { OpenApi } from "./open-api.ts";
-import { referencePage } from "./page/page.ts";
-import { STYLE } from "./page/style.ts";
 
 const JSON_PATH = "/openapi.json";
 const PAGE_PATH = "/docs";
@@ -22,7 +19,7 @@ interface Kept {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-let keptDocument: OpenApi | null = null;
+// Values alone: at the edge a promise must not be shared between requests. Two who ask first at once make it twice.
 let keptJson: Kept | null = null;
 let keptPage: Kept | null = null;
 
@@ -33,19 +30,34 @@ export function referenceRoutes(
   hasher: Hasher,
 ): readonly OpenRoute[] {
   const open = [...others, { path: JSON_PATH }, { path: PAGE_PATH }];
-  const documentOf = (): OpenApi => (keptDocument ??= createDocument(routes, open));
-  const jsonOf = (): Kept => {
-    const text = JSON.stringify(documentOf());
-    return { text, headers: { ...keeping(text, hasher), "content-type": "application/json" } };
-  };
-  const pageOf = (): Kept => {
-    const text = referencePage(documentOf());
-    return { text, headers: { ...keeping(text, hasher), ...pageHeaders(hasher) } };
-  };
+  const makeDocument = async (): Promise<OpenApi> => (await import("./document.ts")).createDocument(routes, open);
   return [
-    { path: JSON_PATH, handle: async (headers) => shown((keptJson ??= jsonOf()), headers) },
-    { path: PAGE_PATH, handle: async (headers) => shown((keptPage ??= pageOf()), headers) },
+    {
+      path: JSON_PATH,
+      handle: async (headers) => {
+        keptJson ??= jsonOf(await makeDocument(), hasher);
+        return shown(keptJson, headers);
+      },
+    },
+    {
+      path: PAGE_PATH,
+      handle: async (headers) => {
+        keptPage ??= await makePage(await makeDocument(), hasher);
+        return shown(keptPage, headers);
+      },
+    },
   ];
+}
+
+function jsonOf(document: OpenApi, hasher: Hasher): Kept {
+  const text = JSON.stringify(document);
+  return { text, headers: { ...keeping(text, hasher), "content-type": "application/json" } };
+}
+
+async function makePage(document: OpenApi, hasher: Hasher): Promise<Kept> {
+  const [{ referencePage }, { STYLE }] = [await import("./page/page.ts"), await import("./page/style.ts")];
+  const text = referencePage(document);
+  return { text, headers: { ...keeping(text, hasher), ...pageHeaders(STYLE, hasher) } };
 }
 
 /** Asked for again each time, and sent again only when it has changed. */
@@ -54,8 +66,8 @@ function keeping(text: string, hasher: Hasher): Record<string, string> {
 }
 
 /** The page has one style of its own, and nothing else may be loaded, run, sent or framed. */
-function pageHeaders(hasher: Hasher): Record<string, string> {
-  const style = encodeBase64(hasher.sha256(STYLE));
+function pageHeaders(styleText: string, hasher: Hasher): Record<string, string> {
+  const style = encodeBase64(hasher.sha256(styleText));
   const policy = `default-src 'none'; style-src 'sha256-${style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
   return {
     "content-type": "text/html; charset=utf-8",

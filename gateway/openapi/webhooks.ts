@@ -61,11 +61,11 @@ const RESPONSES: OperationObject["responses"] = {
 
 export function webhooks(): OpenApi["webhooks"] {
   return Object.fromEntries(
-    Object.entries(MESSAGES).map(([name, { summary, description, body }]) => [
-      name,
+    Object.entries(MESSAGES).map(([kind, { summary, description, body }]) => [
+      kind,
       {
         post: {
-          operationId: `receive:${name}`,
+          operationId: `receive_${kind.replaceAll(/[.-]/g, "_")}`,
           tags: ["Messages"],
           summary,
           description,
