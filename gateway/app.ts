@@ -29,6 +29,7 @@ import { eventCancelRoute } from "./resources/event-cancel.ts";
 import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { eventWhyRoute } from "./resources/event-why.ts";
+import { referenceRoutes } from "./openapi/reference.ts";
 import { publishRoute } from "./publish/events.ts";
 import { quarantineRoutes } from "./resources/quarantine.ts";
 import { tailRoute } from "./tail/tail.ts";
@@ -56,9 +57,9 @@ export function createGateway(deps: GatewayOptions): Gateway {
   let inFlight = 0;
   deps.telemetry.accept.observe(() => inFlight);
   const readTurns = createReadTurns(limits.readsMax, clock);
-  const open = healthRoutes(deps, () => stopping.signal.aborted);
   const workTurns = createWorkTurns(clock);
   const routes = createRoutes({ ...deps, stopping: stopping.signal });
+  const open = createOpenRoutes(deps, routes, () => stopping.signal.aborted);
   const app = createApp({ ...deps, admission, readTurns, workTurns }, routes, open);
   const openPaths = new Set(open.map(({ path }) => path));
 
@@ -121,6 +122,16 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
   ];
 }
 
+/** Those without a key. */
+export function createOpenRoutes(
+  deps: GatewayDeps,
+  routes: readonly Route[],
+  isStopping: () => boolean,
+): readonly OpenRoute[] {
+  const health = healthRoutes(deps, isStopping);
+  return [...health, ...referenceRoutes(routes, health, deps.hasher)];
+}
+
 /** One handler for each route and no middleware: Hono then calls it without composing a chain. */
 function createApp(
   deps: HandleDeps & Pick<GatewayOptions, "isForOneRequest">,
@@ -142,7 +153,7 @@ function createApp(
   for (const { path, handle } of open) {
     app.get(path, (c) => {
       c.env.route = path;
-      return handle(c.req.raw.headers.get("accept"));
+      return handle(c.req.raw.headers);
     });
   }
   const allowedFor = createAllowedMethods([...routes, ...open.map(({ path }) => ({ method: "GET", path }))]);

@@ -10,6 +10,7 @@
  *
  * Errors become answers here.
  */
+import type * as v from "valibot";
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
@@ -20,7 +21,7 @@ import type { BodyForm } from "./headers.ts";
 import type { Admission } from "./admission.ts";
 import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
-import type { Query } from "./query.ts";
+import type { Query, QueryRule } from "./query.ts";
 import type { ReadTurns } from "./read-turns.ts";
 import type { WorkTurns } from "./work-turns.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
@@ -34,6 +35,8 @@ import { givenTwice } from "./validation.ts";
 import { requireOwnTenant } from "./tenancy.ts";
 
 export interface BodyRule {
+  /** What its JSON is validated by, in the route's handler. */
+  readonly schema: v.GenericSchema<unknown, unknown>;
   readonly bytesMax: number;
   /** An empty body is as good as `{}`. */
   readonly isOptional: boolean;
@@ -45,8 +48,7 @@ export interface Route {
   /** Template with `:name` segments. */
   readonly path: string;
   readonly scope: Scope;
-  /** Query parameters it knows. */
-  readonly query: readonly string[];
+  readonly query: QueryRule;
   /** Null: the body is not read. */
   readonly body: BodyRule | null;
   /** The route charges the rate limit when it has read how much is asked for; all others cost one unit. */

@@ -6,6 +6,7 @@ import { EventType, Instant, PublishedId, TenantName } from "@posthaste/shared/d
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId } from "@posthaste/shared/domain/id.ts";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { DeadLetterView } from "../answers/dead-letters.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
@@ -15,7 +16,7 @@ import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { inDeadLetterTurn } from "./dead-letter-turns.ts";
 import { openCursor, readPage, sealCursor } from "../request/cursors.ts";
-import { EndpointId, instantOf, parsedOf } from "../request/query.ts";
+import { acceptedIn, EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf } from "../request/query.ts";
 import {
   createRamp,
   isReplayable,
@@ -47,19 +48,40 @@ const ReplayWish = v.strictObject({
 const Nothing = v.strictObject({});
 
 const ALL = "/v1/dead-letters";
-const filters = ["endpoint_id", "event_id", "type", "state", "since", "until", "tenant", "limit", "cursor"];
-const needed: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
-const optional: BodyRule = { ...needed, isOptional: true };
+const filters = {
+  endpoint_id: EndpointId,
+  event_id: PublishedId,
+  type: EventType,
+  state: State,
+  ...acceptedIn,
+  ...ofTenants,
+  ...paged,
+};
+const rules = { bytesMax: MANAGEMENT_BYTES_MAX, takesCloudEvents: false };
+const needed: BodyRule = { ...rules, schema: ReplayWish, isOptional: false };
+const optional: BodyRule = { ...rules, schema: Nothing, isOptional: true };
 
 export function deadLetterRoutes(deps: GatewayDeps): readonly Route[] {
-  const one = { path: `${ALL}/:id`, query: ["tenant"], body: null };
-  const post = { method: "POST", scope: "manage", query: ["tenant"] } as const;
+  const one = { path: `${ALL}/:id`, query: ofTenants, body: null };
+  const post = { method: "POST", scope: "manage" } as const;
   return [
     { method: "GET", path: ALL, scope: "read", query: filters, body: null, handle: (admitted) => list(deps, admitted) },
-    { ...post, path: `${ALL}/replay`, body: needed, handle: (admitted) => replayByFilter(deps, admitted) },
+    {
+      ...post,
+      path: `${ALL}/replay`,
+      query: ofTenant,
+      body: needed,
+      handle: (admitted) => replayByFilter(deps, admitted),
+    },
     { ...one, method: "GET", scope: "read", handle: (admitted) => show(deps, admitted) },
     { ...one, method: "DELETE", scope: "manage", handle: (admitted) => remove(deps, admitted) },
-    { ...post, path: `${ALL}/:id/replay`, body: optional, handle: (admitted) => replayOne(deps, admitted) },
+    {
+      ...post,
+      path: `${ALL}/:id/replay`,
+      query: ofTenants,
+      body: optional,
+      handle: (admitted) => replayOne(deps, admitted),
+    },
   ];
 }
 
@@ -67,10 +89,10 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
   const { query } = admitted;
   const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
   const filter = filterOf(tenant, {
-    endpoint_id: parsedOf(query, "endpoint_id", EndpointId),
-    event_id: parsedOf(query, "event_id", PublishedId),
-    type: parsedOf(query, "type", EventType),
-    state: parsedOf(query, "state", State),
+    endpoint_id: parsedOf(query, filters, "endpoint_id"),
+    event_id: parsedOf(query, filters, "event_id"),
+    type: parsedOf(query, filters, "type"),
+    state: parsedOf(query, filters, "state"),
     since: instantOf(query, "since"),
     until: instantOf(query, "until"),
   });
@@ -175,7 +197,7 @@ async function findDeadLetter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   throw new PosthasteError("not-found", "There is no dead letter of this id; it may have been replayed or deleted.");
 }
 
-function deadLetterView(deadLetter: DeadLetter): object {
+function deadLetterView(deadLetter: DeadLetter): DeadLetterView {
   return {
     id: deadLetter.id,
     tenant: deadLetter.tenant,

@@ -14,6 +14,7 @@ import { findEndpoint, namedEndpoint, noEndpoint, notActive } from "./find-endpo
 import { requireInTime } from "../request/context.ts";
 import { instantText } from "./view-parts.ts";
 import { answerJson, bodyJson } from "../request/handle.ts";
+import { ofTenant } from "../request/query.ts";
 import { tenantSuffix } from "../request/tenancy.ts";
 import { failed, validate } from "../request/validation.ts";
 
@@ -21,13 +22,20 @@ const TEST_EVENT_TYPE = "posthaste.test";
 
 const NewSecret = v.strictObject({ secret: v.optional(EndpointSecretText) });
 const Nothing = v.strictObject({});
-const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false };
+const rules = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false };
+const newSecretRule: BodyRule = { ...rules, schema: NewSecret };
+const nothingRule: BodyRule = { ...rules, schema: Nothing };
 
 export function endpointActionRoutes(deps: GatewayDeps): readonly Route[] {
-  const shared = { method: "POST", scope: "manage", query: ["tenant"], body } as const;
+  const shared = { method: "POST", scope: "manage", query: ofTenant } as const;
   return [
-    { ...shared, path: "/v1/endpoints/:id/rotate-secret", handle: (admitted) => rotate(deps, admitted) },
-    { ...shared, path: "/v1/endpoints/:id/test", handle: (admitted) => sendTest(deps, admitted) },
+    {
+      ...shared,
+      path: "/v1/endpoints/:id/rotate-secret",
+      body: newSecretRule,
+      handle: (admitted) => rotate(deps, admitted),
+    },
+    { ...shared, path: "/v1/endpoints/:id/test", body: nothingRule, handle: (admitted) => sendTest(deps, admitted) },
   ];
 }
 

@@ -23,6 +23,7 @@ import {
 } from "./replay.ts";
 import { openCursor, sealCursor } from "../request/cursors.ts";
 import { answerJson, bodyJson } from "../request/handle.ts";
+import { ofTenant } from "../request/query.ts";
 import { failed, validate } from "../request/validation.ts";
 
 const Status = v.picklist([...MISSED_STATES, "delivered"], `must be ${MISSED_STATES.join(", ")} or delivered`);
@@ -55,8 +56,8 @@ export function endpointReplayRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: "/v1/endpoints/:id/replay",
     scope: "manage",
-    query: ["tenant"],
-    body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
+    query: ofTenant,
+    body: { schema: ReplayWish, bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
     handle: (admitted) => replay(deps, admitted),
   };
 }

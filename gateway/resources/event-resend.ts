@@ -16,7 +16,7 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { answer, bodyJson } from "../request/handle.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
-import { EndpointId } from "../request/query.ts";
+import { EndpointId, ofTenant } from "../request/query.ts";
 import { resolveTenant } from "../request/tenancy.ts";
 import { failed, validate } from "../request/validation.ts";
 import { notActive } from "./find-endpoint.ts";
@@ -39,8 +39,8 @@ export function eventResendRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: "/v1/events/:id/resend",
     scope: "manage",
-    query: ["tenant"],
-    body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
+    query: ofTenant,
+    body: { schema: ResendWish, bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
     handle: (admitted) => handle(deps, admitted),
   };
 }

@@ -6,6 +6,7 @@
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { createMetricsPage } from "@posthaste/shared/domain/metrics-format.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
+import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 
 /** A store that has not answered by then counts as down. */
@@ -13,8 +14,7 @@ const HEALTH_MS = 3000;
 
 export interface OpenRoute {
   readonly path: string;
-  /** `accept` is the value of that field; null when there is none. */
-  readonly handle: (accept: string | null) => Promise<Response>;
+  readonly handle: (headers: Pick<InboundHeaders, "get">) => Promise<Response>;
 }
 
 export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): readonly OpenRoute[] {
@@ -26,8 +26,8 @@ export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): read
     { path: "/readyz", handle: () => readiness(deps, isStopping) },
     {
       path: "/metrics",
-      handle: async (accept) => {
-        const { text, headers } = await metrics(accept);
+      handle: async (asked) => {
+        const { text, headers } = await metrics(asked.get("accept"));
         return new Response(text, { headers });
       },
     },

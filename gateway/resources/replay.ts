@@ -34,6 +34,7 @@ const TIES_TIME_MS = 7000;
 /** As it was given; `cursors.ts` opens it. */
 export const PageCursor = v.pipe(
   v.string("must be next_cursor of the answer before"),
+  v.description("`next_cursor` of the answer before, as it was."),
   v.minLength(1, "must be next_cursor of the answer before, as it was"),
   v.maxLength(CURSOR_LENGTH_MAX, "must be next_cursor of the answer before, as it was"),
 );

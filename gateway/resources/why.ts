@@ -8,11 +8,9 @@ import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { attemptsMade, DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import type { AttemptView, DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import type { DecisionOn } from "../answers/events.ts";
 import { instantText } from "./view-parts.ts";
 import { waitingInLane } from "./waiting.ts";
-
-/** What is decided, in this order. */
-export type DecisionOn = "event" | "match" | "endpoint" | "limit" | "breaker" | "retry" | "outcome";
 
 export interface Decision {
   readonly on: DecisionOn;

@@ -21,11 +21,13 @@ const Wait = v.pipe(
 );
 
 export const DelayList = v.strictObject({
-  /** Wait before attempt 1, 2, ...; its length is the number of attempts. */
-  delays_s: v.pipe(
-    boundedList(Wait, { max: ATTEMPTS_MAX, what: "waits", kind: "a list of waits in seconds" }),
-    v.minLength(1, "must name at least one wait"),
-  ),
+  delays_s: boundedList(Wait, {
+    max: ATTEMPTS_MAX,
+    what: "waits",
+    kind: "a list of waits in seconds",
+    none: "must name at least one wait",
+    words: "Wait before attempt 1, 2, ... in seconds; its length is the number of attempts.",
+  }),
 });
 
 export const Backoff = v.strictObject({
@@ -46,7 +48,7 @@ export const Backoff = v.strictObject({
 
 export type RetryPolicy = v.InferOutput<typeof DelayList> | v.InferOutput<typeof Backoff>;
 
-const EitherForm = v.union(
+export const EitherForm = v.union(
   [DelayList, Backoff],
   'must be {"delays_s":[...]} or {"base_s","factor","max_s","attempts"}',
 );

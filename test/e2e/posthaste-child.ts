@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { assertDocumented } from "../support/documented-answers.ts";
 
 const entry = join(import.meta.dirname, "../../cli/main/posthaste.ts");
 
@@ -114,10 +115,15 @@ export interface Answer {
 }
 
 export async function call(url: string, path: string, body?: unknown, key: string = TEST_KEY): Promise<Answer> {
+  const method = body === undefined ? "GET" : "POST";
   const response = await fetch(`${url}${path}`, {
-    method: body === undefined ? "GET" : "POST",
+    method,
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  return { status: response.status, body: (await response.json()) as Readonly<Record<string, unknown>> };
+  const text = await response.text();
+  // Processors have paths of their own, all of them outside of this.
+  if (path.startsWith("/v1/"))
+    assertDocumented({ method, path }, { status: response.status, headers: response.headers, text });
+  return { status: response.status, body: JSON.parse(text) as Readonly<Record<string, unknown>> };
 }

@@ -51,18 +51,22 @@ async function openDistributed(): Promise<Opened> {
   };
 }
 
+function idOf(prefix: string, tenant: Tenant, index: number): string {
+  return `${prefix}_${`${tenant.slice(0, 1)}${index}`.padStart(26, "0")}`;
+}
+
 async function fill({ lanes, ledger, deadLetters, directory, apiKeys, flush }: Drivers): Promise<void> {
   for (const tenant of TENANTS) {
     await directory.create(sampleEndpoint(ENDPOINT_OF[tenant], { tenant }));
     for (let index = 0; index < ROWS; index++) {
       const atMs = START_MS + index;
-      const envelope = sampleEnvelope(`evt_${tenant}${index}`, { tenant, acceptedAtMs: atMs });
+      const envelope = sampleEnvelope(idOf("evt", tenant, index), { tenant, acceptedAtMs: atMs });
       await lanes.append([envelope]);
       const delivery = sampleRecord(envelope, { endpointId: ENDPOINT_OF[tenant] });
       ledger.record([{ kind: "delivery", delivery }]);
-      await deadLetters.append([sampleDeadLetter(`dlv_${tenant}${index}`, { atMs, envelope })]);
-      await directory.create(sampleEndpoint(`ep_${tenant}${index}`, { tenant, createdAtMs: atMs }));
-      await apiKeys.save(sampleKey(`key_${tenant}${index}`, { tenant, createdAtMs: atMs }));
+      await deadLetters.append([sampleDeadLetter(idOf("dlv", tenant, index), { atMs, envelope })]);
+      await directory.create(sampleEndpoint(idOf("ep", tenant, index), { tenant, createdAtMs: atMs }));
+      await apiKeys.save(sampleKey(idOf("key", tenant, index), { tenant, createdAtMs: atMs }));
     }
   }
   await flush();
@@ -112,13 +116,16 @@ for (const [name, open] of [
     await fill(drivers);
     const first = await harness.call("GET", "/v1/api-keys?tenant=acme&limit=1");
     const cursor = textAt(first.json, "next_cursor");
-    const { hash } = sampleKey("key_acme2");
+    const { hash } = sampleKey(idOf("key", "acme", 2));
     for (const read of [cursor, Buffer.from(cursor, "base64url").toString("latin1")]) {
       assert.equal(read.includes(hash), false, read);
     }
-    await drivers.apiKeys.revoke("acme", "key_acme1", START_MS);
+    await drivers.apiKeys.revoke("acme", idOf("key", "acme", 1), START_MS);
     const second = await harness.call("GET", `/v1/api-keys?tenant=acme&cursor=${cursor}`);
-    assert.deepEqual([at(second.json, "data.0.id"), at(second.json, "data.1.id")], ["key_acme1", "key_acme0"]);
+    assert.deepEqual(
+      [at(second.json, "data.0.id"), at(second.json, "data.1.id")],
+      [idOf("key", "acme", 1), idOf("key", "acme", 0)],
+    );
     assert.equal(at(second.json, "next_cursor"), null);
   });
 }

@@ -22,6 +22,7 @@ import type { AcceptTelemetry } from "@posthaste/shared/telemetry/accept.ts";
 import type { Fields, Log } from "@posthaste/shared/telemetry/log.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { assertDocumented } from "./documented-answers.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
 import type { ManualClock } from "./clocks/manual-clock.ts";
 import { createManualClock } from "./clocks/manual-clock.ts";
@@ -157,6 +158,7 @@ export async function send(gateway: Gateway, method: string, path: string, wish:
   });
   const response = await gateway.fetch(request);
   const text = await response.text();
+  assertDocumented({ method, path }, { status: response.status, headers: response.headers, text });
   return { status: response.status, headers: response.headers, text, json: parsed(text) };
 }
 
