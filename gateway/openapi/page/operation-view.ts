@@ -1,7 +1,7 @@
 /** One operation of the page: what it is for, what it takes, a request to paste, and each answer. */
 import { html } from "hono/html";
 import type { JsonSchema } from "../json-schema.ts";
-import type { Content, OpenApi, OperationObject, Parameter, ResponseObject } from "../open-api.ts";
+import type { Content, OpenApi, OperationObject, Parameter, Reference, ResponseObject } from "../open-api.ts";
 import { parameterOf } from "../webhooks.ts";
 import { responseOf } from "../problems.ts";
 import type { Markup } from "./markup.ts";
@@ -41,8 +41,13 @@ export function operationView(document: OpenApi, { method, path, operation }: Sh
             ${block(curlOf(method, path, operation, parameters))}`
     }
     <h4>${isHook ? "Your answer" : "Answers"}</h4>
-    ${Object.entries(operation.responses).map(([status, response]) => answerView(status, responseOf(document, response)))}
+    ${inOrder(operation.responses).map(([status, response]) => answerView(status, responseOf(document, response)))}
   </article>`;
+}
+
+/** JavaScript puts numbers first, and 2XX stands before 410. */
+function inOrder(responses: OperationObject["responses"]): readonly (readonly [string, ResponseObject | Reference])[] {
+  return Object.entries(responses).toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function scopeOf({ security }: OperationObject): string {
