@@ -15,7 +15,6 @@ import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import {
-  acceptedIn,
   cursorOf,
   EndpointId,
   instantOf,
@@ -24,9 +23,11 @@ import {
   ofTenants,
   paged,
   parsedOf,
+  within,
 } from "../request/query.ts";
 import {
   createRamp,
+  DryRun,
   isReplayable,
   PageCursor,
   planReplays,
@@ -47,10 +48,10 @@ const ReplayWish = v.strictObject({
   event_id: v.optional(PublishedId),
   type: v.optional(EventType),
   state: v.optional(State),
-  since: v.optional(Instant),
-  until: v.optional(Instant),
+  since: v.pipe(v.optional(Instant), v.description("Dead letters from this time on.")),
+  until: v.pipe(v.optional(Instant), v.description("Dead letters before this time.")),
   cursor: v.optional(PageCursor),
-  dry_run: v.optional(v.boolean("must be true or false"), false),
+  dry_run: DryRun,
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
 const Nothing = v.strictObject({});
@@ -61,7 +62,7 @@ const filters = {
   event_id: PublishedId,
   type: EventType,
   state: State,
-  ...acceptedIn,
+  ...within,
   ...ofTenants,
   ...paged,
 };

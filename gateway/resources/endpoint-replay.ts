@@ -11,6 +11,7 @@ import { findEndpoint } from "./find-endpoint.ts";
 import { instantText } from "./view-parts.ts";
 import {
   createRamp,
+  DryRun,
   hasTime,
   hasTimeForTies,
   PageCursor,
@@ -38,11 +39,11 @@ const ReplayCursor = v.pipe(
 );
 
 const ReplayWish = v.strictObject({
-  since: v.optional(Instant),
-  until: v.optional(Instant),
-  status: v.optional(Status, "dead"),
+  since: v.pipe(v.optional(Instant), v.description("Events that were accepted from this time on.")),
+  until: v.pipe(v.optional(Instant), v.description("Events that were accepted before this time.")),
+  status: v.pipe(v.optional(Status, "dead"), v.description("What became of the deliveries.")),
   cursor: v.optional(ReplayCursor),
-  dry_run: v.optional(v.boolean("must be true or false"), false),
+  dry_run: DryRun,
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
 type ReplayWish = v.InferOutput<typeof ReplayWish>;
