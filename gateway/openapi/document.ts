@@ -10,7 +10,7 @@ import type { HeaderName } from "./components.ts";
 import { headerRefs, HEADERS, NAMED, SECURITY_SCHEMES } from "./components.ts";
 import type { AnySchema, JsonSchema } from "./json-schema.ts";
 import { jsonSchemaOf, namedJsonSchemas, schemaRef } from "./json-schema.ts";
-import type { OpenApi, OperationObject, Parameter, RequestBody, ResponseObject } from "./open-api.ts";
+import type { MediaType, OpenApi, OperationObject, Parameter, RequestBody, ResponseObject } from "./open-api.ts";
 import type { Answer, Operation, Operations } from "./operation.ts";
 import { TAGS } from "./operation.ts";
 import { apiKeyOperations } from "./operations/api-keys.ts";
@@ -146,14 +146,22 @@ function requestBody(operation: Operation, rule: NonNullable<Route["body"]>): Re
 }
 
 function responseObject(answer: Answer, isKeyed: boolean): ResponseObject {
-  const { description, schema, mediaTypes = ["application/json"], headers = [], example } = answer;
+  const { description, schema, mediaTypes = ["application/json"], headers = [], example, events } = answer;
   const names: readonly HeaderName[] = [...(isKeyed ? (["ratelimit-policy", "ratelimit"] as const) : []), ...headers];
-  const content = { schema: schema === null ? {} : schemaOf(schema), ...(example === undefined ? {} : { example }) };
+  const content: MediaType = {
+    schema: schema === null ? {} : schemaOf(schema),
+    ...(events === undefined ? {} : { "x-events": streamedData(events) }),
+    ...(example === undefined ? {} : { example }),
+  };
   return {
     description,
     ...(names.length === 0 ? {} : { headers: headerRefs(names) }),
     ...(schema === null ? {} : { content: Object.fromEntries(mediaTypes.map((type) => [type, content])) }),
   };
+}
+
+function streamedData(events: NonNullable<Answer["events"]>): NonNullable<MediaType["x-events"]> {
+  return Object.fromEntries(Object.entries(events).map(([name, schema]) => [name, schemaOf(schema)]));
 }
 
 function schemaOf(schema: AnySchema): JsonSchema {
