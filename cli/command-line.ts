@@ -1,5 +1,6 @@
 /** The words after `posthaste`, parsed once; what is not understood is named, with the usage that helps. */
 import { parseArgs } from "node:util";
+import { hostFault } from "@posthaste/shared/domain/config.ts";
 import { parseSecret } from "@posthaste/shared/domain/signature.ts";
 import { DISTRIBUTED_HELP, SETTINGS_HELP, isHelpAsked } from "@posthaste/shared/runtime/help.ts";
 
@@ -113,6 +114,8 @@ function parseReceiver(rest: readonly string[]): Command {
   }
   const port = Number(portText);
   if (!/^\d{1,5}$/.test(portText) || port > 65_535) return wrong("--port must be a number from 0 to 65535");
+  const fault = hostFault(host);
+  if (fault !== null) return wrong(`--host ${fault}`);
   if (!isRegistered) return { kind: "receiver", secrets, host, port, register: null };
   if (!isHttpUrl(gateway)) return wrong("--register must be the URL of a gateway, such as http://127.0.0.1:8080");
   if (!isHttpUrl(ownUrl))

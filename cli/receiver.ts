@@ -24,6 +24,7 @@ export async function runReceiver(command: ReceiverCommand, operatorKey: string 
     port: command.port,
     isPortWish: false,
     portSetting: "--port",
+    hostSetting: "--host",
     keysFor: async () => keys,
     onReceived: (received) => void process.stdout.write(`  ${deliveryLine(received)}\n`),
   });

@@ -142,13 +142,13 @@ function loopsOf(
   { windows, inHand, ...shared }: Pick<QueueItemDeps, "outstanding" | "standstill"> & Held,
 ) {
   const { lanes, retryQueue } = drivers;
-  const { deliverEvent, putAside, untilStored, settlements } = pipeline;
+  const { deliverEvent, limiters, putAside, untilStored, settlements } = pipeline;
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const depsOf = (queue: ProcessorQueue) => {
     const own = { queue, window: windows[queue], telemetry: telemetry.processor };
     return { ...shared, ...own, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
   };
-  const lowThrottle = createLowThrottle(clock);
+  const lowThrottle = createLowThrottle(clock, limiters.lowWaiting);
   const laneLoops = LANES.map((lane) => {
     const groups = lane === "low" ? pipeline.groups : null;
     return { name: `lane ${lane}`, run: createLaneLoop({ ...depsOf(lane), lane, lanes, groups, lowThrottle }) };

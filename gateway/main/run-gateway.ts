@@ -14,6 +14,7 @@ import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { openVetter } from "@posthaste/shared/drivers/http/vetter.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { createGateway } from "../app.ts";
+import { createStartGate } from "../start-gate.ts";
 import { openParent } from "./processes/child.ts";
 import { runProcesses } from "./processes/parent.ts";
 import { limitsFor } from "../request/deps.ts";
@@ -59,14 +60,10 @@ async function serveUntilStopped(config: Config): Promise<number> {
   const stopped = untilSignal(parent?.wantsStop);
   await using program = await unlessStopped(stopped, openDistributedProgram("gateway", env, openVetter));
   own = program.collectMetrics;
-  const ensuring = ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
-    // On stderr, so that the key is no part of the logs.
-    process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
-  );
-  await unlessStopped(stopped, ensuring);
   const { inboundMax } = program.descriptors;
   const collectMetrics = parent?.collect ?? program.collectMetrics;
   const gateway = createGateway({ ...program, collectMetrics, limits: limitsFor(inboundMax) });
+  const gate = createStartGate(gateway.fetch);
   const listening = await serveHttp({
     clock: systemClock,
     host: config.host,
@@ -74,8 +71,15 @@ async function serveUntilStopped(config: Config): Promise<number> {
     portSetting: "PORT",
     isShared: parent !== null,
     connectionsMax: inboundMax,
-    fetch: gateway.fetch,
+    fetch: gate.fetch,
   });
+  // Only now: a start that cannot listen shows and stores no key.
+  const ensuring = ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
+    // On stderr, so that the key is no part of the logs.
+    process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
+  );
+  await unlessStopped(stopped, ensuring);
+  gate.open();
   program.log.write("info", "gateway.listening", { url: listening.url });
   parent?.tellListening(listening.url);
   await stopped;

@@ -120,13 +120,16 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
   }
 }
 
-/** A store refuses a cursor without knowing where it stood. */
+/** A cursor is refused without knowing where it stood; the same words for every list. */
 function withCursorNamed(error: PosthasteError, { body }: Route): PosthasteError {
   if (error.code !== "invalid-cursor") return error;
-  const detail = "must be next_cursor of the answer before, as it was";
+  const detail = "must be next_cursor of this list's answer before, as it was";
   const place = body === null ? { parameter: "cursor" } : { pointer: "#/cursor" };
-  return new PosthasteError(error.code, { ...error.details, errors: [{ ...place, detail }] });
+  return new PosthasteError(error.code, { detail: CURSOR_REFUSED, errors: [{ ...place, detail }] });
 }
+
+const CURSOR_REFUSED =
+  "The field `cursor` is not what this list gave out for this tenant. Give `next_cursor` back as it was, or begin again without `cursor`.";
 
 interface BodyWish {
   readonly caller: ApiKey;

@@ -8,7 +8,8 @@ import { EVERY_TENANT } from "./tenancy.ts";
 
 const PAGE_ROWS_DEFAULT = 20;
 const PAGE_ROWS_MAX = 100;
-const CURSOR_LENGTH_MAX = 512;
+/** Of a store's longest, 400, sealed. */
+export const CURSOR_LENGTH_MAX = 640;
 /** Most characters of a query; more is refused before it is parsed. */
 const QUERY_LENGTH_MAX = 4096;
 
@@ -103,10 +104,12 @@ export function limitOf(query: Query): number {
   return parsedOf(query, paged, "limit") ?? PAGE_ROWS_DEFAULT;
 }
 
+/** As it was given; `cursors.ts` opens it. */
 export function cursorOf(query: Query): string | null {
   const text = query.get("cursor");
-  if (text === undefined || v.is(Cursor, text)) return text ?? null;
-  throw new PosthasteError("invalid-cursor", "Give `next_cursor` of the page before back as it was.");
+  if (text === undefined) return null;
+  if (text.length >= 1 && text.length <= CURSOR_LENGTH_MAX) return text;
+  throw new PosthasteError("invalid-cursor", "This cursor was not given out by this list.");
 }
 
 /** Epoch ms of an RFC 3339 time, undefined when it is not given. */

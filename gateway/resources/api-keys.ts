@@ -11,7 +11,8 @@ import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { requireInTime } from "../request/context.ts";
 import { grantOf } from "./api-key-grant.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, limitOf, ofTenant, ofTenants, paged } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { ofTenant, ofTenants, paged } from "../request/query.ts";
 import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validateStrictly } from "../request/validation.ts";
@@ -63,7 +64,9 @@ async function listKeys(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
     throw new PosthasteError("invalid-query", { detail: "Operator keys are listed with tenant=*.", errors });
   }
   const nowMs = deps.clock.now();
-  const page = await deps.drivers.apiKeys.list(tenant, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.apiKeys.list(tenant, limit, cursor),
+  );
   return answerJson(
     admitted,
     200,

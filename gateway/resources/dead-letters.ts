@@ -14,17 +14,9 @@ import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
-import {
-  cursorOf,
-  EndpointId,
-  instantOf,
-  limitOf,
-  ofTenant,
-  ofTenants,
-  paged,
-  parsedOf,
-  within,
-} from "../request/query.ts";
+import { inDeadLetterTurn } from "./dead-letter-turns.ts";
+import { openCursor, readPage, sealCursor } from "../request/cursors.ts";
+import { EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf, within } from "../request/query.ts";
 import {
   createRamp,
   DryRun,
@@ -96,7 +88,8 @@ export function deadLetterRoutes(deps: GatewayDeps): readonly Route[] {
 
 async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
-  const filter = filterOf(resolveTenants(admitted.caller, query.get("tenant") ?? null), {
+  const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
+  const filter = filterOf(tenant, {
     endpoint_id: parsedOf(query, filters, "endpoint_id"),
     event_id: parsedOf(query, filters, "event_id"),
     type: parsedOf(query, filters, "type"),
@@ -104,7 +97,9 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
     since: instantOf(query, "since"),
     until: instantOf(query, "until"),
   });
-  const page = await deps.drivers.deadLetters.list(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.deadLetters.list(filter, limit, cursor),
+  );
   return answerJson(admitted, 200, listView(page, deadLetterView));
 }
 
@@ -115,15 +110,19 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 }
 
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const deadLetter = await findDeadLetter(deps, admitted);
-  await deps.drivers.deadLetters.remove([deadLetter]);
-  recordEnded(deps, [deadLetter], "its dead letter was deleted");
+  await withDeadLetter(deps, admitted, async (deadLetter) => {
+    await deps.drivers.deadLetters.remove([deadLetter]);
+    recordEnded(deps, [deadLetter], "its dead letter was deleted");
+  });
   return answerEmpty(admitted);
 }
 
 async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   validate(Nothing, bodyJson(admitted));
-  const deadLetter = await findDeadLetter(deps, admitted);
+  return withDeadLetter(deps, admitted, (deadLetter) => replayLetter(deps, admitted, deadLetter));
+}
+
+async function replayLetter(deps: GatewayDeps, admitted: AdmittedRequest, deadLetter: DeadLetter): Promise<Response> {
   if (!(await isReplayable(deps, deadLetter))) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
   }
@@ -144,14 +143,15 @@ async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   const tenant = resolveTenant(admitted.caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const done = await replayDeadLetters(deps, ramp, {
-    filter: filterOf(tenant, wish),
-    cursor: wish.cursor ?? null,
+    filter: { ...filterOf(tenant, wish), tenant },
+    cursor: wish.cursor === undefined ? null : openCursor(deps, admitted, { tenant }, wish.cursor),
     isMeant: () => true,
     isDryRun: wish.dry_run,
   });
   const { matched, replayed, skipped, next } = done;
   const counts = { matched, replayed, skipped, dry_run: wish.dry_run, has_more: next !== null };
-  return answerJson(admitted, 200, next === null ? counts : { ...counts, next_cursor: next });
+  const more = next === null ? {} : { next_cursor: sealCursor(deps, admitted, { tenant }, next) };
+  return answerJson(admitted, 200, { ...counts, ...more });
 }
 
 interface Wish {
@@ -173,6 +173,17 @@ function filterOf(tenant: string | null, wish: Wish): DeadLetterFilter {
     ...(wish.since === undefined ? {} : { sinceMs: wish.since }),
     ...(wish.until === undefined ? {} : { untilMs: wish.until }),
   };
+}
+
+/** In a turn of its own, in which nobody else takes it away. */
+async function withDeadLetter<Result>(
+  deps: GatewayDeps,
+  admitted: AdmittedRequest,
+  work: (deadLetter: DeadLetter) => Promise<Result>,
+): Promise<Result> {
+  return inDeadLetterTurn(deps, await findDeadLetter(deps, admitted), async () =>
+    work(await findDeadLetter(deps, admitted)),
+  );
 }
 
 /** Another tenant's dead letter is answered as one that does not exist. */

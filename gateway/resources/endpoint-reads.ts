@@ -11,7 +11,8 @@ import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { findEndpoint } from "./find-endpoint.ts";
 import { attemptView } from "./event-view.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, instantOf, limitOf, ofTenant, paged, parsedOf, within } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { instantOf, ofTenant, paged, parsedOf, within } from "../request/query.ts";
 import { answerJson } from "../request/handle.ts";
 
 const OUTCOMES = [...ATTEMPT_OUTCOMES, "failed"] as const;
@@ -47,7 +48,9 @@ async function attempts(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };
-  const page = await deps.drivers.ledger.attempts(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant, endpointId: id }, (limit, cursor) =>
+    deps.drivers.ledger.attempts(filter, limit, cursor),
+  );
   const view = listView(page, (attempt) => ({
     delivery_id: deliveryId(attempt, attempt.acceptedAtMs, deps.hasher),
     event_id: attempt.eventId,

@@ -16,7 +16,8 @@ import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, limitOf, ofTenant, ofTenants, paged, parsedOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { ofTenant, ofTenants, paged, parsedOf } from "../request/query.ts";
 import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
 import { failed, pointerTo, validateStrictly } from "../request/validation.ts";
@@ -93,7 +94,9 @@ async function listAll(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Re
   const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
   const status = parsedOf(query, filters, "status");
   const filter = status === undefined ? { tenant } : { tenant, status };
-  const page = await deps.drivers.directory.list(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.directory.list(filter, limit, cursor),
+  );
   return answerJson(admitted, 200, listView(page, endpointView));
 }
 

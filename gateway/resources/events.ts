@@ -9,17 +9,8 @@ import { findEvent, namedEvent } from "./find-event.ts";
 import { eventStatus } from "./event-status.ts";
 import { dataTextOf, eventStatusView, eventView } from "./event-view.ts";
 import { listView, withRawMember } from "./view-parts.ts";
-import {
-  cursorOf,
-  EndpointId,
-  instantOf,
-  limitOf,
-  ofTenant,
-  ofTenants,
-  paged,
-  parsedOf,
-  within,
-} from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf, within } from "../request/query.ts";
 import { answer, answerJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants } from "../request/tenancy.ts";
 
@@ -76,7 +67,9 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };
-  const page = await deps.drivers.ledger.events(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant: filter.tenant }, (limit, cursor) =>
+    deps.drivers.ledger.events(filter, limit, cursor),
+  );
   return answerJson(
     admitted,
     200,

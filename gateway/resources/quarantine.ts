@@ -8,7 +8,8 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { requireInTime } from "../request/context.ts";
 import { answerEmpty, answerJson } from "../request/handle.ts";
-import { cursorOf, limitOf, paged } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { paged } from "../request/query.ts";
 import { instantText, listView } from "./view-parts.ts";
 
 const ALL = "/v1/quarantine";
@@ -40,7 +41,7 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
   requireOperator(admitted);
   const { quarantinedRecords } = deps.drivers;
   const [page, count] = await Promise.all([
-    quarantinedRecords.list(limitOf(admitted.query), cursorOf(admitted.query)),
+    readPage(deps, admitted, { tenant: null }, (limit, cursor) => quarantinedRecords.list(limit, cursor)),
     quarantinedRecords.count(),
   ]);
   return answerJson(admitted, 200, { count, ...listView(page, recordView) });

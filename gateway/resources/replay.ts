@@ -12,6 +12,8 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { RequestContext } from "../request/context.ts";
 import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import { CURSOR_LENGTH_MAX } from "../request/query.ts";
+import { inDeadLetterTurn } from "./dead-letter-turns.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
@@ -29,11 +31,12 @@ const REPLAY_TIME_MS = 5000;
 /** How long it goes on to finish a millisecond. */
 const TIES_TIME_MS = 7000;
 
-/** Opaque to callers, and checked by the store it is of. */
+/** As it was given; `cursors.ts` opens it. */
 export const PageCursor = v.pipe(
   v.string("must be next_cursor of the answer before"),
   v.description("`next_cursor` of the answer before, as it was."),
-  v.regex(/^[\w.-]{1,512}$/, "must be next_cursor of the answer before, as it was"),
+  v.minLength(1, "must be next_cursor of the answer before, as it was"),
+  v.maxLength(CURSOR_LENGTH_MAX, "must be next_cursor of the answer before, as it was"),
 );
 
 export const DryRun = v.pipe(
@@ -134,20 +137,24 @@ export async function planReplays(
   return ids.map(({ id }) => id);
 }
 
+/** In a turn of its own, unless it only counts. */
+export function replayDeadLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetters): Promise<Replayed> {
+  const work = (): Promise<Replayed> => replayLetters(deps, ramp, wish);
+  return wish.isDryRun ? work() : inDeadLetterTurn(deps, wish.filter, work);
+}
+
+interface ReplayOfLetters {
+  readonly filter: DeadLetterFilter & { readonly tenant: string };
+  readonly cursor: string | null;
+  readonly isMeant: (deadLetter: DeadLetter) => boolean;
+  readonly isDryRun: boolean;
+}
+
 /**
  * Replays the dead letters of a filter for which `isMeant` is true, newest first, by page. A dry run only counts. What is
  * passed over counts towards no bound of replays, so that it never keeps a request from those behind it.
  */
-export async function replayDeadLetters(
-  deps: GatewayDeps,
-  ramp: Ramp,
-  wish: {
-    readonly filter: DeadLetterFilter;
-    readonly cursor: string | null;
-    readonly isMeant: (deadLetter: DeadLetter) => boolean;
-    readonly isDryRun: boolean;
-  },
-): Promise<Replayed> {
+async function replayLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetters): Promise<Replayed> {
   const { deadLetters } = deps.drivers;
   const isAlive = createLivingCheck(deps);
   const total = { matched: 0, replayed: 0, skipped: 0 };

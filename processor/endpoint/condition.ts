@@ -89,6 +89,11 @@ export class EndpointCondition {
     return nowMs < this.#slowUntilMs && this.pace.waitMs(ahead, nowMs) > holdUpMsMax ? "busy" : null;
   }
 
+  /** It answers, and soon. */
+  isAnswering(nowMs: number): boolean {
+    return this.breaker.state() === "closed" && this.#quietUntilMs <= nowMs && this.pace.isQuick(nowMs);
+  }
+
   /** How many more it can take now, with `ahead` others waiting or on their way; no more than its own rate limit lets pass. */
   room(ahead: number, nowMs: number): number {
     const soonMax = this.#perSecondMax === null ? Infinity : (this.#perSecondMax * SOON_MS) / 1000;

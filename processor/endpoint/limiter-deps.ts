@@ -9,6 +9,7 @@ import type { DeferReason } from "./entry.ts";
 import type { EndpointLimiter } from "./limiter.ts";
 import type { EndpointLookup } from "./lookup.ts";
 import type { Shortage } from "./shortage.ts";
+import type { LowWaiting } from "./waiting-room.ts";
 import type { FairSlots, Holder, Slots } from "./slots.ts";
 
 export interface LimiterDeps {
@@ -24,6 +25,7 @@ export interface LimiterDeps {
   readonly shortage: Shortage;
   readonly fairSlots: FairSlots<EndpointLimiter>;
   readonly ages: DeferredAges;
+  readonly lowWaiting: LowWaiting;
   /** Makes deferred deliveries of the endpoint due, at most `max`; see the retry queue's port. */
   readonly recall: (endpointId: string, max: number) => Promise<number>;
   /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */

@@ -32,22 +32,22 @@ export class EndpointLimiter implements Holder {
   readonly held: HeldSlots = noneHeld();
   readonly condition: EndpointCondition;
   readonly #deps: LimiterDeps;
-  readonly #room = createWaitingRoom();
+  readonly #room;
   readonly #recall: DeferredRecall;
   #isClosed = false;
-  /** Grants of the endpoint's own rate limit not used yet, and whether one is being asked for. */
+  /** Grants of the endpoint's own rate limit not used yet. */
   #grants = 0;
   #isAsking = false;
-  /** Looks at what waits, at `#timerAtMs`. */
   #timer: Cancel | null = null;
+  /** When `#timer` looks at what waits. */
   #timerAtMs = 0;
   /** Deliveries lie in the dead-letter record as `backlog`: this asks for room again. */
   #overflowTimer: Cancel | null = null;
 
   constructor(deps: LimiterDeps, { tenant, endpointId }: Pick<PendingDelivery, "tenant" | "endpointId">) {
     this.#deps = deps;
-    this.tenant = tenant;
-    this.endpointId = endpointId;
+    this.#room = createWaitingRoom(deps.lowWaiting);
+    [this.tenant, this.endpointId] = [tenant, endpointId];
     this.condition = new EndpointCondition(deps.limits, () => deps.wallTimeOf(deps.clock.now()));
     this.#recall = new DeferredRecall({
       clock: deps.clock,
@@ -69,7 +69,7 @@ export class EndpointLimiter implements Holder {
       this.condition.refusal(this.#room.ahead(delivery.lane), nowMs) ?? shortageOf(this.#deps, delivery.lane, this);
     if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
     return new Promise((resolve) => {
-      this.#room.push({ delivery, endpoint, sinceMs: nowMs, resolve });
+      this.#room.push({ delivery, endpoint, sinceMs: nowMs, isSoon: this.condition.isAnswering(nowMs), resolve });
       this.pump();
     });
   }

@@ -13,6 +13,8 @@ export interface EndpointPace {
   /** `token` is what `begin` gave. */
   end(token: number, nowMs: number, verdict: "healthy" | "overloaded" | "none"): void;
   inFlight(): number;
+  /** It has answered, and what is in flight is not long under way. */
+  isQuick(nowMs: number): boolean;
   /** Expected wait in ms of a delivery with `ahead` others before it. */
   waitMs(ahead: number, nowMs: number): number;
   /** How many more would find a slot within `soonMs`; one more capful at most beside those that find one at once. */
@@ -86,6 +88,7 @@ export function createEndpointPace(settings: { capFirst: number; capStart: numbe
         halvedAtMs = nowMs;
       }
     },
+    isQuick: (nowMs) => hasAnswered && latencyMs(nowMs) < SLOW_ANSWER_MS,
     waitMs: (ahead, nowMs) => (Math.max(0, ahead + 1 - (cap - started.size)) / cap) * latencyMs(nowMs),
     room(soonMs, nowMs) {
       const capfuls = Math.min(1, soonMs / Math.max(1, latencyMs(nowMs)));

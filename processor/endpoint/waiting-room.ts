@@ -11,6 +11,8 @@ export interface Waiting {
   /** As it was when the delivery came; looked up again when it may go. */
   readonly endpoint: Endpoint;
   readonly sinceMs: number;
+  /** Its endpoint answers, and soon: it waits for nothing but those before it. */
+  readonly isSoon: boolean;
   readonly resolve: (entry: Entry) => void;
 }
 
@@ -27,16 +29,26 @@ export interface WaitingRoom {
   takeOlder(sinceMs: number): readonly Waiting[];
 }
 
-export function createWaitingRoom(): WaitingRoom {
+/** LOW deliveries in all rooms that wait for nothing but those before them. */
+export interface LowWaiting {
+  count: number;
+}
+
+export function createWaitingRoom(low: LowWaiting): WaitingRoom {
   const queues: Record<Lane, Fifo<Waiting>> = { high: new Fifo(), medium: new Fifo(), low: new Fifo() };
   const peek = (lane: Lane): Waiting | null => queues[lane].peek() ?? null;
-  const shift = (lane: Lane): void => void queues[lane].shift();
+  const shift = (lane: Lane): void => {
+    const waiting = queues[lane].shift();
+    if (lane === "low" && waiting?.isSoon === true) low.count -= 1;
+  };
 
   return {
     peek,
     shift,
     push: (waiting) => {
-      queues[waiting.delivery.lane].push(waiting);
+      const { lane } = waiting.delivery;
+      queues[lane].push(waiting);
+      if (lane === "low" && waiting.isSoon) low.count += 1;
     },
     ahead: (lane) => LANES.slice(0, LANES.indexOf(lane) + 1).reduce((sum, each) => sum + queues[each].length, 0),
     count: () => LANES.reduce((sum, lane) => sum + queues[lane].length, 0),

@@ -2,30 +2,40 @@
  * LOW gives way to HIGH. All lanes share one event loop, and often the cores with everything else: a backlog of LOW that
  * is worked off at full speed keeps HIGH waiting in queues that no priority reaches. So while HIGH events come, LOW is
  * taken a few at a time, at a pace that adapts: lowered when its own turn comes late beside HIGH, which is how late HIGH
- * comes too, and raised a little when it comes in time. How late turns are while no HIGH runs, or while LOW does next to
- * nothing, is the machine's own noise, and no sign of anything. Without HIGH events LOW has all there is.
+ * comes too, and raised a little when it comes in time. How late turns are while LOW does next to nothing is the machine's
+ * own noise, and no sign of anything. When enough deliveries of LOW wait at endpoints that answer, no more are taken: what
+ * waits too long there is deferred, and costs its way through the retry queue besides. Without HIGH events LOW has all
+ * there is.
  */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 
 /** HIGH is about for so long after the last HIGH event was taken. */
 export const HIGH_ABOUT_MS = 1000;
-/** LOW events taken at once meanwhile: well under a millisecond of work. */
+/** LOW events taken at once meanwhile, at most: well under a millisecond of work. At a slow pace they come singly, so that nobody waits for a whole burst. */
 export const LOW_BURST = 4;
-/** LOW events a second: where the pace begins, and what it never falls below or exceeds. */
-export const LOW_PACE = { first: 400, least: 400, most: 20_000 } as const;
+const BURST_MS = 5;
+/** LOW events a second: what the pace begins with and never falls below, and what it never exceeds. */
+export const LOW_PACE = { least: 200, most: 20_000 } as const;
+/** LOW deliveries that wait at endpoints which answer, until more are taken. */
+export const LOW_WAITING_MAX = 64;
 /** A turn that comes later than this, and than noise makes it, is a sign of too much work. */
 export const LATE_MS = 1;
-/** Noise that is made allowance for, at most: HIGH may come so late, too. */
-const NOISE_MS_MAX = 4;
-/** The same of turns at about the least pace: LOW is not what made them late. */
-const OTHERS_NOISE_MS_MAX = 50;
+/** Noise that is made allowance for, at most: that of a machine on which others have much to do. */
+const NOISE_MS_MAX = 50;
 /** A HIGH event that takes longer waits for its receiver, and costs us nothing meanwhile. */
 const HIGH_RUNS_MS = 50;
 /** Weight of the newest turn in the noise. */
 const NOISE_WEIGHT = 0.1;
-/** By these factors a turn in time raises the pace, and a late one lowers it: it falls when three in ten are late. */
-const RAISE = 1.05;
-const LOWER = 0.9;
+/** At more than about the least pace noise cannot be told from LOW's own doing: half of what was learned is forgotten in this time. */
+const NOISE_HALF_MS = 5000;
+/**
+ * By these factors a turn in time raises the pace, and a late one beside HIGH lowers it. It falls when one in thirty is late while HIGH
+ * events come all the time, and when one in eight is where they are about for a quarter of it.
+ */
+const RAISE = 1.01;
+const LOWER = 0.75;
+/** After a turn that was not taken, as enough wait, the next one comes so soon. */
+const PASS_MS = 5;
 
 export interface LowThrottle {
   /** HIGH events were taken, and one of them has ended. */
@@ -37,23 +47,38 @@ export interface LowThrottle {
   lowTaken(count: number): void;
 }
 
-export function createLowThrottle(clock: Clock): LowThrottle {
+/** `waiting`: deliveries of LOW that wait at endpoints which answer. */
+export function createLowThrottle(clock: Clock, waiting: () => number): LowThrottle {
   // Whether HIGH events come is not known at the start: LOW begins gently.
   let aboutUntil = clock.monotonic() + HIGH_ABOUT_MS;
   let nextAt = clock.monotonic();
-  let perS: number = LOW_PACE.first;
+  let perS: number = LOW_PACE.least;
   let noiseMs = 0;
+  let judgedAt = clock.monotonic();
   let running = 0;
   const isHighAbout = (): boolean => clock.monotonic() < aboutUntil;
   const isHighRunning = (): boolean => running > 0 && clock.monotonic() < aboutUntil - HIGH_ABOUT_MS + HIGH_RUNS_MS;
+  const burst = (): number => Math.min(LOW_BURST, Math.max(1, Math.floor((perS * BURST_MS) / 1000)));
+  const isEnough = (): boolean => waiting() >= LOW_WAITING_MAX;
 
-  function judge(lateMs: number, wasBesideHigh: boolean): void {
-    const isIdling = perS < LOW_PACE.least * 2;
-    const mostMs = isIdling ? OTHERS_NOISE_MS_MAX : Math.max(NOISE_MS_MAX, noiseMs);
-    if (!wasBesideHigh || isIdling) noiseMs = Math.min(mostMs, noiseMs + NOISE_WEIGHT * (lateMs - noiseMs));
-    // Twice the mean: of noise that has no shape three in twenty come later, and LOW may go on.
-    const isTooMuch = wasBesideHigh && lateMs > LATE_MS + 2 * noiseMs;
-    perS = isTooMuch ? Math.max(LOW_PACE.least, perS * LOWER) : Math.min(LOW_PACE.most, perS * RAISE);
+  /** A turn that is not taken says nothing of what a higher pace would do. */
+  function judge(lateMs: number, wasBesideHigh: boolean, isTaken: boolean): void {
+    const nowMs = clock.monotonic();
+    if (perS < LOW_PACE.least * 2) noiseMs = Math.min(NOISE_MS_MAX, noiseMs + NOISE_WEIGHT * (lateMs - noiseMs));
+    else noiseMs *= 0.5 ** ((nowMs - judgedAt) / NOISE_HALF_MS);
+    judgedAt = nowMs;
+    // Twice the mean: of noise that has no shape three in twenty come later.
+    const isLate = lateMs > LATE_MS + 2 * noiseMs;
+    if (isLate && wasBesideHigh) perS = Math.max(LOW_PACE.least, perS * LOWER);
+    else if (!isLate && isTaken) perS = Math.min(LOW_PACE.most, perS * RAISE);
+  }
+
+  async function untilNext(signal: AbortSignal): Promise<void> {
+    const waitMs = nextAt - clock.monotonic();
+    if (waitMs <= 0) return;
+    const ranBefore = isHighRunning();
+    await clock.sleep(waitMs, signal).catch(() => undefined);
+    judge(Math.max(0, clock.monotonic() - nextAt), ranBefore || isHighRunning(), !isEnough());
   }
 
   return {
@@ -65,14 +90,12 @@ export function createLowThrottle(clock: Clock): LowThrottle {
       running -= 1;
     },
     async turn(max, signal) {
-      if (!isHighAbout()) return max;
-      const waitMs = nextAt - clock.monotonic();
-      if (waitMs > 0) {
-        const ranBefore = isHighRunning();
-        await clock.sleep(waitMs, signal).catch(() => undefined);
-        judge(clock.monotonic() - nextAt, ranBefore || isHighRunning());
+      while (isHighAbout()) {
+        await untilNext(signal);
+        if (!isEnough() || signal.aborted) return Math.min(max, burst());
+        nextAt = Math.max(nextAt, clock.monotonic()) + PASS_MS;
       }
-      return Math.min(max, LOW_BURST);
+      return max;
     },
     lowTaken(count) {
       if (isHighAbout()) nextAt = Math.max(nextAt, clock.monotonic()) + (count * 1000) / perS;

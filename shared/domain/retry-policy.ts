@@ -66,6 +66,22 @@ export function attemptsAllowed(policy: RetryPolicy): number {
   return "delays_s" in policy ? policy.delays_s.length : policy.attempts;
 }
 
+/** For people: `attempt 3 of 10`. A policy that was shortened meanwhile has fewer than were planned by it. */
+export function attemptOfPolicy(policy: RetryPolicy, attempt: number): string {
+  const count = attemptsAllowed(policy);
+  return attempt <= count
+    ? `attempt ${attempt} of ${count}`
+    : `attempt ${attempt} (the retry schedule allows ${count} by now)`;
+}
+
+/** The same for what was made so far: `3 of 10 attempts made`. */
+export function attemptsMade(policy: RetryPolicy, made: number): string {
+  const count = attemptsAllowed(policy);
+  return made <= count
+    ? `${made} of ${count} attempts made`
+    : `${made} attempts made (the retry schedule allows ${count} by now)`;
+}
+
 /** How long all waits of a policy are together, in ms, each as long as chance may make it. */
 export function scheduleMsMax(policy: RetryPolicy): number {
   const longest = 1;

@@ -93,5 +93,5 @@ function listFault(json: unknown): string | null {
   if (typeof json !== "object" || json === null || !("next_cursor" in json) || !("data" in json)) return null;
   const { data, next_cursor: next } = json;
   if (!Array.isArray(data) || data.length > 100) return "a list of more than 100 or of none";
-  return next === null || (typeof next === "string" && next.length <= 512) ? null : "next_cursor is no text of ours";
+  return next === null || (typeof next === "string" && next.length <= 640) ? null : "next_cursor is no text of ours";
 }

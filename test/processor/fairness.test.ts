@@ -72,3 +72,22 @@ test("beside fifty hanging endpoints of its tenant, forty events each, a healthy
   );
   assert.ok(waitMs < 1000, `${waitMs} ms`);
 });
+
+test("LOW beside HIGH waits in its lane, not in the retry queue, for an endpoint that answers more slowly than LOW could be taken", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep_high", { eventTypes: ["high"] }), endpointOf("ep_low", { eventTypes: ["low"] }));
+  harness.world.script("ep_low", () => ({ status: 200, afterMs: 50 }));
+  await harness.publish(
+    ...Array.from({ length: 6000 }, (_, event) => envelopeOf(`low_${event}`, "low", { type: "low" })),
+  );
+  harness.start();
+  let waiting = 0;
+  for (let high = 0; high < 200; high++) {
+    await harness.publish(envelopeOf(`high_${high}`, "high", { type: "high" }));
+    await harness.clock.advance(20);
+    waiting = Math.max(waiting, (await harness.drivers.retryQueue.depth()).count);
+  }
+  assert.equal(waiting, 0);
+  const lowSent = harness.world.idsTo("ep_low").length;
+  assert.ok(lowSent > 500 && lowSent < 6000, `${lowSent} sent`);
+});

@@ -45,7 +45,7 @@ export const deadLetterOperations: Operations = {
         example: { matched: 12, replayed: 0, skipped: 0, dry_run: true, has_more: false },
       },
     },
-    problems: ["invalid-cursor", "not-at-edge"],
+    problems: ["invalid-cursor", "request-in-flight", "not-at-edge"],
   },
   "GET /v1/dead-letters/:id": {
     ...one,
@@ -60,6 +60,7 @@ export const deadLetterOperations: Operations = {
     id: "removeDeadLetter",
     summary: "Delete a dead letter",
     answers: { 204: { description: "Deleted. A held delivery ends as `dead`, with that reason.", schema: null } },
+    problems: ["not-found", "request-in-flight", "not-at-edge"],
   },
   "POST /v1/dead-letters/:id/replay": {
     ...one,
@@ -79,6 +80,6 @@ export const deadLetterOperations: Operations = {
         },
       },
     },
-    problems: ["not-found", "conflict", "not-at-edge"],
+    problems: ["not-found", "conflict", "request-in-flight", "not-at-edge"],
   },
 };

@@ -119,7 +119,7 @@ export const endpointOperations: Operations = {
         example: { matched: 12, replayed: 0, skipped: 0, dry_run: true, next_until: null },
       },
     },
-    problems: ["not-found", "invalid-cursor", "not-at-edge"],
+    problems: ["not-found", "invalid-cursor", "request-in-flight", "not-at-edge"],
   },
   "GET /v1/endpoints/:id/attempts": {
     ...one,

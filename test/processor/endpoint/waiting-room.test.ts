@@ -9,8 +9,9 @@ import { deliveryOf, endpointOf, envelopeOf } from "../../support/samples.ts";
 
 const endpoint = endpointOf("ep1");
 
-function push(room: WaitingRoom, lane: Lane, id: string, sinceMs = 0): void {
-  room.push({ delivery: deliveryOf(envelopeOf(id, lane), "ep1"), endpoint, sinceMs, resolve: () => undefined });
+function push(room: WaitingRoom, lane: Lane, id: string, sinceMs = 0, isSoon = false): void {
+  const delivery = deliveryOf(envelopeOf(id, lane), "ep1");
+  room.push({ delivery, endpoint, sinceMs, isSoon, resolve: () => undefined });
 }
 
 function frontOf(room: WaitingRoom, lane: Lane): string | null {
@@ -18,7 +19,7 @@ function frontOf(room: WaitingRoom, lane: Lane): string | null {
 }
 
 test("an empty room has nobody, in no lane and since never", () => {
-  const room = createWaitingRoom();
+  const room = createWaitingRoom({ count: 0 });
   assert.deepEqual(
     [...LANES.map((lane) => room.peek(lane)), room.count(), room.oldestSinceMs()],
     [null, null, null, 0, null],
@@ -26,7 +27,7 @@ test("an empty room has nobody, in no lane and since never", () => {
 });
 
 test("within a lane who came first is first", () => {
-  const room = createWaitingRoom();
+  const room = createWaitingRoom({ count: 0 });
   for (const id of ["a", "b", "c"]) push(room, "medium", id);
   assert.equal(frontOf(room, "medium"), "a");
   room.shift("medium");
@@ -34,7 +35,7 @@ test("within a lane who came first is first", () => {
 });
 
 test("a newcomer stands behind its own lane and those above it", () => {
-  const room = createWaitingRoom();
+  const room = createWaitingRoom({ count: 0 });
   push(room, "high", "a");
   push(room, "medium", "b");
   push(room, "medium", "c");
@@ -46,7 +47,7 @@ test("a newcomer stands behind its own lane and those above it", () => {
 });
 
 test("the one that waits longest is found in any lane", () => {
-  const room = createWaitingRoom();
+  const room = createWaitingRoom({ count: 0 });
   push(room, "high", "a", 30);
   push(room, "low", "b", 10);
   push(room, "medium", "c", 20);
@@ -54,7 +55,7 @@ test("the one that waits longest is found in any lane", () => {
 });
 
 test("takeOlder() takes those from before a time and leaves the rest, HIGH first", () => {
-  const room = createWaitingRoom();
+  const room = createWaitingRoom({ count: 0 });
   push(room, "low", "a", 10);
   push(room, "low", "b", 20);
   push(room, "high", "c", 15);
@@ -67,7 +68,7 @@ test("takeOlder() takes those from before a time and leaves the rest, HIGH first
 });
 
 test("takeOlder(Infinity) empties the room", () => {
-  const room = createWaitingRoom();
+  const room = createWaitingRoom({ count: 0 });
   for (const lane of LANES) push(room, lane, lane);
   assert.deepEqual([room.takeOlder(Infinity).length, room.count(), room.oldestSinceMs()], [3, 0, null]);
 });
@@ -76,7 +77,7 @@ test("whatever comes and goes, each lane is a queue", () => {
   const anySteps = fc.array(fc.tuple(fc.constantFrom(...LANES), fc.boolean()), { maxLength: 400 });
   fc.assert(
     fc.property(anySteps, (steps) => {
-      const room = createWaitingRoom();
+      const room = createWaitingRoom({ count: 0 });
       const queues: Record<Lane, string[]> = { high: [], medium: [], low: [] };
       for (const [index, [lane, isPush]] of steps.entries()) {
         if (isPush) {
@@ -101,10 +102,29 @@ test("whatever comes and goes, each lane is a queue", () => {
 });
 
 test("a long queue that moves on keeps its order through its compaction", () => {
-  const room = createWaitingRoom();
+  const room = createWaitingRoom({ count: 0 });
   for (let index = 0; index < 300; index++) push(room, "low", `evt_${index}`);
   for (let index = 0; index < 300; index++) {
     assert.deepEqual([frontOf(room, "low"), room.count()], [`evt_${index}`, 300 - index]);
     room.shift("low");
   }
+});
+
+test("of LOW it is counted in all rooms who waits for nothing but those before", () => {
+  const low = { count: 0 };
+  const [one, other] = [createWaitingRoom(low), createWaitingRoom(low)];
+  push(one, "low", "a", 0, true);
+  push(one, "low", "b", 5, false);
+  push(one, "low", "c", 9, true);
+  push(one, "high", "d", 0, true);
+  push(other, "low", "e", 0, true);
+  assert.equal(low.count, 3);
+  one.shift("low");
+  one.shift("low");
+  one.shift("high");
+  assert.equal(low.count, 2);
+  one.takeOlder(Infinity);
+  other.shift("low");
+  other.shift("low");
+  assert.equal(low.count, 0);
 });

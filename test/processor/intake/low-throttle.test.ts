@@ -6,6 +6,7 @@ import {
   LATE_MS,
   LOW_BURST,
   LOW_PACE,
+  LOW_WAITING_MAX,
   createLowThrottle,
 } from "@posthaste/processor/intake/low-throttle.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
@@ -13,22 +14,30 @@ import { createManualClock } from "../../support/clocks/manual-clock.ts";
 
 const running = new AbortController().signal;
 
-/** LOW events taken in `ms` while HIGH events come; a turn is as late as `lateMs` says, by the wait for it. */
-async function takenIn(clock: ManualClock, ms: number, lateMs: (waitMs: number) => number): Promise<number> {
-  const slow = { ...clock, sleep: (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs(wait), signal) };
-  const lowThrottle = createLowThrottle(slow);
+/** LOW events taken in `ms` while a HIGH event comes every so often; a turn is as late as `lateMs` says, by the pace. */
+async function takenIn(
+  clock: ManualClock,
+  ms: number,
+  lateMs: (perS: number) => number,
+  highEveryMs = HIGH_ABOUT_MS / 2,
+): Promise<number> {
+  let last = 1;
+  const sleep = (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs((last * 1000) / wait), signal);
+  const slow = { ...clock, sleep };
+  const lowThrottle = createLowThrottle(slow, () => 0);
   const endAt = clock.monotonic() + ms;
   let taken = 0;
   const reader = (async () => {
     while (clock.monotonic() < endAt) {
       const count = await lowThrottle.turn(1000, running);
       lowThrottle.lowTaken(count);
+      last = count;
       taken += count;
     }
   })();
-  for (let at = 0; at < ms; at += HIGH_ABOUT_MS / 2) {
+  for (let at = 0; at < ms; at += highEveryMs) {
     lowThrottle.highTaken();
-    await clock.advance(HIGH_ABOUT_MS / 2);
+    await clock.advance(highEveryMs);
   }
   await clock.advance(1000);
   await reader;
@@ -37,7 +46,7 @@ async function takenIn(clock: ManualClock, ms: number, lateMs: (waitMs: number) 
 
 test("without HIGH events LOW takes all it asks for, at once", async () => {
   const clock = createManualClock(0);
-  const lowThrottle = createLowThrottle(clock);
+  const lowThrottle = createLowThrottle(clock, () => 0);
   await clock.advance(HIGH_ABOUT_MS);
   for (let turn = 0; turn < 10; turn++) {
     assert.equal(await lowThrottle.turn(256, running), 256);
@@ -45,20 +54,18 @@ test("without HIGH events LOW takes all it asks for, at once", async () => {
   }
 });
 
-test("at the start, and after a HIGH event, LOW takes a few at a time", async () => {
+test("at the start, and after a HIGH event, LOW comes singly", async () => {
   const clock = createManualClock(0);
-  const lowThrottle = createLowThrottle(clock);
-  assert.equal(await lowThrottle.turn(256, running), LOW_BURST);
+  const lowThrottle = createLowThrottle(clock, () => 0);
+  assert.equal(await lowThrottle.turn(256, running), 1);
   await clock.advance(HIGH_ABOUT_MS);
   assert.equal(await lowThrottle.turn(256, running), 256);
   lowThrottle.highTaken();
-  assert.equal(await lowThrottle.turn(256, running), LOW_BURST);
-  assert.equal(await lowThrottle.turn(2, running), 2);
+  assert.equal(await lowThrottle.turn(256, running), 1);
 });
 
 test("turns that come late the sooner they follow each other keep LOW near its least pace", async () => {
-  const leastWaitMs = (LOW_BURST * 1000) / LOW_PACE.least;
-  const taken = await takenIn(createManualClock(0), 20_000, (waitMs) => (waitMs < leastWaitMs * 0.7 ? 20 : 0));
+  const taken = await takenIn(createManualClock(0), 20_000, (perS) => (perS > LOW_PACE.least * 1.5 ? 20 : 0));
   assert.ok(taken <= 20 * LOW_PACE.least * 2, `${taken} taken`);
   assert.ok(taken >= 20 * LOW_PACE.least * 0.4, `${taken} taken`);
 });
@@ -70,7 +77,7 @@ test("turns that are late at the least pace, too, are the machine's noise, whate
 
 test("turns that come in time speed LOW up", async () => {
   const taken = await takenIn(createManualClock(0), 20_000, () => 0);
-  assert.ok(taken > 40 * LOW_PACE.first, `${taken} taken`);
+  assert.ok(taken > 40 * LOW_PACE.least, `${taken} taken`);
 });
 
 /** LOW events taken in 20 s while one HIGH event a second comes and ends within 5 ms; turns are late as `lateMs` says. */
@@ -79,7 +86,7 @@ async function takenBesideFew(lateMs: (isHighRunning: boolean, turn: number) => 
   let isRunning = false;
   let turns = 0;
   const sleep = (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs(isRunning, turns++), signal);
-  const lowThrottle = createLowThrottle({ ...clock, sleep });
+  const lowThrottle = createLowThrottle({ ...clock, sleep }, () => 0);
   let taken = 0;
   const reader = (async () => {
     while (clock.monotonic() < 19_000) {
@@ -113,11 +120,66 @@ test("single late turns, as any machine has them, do not hold LOW back", async (
 
 test("a stop ends the wait for a turn", async () => {
   const clock = createManualClock(0);
-  const lowThrottle = createLowThrottle(clock);
+  const lowThrottle = createLowThrottle(clock, () => 0);
   lowThrottle.lowTaken(1000);
   const controller = new AbortController();
   const turn = lowThrottle.turn(10, controller.signal);
   await clock.settle();
   controller.abort();
-  assert.equal(await turn, LOW_BURST);
+  assert.equal(await turn, 1);
+});
+
+test("while HIGH is about no more is taken when enough LOW waits at endpoints that answer", async () => {
+  const clock = createManualClock(0);
+  let waiting = LOW_WAITING_MAX;
+  const lowThrottle = createLowThrottle(clock, () => waiting);
+  let taken: number | null = null;
+  const hold = async (ms: number): Promise<void> => {
+    for (let at = 0; at < ms; at += HIGH_ABOUT_MS / 2) {
+      lowThrottle.highTaken();
+      await clock.advance(HIGH_ABOUT_MS / 2);
+    }
+  };
+  const turn = lowThrottle.turn(16, running).then((count) => (taken = count));
+  await hold(10 * HIGH_ABOUT_MS);
+  assert.equal(taken, null);
+  waiting -= 1;
+  await hold(HIGH_ABOUT_MS / 2);
+  assert.equal(await turn, 1);
+  waiting += 1;
+  const later = lowThrottle.turn(16, running);
+  await clock.advance(2 * HIGH_ABOUT_MS);
+  assert.equal(await later, 16, "HIGH is gone: LOW has all there is");
+});
+
+test("a turn that is not taken does not raise the pace", async () => {
+  const clock = createManualClock(0);
+  let waiting = LOW_WAITING_MAX;
+  const lowThrottle = createLowThrottle(clock, () => waiting);
+  const turn = lowThrottle.turn(LOW_BURST, running);
+  for (let at = 0; at < 60_000; at += HIGH_ABOUT_MS / 2) {
+    lowThrottle.highTaken();
+    await clock.advance(HIGH_ABOUT_MS / 2);
+  }
+  waiting = 0;
+  await clock.advance(100);
+  lowThrottle.lowTaken(await turn);
+  const startedAt = clock.monotonic();
+  const next = lowThrottle.turn(LOW_BURST, running).then(() => clock.monotonic() - startedAt);
+  await clock.advance(100);
+  assert.ok((await next) > 1000 / (LOW_PACE.least * 2), `${await next} ms for the next turn`);
+});
+
+test("noise that a busy start taught is forgotten: LOW slows down for turns that it makes late itself", async () => {
+  const clock = createManualClock(0);
+  const turns = { late: 0, all: 0 };
+  const lateOf = (perS: number): number => {
+    if (clock.monotonic() < 2000) return 40;
+    const isLate = perS > 1000;
+    turns.all += 1;
+    if (isLate) turns.late += 1;
+    return isLate ? 5 : 0;
+  };
+  await takenIn(clock, 120_000, lateOf, 25);
+  assert.ok(turns.late < turns.all / 3, `${turns.late} of ${turns.all} late`);
 });
