@@ -1,5 +1,6 @@
 /** The parts of the description that are written once and referred to: schemas, header fields, the two ways to send a key. */
 import { NewApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
+import { StructuredCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
 import { EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { NewBatch, NewEvent } from "@posthaste/shared/domain/event.ts";
 import { EitherForm } from "@posthaste/shared/domain/retry-policy.ts";
@@ -15,6 +16,7 @@ import type { JsonObject, JsonSchema, NamedSchemas } from "./json-schema.ts";
 export const NAMED: NamedSchemas = {
   NewEvent,
   NewBatch,
+  CloudEvent: StructuredCloudEvent,
   NewEndpoint,
   EndpointPatch,
   NewApiKey,

@@ -2,6 +2,7 @@
  * The description of the API, OpenAPI 3.1, from the routes as they are registered, the schemas that they parse with, and the
  * operations' words. The same routes give the same text.
  */
+import { StructuredCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
 import { VERSION } from "@posthaste/shared/domain/version.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { Route } from "../request/handle.ts";
@@ -9,7 +10,7 @@ import type { HeaderName } from "./components.ts";
 import { headerRefs, HEADERS, NAMED, SECURITY_SCHEMES } from "./components.ts";
 import type { AnySchema, JsonSchema } from "./json-schema.ts";
 import { jsonSchemaOf, namedJsonSchemas, schemaRef } from "./json-schema.ts";
-import type { OpenApi, OperationObject, Parameter, RequestBody, ResponseObject } from "./open-api.ts";
+import type { MediaType, OpenApi, OperationObject, Parameter, RequestBody, ResponseObject } from "./open-api.ts";
 import type { Answer, Operation, Operations } from "./operation.ts";
 import { TAGS } from "./operation.ts";
 import { apiKeyOperations } from "./operations/api-keys.ts";
@@ -133,7 +134,7 @@ function described({ description, ...schema }: JsonSchema): Pick<Parameter, "des
 function requestBody(operation: Operation, rule: NonNullable<Route["body"]>): RequestBody {
   const { example } = operation;
   const json = { schema: schemaOf(rule.schema), ...(example === undefined ? {} : { example }) };
-  const cloudEvent = { schema: CLOUD_EVENT };
+  const cloudEvent = { schema: schemaOf(StructuredCloudEvent) };
   return {
     required: !rule.isOptional,
     description: `At most ${rule.bytesMax / 1024} KiB.`,
@@ -144,30 +145,23 @@ function requestBody(operation: Operation, rule: NonNullable<Route["body"]>): Re
   };
 }
 
-/** What CloudEvents 1.0 asks for; other attributes are ignored (`shared/domain/cloud-event.ts`). */
-const CLOUD_EVENT: JsonSchema = {
-  type: "object",
-  description: "CloudEvents 1.0, structured. `priority`, `tenant` and `deliverat` are attributes that are understood.",
-  properties: {
-    specversion: { const: "1.0" },
-    id: { type: "string", minLength: 1 },
-    source: { type: "string", minLength: 1 },
-    type: { type: "string" },
-    time: { type: "string", format: "date-time" },
-    data: {},
-  },
-  required: ["specversion", "id", "source", "type", "data"],
-};
-
 function responseObject(answer: Answer, isKeyed: boolean): ResponseObject {
-  const { description, schema, mediaTypes = ["application/json"], headers = [], example } = answer;
+  const { description, schema, mediaTypes = ["application/json"], headers = [], example, events } = answer;
   const names: readonly HeaderName[] = [...(isKeyed ? (["ratelimit-policy", "ratelimit"] as const) : []), ...headers];
-  const content = { schema: schema === null ? {} : schemaOf(schema), ...(example === undefined ? {} : { example }) };
+  const content: MediaType = {
+    schema: schema === null ? {} : schemaOf(schema),
+    ...(events === undefined ? {} : { "x-events": streamedData(events) }),
+    ...(example === undefined ? {} : { example }),
+  };
   return {
     description,
     ...(names.length === 0 ? {} : { headers: headerRefs(names) }),
     ...(schema === null ? {} : { content: Object.fromEntries(mediaTypes.map((type) => [type, content])) }),
   };
+}
+
+function streamedData(events: NonNullable<Answer["events"]>): NonNullable<MediaType["x-events"]> {
+  return Object.fromEntries(Object.entries(events).map(([name, schema]) => [name, schemaOf(schema)]));
 }
 
 function schemaOf(schema: AnySchema): JsonSchema {

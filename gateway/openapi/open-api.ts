@@ -4,6 +4,8 @@ import type { JsonObject, JsonSchema, JsonValue } from "./json-schema.ts";
 export interface MediaType {
   readonly schema: JsonSchema;
   readonly example?: JsonValue;
+  /** Data of server-sent events, by name: OpenAPI 3.1 has no words for a stream. */
+  readonly "x-events"?: Readonly<Record<string, JsonSchema>>;
 }
 
 export type Content = Readonly<Record<string, MediaType>>;

@@ -33,6 +33,8 @@ export interface Answer {
   readonly mediaTypes?: readonly string[];
   readonly headers?: readonly ResponseHeader[];
   readonly example?: JsonValue;
+  /** Of a stream: what its events have as data, by their names. */
+  readonly events?: Readonly<Record<string, AnySchema>>;
 }
 
 export interface Operation {

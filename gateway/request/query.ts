@@ -61,8 +61,11 @@ const TenantFilter = v.pipe(
 /** For one tenant, as all calls but lists are. */
 export const ofTenant = { tenant: TenantName } as const satisfies QueryRule;
 export const ofTenants = { tenant: TenantFilter } as const satisfies QueryRule;
-/** `until` is not in it. */
-export const acceptedIn = { since: Instant, until: Instant } as const satisfies QueryRule;
+const time = (description: string) => v.pipe(v.string(), v.metadata({ format: "date-time", description }), Instant);
+export const within = {
+  since: time("From this time on."),
+  until: time("Before this time."),
+} as const satisfies QueryRule;
 export const paged = { limit: PageLimit, cursor: Cursor } as const satisfies QueryRule;
 
 const NO_QUERY: Query = new Map<string, string>();
@@ -113,7 +116,7 @@ export function cursorOf(query: Query): string | null {
 export function instantOf(query: Query, name: "since" | "until"): number | undefined {
   // A + in a query is a space (application/x-www-form-urlencoded).
   if (/ \d\d:\d\d$/.test(query.get(name) ?? "")) throw invalid(name, "has a space before its offset; write + as %2B");
-  return parsedOf(query, acceptedIn, name);
+  return parsedOf(query, within, name);
 }
 
 /** The parameter as the route's rule reads it, undefined when it is not given. */

@@ -16,9 +16,10 @@ import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { inDeadLetterTurn } from "./dead-letter-turns.ts";
 import { openCursor, readPage, sealCursor } from "../request/cursors.ts";
-import { acceptedIn, EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf } from "../request/query.ts";
+import { EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf, within } from "../request/query.ts";
 import {
   createRamp,
+  DryRun,
   isReplayable,
   PageCursor,
   planReplays,
@@ -39,10 +40,10 @@ const ReplayWish = v.strictObject({
   event_id: v.optional(PublishedId),
   type: v.optional(EventType),
   state: v.optional(State),
-  since: v.optional(Instant),
-  until: v.optional(Instant),
+  since: v.pipe(v.optional(Instant), v.description("Dead letters from this time on.")),
+  until: v.pipe(v.optional(Instant), v.description("Dead letters before this time.")),
   cursor: v.optional(PageCursor),
-  dry_run: v.optional(v.boolean("must be true or false"), false),
+  dry_run: DryRun,
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
 const Nothing = v.strictObject({});
@@ -53,7 +54,7 @@ const filters = {
   event_id: PublishedId,
   type: EventType,
   state: State,
-  ...acceptedIn,
+  ...within,
   ...ofTenants,
   ...paged,
 };

@@ -20,7 +20,9 @@ import { failed, validate } from "../request/validation.ts";
 
 const TEST_EVENT_TYPE = "posthaste.test";
 
-const NewSecret = v.strictObject({ secret: v.optional(EndpointSecretText) });
+const NewSecret = v.strictObject({
+  secret: v.pipe(v.optional(EndpointSecretText), v.description("One of your own; one is made without it.")),
+});
 const Nothing = v.strictObject({});
 const rules = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false };
 const newSecretRule: BodyRule = { ...rules, schema: NewSecret };

@@ -12,7 +12,7 @@ import { findEndpoint } from "./find-endpoint.ts";
 import { attemptView } from "./event-view.ts";
 import { instantText, listView } from "./view-parts.ts";
 import { readPage } from "../request/cursors.ts";
-import { acceptedIn, instantOf, ofTenant, paged, parsedOf } from "../request/query.ts";
+import { instantOf, ofTenant, paged, parsedOf, within } from "../request/query.ts";
 import { answerJson } from "../request/handle.ts";
 
 const OUTCOMES = [...ATTEMPT_OUTCOMES, "failed"] as const;
@@ -20,7 +20,7 @@ const OUTCOMES = [...ATTEMPT_OUTCOMES, "failed"] as const;
 export const Outcome = v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`);
 const Result = v.picklist(RESULT_KINDS, `must be one of ${RESULT_KINDS.join(", ")}`);
 
-const filters = { ...ofTenant, event_id: PublishedId, outcome: Outcome, result: Result, ...acceptedIn, ...paged };
+const filters = { ...ofTenant, event_id: PublishedId, outcome: Outcome, result: Result, ...within, ...paged };
 
 export function endpointReadRoutes(deps: GatewayDeps): readonly Route[] {
   const shared = { method: "GET", scope: "read", body: null } as const;

@@ -11,6 +11,7 @@ import { findEndpoint } from "./find-endpoint.ts";
 import { instantText } from "./view-parts.ts";
 import {
   createRamp,
+  DryRun,
   hasTime,
   hasTimeForTies,
   PageCursor,
@@ -29,11 +30,11 @@ import { failed, validate } from "../request/validation.ts";
 const Status = v.picklist([...MISSED_STATES, "delivered"], `must be ${MISSED_STATES.join(", ")} or delivered`);
 
 const ReplayWish = v.strictObject({
-  since: v.optional(Instant),
-  until: v.optional(Instant),
-  status: v.optional(Status, "dead"),
+  since: v.pipe(v.optional(Instant), v.description("Events that were accepted from this time on.")),
+  until: v.pipe(v.optional(Instant), v.description("Events that were accepted before this time.")),
+  status: v.pipe(v.optional(Status, "dead"), v.description("What became of the deliveries.")),
   cursor: v.optional(PageCursor),
-  dry_run: v.optional(v.boolean("must be true or false"), false),
+  dry_run: DryRun,
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
 type ReplayWish = Omit<v.InferOutput<typeof ReplayWish>, "cursor"> & { readonly cursor: Place | null };

@@ -24,7 +24,9 @@ import { findKeptEvent, namedEvent } from "./find-event.ts";
 import { createRamp, planReplays, REPLAY_PAGE, REPLAY_RATE_DEFAULT } from "./replay.ts";
 import { instantText } from "./view-parts.ts";
 
-const ResendWish = v.strictObject({ endpoint_id: v.optional(EndpointId) });
+const ResendWish = v.strictObject({
+  endpoint_id: v.pipe(v.optional(EndpointId), v.description("This one alone.")),
+});
 
 /** One event for one request: what is asked for, and the time that names its generation. */
 interface Resend {

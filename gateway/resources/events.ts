@@ -10,7 +10,7 @@ import { eventStatus } from "./event-status.ts";
 import { dataTextOf, eventStatusView, eventView } from "./event-view.ts";
 import { listView, withRawMember } from "./view-parts.ts";
 import { readPage } from "../request/cursors.ts";
-import { acceptedIn, EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf } from "../request/query.ts";
+import { EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf, within } from "../request/query.ts";
 import { answer, answerJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants } from "../request/tenancy.ts";
 
@@ -29,7 +29,7 @@ const Include = v.pipe(
   v.array(v.picklist(INCLUDED, "must be data, filtered, or both with a comma between")),
 );
 
-const filters = { type: EventType, state: State, endpoint_id: EndpointId, ...acceptedIn, ...paged, ...ofTenants };
+const filters = { type: EventType, state: State, endpoint_id: EndpointId, ...within, ...paged, ...ofTenants };
 const parts = { ...ofTenant, include: Include };
 
 export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {

@@ -39,8 +39,14 @@ export const PageCursor = v.pipe(
   v.maxLength(CURSOR_LENGTH_MAX, "must be next_cursor of the answer before, as it was"),
 );
 
+export const DryRun = v.pipe(
+  v.optional(v.boolean("must be true or false"), false),
+  v.description("Counts, and changes nothing."),
+);
+
 export const ReplayRate = v.pipe(
   v.number("must be a whole number of deliveries per second"),
+  v.description("Deliveries that begin in a second."),
   v.integer("must be a whole number of deliveries per second"),
   v.minValue(1, "must be at least 1"),
   v.maxValue(1000, "must be at most 1000"),

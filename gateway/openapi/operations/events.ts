@@ -12,7 +12,7 @@ export const eventOperations: Operations = {
     tag,
     summary: "Publish an event",
     description:
-      "202 means that it is durable, and reaches each endpoint that subscribes to its type at least once. `data` is delivered as the very text that it was sent as. The same request again, under the same `id` or Idempotency-Key, is one event.",
+      "202 means that it is durable, and reaches each endpoint that subscribes to its type at least once. `data` is delivered as the very text that it was sent as. The same request again, under the same `id` or Idempotency-Key, is one event.\n\nA CloudEvent 1.0 is taken as well: structured, or binary with its attributes in fields that begin with `ce-`.",
     takesIdempotencyKey: true,
     example: examples.EVENT,
     answers: {

@@ -1,6 +1,7 @@
 /** What needs no key, and what has no end. */
 import * as v from "valibot";
 import { Alive, Ready } from "../../answers/health.ts";
+import { TAIL_EVENTS } from "../../answers/tail.ts";
 import type { Operation, Operations } from "../operation.ts";
 
 const Text = v.string();
@@ -26,6 +27,7 @@ export const openOperations: Operations = {
         description: "A stream that goes on until it is left.",
         schema: Text,
         mediaTypes: ["text/event-stream"],
+        events: TAIL_EVENTS,
         example: 'event: lost\ndata: {"count":3}\n\n',
       },
     },

@@ -1,7 +1,15 @@
 /** One operation of the page: what it is for, what it takes, a request to paste, and each answer. */
 import { html } from "hono/html";
 import type { JsonSchema } from "../json-schema.ts";
-import type { Content, OpenApi, OperationObject, Parameter, ResponseObject } from "../open-api.ts";
+import type {
+  Content,
+  MediaType,
+  OpenApi,
+  OperationObject,
+  Parameter,
+  Reference,
+  ResponseObject,
+} from "../open-api.ts";
 import { parameterOf } from "../webhooks.ts";
 import { responseOf } from "../problems.ts";
 import type { Markup } from "./markup.ts";
@@ -41,8 +49,13 @@ export function operationView(document: OpenApi, { method, path, operation }: Sh
             ${block(curlOf(method, path, operation, parameters))}`
     }
     <h4>${isHook ? "Your answer" : "Answers"}</h4>
-    ${Object.entries(operation.responses).map(([status, response]) => answerView(status, responseOf(document, response)))}
+    ${inOrder(operation.responses).map(([status, response]) => answerView(status, responseOf(document, response)))}
   </article>`;
+}
+
+/** JavaScript puts numbers first, and 2XX stands before 410. */
+function inOrder(responses: OperationObject["responses"]): readonly (readonly [string, ResponseObject | Reference])[] {
+  return Object.entries(responses).toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function scopeOf({ security }: OperationObject): string {
@@ -66,9 +79,17 @@ function parametersView(parameters: readonly Parameter[], isHook: boolean): Mark
 /** `shown` is the schema whose members are listed. */
 function bodyView(content: Content, shown: (schema: JsonSchema) => JsonSchema): Markup {
   return html`${Object.entries(content).map(
-    ([type, { schema, example: value }]) =>
+    ([type, { schema, example: value, "x-events": events = {} }]) =>
       html`<p class="kind"><code>${type}</code>: ${kindOf(schema)}</p>
-        ${membersOf(shown(schema)) ?? ""}${value === undefined ? "" : example(value)}`,
+        ${membersOf(shown(schema)) ?? ""} ${streamedView(events)} ${value === undefined ? "" : example(value)}`,
+  )}`;
+}
+
+function streamedView(events: NonNullable<MediaType["x-events"]>): Markup {
+  return html`${Object.entries(events).map(
+    ([name, schema]) =>
+      html`<h4>Data of <code>${name}</code></h4>
+        ${membersOf(schema) ?? ""}`,
   )}`;
 }
 
