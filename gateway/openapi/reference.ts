@@ -19,7 +19,8 @@ interface Kept {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-// Values alone: at the edge a promise must not be shared between requests. Two who ask first at once make it twice.
+// Values alone: at the edge a promise must not be shared between requests. Who has loaded what makes them looks again: each takes
+// the event loop for 15 ms, and hundreds may ask first at once, without a key.
 let keptJson: Kept | null = null;
 let keptPage: Kept | null = null;
 
@@ -30,19 +31,28 @@ export function referenceRoutes(
   hasher: Hasher,
 ): readonly OpenRoute[] {
   const open = [...others, { path: JSON_PATH }, { path: PAGE_PATH }];
-  const makeDocument = async (): Promise<OpenApi> => (await import("./document.ts")).createDocument(routes, open);
   return [
     {
       path: JSON_PATH,
       handle: async (headers) => {
-        keptJson ??= jsonOf(await makeDocument(), hasher);
+        if (keptJson === null) {
+          const { createDocument } = await import("./document.ts");
+          keptJson ??= jsonOf(createDocument(routes, open), hasher);
+        }
         return shown(keptJson, headers);
       },
     },
     {
       path: PAGE_PATH,
       handle: async (headers) => {
-        keptPage ??= await makePage(await makeDocument(), hasher);
+        if (keptPage === null) {
+          const [{ createDocument }, { referencePage }, { STYLE }] = [
+            await import("./document.ts"),
+            await import("./page/page.ts"),
+            await import("./page/style.ts"),
+          ];
+          keptPage ??= pageOf(referencePage(createDocument(routes, open)), STYLE, hasher);
+        }
         return shown(keptPage, headers);
       },
     },
@@ -54,10 +64,8 @@ function jsonOf(document: OpenApi, hasher: Hasher): Kept {
   return { text, headers: { ...keeping(text, hasher), "content-type": "application/json" } };
 }
 
-async function makePage(document: OpenApi, hasher: Hasher): Promise<Kept> {
-  const [{ referencePage }, { STYLE }] = [await import("./page/page.ts"), await import("./page/style.ts")];
-  const text = referencePage(document);
-  return { text, headers: { ...keeping(text, hasher), ...pageHeaders(STYLE, hasher) } };
+function pageOf(text: string, styleText: string, hasher: Hasher): Kept {
+  return { text, headers: { ...keeping(text, hasher), ...pageHeaders(styleText, hasher) } };
 }
 
 /** Asked for again each time, and sent again only when it has changed. */
