@@ -90,7 +90,7 @@ export function eventCalls(connection: Connection): Events {
   const get = { method: "GET", isRepeatable: true } as const;
   const post = { method: "POST", isRepeatable: true } as const;
   const show = (id: string, { include, ...options }: ShowOptions = {}) =>
-    request(connection, { ...options, ...get, path: ["events", id], query: { include: include?.join(",") } });
+    request(connection, { ...options, ...get, path: ["events", id], query: { include: listed(include) } });
   return {
     async list(query, options) {
       const { body } = await request(connection, { ...options, ...get, path: ["events"], query });
@@ -121,6 +121,11 @@ export function eventCalls(connection: Connection): Events {
       return body as Cancelled;
     },
   };
+}
+
+/** The API takes no empty list. */
+function listed(names: readonly string[] = []): string | undefined {
+  return names.length === 0 ? undefined : names.join(",");
 }
 
 function jsonOf(event: NewEvent | EventText): string {

@@ -39,6 +39,7 @@ test("an event that is given as text keeps its digits, alone and in a batch, and
   const { results } = await client.publishBatch([event, { type: "c", data: 1 }]);
   const [first] = results;
   assert.ok(first !== undefined && "id" in first);
+  assert.equal("data" in (await client.events.get(id, { include: [] })), false);
   for (const shown of [id, first.id]) {
     const text = await client.events.getText(shown, { include: ["data"] });
     assert.ok(text.endsWith('"data":{"total":12.50,"id":12345678901234567890}}'), text);
