@@ -1,5 +1,6 @@
 /** Every command, in the order of the help. */
 import type { Command } from "../words/command.ts";
+import { check } from "./check.ts";
 import { completion } from "./completion.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { endpoints } from "./endpoints.ts";
@@ -13,4 +14,4 @@ import { upkeep } from "./upkeep.ts";
 
 const calls = [...publish, ...events, ...endpoints, ...keys, ...deadLetters, ...tail, ...listen];
 
-export const commands: readonly Command[] = [...programs, ...upkeep, ...completion(() => commands), ...calls];
+export const commands: readonly Command[] = [...programs, ...upkeep, ...check, ...completion(() => commands), ...calls];
