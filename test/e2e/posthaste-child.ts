@@ -16,6 +16,7 @@ export interface Child extends AsyncDisposable {
   /** All that was printed so far. */
   readonly printed: { readonly stdout: string; readonly stderr: string };
   readonly exited: Promise<Exit>;
+  readonly pid: number;
   /** The first match in what was or will be printed; rejects with the whole output when the process ends without it. */
   match(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
@@ -70,6 +71,7 @@ export function spawnWatched(
   return {
     printed,
     exited,
+    pid: child.pid ?? 0,
     kill: (signal) => void child.kill(signal),
     match: (pattern) =>
       new Promise((resolve, reject) => {
