@@ -2,6 +2,7 @@
  * The embedded Posthaste: gateway and processor over one data folder in one process. What is opened here is closed in
  * the opposite order, and also when a later step of the opening fails.
  */
+import type { Gateway } from "@posthaste/gateway/app.ts";
 import { createGateway } from "@posthaste/gateway/app.ts";
 import { limitsFor as gatewayLimitsFor } from "@posthaste/gateway/request/deps.ts";
 import { startAlerts } from "@posthaste/processor/alerts/alerts.ts";
@@ -41,6 +42,7 @@ import { openBackupSocket } from "./backup-socket.ts";
 import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
 import { ensureEmbeddedKey } from "./operator-key.ts";
+import { openDashboard, signInUrl } from "./embedded-dashboard.ts";
 import { makePrivateFolder } from "./private-file.ts";
 
 export interface PosthasteOptions {
@@ -61,6 +63,8 @@ export interface Posthaste extends AsyncDisposable {
   readonly drivers: Drivers;
   /** Null when only its hash is known. */
   readonly operatorKey: string | null;
+  /** Signs in to the dashboard with the operator key, once, within the hour; null when only the key's hash is known. */
+  readonly dashboardUrl: string | null;
 }
 
 /** The loopback of RFC 1122 section 3.2.1.3 and RFC 4291 section 2.5.3. */
@@ -81,10 +85,11 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const { log } = telemetry;
   const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const transport = opening.use(openTransport(options, descriptors, telemetry));
+  const sealer = createSealer(masterKey.bytes, masterKey.further);
   const drivers = opening.use(
     openDrivers(masterKey, {
       ...ambient,
-      sealer: createSealer(masterKey.bytes, masterKey.further),
+      sealer,
       database: { folder: config.dataFolder },
       bounds: diskBounds(config.dataFolder, config.claimBytesMax),
       onFault(error) {
@@ -112,17 +117,11 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     transport,
     telemetry,
     collectMetrics: createCollector(metrics, drivers, telemetry),
+    dashboard: openDashboard(drivers, sealer),
     // Reads keep the one event loop busy.
     limits: { ...gatewayLimitsFor(descriptors.inboundMax), readsMax: 1 },
   });
-  const listening = await serveHttp({
-    clock: systemClock,
-    host: config.host,
-    port: config.port,
-    portSetting: "PORT",
-    connectionsMax: descriptors.inboundMax,
-    fetch: gateway.fetch,
-  });
+  const listening = await listen(config, descriptors, gateway);
   opening.defer(() => listening.kill());
   const counted = countingFailures(telemetry);
   const processor = startProcessor({
@@ -140,6 +139,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     port: listening.port,
     drivers,
     operatorKey,
+    dashboardUrl: signInUrl(listening.url, operatorKey, sealer),
     async [Symbol.asyncDispose]() {
       log.write("info", "server.stopping", {});
       const noticeMs = isDev ? 0 : config.stopNoticeMs;
@@ -149,6 +149,11 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
       log.write("info", "server.stopped", {});
     },
   };
+}
+
+async function listen(config: Config, { inboundMax }: DescriptorPlan, { fetch }: Gateway): Promise<Listening> {
+  const { host, port } = config;
+  return await serveHttp({ clock: systemClock, host, port, portSetting: "PORT", connectionsMax: inboundMax, fetch });
 }
 
 function openTransport(

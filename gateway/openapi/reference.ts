@@ -3,10 +3,9 @@
  * is first asked for and then kept as text: it costs a start nothing, and is the same for every gateway of the program.
  */
 import { encodeBase64 } from "@posthaste/shared/domain/base64.ts";
-import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
-import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts";
-import { textResponse } from "@posthaste/shared/ports/text-response.ts";
+import type { Kept } from "../html/kept.ts";
+import { keeping, shown } from "../html/kept.ts";
 import type { Route } from "../request/handle.ts";
 import type { OpenRoute } from "../resources/health.ts";
 import { createDocument } from "./document.ts";
@@ -16,11 +15,6 @@ import { STYLE } from "./page/style.ts";
 
 const JSON_PATH = "/openapi.json";
 const PAGE_PATH = "/docs";
-
-interface Kept {
-  readonly text: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 let keptDocument: OpenApi | null = null;
 let keptJson: Kept | null = null;
@@ -48,11 +42,6 @@ export function referenceRoutes(
   ];
 }
 
-/** Asked for again each time, and sent again only when it has changed. */
-function keeping(text: string, hasher: Hasher): Record<string, string> {
-  return { etag: `"${encodeHex(hasher.sha256(text)).slice(0, 32)}"`, "cache-control": "no-cache" };
-}
-
 /** The page has one style of its own, and nothing else may be loaded, run, sent or framed. */
 function pageHeaders(hasher: Hasher): Record<string, string> {
   const style = encodeBase64(hasher.sha256(STYLE));
@@ -63,11 +52,4 @@ function pageHeaders(hasher: Hasher): Record<string, string> {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
   };
-}
-
-/** RFC 9110 section 13.1.2. */
-function shown({ text, headers }: Kept, asked: Pick<InboundHeaders, "get">): Response {
-  const known = (asked.get("if-none-match") ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  const isKnown = known.some((tag) => tag === "*" || tag === headers["etag"]);
-  return isKnown ? new Response(null, { status: 304, headers }) : textResponse({ status: 200, headers, text });
 }
