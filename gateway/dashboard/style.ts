@@ -108,7 +108,9 @@ pre > .copy { position: absolute; top: 0.5rem; right: 0.5rem; background: var(--
   td:empty { display: none; }
   .filters { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); padding: 0.625rem 0.75rem 0.75rem; }
   .filters .field:has([type=datetime-local]) { grid-column: 1 / -1; }
-  .filters .buttons { margin-top: 0; }
+  .filters .buttons { margin-top: 0; align-self: end; }
+  .facts { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.625rem 1rem; }
+  .facts > div:has(.id) { grid-column: 1 / -1; }
   .card { padding: 0.75rem; }
 }
 @media (prefers-reduced-motion: no-preference) { a, button { transition: border-color 0.1s, color 0.1s; } }

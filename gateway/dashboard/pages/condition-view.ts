@@ -81,7 +81,7 @@ function lanesView(queues: readonly QueueSample[], flow: Flow | null): Markup {
     { name: "Accepted", show: ({ flow: lane }) => rateText(lane?.accepted, spanMs) },
     { name: "Delivered", show: ({ flow: lane }) => rateText(lane?.delivered, spanMs) },
     { name: "Success", show: ({ flow: lane }) => successView(lane) },
-    { name: "From acceptance to the 2xx", show: ({ flow: lane }) => withinText(lane) },
+    { name: "Accepted to 2xx", show: ({ flow: lane }) => withinText(lane) },
   ];
   const others = [
     ["retry", "wait for their next attempt"],

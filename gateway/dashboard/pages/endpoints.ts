@@ -117,8 +117,11 @@ export function endpointTable(request: PageRequest, rows: readonly WithStats[]):
 function healthView({ status, failing_since: failing }: EndpointView, stats: StatsView | null, nowMs: number): Markup {
   if (status !== "active") return stateView(status);
   if (failing !== null) return html`${stateView("failing")} since ${timeView(failing, nowMs)}`;
-  const isFailing = stats !== null && stats.delivered === 0 && stats.retried + stats.dead > 0;
-  return isFailing ? stateView("failing") : stateView(status);
+  return stateView(isFailing(stats) ? "failing" : status);
+}
+
+function isFailing(stats: StatsView | null): boolean {
+  return stats !== null && stats.delivered === 0 && stats.retried + stats.dead > 0;
 }
 
 function successView(stats: StatsView | null): Markup {
@@ -154,11 +157,12 @@ export async function showEndpoint(request: PageRequest, refusal: Problem | null
       query: { ...query, outcome, cursor: request.query.get("cursor") ?? null },
     }),
   ]);
+  const counts = stats.kind === "done" ? stats.value : null;
   const body = html`${problemView(refusal, ["type"])} ${doneView(request)}
-    <p>${healthView(endpoint, stats.kind === "done" ? stats.value : null, nowMs)} ${reasonView(endpoint, nowMs)}</p>
+    <p>${healthView(endpoint, counts, nowMs)} ${reasonView(endpoint, counts, nowMs)}</p>
     ${settingsView(endpoint, nowMs)} ${can(caller, "manage") ? actionsView(request, endpoint, refusal) : ""}
     <h2>The last 24 hours</h2>
-    ${stats.kind === "done" ? statsTiles(stats.value) : html`<p class="quiet">${stats.problem.detail}</p>`}
+    ${counts === null ? html`<p class="quiet">They are not known now.</p>` : statsTiles(counts)}
     <p>
       <a href="${hrefOf("/dashboard/dead-letters", { endpoint_id: id, ...query })}">Its dead letters</a> ·
       <a href="${hrefOf("/dashboard/events", { endpoint_id: id, ...query })}">Its events</a>
@@ -191,10 +195,12 @@ function attemptsView(
 
 function reasonView(
   { status, status_reason: reason, status_since: since, failing_since: failing }: EndpointView,
+  stats: StatsView | null,
   nowMs: number,
 ): Markup {
   if (status === "active") {
-    return failing === null ? NOTHING : html`No attempt has succeeded since then. Its answers are below.`;
+    if (failing !== null) return html`No attempt has succeeded since then. Its answers are below.`;
+    return isFailing(stats) ? html`No attempt of the last 24 hours succeeded. Its answers are below.` : NOTHING;
   }
   const then =
     status === "paused" ? "What comes meanwhile is held." : "What comes meanwhile is held until it is enabled.";
@@ -220,7 +226,7 @@ function settingsView(endpoint: EndpointView, nowMs: number): Markup {
 
 function retryText(retry: EndpointView["retry"]): string {
   if ("delays_s" in retry)
-    return `attempts: ${retry.delays_s.map((delay) => (delay === 0 ? "at once" : spanText(delay * 1000))).join(", ")}`;
+    return `${manyText(retry.delays_s.length, "attempt")}: ${retry.delays_s.map((delay) => (delay === 0 ? "at once" : spanText(delay * 1000))).join(", ")}`;
   return `${retry.attempts} attempts, from ${spanText(retry.base_s * 1000)} up to ${spanText(retry.max_s * 1000)} apart`;
 }
 

@@ -46,7 +46,7 @@ function livePage(request: PageRequest): Shown {
       <p id="live-empty" class="quiet">
         Nothing has happened since you came. What is published or delivered from now on appears here, the newest first.
       </p>
-      <ol id="live-entries" role="log" aria-label="Entries, newest first"></ol>
+      <div role="log" aria-label="Entries, newest first"><ol id="live-entries"></ol></div>
     </section>`;
   return { kind: "page", title: "Live", body };
 }

@@ -15,6 +15,8 @@ import { publishHint } from "./publish-hint.ts";
 /** Of endpoints, each with its counts. */
 const ENDPOINTS = "12";
 const EVENTS = "8";
+/** Counted so far; a store reads each with its body. */
+const LETTERS = "20";
 const TYPES_MAX = 8;
 
 export const overviewPages: readonly PageRule[] = [
@@ -27,7 +29,7 @@ async function overview(request: PageRequest): Promise<Shown> {
   const [endpoints, events, letters] = await Promise.all([
     api.ask("GET /v1/endpoints", { query: { tenant, limit: ENDPOINTS } }),
     api.ask("GET /v1/events", { query: { tenant, limit: EVENTS } }),
-    api.ask("GET /v1/dead-letters", { query: { tenant, limit: "100" } }),
+    api.ask("GET /v1/dead-letters", { query: { tenant, limit: LETTERS } }),
   ]);
   const rows = endpoints.kind === "done" ? await withStats(api, endpoints.value.data, isOperator(caller)) : [];
   const latest = events.kind === "done" ? events.value.data : [];

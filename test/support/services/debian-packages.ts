@@ -63,6 +63,7 @@ const programs = {
         : `go is of version 1.${minor}, and the collector needs 1.${GO_MINOR_MIN} or newer`;
     },
   },
+  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
@@ -77,6 +78,8 @@ export const requirePromClient = (): void => requireProgram(programs.promClient)
 export const requirePromtool = (): void => requireProgram(programs.promtool);
 /** For the collector of OpenTelemetry, which is built from its modules. */
 export const requireGo = (): void => requireProgram(programs.go);
+/** For the tests of the pages. */
+export const requireChromium = (): void => requireProgram(programs.chromium);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */
@@ -94,7 +97,8 @@ function requireProgram(program: Program): void {
 
 /** Works without waiting for the event loop: two installations at a time would meet at dpkg's lock. */
 function install(program: Program, complaint: string): void {
-  const service = program === programs.promClient ? "" : ", or name running services by REDIS_URL and KAFKA_BROKERS";
+  const isTool = program === programs.promClient || program === programs.chromium;
+  const service = isTool ? "" : ", or name running services by REDIS_URL and KAFKA_BROKERS";
   const remedy = `install the package ${program.packages[0]}${service}`;
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) throw new Error(`${complaint}: ${remedy}`);
   const installed = aptInstall(program.packages);
