@@ -70,6 +70,7 @@ const programs = {
   },
   ruby: { binary: "ruby", packages: ["ruby"], complaint: () => isRunnable("ruby", "--version") },
   php: { binary: "php", packages: ["php-cli"], complaint: () => isRunnable("php", "--version") },
+  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
@@ -90,6 +91,8 @@ export const requireGo = (): void => requireProgram(programs.go);
 export const requireJavac = (): void => requireProgram(programs.javac);
 export const requireRuby = (): void => requireProgram(programs.ruby);
 export const requirePhp = (): void => requireProgram(programs.php);
+/** For the tests of the pages. */
+export const requireChromium = (): void => requireProgram(programs.chromium);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */
