@@ -45,7 +45,8 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const isBusy = (): boolean => outstanding.count() > 0;
   const standstill = createStandstill({ clock, isBusy, found: (ms) => telemetry.queue.stoodStill(ms) });
   const signals = { taking: taking.signal, sending: sending.signal, writing: writing.signal };
-  const lowWaiting = createLowWaiting(() => drivers.lanes.lookAgain("low"));
+  const windows = windowsOf(deps);
+  const lowWaiting = createLowWaiting(windows.low.isWide, () => drivers.lanes.lookAgain("low"));
   const pipeline = createPipeline(deps, { signals, standstill, lowWaiting });
   const { recovery, untilStored } = pipeline;
   const recoverAll = (): void => void untilStored("recover held", () => recovery.recoverAll(taking.signal));
@@ -56,7 +57,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   });
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const supervision = { clock, entropy, ...SUPERVISION_DEFAULTS, onFailure };
-  const held = { windows: windowsOf(deps), inHand: createInHand((item) => pipeline.limiters.came(item)) };
+  const held = { windows, inHand: createInHand((item) => pipeline.limiters.came(item)) };
   telemetry.processor.observe(
     () => sampleOf(pipeline, held, limits),
     () => clock.now(),

@@ -25,7 +25,7 @@ export interface LimiterDeps {
   readonly shortage: Shortage;
   readonly fairSlots: FairSlots<EndpointLimiter>;
   readonly ages: DeferredAges;
-  readonly lowWaiting: Pick<LowWaiting, "came" | "went">;
+  readonly lowWaiting: Pick<LowWaiting, "isCounted" | "came" | "went">;
   /** Makes deferred deliveries of the endpoint due, at most `max`; see the retry queue's port. */
   readonly recall: (endpointId: string, max: number) => Promise<number>;
   /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */

@@ -1,7 +1,8 @@
 /**
  * LOW deliveries that wait for nothing but those before them, at endpoints that answer, by tenant and flow. Taking more of
- * such a flow would only have them deferred, which costs their way through the retry queue besides. No tenant counts for
- * another: who lets much wait keeps nobody else's LOW in its lane.
+ * such a flow would only have them deferred, which costs their way through the retry queue besides. Who lets much wait keeps
+ * nobody else's LOW in its lane: no tenant counts for another, a flow that has nothing waiting is always let in, and one that goes to
+ * several endpoints counts nothing, as one of them may be quicker.
  */
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import { flowOf } from "@posthaste/shared/domain/flow.ts";
@@ -10,9 +11,11 @@ import { flowOf } from "@posthaste/shared/domain/flow.ts";
 export const TENANT_WAITING_MAX = 128;
 
 export interface LowWaiting {
+  /** May this delivery be counted? */
+  isCounted(delivery: PendingDelivery): boolean;
   came(delivery: PendingDelivery): void;
   went(delivery: PendingDelivery): void;
-  /** So many of this flow wait that no more should be taken; with null, of any flow of the tenant. */
+  /** So many of this flow wait that no more should be taken; with null, of a flow that has nothing under way. */
   isEnough(tenant: string, flow: number | null): boolean;
 }
 
@@ -21,13 +24,14 @@ interface TenantWaiting {
   readonly flows: Map<number, number>;
 }
 
-/** `fewer` is called when `isEnough` has said yes and fewer wait now. */
-export function createLowWaiting(fewer: () => void): LowWaiting {
+/** `isWide`: events of this flow go to several endpoints. `fewer` is called when `isEnough` has said yes and fewer wait now. */
+export function createLowWaiting(isWide: (tenant: string, flow: number) => boolean, fewer: () => void): LowWaiting {
   /** Of those that have something waiting, so at most as many as the window of LOW and that of the retry queue let in. */
   const tenants = new Map<string, TenantWaiting>();
   let hasRefused = false;
 
   return {
+    isCounted: (delivery) => delivery.lane === "low" && !isWide(delivery.tenant, flowOfDelivery(delivery)),
     came(delivery) {
       const { tenant } = delivery;
       let waiting = tenants.get(tenant);
@@ -52,9 +56,8 @@ export function createLowWaiting(fewer: () => void): LowWaiting {
     },
     isEnough(tenant, flow) {
       const waiting = tenants.get(tenant);
-      if (waiting === undefined) return false;
-      const own = flow === null ? 0 : (waiting.flows.get(flow) ?? 0);
-      const isEnough = TENANT_WAITING_MAX - waiting.count < Math.max(1, own);
+      const own = flow === null ? 0 : (waiting?.flows.get(flow) ?? 0);
+      const isEnough = own > 0 && TENANT_WAITING_MAX - (waiting?.count ?? 0) < own;
       hasRefused ||= isEnough;
       return isEnough;
     },

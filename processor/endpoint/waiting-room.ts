@@ -12,8 +12,8 @@ export interface Waiting {
   /** As it was when the delivery came; looked up again when it may go. */
   readonly endpoint: Endpoint;
   readonly sinceMs: number;
-  /** Its endpoint answers, and soon: it waits for nothing but those before it. */
-  readonly isSoon: boolean;
+  /** It is one of those that `LowWaiting` counts. */
+  readonly isCounted: boolean;
   readonly resolve: (entry: Entry) => void;
 }
 
@@ -35,7 +35,7 @@ export function createWaitingRoom(lowWaiting: Pick<LowWaiting, "came" | "went">)
   const peek = (lane: Lane): Waiting | null => queues[lane].peek() ?? null;
   const shift = (lane: Lane): void => {
     const waiting = queues[lane].shift();
-    if (lane === "low" && waiting?.isSoon === true) lowWaiting.went(waiting.delivery);
+    if (waiting?.isCounted === true) lowWaiting.went(waiting.delivery);
   };
 
   return {
@@ -44,7 +44,7 @@ export function createWaitingRoom(lowWaiting: Pick<LowWaiting, "came" | "went">)
     push: (waiting) => {
       const { lane } = waiting.delivery;
       queues[lane].push(waiting);
-      if (lane === "low" && waiting.isSoon) lowWaiting.came(waiting.delivery);
+      if (waiting.isCounted) lowWaiting.came(waiting.delivery);
     },
     ahead: (lane) => LANES.slice(0, LANES.indexOf(lane) + 1).reduce((sum, each) => sum + queues[each].length, 0),
     count: () => LANES.reduce((sum, lane) => sum + queues[lane].length, 0),

@@ -37,7 +37,8 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
       const items = await lanes.take(lane, wanted, signal, admits);
       if (items.length === 0) return requireStopping(signal);
       if (lane === "high") lowThrottle.highTaken(items.length);
-      if (lane === "low") lowThrottle.lowTaken(items.length);
+      if (lane === "low")
+        lowThrottle.lowTaken(items.length, items.filter(({ isSurplus }) => isSurplus === true).length);
       for (const item of items) {
         const { envelope, isRepeat } = item;
         const holder = holderOf([envelope]);

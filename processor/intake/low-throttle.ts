@@ -44,8 +44,8 @@ export interface LowThrottle {
   turn(max: number, signal: AbortSignal): Promise<number>;
   /** Of whom the LOW events of this turn may be. */
   admission(admits: Admits): Admits;
-  /** So many LOW events were taken. */
-  lowTaken(count: number): void;
+  /** So many LOW events were taken; `surplus` of them though they were refused, so that others are seen: these come at the least pace. */
+  lowTaken(count: number, surplus: number): void;
 }
 
 export function createLowThrottle(clock: Clock, lowWaiting: Pick<LowWaiting, "isEnough">): LowThrottle {
@@ -103,9 +103,10 @@ export function createLowThrottle(clock: Clock, lowWaiting: Pick<LowWaiting, "is
       return isBeside ? Math.min(max, burst()) : max;
     },
     admission: besideHigh,
-    lowTaken(count) {
+    lowTaken(count, surplus) {
       wasAtOnce = clock.monotonic() - turnAt <= AT_ONCE_MS;
-      if (isHighAbout()) nextAt = Math.max(nextAt, clock.monotonic()) + (count * 1000) / perS;
+      const forMs = 1000 * ((count - surplus) / perS + surplus / LOW_PACE.least);
+      if (isHighAbout()) nextAt = Math.max(nextAt, clock.monotonic()) + forMs;
     },
   };
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { LOW_PACE } from "@posthaste/processor/intake/low-throttle.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { openProcessorHarness } from "../support/processor-harness.ts";
@@ -128,4 +129,22 @@ test("beside HIGH, a tenant whose endpoint answers slowly keeps no other tenant'
 test("beside HIGH, an endpoint that answers slowly keeps no LOW of its tenant's other endpoints in the lane", async () => {
   const waitMs = await waitBesideSlowMs(endpointOf("ep_small", { tenant: "big", eventTypes: ["small"] }));
   assert.ok(waitMs <= 1000, `${waitMs} ms`);
+});
+
+test("beside HIGH, an endpoint that answers slowly does not slow LOW for another that gets the same events", async () => {
+  await using harness = await openProcessorHarness();
+  const [slow, quick] = ["ep_slow", "ep_quick"].map((id) => endpointOf(id, { eventTypes: ["shared"] }));
+  assert.ok(slow !== undefined && quick !== undefined);
+  await harness.add(endpointOf("ep_high", { eventTypes: ["high"] }), slow, quick);
+  harness.world.script(slow.id, () => ({ status: 200, afterMs: 900 }));
+  await harness.publish(
+    ...Array.from({ length: 3000 }, (_, event) => envelopeOf(`low_${event}`, "low", { type: "shared" })),
+  );
+  harness.start({ limits: { capFirst: 64, capStart: 64 } });
+  for (let round = 0; round < 500; round++) {
+    await harness.publish(envelopeOf(`high_${round}`, "high", { type: "high" }));
+    await harness.clock.advance(20);
+  }
+  const sent = harness.world.idsTo(quick.id).length;
+  assert.ok(sent >= 10 * LOW_PACE.least * 0.9, `${sent} sent in 10 s`);
 });

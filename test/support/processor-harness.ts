@@ -295,7 +295,10 @@ export function openLimiters(
     rateLimiter: parts.rateLimiter ?? createRateLimiter({ clock }),
     telemetry: silentTelemetry.endpoint,
     lookup: parts.lookup ?? noDirectory,
-    lowWaiting: createLowWaiting(() => undefined),
+    lowWaiting: createLowWaiting(
+      () => false,
+      () => undefined,
+    ),
     recall: parts.recall ?? (() => Promise.resolve(0)),
   });
   limiters.onRecovered((_tenant, endpointId) => void seen.recovered.push(endpointId));

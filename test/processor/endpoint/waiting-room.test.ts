@@ -10,9 +10,9 @@ import { deliveryOf, endpointOf, envelopeOf } from "../../support/samples.ts";
 const endpoint = endpointOf("ep1");
 const noLowWaiting = { came: () => undefined, went: () => undefined };
 
-function push(room: WaitingRoom, lane: Lane, id: string, sinceMs = 0, isSoon = false): void {
+function push(room: WaitingRoom, lane: Lane, id: string, sinceMs = 0, isCounted = false): void {
   const delivery = deliveryOf(envelopeOf(id, lane), "ep1");
-  room.push({ delivery, endpoint, sinceMs, isSoon, resolve: () => undefined });
+  room.push({ delivery, endpoint, sinceMs, isCounted, resolve: () => undefined });
 }
 
 function frontOf(room: WaitingRoom, lane: Lane): string | null {
@@ -111,14 +111,14 @@ test("a long queue that moves on keeps its order through its compaction", () => 
   }
 });
 
-test("of LOW it is told, coming and going, who waits for nothing but those before", () => {
+test("of those that are counted it is told that they come and go", () => {
   const low = { count: 0 };
   const told = { came: () => void (low.count += 1), went: () => void (low.count -= 1) };
   const [one, other] = [createWaitingRoom(told), createWaitingRoom(told)];
   push(one, "low", "a", 0, true);
   push(one, "low", "b", 5, false);
   push(one, "low", "c", 9, true);
-  push(one, "high", "d", 0, true);
+  push(one, "high", "d");
   push(other, "low", "e", 0, true);
   assert.equal(low.count, 3);
   one.shift("low");

@@ -30,7 +30,7 @@ async function takenIn(
   const reader = (async () => {
     while (clock.monotonic() < endAt) {
       const count = await lowThrottle.turn(1000, running);
-      lowThrottle.lowTaken(count);
+      lowThrottle.lowTaken(count, 0);
       last = count;
       taken += count;
     }
@@ -50,7 +50,7 @@ test("without HIGH events LOW takes all it asks for, at once", async () => {
   await clock.advance(HIGH_ABOUT_MS);
   for (let turn = 0; turn < 10; turn++) {
     assert.equal(await lowThrottle.turn(256, running), 256);
-    lowThrottle.lowTaken(256);
+    lowThrottle.lowTaken(256, 0);
   }
 });
 
@@ -91,7 +91,7 @@ async function takenBesideFew(lateMs: (isHighRunning: boolean, turn: number) => 
   const reader = (async () => {
     while (clock.monotonic() < 19_000) {
       const count = await lowThrottle.turn(LOW_BURST, running);
-      lowThrottle.lowTaken(count);
+      lowThrottle.lowTaken(count, 0);
       taken += count;
     }
   })();
@@ -121,7 +121,7 @@ test("single late turns, as any machine has them, do not hold LOW back", async (
 test("a stop ends the wait for a turn", async () => {
   const clock = createManualClock(0);
   const lowThrottle = createLowThrottle(clock, noneWaits);
-  lowThrottle.lowTaken(1000);
+  lowThrottle.lowTaken(1000, 0);
   const controller = new AbortController();
   const turn = lowThrottle.turn(10, controller.signal);
   await clock.settle();
@@ -151,6 +151,27 @@ test("beside HIGH nothing has to make room while LOW gets its least pace", async
   assert.equal(lowThrottle.admission(() => true).enoughPerS, undefined);
 });
 
+test("what is taken only so that others are seen comes at the least pace, however high the pace is", async () => {
+  const clock = createManualClock(0);
+  const lowThrottle = createLowThrottle(clock, noneWaits);
+  const STEP_MS = 0.5;
+  const turnAfter = async (surplus: number): Promise<number> => {
+    lowThrottle.highTaken();
+    lowThrottle.lowTaken(1, surplus);
+    const over = { hasCome: false };
+    const turn = lowThrottle.turn(LOW_BURST, running).then(() => (over.hasCome = true));
+    let steps = 0;
+    for (; !over.hasCome; steps++) await clock.advance(STEP_MS);
+    await turn;
+    return steps * STEP_MS;
+  };
+  for (let turn = 0; turn < 200; turn++) await turnAfter(0);
+  const leastMs = 1000 / LOW_PACE.least;
+  assert.ok((await turnAfter(0)) < leastMs / 2);
+  const surplusMs = await turnAfter(1);
+  assert.ok(surplusMs >= leastMs && surplusMs <= leastMs + STEP_MS, `${surplusMs} ms`);
+});
+
 test("turns after which LOW was not there at once do not raise the pace", async () => {
   const clock = createManualClock(0);
   const lowThrottle = createLowThrottle(clock, noneWaits);
@@ -160,7 +181,7 @@ test("turns after which LOW was not there at once do not raise the pace", async 
     await clock.advance(1000 / LOW_PACE.least);
     const count = await next;
     await clock.advance(10);
-    lowThrottle.lowTaken(count);
+    lowThrottle.lowTaken(count, 0);
   }
   const startedAt = clock.monotonic();
   const next = lowThrottle.turn(LOW_BURST, running).then(() => clock.monotonic() - startedAt);

@@ -43,6 +43,7 @@ const crowded: Window = {
   count: () => 0,
   isFull: () => false,
   isCrowded: () => false,
+  isWide: () => false,
 };
 
 /** Runs the loop of a lane until it dies at `line`; what it had in its hands. */
