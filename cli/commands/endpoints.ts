@@ -35,10 +35,10 @@ function columnsOf({ tenant, nowMs }: Calls): readonly Column<Endpoint>[] {
     { title: "ID", cell: ({ id }) => id },
     ...(tenant === "*" ? [{ title: "TENANT", cell: (endpoint: Endpoint) => endpoint.tenant }] : []),
     { title: "URL", cell: ({ url }) => url, widthMin: 20 },
-    { title: "TYPES", cell: ({ event_types: types }) => types.join(","), widthMin: 8 },
+    { title: "TYPES", cell: ({ event_types: types }) => types.join(","), widthMin: 8, leftOut: 1 },
     { title: "STATUS", cell: ({ status }) => status, style: ({ status }) => STYLES[status] },
-    { title: "FAILING", cell: ({ failing_since: at }) => (at === null ? "no" : `since ${ago(at, now)}`) },
-    { title: "MADE", cell: ({ created_at: at }) => ago(at, now), isRight: true },
+    { title: "FAILING", cell: ({ failing_since: at }) => (at === null ? "no" : `since ${ago(at, now)}`), leftOut: 2 },
+    { title: "MADE", cell: ({ created_at: at }) => ago(at, now), isRight: true, leftOut: 3 },
   ];
 }
 

@@ -209,6 +209,25 @@ test("dead-letters: listed, shown, replayed by id, by filter and all, deleted", 
   assert.equal((await runCommand(harness, ["dead-letters", "list"])).stderr, "No dead letters.\n");
 });
 
+test("the lists fit a terminal of 80 columns", async () => {
+  await using harness = await openGatewayHarness();
+  const made = await runCommand(harness, ["endpoints", "create", `${HOOK}/${"long/".repeat(20)}`, "--json"]);
+  const endpointId = String(rowsIn(made)[0]?.["id"]);
+  await harness.addDeadLetter({ endpointId });
+  await runCommand(harness, ["publish", "a.long.event.type.that.goes.on.and.on.for.a.while"]);
+  const lists = [
+    ["events", "list"],
+    ["endpoints", "list"],
+    ["dead-letters", "list"],
+    ["keys", "list", "--tenant", "*"],
+  ];
+  for (const words of lists) {
+    const { stdout } = await runCommand(harness, words, { columns: 80, env: { NO_COLOR: "1" } });
+    assert.ok(stdout.includes("_"), words.join(" "));
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+  }
+});
+
 test("a key that is not good, lacks a scope or is another tenant's is told with its remedy", async () => {
   await using harness = await openGatewayHarness();
   const apiKey = await harness.createKey({ tenant: "acme", scopes: ["read"] });
