@@ -10,7 +10,7 @@ import type { Column } from "../screen/table.ts";
 import { factsOf } from "../screen/table.ts";
 import type { Command } from "../words/command.ts";
 import { choice, flag, text, time, WrongWords } from "../words/option.ts";
-import { endpointFields, endpointOptions } from "./endpoint-options.ts";
+import { endpointFields, endpointOptions, secretFile, secretIn } from "./endpoint-options.ts";
 import { attemptColumns } from "./events.ts";
 
 const ID = { name: "ID", summary: "the endpoint's id, ep_..." } as const;
@@ -87,14 +87,14 @@ const create = defineCall({
   name: "endpoints create",
   summary: "makes an endpoint and shows its secret, once",
   operands: [{ name: "URL", summary: "where its events go, such as https://example.com/hooks" }],
-  options: { ...endpointOptions, paused: flag("paused from the start") },
+  options: { ...endpointOptions, "secret-file": secretFile, paused: flag("paused from the start") },
   examples: [
     "posthaste endpoints create https://example.com/hooks --types 'invoice.*,order.paid'",
     "posthaste endpoints create https://example.com/hooks --header 'x-token: abc' --retry 0,5,60 --json",
   ],
   async run({ operands: [url = ""], options }, { client, isJson, printJson, screen }) {
-    const fields = { url, ...endpointFields(options), paused: options.paused ? true : undefined };
-    const made = await client.endpoints.create(fields);
+    const secret = secretIn(options["secret-file"]);
+    const made = await client.endpoints.create({ url, secret, ...endpointFields(options), paused: options.paused });
     if (isJson) await printJson(made);
     else {
       await screen.print(`${made.id}  ${printable(made.url)}\nSecret  ${made.secret}\n`);
@@ -157,10 +157,10 @@ const rotate = defineCall({
   name: "endpoints rotate",
   summary: "makes a new secret and shows it, once; the old one signs beside it for 24 h",
   operands: [ID],
-  options: {},
+  options: { "secret-file": secretFile },
   examples: ["posthaste endpoints rotate ep_01m8545zc1"],
-  async run({ operands: [id = ""] }, { client, isJson, printJson, screen, nowMs }) {
-    const rotated = await client.endpoints.rotateSecret(id);
+  async run({ operands: [id = ""], options }, { client, isJson, printJson, screen, nowMs }) {
+    const rotated = await client.endpoints.rotateSecret(id, { secret: secretIn(options["secret-file"]) });
     if (isJson) await printJson(rotated);
     else {
       await screen.print(`Secret  ${rotated.secret}\n`);

@@ -150,6 +150,12 @@ test("endpoints: made with its secret, shown without, changed, paused, resumed, 
   assert.equal(paused?.["id"], id);
   assert.match((await runCommand(harness, ["endpoints", "resume", id])).stdout, / is active /);
   assert.match((await runCommand(harness, ["endpoints", "rotate", id])).stdout, /^Secret {2}whsec_\S+\n$/);
+  using folder = openFolder();
+  const file = join(folder.path, "secret");
+  writeFileSync(file, `whsec_${Buffer.alloc(32, 9).toString("base64")}\n`);
+  const own = await runCommand(harness, ["endpoints", "rotate", id, "--secret-file", file]);
+  assert.match(own.stdout, /^Secret {2}whsec_CQkJ\S+\n$/);
+  assert.equal((await runCommand(harness, ["endpoints", "rotate", id, "--secret-file", "/nowhere"])).code, 2);
   assert.match((await runCommand(harness, ["endpoints", "test", id])).stdout, /^evt_\w+ is on its way to ep_/);
   const attempts = await runCommand(harness, ["endpoints", "attempts", id, "--outcome", "failed"]);
   assert.deepEqual([attempts.code, attempts.stderr], [0, "No attempts.\n"]);
