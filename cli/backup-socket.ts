@@ -3,13 +3,14 @@
  * alone may open, who may read the database anyway. One line each way at a time: the file to copy, `copied`, the segments.
  * A connection that ends, at any moment, ends the copy.
  */
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, rmSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { DATABASE_FILE } from "@posthaste/shared/drivers/sqlite/database.ts";
 import type { CopyHold } from "@posthaste/shared/drivers/sqlite/copy-hold.ts";
 import type { EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
+import { whenWeExit } from "./exit-with-us.ts";
 
 export const BACKUP_SOCKET = "backup.sock";
 /** What the client says when it has read the file. */
@@ -36,9 +37,17 @@ export async function openBackupSocket(
       hold?.[Symbol.dispose]();
     });
   });
-  if (!(await listens(server, path))) return null;
+  // A stop in the middle of the start, or a second signal, ends the process at once. The database is still locked by us then.
+  const forget = whenWeExit(() => {
+    if (isSocket(path)) rmSync(path, { force: true });
+  });
+  if (!(await listens(server, path))) {
+    forget();
+    return null;
+  }
   return {
     async [Symbol.asyncDispose]() {
+      forget();
       const closed = new Promise((done) => server.close(done));
       for (const [socket, hold] of copies) {
         socket.destroy();
@@ -52,6 +61,10 @@ export async function openBackupSocket(
 
 export function backupSocketPath(folder: string): string {
   return join(resolve(folder), BACKUP_SOCKET);
+}
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
 }
 
 async function listens(server: Server, path: string): Promise<boolean> {

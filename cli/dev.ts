@@ -40,8 +40,8 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
   });
   await using posthaste = await unlessStopped(stopped, opening);
   keys.resolve(createKeysFor(posthaste.drivers, systemClock));
-  const { operatorKey, url, port } = posthaste;
-  assert(operatorKey !== null, "dev always knows its operator key");
+  const { operatorKey, dashboardUrl, url, port } = posthaste;
+  assert(operatorKey !== null && dashboardUrl !== null, "dev always knows its operator key");
   write(
     startScreen({
       version: VERSION,
@@ -49,6 +49,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
       receiverUrl: receiver.url,
       receiverMoved: movedFrom(receiver.port, port),
       operatorKey,
+      dashboardUrl,
       dataFolder,
     }),
   );

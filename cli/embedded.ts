@@ -4,6 +4,7 @@
  */
 import { createGateway } from "@posthaste/gateway/app.ts";
 import { limitsFor as gatewayLimitsFor } from "@posthaste/gateway/request/deps.ts";
+import { createStartGate } from "@posthaste/gateway/start-gate.ts";
 import { startAlerts } from "@posthaste/processor/alerts/alerts.ts";
 import { countingFailures } from "@posthaste/processor/alerts/measures.ts";
 import { createEndpointLookup } from "@posthaste/processor/endpoint/lookup.ts";
@@ -13,7 +14,7 @@ import { startProcessor } from "@posthaste/processor/processor.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { ConfigError } from "@posthaste/shared/domain/config.ts";
-import { isDamage } from "@posthaste/shared/domain/errors.ts";
+import { isDamage, isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
 import type { DescriptorPlan } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { planDescriptors, tooFewDescriptors } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { descriptorLimit } from "@posthaste/shared/drivers/descriptor-limit.ts";
@@ -21,6 +22,7 @@ import type { EmbeddedDrivers, EmbeddedOptions } from "@posthaste/shared/drivers
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { explained } from "@posthaste/shared/drivers/sqlite/database.ts";
 import { diskBounds } from "@posthaste/shared/drivers/sqlite/disk-bounds.ts";
 import { openHttpTransport } from "@posthaste/shared/drivers/http/transport.ts";
 import type { LogSink } from "@posthaste/shared/drivers/json-log.ts";
@@ -41,6 +43,7 @@ import { openBackupSocket } from "./backup-socket.ts";
 import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
 import { ensureEmbeddedKey } from "./operator-key.ts";
+import { openDashboard, signInUrl } from "./embedded-dashboard.ts";
 import { makePrivateFolder } from "./private-file.ts";
 
 export interface PosthasteOptions {
@@ -61,12 +64,15 @@ export interface Posthaste extends AsyncDisposable {
   readonly drivers: Drivers;
   /** Null when only its hash is known. */
   readonly operatorKey: string | null;
+  /** Signs in to the dashboard with the operator key, once, within the hour; null when only the key's hash is known. */
+  readonly dashboardUrl: string | null;
 }
 
 /** The loopback of RFC 1122 section 3.2.1.3 and RFC 4291 section 2.5.3. */
 const LOOPBACK = "127.0.0.0/8,::1/128";
 const ONE_PROCESS =
   "GATEWAY_PROCESSES must be 1 here, or left out: one process owns the database in the data folder. More of them take REDIS_URL and KAFKA_BROKERS, and `npm run gateway`";
+const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
 /** A stop waits this long for requests in flight; a little longer than the gateway's own budget for one. */
 const REQUESTS_END_MS = 11_000;
 
@@ -79,31 +85,20 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const lines = createJsonLog({ clock: systemClock, level: options.logLevel, write: options.writeLog });
   const { telemetry, metrics } = opening.use(await openTelemetry("posthaste", config, lines));
   const { log } = telemetry;
-  const ambient = { clock: systemClock, entropy: systemEntropy, hasher: systemHasher };
   const transport = opening.use(openTransport(options, descriptors, telemetry));
+  const sealer = createSealer(masterKey.bytes, masterKey.further);
   const drivers = opening.use(
     openDrivers(masterKey, {
       ...ambient,
-      sealer: createSealer(masterKey.bytes, masterKey.further),
+      sealer,
       database: { folder: config.dataFolder },
       bounds: diskBounds(config.dataFolder, config.claimBytesMax),
-      onFault(error) {
-        if (isDamage(error)) telemetry.store.fault("sqlite", error);
-        else log.write("error", "listener.failed", { error: messageOf(error) });
-      },
+      onFault: faultsTo(telemetry),
     }),
   );
   const backups = await openBackupSocket(config.dataFolder, drivers);
   if (backups === null) log.write("warn", "backup.unavailable", { data_folder: config.dataFolder });
   else opening.use(backups);
-  const operatorKey = await ensureEmbeddedKey({
-    ...ambient,
-    apiKeys: drivers.apiKeys,
-    folder: config.dataFolder,
-    setting: config.operatorKey,
-    isDev,
-    showOnce: options.showKeyOnce,
-  });
   opening.use(observeProgram({ drivers, telemetry, clock: systemClock, countsEndpoints: true }));
   telemetry.queue.observeLost(() => drivers.lostCount());
   const gateway = createGateway({
@@ -112,18 +107,18 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     transport,
     telemetry,
     collectMetrics: createCollector(metrics, drivers, telemetry),
+    dashboard: openDashboard(drivers, sealer),
     // Reads keep the one event loop busy.
     limits: { ...gatewayLimitsFor(descriptors.inboundMax), readsMax: 1 },
   });
-  const listening = await serveHttp({
-    clock: systemClock,
-    host: config.host,
-    port: config.port,
-    portSetting: "PORT",
-    connectionsMax: descriptors.inboundMax,
-    fetch: gateway.fetch,
-  });
+  const gate = createStartGate(gateway.fetch);
+  const { host, port } = config;
+  const wish = { host, port, portSetting: "PORT", connectionsMax: descriptors.inboundMax };
+  const listening = await serveHttp({ ...wish, clock: systemClock, fetch: gate.fetch });
   opening.defer(() => listening.kill());
+  // Only now: a start that cannot listen shows and stores no key.
+  const operatorKey = await ensureKey(options, drivers);
+  gate.open();
   const counted = countingFailures(telemetry);
   const processor = startProcessor({
     ...ambient,
@@ -140,6 +135,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     port: listening.port,
     drivers,
     operatorKey,
+    dashboardUrl: signInUrl(listening.url, operatorKey, sealer),
     async [Symbol.asyncDispose]() {
       log.write("info", "server.stopping", {});
       const noticeMs = isDev ? 0 : config.stopNoticeMs;
@@ -166,6 +162,26 @@ function openTransport(
     nameServers: config.nameServers,
     onLookUp: (isKnown) => accept.cache("dns", isKnown),
   });
+}
+
+/** It is the first that the start writes: what the disk says to that is told as for the opening, with the remedy. */
+async function ensureKey(
+  { config, isDev, showKeyOnce }: PosthasteOptions,
+  { apiKeys }: Drivers,
+): Promise<string | null> {
+  const { dataFolder: folder, operatorKey: setting } = config;
+  try {
+    return await ensureEmbeddedKey({ ...ambient, apiKeys, folder, setting, isDev, showOnce: showKeyOnce });
+  } catch (error) {
+    throw isStoreUnavailable(error) ? explained(error.cause ?? error, folder) : error;
+  }
+}
+
+function faultsTo({ store, log }: Telemetry): (error: unknown) => void {
+  return (error) => {
+    if (isDamage(error)) store.fault("sqlite", error);
+    else log.write("error", "listener.failed", { error: messageOf(error) });
+  };
 }
 
 /** Gateway and processor share the one process and its descriptors. */

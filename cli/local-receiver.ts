@@ -41,6 +41,8 @@ export interface LocalReceiverOptions {
   readonly isPortWish: boolean;
   /** What the reader chooses the port by, for the error. */
   readonly portSetting: string;
+  /** The same for the address; `HOST` unless it is given. */
+  readonly hostSetting?: string;
   /** Keys of the endpoints whose URL has this path and query at the receiver. */
   readonly keysFor: (port: number, pathAndQuery: string) => Promise<readonly Uint8Array[]>;
   readonly onReceived: (received: Received) => void;
@@ -68,13 +70,14 @@ async function listen(
   options: LocalReceiverOptions,
   fetch: (request: InboundRequest) => Promise<Response>,
 ): Promise<Listening> {
-  const { host, port, isPortWish, portSetting } = options;
+  const { host, port, isPortWish, portSetting, hostSetting = "HOST" } = options;
   try {
     return await serveHttp({
       clock: systemClock,
       host,
       port,
       portSetting,
+      hostSetting,
       connectionsMax: CONNECTIONS_MAX,
       fetch,
     });
@@ -85,6 +88,7 @@ async function listen(
       host,
       port: 0,
       portSetting,
+      hostSetting,
       connectionsMax: CONNECTIONS_MAX,
       fetch,
     });

@@ -31,6 +31,7 @@ export async function runReceiver(wish: ReceiverWish, operatorKey: string | null
     port: wish.port,
     isPortWish: false,
     portSetting: "--port",
+    hostSetting: "--host",
     keysFor: async () => keys,
     onReceived: (received) => void process.stdout.write(`  ${deliveryLine(received)}\n`),
   });

@@ -29,6 +29,8 @@ import { eventCancelRoute } from "./resources/event-cancel.ts";
 import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { eventWhyRoute } from "./resources/event-why.ts";
+import type { Dashboard, DashboardRoute } from "./dashboard/dashboard.ts";
+import { referenceRoutes } from "./openapi/reference.ts";
 import { publishRoute } from "./publish/events.ts";
 import { quarantineRoutes } from "./resources/quarantine.ts";
 import { tailRoute } from "./tail/tail.ts";
@@ -47,6 +49,8 @@ export interface GatewayOptions extends GatewayDeps {
   readonly limits: GatewayLimits;
   /** It is made for one request: then routes are compared one by one, which costs less than to prepare for many. */
   readonly isForOneRequest?: true;
+  /** Left out: there is no `/dashboard`. */
+  readonly dashboard?: Dashboard;
 }
 
 export function createGateway(deps: GatewayOptions): Gateway {
@@ -56,10 +60,12 @@ export function createGateway(deps: GatewayOptions): Gateway {
   let inFlight = 0;
   deps.telemetry.accept.observe(() => inFlight);
   const readTurns = createReadTurns(limits.readsMax, clock);
-  const open = healthRoutes(deps, () => stopping.signal.aborted);
   const workTurns = createWorkTurns(clock);
   const routes = createRoutes({ ...deps, stopping: stopping.signal });
-  const app = createApp({ ...deps, admission, readTurns, workTurns }, routes, open);
+  const open = createOpenRoutes(deps, routes, () => stopping.signal.aborted);
+  const handleDeps = { ...deps, admission, readTurns, workTurns };
+  const pages = deps.dashboard?.(handleDeps, routes) ?? [];
+  const app = createApp(handleDeps, { routes, open, pages });
   const openPaths = new Set(open.map(({ path }) => path));
 
   const answerRequest = (request: InboundRequest): Promise<Response> => {
@@ -121,11 +127,26 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
   ];
 }
 
+/** Those without a key. */
+export function createOpenRoutes(
+  deps: GatewayDeps,
+  routes: readonly Route[],
+  isStopping: () => boolean,
+): readonly OpenRoute[] {
+  const health = healthRoutes(deps, isStopping);
+  return [...health, ...referenceRoutes(routes, health, deps.hasher)];
+}
+
+interface AppRoutes {
+  readonly routes: readonly Route[];
+  readonly open: readonly OpenRoute[];
+  readonly pages: readonly DashboardRoute[];
+}
+
 /** One handler for each route and no middleware: Hono then calls it without composing a chain. */
 function createApp(
   deps: HandleDeps & Pick<GatewayOptions, "isForOneRequest">,
-  routes: readonly Route[],
-  open: readonly OpenRoute[],
+  { routes, open, pages }: AppRoutes,
 ): App {
   const app: App = new Hono<{ Bindings: RequestContext }>(
     deps.isForOneRequest === true ? { router: new LinearRouter() } : {},
@@ -142,10 +163,16 @@ function createApp(
   for (const { path, handle } of open) {
     app.get(path, (c) => {
       c.env.route = path;
-      return handle(c.req.raw.headers.get("accept"));
+      return handle(c.req.raw.headers);
     });
   }
-  const allowedFor = createAllowedMethods([...routes, ...open.map(({ path }) => ({ method: "GET", path }))]);
+  for (const page of pages) {
+    app.on(page.method, page.path, (c) => {
+      c.env.route = page.path;
+      return page.handle({ request: c.req.raw, context: c.env, param: (name) => c.req.param(name) ?? "" });
+    });
+  }
+  const allowedFor = createAllowedMethods([...routes, ...pages, ...open.map(({ path }) => ({ method: "GET", path }))]);
   app.notFound((c) => {
     const allow = allowedFor(c.req.path);
     if (allow === null) throw new PosthasteError("not-found", "There is nothing at this path.");

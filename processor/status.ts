@@ -25,6 +25,7 @@ export function createStatus(deps: StatusDeps): (request: InboundRequest) => Pro
   const metrics = createMetricsPage(deps.collectMetrics, deps.clock);
   return async (request) => {
     const { pathname } = new URL(request.url);
+    if (PATHS.has(pathname) && request.method !== "GET" && request.method !== "HEAD") return notRead(request.method);
     switch (pathname) {
       case "/livez":
       case "/healthz":
@@ -39,6 +40,17 @@ export function createStatus(deps: StatusDeps): (request: InboundRequest) => Pro
         return problem(404, "There is nothing here; see /livez, /readyz and /metrics.");
     }
   };
+}
+
+const PATHS: ReadonlySet<string> = new Set(["/livez", "/healthz", "/readyz", "/metrics"]);
+
+/** As a gateway answers on these paths. */
+function notRead(method: string): Response {
+  const allow = { allow: "GET, HEAD, OPTIONS" };
+  if (method === "OPTIONS") return new Response(null, { status: 204, headers: allow });
+  const refused = problem(405, "This path takes GET, HEAD, OPTIONS.");
+  refused.headers.set("allow", allow.allow);
+  return refused;
 }
 
 async function readiness(deps: StatusDeps): Promise<Response> {
@@ -68,7 +80,7 @@ async function conditionInTime({ health, degraded, clock }: StatusDeps): Promise
 }
 
 function problem(status: number, detail: string): Response {
-  const title = status === 404 ? "Not found" : "Not ready";
+  const title = status === 404 ? "Not found" : status === 405 ? "Method not allowed" : "Not ready";
   return answer(status, JSON.stringify({ type: "about:blank", title, status, detail }), "application/problem+json");
 }
 

@@ -1,6 +1,6 @@
 /** Commands that run until they are stopped. What each needs is loaded when it is asked for, so that others begin at once. */
 import { fileURLToPath } from "node:url";
-import { parseConfig } from "@posthaste/shared/domain/config.ts";
+import { hostFault, parseConfig } from "@posthaste/shared/domain/config.ts";
 import { parseSecret } from "@posthaste/shared/domain/signature.ts";
 import { isHttpUrl } from "../api/http-url.ts";
 import { RECEIVER_PORT } from "../receiver-behaviour.ts";
@@ -75,6 +75,8 @@ const receiver = defineCommand({
   isProgram: true,
   async run({ options }, { env }) {
     const { secret: secrets, port = RECEIVER_PORT, host = "127.0.0.1" } = options;
+    const fault = hostFault(host);
+    if (fault !== null) throw new WrongWords(`--host ${fault}`);
     const register = registrationOf(secrets, options.register, options["own-url"]);
     const { runReceiver } = await import("../receiver.ts");
     const key = register === null ? null : parseConfig(env).operatorKey;

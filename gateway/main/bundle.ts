@@ -1,28 +1,8 @@
 /** A gateway as one file, for runtimes that have no file system or run no TypeScript. By Bun's bundler, on Bun. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { BunPlugin } from "bun";
+import { luaInside } from "@posthaste/shared/runtime/lua-inside.ts";
 
 const DIST = join(import.meta.dirname, "../dist");
-const LUA_FOLDER = fileURLToPath(
-  new URL("../", import.meta.resolve("@posthaste/shared/drivers/redis/client/lua-source.ts")),
-);
-
-/** There are no files beside it. */
-const luaInside: BunPlugin = {
-  name: "lua-inside",
-  setup(build) {
-    build.onLoad({ filter: /client\/lua-source\.ts$/ }, () => {
-      const files = Array.from(new Bun.Glob("**/*.lua").scanSync(LUA_FOLDER)).toSorted();
-      const texts = files.map((file) => [file.slice(0, -".lua".length), readFileSync(join(LUA_FOLDER, file), "utf8")]);
-      return {
-        contents: `const texts = ${JSON.stringify(Object.fromEntries(texts))}; export const luaSource = (file) => texts[file];`,
-        loader: "js",
-      };
-    });
-  },
-};
 
 /** The text of one file with all that `entry`, a file of this folder, needs. Throws what the bundler says. */
 export async function bundle(

@@ -11,9 +11,12 @@ import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runti
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import { openVetter } from "@posthaste/shared/drivers/http/vetter.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { createGateway } from "../app.ts";
+import { createDashboard } from "../dashboard/dashboard.ts";
+import { createStartGate } from "../start-gate.ts";
 import { openParent } from "./processes/child.ts";
 import { runProcesses } from "./processes/parent.ts";
 import { limitsFor } from "../request/deps.ts";
@@ -59,14 +62,16 @@ async function serveUntilStopped(config: Config): Promise<number> {
   const stopped = untilSignal(parent?.wantsStop);
   await using program = await unlessStopped(stopped, openDistributedProgram("gateway", env, openVetter));
   own = program.collectMetrics;
-  const ensuring = ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
-    // On stderr, so that the key is no part of the logs.
-    process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
-  );
-  await unlessStopped(stopped, ensuring);
   const { inboundMax } = program.descriptors;
   const collectMetrics = parent?.collect ?? program.collectMetrics;
-  const gateway = createGateway({ ...program, collectMetrics, limits: limitsFor(inboundMax) });
+  const { sealer, drivers, clock } = program;
+  const dashboard = createDashboard({
+    sealer,
+    queues: () => readQueues(drivers, clock),
+    alerts: () => drivers.alertBoard.read(),
+  });
+  const gateway = createGateway({ ...program, collectMetrics, limits: limitsFor(inboundMax), dashboard });
+  const gate = createStartGate(gateway.fetch);
   const listening = await serveHttp({
     clock: systemClock,
     host: config.host,
@@ -74,8 +79,15 @@ async function serveUntilStopped(config: Config): Promise<number> {
     portSetting: "PORT",
     isShared: parent !== null,
     connectionsMax: inboundMax,
-    fetch: gateway.fetch,
+    fetch: gate.fetch,
   });
+  // Only now: a start that cannot listen shows and stores no key.
+  const ensuring = ensureOperatorKey({ ...program, apiKeys: program.drivers.apiKeys }, config.operatorKey, (key) =>
+    // On stderr, so that the key is no part of the logs.
+    process.stderr.write(`Operator API key, shown this once and kept as a hash only: ${key}\n`),
+  );
+  await unlessStopped(stopped, ensuring);
+  gate.open();
   program.log.write("info", "gateway.listening", { url: listening.url });
   parent?.tellListening(listening.url);
   await stopped;

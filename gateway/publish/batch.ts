@@ -1,5 +1,5 @@
 /** `POST /v1/events/batch`: up to 1,000 events in one request; 200 with a result for each, in order. */
-import { BATCH_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
+import { BATCH_BYTES_MAX, NewBatch } from "@posthaste/shared/domain/event.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
@@ -9,6 +9,7 @@ import { batchTexts, readItems } from "./batch-items.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
 import { charge, giveBack, requireGrantable } from "../request/rate-limit.ts";
 import { answer } from "../request/handle.ts";
+import { ofTenant } from "../request/query.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
 
 const PATH = "/v1/events/batch";
@@ -18,8 +19,8 @@ export function batchRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: PATH,
     scope: "publish",
-    query: ["tenant"],
-    body: { bytesMax: BATCH_BYTES_MAX, isOptional: false, takesCloudEvents: false },
+    query: ofTenant,
+    body: { schema: NewBatch, bytesMax: BATCH_BYTES_MAX, isOptional: false, takesCloudEvents: false },
     chargesItself: true,
     handle: (admitted) => publishBatch(deps, admitted),
   };

@@ -1,5 +1,5 @@
 /** `POST /v1/events`: one event, as JSON or as a CloudEvent; 202 once it is durable. */
-import { EVENT_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
+import { EVENT_BYTES_MAX, NewEvent } from "@posthaste/shared/domain/event.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
@@ -7,6 +7,7 @@ import { acceptEvent } from "./accept.ts";
 import { readDraft } from "./draft.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
 import { answer } from "../request/handle.ts";
+import { ofTenant } from "../request/query.ts";
 import { resolveTenant, tenantSuffix } from "../request/tenancy.ts";
 
 const PATH = "/v1/events";
@@ -16,8 +17,8 @@ export function publishRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: PATH,
     scope: "publish",
-    query: ["tenant"],
-    body: { bytesMax: EVENT_BYTES_MAX, isOptional: false, takesCloudEvents: true },
+    query: ofTenant,
+    body: { schema: NewEvent, bytesMax: EVENT_BYTES_MAX, isOptional: false, takesCloudEvents: true },
     handle: (admitted) => publish(deps, admitted),
   };
 }

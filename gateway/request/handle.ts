@@ -10,6 +10,7 @@
  *
  * Errors become answers here.
  */
+import type * as v from "valibot";
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
@@ -20,7 +21,7 @@ import type { BodyForm } from "./headers.ts";
 import type { Admission } from "./admission.ts";
 import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
-import type { Query } from "./query.ts";
+import type { Query, QueryRule } from "./query.ts";
 import type { ReadTurns } from "./read-turns.ts";
 import type { WorkTurns } from "./work-turns.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
@@ -34,6 +35,8 @@ import { givenTwice } from "./validation.ts";
 import { requireOwnTenant } from "./tenancy.ts";
 
 export interface BodyRule {
+  /** What its JSON is validated by, in the route's handler. */
+  readonly schema: v.GenericSchema<unknown, unknown>;
   readonly bytesMax: number;
   /** An empty body is as good as `{}`. */
   readonly isOptional: boolean;
@@ -45,8 +48,7 @@ export interface Route {
   /** Template with `:name` segments. */
   readonly path: string;
   readonly scope: Scope;
-  /** Query parameters it knows. */
-  readonly query: readonly string[];
+  readonly query: QueryRule;
   /** Null: the body is not read. */
   readonly body: BodyRule | null;
   /** The route charges the rate limit when it has read how much is asked for; all others cost one unit. */
@@ -86,12 +88,18 @@ export interface HandleDeps extends GatewayDeps {
   readonly workTurns: WorkTurns;
 }
 
-export async function handleRequest(route: Route, matched: MatchedRequest, deps: HandleDeps): Promise<Response> {
+/** `identify` says who calls; throws 401. By default it is whose API key the request carries. */
+export async function handleRequest(
+  route: Route,
+  matched: MatchedRequest,
+  deps: HandleDeps,
+  identify: (request: InboundRequest, deps: HandleDeps) => Promise<ApiKey> = authenticate,
+): Promise<Response> {
   const { request, context } = matched;
   const { headers } = context;
   context.route = route.path;
   try {
-    const caller = await authenticate(request, deps);
+    const caller = await identify(request, deps);
     announcePolicy(caller, headers);
     requireScope(caller, route.scope);
     const { query, repeated } = parseQuery(request.url);
@@ -118,13 +126,16 @@ export async function handleRequest(route: Route, matched: MatchedRequest, deps:
   }
 }
 
-/** A store refuses a cursor without knowing where it stood. */
+/** A cursor is refused without knowing where it stood; the same words for every list. */
 function withCursorNamed(error: PosthasteError, { body }: Route): PosthasteError {
   if (error.code !== "invalid-cursor") return error;
-  const detail = "must be next_cursor of the answer before, as it was";
+  const detail = "must be next_cursor of this list's answer before, as it was";
   const place = body === null ? { parameter: "cursor" } : { pointer: "#/cursor" };
-  return new PosthasteError(error.code, { ...error.details, errors: [{ ...place, detail }] });
+  return new PosthasteError(error.code, { detail: CURSOR_REFUSED, errors: [{ ...place, detail }] });
 }
+
+const CURSOR_REFUSED =
+  "The field `cursor` is not what this list gave out for this tenant. Give `next_cursor` back as it was, or begin again without `cursor`.";
 
 interface BodyWish {
   readonly caller: ApiKey;

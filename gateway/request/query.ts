@@ -1,23 +1,72 @@
 /** Query parameters. Each must be known, valid, and given once; `invalid-query` names the one that is not. */
 import * as v from "valibot";
 import { Instant, TenantName } from "@posthaste/shared/domain/event.ts";
-import { isId } from "@posthaste/shared/domain/id.ts";
+import { idPattern, isId } from "@posthaste/shared/domain/id.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
 import { EVERY_TENANT } from "./tenancy.ts";
 
 const PAGE_ROWS_DEFAULT = 20;
 const PAGE_ROWS_MAX = 100;
-const CURSOR_LENGTH_MAX = 512;
+/** Of a store's longest, 400, sealed. */
+export const CURSOR_LENGTH_MAX = 640;
 /** Most characters of a query; more is refused before it is parsed. */
 const QUERY_LENGTH_MAX = 4096;
 
 export type Query = ReadonlyMap<string, string>;
 
+/** The parameters that a route knows, each with what it takes. */
+export type QueryRule = Readonly<Record<string, v.GenericSchema<string, unknown>>>;
+
 /** In a query or a body. */
 export const EndpointId = v.pipe(
   v.string("must be a string"),
+  v.metadata({ pattern: idPattern("ep"), description: "An endpoint's id." }),
   v.check((text) => isId("ep", text), "must be an endpoint's id"),
 );
+
+const LIMIT_REFUSAL = `must be a whole number from 1 to ${PAGE_ROWS_MAX}`;
+const PageLimit = v.pipe(
+  v.string(),
+  v.metadata({
+    type: "integer",
+    minimum: 1,
+    maximum: PAGE_ROWS_MAX,
+    default: PAGE_ROWS_DEFAULT,
+    description: "Most rows of the page; it may have fewer, and still not be the last.",
+  }),
+  v.check((text) => /^\d{1,4}$/.test(text), LIMIT_REFUSAL),
+  v.transform(Number),
+  v.minValue(1, LIMIT_REFUSAL),
+  v.maxValue(PAGE_ROWS_MAX, LIMIT_REFUSAL),
+);
+
+/** Opaque; the store that made it checks it. */
+const Cursor = v.pipe(
+  v.string(),
+  v.description("`next_cursor` of the page before, as it was."),
+  v.minLength(1),
+  v.maxLength(CURSOR_LENGTH_MAX),
+);
+
+const TenantFilter = v.pipe(
+  v.string(),
+  v.metadata({
+    pattern: String.raw`^(?:\*|[A-Za-z0-9_-]{1,64})$`,
+    description: "For operator keys: one tenant, `default` without it, or `*` for all of them.",
+  }),
+  v.check((text) => text === EVERY_TENANT || v.is(TenantName, text), "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
+);
+
+/** For one tenant, as all calls but lists are. */
+export const ofTenant = { tenant: TenantName } as const satisfies QueryRule;
+export const ofTenants = { tenant: TenantFilter } as const satisfies QueryRule;
+const time = (description: string) => v.pipe(v.string(), v.metadata({ format: "date-time", description }), Instant);
+export const within = {
+  since: time("From this time on."),
+  until: time("Before this time."),
+} as const satisfies QueryRule;
+export const paged = { limit: PageLimit, cursor: Cursor } as const satisfies QueryRule;
 
 const NO_QUERY: Query = new Map<string, string>();
 
@@ -40,53 +89,46 @@ export function parseQuery(url: string): { query: Query; repeated: string | null
   return { query, repeated };
 }
 
-export function checkQuery(query: Query, repeated: string | null, known: readonly string[]): void {
+export function checkQuery(query: Query, repeated: string | null, rule: QueryRule): void {
   if (repeated !== null) throw invalid(repeated, "is given more than once");
   for (const name of query.keys()) {
-    if (!known.includes(name)) {
-      throw invalid(
-        name,
-        known.length === 0 ? "is not known; there are none here" : `is not known here; known: ${known.join(", ")}`,
-      );
-    }
+    if (Object.hasOwn(rule, name)) continue;
+    const known = Object.keys(rule).join(", ");
+    throw invalid(name, known === "" ? "is not known; there are none here" : `is not known here; known: ${known}`);
   }
-  const tenant = query.get("tenant");
-  if (tenant !== undefined && tenant !== EVERY_TENANT && !v.is(TenantName, tenant)) {
-    throw invalid("tenant", "must be 1 to 64 characters of A-Z a-z 0-9 _ -");
-  }
+  // A call for one tenant refuses * with its remedy (`tenancy.ts`).
+  parsedOf(query, ofTenants, "tenant");
 }
 
 export function limitOf(query: Query): number {
-  const text = query.get("limit");
-  if (text === undefined) return PAGE_ROWS_DEFAULT;
-  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= PAGE_ROWS_MAX) return limit;
-  throw invalid("limit", `must be a whole number from 1 to ${PAGE_ROWS_MAX}`);
+  return parsedOf(query, paged, "limit") ?? PAGE_ROWS_DEFAULT;
 }
 
-/** Opaque; the store that made it checks it. */
+/** As it was given; `cursors.ts` opens it. */
 export function cursorOf(query: Query): string | null {
   const text = query.get("cursor");
   if (text === undefined) return null;
   if (text.length >= 1 && text.length <= CURSOR_LENGTH_MAX) return text;
-  throw new PosthasteError("invalid-cursor", "Give `next_cursor` of the page before back as it was.");
+  throw new PosthasteError("invalid-cursor", "This cursor was not given out by this list.");
 }
 
 /** Epoch ms of an RFC 3339 time, undefined when it is not given. */
 export function instantOf(query: Query, name: "since" | "until"): number | undefined {
   // A + in a query is a space (application/x-www-form-urlencoded).
   if (/ \d\d:\d\d$/.test(query.get(name) ?? "")) throw invalid(name, "has a space before its offset; write + as %2B");
-  return parsedOf(query, name, Instant);
+  return parsedOf(query, within, name);
 }
 
-/** The parameter as the schema reads it, undefined when it is not given. */
-export function parsedOf<const S extends v.GenericSchema<string, unknown>>(
+/** The parameter as the route's rule reads it, undefined when it is not given. */
+export function parsedOf<const Rule extends QueryRule, const Name extends keyof Rule & string>(
   query: Query,
-  name: string,
-  schema: S,
-): v.InferOutput<S> | undefined {
+  rule: Rule,
+  name: Name,
+): v.InferOutput<Rule[Name]> | undefined {
   const text = query.get(name);
   if (text === undefined) return undefined;
+  const schema = rule[name];
+  assert(schema !== undefined, "the rule has the parameter");
   const parsed = v.safeParse(schema, text);
   if (parsed.success) return parsed.output;
   throw invalid(name, parsed.issues[0].message);

@@ -4,25 +4,32 @@ import { hashApiKey, keyHint, keyStatus, NewApiKey, newApiKeySecret } from "@pos
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId, newId } from "@posthaste/shared/domain/id.ts";
 import { OPERATOR_TENANT } from "@posthaste/shared/domain/event.ts";
+import type { ApiKeyView } from "../answers/api-keys.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { requireInTime } from "../request/context.ts";
 import { grantOf } from "./api-key-grant.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, limitOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { ofTenant, ofTenants, paged } from "../request/query.ts";
 import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantScope } from "../request/tenancy.ts";
 import { validateStrictly } from "../request/validation.ts";
 
 const ALL = "/v1/api-keys";
-const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
+const body: BodyRule = {
+  schema: NewApiKey,
+  bytesMax: MANAGEMENT_BYTES_MAX,
+  isOptional: false,
+  takesCloudEvents: false,
+};
 
 export function apiKeyRoutes(deps: GatewayDeps): readonly Route[] {
-  const shared = { scope: "manage", query: ["tenant"] } as const;
-  const list = ["tenant", "limit", "cursor"];
+  const shared = { scope: "manage", query: ofTenants } as const;
+  const list = { ...ofTenants, ...paged };
   return [
-    { ...shared, method: "POST", path: ALL, body, handle: (admitted) => create(deps, admitted) },
+    { ...shared, method: "POST", path: ALL, query: ofTenant, body, handle: (admitted) => create(deps, admitted) },
     { ...shared, method: "GET", path: ALL, query: list, body: null, handle: (admitted) => listKeys(deps, admitted) },
     { ...shared, method: "DELETE", path: `${ALL}/:id`, body: null, handle: (admitted) => revoke(deps, admitted) },
   ];
@@ -57,7 +64,9 @@ async function listKeys(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
     throw new PosthasteError("invalid-query", { detail: "Operator keys are listed with tenant=*.", errors });
   }
   const nowMs = deps.clock.now();
-  const page = await deps.drivers.apiKeys.list(tenant, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.apiKeys.list(tenant, limit, cursor),
+  );
   return answerJson(
     admitted,
     200,
@@ -75,7 +84,7 @@ async function revoke(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
 }
 
 /** As the API shows it: never the key itself, never its hash. */
-function apiKeyView(key: ApiKey, nowMs: number): object {
+function apiKeyView(key: ApiKey, nowMs: number): ApiKeyView {
   const { rateLimit } = key;
   return {
     id: key.id,

@@ -6,6 +6,7 @@ import { EventType, Instant, PublishedId, TenantName } from "@posthaste/shared/d
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId } from "@posthaste/shared/domain/id.ts";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { DeadLetterView } from "../answers/dead-letters.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
@@ -13,9 +14,12 @@ import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
-import { cursorOf, EndpointId, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { inDeadLetterTurn } from "./dead-letter-turns.ts";
+import { openCursor, readPage, sealCursor } from "../request/cursors.ts";
+import { EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf, within } from "../request/query.ts";
 import {
   createRamp,
+  DryRun,
   isReplayable,
   PageCursor,
   planReplays,
@@ -36,42 +40,66 @@ const ReplayWish = v.strictObject({
   event_id: v.optional(PublishedId),
   type: v.optional(EventType),
   state: v.optional(State),
-  since: v.optional(Instant),
-  until: v.optional(Instant),
+  since: v.pipe(v.optional(Instant), v.description("Dead letters from this time on.")),
+  until: v.pipe(v.optional(Instant), v.description("Dead letters before this time.")),
   cursor: v.optional(PageCursor),
-  dry_run: v.optional(v.boolean("must be true or false"), false),
+  dry_run: DryRun,
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
 const Nothing = v.strictObject({});
 
 const ALL = "/v1/dead-letters";
-const filters = ["endpoint_id", "event_id", "type", "state", "since", "until", "tenant", "limit", "cursor"];
-const needed: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
-const optional: BodyRule = { ...needed, isOptional: true };
+const filters = {
+  endpoint_id: EndpointId,
+  event_id: PublishedId,
+  type: EventType,
+  state: State,
+  ...within,
+  ...ofTenants,
+  ...paged,
+};
+const rules = { bytesMax: MANAGEMENT_BYTES_MAX, takesCloudEvents: false };
+const needed: BodyRule = { ...rules, schema: ReplayWish, isOptional: false };
+const optional: BodyRule = { ...rules, schema: Nothing, isOptional: true };
 
 export function deadLetterRoutes(deps: GatewayDeps): readonly Route[] {
-  const one = { path: `${ALL}/:id`, query: ["tenant"], body: null };
-  const post = { method: "POST", scope: "manage", query: ["tenant"] } as const;
+  const one = { path: `${ALL}/:id`, query: ofTenants, body: null };
+  const post = { method: "POST", scope: "manage" } as const;
   return [
     { method: "GET", path: ALL, scope: "read", query: filters, body: null, handle: (admitted) => list(deps, admitted) },
-    { ...post, path: `${ALL}/replay`, body: needed, handle: (admitted) => replayByFilter(deps, admitted) },
+    {
+      ...post,
+      path: `${ALL}/replay`,
+      query: ofTenant,
+      body: needed,
+      handle: (admitted) => replayByFilter(deps, admitted),
+    },
     { ...one, method: "GET", scope: "read", handle: (admitted) => show(deps, admitted) },
     { ...one, method: "DELETE", scope: "manage", handle: (admitted) => remove(deps, admitted) },
-    { ...post, path: `${ALL}/:id/replay`, body: optional, handle: (admitted) => replayOne(deps, admitted) },
+    {
+      ...post,
+      path: `${ALL}/:id/replay`,
+      query: ofTenants,
+      body: optional,
+      handle: (admitted) => replayOne(deps, admitted),
+    },
   ];
 }
 
 async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
-  const filter = filterOf(resolveTenants(admitted.caller, query.get("tenant") ?? null), {
-    endpoint_id: parsedOf(query, "endpoint_id", EndpointId),
-    event_id: parsedOf(query, "event_id", PublishedId),
-    type: parsedOf(query, "type", EventType),
-    state: parsedOf(query, "state", State),
+  const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
+  const filter = filterOf(tenant, {
+    endpoint_id: parsedOf(query, filters, "endpoint_id"),
+    event_id: parsedOf(query, filters, "event_id"),
+    type: parsedOf(query, filters, "type"),
+    state: parsedOf(query, filters, "state"),
     since: instantOf(query, "since"),
     until: instantOf(query, "until"),
   });
-  const page = await deps.drivers.deadLetters.list(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.deadLetters.list(filter, limit, cursor),
+  );
   return answerJson(admitted, 200, listView(page, deadLetterView));
 }
 
@@ -82,15 +110,19 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 }
 
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const deadLetter = await findDeadLetter(deps, admitted);
-  await deps.drivers.deadLetters.remove([deadLetter]);
-  recordEnded(deps, [deadLetter], "its dead letter was deleted");
+  await withDeadLetter(deps, admitted, async (deadLetter) => {
+    await deps.drivers.deadLetters.remove([deadLetter]);
+    recordEnded(deps, [deadLetter], "its dead letter was deleted");
+  });
   return answerEmpty(admitted);
 }
 
 async function replayOne(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   validate(Nothing, bodyJson(admitted));
-  const deadLetter = await findDeadLetter(deps, admitted);
+  return withDeadLetter(deps, admitted, (deadLetter) => replayLetter(deps, admitted, deadLetter));
+}
+
+async function replayLetter(deps: GatewayDeps, admitted: AdmittedRequest, deadLetter: DeadLetter): Promise<Response> {
   if (!(await isReplayable(deps, deadLetter))) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
   }
@@ -111,14 +143,15 @@ async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   const tenant = resolveTenant(admitted.caller, wish.tenant ?? null, admitted.query.get("tenant") ?? null);
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const done = await replayDeadLetters(deps, ramp, {
-    filter: filterOf(tenant, wish),
-    cursor: wish.cursor ?? null,
+    filter: { ...filterOf(tenant, wish), tenant },
+    cursor: wish.cursor === undefined ? null : openCursor(deps, admitted, { tenant }, wish.cursor),
     isMeant: () => true,
     isDryRun: wish.dry_run,
   });
   const { matched, replayed, skipped, next } = done;
   const counts = { matched, replayed, skipped, dry_run: wish.dry_run, has_more: next !== null };
-  return answerJson(admitted, 200, next === null ? counts : { ...counts, next_cursor: next });
+  const more = next === null ? {} : { next_cursor: sealCursor(deps, admitted, { tenant }, next) };
+  return answerJson(admitted, 200, { ...counts, ...more });
 }
 
 interface Wish {
@@ -142,6 +175,17 @@ function filterOf(tenant: string | null, wish: Wish): DeadLetterFilter {
   };
 }
 
+/** In a turn of its own, in which nobody else takes it away. */
+async function withDeadLetter<Result>(
+  deps: GatewayDeps,
+  admitted: AdmittedRequest,
+  work: (deadLetter: DeadLetter) => Promise<Result>,
+): Promise<Result> {
+  return inDeadLetterTurn(deps, await findDeadLetter(deps, admitted), async () =>
+    work(await findDeadLetter(deps, admitted)),
+  );
+}
+
 /** Another tenant's dead letter is answered as one that does not exist. */
 async function findDeadLetter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<DeadLetter> {
   const tenant = tenantScope(admitted.caller, admitted.query.get("tenant") ?? null);
@@ -154,7 +198,7 @@ async function findDeadLetter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
   throw new PosthasteError("not-found", "There is no dead letter of this id; it may have been replayed or deleted.");
 }
 
-function deadLetterView(deadLetter: DeadLetter): object {
+function deadLetterView(deadLetter: DeadLetter): DeadLetterView {
   return {
     id: deadLetter.id,
     tenant: deadLetter.tenant,

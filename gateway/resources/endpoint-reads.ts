@@ -5,12 +5,14 @@ import { RESULT_KINDS } from "@posthaste/shared/domain/attempt.ts";
 import { ATTEMPT_OUTCOMES } from "@posthaste/shared/domain/outcome.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { PublishedId } from "@posthaste/shared/domain/event.ts";
+import type { StatsView } from "../answers/endpoints.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { findEndpoint } from "./find-endpoint.ts";
 import { attemptView } from "./event-view.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { instantOf, ofTenant, paged, parsedOf, within } from "../request/query.ts";
 import { answerJson } from "../request/handle.ts";
 
 const OUTCOMES = [...ATTEMPT_OUTCOMES, "failed"] as const;
@@ -18,22 +20,23 @@ const OUTCOMES = [...ATTEMPT_OUTCOMES, "failed"] as const;
 export const Outcome = v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`);
 const Result = v.picklist(RESULT_KINDS, `must be one of ${RESULT_KINDS.join(", ")}`);
 
+const filters = { ...ofTenant, event_id: PublishedId, outcome: Outcome, result: Result, ...within, ...paged };
+
 export function endpointReadRoutes(deps: GatewayDeps): readonly Route[] {
   const shared = { method: "GET", scope: "read", body: null } as const;
-  const filters = ["tenant", "event_id", "outcome", "result", "since", "until", "limit", "cursor"];
   const one = "/v1/endpoints/:id";
   return [
     { ...shared, path: `${one}/attempts`, query: filters, handle: (admitted) => attempts(deps, admitted) },
-    { ...shared, path: `${one}/stats`, query: ["tenant"], handle: (admitted) => stats(deps, admitted) },
+    { ...shared, path: `${one}/stats`, query: ofTenant, handle: (admitted) => stats(deps, admitted) },
   ];
 }
 
 async function attempts(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
   const { tenant, id } = await findEndpoint(deps, admitted);
-  const eventId = parsedOf(query, "event_id", PublishedId);
-  const outcome = parsedOf(query, "outcome", Outcome);
-  const result = parsedOf(query, "result", Result);
+  const eventId = parsedOf(query, filters, "event_id");
+  const outcome = parsedOf(query, filters, "outcome");
+  const result = parsedOf(query, filters, "result");
   const sinceMs = instantOf(query, "since");
   const untilMs = instantOf(query, "until");
   const filter = {
@@ -45,7 +48,9 @@ async function attempts(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };
-  const page = await deps.drivers.ledger.attempts(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant, endpointId: id }, (limit, cursor) =>
+    deps.drivers.ledger.attempts(filter, limit, cursor),
+  );
   const view = listView(page, (attempt) => ({
     delivery_id: deliveryId(attempt, attempt.acceptedAtMs, deps.hasher),
     event_id: attempt.eventId,
@@ -61,7 +66,7 @@ async function stats(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Resp
   return answerJson(admitted, 200, statsView(await deps.drivers.stats.endpoint(tenant, id)));
 }
 
-function statsView(counts: EndpointStats): object {
+function statsView(counts: EndpointStats): StatsView {
   return {
     attempts: counts.attempts,
     delivered: counts.delivered,

@@ -11,6 +11,7 @@ import { findEndpoint } from "./find-endpoint.ts";
 import { instantText } from "./view-parts.ts";
 import {
   createRamp,
+  DryRun,
   hasTime,
   hasTimeForTies,
   PageCursor,
@@ -21,30 +22,28 @@ import {
   ReplayRate,
   replayDeadLetters,
 } from "./replay.ts";
+import { openCursor, sealCursor } from "../request/cursors.ts";
 import { answerJson, bodyJson } from "../request/handle.ts";
+import { ofTenant } from "../request/query.ts";
 import { failed, validate } from "../request/validation.ts";
 
 const Status = v.picklist([...MISSED_STATES, "delivered"], `must be ${MISSED_STATES.join(", ")} or delivered`);
 
-/** Where a request goes on: what it had as `until`, and the page's cursor in the store or nothing. */
-const ReplayCursor = v.pipe(
-  PageCursor,
-  v.regex(/^\d{1,15}\./, "must be next_cursor of the answer before, as it was"),
-  v.transform((text) => {
-    const mark = text.indexOf(".");
-    return { untilMs: Number(text.slice(0, mark)), page: mark === text.length - 1 ? null : text.slice(mark + 1) };
-  }),
-);
-
 const ReplayWish = v.strictObject({
-  since: v.optional(Instant),
-  until: v.optional(Instant),
-  status: v.optional(Status, "dead"),
-  cursor: v.optional(ReplayCursor),
-  dry_run: v.optional(v.boolean("must be true or false"), false),
+  since: v.pipe(v.optional(Instant), v.description("Events that were accepted from this time on.")),
+  until: v.pipe(v.optional(Instant), v.description("Events that were accepted before this time.")),
+  status: v.pipe(v.optional(Status, "dead"), v.description("What became of the deliveries.")),
+  cursor: v.optional(PageCursor),
+  dry_run: DryRun,
   rate_per_s: v.optional(ReplayRate, REPLAY_RATE_DEFAULT),
 });
-type ReplayWish = v.InferOutput<typeof ReplayWish>;
+type ReplayWish = Omit<v.InferOutput<typeof ReplayWish>, "cursor"> & { readonly cursor: Place | null };
+
+/** Where a request goes on: what it had as `until`, and the page's cursor in the store or nothing. */
+interface Place {
+  readonly untilMs: number;
+  readonly page: string | null;
+}
 
 interface Answer extends Counts {
   /** What remains, exactly; null when nothing does. */
@@ -58,18 +57,21 @@ export function endpointReplayRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: "/v1/endpoints/:id/replay",
     scope: "manage",
-    query: ["tenant"],
-    body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
+    query: ofTenant,
+    body: { schema: ReplayWish, bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
     handle: (admitted) => replay(deps, admitted),
   };
 }
 
 async function replay(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const wish = validate(ReplayWish, bodyJson(admitted));
-  if (wish.since !== undefined && wish.until !== undefined && wish.until <= wish.since) {
+  const parsed = validate(ReplayWish, bodyJson(admitted));
+  if (parsed.since !== undefined && parsed.until !== undefined && parsed.until <= parsed.since) {
     throw failed([{ pointer: "#/until", detail: "must be later than since" }]);
   }
   const endpoint = await findEndpoint(deps, admitted);
+  const subject = { tenant: endpoint.tenant, endpointId: endpoint.id };
+  const cursor = parsed.cursor === undefined ? null : placeOf(openCursor(deps, admitted, subject, parsed.cursor));
+  const wish = { ...parsed, cursor };
   const ramp = createRamp(deps.clock.now(), wish.rate_per_s, admitted.context);
   const found =
     wish.status === "delivered"
@@ -81,7 +83,7 @@ async function replay(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
     skipped: found.skipped,
     dry_run: wish.dry_run,
     next_until: instantText(found.nextUntilMs),
-    ...(found.nextCursor === null ? {} : { next_cursor: found.nextCursor }),
+    ...(found.nextCursor === null ? {} : { next_cursor: sealCursor(deps, admitted, subject, found.nextCursor) }),
   });
 }
 
@@ -95,6 +97,11 @@ function untilOf({ cursor, until }: ReplayWish, ramp: Ramp): number {
 
 function cursorText(untilMs: number, page: string | null): string {
   return `${untilMs}.${page ?? ""}`;
+}
+
+function placeOf(text: string): Place {
+  const mark = text.indexOf(".");
+  return { untilMs: Number(text.slice(0, mark)), page: mark === text.length - 1 ? null : text.slice(mark + 1) };
 }
 
 /**

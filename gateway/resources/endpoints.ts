@@ -9,13 +9,15 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import type { EndpointView } from "../answers/endpoints.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { findEndpoint, namedEndpoint, noEndpoint } from "./find-endpoint.ts";
 import { requireInTime } from "../request/context.ts";
 import { instantText, listView } from "./view-parts.ts";
-import { cursorOf, limitOf, parsedOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { ofTenant, ofTenants, paged, parsedOf } from "../request/query.ts";
 import { answerEmpty, answerJson, bodyJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants, tenantSuffix } from "../request/tenancy.ts";
 import { failed, pointerTo, validateStrictly } from "../request/validation.ts";
@@ -26,7 +28,10 @@ const VET_MS = 5000;
 const Status = v.picklist(ENDPOINT_STATUSES, `must be one of ${ENDPOINT_STATUSES.join(", ")}`);
 const PAUSED_REASON = "paused by its owner";
 
-const body: BodyRule = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
+const rules = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: false, takesCloudEvents: false };
+const creation: BodyRule = { ...rules, schema: NewEndpoint };
+const patching: BodyRule = { ...rules, schema: EndpointPatch };
+const filters = { ...ofTenants, status: Status, ...paged };
 const ONE = "/v1/endpoints/:id";
 
 export interface EndpointDeps extends GatewayDeps {
@@ -36,41 +41,20 @@ export interface EndpointDeps extends GatewayDeps {
 
 export function endpointRoutes(deps: EndpointDeps): readonly Route[] {
   const all = "/v1/endpoints";
-  const list = ["tenant", "status", "limit", "cursor"];
+  const shared = { scope: "manage", query: ofTenant } as const;
   return [
-    {
-      method: "POST",
-      path: all,
-      scope: "manage",
-      query: ["tenant"],
-      body,
-      handle: (admitted) => create(deps, admitted),
-    },
-    { method: "GET", path: all, scope: "read", query: list, body: null, handle: (admitted) => listAll(deps, admitted) },
+    { ...shared, method: "POST", path: all, body: creation, handle: (admitted) => create(deps, admitted) },
     {
       method: "GET",
-      path: ONE,
+      path: all,
       scope: "read",
-      query: ["tenant"],
+      query: filters,
       body: null,
-      handle: (admitted) => show(deps, admitted),
+      handle: (admitted) => listAll(deps, admitted),
     },
-    {
-      method: "PATCH",
-      path: ONE,
-      scope: "manage",
-      query: ["tenant"],
-      body,
-      handle: (admitted) => change(deps, admitted),
-    },
-    {
-      method: "DELETE",
-      path: ONE,
-      scope: "manage",
-      query: ["tenant"],
-      body: null,
-      handle: (admitted) => remove(deps, admitted),
-    },
+    { ...shared, method: "GET", path: ONE, scope: "read", body: null, handle: (admitted) => show(deps, admitted) },
+    { ...shared, method: "PATCH", path: ONE, body: patching, handle: (admitted) => change(deps, admitted) },
+    { ...shared, method: "DELETE", path: ONE, body: null, handle: (admitted) => remove(deps, admitted) },
   ];
 }
 
@@ -108,9 +92,11 @@ async function create(deps: EndpointDeps, admitted: AdmittedRequest): Promise<Re
 async function listAll(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
   const tenant = resolveTenants(admitted.caller, query.get("tenant") ?? null);
-  const status = parsedOf(query, "status", Status);
+  const status = parsedOf(query, filters, "status");
   const filter = status === undefined ? { tenant } : { tenant, status };
-  const page = await deps.drivers.directory.list(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant }, (limit, cursor) =>
+    deps.drivers.directory.list(filter, limit, cursor),
+  );
   return answerJson(admitted, 200, listView(page, endpointView));
 }
 
@@ -218,7 +204,7 @@ function changeStatus(endpoint: Endpoint, patch: EndpointPatch, nowMs: number): 
  * As the API shows it. Secrets are left out: they are shown at creation and rotation only. So are the values of headers,
  * which carry passwords and tokens.
  */
-function endpointView(endpoint: Endpoint): object {
+function endpointView(endpoint: Endpoint): EndpointView {
   const { rateLimit, batch } = endpoint;
   return {
     id: endpoint.id,

@@ -11,6 +11,7 @@ import { requireInTime } from "../request/context.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { answerJson, bodyJson } from "../request/handle.ts";
+import { ofTenant } from "../request/query.ts";
 import { resolveTenant } from "../request/tenancy.ts";
 import { validate } from "../request/validation.ts";
 import { findEvent, namedEvent } from "./find-event.ts";
@@ -23,8 +24,8 @@ export function eventCancelRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: "/v1/events/:id/cancel",
     scope: "publish",
-    query: ["tenant"],
-    body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
+    query: ofTenant,
+    body: { schema: Nothing, bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
     handle: (admitted) => cancel(deps, admitted),
   };
 }

@@ -16,7 +16,7 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { answer, bodyJson } from "../request/handle.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
-import { EndpointId } from "../request/query.ts";
+import { EndpointId, ofTenant } from "../request/query.ts";
 import { resolveTenant } from "../request/tenancy.ts";
 import { failed, validate } from "../request/validation.ts";
 import { notActive } from "./find-endpoint.ts";
@@ -24,7 +24,9 @@ import { findKeptEvent, namedEvent } from "./find-event.ts";
 import { createRamp, planReplays, REPLAY_PAGE, REPLAY_RATE_DEFAULT } from "./replay.ts";
 import { instantText } from "./view-parts.ts";
 
-const ResendWish = v.strictObject({ endpoint_id: v.optional(EndpointId) });
+const ResendWish = v.strictObject({
+  endpoint_id: v.pipe(v.optional(EndpointId), v.description("This one alone.")),
+});
 
 /** One event for one request: what is asked for, and the time that names its generation. */
 interface Resend {
@@ -39,8 +41,8 @@ export function eventResendRoute(deps: GatewayDeps): Route {
     method: "POST",
     path: "/v1/events/:id/resend",
     scope: "manage",
-    query: ["tenant"],
-    body: { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
+    query: ofTenant,
+    body: { schema: ResendWish, bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false },
     handle: (admitted) => handle(deps, admitted),
   };
 }

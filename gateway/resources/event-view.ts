@@ -1,4 +1,11 @@
 /** Events as the API shows them. */
+import type {
+  AttemptView as ShownAttempt,
+  EventFacts,
+  EventStatus as EventStatusView,
+  TimesView,
+  WaitingView,
+} from "../answers/events.ts";
 import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
@@ -13,7 +20,7 @@ import { traceIdOf } from "@posthaste/shared/domain/traceparent.ts";
 
 const decoder = new TextDecoder();
 
-export function eventView(envelope: Envelope): object {
+export function eventView(envelope: Envelope): EventFacts {
   return {
     id: envelope.id,
     tenant: envelope.tenant,
@@ -32,7 +39,7 @@ export function eventStatusView(
   envelope: Envelope,
   status: EventStatus,
   shown: { readonly endpoints: ReadonlyMap<string, Endpoint>; readonly hasFiltered: boolean },
-): object {
+): EventStatusView {
   const listed = status.deliveries.filter(({ state }) => shown.hasFiltered || state !== "filtered");
   const deliveries = listed.map((delivery) => ({
     id: delivery.id,
@@ -52,12 +59,12 @@ export function eventStatusView(
   return { ...eventView(envelope), state, reason, waiting, filtered_count: filteredCount, deliveries };
 }
 
-export function waitingView(waiting: Waiting | null): object | null {
+export function waitingView(waiting: Waiting | null): WaitingView | null {
   return waiting && { for: waiting.for, since: instantText(waiting.sinceMs), until: instantText(waiting.untilMs) };
 }
 
 /** Up to its last news. */
-function timesView({ times, attempts }: ShownDelivery): object | null {
+function timesView({ times, attempts }: ShownDelivery): TimesView | null {
   if (times === null) return null;
   return {
     lane_ms: Math.round(times.laneMs),
@@ -73,7 +80,7 @@ export function shownEndpointId(endpointId: string): string | null {
   return endpointId === UNKNOWN_ENDPOINT ? null : endpointId;
 }
 
-export function attemptView(view: AttemptView): object {
+export function attemptView(view: AttemptView): ShownAttempt {
   const facts = {
     attempt: view.attempt,
     at: instantText(view.atMs),
@@ -119,9 +126,14 @@ function isJson(text: string): boolean {
   }
 }
 
+/** A body that does not read back tells no time: then that of acceptance stands for it, as where the publisher named none. */
 function timestampOf(envelope: Envelope): string {
-  return headOf(envelope).slice(timestampStart(envelope));
+  const text = headOf(envelope).slice(timestampStart(envelope));
+  return TIMESTAMP.test(text) ? text : instantText(envelope.acceptedAtMs);
 }
+
+/** As `envelopeBody` writes it. */
+const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 
 /** The body up to the end of the timestamp's text, all of it ASCII. */
 function headOf(envelope: Envelope): string {

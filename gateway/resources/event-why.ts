@@ -4,7 +4,7 @@ import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { answerJson } from "../request/handle.ts";
-import { EndpointId, parsedOf } from "../request/query.ts";
+import { EndpointId, ofTenant, parsedOf } from "../request/query.ts";
 import { resolveTenant } from "../request/tenancy.ts";
 import { waitingView } from "./event-view.ts";
 import { noEndpoint } from "./find-endpoint.ts";
@@ -17,12 +17,15 @@ const DELIVERIES_MAX = 1000;
 /** Attempts of those that are read. */
 const ATTEMPTS_MAX = 1000;
 
+/** `endpoint` is needed; the handler asks for it when the event is found. */
+const named = { ...ofTenant, endpoint: EndpointId };
+
 export function eventWhyRoute(deps: GatewayDeps): Route {
   return {
     method: "GET",
     path: "/v1/events/:id/why",
     scope: "read",
-    query: ["tenant", "endpoint"],
+    query: named,
     body: null,
     handle: (admitted) => why(deps, admitted),
   };
@@ -32,7 +35,7 @@ async function why(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respon
   const tenant = resolveTenant(admitted.caller, null, admitted.query.get("tenant") ?? null);
   const eventId = namedEvent(admitted);
   const record = await findEvent(deps, tenant, eventId);
-  const endpointId = parsedOf(admitted.query, "endpoint", EndpointId);
+  const endpointId = parsedOf(admitted.query, named, "endpoint");
   if (endpointId === undefined) throw unnamed();
   const { ledger, directory } = deps.drivers;
   const of = { tenant, eventId, endpointId };

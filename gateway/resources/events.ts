@@ -9,7 +9,8 @@ import { findEvent, namedEvent } from "./find-event.ts";
 import { eventStatus } from "./event-status.ts";
 import { dataTextOf, eventStatusView, eventView } from "./event-view.ts";
 import { listView, withRawMember } from "./view-parts.ts";
-import { cursorOf, EndpointId, instantOf, limitOf, parsedOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { EndpointId, instantOf, ofTenant, ofTenants, paged, parsedOf, within } from "../request/query.ts";
 import { answer, answerJson } from "../request/handle.ts";
 import { resolveTenant, resolveTenants } from "../request/tenancy.ts";
 
@@ -23,9 +24,13 @@ const INCLUDED = ["data", "filtered"] as const;
 /** A list with commas, as query parameters are given once. */
 const Include = v.pipe(
   v.string("must be a string"),
+  v.metadata({ enum: ["data", "filtered", "data,filtered"], description: "What is shown beside the facts." }),
   v.transform((text) => text.split(",")),
   v.array(v.picklist(INCLUDED, "must be data, filtered, or both with a comma between")),
 );
+
+const filters = { type: EventType, state: State, endpoint_id: EndpointId, ...within, ...paged, ...ofTenants };
+const parts = { ...ofTenant, include: Include };
 
 export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
   return [
@@ -33,7 +38,7 @@ export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
       method: "GET",
       path: "/v1/events",
       scope: "read",
-      query: ["type", "state", "endpoint_id", "since", "until", "limit", "cursor", "tenant"],
+      query: filters,
       body: null,
       handle: (admitted) => list(deps, admitted),
     },
@@ -41,7 +46,7 @@ export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
       method: "GET",
       path: "/v1/events/:id",
       scope: "read",
-      query: ["tenant", "include"],
+      query: parts,
       body: null,
       handle: (admitted) => show(deps, admitted),
     },
@@ -50,9 +55,9 @@ export function eventReadRoutes(deps: GatewayDeps): readonly Route[] {
 
 async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { query } = admitted;
-  const endpointId = parsedOf(query, "endpoint_id", EndpointId);
-  const type = parsedOf(query, "type", EventType);
-  const state = parsedOf(query, "state", State);
+  const endpointId = parsedOf(query, filters, "endpoint_id");
+  const type = parsedOf(query, filters, "type");
+  const state = parsedOf(query, filters, "state");
   const sinceMs = instantOf(query, "since");
   const untilMs = instantOf(query, "until");
   const filter = {
@@ -62,7 +67,9 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };
-  const page = await deps.drivers.ledger.events(filter, limitOf(query), cursorOf(query));
+  const page = await readPage(deps, admitted, { tenant: filter.tenant }, (limit, cursor) =>
+    deps.drivers.ledger.events(filter, limit, cursor),
+  );
   return answerJson(
     admitted,
     200,
@@ -80,7 +87,7 @@ function listedBy({ caller, query }: AdmittedRequest, endpointId: string | undef
 
 async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const tenant = resolveTenant(admitted.caller, null, admitted.query.get("tenant") ?? null);
-  const include = parsedOf(admitted.query, "include", Include) ?? [];
+  const include = parsedOf(admitted.query, parts, "include") ?? [];
   const record = await findEvent(deps, tenant, namedEvent(admitted));
   const { ledger, directory } = deps.drivers;
   const { id } = record.envelope;

@@ -6,6 +6,7 @@
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { createMetricsPage } from "@posthaste/shared/domain/metrics-format.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
+import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 
 /** A store that has not answered by then counts as down. */
@@ -13,8 +14,7 @@ const HEALTH_MS = 3000;
 
 export interface OpenRoute {
   readonly path: string;
-  /** `accept` is the value of that field; null when there is none. */
-  readonly handle: (accept: string | null) => Promise<Response>;
+  readonly handle: (headers: Pick<InboundHeaders, "get">) => Promise<Response>;
 }
 
 export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): readonly OpenRoute[] {
@@ -26,8 +26,8 @@ export function healthRoutes(deps: GatewayDeps, isStopping: () => boolean): read
     { path: "/readyz", handle: () => readiness(deps, isStopping) },
     {
       path: "/metrics",
-      handle: async (accept) => {
-        const { text, headers } = await metrics(accept);
+      handle: async (asked) => {
+        const { text, headers } = await metrics(asked.get("accept"));
         return new Response(text, { headers });
       },
     },
@@ -42,15 +42,19 @@ async function readiness(deps: GatewayDeps, isStopping: () => boolean): Promise<
   return plain(JSON.stringify(body), "application/json");
 }
 
-interface Found {
+export interface StoresFound {
   readonly fault: string | null;
   readonly degraded: readonly string[];
 }
 
-async function conditionInTime({ drivers, clock }: GatewayDeps): Promise<Found> {
+/** Never rejects. */
+export async function conditionInTime({
+  drivers,
+  clock,
+}: Pick<GatewayDeps, "drivers" | "clock">): Promise<StoresFound> {
   const asking = Promise.all([drivers.health(), drivers.degraded()]).then(
-    ([fault, degraded]): Found => ({ fault, degraded }),
-    (): Found => ({ fault: "A store cannot be asked for its health.", degraded: [] }),
+    ([fault, degraded]): StoresFound => ({ fault, degraded }),
+    (): StoresFound => ({ fault: "A store cannot be asked for its health.", degraded: [] }),
   );
   const asked = await inTime(clock, HEALTH_MS, asking);
   return asked.kind === "done"

@@ -3,23 +3,25 @@ import { encodeBase64 } from "@posthaste/shared/domain/base64.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { QuarantinedRecord } from "@posthaste/shared/ports/quarantined-records.ts";
 import { QUARANTINE_BYTES_MAX } from "@posthaste/shared/ports/quarantined-records.ts";
+import type { RecordView } from "../answers/quarantine.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { requireInTime } from "../request/context.ts";
 import { answerEmpty, answerJson } from "../request/handle.ts";
-import { cursorOf, limitOf } from "../request/query.ts";
+import { readPage } from "../request/cursors.ts";
+import { paged } from "../request/query.ts";
 import { instantText, listView } from "./view-parts.ts";
 
 const ALL = "/v1/quarantine";
 
 export function quarantineRoutes(deps: GatewayDeps): readonly Route[] {
-  const one = { path: `${ALL}/:id`, query: [], body: null };
+  const one = { path: `${ALL}/:id`, query: {}, body: null };
   return [
     {
       method: "GET",
       path: ALL,
       scope: "read",
-      query: ["limit", "cursor"],
+      query: paged,
       body: null,
       handle: (admitted) => list(deps, admitted),
     },
@@ -39,7 +41,7 @@ async function list(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
   requireOperator(admitted);
   const { quarantinedRecords } = deps.drivers;
   const [page, count] = await Promise.all([
-    quarantinedRecords.list(limitOf(admitted.query), cursorOf(admitted.query)),
+    readPage(deps, admitted, { tenant: null }, (limit, cursor) => quarantinedRecords.list(limit, cursor)),
     quarantinedRecords.count(),
   ]);
   return answerJson(admitted, 200, { count, ...listView(page, recordView) });
@@ -87,7 +89,7 @@ async function findRecord(deps: GatewayDeps, admitted: AdmittedRequest): Promise
   );
 }
 
-function recordView({ id, source, partition, offset, reason, atMs, bytes, value }: QuarantinedRecord): object {
+function recordView({ id, source, partition, offset, reason, atMs, bytes, value }: QuarantinedRecord): RecordView {
   const place = `${partition}:${offset}`;
   return { id, source, place, reason, at: instantText(atMs), bytes, is_cut: (value?.length ?? 0) !== bytes };
 }

@@ -12,6 +12,8 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { RequestContext } from "../request/context.ts";
 import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
+import { CURSOR_LENGTH_MAX } from "../request/query.ts";
+import { besideNoRecovery, inDeadLetterTurn } from "./dead-letter-turns.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
@@ -29,14 +31,22 @@ const REPLAY_TIME_MS = 5000;
 /** How long it goes on to finish a millisecond. */
 const TIES_TIME_MS = 7000;
 
-/** Opaque to callers, and checked by the store it is of. */
+/** As it was given; `cursors.ts` opens it. */
 export const PageCursor = v.pipe(
   v.string("must be next_cursor of the answer before"),
-  v.regex(/^[\w.-]{1,512}$/, "must be next_cursor of the answer before, as it was"),
+  v.description("`next_cursor` of the answer before, as it was."),
+  v.minLength(1, "must be next_cursor of the answer before, as it was"),
+  v.maxLength(CURSOR_LENGTH_MAX, "must be next_cursor of the answer before, as it was"),
+);
+
+export const DryRun = v.pipe(
+  v.optional(v.boolean("must be true or false"), false),
+  v.description("Counts, and changes nothing."),
 );
 
 export const ReplayRate = v.pipe(
   v.number("must be a whole number of deliveries per second"),
+  v.description("Deliveries that begin in a second."),
   v.integer("must be a whole number of deliveries per second"),
   v.minValue(1, "must be at least 1"),
   v.maxValue(1000, "must be at most 1000"),
@@ -53,7 +63,7 @@ export interface Ramp {
 export interface Counts {
   readonly matched: number;
   readonly replayed: number;
-  /** Not replayed, as their endpoint was deleted or the event is no longer kept. */
+  /** Not replayed, as their endpoint was deleted, the event is no longer kept, or what is held was just being brought back. */
   readonly skipped: number;
 }
 
@@ -127,20 +137,24 @@ export async function planReplays(
   return ids.map(({ id }) => id);
 }
 
+/** In a turn of its own, unless it only counts. */
+export function replayDeadLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetters): Promise<Replayed> {
+  const work = (): Promise<Replayed> => replayLetters(deps, ramp, wish);
+  return wish.isDryRun ? work() : inDeadLetterTurn(deps, wish.filter, work);
+}
+
+interface ReplayOfLetters {
+  readonly filter: DeadLetterFilter & { readonly tenant: string };
+  readonly cursor: string | null;
+  readonly isMeant: (deadLetter: DeadLetter) => boolean;
+  readonly isDryRun: boolean;
+}
+
 /**
  * Replays the dead letters of a filter for which `isMeant` is true, newest first, by page. A dry run only counts. What is
  * passed over counts towards no bound of replays, so that it never keeps a request from those behind it.
  */
-export async function replayDeadLetters(
-  deps: GatewayDeps,
-  ramp: Ramp,
-  wish: {
-    readonly filter: DeadLetterFilter;
-    readonly cursor: string | null;
-    readonly isMeant: (deadLetter: DeadLetter) => boolean;
-    readonly isDryRun: boolean;
-  },
-): Promise<Replayed> {
+async function replayLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetters): Promise<Replayed> {
   const { deadLetters } = deps.drivers;
   const isAlive = createLivingCheck(deps);
   const total = { matched: 0, replayed: 0, skipped: 0 };
@@ -158,10 +172,9 @@ export async function replayDeadLetters(
     total.matched += meant.length;
     total.skipped += meant.length - living.length;
     if (!wish.isDryRun && living.length > 0) {
-      await planReplays(deps, ramp, living);
-      await deadLetters.remove(living);
-      recordEnded(deps, living, REPLAYED);
-      total.replayed += living.length;
+      const replayed = await replayAll(deps, ramp, wish.filter, living);
+      total.replayed += replayed;
+      total.skipped += living.length - replayed;
     }
     // What was older on this page is read again by the next request.
     if (rows.length < page.rows.length) return { ...total, next: cursor, doneFromMs: finishedMs };
@@ -175,6 +188,24 @@ export async function replayDeadLetters(
     }
     if (isOver || total.replayed >= REPLAY_MAX) finishedMs ??= lastAtMs;
   }
+}
+
+/** How many of them were replayed. */
+async function replayAll(
+  deps: GatewayDeps,
+  ramp: Ramp,
+  filter: DeadLetterFilter,
+  letters: readonly DeadLetter[],
+): Promise<number> {
+  const replay = async (own: readonly DeadLetter[]): Promise<number> => {
+    if (own.length === 0) return 0;
+    await planReplays(deps, ramp, own);
+    await deps.drivers.deadLetters.remove(own);
+    recordEnded(deps, own, REPLAYED);
+    return own.length;
+  };
+  // The turn itself is beside no recovery of an endpoint that its filter names.
+  return filter.endpointId === undefined ? await besideNoRecovery(deps, letters, replay) : await replay(letters);
 }
 
 export function hasTime(deps: Pick<GatewayDeps, "clock">, ramp: Ramp): boolean {

@@ -1,11 +1,8 @@
 /** What an event or a delivery waits for, and since when, from what the ledger holds. */
-import type { WaitCode } from "@posthaste/shared/domain/delivery.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
-
-/** `lane`: for a processor; it may be under way there. The held states wait for their endpoint. */
-export type WaitsFor = WaitCode | "lane" | "deliver-at" | "paused" | "disabled" | "backlog";
+import type { WaitsFor } from "../answers/events.ts";
 
 export interface Waiting {
   readonly for: WaitsFor;

@@ -5,14 +5,12 @@
 import type { WaitCode } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
-import { attemptsAllowed, DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
+import { attemptsMade, DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import type { AttemptView, DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
+import type { DecisionOn } from "../answers/events.ts";
 import { instantText } from "./view-parts.ts";
 import { waitingInLane } from "./waiting.ts";
-
-/** What is decided, in this order. */
-export type DecisionOn = "event" | "match" | "endpoint" | "limit" | "breaker" | "retry" | "outcome";
 
 export interface Decision {
   readonly on: DecisionOn;
@@ -124,7 +122,7 @@ function retryDecision({ endpoint, delivery, attempts }: WhyInput): Decision {
   const decided = (code: string, detail: string): Decision => ({ on: "retry", code, detail });
   const policy = endpoint?.retry ?? DEFAULT_RETRY_POLICY;
   const made = delivery?.attempts ?? 0;
-  const count = `${made} of ${attemptsAllowed(policy)} attempts made`;
+  const count = attemptsMade(policy, made);
   const last = attempts.at(-1);
   const said = last === undefined ? "" : `; the last ${resultWords(last)}`;
   if (delivery === null || made === 0) return decided("none-made", count);

@@ -3,6 +3,8 @@
  * `data` is one line of JSON. Ids serve to recognise what was seen; nothing is sent again for a `Last-Event-ID`.
  */
 import type { AcceptedEntry, DeliveryEntry, TailEntry } from "@posthaste/shared/ports/tail.ts";
+import type { TailedDelivery, TailedEvent } from "../answers/tail.ts";
+import { shownEndpointId } from "../resources/event-view.ts";
 import { instantText } from "../resources/view-parts.ts";
 import { outcomeOf } from "./filter.ts";
 
@@ -40,7 +42,7 @@ function deliveryName({ eventId, endpointId, generation, attempt, state, result 
   return result === null ? `${delivery}/${state}` : delivery;
 }
 
-function acceptedView(entry: AcceptedEntry): object {
+function acceptedView(entry: AcceptedEntry): TailedEvent {
   return {
     id: entry.eventId,
     tenant: entry.tenant,
@@ -52,7 +54,7 @@ function acceptedView(entry: AcceptedEntry): object {
   };
 }
 
-function deliveryView(entry: DeliveryEntry): object {
+function deliveryView(entry: DeliveryEntry): TailedDelivery {
   const { result, groupId } = entry;
   const attempted =
     result === null
@@ -68,7 +70,7 @@ function deliveryView(entry: DeliveryEntry): object {
     tenant: entry.tenant,
     type: entry.eventType,
     lane: entry.lane,
-    endpoint_id: entry.endpointId,
+    endpoint_id: shownEndpointId(entry.endpointId),
     replayed_at: entry.generation === 0 ? null : instantText(entry.generation),
     at: instantText(entry.atMs),
     attempt: entry.attempt,

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { Subscription } from "@posthaste/shared/domain/endpoint.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
-import { EndpointId, parsedOf } from "../request/query.ts";
+import { EndpointId, ofTenants, parsedOf } from "../request/query.ts";
 import { resolveTenants } from "../request/tenancy.ts";
 import { Outcome } from "../resources/endpoint-reads.ts";
 import type { TailFilter } from "./filter.ts";
@@ -12,13 +12,15 @@ import { TailReaders } from "./readers.ts";
 
 const TailedLane = v.picklist(LANES, `must be one of ${LANES.join(", ")}`);
 
+const filters = { ...ofTenants, endpoint_id: EndpointId, type: Subscription, lane: TailedLane, outcome: Outcome };
+
 export function tailRoute(deps: TailReadersDeps): Route {
   const readers = new TailReaders(deps);
   return {
     method: "GET",
     path: "/v1/tail",
     scope: "read",
-    query: ["tenant", "endpoint_id", "type", "lane", "outcome"],
+    query: filters,
     body: null,
     handle: async (admitted) => {
       const filter = filterOf(admitted);
@@ -40,9 +42,9 @@ const STREAM_HEADERS = {
 function filterOf({ caller, query }: AdmittedRequest): TailFilter {
   return {
     tenant: resolveTenants(caller, query.get("tenant") ?? null),
-    type: parsedOf(query, "type", Subscription) ?? null,
-    lane: parsedOf(query, "lane", TailedLane) ?? null,
-    endpointId: parsedOf(query, "endpoint_id", EndpointId) ?? null,
-    outcome: parsedOf(query, "outcome", Outcome) ?? null,
+    type: parsedOf(query, filters, "type") ?? null,
+    lane: parsedOf(query, filters, "lane") ?? null,
+    endpointId: parsedOf(query, filters, "endpoint_id") ?? null,
+    outcome: parsedOf(query, filters, "outcome") ?? null,
   };
 }

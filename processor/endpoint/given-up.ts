@@ -9,7 +9,7 @@
  */
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
-import { DEFAULT_RETRY_POLICY, attemptsAllowed, scheduleMsMax } from "@posthaste/shared/domain/retry-policy.ts";
+import { DEFAULT_RETRY_POLICY, attemptOfPolicy, scheduleMsMax } from "@posthaste/shared/domain/retry-policy.ts";
 
 /**
  * So far apart are the first and the last failure, as this process saw them: a dozen probes. The last is no older than
@@ -42,7 +42,7 @@ export function overdueReason(
   if (attempt === 1 && deferrals < FIRST_DEFERRALS_MIN) return null;
   const policy = endpoint.retry ?? DEFAULT_RETRY_POLICY;
   if (nowMs - sinceMs(delivery, endpoint) <= scheduleMsMax(policy)) return null;
-  const left = `attempt ${attempt} of ${attemptsAllowed(policy)} was not made`;
+  const left = `${attemptOfPolicy(policy, attempt)} was not made`;
   return `the endpoint kept failing for longer than the whole retry schedule; ${left}`;
 }
 

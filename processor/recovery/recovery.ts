@@ -6,6 +6,7 @@
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Directory } from "@posthaste/shared/ports/directory.ts";
 import type { Leases } from "@posthaste/shared/ports/leases.ts";
+import { heldLettersLease } from "@posthaste/shared/ports/leases.ts";
 import type { RetryQueue, Scheduled } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
@@ -25,6 +26,8 @@ const LEASE_MS = 15_000;
 /** How often to ask whether another process is done with an endpoint's dead letters. */
 const LEASE_AGAIN_MS = 1000;
 const HOLDER_BYTES = 8;
+/** Endpoints with a loop of their own. A further one is looked for at its next announcement and at the next start. */
+const UNREADABLE_MAX = 1000;
 
 export interface Recovery {
   /**
@@ -84,6 +87,7 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     if (unreadable.has(endpointId)) return;
     await recover(tenant, endpointId).catch((error: unknown) => {
       if (!isDamage(error)) throw error;
+      if (unreadable.size >= UNREADABLE_MAX) return;
       unreadable.add(endpointId);
       void deps.untilStored("recover", () => recover(tenant, endpointId)).finally(() => unreadable.delete(endpointId));
     });
@@ -183,7 +187,7 @@ async function takeLease(
   { leases, holder, clock, signal }: Bringing,
   endpointId: string,
 ): Promise<AsyncDisposable | null> {
-  const name = `recover:${endpointId}`;
+  const name = heldLettersLease(endpointId);
   while (!isAborted(signal)) {
     const lease = await leases.acquire(name, holder, LEASE_MS);
     // A release that fails costs others a wait: the lease ends by itself.

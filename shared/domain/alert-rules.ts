@@ -3,6 +3,7 @@
  * The figures are points to begin from; `ALERT_RULES` changes them.
  */
 import * as v from "valibot";
+import { repeatedMember } from "./json-span.ts";
 
 export type Measure =
   | "age.high"
@@ -173,7 +174,8 @@ export const AlertFigures = v.pipe(
 function rulesWith(text: string): AlertRules | null {
   const Wishes = v.pipe(v.string(), v.parseJson(), v.check(namesRulesAlone), v.record(v.string(), Figures));
   const parsed = v.safeParse(Wishes, text);
-  if (!parsed.success) return null;
+  // Of a rule or a figure that is given twice one would be dropped in silence.
+  if (!parsed.success || repeatedMember(text) !== null) return null;
   const rules = Object.entries<AlertRule>(ALERT_RULES).map(([name, rule]) => {
     const wish = parsed.output[name] ?? {};
     const { fires_at: firesAt = rule.firesAt, resolves_below: resolvesBelow = rule.resolvesBelow } = wish;

@@ -67,14 +67,23 @@ export const NewApiKey = v.strictObject({
   name: v.pipe(freeText(100), v.minLength(1, "must not be empty")),
   tenant: v.optional(TenantName),
   scopes: v.optional(
-    v.pipe(
-      boundedList(Scope, { max: 16, what: "scopes", kind: "a list of publish, manage, read" }),
-      v.minLength(1, "must name at least one scope"),
-    ),
+    boundedList(Scope, {
+      max: 16,
+      what: "scopes",
+      kind: "a list of publish, manage, read",
+      none: "must name at least one scope",
+      words: "What the key may do. Never more than the key that makes it.",
+    }),
     ["publish", "manage", "read"],
   ),
-  rate_limit: v.optional(KeyRateLimitSetting),
-  expires_at: v.optional(Instant),
+  rate_limit: v.pipe(
+    v.optional(KeyRateLimitSetting),
+    v.description("By default, and at the most, that of the key that makes it."),
+  ),
+  expires_at: v.pipe(
+    v.optional(Instant),
+    v.description("By default, and at the latest, that of the key that makes it."),
+  ),
 });
 export type NewApiKey = v.InferOutput<typeof NewApiKey>;
 

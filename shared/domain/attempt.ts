@@ -4,18 +4,20 @@
  */
 
 /** Why a request ended without an answer; few-valued, so it may label a metric. */
-export type Fault =
-  | "timeout" // the total deadline passed, connect, headers or body
-  | "connect-refused" // nothing listens there
-  | "reset" // the connection broke after it was made
-  | "dns" // the name does not resolve: a name server said so
-  | "resolver" // no name server of ours gave an answer; no attempt is counted for it
-  | "exhausted" // this machine had no descriptor, port or memory left; no attempt is counted for it
-  | "tls" // handshake or certificate
-  | "forbidden-address" // the address guard said no
-  | "bad-answer" // what came back is not HTTP
-  | "unreachable" // no route, or any other network failure
-  | "aborted"; // we were stopping; no attempt is counted for it
+export const FAULTS = [
+  "timeout", // the total deadline passed, connect, headers or body
+  "connect-refused", // nothing listens there
+  "reset", // the connection broke after it was made
+  "dns", // the name does not resolve: a name server said so
+  "resolver", // no name server of ours gave an answer; no attempt is counted for it
+  "exhausted", // this machine had no descriptor, port or memory left; no attempt is counted for it
+  "tls", // handshake or certificate
+  "forbidden-address", // the address guard said no
+  "bad-answer", // what came back is not HTTP
+  "unreachable", // no route, or any other network failure
+  "aborted", // we were stopping; no attempt is counted for it
+] as const;
+export type Fault = (typeof FAULTS)[number];
 
 export interface Answered {
   readonly kind: "answered";

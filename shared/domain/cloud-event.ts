@@ -47,6 +47,10 @@ const Attributes = v.object({
   datacontenttype: v.optional(
     v.pipe(
       v.string("must be a string"),
+      v.metadata({
+        description: "`application/json`, for events are delivered as JSON.",
+        examples: ["application/json"],
+      }),
       v.check(
         (text) => jsonType.test((text.split(";", 1)[0] ?? "").trim().toLowerCase()),
         "must be application/json, for events are delivered as JSON",
@@ -57,6 +61,9 @@ const Attributes = v.object({
   tenant: v.optional(TenantName),
   deliverat: v.optional(Instant),
 });
+
+/** The structured form: attributes and data in one object (JSON format section 3). Other members are ignored. */
+export const StructuredCloudEvent = v.object({ ...Attributes.entries, data: v.unknown() });
 
 /** Any of the required attributes as a header makes a request binary CloudEvents. */
 const tellingHeaders = ["ce-specversion", "ce-type", "ce-id", "ce-source"] as const;

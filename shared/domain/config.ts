@@ -68,10 +68,22 @@ export class ConfigError extends Error {
 const Host = v.pipe(
   v.string(),
   v.regex(
-    /^(?:[A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*(?:%[\w.-]+)?)$/,
+    /^(?!.{256})(?:[A-Za-z0-9._-]+|[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*(?:%[\w.-]+)?)$/,
     "must be an address or a name alone, such as 127.0.0.1, :: or localhost: no scheme, port, brackets or spaces",
   ),
+  v.check(isWhole, "must be an address in full, such as 127.0.0.1: a number is taken for one, and 0 for every address"),
 );
+
+/** What ends in a number is an address to the system, however short: `0` listens everywhere (inet_aton(3)). */
+function isWhole(host: string): boolean {
+  return host.includes(":") || !/(?:^|\.)(?:\d+|0x[\da-f]*)\.?$/i.test(host) || parseAddress(host) !== null;
+}
+
+/** What is wrong with it as an address to listen on, in words that follow the setting's name; null for a good one. */
+export function hostFault(host: string): string | null {
+  const parsed = v.safeParse(Host, host);
+  return parsed.success ? null : parsed.issues[0].message;
+}
 
 const Port = v.pipe(
   v.string(),

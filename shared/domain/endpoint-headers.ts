@@ -19,6 +19,8 @@ const HeaderValue = v.pipe(
   v.regex(/^[\t\x20-\x7e]{0,1024}$/, "must be at most 1024 visible ASCII characters, without line breaks"),
 );
 
+const NullableHeaderValue = v.nullable(HeaderValue);
+
 const NO_OBJECT = "must be an object of header names and values";
 // A list would pass for an object with the names 0, 1, 2.
 const noList = v.check((input: unknown) => !Array.isArray(input), NO_OBJECT);
@@ -28,6 +30,14 @@ const few = (max: number, what: string) =>
 
 export const ExtraHeaders = v.pipe(
   v.unknown(),
+  v.metadata({
+    type: "object",
+    propertyNames: HeaderName,
+    additionalProperties: HeaderValue,
+    maxProperties: HEADERS_MAX,
+    description: "Header names and values. Those that HTTP or Posthaste itself sets are refused.",
+    examples: [{ "x-token": "a1b2c3" }],
+  }),
   noList,
   few(HEADERS_MAX, "headers"),
   v.record(HeaderName, HeaderValue, NO_OBJECT),
@@ -40,9 +50,17 @@ export const ExtraHeaders = v.pipe(
 /** As `PATCH` takes them: each changes one header alone, and null removes it, also one that could not be set any more. */
 export const HeaderChanges = v.pipe(
   v.unknown(),
+  v.metadata({
+    type: "object",
+    propertyNames: HeaderName,
+    additionalProperties: NullableHeaderValue,
+    maxProperties: 2 * HEADERS_MAX,
+    description: "Each changes one header alone; null removes it.",
+    examples: [{ "x-token": "new", "x-old": null }],
+  }),
   noList,
   few(2 * HEADERS_MAX, "changes"),
-  v.record(HeaderName, v.nullable(HeaderValue), NO_OBJECT),
+  v.record(HeaderName, NullableHeaderValue, NO_OBJECT),
   v.rawCheck<Record<string, string | null>>(({ dataset, addIssue }) => {
     if (dataset.typed) checkHeaders(dataset.value, addIssue);
   }),

@@ -6,7 +6,8 @@ import * as v from "valibot";
 import { boundedList } from "./bounded-list.ts";
 import { ExtraHeaders, HeaderChanges } from "./endpoint-headers.ts";
 import { Trouble } from "./endpoint-trouble.ts";
-import { EventType, OPERATOR_TENANT, OWN_TYPES, TenantName } from "./event.ts";
+import { EndpointUrl } from "./endpoint-url.ts";
+import { EVENT_TYPE_LENGTH_MAX, EventType, OPERATOR_TENANT, OWN_TYPES, TenantName } from "./event.ts";
 import { freeText } from "./free-text.ts";
 import { TimeMs } from "./id.ts";
 import { RetryPolicy } from "./retry-policy.ts";
@@ -88,38 +89,15 @@ export const EndpointRecord = v.object({
   updatedAtMs: TimeMs,
 });
 
-/** http or https, a host, no user, no fragment, at most 2,048 characters; addresses are vetted by the transport. */
-export const EndpointUrl = v.pipe(
-  v.string("must be a string"),
-  v.maxLength(2048, "must have at most 2048 characters"),
-  v.check((text) => text.isWellFormed(), "must be Unicode without lone surrogates"),
-  v.check((text) => URL.canParse(text), "must be an absolute URL such as https://example.com/hooks"),
-  v.check((text) => /^https?:$/.test(protocolOf(text)), "must begin with https:// or http://"),
-  v.check((text) => !hasUserInfo(text), "must not carry a user name or password; use a header instead"),
-  v.check((text) => !text.includes("#"), "must not have a fragment"),
-  v.check((text) => !hasPortZero(text), "must not name port 0, where nothing can listen"),
-  v.transform((text) => new URL(text).href),
-  // Once more, for the normal form writes a letter beyond ASCII as up to twelve characters.
-  v.maxLength(2048, "must have at most 2048 characters"),
-);
-
-function protocolOf(text: string): string {
-  return URL.canParse(text) ? new URL(text).protocol : "";
-}
-
-function hasPortZero(text: string): boolean {
-  return URL.canParse(text) && new URL(text).port === "0";
-}
-
-function hasUserInfo(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return url.username !== "" || url.password !== "";
-}
-
 /** `*`, a type, or a type's prefix followed by `.*`. */
 export const Subscription = v.pipe(
   v.string("must be a string"),
+  v.metadata({
+    pattern: String.raw`^(?:\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?)$`,
+    maxLength: EVENT_TYPE_LENGTH_MAX,
+    description: "An event type, a prefix with `.*`, or `*` for all but our own.",
+    examples: ["invoice.*"],
+  }),
   v.check(
     (text) => text === "*" || v.is(EventType, text.endsWith(".*") ? text.slice(0, -2) : text),
     "must be *, an event type such as order.paid, or a prefix such as order.*",
@@ -129,6 +107,10 @@ export const Subscription = v.pipe(
 /** A signing secret that the owner brings along. */
 export const EndpointSecretText = v.pipe(
   v.string("must be a string"),
+  v.metadata({
+    pattern: "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$",
+    description: "`whsec_` and the padded base64 of 24 to 64 random bytes.",
+  }),
   v.check(
     (text) => parseSecret(text).kind === "ok",
     "must be whsec_ followed by the padded base64 of 24 to 64 random bytes; leave it out and one is made for you",
@@ -156,10 +138,13 @@ export const BatchOption = v.pipe(
 
 const settings = {
   url: EndpointUrl,
-  event_types: v.pipe(
-    boundedList(Subscription, { max: SUBSCRIPTIONS_MAX, what: "event types", kind: "a list of event types" }),
-    v.minLength(1, 'must name at least one event type, or "*"'),
-  ),
+  event_types: boundedList(Subscription, {
+    max: SUBSCRIPTIONS_MAX,
+    what: "event types",
+    kind: "a list of event types",
+    none: 'must name at least one event type, or "*"',
+    words: "What it receives.",
+  }),
   description: freeText(500),
   retry: v.nullable(RetryPolicy),
   rate_limit: v.nullable(RateLimitSetting),
@@ -174,10 +159,16 @@ export const NewEndpoint = v.strictObject({
   description: v.optional(settings.description, ""),
   headers: v.optional(ExtraHeaders, {}),
   secret: v.optional(EndpointSecretText),
-  retry: v.optional(settings.retry, null),
-  rate_limit: v.optional(settings.rate_limit, null),
-  batch: v.optional(settings.batch, null),
-  paused: v.optional(settings.paused, false),
+  retry: v.pipe(v.optional(settings.retry, null), v.description("When attempts are made; null: ten over three days.")),
+  rate_limit: v.pipe(
+    v.optional(settings.rate_limit, null),
+    v.description("Most attempts in a window; null: no limit."),
+  ),
+  batch: v.pipe(v.optional(settings.batch, null), v.description("LOW events in one POST; null: each in its own.")),
+  paused: v.pipe(
+    v.optional(settings.paused, false),
+    v.description("What comes meanwhile is held until the pause ends."),
+  ),
 });
 export type NewEndpoint = v.InferOutput<typeof NewEndpoint>;
 
@@ -186,12 +177,21 @@ export const EndpointPatch = v.strictObject({
   url: v.optional(settings.url),
   event_types: v.optional(settings.event_types),
   description: v.optional(settings.description),
-  headers: v.optional(v.nullable(HeaderChanges)),
+  headers: v.pipe(
+    v.optional(v.nullable(HeaderChanges)),
+    v.description("Each changes one header alone; null removes all."),
+  ),
   retry: v.optional(settings.retry),
   rate_limit: v.optional(settings.rate_limit),
   batch: v.optional(settings.batch),
-  paused: v.optional(settings.paused),
-  disabled: v.optional(v.literal(false, "can only be set to false, which enables the endpoint again")),
+  paused: v.pipe(
+    v.optional(settings.paused),
+    v.description("true pauses, a disabled endpoint too; false ends a pause only."),
+  ),
+  disabled: v.pipe(
+    v.optional(v.literal(false, "can only be set to false, which enables the endpoint again")),
+    v.description("false enables what Posthaste disabled."),
+  ),
 });
 export type EndpointPatch = v.InferOutput<typeof EndpointPatch>;
 

@@ -23,12 +23,15 @@ export const BATCH_EVENTS_MAX = 1000;
 /** `deliver_at` may lie at most this far ahead. */
 export const DELIVER_AHEAD_MS_MAX = 30 * 24 * 3600 * 1000;
 
+export const EVENT_TYPE_LENGTH_MAX = 128;
+
 const eventTypePattern = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
 
 /** One or more segments of `[A-Za-z0-9_-]`, joined by dots; at most 128 characters. */
 export const EventType = v.pipe(
   v.string("must be a string such as invoice.paid"),
-  v.maxLength(128, "must have at most 128 characters"),
+  v.metadata({ examples: ["invoice.paid"] }),
+  v.maxLength(EVENT_TYPE_LENGTH_MAX, `must have at most ${EVENT_TYPE_LENGTH_MAX} characters`),
   v.regex(eventTypePattern, "must be segments of A-Z a-z 0-9 _ - joined by dots, such as invoice.paid"),
 );
 
@@ -38,6 +41,10 @@ export const OWN_TYPES = "posthaste.";
 /** The type of an event that a publisher hands in. */
 export const PublishedType = v.pipe(
   EventType,
+  v.metadata({
+    not: { pattern: String.raw`^posthaste\.` },
+    description: "Segments joined by dots. Types that begin with `posthaste.` are our own.",
+  }),
   v.check((type) => !type.startsWith(OWN_TYPES), `must not begin with ${OWN_TYPES}, as only our own events do`),
 );
 
@@ -50,6 +57,7 @@ export const PublishedId = v.pipe(
 /** A tenant's name: chosen by the operator, safe in keys and paths. `operator` is reserved for operator keys. */
 export const TenantName = v.pipe(
   v.string("must be a string"),
+  v.description("For operator keys: the tenant that is meant, `default` without one. A tenant key has its own."),
   v.regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
 );
 
@@ -65,6 +73,11 @@ const INSTANT_MS_MAX = Date.parse("9999-12-31T23:59:59.999Z");
  */
 export const Instant = v.pipe(
   v.string("must be an RFC 3339 time such as 2026-01-31T12:00:00Z"),
+  v.metadata({
+    format: "date-time",
+    description: "RFC 3339, without leap seconds, in the years 0000 to 9999 in UTC.",
+    examples: ["2026-01-31T12:00:00Z"],
+  }),
   v.regex(
     /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,64})?(?:[Zz]|[+-]\d{2}:\d{2})$/,
     "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
@@ -95,11 +108,25 @@ export const Traceparent = v.pipe(
 
 export const NewEvent = v.strictObject({
   type: PublishedType,
-  data: v.unknown(),
+  data: v.pipe(
+    v.unknown(),
+    v.metadata({ description: "Any JSON, null too. It is delivered as the very text it was sent as." }),
+  ),
   priority: v.optional(Priority, "MEDIUM"),
-  id: v.optional(PublishedId),
+  id: v.pipe(
+    v.optional(PublishedId),
+    v.description("Your own id, unique for the tenant; the event is published once under it."),
+  ),
   tenant: v.optional(TenantName),
-  timestamp: v.optional(Instant),
-  deliver_at: v.optional(Instant),
+  timestamp: v.pipe(v.optional(Instant), v.description("When it happened; the time of acceptance by default.")),
+  deliver_at: v.pipe(
+    v.optional(Instant),
+    v.description("Not before; at most 30 days ahead. In the past means at once."),
+  ),
 });
 export type NewEvent = v.InferOutput<typeof NewEvent>;
+
+/** A batch as a whole; its items are read one by one, so that one that is refused costs the others nothing. */
+export const NewBatch = v.strictObject({
+  events: v.pipe(v.array(NewEvent), v.minLength(1), v.maxLength(BATCH_EVENTS_MAX)),
+});

@@ -5,6 +5,7 @@ import * as v from "valibot";
 export const freeText = (lengthMax: number) =>
   v.pipe(
     v.string("must be a string"),
+    v.metadata({ pattern: String.raw`^[^\u0000]*$`, description: "Unicode without lone surrogates and NUL." }),
     v.maxLength(lengthMax, `must have at most ${lengthMax} characters`),
     v.check((text) => text.isWellFormed(), "must be Unicode without lone surrogates"),
     v.check((text) => !text.includes("\0"), "must not contain the character NUL"),

@@ -11,6 +11,11 @@ import { encodeBase32, encodeBase32Number } from "./base32.ts";
 /** Event, endpoint, delivery, group of events sent as one message, API key, record in quarantine. */
 export type IdPrefix = "evt" | "ep" | "dlv" | "grp" | "key" | "qtn";
 
+/** As a regular expression, of what `isId` takes. */
+export function idPattern(prefix: IdPrefix): string {
+  return `^${prefix}_${BODY.source.slice(1)}`;
+}
+
 /** The longest event id a publisher may choose; our own are 30 characters. */
 export const EVENT_ID_LENGTH_MAX = 64;
 

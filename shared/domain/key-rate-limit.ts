@@ -29,7 +29,18 @@ export type KeyRateLimitWish = Omit<KeyRateLimit, "failureMode"> & { readonly fa
 
 const { limit, window_ms } = RateLimitSetting.pipe[0].entries;
 export const KeyRateLimitSetting = v.pipe(
-  v.strictObject({ limit, window_ms, failure_mode: v.optional(FailureMode), policy: v.optional(LimitPolicy) }),
+  v.strictObject({
+    limit,
+    window_ms,
+    failure_mode: v.pipe(
+      v.optional(FailureMode),
+      v.description("What holds while the Redis of the limits cannot be asked."),
+    ),
+    policy: v.pipe(
+      v.optional(LimitPolicy),
+      v.description("At the edge `approximate` counts more cheaply, and lets up to twice the limit pass."),
+    ),
+  }),
   v.transform((wish): KeyRateLimitWish => ({
     limit: wish.limit,
     windowMs: wish.window_ms,

@@ -6,7 +6,7 @@ import type { AttemptResult } from "./attempt.ts";
 import type { DeliveryState } from "./delivery.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 import { unreachable } from "../lib/assert.ts";
-import { attemptsAllowed, parseRetryAfterMs, waitBeforeMs } from "./retry-policy.ts";
+import { attemptOfPolicy, parseRetryAfterMs, waitBeforeMs } from "./retry-policy.ts";
 
 export type Outcome =
   | { readonly kind: "delivered" }
@@ -38,10 +38,7 @@ export function decide(input: {
   const reason = describe(result);
   if (result.kind === "answered" && result.status === 410) return { kind: "endpoint-gone", reason };
   const waitMs = waitBeforeMs(policy, attempt + 1, input.fraction);
-  if (waitMs === null) {
-    const count = attemptsAllowed(policy);
-    return { kind: "dead", reason: `${reason}; attempt ${attempt} of ${count} was the last` };
-  }
+  if (waitMs === null) return { kind: "dead", reason: `${reason}; ${attemptOfPolicy(policy, attempt)} was the last` };
   const askedMs = result.kind === "answered" ? parseRetryAfterMs(result.retryAfter, nowMs) : null;
   const notBeforeMs = nowMs + Math.max(waitMs, askedMs ?? 0);
   return { kind: "retry", attempt: attempt + 1, notBeforeMs, reason };

@@ -21,11 +21,13 @@ const Wait = v.pipe(
 );
 
 export const DelayList = v.strictObject({
-  /** Wait before attempt 1, 2, ...; its length is the number of attempts. */
-  delays_s: v.pipe(
-    boundedList(Wait, { max: ATTEMPTS_MAX, what: "waits", kind: "a list of waits in seconds" }),
-    v.minLength(1, "must name at least one wait"),
-  ),
+  delays_s: boundedList(Wait, {
+    max: ATTEMPTS_MAX,
+    what: "waits",
+    kind: "a list of waits in seconds",
+    none: "must name at least one wait",
+    words: "Wait before attempt 1, 2, ... in seconds; its length is the number of attempts.",
+  }),
 });
 
 export const Backoff = v.strictObject({
@@ -46,7 +48,7 @@ export const Backoff = v.strictObject({
 
 export type RetryPolicy = v.InferOutput<typeof DelayList> | v.InferOutput<typeof Backoff>;
 
-const EitherForm = v.union(
+export const EitherForm = v.union(
   [DelayList, Backoff],
   'must be {"delays_s":[...]} or {"base_s","factor","max_s","attempts"}',
 );
@@ -62,6 +64,22 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
 
 export function attemptsAllowed(policy: RetryPolicy): number {
   return "delays_s" in policy ? policy.delays_s.length : policy.attempts;
+}
+
+/** For people: `attempt 3 of 10`. A policy that was shortened meanwhile has fewer than were planned by it. */
+export function attemptOfPolicy(policy: RetryPolicy, attempt: number): string {
+  const count = attemptsAllowed(policy);
+  return attempt <= count
+    ? `attempt ${attempt} of ${count}`
+    : `attempt ${attempt} (the retry schedule allows ${count} by now)`;
+}
+
+/** The same for what was made so far: `3 of 10 attempts made`. */
+export function attemptsMade(policy: RetryPolicy, made: number): string {
+  const count = attemptsAllowed(policy);
+  return made <= count
+    ? `${made} of ${count} attempts made`
+    : `${made} attempts made (the retry schedule allows ${count} by now)`;
 }
 
 /** How long all waits of a policy are together, in ms, each as long as chance may make it. */

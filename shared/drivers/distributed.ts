@@ -207,6 +207,7 @@ export function composeDistributed(parts: {
     notifier: stores.notifier,
     tail: stores.tail,
     quarantinedRecords: queues.quarantinedRecords,
+    cursorSealer: stores.cursorSealer,
     spool: stores.spool,
     missedLedger: missed,
     steps: [

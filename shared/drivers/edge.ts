@@ -100,6 +100,7 @@ export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
       createApproximateLimiter({ ...place, clock }),
     ),
     ...notAtEdge,
+    cursorSealer: options.sealer.derived("cursors"),
     health: () => commands.health(shards.map((shard) => keys.key(shard, "health"))),
     degraded: () => Promise.resolve([]),
     async flush() {
@@ -120,7 +121,7 @@ const rejecting = (what: string) => (): Promise<never> => Promise.reject(refuse(
 const DEAD_LETTERS = rejecting("have dead letters");
 const QUARANTINE = rejecting("have quarantined records");
 
-const notAtEdge: Pick<EdgeDrivers, "retryQueue" | "deadLetters" | "quarantinedRecords" | "tail"> = {
+const notAtEdge: Pick<EdgeDrivers, "retryQueue" | "deadLetters" | "leases" | "quarantinedRecords" | "tail"> = {
   retryQueue: { schedule: rejecting("plan deliveries") },
   deadLetters: {
     append: DEAD_LETTERS,
@@ -129,6 +130,7 @@ const notAtEdge: Pick<EdgeDrivers, "retryQueue" | "deadLetters" | "quarantinedRe
     remove: DEAD_LETTERS,
     count: DEAD_LETTERS,
   },
+  leases: { acquire: DEAD_LETTERS, release: DEAD_LETTERS },
   quarantinedRecords: {
     list: QUARANTINE,
     count: QUARANTINE,

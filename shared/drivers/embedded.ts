@@ -145,6 +145,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
     notifier,
     tail,
     quarantinedRecords: nothingQuarantined,
+    cursorSealer: sealer.derived("cursors"),
     spool: null,
     missedLedger: null,
     health: () => writer.health(),

@@ -73,6 +73,8 @@ const HEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
  */
 export function createSealer(masterKey: Uint8Array, further: FurtherKeys = {}): Sealer {
   const key = secretKey(masterKey);
+  const derive = (bytes: Uint8Array, purpose: string): Uint8Array =>
+    systemHasher.hmacSha256(bytes, purpose, new Uint8Array());
   const previous = further.previous == null ? null : secretKey(further.previous);
   const next = further.next == null ? null : secretKey(further.next);
   const openers = [key, previous, next].filter((each) => each !== null);
@@ -105,6 +107,11 @@ export function createSealer(masterKey: Uint8Array, further: FurtherKeys = {}): 
         return false;
       }
     },
+    derived: (purpose) =>
+      createSealer(derive(masterKey, purpose), {
+        previous: further.previous == null ? null : derive(further.previous, purpose),
+        next: further.next == null ? null : derive(further.next, purpose),
+      }),
   };
 }
 

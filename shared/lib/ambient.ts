@@ -81,4 +81,6 @@ export interface Sealer {
   open(sealed: Uint8Array, context: string): Uint8Array;
   /** Does it open with the key that seals? */
   isCurrent(sealed: Uint8Array, context: string): boolean;
+  /** Of keys made from these for one purpose, so that what is sealed often does not use up the nonces of these. */
+  derived(purpose: string): Sealer;
 }

@@ -1,4 +1,5 @@
 /** A whole driver set: one of embedded, distributed, edge. Whoever opens it disposes it, after everyone who uses it. */
+import type { Sealer } from "../lib/ambient.ts";
 import type { AlertBoard } from "./alert-board.ts";
 import type { Cancellations } from "./cancellations.ts";
 import type { BegunAttempts } from "./begun-attempts.ts";
@@ -41,6 +42,8 @@ export interface Drivers extends AsyncDisposable {
   readonly notifier: Notifier;
   readonly tail: Tail;
   readonly quarantinedRecords: QuarantinedRecords;
+  /** Seals the cursors that callers hold; each gateway of a deployment opens those of the others. */
+  readonly cursorSealer: Pick<Sealer, "seal" | "open">;
   /** Null where nothing is spooled: one store keeps all. */
   readonly spool: Pick<Spool, "depth"> | null;
   /** What the ledger did not take in time and will have from elsewhere; null where it waits for nothing. */
@@ -65,6 +68,8 @@ export interface GatewayDrivers extends Pick<
   | "rateLimiter"
   | "deadLetters"
   | "quarantinedRecords"
+  | "cursorSealer"
+  | "leases"
   | "tail"
   | "health"
   | "degraded"

@@ -23,5 +23,10 @@ export interface Leases {
   release(name: string, holder: string): Promise<void>;
 }
 
+/** Held by whoever takes what is held for an endpoint out of the dead letters: it comes back, or is replayed by hand. */
+export function heldLettersLease(endpointId: string): string {
+  return `recover:${endpointId}`;
+}
+
 /** One object for all calls. */
 export const ACQUIRED: Lease = { kind: "acquired" };

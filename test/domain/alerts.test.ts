@@ -160,6 +160,8 @@ test("other figures are taken by name; what is wrong in them is refused", () => 
     '{"unknown":{}}',
     '{"constructor":{"fires_at":3}}',
     '{"__proto__":{"fires_at":3}}',
+    '{"age-high":{"fires_at":30},"age-h\\u0069gh":{"fires_at":31}}',
+    '{"age-high":{"fires_at":30,"fires_at":31}}',
     '{"age-high":{"fires_at":-1}}',
     '{"age-high":{"fires_at":1}}',
     '{"age-high":{"x":1}}',

@@ -75,7 +75,19 @@ test("an empty list of networks is a list, unlike none at all", () => {
 const wrong: readonly (readonly [name: string, values: readonly string[], remedy: RegExp])[] = [
   [
     "HOST",
-    ["", " ", "127.0.0.1 ", "127.0.0.1:80", "[::1]", "http://localhost", "localhost/", "a,b", "*", "\t"],
+    [
+      "",
+      " ",
+      "127.0.0.1 ",
+      "127.0.0.1:80",
+      "[::1]",
+      "http://localhost",
+      "localhost/",
+      "a,b",
+      "*",
+      "\t",
+      "a".repeat(256),
+    ],
     /must be an address or a name alone.*no scheme, port/,
   ],
   ["PORT", ["", "http", "-1", "65536", "80.5", "0x50", " 80", "123456"], /from 0 to 65535/],
@@ -150,6 +162,12 @@ test("what idempotency keys may take is a whole number of GiB", () => {
     );
   }
 });
+
+for (const host of ["0", "127.1", "0x7f000001", "1.2.3.4.5", "256.1.1.1", "a.0x1", "9".repeat(40)]) {
+  test(`HOST=${host} is no address in full, though the system takes it for one`, () => {
+    assert.match(problemsOf({ HOST: host }).join(), /^HOST must be an address in full, such as 127\.0\.0\.1/);
+  });
+}
 
 test("deliveries are logged unless that is switched off", () => {
   assert.equal(parseConfig({ LOG_DELIVERIES: "false" }).logsDeliveries, false);

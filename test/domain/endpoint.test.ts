@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Endpoint, EndpointSecret } from "@posthaste/shared/domain/endpoint.ts";
+import { EndpointUrl } from "@posthaste/shared/domain/endpoint-url.ts";
 import {
   activeSecrets,
   EndpointPatch,
-  EndpointUrl,
   matches,
   NewEndpoint,
   rotateSecrets,

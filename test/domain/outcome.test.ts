@@ -83,7 +83,8 @@ test("the last attempt's failure is death, and the reason tells the answer and t
 });
 
 test("an attempt beyond the policy, which was shortened meanwhile, is death when it fails and delivered when it does not", () => {
-  assert.equal(outcomeOf(answered(500), 7).kind, "dead");
+  const reason = "answered 500; attempt 7 (the retry schedule allows 3 by now) was the last";
+  assert.deepEqual(outcomeOf(answered(500), 7), { kind: "dead", reason });
   assert.equal(outcomeOf(answered(204), 7).kind, "delivered");
 });
 

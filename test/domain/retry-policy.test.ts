@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   ATTEMPTS_MAX,
+  attemptOfPolicy,
   attemptsAllowed,
+  attemptsMade,
   DEFAULT_RETRY_POLICY,
   JITTER,
   parseRetryAfterMs,
@@ -62,6 +64,10 @@ test("every policy within the bounds is taken as it is", () => {
 
 test("the default policy makes ten attempts within three days and a half", () => {
   assert.equal(attemptsAllowed(DEFAULT_RETRY_POLICY), 10);
+  assert.equal(attemptOfPolicy(DEFAULT_RETRY_POLICY, 10), "attempt 10 of 10");
+  assert.equal(attemptOfPolicy(DEFAULT_RETRY_POLICY, 11), "attempt 11 (the retry schedule allows 10 by now)");
+  assert.equal(attemptsMade(DEFAULT_RETRY_POLICY, 10), "10 of 10 attempts made");
+  assert.equal(attemptsMade(DEFAULT_RETRY_POLICY, 11), "11 attempts made (the retry schedule allows 10 by now)");
   const waits = Array.from({ length: 10 }, (_, index) => waitBeforeMs(DEFAULT_RETRY_POLICY, index + 1, EVEN) ?? NaN);
   assert.deepEqual(
     waits.map((ms) => ms / 1000),

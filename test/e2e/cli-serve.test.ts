@@ -111,6 +111,32 @@ test("a port that is taken ends with 1 and names the port and the remedy", async
   squatter.close();
 });
 
+for (const [why, place] of [
+  ["a port that is taken", {}],
+  ["a HOST that is no address of this machine", { HOST: "192.0.2.1" }],
+] as const) {
+  for (const command of ["serve", "dev"]) {
+    test(`${command} with ${why} prints the reason alone, no key and no screen, and the next start shows a key that works`, async () => {
+      using folder = openFolder();
+      const squatter = createServer();
+      await new Promise<void>((resolve) => {
+        squatter.listen(0, "127.0.0.1", resolve);
+      });
+      const { port } = squatter.address() as AddressInfo;
+      await using failing = spawnPosthaste([command], { PORT: String(port), POSTHASTE_DATA: folder.path, ...place });
+      assert.deepEqual(await failing.exited, { code: 1, signal: null });
+      assert.match(failing.printed.stderr, /^posthaste: cannot listen on .*\n$/);
+      assert.equal(failing.printed.stdout, "");
+      squatter.close();
+      await using next = spawnPosthaste(["serve"], { PORT: "0", POSTHASTE_DATA: folder.path });
+      const [, url = ""] = await next.match(/"event":"server\.listening","url":"([^"]+)"/);
+      // Dev keeps its key in a file, also when it did not get so far as to listen.
+      const [, key = ""] = await next.match(/shown this once and kept as a hash only: (phk_\S+)\n/);
+      assert.equal((await call(url, "/v1/endpoints", undefined, key)).status, 200);
+    });
+  }
+}
+
 test("SIGTERM lets the attempt in flight end, exits 0, and nothing is delivered twice", async () => {
   using folder = openFolder();
   await using receiver = await openPatientReceiver();

@@ -162,6 +162,17 @@ test("receiver without a secret says how to give one", async () => {
   assert.match(stderr, /^posthaste: receiver needs --secret whsec_/);
 });
 
+test("receiver takes no address by halves, and --host is named when it cannot listen there", async () => {
+  for (const host of ["0", "127.1", "", "a b", "http://x"]) {
+    const { code, stdout, stderr } = await ended(["receiver", "--secret", SECRET, "--port", "0", "--host", host]);
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, /^posthaste: --host must be an address /);
+  }
+  const { code, stderr } = await ended(["receiver", "--secret", SECRET, "--port", "0", "--host", "192.0.2.1"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^posthaste: cannot listen on 192\.0\.2\.1:0 since .* Mend --host\.\n$/);
+});
+
 test("receiver refuses a secret that is none, without repeating it", async () => {
   const { code, stderr } = await ended(["receiver", "--secret", "whsec_abcdef"]);
   assert.equal(code, 2);

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -193,6 +194,24 @@ test("a folder in the place of the backup's socket stops no start", async () => 
   mkdirSync(join(folder.path, "backup.sock/x"), { recursive: true });
   await using serving = await startServe(folder.path);
   await serving.match(/"event":"backup\.unavailable"/);
+});
+
+test("a start that is stopped as soon as the backup's socket is there leaves none, and a stale one hinders no start", async () => {
+  using folder = openFolder();
+  const socket = join(folder.path, "backup.sock");
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    await using child = spawnPosthaste(["serve"], { PORT: "0", POSTHASTE_DATA: folder.path });
+    while (!existsSync(socket)) await new Promise((resolve) => void setImmediate(resolve));
+    child.kill(signal);
+    assert.equal((await child.exited).code, 0);
+    assert.equal(existsSync(socket), false);
+  }
+  const killed = await startServe(folder.path);
+  killed.kill("SIGKILL");
+  await killed.exited;
+  assert.equal(existsSync(socket), true);
+  await using serving = await startServe(folder.path);
+  assert.doesNotMatch(serving.printed.stdout, /backup\.unavailable/);
 });
 
 test("a file that is no database at all", async () => {

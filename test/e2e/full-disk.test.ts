@@ -108,10 +108,20 @@ test(
     const data = join(folder.path, "data");
     using mounted = mountSmall(data, 8);
     assert.ok(mounted);
+    const used = join(data, "used");
+    {
+      await using before = await startServe(used);
+      before.kill("SIGTERM");
+      await before.exited;
+    }
     fill(data, 0);
-    await using child = spawnPosthaste(["serve"], { PORT: "0", POSTHASTE_DATA: data });
-    assert.notEqual((await child.exited).code, 0);
-    assert.match(child.printed.stderr, /^posthaste: [^\n]*disk is full[^\n]* Make room on that disk[^\n]*\n$/);
+    for (const place of [used, join(data, "fresh")]) {
+      const env = { PORT: "0", POSTHASTE_DATA: place, POSTHASTE_OPERATOR_KEY: TEST_KEY };
+      await using child = spawnPosthaste(["serve"], env);
+      assert.notEqual((await child.exited).code, 0);
+      assert.match(child.printed.stderr, /^posthaste: [^\n]*disk is full[^\n]* Make room on that disk[^\n]*\n$/);
+      assert.ok(child.printed.stderr.includes(place), "the folder is named");
+    }
     const other = join(folder.path, "other");
     const complaint =
       /^posthaste: There is no room for the copy in [^\n]*data\. Make some, or name a file on another disk\.\n$/;
@@ -123,6 +133,6 @@ test(
       assert.equal((await backup.exited).code, 1);
       assert.match(backup.printed.stderr, complaint, state);
     }
-    assert.deepEqual(readdirSync(data).toSorted(), ["filler"]);
+    assert.deepEqual(readdirSync(data).toSorted(), ["filler", "fresh", "used"]);
   },
 );

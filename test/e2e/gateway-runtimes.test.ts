@@ -10,6 +10,7 @@ import { buildNode } from "@posthaste/gateway/main/build-node.ts";
 import type { Command } from "posthaste/program.ts";
 import { Webhook } from "standardwebhooks";
 
+import { assertDocumented, DOCUMENT } from "../support/documented-answers.ts";
 import { denoProgram, NODE_20, NODE_24, requireRuntimes } from "../support/other-runtimes.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { waitFor } from "../support/services/wait-for.ts";
@@ -124,7 +125,9 @@ async function tryGateway(url: string, operatorKey: string, receiver: Recorder):
   const post = async (path: string, body: string, headers: Readonly<Record<string, string>> = {}) => {
     const auth = { authorization: `Bearer ${operatorKey}`, "content-type": "application/json" };
     const answer = await fetch(url + path, { method: "POST", headers: { ...auth, ...headers }, body });
-    return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Record<string, unknown> };
+    const text = await answer.text();
+    assertDocumented({ method: "POST", path }, { status: answer.status, headers: answer.headers, text });
+    return { status: answer.status, headers: answer.headers, body: JSON.parse(text) as Record<string, unknown> };
   };
 
   const endpoint = await post("/v1/endpoints", JSON.stringify({ url: receiver.url }));
@@ -177,6 +180,13 @@ async function tryGateway(url: string, operatorKey: string, receiver: Recorder):
     problems.map(({ status, headers }) => `${status} ${headers.get("content-type")?.split(";")[0]}`),
     [400, 401, 422, 413, 404].map((status) => `${status} application/problem+json`),
   );
+  const described = await fetch(`${url}/openapi.json`);
+  assert.equal(
+    await described.text(),
+    JSON.stringify(DOCUMENT),
+    "every runtime describes the same API by the same bytes",
+  );
+  assert.equal((await fetch(`${url}/docs`)).status, 200);
   const { status: readiness } = await fetch(`${url}/readyz`);
   assert.equal(readiness, 200);
 }

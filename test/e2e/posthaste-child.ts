@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { assertDocumented } from "../support/documented-answers.ts";
 
 const entry = join(import.meta.dirname, "../../cli/main/posthaste.ts");
 
@@ -15,6 +16,7 @@ export interface Child extends AsyncDisposable {
   /** All that was printed so far. */
   readonly printed: { readonly stdout: string; readonly stderr: string };
   readonly exited: Promise<Exit>;
+  readonly pid: number;
   /** The first match in what was or will be printed; rejects with the whole output when the process ends without it. */
   match(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
@@ -69,6 +71,7 @@ export function spawnWatched(
   return {
     printed,
     exited,
+    pid: child.pid ?? 0,
     kill: (signal) => void child.kill(signal),
     match: (pattern) =>
       new Promise((resolve, reject) => {
@@ -114,10 +117,15 @@ export interface Answer {
 }
 
 export async function call(url: string, path: string, body?: unknown, key: string = TEST_KEY): Promise<Answer> {
+  const method = body === undefined ? "GET" : "POST";
   const response = await fetch(`${url}${path}`, {
-    method: body === undefined ? "GET" : "POST",
+    method,
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  return { status: response.status, body: (await response.json()) as Readonly<Record<string, unknown>> };
+  const text = await response.text();
+  // Processors have paths of their own, all of them outside of this.
+  if (path.startsWith("/v1/"))
+    assertDocumented({ method, path }, { status: response.status, headers: response.headers, text });
+  return { status: response.status, body: JSON.parse(text) as Readonly<Record<string, unknown>> };
 }

@@ -9,6 +9,8 @@ const PARSER_STATUSES: ReadonlySet<number> = new Set([400, 405, 408, 411, 413, 4
 const PROBLEM_BYTES_MAX = 20 * 1024;
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z$/;
 const instantNames = /^(?:at|since|until|timestamp|deliver_at|next_until|\w+_since|\w+_at)$/;
+/** Their form is held by tests of their own. */
+const FIXED_TEXTS: ReadonlySet<string> = new Set(["GET /metrics", "GET /openapi.json", "GET /docs"]);
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Of a tenant's own things; no other's answer has them. */
@@ -28,7 +30,7 @@ export function faultOf(drawn: Drawn, answer: RawAnswer): string | null {
   const text = decoder.decode(body);
   const foreign = foreignMark(drawn.caller, text);
   if (foreign !== null) return `shows ${foreign} to ${drawn.caller ?? "nobody"}`;
-  if (drawn.route === "GET /metrics" && status === 200) return null;
+  if (FIXED_TEXTS.has(drawn.route) && status === 200) return null;
   const type = headers.get("content-type");
   if (drawn.route === "GET /v1/tail" && status === 200)
     return type === "text/event-stream" ? null : `a tail of ${type}`;
@@ -91,5 +93,5 @@ function listFault(json: unknown): string | null {
   if (typeof json !== "object" || json === null || !("next_cursor" in json) || !("data" in json)) return null;
   const { data, next_cursor: next } = json;
   if (!Array.isArray(data) || data.length > 100) return "a list of more than 100 or of none";
-  return next === null || (typeof next === "string" && next.length <= 512) ? null : "next_cursor is no text of ours";
+  return next === null || (typeof next === "string" && next.length <= 640) ? null : "next_cursor is no text of ours";
 }

@@ -5,8 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createRoutes } from "@posthaste/gateway/app.ts";
-import { healthRoutes } from "@posthaste/gateway/resources/health.ts";
+import { createOpenRoutes, createRoutes } from "@posthaste/gateway/app.ts";
 import type { EndpointDeps } from "@posthaste/gateway/resources/endpoints.ts";
 import { prefixEnv, storesEnv } from "../e2e/distributed-harness.ts";
 import type { FuzzReport } from "./fuzz-run.ts";
@@ -16,8 +15,9 @@ import { ROUTE_PLANS } from "./route-plans.ts";
 
 test("every route has a plan, and every plan a route", () => {
   const deps = {} as EndpointDeps;
-  const open = healthRoutes(deps, () => false).map(({ path }) => `GET ${path}`);
-  const routes = [...createRoutes(deps).map(({ method, path }) => `${method} ${path}`), ...open];
+  const keyed = createRoutes(deps);
+  const open = createOpenRoutes(deps, keyed, () => false).map(({ path }) => `GET ${path}`);
+  const routes = [...keyed.map(({ method, path }) => `${method} ${path}`), ...open];
   assert.deepEqual(Object.keys(ROUTE_PLANS).toSorted(), routes.toSorted());
 });
 

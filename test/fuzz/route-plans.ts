@@ -250,6 +250,8 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
   "GET /healthz": { weight: 0.1, query: {}, members: null },
   "GET /readyz": { weight: 0.3, query: {}, members: null },
   "GET /metrics": { weight: 0.1, query: {}, members: null },
+  "GET /openapi.json": { weight: 0.1, query: {}, members: null },
+  "GET /docs": { weight: 0.1, query: {}, members: null },
 };
 
 function headersOrNull(chance: Chance): string {

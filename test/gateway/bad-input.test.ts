@@ -213,11 +213,11 @@ for (const [time, detail] of [
 }
 
 for (const path of ["/v1/events", "/v1/endpoints", "/v1/dead-letters", "/v1/api-keys"]) {
-  test(`400 for cursors of ${path} that were never given out`, async () => {
+  test(`422 for cursors of ${path} that were never given out`, async () => {
     await using harness = await openGatewayHarness();
     for (const cursor of ["", "x", "%00", "e30", "x".repeat(513), "ZTo5OTk5OTk5OTk5OTk5OTk5OTk6MQ", "-1"]) {
       const answer = await harness.call("GET", `${path}?cursor=${cursor}`);
-      assertProblem(answer, 400, "invalid-cursor");
+      assertProblem(answer, 422, "invalid-cursor");
       assert.equal(at(answer.json, "errors.0.parameter"), "cursor");
     }
   });

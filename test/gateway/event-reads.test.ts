@@ -124,7 +124,9 @@ for (const [what, harm] of Object.entries({
       }),
     });
     const id = await publish(harness);
-    assert.equal((await harness.call("GET", `/v1/events/${id}`)).status, 200);
+    const shown = await harness.call("GET", `/v1/events/${id}`);
+    assert.equal(shown.status, 200);
+    assert.equal(at(shown.json, "timestamp"), at(shown.json, "accepted_at"), "no piece of the body for a time");
     assertProblem(await harness.call("GET", `/v1/events/${id}?include=data`), 503, "store-unavailable");
   });
 }

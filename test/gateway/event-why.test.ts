@@ -179,6 +179,9 @@ test("what was delivered, and what ended dead at an endpoint that is disabled by
   const ended = await shown(harness, dead, endpoint);
   assert.deepEqual([ended.codes[2], ...ended.codes.slice(-2)], ["endpoint paused", "retry ended", "outcome dead"]);
   assert.match(ended.text, /2 of 2 attempts made; the last failed: no answer in 15 s; no further one/);
+  await harness.call("PATCH", `/v1/endpoints/${endpoint}`, { body: { retry: { delays_s: [0] } } });
+  const shortened = await shown(harness, dead, endpoint);
+  assert.match(shortened.text, /2 attempts made \(the retry schedule allows 1 by now\); the last failed/);
 });
 
 test("of replays the latest counts; an endpoint that is gone is named as that", async () => {

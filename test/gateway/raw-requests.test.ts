@@ -206,6 +206,13 @@ const cases: readonly Case[] = [
   plain("no target", ["GET HTTP/1.1", "host: x"], ["invalid-request"], false),
   plain("OPTIONS *", ["OPTIONS * HTTP/1.1", "host: x"], ["invalid-request"], false),
   plain("the absolute form", ["GET http://elsewhere.example/livez HTTP/1.1", "host: x"], [200], true),
+  plain("an absolute form with half a host", ["GET http://[/livez HTTP/1.1", "host: x"], ["invalid-request"], false),
+  plain(
+    "an absolute form with port 99999",
+    ["GET http://a:99999/livez HTTP/1.1", "host: x"],
+    ["invalid-request"],
+    false,
+  ),
   plain("a path beyond ASCII", ["GET /\u00e4 HTTP/1.1", "host: x"], ["invalid-request"], false),
   plain("NUL in the path", ["GET /a\0b HTTP/1.1", "host: x"], ["invalid-request"], false),
   plain("NUL in a field", ["GET /livez HTTP/1.1", "host: x", "x-note: a\0b"], ["invalid-request"], false),

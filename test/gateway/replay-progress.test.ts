@@ -171,15 +171,18 @@ test("delivered events of one millisecond are replayed once each, though the tim
 test("a cursor that no replay gave is refused, and the field is named", async () => {
   await using harness = await openGatewayHarness();
   const path = `/v1/endpoints/${await createEndpoint(harness)}/replay`;
-  const answer = await harness.call("POST", path, { body: { cursor: "x y" } });
-  assertProblem(answer, 422, "validation-failed");
-  assert.equal(at(answer.json, "errors.0.pointer"), "#/cursor");
+  for (const cursor of ["", 1, "a".repeat(641)]) {
+    const answer = await harness.call("POST", path, { body: { cursor } });
+    assertProblem(answer, 422, "validation-failed");
+    assert.equal(at(answer.json, "errors.0.pointer"), "#/cursor");
+  }
   for (const [of, cursor] of [
     [path, "5.abc"],
+    [path, "x y"],
     ["/v1/dead-letters/replay", "abc"],
   ] as const) {
     const refused = await harness.call("POST", of, { body: { cursor } });
-    assertProblem(refused, 400, "invalid-cursor");
+    assertProblem(refused, 422, "invalid-cursor");
     assert.equal(at(refused.json, "errors.0.pointer"), "#/cursor");
   }
 });

@@ -3,12 +3,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HEARD_MAX, HEARTBEAT_MS, KEYS_MS, LINGER_MS, READERS_MAX } from "@posthaste/gateway/tail/readers.ts";
 import { UNREAD_BYTES_MAX } from "@posthaste/gateway/tail/reader.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import { storeFault } from "@posthaste/shared/domain/errors.ts";
 import type { TailEntry } from "@posthaste/shared/ports/tail.ts";
 import { acceptedEntry, deliveryEntry } from "@posthaste/shared/ports/tail.ts";
+import { assertMatches, DOCUMENT } from "../support/documented-answers.ts";
 import type { GatewayHarness, HarnessOptions } from "../support/gateway-harness.ts";
 import { assertNames, assertProblem, at, openGatewayHarness, send } from "../support/gateway-harness.ts";
 import { ENDPOINT_ID, sampleEnvelope, sampleEnvelopes, sampleRecord } from "../support/samples.ts";
+
+const STREAM = DOCUMENT.paths["/v1/tail"]?.["get"]?.responses["200"];
+const DESCRIBED =
+  STREAM !== undefined && "content" in STREAM ? (STREAM.content?.["text/event-stream"]?.["x-events"] ?? {}) : {};
 
 interface Reader {
   readonly status: number;
@@ -55,6 +61,8 @@ function eventsIn(text: string): readonly (readonly [string, string | null, unkn
     const event = /^event: (.*)$/m.exec(block)?.[1];
     if (event === undefined) return [];
     const data = /^data: (.*)$/m.exec(block)?.[1] ?? "";
+    assertMatches(DESCRIBED[event] ?? {}, data, `the data of ${event}`);
+    assert.ok(Object.hasOwn(DESCRIBED, event), `${event} is described`);
     return [[event, /^id: (.*)$/m.exec(block)?.[1] ?? null, JSON.parse(data) as unknown] as const];
   });
 }
@@ -177,6 +185,16 @@ for (const [query, expected] of Object.entries(filters)) {
     assert.equal(every.events().length, query === "" || query === "?tenant=acme" ? 6 : expected.length);
   });
 }
+
+test("what waits for no endpoint that is known is shown without one, as everywhere", async () => {
+  await using harness = await open();
+  const reader = await openReader(harness);
+  await tell(
+    harness,
+    attempted("a", { endpointId: UNKNOWN_ENDPOINT, state: "dead", result: null, reason: "no endpoints" }),
+  );
+  assert.equal(at(reader.events()[0]?.[2], "endpoint_id"), null);
+});
 
 test("a tenant key sees its own tenant alone; 403 when it names another, 400 for a filter that is none", async () => {
   await using harness = await open();

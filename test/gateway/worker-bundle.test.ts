@@ -4,15 +4,15 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { buildWorker } from "@posthaste/gateway/main/build-worker.ts";
 
-const GZIP_BYTES_MAX = 150 * 1024;
+const GZIP_BYTES_MAX = 160 * 1024;
 /** What it uses of Node's, all of which workerd has. */
 const MODULES = ["node:buffer", "node:crypto"];
 
-test("the worker has less than 150 KiB gzipped, and imports nothing but two modules of Node's", async () => {
+test("the worker has less than 160 KiB gzipped, and imports nothing but two modules of Node's", async () => {
   const text = await buildWorker();
   const gzipBytes = gzipSync(text).length;
   assert.ok(gzipBytes < GZIP_BYTES_MAX, `${gzipBytes} bytes`);
-  const imported = Array.from(text.matchAll(/\b(?:from|import|require\()\s*"([^"]+)"/g), ([, name]) => name);
+  const imported = Array.from(text.matchAll(/\b(?:from|import|require\()\s*"([\w:./@-]+)"/g), ([, name]) => name);
   assert.deepEqual(new Set(imported), new Set(MODULES));
   assert.ok(!text.includes("readFileSync"), "scripts lie inside");
 });

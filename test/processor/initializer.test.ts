@@ -96,13 +96,29 @@ function openStatus(parts: {
     isStopping: () => parts.isStopping === true,
     collectMetrics: () => Promise.resolve("posthaste_x 1\n"),
   });
-  const ask = (path: string) => status(new Request(`http://127.0.0.1:1${path}`));
+  const ask = (path: string, method = "GET") => status(new Request(`http://127.0.0.1:1${path}`, { method }));
   return { clock, ask };
 }
 
 async function detailOf(response: Response): Promise<unknown> {
   return ((await response.json()) as { readonly detail?: unknown }).detail;
 }
+
+test("the paths of a processor are read: HEAD as GET, OPTIONS tells the methods, others are 405", async () => {
+  const { ask } = openStatus({});
+  for (const path of ["/livez", "/healthz", "/readyz", "/metrics"]) {
+    assert.equal((await ask(path, "HEAD")).status, 200);
+    for (const [method, status] of [
+      ["OPTIONS", 204],
+      ["POST", 405],
+      ["DELETE", 405],
+    ] as const) {
+      const answer = await ask(path, method);
+      assert.deepEqual([answer.status, answer.headers.get("allow")], [status, "GET, HEAD, OPTIONS"]);
+    }
+  }
+  assert.equal((await ask("/", "POST")).status, 404);
+});
 
 test("/livez answers whatever the stores do, /metrics gives the text, and other paths are told where to go", async () => {
   const { ask } = openStatus({ health: () => Promise.reject(new Error("away")) });

@@ -40,7 +40,7 @@ const modules: readonly Module[] = [
   { folder: "shared/drivers/", layer: 3, packages: "any" },
   { folder: "shared/runtime/", layer: 5, packages: "any" },
   { folder: "gateway/main/", layer: 5, packages: "any" },
-  { folder: "gateway/", layer: 4, packages: ["hono", "valibot"] },
+  { folder: "gateway/", layer: 4, packages: ["@valibot/to-json-schema", "hono", "valibot"] },
   { folder: "processor/main/", layer: 5, packages: "any" },
   { folder: "processor/", layer: 4, packages: [] },
   { folder: "cli/", layer: 5, packages: "any" },

@@ -24,6 +24,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
       "test/e2e/distributed-check.test.ts",
       "test/e2e/distributed-secure.test.ts",
       "test/e2e/distributed-settings.test.ts",
+      "test/e2e/npm-package.test.ts",
       "test/e2e/one-port.test.ts",
       "test/e2e/resend-crash.test.ts",
       "test/e2e/reseal-folder.test.ts",

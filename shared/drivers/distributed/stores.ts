@@ -70,6 +70,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly notifier: Notifier;
   readonly tail: Tail;
   readonly directory: RedisDirectory;
+  readonly cursorSealer: Sealer;
   readonly apiKeys: ApiKeyStore;
   readonly claims: Claims;
   readonly cancellations: Cancellations;
@@ -196,14 +197,14 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   const wasEmptied = async (shard: number): Promise<boolean> => directory.lossOf(shard) !== null || (await wasUsed());
   const apiKeys = opening.use(await openApiKeys({ ...options, ...main, notifier, wasEmptied }));
   const stats = createRedisStats({ ...cache, clock, entropy });
-  opening.defer(() => stats.stop());
+  opening.defer(() => stats.flush().finally(() => stats.stop()));
   const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };
-  opening.defer(() => stats.flush());
   const opened = opening.move();
   return {
     notifier,
     tail,
     directory,
+    cursorSealer: sealer.derived("cursors"),
     apiKeys,
     claims: createRedisClaims({
       ...main,

@@ -51,6 +51,16 @@ test("open() refuses another key", () => {
   assert.throws(() => createSealer(new Uint8Array(32).fill(8)).open(sealed, "endpoint 1"), /do not open/);
 });
 
+test("what derived() seals opens by the same purpose alone, and across a change of keys", () => {
+  const next = new Uint8Array(32).fill(8);
+  const sealed = createSealer(key).derived("cursors").seal(secret, "c");
+  for (const sealer of [createSealer(key), createSealer(key, { next }), createSealer(next, { previous: key })]) {
+    assert.deepEqual(sealer.derived("cursors").open(sealed, "c"), secret);
+    assert.throws(() => sealer.open(sealed, "c"), /do not open/);
+    assert.throws(() => sealer.derived("others").open(sealed, "c"), /do not open/);
+  }
+});
+
 test("open() refuses bytes that are too short or of another version", () => {
   const sealer = createSealer(key);
   const sealed = sealer.seal(new Uint8Array(0), "c");

@@ -77,7 +77,7 @@ async function surplusAtDeath({ lane, lanes, retryQueue, clock }: Queues, line: 
     settlements: { ack: () => assert.fail("nothing is acknowledged") },
     deliverEvent: () => never(),
     onFailure: assert.ifError,
-    lowThrottle: createLowThrottle(createManualClock(START_MS), () => 0),
+    lowThrottle: createLowThrottle(createManualClock(START_MS), { isEnough: () => false }),
   });
   void loop(NEVER);
   for (let step = 0; inHand.size === 0 && step < 20; step++) {

@@ -29,10 +29,11 @@ function openStand(endpointIds: readonly string[]) {
     /** The work of it goes on until `end`. */
     hang: (...ids: readonly string[]) => ids.forEach((id) => hanging.set(id, () => undefined)),
     end: (id: string) => hanging.get(id)?.(),
-    run: (fails = "") =>
+    run: (fails = "", seenMax = 1000) =>
       forEachHeldEndpoint(
         {
           clock,
+          seenMax,
           deadLetters: { list: async () => ({ rows: endpointIds.map(letterOf), next: null }) },
           async work(_tenant, endpointId) {
             begun.push(endpointId);
@@ -82,6 +83,17 @@ test("a work that fails keeps no other, and is told at the end", async () => {
   await stand.clock.advance(1);
   await running;
   assert.deepEqual(stand.begun.toSorted(), ["first/a", "first/b", "second/a"]);
+});
+
+test("beyond the bound of endpoints that are known as done, one seen long ago is looked after once more, and none is left out", async () => {
+  const ids = ["a/1", "a/2", "a/3", "a/4", "a/5"];
+  const stand = openStand(ids);
+  const running = stand.run("", 2);
+  await stand.clock.advance(1);
+  await running;
+  assert.deepEqual(new Set(stand.begun), new Set(ids));
+  assert.ok(stand.begun.length > ids.length, stand.begun.join());
+  assert.ok(stand.begun.length <= 2 * ids.length, "once in each pass at most");
 });
 
 test("after a stop no further work begins", async () => {

@@ -63,9 +63,19 @@ const programs = {
         : `go is of version 1.${minor}, and the collector needs 1.${GO_MINOR_MIN} or newer`;
     },
   },
+  javac: {
+    binary: "javac",
+    packages: ["openjdk-17-jdk-headless", "openjdk-21-jdk-headless", "default-jdk-headless"],
+    complaint: () => isRunnable("javac", "-version"),
+  },
+  ruby: { binary: "ruby", packages: ["ruby"], complaint: () => isRunnable("ruby", "--version") },
+  php: { binary: "php", packages: ["php-cli"], complaint: () => isRunnable("php", "--version") },
+  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
+/** Those that a Redis and a Kafka elsewhere make unnecessary. */
+const services: ReadonlySet<Program> = new Set([programs.redis, programs.java, programs.maven]);
 const found = new Set<Program>();
 
 /** redis-server and redis-cli. */
@@ -77,6 +87,12 @@ export const requirePromClient = (): void => requireProgram(programs.promClient)
 export const requirePromtool = (): void => requireProgram(programs.promtool);
 /** For the collector of OpenTelemetry, which is built from its modules. */
 export const requireGo = (): void => requireProgram(programs.go);
+/** For the examples of docs/receiving.md. */
+export const requireJavac = (): void => requireProgram(programs.javac);
+export const requireRuby = (): void => requireProgram(programs.ruby);
+export const requirePhp = (): void => requireProgram(programs.php);
+/** For the tests of the pages. */
+export const requireChromium = (): void => requireProgram(programs.chromium);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */
@@ -94,7 +110,7 @@ function requireProgram(program: Program): void {
 
 /** Works without waiting for the event loop: two installations at a time would meet at dpkg's lock. */
 function install(program: Program, complaint: string): void {
-  const service = program === programs.promClient ? "" : ", or name running services by REDIS_URL and KAFKA_BROKERS";
+  const service = services.has(program) ? ", or name running services by REDIS_URL and KAFKA_BROKERS" : "";
   const remedy = `install the package ${program.packages[0]}${service}`;
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) throw new Error(`${complaint}: ${remedy}`);
   const installed = aptInstall(program.packages);

@@ -15,9 +15,11 @@ export interface Place {
   readonly host: string;
   readonly port: number;
   readonly portSetting: string;
+  /** `HOST` unless it is given. */
+  readonly hostSetting?: string;
 }
 
-export function cannotListen({ host, port, portSetting }: Place, cause: unknown): CannotListen {
+export function cannotListen({ host, port, portSetting, hostSetting = "HOST" }: Place, cause: unknown): CannotListen {
   const code = cause instanceof Error && "code" in cause ? cause.code : null;
   const where = `cannot listen on ${host}:${port}`;
   switch (code) {
@@ -30,10 +32,18 @@ export function cannotListen({ host, port, portSetting }: Place, cause: unknown)
       return new CannotListen(`${where} since this user may not listen on port ${port}. ${remedy}`, false, cause);
     }
     case "EADDRNOTAVAIL":
-      return new CannotListen(`${where} since ${host} is no address of this machine. Mend HOST.`, false, cause);
+      return new CannotListen(
+        `${where} since ${host} is no address of this machine. Mend ${hostSetting}.`,
+        false,
+        cause,
+      );
     default: {
       const why = cause instanceof Error ? cause.message : String(cause);
-      return new CannotListen(`${where} (${why}). Choose another with HOST and ${portSetting}.`, false, cause);
+      return new CannotListen(
+        `${where} (${why}). Choose another with ${hostSetting} and ${portSetting}.`,
+        false,
+        cause,
+      );
     }
   }
 }

@@ -110,7 +110,8 @@ export function checkHead(head: RequestHead, url: string | null): PosthasteError
 /** The absolute form of the request's target (RFC 9112 section 3.2); null for one that is none of a resource. */
 export function urlOf(target: string): string | null {
   if (target.startsWith("/")) return `http://localhost${target}`;
-  return /^https?:\/\/[^/?#]/i.test(target) ? target : null;
+  // Handlers parse it, as they may.
+  return /^https?:\/\/[^/?#]/i.test(target) && URL.canParse(target) ? target : null;
 }
 
 const NO_RESOURCE = refuse("invalid-request", "The request's target must be a path, or an http URL.");

@@ -46,6 +46,8 @@ export interface ServeOptions {
   readonly port: number;
   /** What the reader chooses the port by, for the error: `PORT`, `PROCESSOR_PORT` or `--port`. */
   readonly portSetting: string;
+  /** The same for the address; `HOST` unless it is given. */
+  readonly hostSetting?: string;
   /** With the other children of one `node:cluster`, which listen on the same; among all others the port is ours alone. */
   readonly isShared?: boolean;
   /** Most connections at once, at least 1. */
