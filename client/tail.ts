@@ -40,6 +40,7 @@ export async function* tail(
       const problem = problemIn(parsedOrNone(await untilAborted(textOf(response), ending.signal)), status);
       throw new ProblemError(problem, retryAfterS(headers.get("retry-after"), clock.now()), ONE_TRY);
     }
+    stopTimer();
     const reader = body.getReader();
     letGo = () => reader.cancel();
     const atMs = Date.parse(headers.get("date") ?? "");
@@ -47,9 +48,10 @@ export async function* tail(
     const decoder = new TextDecoder();
     let text = "";
     for (;;) {
-      stopTimer();
       stopTimer = endAfter(SILENCE_MS_MAX);
       const { value, done } = await untilAborted(reader.read(), ending.signal);
+      // While the caller works on what came, the gateway is not to blame for silence.
+      stopTimer();
       if (done) throw new Error("the connection ended");
       text += decoder.decode(value, { stream: true });
       const frames = text.split("\n\n");

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Environment } from "@posthaste/shared/domain/config.ts";
 import { OPERATOR_KEY_FILE } from "../operator-key.ts";
+import { isOnThisMachine } from "./http-url.ts";
 import { WrongWords } from "../words/option.ts";
 
 export interface FoundKey {
@@ -22,8 +23,7 @@ export function findKey(env: Environment, keyFile: string | undefined, url: stri
   const { POSTHASTE_API_KEY: set = "" } = env;
   if (set !== "") return { apiKey: checked(set, "POSTHASTE_API_KEY"), source: "POSTHASTE_API_KEY", warning: null };
   const ownFile = join(env["POSTHASTE_DATA"] ?? "./.posthaste", OPERATOR_KEY_FILE);
-  const isHere = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(URL.parse(url)?.hostname ?? "");
-  if (isHere && statSync(ownFile, { throwIfNoEntry: false })?.isFile() === true) return keyIn(ownFile);
+  if (isOnThisMachine(url) && statSync(ownFile, { throwIfNoEntry: false })?.isFile() === true) return keyIn(ownFile);
   throw new WrongWords(
     "an API key is needed: set POSTHASTE_API_KEY, or name a file that holds it with --key-file. posthaste dev shows one at its start, and keeps it in .posthaste/operator.key, which is found from the folder that it was started in",
   );

@@ -6,7 +6,7 @@ import type { Screen } from "../screen/screen.ts";
 import type { Command, Context, Definition, Given, Options } from "../words/command.ts";
 import { defineCommand } from "../words/command.ts";
 import { flag, text, WrongWords } from "../words/option.ts";
-import { isHttpUrl } from "./http-url.ts";
+import { isHttpUrl, isOnThisMachine } from "./http-url.ts";
 import { findKey } from "./api-key-source.ts";
 import type { Place } from "./explain.ts";
 import { explain } from "./explain.ts";
@@ -26,8 +26,8 @@ export interface Calls extends Context {
   readonly place: Place;
   readonly isJson: boolean;
   readonly tenant: string | null;
-  /** One JSON document on a line. */
-  readonly printJson: (value: unknown) => Promise<void>;
+  /** One JSON document on a line, its own names in the API's way: `after_ms`. */
+  readonly printJson: (value: object) => Promise<void>;
   readonly nowMs: () => number;
 }
 
@@ -69,6 +69,14 @@ function openCalls(options: Given<typeof shared>["options"], context: Context): 
   const url = urlOf(env, options.url);
   const { apiKey, source, warning } = findKey(env, options["key-file"], url);
   if (warning !== null) screen.say(screen.saidStyled("yellow", warning));
+  if (url.startsWith("http:") && !isOnThisMachine(url) && screen.isErrorTerminal) {
+    screen.say(
+      screen.saidStyled(
+        "yellow",
+        `The API key goes to ${url} unencrypted: use https:// where there is a proxy with TLS.`,
+      ),
+    );
+  }
   const tenant = options.tenant ?? null;
   const fetch = tellingWaits(surroundings.fetch, screen);
   return {
@@ -77,9 +85,15 @@ function openCalls(options: Given<typeof shared>["options"], context: Context): 
     place: { url, keySource: source },
     isJson: options.json,
     tenant,
-    printJson: (value) => screen.print(`${JSON.stringify(value)}\n`),
+    printJson: (value) => screen.print(`${JSON.stringify(snakeNames(value))}\n`),
     nowMs: surroundings.clock.now,
   };
+}
+
+/** Of the outermost object alone: what is inside came from the API. */
+function snakeNames(value: object): object {
+  const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [snake(name), inner as unknown]));
 }
 
 function urlOf(env: Environment, given: string | undefined): string {

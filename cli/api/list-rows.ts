@@ -16,7 +16,7 @@ export const listOptions = {
   all: flag("all rows"),
 };
 
-export interface Listing<Row> {
+export interface Listing<Row extends object> {
   /** In the singular: `event`. */
   readonly thing: string;
   readonly columns: readonly Column<Row>[];
@@ -24,7 +24,7 @@ export interface Listing<Row> {
 }
 
 /** A table is written when its rows are known, JSON as it comes. */
-export async function listRows<Row>(
+export async function listRows<Row extends object>(
   { thing, columns, page }: Listing<Row>,
   wish: { readonly limit: number | undefined; readonly all: boolean },
   { isJson, printJson, screen }: Calls,

@@ -33,7 +33,7 @@ export async function* watchTail(
           const before = lostAtMs;
           [hasBegun, lostAtMs, tries] = [true, null, 0];
           if (before === null) yield entry;
-          else yield { event: "session-back", afterMs: clock.monotonic() - before, at: entry.data.at };
+          else yield { event: "session-back", afterMs: Math.round(clock.monotonic() - before), at: entry.data.at };
         } else if (entry.event === "end") {
           lostAtMs = clock.monotonic();
           yield { event: "session-lost", why: entry.data.detail };

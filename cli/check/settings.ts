@@ -52,6 +52,10 @@ export function readSettings(env: Environment): ReadSettings {
   if (findings.length === 0) findings.push(fine("settings", "are read as the programs read them"));
   if (config !== null) findings.push(...risksOf(config, distributed));
   if (distributed !== null) findings.push(...storeRisksOf(distributed));
+  else if (config !== null && config.gatewayProcesses > 1) {
+    const remedy = "Leave it out, or set REDIS_URL and KAFKA_BROKERS too and run posthaste gateway.";
+    findings.push(wrong("GATEWAY_PROCESSES", "is more than 1, and one process owns the database of serve", remedy));
+  }
   return { config, distributed, findings };
 }
 

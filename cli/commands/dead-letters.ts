@@ -44,11 +44,11 @@ const list = defineCall({
     const columns: readonly Column<DeadLetter>[] = [
       { title: "ID", cell: ({ id }) => id },
       ...(calls.tenant === "*" ? [{ title: "TENANT", cell: ({ tenant }: DeadLetter) => tenant }] : []),
-      { title: "TYPE", cell: ({ event_type: type }) => type, widthMin: 10 },
+      { title: "TYPE", cell: ({ event_type: type }) => type, widthMin: 10, leftOut: 2 },
       { title: "ENDPOINT", cell: ({ endpoint_id: endpoint }) => endpoint ?? "none" },
-      { title: "STATE", cell: ({ state }) => state, style: ({ state }) => stateStyle(state) },
-      { title: "ATTEMPTS", cell: ({ attempt_count: count }) => String(count), isRight: true },
-      { title: "SINCE", cell: ({ at }) => ago(at, now), isRight: true },
+      { title: "STATE", cell: ({ state }) => state, style: ({ state }) => stateStyle(state), leftOut: 3 },
+      { title: "ATTEMPTS", cell: ({ attempt_count: count }) => String(count), isRight: true, leftOut: 4 },
+      { title: "SINCE", cell: ({ at }) => ago(at, now), isRight: true, leftOut: 1 },
       { title: "REASON", cell: ({ reason }) => reason, widthMin: 16 },
     ];
     const page = (query: object) => calls.client.deadLetters.list({ ...filterOf(options), ...query });

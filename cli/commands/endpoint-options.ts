@@ -1,4 +1,5 @@
 /** The settings of an endpoint as options, shared by what makes one and what changes one. */
+import { readFileSync } from "node:fs";
 import type { BatchSetting, RateLimit, RetryPolicy } from "@posthaste/client/public.ts";
 import type { Given } from "../words/command.ts";
 import type { Option } from "../words/option.ts";
@@ -43,6 +44,21 @@ export const endpointOptions = {
   "rate-limit": rateLimit("attempts in so many ms, such as 10/1000, or none"),
   batch: batch("LOW events in one POST and the ms that they wait, such as 100/5000, or none"),
 };
+
+/** No word of a command: everybody on a machine can read those. */
+export const secretFile = text("FILE", "a file that holds the secret to use, whsec_... (one is made)");
+
+/** Throws `WrongWords`; the API judges the secret. */
+export function secretIn(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new WrongWords(
+      `--secret-file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
 
 /** The fields of the API that were named. */
 export function endpointFields(options: Given<typeof endpointOptions>["options"]) {

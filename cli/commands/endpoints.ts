@@ -10,7 +10,7 @@ import type { Column } from "../screen/table.ts";
 import { factsOf } from "../screen/table.ts";
 import type { Command } from "../words/command.ts";
 import { choice, flag, text, time, WrongWords } from "../words/option.ts";
-import { endpointFields, endpointOptions } from "./endpoint-options.ts";
+import { endpointFields, endpointOptions, secretFile, secretIn } from "./endpoint-options.ts";
 import { attemptColumns } from "./events.ts";
 
 const ID = { name: "ID", summary: "the endpoint's id, ep_..." } as const;
@@ -35,10 +35,10 @@ function columnsOf({ tenant, nowMs }: Calls): readonly Column<Endpoint>[] {
     { title: "ID", cell: ({ id }) => id },
     ...(tenant === "*" ? [{ title: "TENANT", cell: (endpoint: Endpoint) => endpoint.tenant }] : []),
     { title: "URL", cell: ({ url }) => url, widthMin: 20 },
-    { title: "TYPES", cell: ({ event_types: types }) => types.join(","), widthMin: 8 },
+    { title: "TYPES", cell: ({ event_types: types }) => types.join(","), widthMin: 8, leftOut: 1 },
     { title: "STATUS", cell: ({ status }) => status, style: ({ status }) => STYLES[status] },
-    { title: "FAILING", cell: ({ failing_since: at }) => (at === null ? "no" : `since ${ago(at, now)}`) },
-    { title: "MADE", cell: ({ created_at: at }) => ago(at, now), isRight: true },
+    { title: "FAILING", cell: ({ failing_since: at }) => (at === null ? "no" : `since ${ago(at, now)}`), leftOut: 2 },
+    { title: "MADE", cell: ({ created_at: at }) => ago(at, now), isRight: true, leftOut: 3 },
   ];
 }
 
@@ -87,14 +87,14 @@ const create = defineCall({
   name: "endpoints create",
   summary: "makes an endpoint and shows its secret, once",
   operands: [{ name: "URL", summary: "where its events go, such as https://example.com/hooks" }],
-  options: { ...endpointOptions, paused: flag("paused from the start") },
+  options: { ...endpointOptions, "secret-file": secretFile, paused: flag("paused from the start") },
   examples: [
     "posthaste endpoints create https://example.com/hooks --types 'invoice.*,order.paid'",
     "posthaste endpoints create https://example.com/hooks --header 'x-token: abc' --retry 0,5,60 --json",
   ],
   async run({ operands: [url = ""], options }, { client, isJson, printJson, screen }) {
-    const fields = { url, ...endpointFields(options), paused: options.paused ? true : undefined };
-    const made = await client.endpoints.create(fields);
+    const secret = secretIn(options["secret-file"]);
+    const made = await client.endpoints.create({ url, secret, ...endpointFields(options), paused: options.paused });
     if (isJson) await printJson(made);
     else {
       await screen.print(`${made.id}  ${printable(made.url)}\nSecret  ${made.secret}\n`);
@@ -157,10 +157,10 @@ const rotate = defineCall({
   name: "endpoints rotate",
   summary: "makes a new secret and shows it, once; the old one signs beside it for 24 h",
   operands: [ID],
-  options: {},
+  options: { "secret-file": secretFile },
   examples: ["posthaste endpoints rotate ep_01m8545zc1"],
-  async run({ operands: [id = ""] }, { client, isJson, printJson, screen, nowMs }) {
-    const rotated = await client.endpoints.rotateSecret(id);
+  async run({ operands: [id = ""], options }, { client, isJson, printJson, screen, nowMs }) {
+    const rotated = await client.endpoints.rotateSecret(id, { secret: secretIn(options["secret-file"]) });
     if (isJson) await printJson(rotated);
     else {
       await screen.print(`Secret  ${rotated.secret}\n`);

@@ -63,10 +63,10 @@ function eventColumns({ tenant, nowMs }: Calls): readonly Column<ListedEvent>[] 
     { title: "ID", cell: ({ id }) => id },
     ...(tenant === "*" ? [{ title: "TENANT", cell: (event: ListedEvent) => event.tenant }] : []),
     { title: "TYPE", cell: ({ type }) => type, widthMin: 12 },
-    { title: "LANE", cell: ({ lane }) => lane },
+    { title: "LANE", cell: ({ lane }) => lane, leftOut: 1 },
     { title: "STATE", cell: ({ state }) => state, style: ({ state }) => stateStyle(state satisfies EventState) },
     { title: "ACCEPTED", cell: ({ accepted_at: at }) => ago(at, now), isRight: true },
-    { title: "BYTES", cell: ({ body_bytes: bytes }) => bytes.toLocaleString("en"), isRight: true },
+    { title: "BYTES", cell: ({ body_bytes: bytes }) => bytes.toLocaleString("en"), isRight: true, leftOut: 2 },
   ];
 }
 
@@ -137,15 +137,16 @@ async function printDelivery(delivery: Delivery, { screen, nowMs }: Calls): Prom
 
 export function attemptColumns(now: number): readonly Column<Attempt>[] {
   return [
-    { title: "ATTEMPT", cell: ({ attempt }) => String(attempt), isRight: true },
+    { title: "ATTEMPT", cell: ({ attempt }) => String(attempt), isRight: true, leftOut: 3 },
     { title: "AT", cell: ({ at }) => ago(at, now), isRight: true },
     { title: "OUTCOME", cell: ({ outcome }) => outcome, style: ({ outcome }) => stateStyle(outcome) },
     { title: "ANSWER", cell: ({ status, fault }) => (status === null ? (fault ?? "none") : String(status)) },
-    { title: "MS", cell: ({ duration_ms: ms }) => String(ms), isRight: true },
+    { title: "MS", cell: ({ duration_ms: ms }) => String(ms), isRight: true, leftOut: 1 },
     {
       title: "DETAIL",
       cell: ({ detail, response }) => [detail, response?.excerpt].filter((part) => (part ?? "") !== "").join(" | "),
       widthMin: 12,
+      leftOut: 2,
     },
   ];
 }

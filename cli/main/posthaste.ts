@@ -19,7 +19,7 @@ async function run(parsed: Parsed): Promise<number> {
     case "run":
       return await runCommand(parsed.command, () => parsed.command.run(parsed.given, contextOf()));
     case "help":
-      stdout.write(helpOf(parsed.of, parsed.words));
+      stdout.write(helpOf(parsed.of, parsed.words, stdout.isTTY ? stdout.columns : undefined));
       return 0;
     case "version":
       stdout.write(`${VERSION}\n`);

@@ -9,15 +9,18 @@ export interface Column<Row> {
   readonly isRight?: true;
   /** It may be cut to so many columns when the terminal is narrow; ids are never cut, since they are copied. */
   readonly widthMin?: number;
+  /** Left out when the terminal is too narrow for all, the largest number first; without one it always stands there. */
+  readonly leftOut?: number;
 }
 
 const GAP = "  ";
 
 export function tableOf<Row>(
-  columns: readonly Column<Row>[],
+  all: readonly Column<Row>[],
   rows: readonly Row[],
   { width, styled }: { readonly width: number; readonly styled: Screen["styled"] },
 ): string {
+  const columns = columnsFor(all, rows, width);
   const cells = rows.map((row) => columns.map(({ cell }) => printable(cell(row))));
   const widths = fitted(columns, cells, width);
   const lineOf = (texts: readonly string[], paint: (at: number, text: string) => string): string =>
@@ -41,6 +44,19 @@ export function tableOf<Row>(
     }),
   );
   return [head, ...lines].map((line) => `${line}\n`).join("");
+}
+
+/** Those for which there is room once all that may be cut are cut. */
+function columnsFor<Row>(all: readonly Column<Row>[], rows: readonly Row[], width: number): readonly Column<Row>[] {
+  const leastOf = ({ title, cell, widthMin = Infinity }: Column<Row>): number =>
+    Math.max(widthOf(title), Math.min(widthMin, Math.max(0, ...rows.map((row) => widthOf(printable(cell(row)))))));
+  let columns = all;
+  for (;;) {
+    const needed = columns.reduce((sum, column) => sum + leastOf(column), GAP.length * (columns.length - 1));
+    const rank = Math.max(0, ...columns.map(({ leftOut = 0 }) => leftOut));
+    if (needed <= width || rank === 0) return columns;
+    columns = columns.filter(({ leftOut = 0 }) => leftOut !== rank);
+  }
 }
 
 /** The widest that may be cut gives way first. */

@@ -12,13 +12,19 @@ const SETTINGS_OF_CALLS = `  POSTHASTE_URL           where the gateway listens (
   POSTHASTE_API_KEY       the API key of commands that call it; without it that of posthaste dev in POSTHASTE_DATA
 `;
 
-export function helpOf(commands: readonly Command[], words: readonly string[]): string {
+/** As narrow as that it is still read with ease; the lists of settings are as wide as they are. */
+const WIDTH_MAX = 110;
+const WIDTH_MIN = 60;
+
+/** `columns`: of the terminal. */
+export function helpOf(commands: readonly Command[], words: readonly string[], columns = WIDTH_MAX): string {
   const [only] = commands;
-  if (words.length === 0) return overview(commands);
-  if (commands.length === 1 && only !== undefined) return helpOfOne(only);
+  const width = Math.max(WIDTH_MIN, Math.min(columns, WIDTH_MAX));
+  if (words.length === 0) return overview(commands, width);
+  if (commands.length === 1 && only !== undefined) return helpOfOne(only, width);
   const usage = `Usage: posthaste ${words.join(" ")} <command>`;
   const more = `posthaste ${words.join(" ")} <command> --help shows options and examples.`;
-  return `${usage}\n\n${rows(commands.map(({ name, summary }) => [name, summary]))}\n${more}\n`;
+  return `${usage}\n\n${rows(namesOf(commands), width)}\n${more}\n`;
 }
 
 /** The line that follows a message about wrong words. */
@@ -42,9 +48,9 @@ function operandWord({ name, isOptional, isMany }: Operand): string {
   return isOptional === true ? `[${word}]` : word;
 }
 
-function overview(commands: readonly Command[]): string {
+function overview(commands: readonly Command[], width: number): string {
   const [own, calls] = [commands.filter((one) => !isCall(one)), commands.filter(isCall)];
-  const list = (some: readonly Command[]): string => rows(some.map(({ name, summary }) => [name, summary]));
+  const list = (some: readonly Command[]): string => rows(namesOf(some), width);
   return `Usage: posthaste <command>
 
 ${list(own)}
@@ -67,7 +73,11 @@ function isCall({ options }: Command): boolean {
   return Object.hasOwn(options, "key-file");
 }
 
-function helpOfOne(command: Command): string {
+function namesOf(commands: readonly Command[]): readonly (readonly [string, string])[] {
+  return commands.map(({ name, summary }) => [name, summary]);
+}
+
+function helpOfOne(command: Command, width: number): string {
   const { summary, about, operands, options, examples } = command;
   const optionRows = Object.entries(options).map(([name, option]): readonly [string, string] => [
     optionWord(name, option.placeholder),
@@ -76,9 +86,9 @@ function helpOfOne(command: Command): string {
   const operandRows = operands.map((one): readonly [string, string] => [operandWord(one), one.summary]);
   const parts = [
     `Usage: posthaste ${synopsis(command)}`,
-    `${sentence(summary)}${about === undefined ? "" : `\n${wrapped(about, 100)}`}`,
-    ...(operandRows.length === 0 ? [] : [rows(operandRows).trimEnd()]),
-    ...(optionRows.length === 0 ? [] : [`Options:\n\n${rows(optionRows).trimEnd()}`]),
+    [sentence(summary), ...(about === undefined ? [] : [about])].flatMap((part) => wrapped(part, width)).join("\n"),
+    ...(operandRows.length === 0 ? [] : [rows(operandRows, width).trimEnd()]),
+    ...(optionRows.length === 0 ? [] : [`Options:\n\n${rows(optionRows, width).trimEnd()}`]),
     `Examples:\n\n${examples.map((line) => `  ${line}`).join("\n")}`,
   ];
   return `${parts.join("\n\n")}\n`;
@@ -93,17 +103,22 @@ function sentence(summary: string): string {
   return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
 }
 
-function rows(pairs: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...pairs.map(([left]) => left.length));
-  return pairs.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join("");
+function rows(pairs: readonly (readonly [string, string])[], width: number): string {
+  const left = Math.max(...pairs.map(([word]) => word.length));
+  return pairs
+    .map(([word, about]) => {
+      const [first = "", ...rest] = wrapped(about, width - left - 4);
+      return [`  ${word.padEnd(left)}  ${first}\n`, ...rest.map((line) => `${" ".repeat(left + 4)}${line}\n`)].join("");
+    })
+    .join("");
 }
 
-function wrapped(textOfAbout: string, width: number): string {
+function wrapped(about: string, width: number): readonly string[] {
   const lines = [""];
-  for (const word of textOfAbout.split(" ")) {
+  for (const word of about.split(" ")) {
     const line = lines.at(-1) ?? "";
     if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
     else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
   }
-  return lines.join("\n");
+  return lines;
 }

@@ -150,6 +150,12 @@ test("endpoints: made with its secret, shown without, changed, paused, resumed, 
   assert.equal(paused?.["id"], id);
   assert.match((await runCommand(harness, ["endpoints", "resume", id])).stdout, / is active /);
   assert.match((await runCommand(harness, ["endpoints", "rotate", id])).stdout, /^Secret {2}whsec_\S+\n$/);
+  using folder = openFolder();
+  const file = join(folder.path, "secret");
+  writeFileSync(file, `whsec_${Buffer.alloc(32, 9).toString("base64")}\n`);
+  const own = await runCommand(harness, ["endpoints", "rotate", id, "--secret-file", file]);
+  assert.match(own.stdout, /^Secret {2}whsec_CQkJ\S+\n$/);
+  assert.equal((await runCommand(harness, ["endpoints", "rotate", id, "--secret-file", "/nowhere"])).code, 2);
   assert.match((await runCommand(harness, ["endpoints", "test", id])).stdout, /^evt_\w+ is on its way to ep_/);
   const attempts = await runCommand(harness, ["endpoints", "attempts", id, "--outcome", "failed"]);
   assert.deepEqual([attempts.code, attempts.stderr], [0, "No attempts.\n"]);
@@ -207,6 +213,25 @@ test("dead-letters: listed, shown, replayed by id, by filter and all, deleted", 
   const all = await runCommand(harness, ["dead-letters", "replay", "--all", "--rate", "50"], { columns: 80 });
   assert.equal(all.stdout, "3 dead letters replayed\n");
   assert.equal((await runCommand(harness, ["dead-letters", "list"])).stderr, "No dead letters.\n");
+});
+
+test("the lists fit a terminal of 80 columns", async () => {
+  await using harness = await openGatewayHarness();
+  const made = await runCommand(harness, ["endpoints", "create", `${HOOK}/${"long/".repeat(20)}`, "--json"]);
+  const endpointId = String(rowsIn(made)[0]?.["id"]);
+  await harness.addDeadLetter({ endpointId });
+  await runCommand(harness, ["publish", "a.long.event.type.that.goes.on.and.on.for.a.while"]);
+  const lists = [
+    ["events", "list"],
+    ["endpoints", "list"],
+    ["dead-letters", "list"],
+    ["keys", "list", "--tenant", "*"],
+  ];
+  for (const words of lists) {
+    const { stdout } = await runCommand(harness, words, { columns: 80, env: { NO_COLOR: "1" } });
+    assert.ok(stdout.includes("_"), words.join(" "));
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+  }
 });
 
 test("a key that is not good, lacks a scope or is another tenant's is told with its remedy", async () => {

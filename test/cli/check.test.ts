@@ -50,6 +50,7 @@ test("what works and may not be meant is risky", () => {
   const risks: readonly (readonly [Readonly<Record<string, string>>, readonly string[]])[] = [
     [{ HOST: "0.0.0.0" }, ["risky HOST"]],
     [{ POSTHASTE_DTA: "x" }, ["risky POSTHASTE_DTA"]],
+    [{ GATEWAY_PROCESSES: "2" }, ["wrong GATEWAY_PROCESSES"]],
     [{ LOG_LEVEL: "debug" }, ["risky LOG_LEVEL"]],
     [{ POSTHASTE_ALLOW_CIDRS: "10.0.0.0/8" }, ["risky POSTHASTE_ALLOW_CIDRS"]],
     [{ POSTHASTE_ALLOW_CIDRS: "0.0.0.0/0" }, ["wrong POSTHASTE_ALLOW_CIDRS", "risky POSTHASTE_ALLOW_CIDRS"]],

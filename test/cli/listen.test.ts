@@ -167,11 +167,16 @@ test("tail shows what is accepted and attempted, goes on after a restart, and en
     await createClient({ url, apiKey: TEST_KEY }).endpoints.create({ url: `${hook.url}/endpoint` });
     await using watching = spawnCall(url, "tail");
     await watching.match(/Watching http/);
+    await using program = spawnCall(url, "tail", "--json");
+    await program.match(/^\{"event":"watching","data":\{"at":"[^"]+"\}\}\n/);
     await publishIds(url, 0, 1);
     await watching.match(/accepted +order\.paid +e-0 +medium +\d+ bytes\n/);
     await watching.match(/delivered +order\.paid +e-0 +ep_\w+ +attempt 1 +204 +\d+ ms\n/);
     serving = await restart(serving, folder.path, "SIGTERM", () => watching.match(/session with the gateway is lost/));
     await watching.match(/Back after/);
+    await program.match(
+      /\{"event":"session-lost","why":"[^"]+"\}\n\{"event":"session-back","after_ms":\d+,"at":"[^"]+"\}\n/,
+    );
     await publishIds(url, 1, 1);
     await watching.match(/accepted +order\.paid +e-1/);
     watching.kill("SIGINT");

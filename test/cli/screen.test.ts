@@ -42,6 +42,17 @@ test("a table fits its terminal: what may be cut is cut, ids never", () => {
   );
 });
 
+test("a terminal too narrow for all columns loses those that matter least, one after the other", () => {
+  const many = columns.map((column, at) => ({ ...column, ...(at === 0 ? {} : { leftOut: at }) }));
+  const headAt = (width: number): string | undefined =>
+    tableOf(many, [{ id: "evt_0123456789", url: "http://localhost/hook", count: 7 }], { width, styled: plain }).split(
+      "\n",
+    )[0];
+  assert.equal(headAt(60), "ID              URL                    N");
+  assert.equal(headAt(26), "ID              URL");
+  assert.equal(headAt(20), "ID");
+});
+
 test("wide characters and emoji count as they are drawn", () => {
   assert.deepEqual([widthOf("abc"), widthOf("日本"), widthOf("é"), widthOf("👍🏽")], [3, 4, 1, 2]);
   assert.equal(cut("日本語テキスト", 7), "日本語…");
