@@ -3,6 +3,7 @@
  * and out, one style and one script.
  */
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
+import { brieflyKept } from "@posthaste/shared/lib/briefly-kept.ts";
 import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
 import { keeping, shown as shownKept } from "../html/kept.ts";
 import type { HandleDeps, MatchedRequest, Route } from "../request/handle.ts";
@@ -16,7 +17,7 @@ import type { Condition, PageRule } from "./page-request.ts";
 import { can } from "./page-request.ts";
 import { pages } from "./pages/pages.ts";
 import { Refused } from "./refused.ts";
-import { HOME, pageResponse, refusedPage, SAFE_FIELDS } from "./responses.ts";
+import { comeAgain, HOME, moved, pageResponse, refusedPage, SAFE_FIELDS } from "./responses.ts";
 import { SCRIPT } from "./script.ts";
 import { formToken, LINK_MS } from "./session.ts";
 import type { DashboardParts } from "./sign-in.ts";
@@ -33,19 +34,23 @@ export type Dashboard = (deps: HandleDeps, routes: readonly Route[]) => readonly
 
 /** Of each gateway process; those before are too old by then, or may be used twice. */
 const USED_LINKS_MAX = 1000;
+/** However many look at once, stores are not asked for their queues more often. */
+const CONDITION_MS = 1000;
 
 export function createDashboard(parts: DashboardParts): Dashboard {
   return (deps, routes) => {
+    const { clock } = deps;
+    const kept = { clock, keepMs: CONDITION_MS };
     const looks = new FlowLooks();
     const condition: Condition = {
-      queues: parts.queues,
+      queues: brieflyKept(parts.queues, kept),
       alerts: parts.alerts,
       stores: () => conditionInTime(deps),
-      flow: async () => looks.look(await deps.collectMetrics("prometheus"), deps.clock.monotonic()),
+      flow: brieflyKept(async () => looks.look(await deps.collectMetrics("prometheus"), clock.monotonic()), kept),
     };
     const shared = { ...parts, deps, condition, apiOf: createApi(deps, routes) };
-    const usedLinks = new RecentSet<string>({ countMax: USED_LINKS_MAX, age: { ms: LINK_MS, clock: deps.clock } });
-    const kept = (text: string, type: string): DashboardRoute["handle"] => {
+    const usedLinks = new RecentSet<string>({ countMax: USED_LINKS_MAX, age: { ms: LINK_MS, clock } });
+    const keptText = (text: string, type: string): DashboardRoute["handle"] => {
       const headers = { ...keeping(text, deps.hasher), ...SAFE_FIELDS, "content-type": type };
       return async ({ request }) => shownKept({ text, headers }, request.headers);
     };
@@ -53,10 +58,11 @@ export function createDashboard(parts: DashboardParts): Dashboard {
       ...pages.map((rule): DashboardRoute => {
         return { method: rule.method, path: rule.path, handle: (matched) => showPage(rule, matched, shared) };
       }),
+      { method: "GET", path: `${HOME}/`, handle: async () => moved(HOME, {}) },
       { method: "POST", path: `${HOME}/sign-in`, handle: (matched) => signIn(matched, { ...parts, deps, usedLinks }) },
       { method: "POST", path: `${HOME}/sign-out`, handle: (matched) => signOut(matched, { ...parts, deps }) },
-      { method: "GET", path: `${HOME}/style.css`, handle: kept(STYLE, "text/css; charset=utf-8") },
-      { method: "GET", path: `${HOME}/script.js`, handle: kept(SCRIPT, "text/javascript; charset=utf-8") },
+      { method: "GET", path: `${HOME}/style.css`, handle: keptText(STYLE, "text/css; charset=utf-8") },
+      { method: "GET", path: `${HOME}/script.js`, handle: keptText(SCRIPT, "text/javascript; charset=utf-8") },
     ];
   };
 }
@@ -72,6 +78,7 @@ async function showPage(rule: PageRule, matched: MatchedRequest, shared: Shared)
   let signedIn: Frame["signedIn"] = null;
   try {
     const found = await whoIs(matched, shared);
+    if (found === null && isLedHere(matched)) return comeAgain();
     if (!isSomebody(found)) return signInPage(matched, { refusal: found, status: rule.path === HOME ? 200 : 401 });
     const token = formToken(shared.deps.hasher, found.cookie);
     signedIn = { ...found, token };
@@ -93,6 +100,13 @@ async function showPage(rule: PageRule, matched: MatchedRequest, shared: Shared)
   } catch (thrown) {
     return refusedPage(thrown, matched, shared.deps, { section: rule.section, signedIn });
   }
+}
+
+/** By a link on another site: then browsers leave the cookie out, as it is of `SameSite=Strict`. */
+function isLedHere({ request: { method, headers } }: MatchedRequest): boolean {
+  return (
+    method === "GET" && headers.get("sec-fetch-site") === "cross-site" && headers.get("sec-fetch-dest") === "document"
+  );
 }
 
 function requireMayDo(caller: ApiKey, { scope }: PageRule): void {

@@ -95,6 +95,9 @@ export function tableView<Row>(caption: string, columns: readonly Column<Row>[],
   </table>`;
 }
 
+/** Of a page without rows that is not the last. */
+export const NOTHING_YET = html`<p>Nothing fits among those that were looked at so far. Go on to the next page.</p>`;
+
 /** Lists go forward only; a page may have fewer rows than there is room, and still not be the last. */
 export function pagerView(path: string, query: Readonly<Record<string, string>>, next: string | null): Markup {
   const { cursor, ...filters } = query;

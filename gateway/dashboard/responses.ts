@@ -2,6 +2,7 @@
 import { html } from "hono/html";
 import { problemOf } from "@posthaste/shared/domain/problem.ts";
 import { textResponse } from "@posthaste/shared/ports/text-response.ts";
+import { textOf } from "../html/markup.ts";
 import type { HandleDeps, MatchedRequest } from "../request/handle.ts";
 import { noteRefusal, publicError } from "../request/problem.ts";
 import type { Frame } from "./layout.ts";
@@ -44,6 +45,20 @@ export function moved(to: string, extra: Readonly<Record<string, string>>): Resp
     status: 303,
     headers: { ...SAFE_FIELDS, "cache-control": "no-store", location: to, ...extra },
   });
+}
+
+/** The same address, asked for by a page of ours: with the cookie, if there is one. */
+export function comeAgain(): Response {
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="refresh" content="0" />
+        <title>Posthaste</title>
+      </head>
+      <body></body>
+    </html>`;
+  return htmlResponse(200, textOf(page));
 }
 
 export function pageResponse(shown: Shown, frame: Pick<Frame, "section" | "signedIn">): Response {

@@ -99,6 +99,9 @@ test("from the printed link to a delivered event: sign in, create, send, watch, 
   assert.match(story, /Accepted .* into the lane medium[^]*delivered[^]*<script>window\.isHacked = 1<\/script>/);
   await assertAccessible(page);
 
+  await live.goto(`data:text/html,<a href="${url}/dashboard/events?type=invoice.late">from elsewhere</a>`);
+  await live.getByText("from elsewhere").click();
+  await live.getByRole("heading", { name: "Events" }).waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
   await assertAccessible(page);

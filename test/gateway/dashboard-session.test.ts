@@ -230,6 +230,23 @@ test("signing out takes the cookie away", async () => {
   assert.match((await client.visit("/dashboard")).text, /<h1>Sign in<\/h1>/);
 });
 
+test("who is led here by a link on another site is asked once more, with the cookie", async () => {
+  const { harness } = await open();
+  await using _ = harness;
+  const led = { "sec-fetch-site": "cross-site", "sec-fetch-dest": "document" };
+  const ask = async (headers: Record<string, string>) =>
+    await (await harness.gateway.fetch(new Request(`${ORIGIN}/dashboard/events`, { headers }))).text();
+  assert.match(await ask(led), /http-equiv="refresh" content="0"/);
+  assert.match(await ask({ ...led, "sec-fetch-site": "same-origin" }), /<h1>Sign in<\/h1>/);
+  assert.match(await ask({ ...led, "sec-fetch-dest": "iframe" }), /<h1>Sign in<\/h1>/);
+});
+
+test("the address with a slash at its end leads home", async () => {
+  const { harness, client } = await open();
+  await using _ = harness;
+  assert.equal(movedTo(await client.visit("/dashboard/")), "/dashboard");
+});
+
 test("style and script are there without a session, and are sent again only when they change", async () => {
   const { harness, client } = await open();
   await using _ = harness;

@@ -12,6 +12,7 @@ import {
   hrefOf,
   listedTenant,
   NOTHING,
+  NOTHING_YET,
   pagerView,
   problemView,
   stateView,
@@ -72,7 +73,8 @@ function lettersView(request: PageRequest, letters: readonly DeadLetterView[], n
     );
   }
   const mayChange = can(caller, "manage");
-  return html`${mayChange ? chosenForm(request) : ""} ${letterTable(request, letters, mayChange)}
+  return html`${mayChange ? chosenForm(request) : ""}
+  ${letters.length === 0 ? NOTHING_YET : letterTable(request, letters, mayChange)}
   ${pagerView(PATH, Object.fromEntries(query), next)} ${mayChange ? replayForm(request) : ""}`;
 }
 

@@ -20,6 +20,7 @@ import {
   listedTenant,
   namedTenant,
   NOTHING,
+  NOTHING_YET,
   pagerView,
   problemView,
   stateView,
@@ -71,7 +72,7 @@ async function listEndpoints(request: PageRequest): Promise<Shown> {
   }
   ${rows.length > 0 || isFiltered || problem !== null ? filterForm(PATH, fields, problem) : ""}
   ${problemView(problem, ["tenant"])}
-  ${problem !== null ? "" : rows.length === 0 && next === null ? noneView(request, isFiltered) : endpointTable(request, rows)}
+  ${problem !== null ? "" : rows.length > 0 ? endpointTable(request, rows) : next === null ? noneView(request, isFiltered) : NOTHING_YET}
   ${pagerView(PATH, Object.fromEntries(query), next)}`;
   return { kind: "page", status: problem?.status ?? 200, title: "Endpoints", body };
 }
@@ -189,7 +190,7 @@ function attemptsView(
     show: (attempt: Attempts["data"][number]) =>
       html`<a href="${thingHref(request, `/dashboard/events/${attempt.event_id}`, tenant)}">${attempt.event_type}</a>`,
   };
-  return html`${attemptTable(data, request.nowMs, [more])}
+  return html`${data.length === 0 ? NOTHING_YET : attemptTable(data, request.nowMs, [more])}
   ${pagerView(`${PATH}/${id}`, Object.fromEntries(request.query), next)}`;
 }
 

@@ -14,6 +14,7 @@ import {
   hrefOf,
   listedTenant,
   namedTenant,
+  NOTHING_YET,
   pagerView,
   problemView,
   stateView,
@@ -58,7 +59,8 @@ async function listEvents(request: PageRequest): Promise<Shown> {
 function rowsView(request: PageRequest, { value }: Extract<Answered<EventRows>, { kind: "done" }>): Markup {
   const { query } = request;
   if (value.data.length === 0 && value.next_cursor === null) return noneView(request);
-  return html`${eventTable(request, value.data)} ${pagerView(PATH, Object.fromEntries(query), value.next_cursor)}`;
+  return html`${value.data.length === 0 ? NOTHING_YET : eventTable(request, value.data)}
+  ${pagerView(PATH, Object.fromEntries(query), value.next_cursor)}`;
 }
 
 interface EventRows {
