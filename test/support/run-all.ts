@@ -12,6 +12,8 @@ import type { Runtime } from "./runtimes.ts";
 import { readWords, refuseWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
 import { requireCollector } from "./services/collector-binary.ts";
+import { requireHelm } from "./services/helm-binary.ts";
+import { requireKubernetesValidate } from "./services/kubernetes-schemas.ts";
 import { lanesOf } from "./suite-lanes.ts";
 import type { SuiteRun } from "./suite-run.ts";
 import { noTests, runSuite } from "./suite-run.ts";
@@ -56,6 +58,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   e2e: 360,
   faults: 90,
   docs: 25,
+  deploy: 30,
   examples: 40,
   python: 20,
   month: 60,
@@ -121,9 +124,9 @@ function compareWithBun(run: Run, onBun: Run): Run {
 }
 
 /** Ahead of the tests that need it, whose time-out is shorter than a build. Where it cannot be built they say so, and fail. */
-function buildCollector(): void {
+function build(requireBinary: () => string): void {
   try {
-    requireCollector();
+    requireBinary();
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
   }
@@ -212,7 +215,8 @@ const stopped = untilSignalled();
 try {
   const filesBySuite = suites();
   installRuntimes();
-  if (filesBySuite.has("e2e") || filesBySuite.has("docs")) buildCollector();
+  if (filesBySuite.has("e2e") || filesBySuite.has("docs")) build(requireCollector);
+  if (filesBySuite.has("deploy")) for (const tool of [requireHelm, requireKubernetesValidate]) build(tool);
   const runs = await runAll(filesBySuite, stopped);
   if (!stopped.aborted) process.exitCode = summarize(runs) ? 0 : 1;
 } catch (error) {
