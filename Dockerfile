@@ -22,6 +22,8 @@ COPY cli cli
 
 FROM debian:bookworm-slim
 RUN groupadd --gid 10001 posthaste && useradd --uid 10001 --gid posthaste --no-create-home posthaste
+# A volume that is made for it belongs to the program, too.
+RUN install --directory --owner=posthaste --group=posthaste /data
 WORKDIR /app
 COPY --from=build /app /app
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 PROCESSOR_PORT=8081

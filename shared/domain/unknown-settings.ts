@@ -10,7 +10,7 @@ const PREFIX = "POSTHASTE_";
 export const CHILD_NUMBER = "POSTHASTE_GATEWAY_PROCESS";
 
 /** Every setting of every program, and what the command line, the examples and the tests read. */
-const SETTINGS: readonly string[] = [
+export const SETTINGS: readonly string[] = [
   ..."HOST PORT PROCESSOR_PORT LOG_LEVEL LOG_DELIVERIES STOP_NOTICE_S IDEMPOTENCY_GIB ENDPOINT_DISABLE_AFTER_S ALERT_RULES".split(
     " ",
   ),

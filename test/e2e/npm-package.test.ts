@@ -44,7 +44,8 @@ function install(name: string, ...words: readonly string[]): string {
 }
 
 function run([file = "", ...words]: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}) {
-  const all = { ...machine, PATH, NO_COLOR: "1", ...env };
+  // A cache of its own: the first installation fetches the runtime, as a first user's does.
+  const all = { ...machine, npm_config_cache: join(home.path, "cache"), PATH, NO_COLOR: "1", ...env };
   const { status, stdout, stderr, error } = spawnSync(file, words, { cwd, env: all, encoding: "utf8" });
   return { status, output: `${error?.message ?? ""}${stdout}${stderr}` };
 }
@@ -133,6 +134,8 @@ test("gateway and processor start with all that they need for Redis and Kafka", 
     KAFKA_BROKERS: "127.0.0.1:1",
     POSTHASTE_MASTER_KEY: Buffer.alloc(32).toString("base64"),
     POSTHASTE_HTTP_CLIENT: "undici",
+    // The gateway's parent starts others of its kind.
+    GATEWAY_PROCESSES: "2",
   };
   for (const word of ["gateway", "processor"]) {
     const { status, output } = run(["node_modules/.bin/posthaste", word], project, env);

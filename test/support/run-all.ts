@@ -13,6 +13,8 @@ import { readWords, refuseWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
 import { requireChromium } from "./services/debian-packages.ts";
 import { requireCollector } from "./services/collector-binary.ts";
+import { requireHelm } from "./services/helm-binary.ts";
+import { requireKubernetesValidate } from "./services/kubernetes-schemas.ts";
 import { lanesOf } from "./suite-lanes.ts";
 import type { SuiteRun } from "./suite-run.ts";
 import { noTests, runSuite } from "./suite-run.ts";
@@ -58,6 +60,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   e2e: 360,
   faults: 90,
   docs: 25,
+  deploy: 30,
   examples: 40,
   python: 20,
   month: 60,
@@ -216,6 +219,7 @@ try {
   installRuntimes();
   if (filesBySuite.has("e2e") || filesBySuite.has("docs")) provide(requireCollector);
   if (filesBySuite.has("dashboard")) provide(requireChromium);
+  if (filesBySuite.has("deploy")) for (const tool of [requireHelm, requireKubernetesValidate]) provide(tool);
   const runs = await runAll(filesBySuite, stopped);
   if (!stopped.aborted) process.exitCode = summarize(runs) ? 0 : 1;
 } catch (error) {

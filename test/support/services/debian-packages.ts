@@ -60,7 +60,7 @@ const programs = {
       const minor = Number(/go1\.(\d+)/.exec(output)?.[1]);
       return minor >= GO_MINOR_MIN
         ? ""
-        : `go is of version 1.${minor}, and the collector needs 1.${GO_MINOR_MIN} or newer`;
+        : `go is of version 1.${minor}, and what is built with it needs 1.${GO_MINOR_MIN} or newer`;
     },
   },
   javac: {
@@ -71,6 +71,12 @@ const programs = {
   ruby: { binary: "ruby", packages: ["ruby"], complaint: () => isRunnable("ruby", "--version") },
   php: { binary: "php", packages: ["php-cli"], complaint: () => isRunnable("php", "--version") },
   chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
+  pip: {
+    binary: "python3",
+    packages: ["python3-pip"],
+    complaint: () =>
+      run("python3", ["-m", "pip", "--version"], ASK_WITHIN_MS).isOk ? "" : "the module pip of python3 was not found",
+  },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
@@ -85,7 +91,7 @@ export const requireJava = (): void => requireProgram(programs.java);
 export const requirePromClient = (): void => requireProgram(programs.promClient);
 /** The Prometheus project's own check of rules and settings. */
 export const requirePromtool = (): void => requireProgram(programs.promtool);
-/** For the collector of OpenTelemetry, which is built from its modules. */
+/** For the collector of OpenTelemetry and for Helm, which are built from their modules. */
 export const requireGo = (): void => requireProgram(programs.go);
 /** For the examples of docs/receiving.md. */
 export const requireJavac = (): void => requireProgram(programs.javac);
@@ -93,6 +99,8 @@ export const requireRuby = (): void => requireProgram(programs.ruby);
 export const requirePhp = (): void => requireProgram(programs.php);
 /** For the tests of the pages. */
 export const requireChromium = (): void => requireProgram(programs.chromium);
+/** For what validates resources of Kubernetes. */
+export const requirePip = (): void => requireProgram(programs.pip);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */
