@@ -23,6 +23,9 @@ const GO_MINOR_MIN = 21;
 /** Where Go's own archive is unpacked to, beside the PATH. */
 export const GO_PATH = "/usr/local/go/bin";
 
+/** Where Debian has it. */
+export const CHROMIUM = "/usr/bin/chromium";
+
 const isRunnable = (binary: string, flag: string): string =>
   run(binary, [flag], ASK_WITHIN_MS).isOk ? "" : `${binary} was not found`;
 
@@ -63,7 +66,7 @@ const programs = {
         : `go is of version 1.${minor}, and the collector needs 1.${GO_MINOR_MIN} or newer`;
     },
   },
-  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
+  chromium: { binary: CHROMIUM, packages: ["chromium"], complaint: () => isRunnable(CHROMIUM, "--version") },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
