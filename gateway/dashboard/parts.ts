@@ -132,7 +132,13 @@ export function factsView(facts: readonly (readonly [string, Markup | string | n
 /** What was refused, in words; `shown` are the fields that say their part themselves. */
 export function problemView(problem: Problem | null, shown: readonly string[] = []): Markup {
   if (problem === null) return NOTHING;
-  const others = (problem.errors ?? []).filter((each) => !shown.includes(placeOf(each)));
+  const errors = problem.errors ?? [];
+  const others = errors.filter((each) => !shown.includes(placeOf(each)));
+  if (errors.length > 0 && others.length === 0) {
+    return html`<p class="notice bad" role="alert">
+      Not done yet: see what is said at the ${errors.length === 1 ? "field" : "fields"}.
+    </p>`;
+  }
   return html`<div class="notice bad" role="alert">
     <strong>${problem.title}.</strong> ${problem.detail}
     ${

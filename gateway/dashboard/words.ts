@@ -28,10 +28,9 @@ export function manyText(count: number, one: string, many = `${one}s`): string {
   return `${countText(count)} ${count === 1 ? one : many}`;
 }
 
+/** Never rounded up: what is not all is not shown as all. */
 export function shareText(part: number, whole: number): string {
-  if (whole === 0) return "none";
-  const percent = (100 * part) / whole;
-  return `${percent === 100 || percent < 10 ? Math.floor(percent) : Math.floor(percent * 10) / 10} %`;
+  return whole === 0 ? "none" : `${Math.floor((1000 * part) / whole) / 10} %`;
 }
 
 /** JSON text with line breaks and indents between its members, and each value as it was written. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
-import { requireChromium } from "../support/services/debian-packages.ts";
+import { CHROMIUM, requireChromium } from "../support/services/debian-packages.ts";
 
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1280, height: 800 };
@@ -23,7 +23,7 @@ export interface RealBrowser extends AsyncDisposable {
 export async function openRealBrowser(): Promise<RealBrowser> {
   requireChromium();
   const browser: Browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
+    executablePath: CHROMIUM,
     // A container has no sandbox for its root; the only pages are ours.
     args: ["--no-sandbox"],
   });

@@ -23,6 +23,9 @@ const GO_MINOR_MIN = 21;
 /** Where Go's own archive is unpacked to, beside the PATH. */
 export const GO_PATH = "/usr/local/go/bin";
 
+/** Where Debian has it. */
+export const CHROMIUM = "/usr/bin/chromium";
+
 const isRunnable = (binary: string, flag: string): string =>
   run(binary, [flag], ASK_WITHIN_MS).isOk ? "" : `${binary} was not found`;
 
@@ -70,7 +73,7 @@ const programs = {
   },
   ruby: { binary: "ruby", packages: ["ruby"], complaint: () => isRunnable("ruby", "--version") },
   php: { binary: "php", packages: ["php-cli"], complaint: () => isRunnable("php", "--version") },
-  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
+  chromium: { binary: CHROMIUM, packages: ["chromium"], complaint: () => isRunnable(CHROMIUM, "--version") },
   pip: {
     binary: "python3",
     packages: ["python3-pip"],
