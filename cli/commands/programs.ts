@@ -8,13 +8,14 @@ import type { Command } from "../words/command.ts";
 import { defineCommand } from "../words/command.ts";
 import { text, texts, whole, WrongWords } from "../words/option.ts";
 
-const SETTINGS = "Any number of them may run. Settings are environment variables; posthaste help lists them.";
+const ANY_NUMBER = "Any number of them may run, all with the same settings.";
 
 const dev = defineCommand({
   name: "dev",
   summary: "everything in one process, deliveries to this machine allowed, with a local receiver (= npm start)",
   options: {},
   examples: ["posthaste dev", "PORT=9000 posthaste dev"],
+  settings: "own",
   isProgram: true,
   async run(_given, { env }) {
     const { runDev } = await import("../dev.ts");
@@ -28,6 +29,7 @@ const serve = defineCommand({
   summary: "everything in one process, with production defaults",
   options: {},
   examples: ["posthaste serve", "POSTHASTE_DATA=/var/lib/posthaste posthaste serve"],
+  settings: "own",
   isProgram: true,
   async run(_given, { env }) {
     const { runServe } = await import("../serve.ts");
@@ -42,7 +44,8 @@ const gateway = defineCommand({
   options: {},
   examples: ["REDIS_URL=redis://127.0.0.1:6379 KAFKA_BROKERS=127.0.0.1:9092 posthaste gateway"],
   isProgram: true,
-  about: SETTINGS,
+  about: ANY_NUMBER,
+  settings: "distributed",
   run: () => become("@posthaste/gateway/main/bun.ts"),
 });
 
@@ -52,7 +55,8 @@ const processor = defineCommand({
   options: {},
   examples: ["REDIS_URL=redis://127.0.0.1:6379 KAFKA_BROKERS=127.0.0.1:9092 posthaste processor"],
   isProgram: true,
-  about: SETTINGS,
+  about: ANY_NUMBER,
+  settings: "distributed",
   run: () => become("@posthaste/processor/main/process.ts"),
 });
 

@@ -39,6 +39,8 @@ interface Shape {
   readonly about?: string;
   readonly operands?: readonly Operand[];
   readonly examples: readonly string[];
+  /** The settings that its help lists: of every program, or those of Redis and Kafka, too. */
+  readonly settings?: "own" | "distributed";
   /** It ends on signals in its own way; others are ended by Ctrl-C at once. */
   readonly isProgram?: true;
 }

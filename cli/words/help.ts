@@ -90,8 +90,15 @@ function helpOfOne(command: Command, width: number): string {
     ...(operandRows.length === 0 ? [] : [rows(operandRows, width).trimEnd()]),
     ...(optionRows.length === 0 ? [] : [`Options:\n\n${rows(optionRows, width).trimEnd()}`]),
     `Examples:\n\n${examples.map((line) => `  ${line}`).join("\n")}`,
+    ...settingsOf(command),
   ];
   return `${parts.join("\n\n")}\n`;
+}
+
+function settingsOf({ settings }: Command): readonly string[] {
+  if (settings === undefined) return [];
+  const further = settings === "distributed" ? [DISTRIBUTED_HELP.trimEnd()] : [];
+  return [`Settings are environment variables:\n\n${SETTINGS_HELP.trimEnd()}`, ...further];
 }
 
 function summaryOf({ summary, isMany, choices }: Command["options"][string]): string {
