@@ -1,16 +1,14 @@
 /** What the endpoint limiters of a process share. */
-import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
 import type { RateLimiter } from "@posthaste/shared/ports/rate-limiter.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import type { ProcessorLimits } from "../limits.ts";
 import type { DeferredAges } from "./deferred-ages.ts";
-import type { DeferReason } from "./entry.ts";
 import type { EndpointLimiter } from "./limiter.ts";
 import type { EndpointLookup } from "./lookup.ts";
 import type { Shortage } from "./shortage.ts";
 import type { LowWaiting } from "./low-waiting.ts";
-import type { FairSlots, Holder, Slots } from "./slots.ts";
+import type { FairSlots, Slots } from "./slots.ts";
 
 export interface LimiterDeps {
   /** Its time of day never steps. */
@@ -30,9 +28,4 @@ export interface LimiterDeps {
   readonly recall: (endpointId: string, max: number) => Promise<number>;
   /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */
   readonly recovered: (tenant: string, endpointId: string) => void;
-}
-
-/** Why one that finds no slot need not even wait for one; null when it may. */
-export function shortageOf({ shortage, slots }: LimiterDeps, lane: Lane, holder: Holder): DeferReason | null {
-  return shortage.isShort(lane, holder.tenant) && !slots.isFree(lane, holder) ? "busy" : null;
 }

@@ -19,7 +19,7 @@ import { DeferredRecall } from "./deferred-recall.ts";
 import { OVERFLOW, STOPPING } from "./entry.ts";
 import { currentEndpoint } from "./lookup.ts";
 import { noneHeld } from "./slots.ts";
-import { shortageOf } from "./limiter-deps.ts";
+import { shortageOf } from "./shortage.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
 /** Room for what overflowed is asked for no more often. */

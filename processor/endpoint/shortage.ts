@@ -4,6 +4,8 @@
  */
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { DeferReason } from "./entry.ts";
+import type { Holder, Slots } from "./slots.ts";
 import { Lru } from "@posthaste/shared/lib/lru.ts";
 
 /** How long a tenant counts as short of slots after one of its deliveries waited too long for one. */
@@ -28,4 +30,14 @@ export function createShortage(clock: Pick<Clock, "monotonic">): Shortage {
     found: (lane, tenant) => short[lane].set(tenant, true),
     isShort: (lane, tenant) => short[lane].peek(tenant) === true,
   };
+}
+
+interface SlotState {
+  readonly shortage: Pick<Shortage, "isShort">;
+  readonly slots: Pick<Slots, "isFree">;
+}
+
+/** Why one that finds no slot need not even wait for one; null when it may. */
+export function shortageOf({ shortage, slots }: SlotState, lane: Lane, holder: Holder): DeferReason | null {
+  return shortage.isShort(lane, holder.tenant) && !slots.isFree(lane, holder) ? "busy" : null;
 }
