@@ -17,6 +17,7 @@ RUN rm -rf node_modules/@octokit
 COPY shared shared
 COPY gateway gateway
 COPY processor processor
+COPY client client
 COPY cli cli
 
 FROM debian:bookworm-slim

@@ -4,12 +4,12 @@ import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import { attemptLine } from "./attempt-line.ts";
-import { RECEIVER_PORT } from "./command-line.ts";
 import { deliveryLine } from "./delivery-line.ts";
 import { openPosthaste } from "./embedded.ts";
 import type { KeysFor } from "./endpoint-keys.ts";
 import { createKeysFor } from "./endpoint-keys.ts";
 import { openLocalReceiver } from "./local-receiver.ts";
+import { RECEIVER_PORT } from "./receiver-behaviour.ts";
 import { startScreen } from "./start-screen.ts";
 import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { VERSION } from "./version.ts";
@@ -40,8 +40,8 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
   });
   await using posthaste = await unlessStopped(stopped, opening);
   keys.resolve(createKeysFor(posthaste.drivers, systemClock));
-  const { operatorKey, url, port } = posthaste;
-  assert(operatorKey !== null, "dev always knows its operator key");
+  const { operatorKey, dashboardUrl, url, port } = posthaste;
+  assert(operatorKey !== null && dashboardUrl !== null, "dev always knows its operator key");
   write(
     startScreen({
       version: VERSION,
@@ -49,6 +49,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
       receiverUrl: receiver.url,
       receiverMoved: movedFrom(receiver.port, port),
       operatorKey,
+      dashboardUrl,
       dataFolder,
     }),
   );

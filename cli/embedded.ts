@@ -43,6 +43,7 @@ import { openBackupSocket } from "./backup-socket.ts";
 import type { MasterKey } from "./master-key.ts";
 import { openMasterKey } from "./master-key.ts";
 import { ensureEmbeddedKey } from "./operator-key.ts";
+import { openDashboard, signInUrl } from "./embedded-dashboard.ts";
 import { makePrivateFolder } from "./private-file.ts";
 
 export interface PosthasteOptions {
@@ -63,6 +64,8 @@ export interface Posthaste extends AsyncDisposable {
   readonly drivers: Drivers;
   /** Null when only its hash is known. */
   readonly operatorKey: string | null;
+  /** Signs in to the dashboard with the operator key, once, within the hour; null when only the key's hash is known. */
+  readonly dashboardUrl: string | null;
 }
 
 /** The loopback of RFC 1122 section 3.2.1.3 and RFC 4291 section 2.5.3. */
@@ -83,10 +86,11 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
   const { telemetry, metrics } = opening.use(await openTelemetry("posthaste", config, lines));
   const { log } = telemetry;
   const transport = opening.use(openTransport(options, descriptors, telemetry));
+  const sealer = createSealer(masterKey.bytes, masterKey.further);
   const drivers = opening.use(
     openDrivers(masterKey, {
       ...ambient,
-      sealer: createSealer(masterKey.bytes, masterKey.further),
+      sealer,
       database: { folder: config.dataFolder },
       bounds: diskBounds(config.dataFolder, config.claimBytesMax),
       onFault: faultsTo(telemetry),
@@ -103,18 +107,14 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     transport,
     telemetry,
     collectMetrics: createCollector(metrics, drivers, telemetry),
+    dashboard: openDashboard(drivers, sealer),
     // Reads keep the one event loop busy.
     limits: { ...gatewayLimitsFor(descriptors.inboundMax), readsMax: 1 },
   });
   const gate = createStartGate(gateway.fetch);
-  const listening = await serveHttp({
-    clock: systemClock,
-    host: config.host,
-    port: config.port,
-    portSetting: "PORT",
-    connectionsMax: descriptors.inboundMax,
-    fetch: gate.fetch,
-  });
+  const { host, port } = config;
+  const wish = { host, port, portSetting: "PORT", connectionsMax: descriptors.inboundMax };
+  const listening = await serveHttp({ ...wish, clock: systemClock, fetch: gate.fetch });
   opening.defer(() => listening.kill());
   // Only now: a start that cannot listen shows and stores no key.
   const operatorKey = await ensureKey(options, drivers);
@@ -135,6 +135,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     port: listening.port,
     drivers,
     operatorKey,
+    dashboardUrl: signInUrl(listening.url, operatorKey, sealer),
     async [Symbol.asyncDispose]() {
       log.write("info", "server.stopping", {});
       const noticeMs = isDev ? 0 : config.stopNoticeMs;

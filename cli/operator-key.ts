@@ -7,7 +7,7 @@ import type { OperatorKeyDeps } from "@posthaste/gateway/resources/operator-key.
 import { ensureOperatorKey, saveOperatorKey } from "@posthaste/gateway/resources/operator-key.ts";
 import { dataFile, keepPrivateFile } from "./private-file.ts";
 
-const OPERATOR_KEY_FILE = "operator.key";
+export const OPERATOR_KEY_FILE = "operator.key";
 
 export interface EmbeddedKeyOptions extends OperatorKeyDeps {
   readonly folder: string;

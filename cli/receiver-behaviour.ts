@@ -1,5 +1,8 @@
 /** How the local receiver behaves on each of its paths, so that every kind of failure can be tried by a URL. */
 
+/** Where a receiver listens unless it is told otherwise. */
+export const RECEIVER_PORT = 8081;
+
 export type Behaviour =
   | { readonly kind: "answer"; readonly status: number; readonly afterMs: number; readonly retryAfter: string | null }
   | { readonly kind: "hang" };

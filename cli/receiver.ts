@@ -3,7 +3,6 @@ import { styleText } from "node:util";
 import { ConfigError } from "@posthaste/shared/domain/config.ts";
 import { parseSecret } from "@posthaste/shared/domain/signature.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
-import type { ReceiverCommand } from "./command-line.ts";
 import { deliveryLine } from "./delivery-line.ts";
 import { openLocalReceiver } from "./local-receiver.ts";
 import { BEHAVIOUR_PATHS } from "./receiver-behaviour.ts";
@@ -11,17 +10,25 @@ import type { Registration } from "./register-endpoint.ts";
 import { registerEndpoint, secretOf } from "./register-endpoint.ts";
 import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 
+export interface ReceiverWish {
+  readonly secrets: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  /** Null: its endpoint was made by somebody else. */
+  readonly register: { readonly gateway: string; readonly ownUrl: string } | null;
+}
+
 /** `operatorKey` is `POSTHASTE_OPERATOR_KEY`. Rejects when an endpoint was to be made and could not. */
-export async function runReceiver(command: ReceiverCommand, operatorKey: string | null): Promise<void> {
+export async function runReceiver(wish: ReceiverWish, operatorKey: string | null): Promise<void> {
   const stopped = untilSignal();
-  const registration = registrationOf(command, operatorKey);
-  const secrets = [...command.secrets, ...(registration === null ? [] : [secretOf(registration)])];
+  const registration = registrationOf(wish, operatorKey);
+  const secrets = [...wish.secrets, ...(registration === null ? [] : [secretOf(registration)])];
   const keys = secrets.map(parseSecret).flatMap((parsed) => (parsed.kind === "ok" ? [parsed.key] : []));
   await using receiver = await openLocalReceiver({
     clock: systemClock,
     hasher: systemHasher,
-    host: command.host,
-    port: command.port,
+    host: wish.host,
+    port: wish.port,
     isPortWish: false,
     portSetting: "--port",
     hostSetting: "--host",
@@ -38,7 +45,7 @@ export async function runReceiver(command: ReceiverCommand, operatorKey: string 
   await stopped;
 }
 
-function registrationOf({ register }: ReceiverCommand, key: string | null): Registration | null {
+function registrationOf({ register }: ReceiverWish, key: string | null): Registration | null {
   if (register === null) return null;
   if (key === null)
     throw new ConfigError([

@@ -9,6 +9,8 @@ export interface StartFacts {
   /** Why the receiver is not at its usual port; null when it is. */
   readonly receiverMoved: string | null;
   readonly operatorKey: string;
+  /** Signs in. */
+  readonly dashboardUrl: string;
   readonly dataFolder: string;
 }
 
@@ -23,6 +25,8 @@ export function startScreen(facts: StartFacts): string {
 
   API        ${styleText("cyan", facts.url)}
   API key    ${facts.operatorKey}
+  Dashboard  ${styleText("cyan", facts.dashboardUrl)}
+             ${styleText("dim", "signs in once, within the hour; later with the API key")}
   Receiver   ${styleText("cyan", facts.receiverUrl)}${facts.receiverMoved === null ? "" : `\n             ${styleText("yellow", facts.receiverMoved)}`}
   Data       ${facts.dataFolder}
 

@@ -1,14 +1,18 @@
 /** The client: its options checked once, its calls by resource. */
+import type { ApiKeys } from "./api-keys.ts";
+import { apiKeyCalls } from "./api-keys.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { deadLetterCalls } from "./dead-letters.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { endpointCalls } from "./endpoints.ts";
 import type { BatchAnswer, Events, PublishAnswer, PublishOptions } from "./events.ts";
 import { eventCalls, publish, publishBatch } from "./events.ts";
-import type { NewEvent } from "./event-shapes.ts";
-import type { Page } from "./shapes.ts";
+import type { EventText, NewEvent } from "./event-shapes.ts";
+import type { CallOptions, Page } from "./shapes.ts";
 import { runtimeSurroundings } from "./surroundings.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { tail } from "./tail.ts";
+import type { TailEntry, TailFilter } from "./tail-shapes.ts";
 
 export interface ClientOptions extends Partial<Surroundings> {
   /** Where the gateway listens, such as `https://hooks.example.com`; a path in it is kept. */
@@ -27,12 +31,15 @@ export interface ClientOptions extends Partial<Surroundings> {
 
 export interface Client {
   /** Resolves when the event is durable. */
-  readonly publish: (event: NewEvent, options?: PublishOptions) => Promise<PublishAnswer>;
+  readonly publish: (event: NewEvent | EventText, options?: PublishOptions) => Promise<PublishAnswer>;
   /** Up to 1,000 events, 4 MiB; one result for each. */
-  readonly publishBatch: (events: readonly NewEvent[], options?: PublishOptions) => Promise<BatchAnswer>;
+  readonly publishBatch: (events: readonly (NewEvent | EventText)[], options?: PublishOptions) => Promise<BatchAnswer>;
   readonly events: Events;
   readonly endpoints: Endpoints;
   readonly deadLetters: DeadLetters;
+  readonly apiKeys: ApiKeys;
+  /** One connection to the live tail, until it ends, breaks or is left. */
+  readonly tail: (filter?: TailFilter, options?: CallOptions) => AsyncGenerator<TailEntry, void, undefined>;
 }
 
 /** Throws a `TypeError` that names the option which is wrong. Holds no connection and no state between calls. */
@@ -63,6 +70,8 @@ export function createClient(options: ClientOptions): Client {
     events: eventCalls(connection),
     endpoints: endpointCalls(connection),
     deadLetters: deadLetterCalls(connection),
+    apiKeys: apiKeyCalls(connection),
+    tail: (filter, callOptions) => tail(connection, filter, callOptions),
   };
 }
 

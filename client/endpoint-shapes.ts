@@ -1,4 +1,5 @@
 /** Endpoints as they are made, changed and shown. */
+import type { Attempt } from "./event-shapes.ts";
 import type { Lane } from "./shapes.ts";
 
 export type RetryPolicy =
@@ -82,4 +83,22 @@ export interface SentTest {
   readonly id: string;
   readonly lane: Lane;
   readonly status_url: string;
+}
+
+/** One attempt of an endpoint's, with what it was made for. */
+export interface EndpointAttempt extends Attempt {
+  readonly delivery_id: string;
+  readonly event_id: string;
+  readonly event_type: string;
+  readonly replayed_at: string | null;
+}
+
+/** Of the last 24 to 25 hours. */
+export interface EndpointStats {
+  readonly attempts: number;
+  readonly delivered: number;
+  readonly retried: number;
+  readonly dead: number;
+  readonly duration_ms_mean: number | null;
+  readonly last_attempt_at: string | null;
 }

@@ -1,12 +1,20 @@
 /** Calls on endpoints. What makes something new is tried again only when it is certain that nothing was made. */
-import type { CreatedEndpoint, Endpoint, EndpointChanges, EndpointStatus } from "./endpoint-shapes.ts";
-import type { NewEndpoint, RotatedSecret, SentTest } from "./endpoint-shapes.ts";
+import type { CreatedEndpoint, Endpoint, EndpointAttempt, EndpointChanges } from "./endpoint-shapes.ts";
+import type { EndpointStats, EndpointStatus, NewEndpoint, RotatedSecret, SentTest } from "./endpoint-shapes.ts";
+import type { OutcomeFilter } from "./tail-shapes.ts";
 import type { Connection } from "./request.ts";
 import { request } from "./request.ts";
-import type { CallOptions, Page, PageQuery } from "./shapes.ts";
+import type { CallOptions, Page, PageQuery, TimeQuery } from "./shapes.ts";
 
 export interface EndpointQuery extends PageQuery {
   readonly status?: EndpointStatus | undefined;
+}
+
+export interface AttemptQuery extends PageQuery, TimeQuery {
+  readonly event_id?: string | undefined;
+  readonly outcome?: OutcomeFilter | undefined;
+  /** `2xx` to `5xx`, or a fault such as `timeout`. */
+  readonly result?: string | undefined;
 }
 
 export interface RotateOptions extends CallOptions {
@@ -24,6 +32,9 @@ export interface Endpoints {
   readonly rotateSecret: (id: string, options?: RotateOptions) => Promise<RotatedSecret>;
   /** Sends one `posthaste.test` event to this endpoint alone. */
   readonly test: (id: string, options?: CallOptions) => Promise<SentTest>;
+  /** Newest first. */
+  readonly attempts: (id: string, query?: AttemptQuery, options?: CallOptions) => Promise<Page<EndpointAttempt>>;
+  readonly stats: (id: string, options?: CallOptions) => Promise<EndpointStats>;
 }
 
 export function endpointCalls(connection: Connection): Endpoints {
@@ -58,6 +69,14 @@ export function endpointCalls(connection: Connection): Endpoints {
     async test(id, options) {
       const { body } = await request(connection, { ...options, ...post, path: ["endpoints", id, "test"] });
       return body as SentTest;
+    },
+    async attempts(id, query, options) {
+      const call = { ...options, ...get, path: ["endpoints", id, "attempts"], query };
+      return (await request(connection, call)).body as Page<EndpointAttempt>;
+    },
+    async stats(id, options) {
+      const { body } = await request(connection, { ...options, ...get, path: ["endpoints", id, "stats"] });
+      return body as EndpointStats;
     },
   };
 }

@@ -20,6 +20,11 @@ export interface NewEvent {
   readonly deliver_at?: Instant | undefined;
 }
 
+/** An event as JSON text that is sent as it stands: numbers keep all their digits. */
+export interface EventText {
+  readonly json: string;
+}
+
 /** The event is durable. */
 export interface Published {
   readonly id: string;

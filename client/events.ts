@@ -1,6 +1,6 @@
 /** Calls on events. */
 import type { BatchResult, Cancelled, EventState, EventStatus, ListedEvent, NewEvent } from "./event-shapes.ts";
-import type { Published, Resent, Why } from "./event-shapes.ts";
+import type { EventText, Published, Resent, Why } from "./event-shapes.ts";
 import type { Connection } from "./request.ts";
 import { request } from "./request.ts";
 import type { CallOptions, KeyedCallOptions, Page, PageQuery, TimeQuery } from "./shapes.ts";
@@ -41,6 +41,8 @@ export interface Events {
   /** Newest first. */
   readonly list: (query?: EventQuery, options?: CallOptions) => Promise<Page<ListedEvent>>;
   readonly get: (id: string, options?: ShowOptions) => Promise<EventStatus>;
+  /** The answer of `get` as JSON text: `data` is the very text that was published. */
+  readonly getText: (id: string, options?: ShowOptions) => Promise<string>;
   readonly why: (id: string, endpointId: string, options?: CallOptions) => Promise<Why>;
   readonly resend: (id: string, options?: ResendOptions) => Promise<Resent>;
   readonly cancel: (id: string, options?: CallOptions) => Promise<Cancelled>;
@@ -48,12 +50,17 @@ export interface Events {
 
 export async function publish(
   connection: Connection,
-  event: NewEvent,
+  event: NewEvent | EventText,
   options: PublishOptions = {},
 ): Promise<PublishAnswer> {
   const idempotencyKey = options.idempotencyKey ?? connection.newIdempotencyKey();
-  const call = { method: "POST", path: ["events"], body: event, isRepeatable: true, isAnswer: isPublished } as const;
-  const { body, isReplayed } = await request(connection, { ...options, ...call, idempotencyKey });
+  const call = { method: "POST", path: ["events"], isRepeatable: true, isAnswer: isPublished } as const;
+  const { body, isReplayed } = await request(connection, {
+    ...options,
+    ...call,
+    bodyText: jsonOf(event),
+    idempotencyKey,
+  });
   return { ...(body as Published), isReplayed };
 }
 
@@ -63,14 +70,14 @@ export async function publish(
  */
 export async function publishBatch(
   connection: Connection,
-  events: readonly NewEvent[],
+  events: readonly (NewEvent | EventText)[],
   options: PublishOptions = {},
 ): Promise<BatchAnswer> {
   const { body, isReplayed } = await request(connection, {
     ...options,
     method: "POST",
     path: ["events", "batch"],
-    body: { events },
+    bodyText: `{"events":[${events.map(jsonOf).join(",")}]}`,
     isRepeatable: true,
     isAnswer: (part) => resultsIn(part)?.length === events.length,
     isIncomplete: (part) => resultsIn(part)?.some(({ status }) => status === 503) === true,
@@ -82,15 +89,18 @@ export async function publishBatch(
 export function eventCalls(connection: Connection): Events {
   const get = { method: "GET", isRepeatable: true } as const;
   const post = { method: "POST", isRepeatable: true } as const;
+  const show = (id: string, { include, ...options }: ShowOptions = {}) =>
+    request(connection, { ...options, ...get, path: ["events", id], query: { include: listed(include) } });
   return {
     async list(query, options) {
       const { body } = await request(connection, { ...options, ...get, path: ["events"], query });
       return body as Page<ListedEvent>;
     },
-    async get(id, { include, ...options } = {}) {
-      const query = { include: include?.join(",") };
-      const { body } = await request(connection, { ...options, ...get, path: ["events", id], query });
-      return body as EventStatus;
+    async get(id, options) {
+      return (await show(id, options)).body as EventStatus;
+    },
+    async getText(id, options) {
+      return (await show(id, options)).text;
     },
     async why(id, endpoint, options) {
       const { body } = await request(connection, {
@@ -111,6 +121,15 @@ export function eventCalls(connection: Connection): Events {
       return body as Cancelled;
     },
   };
+}
+
+/** The API takes no empty list. */
+function listed(names: readonly string[] = []): string | undefined {
+  return names.length === 0 ? undefined : names.join(",");
+}
+
+function jsonOf(event: NewEvent | EventText): string {
+  return "json" in event ? event.json : JSON.stringify(event);
 }
 
 /** What a proxy answers in the place of the gateway is no promise that the event is durable. */

@@ -27,6 +27,8 @@ export interface Call {
   readonly path: readonly string[];
   readonly query?: object | undefined;
   readonly body?: unknown;
+  /** JSON that is sent as it stands, in the place of `body`. */
+  readonly bodyText?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
@@ -44,6 +46,8 @@ export interface Call {
 /** The body of a good answer, undefined when it has none. */
 export interface Answer {
   readonly body: unknown;
+  /** As it came: parsing rounds large numbers. */
+  readonly text: string;
   /** It is the answer to an earlier request under the same key. */
   readonly isReplayed: boolean;
 }
@@ -68,23 +72,23 @@ export async function request(connection: Connection, call: Call): Promise<Answe
   for (let tries = 1; ; tries++) {
     signal?.throwIfAborted();
     const budgetMs = Math.min(tryMs, endMs - clock.monotonic());
-    const { isReplayed, ...outcome } = await tryOnce(connection, { url, init, budgetMs, signal });
+    const { isReplayed, text, ...outcome } = await tryOnce(connection, { url, init, budgetMs, signal });
     signal?.throwIfAborted();
     const isGood = outcome.kind === "answered" && isSuccess(outcome.status) && isAnswer(outcome.body);
     const isWanted = isGood && !isIncomplete(outcome.body);
     const pauseMs = waitMs(outcome, tries, random);
     const isLast = tries >= triesMax || clock.monotonic() + pauseMs >= endMs;
-    if (isWanted || (isGood && isLast)) return { body: outcome.body, isReplayed };
+    if (isWanted || (isGood && isLast)) return { body: outcome.body, text, isReplayed };
     // An earlier try without an answer may have been the one that removed it.
     const isGone = outcome.kind === "answered" && outcome.status === 404 && call.method === "DELETE" && mayBeDone;
-    if (isGone) return { body: undefined, isReplayed };
+    if (isGone) return { body: undefined, text, isReplayed };
     if (isLast || !(isGood || mayPass(outcome, isRepeatable))) throw errorOf(outcome, { tries, idempotencyKey });
     mayBeDone ||= outcome.kind === "failed" || outcome.status >= 500;
     await pause(clock, pauseMs, signal);
   }
 }
 
-function urlOf({ url, tenant }: Connection, call: Call): string {
+export function urlOf({ url, tenant }: Connection, call: Call): string {
   for (const segment of call.path) {
     if (!SEGMENT.test(segment))
       throw new TypeError(`${JSON.stringify(segment)} is no id: letters, digits, _ and - make one`);
@@ -101,7 +105,9 @@ function urlOf({ url, tenant }: Connection, call: Call): string {
   return `${url}/v1/${call.path.join("/")}${text === "" ? "" : `?${text}`}`;
 }
 
-function initOf({ apiKey }: Connection, { method, body, idempotencyKey, traceparent, tracestate }: Call): RequestInit {
+export function initOf({ apiKey }: Connection, call: Call): RequestInit {
+  const { method, idempotencyKey, traceparent, tracestate } = call;
+  const body = call.bodyText ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
   if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
     throw new TypeError("an idempotency key has 1 to 255 visible ASCII characters");
   }
@@ -119,7 +125,7 @@ function initOf({ apiKey }: Connection, { method, body, idempotencyKey, tracepar
       ...(traceparent === undefined ? {} : { traceparent }),
       ...(tracestate === undefined ? {} : { tracestate }),
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body }),
   };
 }
 
@@ -134,7 +140,7 @@ interface Try {
 async function tryOnce(
   { fetch, clock }: Connection,
   { url, init, budgetMs, signal }: Try,
-): Promise<Outcome & { readonly isReplayed: boolean }> {
+): Promise<Outcome & { readonly text: string; readonly isReplayed: boolean }> {
   const ending = new AbortController();
   const abort = (): void => ending.abort(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
@@ -150,10 +156,11 @@ async function tryOnce(
       status,
       retryAfterS: retryAfterS(headers.get("retry-after"), clock.now()),
       body: isSuccess(status) ? parsed(text) : parsedOrNone(text),
+      text,
       isReplayed: headers.get("idempotent-replayed") === "true",
     };
   } catch (cause) {
-    return { kind: "failed", cause, isReplayed: false };
+    return { kind: "failed", cause, text: "", isReplayed: false };
   } finally {
     // What is still arriving of a try that was given up is let go.
     ending.abort();
@@ -163,11 +170,12 @@ async function tryOnce(
 }
 
 /** Also for a `fetch` that does not look at its signal. */
-async function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+export async function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   let abort = (): void => {};
   const aborted = new Promise<never>((_, reject) => {
     abort = () => reject(reasonOf(signal));
     signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
   });
   try {
     return await Promise.race([work, aborted]);
@@ -176,7 +184,7 @@ async function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): P
   }
 }
 
-async function textOf({ body }: Response): Promise<string> {
+export async function textOf({ body }: Response): Promise<string> {
   if (body === null) return "";
   const pieces: AsyncIterable<Uint8Array> = body;
   const decoder = new TextDecoder();
@@ -198,7 +206,7 @@ function parsed(text: string): unknown {
   return text === "" ? undefined : (JSON.parse(text) as unknown);
 }
 
-function parsedOrNone(text: string): unknown {
+export function parsedOrNone(text: string): unknown {
   try {
     return parsed(text);
   } catch {

@@ -29,6 +29,7 @@ import { eventCancelRoute } from "./resources/event-cancel.ts";
 import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
 import { eventWhyRoute } from "./resources/event-why.ts";
+import type { Dashboard, DashboardRoute } from "./dashboard/dashboard.ts";
 import { referenceRoutes } from "./openapi/reference.ts";
 import { publishRoute } from "./publish/events.ts";
 import { quarantineRoutes } from "./resources/quarantine.ts";
@@ -48,6 +49,8 @@ export interface GatewayOptions extends GatewayDeps {
   readonly limits: GatewayLimits;
   /** It is made for one request: then routes are compared one by one, which costs less than to prepare for many. */
   readonly isForOneRequest?: true;
+  /** Left out: there is no `/dashboard`. */
+  readonly dashboard?: Dashboard;
 }
 
 export function createGateway(deps: GatewayOptions): Gateway {
@@ -60,7 +63,9 @@ export function createGateway(deps: GatewayOptions): Gateway {
   const workTurns = createWorkTurns(clock);
   const routes = createRoutes({ ...deps, stopping: stopping.signal });
   const open = createOpenRoutes(deps, routes, () => stopping.signal.aborted);
-  const app = createApp({ ...deps, admission, readTurns, workTurns }, routes, open);
+  const handleDeps = { ...deps, admission, readTurns, workTurns };
+  const pages = deps.dashboard?.(handleDeps, routes) ?? [];
+  const app = createApp(handleDeps, { routes, open, pages });
   const openPaths = new Set(open.map(({ path }) => path));
 
   const answerRequest = (request: InboundRequest): Promise<Response> => {
@@ -132,11 +137,16 @@ export function createOpenRoutes(
   return [...health, ...referenceRoutes(routes, health, deps.hasher)];
 }
 
+interface AppRoutes {
+  readonly routes: readonly Route[];
+  readonly open: readonly OpenRoute[];
+  readonly pages: readonly DashboardRoute[];
+}
+
 /** One handler for each route and no middleware: Hono then calls it without composing a chain. */
 function createApp(
   deps: HandleDeps & Pick<GatewayOptions, "isForOneRequest">,
-  routes: readonly Route[],
-  open: readonly OpenRoute[],
+  { routes, open, pages }: AppRoutes,
 ): App {
   const app: App = new Hono<{ Bindings: RequestContext }>(
     deps.isForOneRequest === true ? { router: new LinearRouter() } : {},
@@ -156,7 +166,13 @@ function createApp(
       return handle(c.req.raw.headers);
     });
   }
-  const allowedFor = createAllowedMethods([...routes, ...open.map(({ path }) => ({ method: "GET", path }))]);
+  for (const page of pages) {
+    app.on(page.method, page.path, (c) => {
+      c.env.route = page.path;
+      return page.handle({ request: c.req.raw, context: c.env, param: (name) => c.req.param(name) ?? "" });
+    });
+  }
+  const allowedFor = createAllowedMethods([...routes, ...pages, ...open.map(({ path }) => ({ method: "GET", path }))]);
   app.notFound((c) => {
     const allow = allowedFor(c.req.path);
     if (allow === null) throw new PosthasteError("not-found", "There is nothing at this path.");

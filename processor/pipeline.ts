@@ -17,6 +17,7 @@ import type { AnnounceDeps } from "./announce.ts";
 import type { EndpointHealthDeps } from "./endpoint/health.ts";
 import type { EndpointLimiters } from "./endpoint/limiters.ts";
 import type { DueLookup } from "./endpoint/lookup.ts";
+import type { LowWaiting } from "./endpoint/low-waiting.ts";
 import type { BatchGroups } from "./intake/batch-groups.ts";
 import type { ProcessorLimits } from "./limits.ts";
 import type { Recovery } from "./recovery/recovery.ts";
@@ -53,6 +54,7 @@ export interface ProcessorDeps {
 export interface PipelineParts {
   readonly signals: PipelineSignals;
   readonly standstill: Standstill;
+  readonly lowWaiting: LowWaiting;
 }
 
 export interface Pipeline {
@@ -79,7 +81,7 @@ export interface PipelineSignals {
 }
 
 /** The signals are aborted by a stop, one after the other. */
-export function createPipeline(deps: ProcessorDeps, { signals, standstill }: PipelineParts): Pipeline {
+export function createPipeline(deps: ProcessorDeps, { signals, standstill, lowWaiting }: PipelineParts): Pipeline {
   const { drivers, transport, telemetry, limits, ...ambient } = deps;
   const { clock, entropy, hasher } = ambient;
   const { ledger, retryQueue, deadLetters, stats, tail, rateLimiter } = drivers;
@@ -98,6 +100,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill }: Pip
     rateLimiter,
     telemetry: telemetry.endpoint,
     lookup,
+    lowWaiting,
     recall: (endpointId, max) => retryQueue.recall(endpointId, max),
   });
   const recovery = createRecovery({

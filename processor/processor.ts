@@ -11,6 +11,8 @@ import { LANES } from "@posthaste/shared/domain/event.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
 import { createStandstill } from "./delivery/standstill.ts";
+import type { LowWaiting } from "./endpoint/low-waiting.ts";
+import { createLowWaiting } from "./endpoint/low-waiting.ts";
 import { createLowThrottle } from "./intake/low-throttle.ts";
 import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
@@ -43,7 +45,9 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const isBusy = (): boolean => outstanding.count() > 0;
   const standstill = createStandstill({ clock, isBusy, found: (ms) => telemetry.queue.stoodStill(ms) });
   const signals = { taking: taking.signal, sending: sending.signal, writing: writing.signal };
-  const pipeline = createPipeline(deps, { signals, standstill });
+  const windows = windowsOf(deps);
+  const lowWaiting = createLowWaiting(windows.low.isWide, () => drivers.lanes.lookAgain("low"));
+  const pipeline = createPipeline(deps, { signals, standstill, lowWaiting });
   const { recovery, untilStored } = pipeline;
   const recoverAll = (): void => void untilStored("recover held", () => recovery.recoverAll(taking.signal));
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
@@ -53,12 +57,12 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   });
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const supervision = { clock, entropy, ...SUPERVISION_DEFAULTS, onFailure };
-  const held = { windows: windowsOf(deps), inHand: createInHand((item) => pipeline.limiters.came(item)) };
+  const held = { windows, inHand: createInHand((item) => pipeline.limiters.came(item)) };
   telemetry.processor.observe(
     () => sampleOf(pipeline, held, limits),
     () => clock.now(),
   );
-  const loops = loopsOf(deps, pipeline, { outstanding, standstill, ...held }).map(({ name, run }) =>
+  const loops = loopsOf(deps, pipeline, { outstanding, standstill, lowWaiting, ...held }).map(({ name, run }) =>
     supervise(name, run, supervision, taking.signal),
   );
   recoverAll();
@@ -139,16 +143,21 @@ function fillOf(
 function loopsOf(
   { drivers, clock, telemetry }: ProcessorDeps,
   pipeline: Pipeline,
-  { windows, inHand, ...shared }: Pick<QueueItemDeps, "outstanding" | "standstill"> & Held,
+  {
+    windows,
+    inHand,
+    lowWaiting,
+    ...shared
+  }: Pick<QueueItemDeps, "outstanding" | "standstill"> & Held & { readonly lowWaiting: LowWaiting },
 ) {
   const { lanes, retryQueue } = drivers;
-  const { deliverEvent, limiters, putAside, untilStored, settlements } = pipeline;
+  const { deliverEvent, putAside, untilStored, settlements } = pipeline;
   const onFailure = (what: string, error: unknown, waitMs: number) => telemetry.queue.loopFailed(what, error, waitMs);
   const depsOf = (queue: ProcessorQueue) => {
     const own = { queue, window: windows[queue], telemetry: telemetry.processor };
     return { ...shared, ...own, untilStored, settlements, deliverEvent, putAside, clock, onFailure };
   };
-  const lowThrottle = createLowThrottle(clock, limiters.lowWaiting);
+  const lowThrottle = createLowThrottle(clock, lowWaiting);
   const laneLoops = LANES.map((lane) => {
     const groups = lane === "low" ? pipeline.groups : null;
     return { name: `lane ${lane}`, run: createLaneLoop({ ...depsOf(lane), lane, lanes, groups, lowThrottle }) };

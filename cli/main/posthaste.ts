@@ -1,63 +1,67 @@
 #!/usr/bin/env bun
-/** The command line. Exit codes: 0 done, 1 failed or stopped at once, 2 wrong command or wrong settings. */
-import { ConfigError, parseConfig } from "@posthaste/shared/domain/config.ts";
-import { runProgram } from "@posthaste/shared/runtime/entry.ts";
+/** The command line. Exit codes: 0 done, 1 failed or refused, 2 wrong words or wrong settings, 130 ended by Ctrl-C. */
+import { runtimeSurroundings } from "@posthaste/client/surroundings.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
-import type { Command } from "../command-line.ts";
-import { parseCommandLine, USAGE } from "../command-line.ts";
-import { runBackup } from "../backup.ts";
-import { runDev } from "../dev.ts";
-import { runReceiver } from "../receiver.ts";
-import { runServe } from "../serve.ts";
+import { runProgram } from "@posthaste/shared/runtime/entry.ts";
+import { commands } from "../commands/all.ts";
+import { createScreen, outOf } from "../screen/screen.ts";
 import { VERSION } from "../version.ts";
+import type { Command, Context } from "../words/command.ts";
+import { helpOf, usageOf } from "../words/help.ts";
+import { WrongWords } from "../words/option.ts";
+import type { Parsed } from "../words/parse-words.ts";
+import { parseWords } from "../words/parse-words.ts";
 
-const { env } = process;
+const { env, stdin, stdout, stderr } = process;
 
-async function run(command: Command): Promise<number> {
-  switch (command.kind) {
-    case "dev":
-      await runDev(parseConfig(env), env["LOG_LEVEL"] !== undefined);
-      return 0;
-    case "serve":
-      await runServe(parseConfig(env));
-      return 0;
-    case "backup":
-      await runBackup(parseConfig(env), command);
-      return 0;
-    case "reseal":
-      return await reseal(command.isDryRun);
-    case "demo":
-      return await demo(command.isDistributed);
-    case "receiver":
-      await runReceiver(command, command.register === null ? null : parseConfig(env).operatorKey);
-      return 0;
+async function run(parsed: Parsed): Promise<number> {
+  switch (parsed.kind) {
+    case "run":
+      return await runCommand(parsed.command, () => parsed.command.run(parsed.given, contextOf()));
     case "help":
-      process.stdout.write(USAGE);
+      stdout.write(helpOf(parsed.of, parsed.words, stdout.isTTY ? stdout.columns : undefined));
       return 0;
     case "version":
-      process.stdout.write(`${VERSION}\n`);
+      stdout.write(`${VERSION}\n`);
       return 0;
     case "wrong":
-      process.stderr.write(`posthaste: ${command.message}\n\n${USAGE}`);
-      return 2;
+      return refuse(parsed.message, parsed.command);
     default:
-      return unreachable(command);
+      return unreachable(parsed);
   }
 }
 
-/** Loaded when it is asked for: its payloads take 10 MB, and are not in the container image. */
-async function demo(isDistributed: boolean): Promise<number> {
-  const loaded = await import("../demo.ts").catch((error: unknown) => {
-    if (!String((error as { readonly code?: unknown }).code).endsWith("MODULE_NOT_FOUND")) throw error;
-    throw new ConfigError(["The payloads of the demo are not installed here. Run it in a checkout: npm run demo."]);
+async function runCommand(command: Command, work: () => Promise<number>): Promise<number> {
+  if (command.isProgram !== true) endAtOnce();
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof WrongWords) return refuse(error.message, command);
+    throw error;
+  }
+}
+
+function refuse(message: string, command: Command | null): number {
+  stderr.write(`posthaste: ${message}\n\n${usageOf(command)}`);
+  return 2;
+}
+
+/** On Ctrl-C, and when the reader of the result is gone, as `head` is once it has its lines. */
+function endAtOnce(): void {
+  process.once("SIGINT", () => {
+    if (stderr.isTTY) stderr.write("\n");
+    process.exit(130);
   });
-  return loaded.runDemo(isDistributed);
+  stdout.on("error", () => process.exit(0));
 }
 
-/** Loaded when it is asked for, and the clients of Redis with it. */
-async function reseal(isDryRun: boolean): Promise<number> {
-  const { runReseal } = await import("../reseal.ts");
-  return await runReseal(env, isDryRun);
+function contextOf(): Context {
+  const screen = createScreen(outOf(stdout), outOf(stderr), env);
+  return { env, screen, stdin, surroundings: runtimeSurroundings, signal: new AbortController().signal };
 }
 
-await runProgram("posthaste", () => run(parseCommandLine(process.argv.slice(2))));
+const parsed = parseWords(commands, process.argv.slice(2));
+const isOwnProgram = parsed.kind === "run" && ["gateway", "processor"].includes(parsed.command.name);
+// These do around their work what `runProgram` does, and would do it twice.
+if (isOwnProgram) await run(parsed);
+else await runProgram("posthaste", () => run(parsed));

@@ -29,7 +29,12 @@ export const PlannedReplay = v.object({ delivery_id: idOf("dlv"), event_id: Even
 const counts = {
   matched: Count,
   replayed: Count,
-  skipped: v.pipe(Count, v.description("The endpoint is gone, or the event's body is no longer kept.")),
+  skipped: v.pipe(
+    Count,
+    v.description(
+      "The endpoint is gone, the event's body is no longer kept, or what was held was just coming back by itself.",
+    ),
+  ),
   dry_run: v.boolean(),
   next_cursor: v.optional(v.pipe(v.string(), v.description("When more remains: `cursor` of the next call."))),
 };

@@ -11,9 +11,11 @@ import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runti
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
 import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
+import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import { openVetter } from "@posthaste/shared/drivers/http/vetter.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import { createGateway } from "../app.ts";
+import { createDashboard } from "../dashboard/dashboard.ts";
 import { createStartGate } from "../start-gate.ts";
 import { openParent } from "./processes/child.ts";
 import { runProcesses } from "./processes/parent.ts";
@@ -62,7 +64,13 @@ async function serveUntilStopped(config: Config): Promise<number> {
   own = program.collectMetrics;
   const { inboundMax } = program.descriptors;
   const collectMetrics = parent?.collect ?? program.collectMetrics;
-  const gateway = createGateway({ ...program, collectMetrics, limits: limitsFor(inboundMax) });
+  const { sealer, drivers, clock } = program;
+  const dashboard = createDashboard({
+    sealer,
+    queues: () => readQueues(drivers, clock),
+    alerts: () => drivers.alertBoard.read(),
+  });
+  const gateway = createGateway({ ...program, collectMetrics, limits: limitsFor(inboundMax), dashboard });
   const gate = createStartGate(gateway.fetch);
   const listening = await serveHttp({
     clock: systemClock,

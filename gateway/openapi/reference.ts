@@ -3,10 +3,9 @@
  * loaded when one is first asked for, and the text is kept: it costs a start nothing, and is the same for every gateway of the program.
  */
 import { encodeBase64 } from "@posthaste/shared/domain/base64.ts";
-import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
-import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts";
-import { textResponse } from "@posthaste/shared/ports/text-response.ts";
+import type { Kept } from "../html/kept.ts";
+import { keeping, shown } from "../html/kept.ts";
 import type { Route } from "../request/handle.ts";
 import type { OpenRoute } from "../resources/health.ts";
 import type { OpenApi } from "./open-api.ts";
@@ -14,12 +13,8 @@ import type { OpenApi } from "./open-api.ts";
 const JSON_PATH = "/openapi.json";
 const PAGE_PATH = "/docs";
 
-interface Kept {
-  readonly text: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-// Values alone: at the edge a promise must not be shared between requests. Two who ask first at once make it twice.
+// Values alone: at the edge a promise must not be shared between requests. Who has loaded what makes them looks again: each takes
+// the event loop for 15 ms, and hundreds may ask first at once, without a key.
 let keptJson: Kept | null = null;
 let keptPage: Kept | null = null;
 
@@ -30,19 +25,28 @@ export function referenceRoutes(
   hasher: Hasher,
 ): readonly OpenRoute[] {
   const open = [...others, { path: JSON_PATH }, { path: PAGE_PATH }];
-  const makeDocument = async (): Promise<OpenApi> => (await import("./document.ts")).createDocument(routes, open);
   return [
     {
       path: JSON_PATH,
       handle: async (headers) => {
-        keptJson ??= jsonOf(await makeDocument(), hasher);
+        if (keptJson === null) {
+          const { createDocument } = await import("./document.ts");
+          keptJson ??= jsonOf(createDocument(routes, open), hasher);
+        }
         return shown(keptJson, headers);
       },
     },
     {
       path: PAGE_PATH,
       handle: async (headers) => {
-        keptPage ??= await makePage(await makeDocument(), hasher);
+        if (keptPage === null) {
+          const [{ createDocument }, { referencePage }, { STYLE }] = [
+            await import("./document.ts"),
+            await import("./page/page.ts"),
+            await import("./page/style.ts"),
+          ];
+          keptPage ??= pageOf(referencePage(createDocument(routes, open)), STYLE, hasher);
+        }
         return shown(keptPage, headers);
       },
     },
@@ -54,15 +58,8 @@ function jsonOf(document: OpenApi, hasher: Hasher): Kept {
   return { text, headers: { ...keeping(text, hasher), "content-type": "application/json" } };
 }
 
-async function makePage(document: OpenApi, hasher: Hasher): Promise<Kept> {
-  const [{ referencePage }, { STYLE }] = [await import("./page/page.ts"), await import("./page/style.ts")];
-  const text = referencePage(document);
-  return { text, headers: { ...keeping(text, hasher), ...pageHeaders(STYLE, hasher) } };
-}
-
-/** Asked for again each time, and sent again only when it has changed. */
-function keeping(text: string, hasher: Hasher): Record<string, string> {
-  return { etag: `"${encodeHex(hasher.sha256(text)).slice(0, 32)}"`, "cache-control": "no-cache" };
+function pageOf(text: string, styleText: string, hasher: Hasher): Kept {
+  return { text, headers: { ...keeping(text, hasher), ...pageHeaders(styleText, hasher) } };
 }
 
 /** The page has one style of its own, and nothing else may be loaded, run, sent or framed. */
@@ -75,11 +72,4 @@ function pageHeaders(styleText: string, hasher: Hasher): Record<string, string> 
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
   };
-}
-
-/** RFC 9110 section 13.1.2. */
-function shown({ text, headers }: Kept, asked: Pick<InboundHeaders, "get">): Response {
-  const known = (asked.get("if-none-match") ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  const isKnown = known.some((tag) => tag === "*" || tag === headers["etag"]);
-  return isKnown ? new Response(null, { status: 304, headers }) : textResponse({ status: 200, headers, text });
 }

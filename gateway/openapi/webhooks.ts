@@ -70,7 +70,7 @@ export function webhooks(): OpenApi["webhooks"] {
           summary,
           description,
           security: [],
-          parameters: FIELDS.map(({ name }) => ({ $ref: `${PARAMETERS}${name}` })),
+          parameters: FIELDS.map((given) => ({ $ref: `${PARAMETERS}${given.name}` })),
           requestBody: { required: true, content: { "application/json": { schema: jsonSchemaOf(body) } } },
           responses: RESPONSES,
         },

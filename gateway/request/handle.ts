@@ -88,12 +88,18 @@ export interface HandleDeps extends GatewayDeps {
   readonly workTurns: WorkTurns;
 }
 
-export async function handleRequest(route: Route, matched: MatchedRequest, deps: HandleDeps): Promise<Response> {
+/** `identify` says who calls; throws 401. By default it is whose API key the request carries. */
+export async function handleRequest(
+  route: Route,
+  matched: MatchedRequest,
+  deps: HandleDeps,
+  identify: (request: InboundRequest, deps: HandleDeps) => Promise<ApiKey> = authenticate,
+): Promise<Response> {
   const { request, context } = matched;
   const { headers } = context;
   context.route = route.path;
   try {
-    const caller = await authenticate(request, deps);
+    const caller = await identify(request, deps);
     announcePolicy(caller, headers);
     requireScope(caller, route.scope);
     const { query, repeated } = parseQuery(request.url);

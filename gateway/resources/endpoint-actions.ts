@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { EndpointSecretText, rotateSecrets, SECRETS_MAX } from "@posthaste/shared/domain/endpoint.ts";
 import type { Endpoint, EndpointSecret } from "@posthaste/shared/domain/endpoint.ts";
+import { PublishedType } from "@posthaste/shared/domain/event.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
@@ -23,10 +24,15 @@ const TEST_EVENT_TYPE = "posthaste.test";
 const NewSecret = v.strictObject({
   secret: v.pipe(v.optional(EndpointSecretText), v.description("One of your own; one is made without it.")),
 });
-const Nothing = v.strictObject({});
+const TestWish = v.strictObject({
+  type: v.pipe(
+    v.optional(v.union([v.literal(TEST_EVENT_TYPE), PublishedType]), TEST_EVENT_TYPE),
+    v.description("Of the event; whether the endpoint subscribes to it does not matter."),
+  ),
+});
 const rules = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false };
 const newSecretRule: BodyRule = { ...rules, schema: NewSecret };
-const nothingRule: BodyRule = { ...rules, schema: Nothing };
+const testRule: BodyRule = { ...rules, schema: TestWish };
 
 export function endpointActionRoutes(deps: GatewayDeps): readonly Route[] {
   const shared = { method: "POST", scope: "manage", query: ofTenant } as const;
@@ -37,7 +43,7 @@ export function endpointActionRoutes(deps: GatewayDeps): readonly Route[] {
       body: newSecretRule,
       handle: (admitted) => rotate(deps, admitted),
     },
-    { ...shared, path: "/v1/endpoints/:id/test", body: nothingRule, handle: (admitted) => sendTest(deps, admitted) },
+    { ...shared, path: "/v1/endpoints/:id/test", body: testRule, handle: (admitted) => sendTest(deps, admitted) },
   ];
 }
 
@@ -78,7 +84,7 @@ function secretsAfter(endpoint: Endpoint, secret: string, nowMs: number): readon
  * it would be fanned out. The ledger gets the fan-out that would have led here.
  */
 async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  validate(Nothing, bodyJson(admitted));
+  const { type } = validate(TestWish, bodyJson(admitted));
   const endpoint = await findEndpoint(deps, admitted);
   if (endpoint.status !== "active") throw notActive(endpoint);
   requireInTime(admitted.context);
@@ -87,7 +93,7 @@ async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
   const id = freshId(deps);
   const dataText = JSON.stringify({ endpoint_id: endpoint.id, message: "A test event from Posthaste." });
   const draft = {
-    type: TEST_EVENT_TYPE,
+    type,
     priority: "HIGH",
     id,
     tenant,

@@ -42,15 +42,19 @@ async function readiness(deps: GatewayDeps, isStopping: () => boolean): Promise<
   return plain(JSON.stringify(body), "application/json");
 }
 
-interface Found {
+export interface StoresFound {
   readonly fault: string | null;
   readonly degraded: readonly string[];
 }
 
-async function conditionInTime({ drivers, clock }: GatewayDeps): Promise<Found> {
+/** Never rejects. */
+export async function conditionInTime({
+  drivers,
+  clock,
+}: Pick<GatewayDeps, "drivers" | "clock">): Promise<StoresFound> {
   const asking = Promise.all([drivers.health(), drivers.degraded()]).then(
-    ([fault, degraded]): Found => ({ fault, degraded }),
-    (): Found => ({ fault: "A store cannot be asked for its health.", degraded: [] }),
+    ([fault, degraded]): StoresFound => ({ fault, degraded }),
+    (): StoresFound => ({ fault: "A store cannot be asked for its health.", degraded: [] }),
   );
   const asked = await inTime(clock, HEALTH_MS, asking);
   return asked.kind === "done"

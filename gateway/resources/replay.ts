@@ -13,7 +13,7 @@ import type { RequestContext } from "../request/context.ts";
 import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { CURSOR_LENGTH_MAX } from "../request/query.ts";
-import { inDeadLetterTurn } from "./dead-letter-turns.ts";
+import { besideNoRecovery, inDeadLetterTurn } from "./dead-letter-turns.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
@@ -63,7 +63,7 @@ export interface Ramp {
 export interface Counts {
   readonly matched: number;
   readonly replayed: number;
-  /** Not replayed, as their endpoint was deleted or the event is no longer kept. */
+  /** Not replayed, as their endpoint was deleted, the event is no longer kept, or what is held was just being brought back. */
   readonly skipped: number;
 }
 
@@ -172,10 +172,9 @@ async function replayLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetter
     total.matched += meant.length;
     total.skipped += meant.length - living.length;
     if (!wish.isDryRun && living.length > 0) {
-      await planReplays(deps, ramp, living);
-      await deadLetters.remove(living);
-      recordEnded(deps, living, REPLAYED);
-      total.replayed += living.length;
+      const replayed = await replayAll(deps, ramp, wish.filter, living);
+      total.replayed += replayed;
+      total.skipped += living.length - replayed;
     }
     // What was older on this page is read again by the next request.
     if (rows.length < page.rows.length) return { ...total, next: cursor, doneFromMs: finishedMs };
@@ -189,6 +188,24 @@ async function replayLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetter
     }
     if (isOver || total.replayed >= REPLAY_MAX) finishedMs ??= lastAtMs;
   }
+}
+
+/** How many of them were replayed. */
+async function replayAll(
+  deps: GatewayDeps,
+  ramp: Ramp,
+  filter: DeadLetterFilter,
+  letters: readonly DeadLetter[],
+): Promise<number> {
+  const replay = async (own: readonly DeadLetter[]): Promise<number> => {
+    if (own.length === 0) return 0;
+    await planReplays(deps, ramp, own);
+    await deps.drivers.deadLetters.remove(own);
+    recordEnded(deps, own, REPLAYED);
+    return own.length;
+  };
+  // The turn itself is beside no recovery of an endpoint that its filter names.
+  return filter.endpointId === undefined ? await besideNoRecovery(deps, letters, replay) : await replay(letters);
 }
 
 export function hasTime(deps: Pick<GatewayDeps, "clock">, ramp: Ramp): boolean {

@@ -9,7 +9,7 @@ import type { DeferReason } from "./entry.ts";
 import type { EndpointLimiter } from "./limiter.ts";
 import type { EndpointLookup } from "./lookup.ts";
 import type { Shortage } from "./shortage.ts";
-import type { LowWaiting } from "./waiting-room.ts";
+import type { LowWaiting } from "./low-waiting.ts";
 import type { FairSlots, Holder, Slots } from "./slots.ts";
 
 export interface LimiterDeps {
@@ -25,7 +25,7 @@ export interface LimiterDeps {
   readonly shortage: Shortage;
   readonly fairSlots: FairSlots<EndpointLimiter>;
   readonly ages: DeferredAges;
-  readonly lowWaiting: LowWaiting;
+  readonly lowWaiting: Pick<LowWaiting, "isCounted" | "came" | "went">;
   /** Makes deferred deliveries of the endpoint due, at most `max`; see the retry queue's port. */
   readonly recall: (endpointId: string, max: number) => Promise<number>;
   /** Emits that the endpoint answers again after its breaker was open, or has room again for what overflowed. */

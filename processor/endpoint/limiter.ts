@@ -39,7 +39,6 @@ export class EndpointLimiter implements Holder {
   #grants = 0;
   #isAsking = false;
   #timer: Cancel | null = null;
-  /** When `#timer` looks at what waits. */
   #timerAtMs = 0;
   /** Deliveries lie in the dead-letter record as `backlog`: this asks for room again. */
   #overflowTimer: Cancel | null = null;
@@ -69,7 +68,8 @@ export class EndpointLimiter implements Holder {
       this.condition.refusal(this.#room.ahead(delivery.lane), nowMs) ?? shortageOf(this.#deps, delivery.lane, this);
     if (refusal !== null) return Promise.resolve(this.defer(delivery, refusal));
     return new Promise((resolve) => {
-      this.#room.push({ delivery, endpoint, sinceMs: nowMs, isSoon: this.condition.isAnswering(nowMs), resolve });
+      const isCounted = this.#deps.lowWaiting.isCounted(delivery) && this.condition.isAnswering(nowMs);
+      this.#room.push({ delivery, endpoint, sinceMs: nowMs, isCounted, resolve });
       this.pump();
     });
   }

@@ -47,15 +47,13 @@ export interface EndpointLimiters {
   /** For metrics: looks at every limiter. */
   sample(): LimitersSample;
   waiting(): number;
-  /** LOW deliveries that wait at endpoints which answer, and soon. */
-  lowWaiting(): number;
   size(): number;
   /** Answers `stopping` to all that wait, now and from now on. Returns those whose overflow was to be called back from here. */
   close(): readonly Pick<PendingDelivery, "tenant" | "endpointId">[];
 }
 
 export function createEndpointLimiters(
-  deps: Omit<LimiterDeps, "slots" | "shortage" | "fairSlots" | "ages" | "lowWaiting" | "recovered" | "wallTimeOf"> & {
+  deps: Omit<LimiterDeps, "slots" | "shortage" | "fairSlots" | "ages" | "recovered" | "wallTimeOf"> & {
     readonly clock: Clock;
   },
 ): EndpointLimiters {
@@ -71,7 +69,6 @@ export function createEndpointLimiters(
   const fairSlots = createFairSlots<EndpointLimiter>(slots);
   const limiters = new Map<string, EndpointLimiter>();
   const ages = createDeferredAges();
-  const lowWaiting = { count: 0 };
   /** Those of deleted endpoints, while something is under way in them and until somebody looks again. */
   const leaving = new Set<EndpointLimiter>();
   let isClosed = false;
@@ -84,7 +81,6 @@ export function createEndpointLimiters(
     shortage: createShortage(clock),
     fairSlots,
     ages,
-    lowWaiting,
     recovered: (tenant, endpointId) => emit(tenant, endpointId),
   };
 
@@ -149,7 +145,6 @@ export function createEndpointLimiters(
     inFlight: () => slots.count(),
     sample: () => ({ ...sampleOf(slots, limiters), oldestDeferredAtMs: ages.oldestAtMs(deps.clock.now()) }),
     waiting: () => waitingIn(limiters),
-    lowWaiting: () => lowWaiting.count,
     size: () => limiters.size,
     close() {
       isClosed = true;

@@ -3,6 +3,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { Entry } from "./entry.ts";
+import type { LowWaiting } from "./low-waiting.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { Fifo } from "@posthaste/shared/lib/fifo.ts";
 
@@ -11,8 +12,8 @@ export interface Waiting {
   /** As it was when the delivery came; looked up again when it may go. */
   readonly endpoint: Endpoint;
   readonly sinceMs: number;
-  /** Its endpoint answers, and soon: it waits for nothing but those before it. */
-  readonly isSoon: boolean;
+  /** It is one of those that `LowWaiting` counts. */
+  readonly isCounted: boolean;
   readonly resolve: (entry: Entry) => void;
 }
 
@@ -29,17 +30,12 @@ export interface WaitingRoom {
   takeOlder(sinceMs: number): readonly Waiting[];
 }
 
-/** LOW deliveries in all rooms that wait for nothing but those before them. */
-export interface LowWaiting {
-  count: number;
-}
-
-export function createWaitingRoom(low: LowWaiting): WaitingRoom {
+export function createWaitingRoom(lowWaiting: Pick<LowWaiting, "came" | "went">): WaitingRoom {
   const queues: Record<Lane, Fifo<Waiting>> = { high: new Fifo(), medium: new Fifo(), low: new Fifo() };
   const peek = (lane: Lane): Waiting | null => queues[lane].peek() ?? null;
   const shift = (lane: Lane): void => {
     const waiting = queues[lane].shift();
-    if (lane === "low" && waiting?.isSoon === true) low.count -= 1;
+    if (waiting?.isCounted === true) lowWaiting.went(waiting.delivery);
   };
 
   return {
@@ -48,7 +44,7 @@ export function createWaitingRoom(low: LowWaiting): WaitingRoom {
     push: (waiting) => {
       const { lane } = waiting.delivery;
       queues[lane].push(waiting);
-      if (lane === "low" && waiting.isSoon) low.count += 1;
+      if (waiting.isCounted) lowWaiting.came(waiting.delivery);
     },
     ahead: (lane) => LANES.slice(0, LANES.indexOf(lane) + 1).reduce((sum, each) => sum + queues[each].length, 0),
     count: () => LANES.reduce((sum, lane) => sum + queues[lane].length, 0),

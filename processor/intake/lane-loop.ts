@@ -33,10 +33,12 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
       if (room === 0) return;
       const most = Math.min(room, TAKE_MAX);
       const wanted = lane === "low" ? await lowThrottle.turn(most, signal) : most;
-      const items = await lanes.take(lane, wanted, signal, window.admission());
+      const admits = lane === "low" ? lowThrottle.admission(window.admission()) : window.admission();
+      const items = await lanes.take(lane, wanted, signal, admits);
       if (items.length === 0) return requireStopping(signal);
       if (lane === "high") lowThrottle.highTaken(items.length);
-      if (lane === "low") lowThrottle.lowTaken(items.length);
+      if (lane === "low")
+        lowThrottle.lowTaken(items.length, items.filter(({ isSurplus }) => isSurplus === true).length);
       for (const item of items) {
         const { envelope, isRepeat } = item;
         const holder = holderOf([envelope]);

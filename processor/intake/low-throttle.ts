@@ -3,11 +3,12 @@
  * is worked off at full speed keeps HIGH waiting in queues that no priority reaches. So while HIGH events come, LOW is
  * taken a few at a time, at a pace that adapts: lowered when its own turn comes late beside HIGH, which is how late HIGH
  * comes too, and raised a little when it comes in time. How late turns are while LOW does next to nothing is the machine's
- * own noise, and no sign of anything. When enough deliveries of LOW wait at endpoints that answer, no more are taken: what
- * waits too long there is deferred, and costs its way through the retry queue besides. Without HIGH events LOW has all
- * there is.
+ * own noise, and no sign of anything. What would only wait at an endpoint that answers is left in its lane, too
+ * (`endpoint/low-waiting.ts`). Without HIGH events LOW has all there is.
  */
+import type { LowWaiting } from "../endpoint/low-waiting.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Admits } from "@posthaste/shared/lib/flow-rows.ts";
 
 /** HIGH is about for so long after the last HIGH event was taken. */
 export const HIGH_ABOUT_MS = 1000;
@@ -16,8 +17,6 @@ export const LOW_BURST = 4;
 const BURST_MS = 5;
 /** LOW events a second: what the pace begins with and never falls below, and what it never exceeds. */
 export const LOW_PACE = { least: 200, most: 20_000 } as const;
-/** LOW deliveries that wait at endpoints which answer, until more are taken. */
-export const LOW_WAITING_MAX = 64;
 /** A turn that comes later than this, and than noise makes it, is a sign of too much work. */
 export const LATE_MS = 1;
 /** Noise that is made allowance for, at most: that of a machine on which others have much to do. */
@@ -34,8 +33,8 @@ const NOISE_HALF_MS = 5000;
  */
 const RAISE = 1.01;
 const LOWER = 0.75;
-/** After a turn that was not taken, as enough wait, the next one comes so soon. */
-const PASS_MS = 5;
+/** A take that lasts longer found nothing at once: the pace is not what LOW waits for, and turns say nothing of a higher one. */
+const AT_ONCE_MS = 1;
 
 export interface LowThrottle {
   /** HIGH events were taken, and one of them has ended. */
@@ -43,26 +42,27 @@ export interface LowThrottle {
   highEnded(): void;
   /** How many LOW events may be taken now, at most `max`; waits for their turn while HIGH is about. */
   turn(max: number, signal: AbortSignal): Promise<number>;
-  /** So many LOW events were taken. */
-  lowTaken(count: number): void;
+  /** Of whom the LOW events of this turn may be. */
+  admission(admits: Admits): Admits;
+  /** So many LOW events were taken; `surplus` of them though they were refused, so that others are seen: these come at the least pace. */
+  lowTaken(count: number, surplus: number): void;
 }
 
-/** `waiting`: deliveries of LOW that wait at endpoints which answer. */
-export function createLowThrottle(clock: Clock, waiting: () => number): LowThrottle {
+export function createLowThrottle(clock: Clock, lowWaiting: Pick<LowWaiting, "isEnough">): LowThrottle {
   // Whether HIGH events come is not known at the start: LOW begins gently.
   let aboutUntil = clock.monotonic() + HIGH_ABOUT_MS;
   let nextAt = clock.monotonic();
   let perS: number = LOW_PACE.least;
   let noiseMs = 0;
   let judgedAt = clock.monotonic();
+  let turnAt = clock.monotonic();
+  let wasAtOnce = true;
   let running = 0;
   const isHighAbout = (): boolean => clock.monotonic() < aboutUntil;
   const isHighRunning = (): boolean => running > 0 && clock.monotonic() < aboutUntil - HIGH_ABOUT_MS + HIGH_RUNS_MS;
   const burst = (): number => Math.min(LOW_BURST, Math.max(1, Math.floor((perS * BURST_MS) / 1000)));
-  const isEnough = (): boolean => waiting() >= LOW_WAITING_MAX;
 
-  /** A turn that is not taken says nothing of what a higher pace would do. */
-  function judge(lateMs: number, wasBesideHigh: boolean, isTaken: boolean): void {
+  function judge(lateMs: number, wasBesideHigh: boolean): void {
     const nowMs = clock.monotonic();
     if (perS < LOW_PACE.least * 2) noiseMs = Math.min(NOISE_MS_MAX, noiseMs + NOISE_WEIGHT * (lateMs - noiseMs));
     else noiseMs *= 0.5 ** ((nowMs - judgedAt) / NOISE_HALF_MS);
@@ -70,15 +70,22 @@ export function createLowThrottle(clock: Clock, waiting: () => number): LowThrot
     // Twice the mean: of noise that has no shape three in twenty come later.
     const isLate = lateMs > LATE_MS + 2 * noiseMs;
     if (isLate && wasBesideHigh) perS = Math.max(LOW_PACE.least, perS * LOWER);
-    else if (!isLate && isTaken) perS = Math.min(LOW_PACE.most, perS * RAISE);
+    else if (!isLate && wasAtOnce) perS = Math.min(LOW_PACE.most, perS * RAISE);
   }
+
+  const besideHigh = (admits: Admits): Admits =>
+    Object.assign(
+      (tenant: string, flow: number | null) =>
+        !(isHighAbout() && lowWaiting.isEnough(tenant, flow)) && admits(tenant, flow),
+      { anew: () => besideHigh(admits.anew?.() ?? admits), ...(isHighAbout() ? { enoughPerS: LOW_PACE.least } : {}) },
+    );
 
   async function untilNext(signal: AbortSignal): Promise<void> {
     const waitMs = nextAt - clock.monotonic();
     if (waitMs <= 0) return;
     const ranBefore = isHighRunning();
     await clock.sleep(waitMs, signal).catch(() => undefined);
-    judge(Math.max(0, clock.monotonic() - nextAt), ranBefore || isHighRunning(), !isEnough());
+    judge(Math.max(0, clock.monotonic() - nextAt), ranBefore || isHighRunning());
   }
 
   return {
@@ -90,15 +97,16 @@ export function createLowThrottle(clock: Clock, waiting: () => number): LowThrot
       running -= 1;
     },
     async turn(max, signal) {
-      while (isHighAbout()) {
-        await untilNext(signal);
-        if (!isEnough() || signal.aborted) return Math.min(max, burst());
-        nextAt = Math.max(nextAt, clock.monotonic()) + PASS_MS;
-      }
-      return max;
+      const isBeside = isHighAbout();
+      if (isBeside) await untilNext(signal);
+      turnAt = clock.monotonic();
+      return isBeside ? Math.min(max, burst()) : max;
     },
-    lowTaken(count) {
-      if (isHighAbout()) nextAt = Math.max(nextAt, clock.monotonic()) + (count * 1000) / perS;
+    admission: besideHigh,
+    lowTaken(count, surplus) {
+      wasAtOnce = clock.monotonic() - turnAt <= AT_ONCE_MS;
+      const forMs = 1000 * ((count - surplus) / perS + surplus / LOW_PACE.least);
+      if (isHighAbout()) nextAt = Math.max(nextAt, clock.monotonic()) + forMs;
     },
   };
 }

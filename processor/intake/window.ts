@@ -65,6 +65,8 @@ export interface Window {
   /** Is there room for one more of this tenant and flow? */
   isOpen(holder: Pick<Holder, "tenant" | "flow">): boolean;
   hold(holder: Holder): Place;
+  /** The last item of this flow became several deliveries, as far as that is remembered. */
+  isWide(tenant: string, flow: number): boolean;
   /** What all items held weigh. */
   count(): number;
   isFull(): boolean;
@@ -192,6 +194,7 @@ export function createWindow(bounds: WindowBounds, roomier: () => void): Window 
         },
       };
     },
+    isWide: (tenant, flow) => widths.peek(keyOf(tenant, flow)) !== undefined,
     count: () => all.weight,
     isFull: () => room() === 0,
     isCrowded: () => all.weight >= itemsMax * CROWDED || all.bytes >= bytesMax * CROWDED,

@@ -9,7 +9,7 @@ const PREFIX = "POSTHASTE_";
 /** Which of `GATEWAY_PROCESSES` it is; set by their parent and by nobody else. */
 export const CHILD_NUMBER = "POSTHASTE_GATEWAY_PROCESS";
 
-/** Every setting of every program, and what the examples and the tests read. */
+/** Every setting of every program, and what the command line, the examples and the tests read. */
 export const SETTINGS: readonly string[] = [
   ..."HOST PORT PROCESSOR_PORT LOG_LEVEL LOG_DELIVERIES STOP_NOTICE_S IDEMPOTENCY_GIB ENDPOINT_DISABLE_AFTER_S ALERT_RULES".split(
     " ",
@@ -22,7 +22,9 @@ export const SETTINGS: readonly string[] = [
   ..."KAFKA_BROKERS KAFKA_TLS KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD".split(" "),
   ..."KAFKA_PREFIX KAFKA_PARTITIONS KAFKA_REPLICATION KAFKA_MIN_ISR KAFKA_RETENTION_DAYS".split(" "),
 ];
-const OTHERS: ReadonlySet<string> = new Set(["POSTHASTE_URL", "POSTHASTE_KEY", "POSTHASTE_FULL", CHILD_NUMBER]);
+const OTHERS: ReadonlySet<string> = new Set(
+  "POSTHASTE_URL POSTHASTE_API_KEY POSTHASTE_KEY POSTHASTE_FULL".split(" ").concat(CHILD_NUMBER),
+);
 
 /** Environment variables of a Kubernetes service: `..._SERVICE_HOST`, and `..._PORT` with a URL as its value. */
 const ORCHESTRATED = /_SERVICE_(?:HOST|PORT)(?:_\w+)?$|_PORT(?:_\d+_(?:TCP|UDP)(?:_\w+)?)?$/;
@@ -77,7 +79,7 @@ function nearestSetting(given: string): string | null {
 }
 
 /** Letters to insert, delete or replace (Levenshtein). */
-function editDistance(left: string, right: string): number {
+export function editDistance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let at = 1; at <= left.length; at++) {
     const next = [at];

@@ -12,6 +12,8 @@ export interface Admits {
   (tenant: string, flow: number | null): boolean;
   /** For another row of the same takes: counts nothing that this one has let pass. Left out where nothing is counted. */
   readonly anew?: () => Admits;
+  /** Who takes wants no more than so many a second: as long as they get these, nothing has to make room. Left out where they take all they get. */
+  readonly enoughPerS?: number;
 }
 
 export function admitsAll(): boolean {

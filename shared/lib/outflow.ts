@@ -7,26 +7,26 @@ const OUTFLOW_MS = 1000;
 
 export interface Outflow {
   handedOut(count: number): void;
-  /** Of the last whole second that was looked at; false before that. */
-  isSlow(): boolean;
+  /** Was it less than `perS`, `SLOW_PER_S` unless told, in the last whole second that was looked at? False before that. */
+  isSlow(perS?: number): boolean;
 }
 
 export function createOutflow(clock: Pick<Clock, "monotonic">): Outflow {
   let sinceMs = clock.monotonic();
   let count = 0;
-  let isSlow = false;
+  let lastPerS = Infinity;
   return {
     handedOut(more) {
       count += more;
     },
-    isSlow() {
+    isSlow(perS = SLOW_PER_S) {
       const ms = clock.monotonic() - sinceMs;
       if (ms >= OUTFLOW_MS) {
-        isSlow = (count * 1000) / ms < SLOW_PER_S;
+        lastPerS = (count * 1000) / ms;
         sinceMs += ms;
         count = 0;
       }
-      return isSlow;
+      return lastPerS < perS;
     },
   };
 }

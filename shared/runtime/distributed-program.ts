@@ -5,7 +5,7 @@ import { ConfigError, parseConfig } from "../domain/config.ts";
 import type { DescriptorPlan } from "../domain/descriptor-plan.ts";
 import { planDescriptors, tooFewDescriptors } from "../domain/descriptor-plan.ts";
 import { parseDistributed } from "../domain/distributed-config.ts";
-import type { Clock, Entropy, Hasher } from "../lib/ambient.ts";
+import type { Clock, Entropy, Hasher, Sealer } from "../lib/ambient.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedDrivers, DistributedRole } from "../drivers/distributed.ts";
@@ -23,6 +23,7 @@ export interface DistributedProgram<Transport> extends AsyncDisposable {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly hasher: Hasher;
+  readonly sealer: Sealer;
   readonly drivers: DistributedDrivers;
   readonly transport: Transport;
   readonly telemetry: Telemetry;
@@ -70,13 +71,14 @@ export async function openDistributedProgram<Transport extends AsyncDisposable>(
       onLookUp: (isKnown) => telemetry.accept.cache("dns", isKnown),
     }),
   );
+  const sealer = createSealer(config.masterKey, { previous: config.masterKeyPrevious, next: config.masterKeyNext });
   const drivers = opening.use(
     await openDistributed({
       ...ambient,
       role,
       config: distributed,
       claimBytesMax: config.claimBytesMax,
-      sealer: createSealer(config.masterKey, { previous: config.masterKeyPrevious, next: config.masterKeyNext }),
+      sealer,
       onWarning: (warning) => log.write("warn", "store.warning", { warning }),
       stores: telemetry.store,
       limits: telemetry.limit,
@@ -90,6 +92,7 @@ export async function openDistributedProgram<Transport extends AsyncDisposable>(
   const opened = opening.move();
   return {
     ...ambient,
+    sealer,
     drivers,
     transport,
     telemetry,

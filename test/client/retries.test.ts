@@ -214,6 +214,7 @@ const once: typeof repeatable = [
   ["endpoints.test", ({ endpoints }) => endpoints.test("ep_1")],
   ["deadLetters.replay", ({ deadLetters }) => deadLetters.replay("dlv_1")],
   ["deadLetters.replayAll", ({ deadLetters }) => deadLetters.replayAll({})],
+  ["apiKeys.create", ({ apiKeys }) => apiKeys.create({ name: "shop" })],
 ];
 
 for (const [name, call] of repeatable) {

@@ -18,8 +18,8 @@ const BODY = '{"type":"invoice.paid","timestamp":"2026-01-31T00:00:00Z","data":{
 
 /** Bytes after minifying and gzip, at most. */
 const SIZES = [
-  { what: "everything", code: "export * from", bytesMax: 6144 },
-  { what: "the calls", code: "export { createClient } from", bytesMax: 4096 },
+  { what: "everything", code: "export * from", bytesMax: 7168 },
+  { what: "the calls", code: "export { createClient } from", bytesMax: 4608 },
   { what: "verify", code: "export { verify } from", bytesMax: 2048 },
 ] as const;
 

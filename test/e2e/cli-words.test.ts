@@ -115,13 +115,13 @@ test("an unknown command is named, the usage follows, and the exit code is 2", a
   const { code, stdout, stderr } = await ended(["sevre"]);
   assert.equal(code, 2);
   assert.equal(stdout, "");
-  assert.match(stderr, /^posthaste: there is no command sevre\n\nUsage: posthaste <command>\n/);
+  assert.match(stderr, /^posthaste: there is no command sevre; did you mean serve\?\n\nUsage: posthaste <command>\n/);
 });
 
 test("reseal takes --dry-run alone, and without a second key or a database it says what is missing", async () => {
   const wrong = await ended(["reseal", "--force"]);
   assert.equal(wrong.code, 2);
-  assert.match(wrong.stderr, /^posthaste: reseal does not take --force; there is --dry-run\n\nUsage/);
+  assert.match(wrong.stderr, /^posthaste: reseal does not take --force; there is --dry-run\n\nUsage: posthaste reseal/);
   const nowhere = await ended(["reseal"], { POSTHASTE_DATA: `${tmpdir()}/there-is-no-such-folder` });
   assert.deepEqual([nowhere.code, nowhere.stdout], [1, ""]);
   assert.match(nowhere.stderr, /^posthaste: There is no posthaste\.db in .*POSTHASTE_DATA\.\n$/);

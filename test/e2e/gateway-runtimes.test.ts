@@ -64,6 +64,7 @@ for (const [runtime, gatewayCommand] of Object.entries(RUNTIMES)) {
     const [gateway] = harness.gateways;
     assert.ok(gateway !== undefined);
     await tryGateway(gateway.url, harness.operatorKey, receiver);
+    await lookAround(gateway.url, harness.operatorKey);
     await leaveIt(gateway.url);
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
     assert.ok(/^posthaste_events_accepted_total\{[^}]*priority="HIGH"[^}]*\} 1$/m.test(metrics), "HIGH is counted");
@@ -104,6 +105,20 @@ const SAID = [
 ];
 
 /** Callers that leave at any point, in order or not, take nobody along. Runtimes differ in what they tell of such a connection. */
+/** By the dashboard: in by its form, and what was delivered stands on the overview. */
+async function lookAround(url: string, key: string): Promise<void> {
+  const { status, headers } = await fetch(`${url}/dashboard/sign-in`, {
+    method: "POST",
+    redirect: "manual",
+    headers: { origin: url },
+    body: new URLSearchParams({ key }),
+  });
+  assert.equal(status, 303);
+  const cookie = headers.get("set-cookie")?.split(";", 1)[0] ?? "";
+  const page = await (await fetch(`${url}/dashboard`, { headers: { cookie } })).text();
+  assert.match(page, /every store answers[^]*<strong>HIGH<\/strong>[^]*delivered/);
+}
+
 async function leaveIt(url: string): Promise<void> {
   const port = Number(new URL(url).port);
   for (const said of SAID) {

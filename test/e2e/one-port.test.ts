@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Listening } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
-import { RECEIVER_PORT } from "posthaste/command-line.ts";
+import { RECEIVER_PORT } from "posthaste/receiver-behaviour.ts";
 import { startProgram } from "posthaste/program.ts";
 import { freePort } from "../support/services/free-ports.ts";
 import { waitFor } from "../support/services/wait-for.ts";

@@ -80,3 +80,47 @@ test("a replay of what is held for an endpoint waits while that is brought back,
   await harness.clock.advance(100);
   assert.equal((await alone).status, 202);
 });
+
+test("a replay of a whole tenant leaves what is held for an endpoint to whoever brings that back, and takes all else", async () => {
+  await using harness = await openGatewayHarness();
+  const [returning, resting] = [await createEndpoint(harness), await createEndpoint(harness)];
+  const held = await harness.addDeadLetter({ endpointId: returning, deadLetter: { state: "paused" } });
+  await harness.addDeadLetter({ endpointId: returning });
+  await harness.addDeadLetter({ endpointId: resting, deadLetter: { state: "paused" } });
+  const lease = heldLettersLease(returning);
+  await harness.drivers.leases.acquire(lease, "a processor", 15_000);
+  const first = await harness.call("POST", `${PATH}/replay`, { body: {} });
+  assert.deepEqual([at(first.json, "replayed"), at(first.json, "skipped")], [2, 1]);
+  assert.equal((await harness.call("GET", `${PATH}/${held.id}`)).status, 200);
+  await harness.drivers.leases.release(lease, "a processor");
+  const second = await harness.call("POST", `${PATH}/replay`, { body: {} });
+  assert.deepEqual([at(second.json, "replayed"), at(second.json, "skipped")], [1, 0]);
+  assert.equal(
+    (await harness.drivers.leases.acquire(lease, "a processor", 15_000)).kind,
+    "acquired",
+    "it was given up",
+  );
+});
+
+test("what was brought back between the look at a page and its lease is not replayed besides", async () => {
+  const taken: (() => Promise<void>)[] = [];
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      leases: {
+        ...drivers.leases,
+        async acquire(name, holder, ms) {
+          if (name.startsWith("recover:")) await taken.pop()?.();
+          return drivers.leases.acquire(name, holder, ms);
+        },
+      },
+    }),
+  });
+  const endpointId = await createEndpoint(harness);
+  const held = await harness.addDeadLetter({ endpointId, deadLetter: { state: "paused" } });
+  taken.push(() => harness.drivers.deadLetters.remove([held]));
+  const answer = await harness.call("POST", `${PATH}/replay`, { body: {} });
+  assert.deepEqual([at(answer.json, "replayed"), at(answer.json, "skipped")], [0, 1]);
+  await harness.clock.advance(1000);
+  assert.equal((await harness.takeDue()).length, 0);
+});

@@ -2,12 +2,32 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { referenceRoutes } from "@posthaste/gateway/openapi/reference.ts";
 import { referencePage } from "@posthaste/gateway/openapi/page/page.ts";
-import { DOCUMENT } from "../support/documented-answers.ts";
+import { testHasher } from "../support/ambient.ts";
+import { DOCUMENT, OPEN_ROUTES, ROUTES } from "../support/documented-answers.ts";
 import { openGatewayHarness } from "../support/gateway-harness.ts";
 
 const page = referencePage(DOCUMENT);
 const all = (pattern: RegExp): readonly string[] => Array.from(page.matchAll(pattern), ([, found = ""]) => found);
+
+// First here: what the routes make is kept for the whole process.
+test("many who ask first at once have it made once: each making takes the event loop, and nobody needs a key", async () => {
+  let hashed = 0;
+  const counting = {
+    ...testHasher,
+    sha256: (...given: Parameters<typeof testHasher.sha256>) => (hashed++, testHasher.sha256(...given)),
+  };
+  const routes = referenceRoutes(
+    ROUTES,
+    OPEN_ROUTES.filter(({ path }) => !/docs|openapi/.test(path)),
+    counting,
+  );
+  const asked = Array.from({ length: 20 }, () => routes.map(({ handle }) => handle(new Headers()))).flat();
+  const answers = await Promise.all(asked);
+  assert.ok(answers.every(({ status }) => status === 200));
+  assert.ok(hashed <= 3, `${hashed} of two texts and a style`);
+});
 
 test("every operation, message and schema has its place, and every link of the page leads to one", () => {
   const ids = all(/\bid="([^"]+)"/g);

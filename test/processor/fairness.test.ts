@@ -1,6 +1,8 @@
 /** Nobody's backlog lies before anybody else's events: how long a healthy endpoint waits beside many that hang. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { LOW_PACE } from "@posthaste/processor/intake/low-throttle.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { openProcessorHarness } from "../support/processor-harness.ts";
@@ -90,4 +92,59 @@ test("LOW beside HIGH waits in its lane, not in the retry queue, for an endpoint
   assert.equal(waiting, 0);
   const lowSent = harness.world.idsTo("ep_low").length;
   assert.ok(lowSent > 500 && lowSent < 6000, `${lowSent} sent`);
+});
+
+/** Longest wait of fifty LOW events a second of type `small`, while LOW floods an endpoint that answers in 900 ms and HIGH comes. */
+async function waitBesideSlowMs(small: Endpoint): Promise<number> {
+  await using harness = await openProcessorHarness();
+  const slow = endpointOf("ep_slow", { tenant: "big", eventTypes: ["slow"] });
+  await harness.add(endpointOf("ep_high", { eventTypes: ["high"] }), slow, small);
+  harness.world.script("ep_slow", () => ({ status: 200, afterMs: 900 }));
+  const lowOf = (id: string, { tenant }: Endpoint, type: string) => envelopeOf(id, "low", { tenant, type });
+  await harness.publish(...Array.from({ length: 3000 }, (_, event) => lowOf(`slow_${event}`, slow, "slow")));
+  // Its pace is known: far more than wait at once find a slot in time.
+  harness.start({ limits: { capFirst: 64, capStart: 64 } });
+  const sentAtMs = new Map<string, number>();
+  for (let round = 0; round < 500; round++) {
+    sentAtMs.set(`small_${round}`, harness.clock.now());
+    await harness.publish(
+      envelopeOf(`high_${round}`, "high", { type: "high" }),
+      lowOf(`small_${round}`, small, "small"),
+    );
+    await harness.clock.advance(20);
+  }
+  await harness.clock.advance(1000);
+  const waits = harness.world.sent
+    .filter(({ endpointId }) => endpointId === small.id)
+    .map(({ atMs, headers }) => atMs - (sentAtMs.get(String(headers["webhook-id"])) ?? START_MS));
+  assert.equal(waits.length, 500);
+  return Math.max(...waits);
+}
+
+test("beside HIGH, a tenant whose endpoint answers slowly keeps no other tenant's LOW in the lane", async () => {
+  const waitMs = await waitBesideSlowMs(endpointOf("ep_small", { eventTypes: ["small"] }));
+  assert.ok(waitMs <= 1000, `${waitMs} ms`);
+});
+
+test("beside HIGH, an endpoint that answers slowly keeps no LOW of its tenant's other endpoints in the lane", async () => {
+  const waitMs = await waitBesideSlowMs(endpointOf("ep_small", { tenant: "big", eventTypes: ["small"] }));
+  assert.ok(waitMs <= 1000, `${waitMs} ms`);
+});
+
+test("beside HIGH, an endpoint that answers slowly does not slow LOW for another that gets the same events", async () => {
+  await using harness = await openProcessorHarness();
+  const [slow, quick] = ["ep_slow", "ep_quick"].map((id) => endpointOf(id, { eventTypes: ["shared"] }));
+  assert.ok(slow !== undefined && quick !== undefined);
+  await harness.add(endpointOf("ep_high", { eventTypes: ["high"] }), slow, quick);
+  harness.world.script(slow.id, () => ({ status: 200, afterMs: 900 }));
+  await harness.publish(
+    ...Array.from({ length: 3000 }, (_, event) => envelopeOf(`low_${event}`, "low", { type: "shared" })),
+  );
+  harness.start({ limits: { capFirst: 64, capStart: 64 } });
+  for (let round = 0; round < 500; round++) {
+    await harness.publish(envelopeOf(`high_${round}`, "high", { type: "high" }));
+    await harness.clock.advance(20);
+  }
+  const sent = harness.world.idsTo(quick.id).length;
+  assert.ok(sent >= 10 * LOW_PACE.least * 0.9, `${sent} sent in 10 s`);
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { createGateway } from "@posthaste/gateway/app.ts";
 import type { Gateway } from "@posthaste/gateway/app.ts";
+import { createDashboard } from "@posthaste/gateway/dashboard/dashboard.ts";
 import type { GatewayLimits } from "@posthaste/gateway/request/deps.ts";
 import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
@@ -16,6 +17,7 @@ import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import type { RetryItem } from "@posthaste/shared/ports/retry-queue.ts";
 import type { Vetting } from "@posthaste/shared/ports/transport.ts";
 import type { AcceptTelemetry } from "@posthaste/shared/telemetry/accept.ts";
@@ -28,7 +30,7 @@ import type { ManualClock } from "./clocks/manual-clock.ts";
 import { createManualClock } from "./clocks/manual-clock.ts";
 import { START_MS } from "./samples.ts";
 
-const SEALER = createSealer(new Uint8Array(32).fill(7));
+export const SEALER = createSealer(new Uint8Array(32).fill(7));
 
 export interface Wish {
   readonly key?: string | null;
@@ -100,6 +102,11 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
     telemetry: { ...silentTelemetry, log, accept: failuresTo(log) },
     collectMetrics: options.collectMetrics ?? (async () => "posthaste_events_accepted 1\n"),
     limits: { ...DEFAULT_LIMITS, ...options.limits },
+    dashboard: createDashboard({
+      sealer: SEALER,
+      queues: () => readQueues(drivers, clock),
+      alerts: () => drivers.alertBoard.read(),
+    }),
   });
   const createKey = async (parts: Partial<ApiKey>): Promise<string> => {
     const secret = newApiKeySecret(entropy);

@@ -23,6 +23,7 @@ import { createTraceTelemetry } from "@posthaste/shared/telemetry/trace.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { EndpointLimiters } from "@posthaste/processor/endpoint/limiters.ts";
 import { createEndpointLimiters } from "@posthaste/processor/endpoint/limiters.ts";
+import { createLowWaiting } from "@posthaste/processor/endpoint/low-waiting.ts";
 import type { EndpointLookup } from "@posthaste/processor/endpoint/lookup.ts";
 import type { ProcessorLimits } from "@posthaste/processor/limits.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
@@ -294,6 +295,10 @@ export function openLimiters(
     rateLimiter: parts.rateLimiter ?? createRateLimiter({ clock }),
     telemetry: silentTelemetry.endpoint,
     lookup: parts.lookup ?? noDirectory,
+    lowWaiting: createLowWaiting(
+      () => false,
+      () => undefined,
+    ),
     recall: parts.recall ?? (() => Promise.resolve(0)),
   });
   limiters.onRecovered((_tenant, endpointId) => void seen.recovered.push(endpointId));

@@ -11,6 +11,7 @@ import { bun, deno, node } from "./runtimes.ts";
 import type { Runtime } from "./runtimes.ts";
 import { readWords, refuseWords } from "./script-words.ts";
 import { openServices } from "./services.ts";
+import { requireChromium } from "./services/debian-packages.ts";
 import { requireCollector } from "./services/collector-binary.ts";
 import { requireHelm } from "./services/helm-binary.ts";
 import { requireKubernetesValidate } from "./services/kubernetes-schemas.ts";
@@ -29,7 +30,7 @@ const HELP = `Usage: npm test [-- SUITE...], or npm run test:full [-- SUITE...]
 Runs every test on Bun, and the portable suites on Node 24 and Deno too, or the suites named (docs/testing.md lists them); the last
 line says N passed, N failed. Under half an hour on two cores; test:full runs the long forms, for hours.
 
-Installed first, if it is missing: Node 20 and 24, Deno and workerd by npm into test/runtimes, OpenTelemetry's collector, built by Go in a few minutes, and what npm run services needs (see its
+Installed first, if it is missing: Node 20 and 24, Deno and workerd by npm into test/runtimes, OpenTelemetry's collector, built by Go in a few minutes, Chromium, and what npm run services needs (see its
 --help), unless REDIS_URL and KAFKA_BROKERS name a Redis and a Kafka of yours.
 `;
 const words = readWords({ help: HELP, options: { full: { type: "boolean", default: false } }, takesNames: true });
@@ -40,7 +41,7 @@ const portable: ReadonlySet<string> = new Set(["lib", "domain", "contract", "dri
 const needsServices = /^test\/(?:contract\/distributed|drivers\/(?:distributed\/dead-letters|kafka|redis))\b/;
 const SERVICES_SUITE = "services";
 /** Suites whose tests may take longer: whole systems are killed and started in them, or stores asked in several lanes. */
-const patient: ReadonlySet<string> = new Set(["e2e", "faults", "fuzz", "month", SERVICES_SUITE]);
+const patient: ReadonlySet<string> = new Set(["dashboard", "e2e", "faults", "fuzz", "month", SERVICES_SUITE]);
 
 /** Seconds that a suite may take on one runtime; more is marked in the table. Suites run in this order. */
 const budgetSeconds: Readonly<Record<string, number>> = {
@@ -52,6 +53,7 @@ const budgetSeconds: Readonly<Record<string, number>> = {
   [SERVICES_SUITE]: 150,
   client: 20,
   gateway: 120,
+  dashboard: 60,
   processor: 30,
   simulation: 90,
   fuzz: 60,
@@ -123,10 +125,10 @@ function compareWithBun(run: Run, onBun: Run): Run {
   return { ...run, complaint: [run.complaint, difference].filter(Boolean).join("; ") };
 }
 
-/** Ahead of the tests that need it, whose time-out is shorter than a build. Where it cannot be built they say so, and fail. */
-function build(requireBinary: () => string): void {
+/** Ahead of the tests that need it, whose time-out is shorter than a build. Where it cannot be had they say so, and fail. */
+function provide(program: () => void): void {
   try {
-    requireBinary();
+    program();
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
   }
@@ -215,8 +217,9 @@ const stopped = untilSignalled();
 try {
   const filesBySuite = suites();
   installRuntimes();
-  if (filesBySuite.has("e2e") || filesBySuite.has("docs")) build(requireCollector);
-  if (filesBySuite.has("deploy")) for (const tool of [requireHelm, requireKubernetesValidate]) build(tool);
+  if (filesBySuite.has("deploy")) for (const tool of [requireHelm, requireKubernetesValidate]) provide(tool);
+  if (filesBySuite.has("e2e") || filesBySuite.has("docs")) provide(requireCollector);
+  if (filesBySuite.has("dashboard")) provide(requireChromium);
   const runs = await runAll(filesBySuite, stopped);
   if (!stopped.aborted) process.exitCode = summarize(runs) ? 0 : 1;
 } catch (error) {

@@ -98,8 +98,8 @@ export const endpointOperations: Operations = {
     ...one,
     id: "testEndpoint",
     summary: "Send a test event",
-    description: "One `posthaste.test` event, HIGH, to this endpoint alone.",
-    example: {},
+    description: "One event, HIGH, to this endpoint alone.",
+    example: { type: "invoice.paid" },
     answers: {
       202: { description: "Planned, and durable.", schema: AcceptedEvent, example: examples.ACCEPTED },
     },

@@ -12,8 +12,8 @@ import type {
 } from "../open-api.ts";
 import { parameterOf } from "../webhooks.ts";
 import { responseOf } from "../problems.ts";
-import type { Markup } from "./markup.ts";
-import { anchor, block, example, inline, prose } from "./markup.ts";
+import type { Markup } from "../../html/markup.ts";
+import { anchor, block, example, inline, prose } from "../../html/markup.ts";
 import { kindOf, memberRow, membersOf, resolved } from "./schema-view.ts";
 
 export interface Shown {

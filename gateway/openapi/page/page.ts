@@ -1,10 +1,9 @@
 /** `/docs`: the description of the API as one page of plain HTML, made from the document alone. */
 import { html, raw } from "hono/html";
-import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { OpenApi } from "../open-api.ts";
 import type { JsonSchema } from "../json-schema.ts";
-import type { Markup } from "./markup.ts";
-import { anchor, prose } from "./markup.ts";
+import type { Markup } from "../../html/markup.ts";
+import { anchor, prose, textOf } from "../../html/markup.ts";
 import type { Shown } from "./operation-view.ts";
 import { operationView } from "./operation-view.ts";
 import { kindOf, membersOf } from "./schema-view.ts";
@@ -48,8 +47,7 @@ export function referencePage(document: OpenApi): string {
         </div>
       </body>
     </html>`;
-  assert(!(page instanceof Promise), "nothing in the page is waited for");
-  return page.toString();
+  return textOf(page);
 }
 
 function sectionsOf({ tags, paths, webhooks }: OpenApi): readonly Section[] {

@@ -2,8 +2,8 @@
 import { html } from "hono/html";
 import type { JsonSchema, JsonValue } from "../json-schema.ts";
 import type { OpenApi } from "../open-api.ts";
-import type { Markup } from "./markup.ts";
-import { anchor, inline } from "./markup.ts";
+import type { Markup } from "../../html/markup.ts";
+import { anchor, inline } from "../../html/markup.ts";
 
 /** Deeper ones are named by their kind alone. */
 const DEPTH_MAX = 4;

@@ -125,7 +125,7 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
 }
 
 /** A few tries only: who starts with a wrong address or password is to be told at once. */
-async function probe(context: KafkaContext, { brokers, sasl }: KafkaOptions): Promise<void> {
+export async function probe(context: KafkaContext, { brokers, sasl }: KafkaOptions): Promise<void> {
   const { kafka, clock } = context;
   const admin = kafka.admin({ retry: { initialRetryTime: 200, retries: 3 } });
   const late = (): Error => new Error(`no answer in ${OPEN_MS} ms`);

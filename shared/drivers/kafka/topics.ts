@@ -31,11 +31,24 @@ export async function ensureKafkaTopics(
   await createTopics(admin, missing, prefix);
   const names = specs.map(({ topic }) => prefix + topic);
   if (names.length === 0) return [];
-  const topics = await untilKnown(clock, () => fetchTopics(admin, clock, names));
+  await untilKnown(clock, () => fetchTopics(admin, clock, names));
   // A leader that others have heard of may not have heard of it itself: it refuses records for a moment.
   for (const { topic } of missing) await untilKnown(clock, () => admin.fetchTopicOffsets(prefix + topic));
+  const problems = await topicProblems({ admin, clock, prefix }, specs);
+  if (problems.length > 0) throw new Error(`Kafka topics do not fit the configuration: ${problems.join("; ")}`);
+  return await brokerWarnings(admin, longestRetentionMs(specs));
+}
+
+/** How topics that are there do not fit, a clause each with its remedy. Changes nothing. */
+export async function topicProblems(
+  { admin, clock, prefix }: { readonly admin: Admin; readonly clock: Clock; readonly prefix: string },
+  specs: readonly TopicSpec[],
+): Promise<readonly string[]> {
+  const names = specs.map(({ topic }) => prefix + topic);
+  if (names.length === 0) return [];
+  const topics = await untilKnown(clock, () => fetchTopics(admin, clock, names));
   const configs = await fetchConfigs(admin, names);
-  const problems = specs.flatMap((spec) => {
+  return specs.flatMap((spec) => {
     const name = prefix + spec.topic;
     const found = topics.find((topic) => topic.name === name);
     if (found === undefined) return [`topic ${name} was created but is not listed; start again`];
@@ -46,8 +59,10 @@ export async function ensureKafkaTopics(
       ...writeProblems(name, found, config),
     ];
   });
-  if (problems.length > 0) throw new Error(`Kafka topics do not fit the configuration: ${problems.join("; ")}`);
-  return await brokerWarnings(admin, Math.max(...specs.map(({ retentionMs }) => retentionMs)));
+}
+
+export function longestRetentionMs(specs: readonly TopicSpec[]): number {
+  return Math.max(...specs.map(({ retentionMs }) => retentionMs));
 }
 
 /** A topic that was just created, here or by another process, is not known to every broker at once. */

@@ -90,6 +90,20 @@ test("503 with a problem when a request is under way on every connection, and no
   }
 });
 
+test("204 and 304 say no length, and the connection goes on", async () => {
+  let asked = 0;
+  const listening = await serve({ fetch: () => new Response(null, { status: asked++ === 0 ? 304 : 204 }) });
+  try {
+    using client = rawClient(listening.port);
+    client.socket.write(GET.repeat(2));
+    const answers = await client.answers(2);
+    const lengths = answers.map(({ status, headers }) => `${status} ${headers.get("content-length") ?? "none"}`);
+    assert.deepEqual(lengths, ["304 none", "204 none"]);
+  } finally {
+    await listening.kill();
+  }
+});
+
 test("a stop lets requests in flight end, says that it is the last answer, and closes idle connections at once", async () => {
   const gate = Promise.withResolvers<void>();
   const began = Promise.withResolvers<void>();

@@ -70,3 +70,16 @@ test("a lane that has room to read on, or hands out much, has no surplus", async
   controller.abort();
   assert.deepEqual(await taken, []);
 });
+
+test("a lane that hands out as much as its taker wants has no surplus", async () => {
+  const { world, process } = await open();
+  const controller = new AbortController();
+  const wantsTwo = Object.assign(() => false, { enoughPerS: 2 });
+  assert.equal((await process.lanes.take("medium", 5, NEVER)).length, 5);
+  // Five in two seconds, as joining took one.
+  await world.clock.advance(1000);
+  const taken = process.lanes.take("medium", 5, controller.signal, wantsTwo);
+  await world.clock.settle();
+  controller.abort();
+  assert.deepEqual(await taken, []);
+});

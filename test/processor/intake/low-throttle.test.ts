@@ -6,13 +6,13 @@ import {
   LATE_MS,
   LOW_BURST,
   LOW_PACE,
-  LOW_WAITING_MAX,
   createLowThrottle,
 } from "@posthaste/processor/intake/low-throttle.ts";
 import type { ManualClock } from "../../support/clocks/manual-clock.ts";
 import { createManualClock } from "../../support/clocks/manual-clock.ts";
 
 const running = new AbortController().signal;
+const noneWaits = { isEnough: () => false };
 
 /** LOW events taken in `ms` while a HIGH event comes every so often; a turn is as late as `lateMs` says, by the pace. */
 async function takenIn(
@@ -24,13 +24,13 @@ async function takenIn(
   let last = 1;
   const sleep = (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs((last * 1000) / wait), signal);
   const slow = { ...clock, sleep };
-  const lowThrottle = createLowThrottle(slow, () => 0);
+  const lowThrottle = createLowThrottle(slow, noneWaits);
   const endAt = clock.monotonic() + ms;
   let taken = 0;
   const reader = (async () => {
     while (clock.monotonic() < endAt) {
       const count = await lowThrottle.turn(1000, running);
-      lowThrottle.lowTaken(count);
+      lowThrottle.lowTaken(count, 0);
       last = count;
       taken += count;
     }
@@ -46,17 +46,17 @@ async function takenIn(
 
 test("without HIGH events LOW takes all it asks for, at once", async () => {
   const clock = createManualClock(0);
-  const lowThrottle = createLowThrottle(clock, () => 0);
+  const lowThrottle = createLowThrottle(clock, noneWaits);
   await clock.advance(HIGH_ABOUT_MS);
   for (let turn = 0; turn < 10; turn++) {
     assert.equal(await lowThrottle.turn(256, running), 256);
-    lowThrottle.lowTaken(256);
+    lowThrottle.lowTaken(256, 0);
   }
 });
 
 test("at the start, and after a HIGH event, LOW comes singly", async () => {
   const clock = createManualClock(0);
-  const lowThrottle = createLowThrottle(clock, () => 0);
+  const lowThrottle = createLowThrottle(clock, noneWaits);
   assert.equal(await lowThrottle.turn(256, running), 1);
   await clock.advance(HIGH_ABOUT_MS);
   assert.equal(await lowThrottle.turn(256, running), 256);
@@ -86,12 +86,12 @@ async function takenBesideFew(lateMs: (isHighRunning: boolean, turn: number) => 
   let isRunning = false;
   let turns = 0;
   const sleep = (wait: number, signal: AbortSignal) => clock.sleep(wait + lateMs(isRunning, turns++), signal);
-  const lowThrottle = createLowThrottle({ ...clock, sleep }, () => 0);
+  const lowThrottle = createLowThrottle({ ...clock, sleep }, noneWaits);
   let taken = 0;
   const reader = (async () => {
     while (clock.monotonic() < 19_000) {
       const count = await lowThrottle.turn(LOW_BURST, running);
-      lowThrottle.lowTaken(count);
+      lowThrottle.lowTaken(count, 0);
       taken += count;
     }
   })();
@@ -120,8 +120,8 @@ test("single late turns, as any machine has them, do not hold LOW back", async (
 
 test("a stop ends the wait for a turn", async () => {
   const clock = createManualClock(0);
-  const lowThrottle = createLowThrottle(clock, () => 0);
-  lowThrottle.lowTaken(1000);
+  const lowThrottle = createLowThrottle(clock, noneWaits);
+  lowThrottle.lowTaken(1000, 0);
   const controller = new AbortController();
   const turn = lowThrottle.turn(10, controller.signal);
   await clock.settle();
@@ -129,41 +129,60 @@ test("a stop ends the wait for a turn", async () => {
   assert.equal(await turn, 1);
 });
 
-test("while HIGH is about no more is taken when enough LOW waits at endpoints that answer", async () => {
+test("while HIGH is about no flow is let in of which enough waits; others are, and without HIGH all are", async () => {
   const clock = createManualClock(0);
-  let waiting = LOW_WAITING_MAX;
-  const lowThrottle = createLowThrottle(clock, () => waiting);
-  let taken: number | null = null;
-  const hold = async (ms: number): Promise<void> => {
-    for (let at = 0; at < ms; at += HIGH_ABOUT_MS / 2) {
-      lowThrottle.highTaken();
-      await clock.advance(HIGH_ABOUT_MS / 2);
-    }
-  };
-  const turn = lowThrottle.turn(16, running).then((count) => (taken = count));
-  await hold(10 * HIGH_ABOUT_MS);
-  assert.equal(taken, null);
-  waiting -= 1;
-  await hold(HIGH_ABOUT_MS / 2);
-  assert.equal(await turn, 1);
-  waiting += 1;
-  const later = lowThrottle.turn(16, running);
-  await clock.advance(2 * HIGH_ABOUT_MS);
-  assert.equal(await later, 16, "HIGH is gone: LOW has all there is");
+  const lowThrottle = createLowThrottle(clock, { isEnough: (tenant, flow) => tenant === "acme" && flow !== 2 });
+  let asked = 0;
+  const admits = lowThrottle.admission(() => (asked += 1) > 0);
+  const lets = (tenant: string, flow: number): boolean => admits(tenant, flow);
+  assert.deepEqual([lets("acme", 1), asked], [false, 0], "the window counts what it lets pass");
+  assert.deepEqual([lets("acme", 2), lets("globex", 1)], [true, true]);
+  await clock.advance(HIGH_ABOUT_MS);
+  assert.equal(lets("acme", 1), true);
+  lowThrottle.highTaken();
+  assert.equal(lets("acme", 1), false);
 });
 
-test("a turn that is not taken does not raise the pace", async () => {
+test("beside HIGH nothing has to make room while LOW gets its least pace", async () => {
   const clock = createManualClock(0);
-  let waiting = LOW_WAITING_MAX;
-  const lowThrottle = createLowThrottle(clock, () => waiting);
-  const turn = lowThrottle.turn(LOW_BURST, running);
-  for (let at = 0; at < 60_000; at += HIGH_ABOUT_MS / 2) {
+  const lowThrottle = createLowThrottle(clock, noneWaits);
+  assert.equal(lowThrottle.admission(() => true).enoughPerS, LOW_PACE.least);
+  await clock.advance(HIGH_ABOUT_MS);
+  assert.equal(lowThrottle.admission(() => true).enoughPerS, undefined);
+});
+
+test("what is taken only so that others are seen comes at the least pace, however high the pace is", async () => {
+  const clock = createManualClock(0);
+  const lowThrottle = createLowThrottle(clock, noneWaits);
+  const STEP_MS = 0.5;
+  const turnAfter = async (surplus: number): Promise<number> => {
     lowThrottle.highTaken();
-    await clock.advance(HIGH_ABOUT_MS / 2);
+    lowThrottle.lowTaken(1, surplus);
+    const over = { hasCome: false };
+    const turn = lowThrottle.turn(LOW_BURST, running).then(() => (over.hasCome = true));
+    let steps = 0;
+    for (; !over.hasCome; steps++) await clock.advance(STEP_MS);
+    await turn;
+    return steps * STEP_MS;
+  };
+  for (let turn = 0; turn < 200; turn++) await turnAfter(0);
+  const leastMs = 1000 / LOW_PACE.least;
+  assert.ok((await turnAfter(0)) < leastMs / 2);
+  const surplusMs = await turnAfter(1);
+  assert.ok(surplusMs >= leastMs && surplusMs <= leastMs + STEP_MS, `${surplusMs} ms`);
+});
+
+test("turns after which LOW was not there at once do not raise the pace", async () => {
+  const clock = createManualClock(0);
+  const lowThrottle = createLowThrottle(clock, noneWaits);
+  for (let turn = 0; turn < 400; turn++) {
+    lowThrottle.highTaken();
+    const next = lowThrottle.turn(LOW_BURST, running);
+    await clock.advance(1000 / LOW_PACE.least);
+    const count = await next;
+    await clock.advance(10);
+    lowThrottle.lowTaken(count, 0);
   }
-  waiting = 0;
-  await clock.advance(100);
-  lowThrottle.lowTaken(await turn);
   const startedAt = clock.monotonic();
   const next = lowThrottle.turn(LOW_BURST, running).then(() => clock.monotonic() - startedAt);
   await clock.advance(100);

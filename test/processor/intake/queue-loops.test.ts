@@ -251,7 +251,7 @@ function openLane(
         return Promise.resolve("settled");
       },
     },
-    lowThrottle: createLowThrottle(createManualClock(START_MS), () => 0),
+    lowThrottle: createLowThrottle(createManualClock(START_MS), { isEnough: () => false }),
   });
   const ended = loop(stop.signal);
   return { started, released, aside, stop, ended, clock: createManualClock(START_MS) };

@@ -43,6 +43,7 @@ const crowded: Window = {
   count: () => 0,
   isFull: () => false,
   isCrowded: () => false,
+  isWide: () => false,
 };
 
 /** Runs the loop of a lane until it dies at `line`; what it had in its hands. */
@@ -77,7 +78,7 @@ async function surplusAtDeath({ lane, lanes, retryQueue, clock }: Queues, line: 
     settlements: { ack: () => assert.fail("nothing is acknowledged") },
     deliverEvent: () => never(),
     onFailure: assert.ifError,
-    lowThrottle: createLowThrottle(createManualClock(START_MS), () => 0),
+    lowThrottle: createLowThrottle(createManualClock(START_MS), { isEnough: () => false }),
   });
   void loop(NEVER);
   for (let step = 0; inHand.size === 0 && step < 20; step++) {

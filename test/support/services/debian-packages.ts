@@ -76,6 +76,7 @@ const programs = {
     complaint: () =>
       run("python3", ["-m", "pip", "--version"], ASK_WITHIN_MS).isOk ? "" : "the module pip of python3 was not found",
   },
+  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
@@ -98,6 +99,8 @@ export const requireRuby = (): void => requireProgram(programs.ruby);
 export const requirePhp = (): void => requireProgram(programs.php);
 /** For what validates resources of Kubernetes. */
 export const requirePip = (): void => requireProgram(programs.pip);
+/** For the tests of the pages. */
+export const requireChromium = (): void => requireProgram(programs.chromium);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */

@@ -59,8 +59,10 @@ export function answerText(answer: Answer, frame: AnswerFrame): string {
   const { status, text } = answer;
   const { isHead } = frame;
   let head = headText(answer, frame);
-  // An answer to HEAD without a text says nothing of a length, since nobody knows it.
-  if (status !== 204 && !(isHead && text === "")) head += `content-length: ${Buffer.byteLength(text)}\r\n`;
+  // An answer to HEAD without a text says nothing of a length, since nobody knows it; nor may these (RFC 9110 section 8.6), as the
+  // length in a 304 is that of the 200.
+  const hasLength = status !== 204 && status !== 304 && !(isHead && text === "");
+  if (hasLength) head += `content-length: ${Buffer.byteLength(text)}\r\n`;
   return isHead ? `${head}\r\n` : `${head}\r\n${text}`;
 }
 

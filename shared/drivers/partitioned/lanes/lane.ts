@@ -136,7 +136,7 @@ function createOwnPartitions(options: PartitionedLaneOptions) {
           if (items.length < max) items.push(...partition.pull(Math.min(most, max - items.length), admits));
         }
       }
-      if (items.length === 0 && outflow.isSlow()) {
+      if (items.length === 0 && outflow.isSlow(admits.enoughPerS)) {
         for (const partition of inTurn) items.push(...partition.pullSurplus(Math.min(share, SURPLUS_MAX)));
       }
       outflow.handedOut(items.length);

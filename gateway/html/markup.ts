@@ -1,6 +1,6 @@
-/** Small pieces of the page: what is escaped, what is code, what is a link. */
+/** Small pieces of every page: what is escaped, what is code, what is a link. */
 import { html } from "hono/html";
-import type { JsonValue } from "../json-schema.ts";
+import { assert } from "@posthaste/shared/lib/assert.ts";
 
 /** Of the templates of `hono/html`, with everything in it escaped; none of ours waits for anything. */
 export type Markup = ReturnType<typeof html>;
@@ -14,7 +14,7 @@ export function inline(text: string): Markup {
   return html`${text.split("`").map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`;
 }
 
-export function example(value: JsonValue): Markup {
+export function example(value: unknown): Markup {
   return block(typeof value === "string" ? value : JSON.stringify(value, null, 2));
 }
 
@@ -26,4 +26,10 @@ export function block(text: string): Markup {
 /** Of a heading, from a name that may have dots, blanks and colons. */
 export function anchor(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+}
+
+/** The whole of a page, as it is sent. */
+export function textOf(page: Markup): string {
+  assert(!(page instanceof Promise), "nothing in a page is waited for");
+  return page.toString();
 }

@@ -1,0 +1,164 @@
+/** `/dashboard/events/:id`: one event's whole story, and the way to send it again. */
+import { html } from "hono/html";
+import type * as v from "valibot";
+import type { EventStatus, Why } from "../../answers/events.ts";
+import type { Markup } from "../../html/markup.ts";
+import { valueOf } from "../api.ts";
+import { fieldOf } from "../form.ts";
+import { actionForm, askedForm, hiddenFields } from "../form-parts.ts";
+import type { PageRequest, PageRule, Shown } from "../page-request.ts";
+import { can, isOperator } from "../page-request.ts";
+import { factsView, hrefOf, idView, namedTenant, NOTHING, problemView, stateView, timeView } from "../parts.ts";
+import { indentedJson, manyText } from "../words.ts";
+import { deliveryView, waitingText } from "./delivery-view.ts";
+
+const ONE = "/dashboard/events/:id";
+/** Of the data; the whole of it is for programs. */
+const DATA_LENGTH_MAX = 64 * 1024;
+
+export const eventPages: readonly PageRule[] = [
+  { method: "GET", path: ONE, scope: "read", section: "events", show: (request) => showEvent(request, null) },
+  { method: "POST", path: `${ONE}/resend`, scope: "manage", section: "events", show: resend },
+];
+
+type Refusal = Parameters<typeof problemView>[0];
+
+async function showEvent(request: PageRequest, refusal: Refusal): Promise<Shown> {
+  const { api } = request;
+  const named = { id: request.param("id"), query: { tenant: namedTenant(request) } };
+  const answered = await api.ask("GET /v1/events/:id", { ...named, query: { ...named.query, include: "data" } });
+  const event = valueOf(answered);
+  const asked = request.query.get("why") ?? onlyEndpoint(event);
+  const why =
+    asked === null
+      ? null
+      : await api.ask("GET /v1/events/:id/why", { ...named, query: { ...named.query, endpoint: asked } });
+  const body = html`${problemView(refusal)} ${sentView(request)} ${summaryView(request, event)}
+    ${can(request.caller, "manage") ? resendView(request, event) : ""}
+    <h2>Story</h2>
+    ${storyView(request, event)} ${why === null ? "" : whyView(asked ?? "", why.kind === "done" ? why.value : null)}
+    <h2>Data</h2>
+    ${dataView(answered.kind === "done" ? answered.text : "", event)}`;
+  return { kind: "page", status: refusal?.status ?? 200, title: event.type, body };
+}
+
+/** The one that says why, where there is no other. */
+function onlyEndpoint({ deliveries }: EventStatus): string | null {
+  return deliveries.length === 1 ? (deliveries[0]?.endpoint_id ?? null) : null;
+}
+
+function sentView({ query }: PageRequest): Markup {
+  const count = Number(query.get("resent"));
+  if (!Number.isSafeInteger(count) || count < 1) return NOTHING;
+  return html`<p class="notice good" role="status">
+    It is on its way again: ${manyText(count, "delivery", "deliveries")} planned.
+  </p>`;
+}
+
+function summaryView({ nowMs }: PageRequest, event: EventStatus): Markup {
+  const { waiting } = event;
+  return html`<p class="lead-state">
+      ${stateView(event.state)} ${event.reason ?? ""}
+      ${waiting === null || event.deliveries.length === 1 ? "" : waitingText(waiting, nowMs)}
+    </p>
+    ${factsView([
+      ["Event id", idView(event.id)],
+      ["Tenant", event.tenant],
+      ["Accepted", timeView(event.accepted_at, nowMs)],
+      ["Lane", `${event.lane} (priority ${event.priority})`],
+      ["Happened", event.timestamp],
+      ["To be delivered", event.deliver_at],
+      ["Size", `${event.body_bytes} bytes`],
+      ["Trace", event.trace_id === null ? null : idView(event.trace_id)],
+    ])}`;
+}
+
+function resendView(request: PageRequest, event: EventStatus): Markup {
+  const action = { to: formPath(request, event.id), label: "Send again to all" };
+  return html`<div class="actions">
+    ${askedForm(request, { ...action, kind: "main" }, html`<p>To every active endpoint that subscribes to <code>${event.type}</code> now, those that have it already included.</p>`)}
+  </div>`;
+}
+
+function formPath(request: PageRequest, id: string): string {
+  return hrefOf(`/dashboard/events/${id}/resend`, { tenant: namedTenant(request) });
+}
+
+function storyView(request: PageRequest, event: EventStatus): Markup {
+  const { nowMs } = request;
+  const { deliveries, filtered_count: filtered } = event;
+  return html`<ol class="timeline">
+    <li class="good">
+      <strong>Accepted</strong> ${timeView(event.accepted_at, nowMs)} into the lane <strong>${event.lane}</strong>:
+      durable from then on.
+    </li>
+    ${event.deliver_at === null ? "" : html`<li>To be delivered from <strong>${event.deliver_at}</strong> on (${timeView(event.deliver_at, nowMs)}).</li>`}
+    ${deliveries.length === 0 ? html`<li>${nobodyView(event)}</li>` : ""}
+    ${filtered === 0 ? "" : html`<li class="quiet">${manyText(filtered, "endpoint does", "endpoints do")} not subscribe to its type.</li>`}
+    ${deliveries.map(
+      (delivery) =>
+        html`<li class="${delivery.state === "delivered" ? "good" : delivery.state === "dead" ? "bad" : "odd"}">
+          ${deliveryView(request, event, delivery, sendAgainTo(request, event, delivery.endpoint_id))}
+        </li>`,
+    )}
+  </ol>`;
+}
+
+function nobodyView({ state, type, waiting }: EventStatus): Markup {
+  if (waiting !== null || state === "pending") return html`A processor has not taken it yet.`;
+  if (state === "cancelled") return html`It was cancelled, and nobody gets it.`;
+  return html`Nobody gets it: no endpoint of the tenant subscribes to <code>${type}</code>.
+    <a href="/dashboard/endpoints">Change the event types of one, or create one</a>, then send it again.`;
+}
+
+function sendAgainTo(request: PageRequest, event: EventStatus, endpointId: string | null): Markup {
+  if (endpointId === null) return NOTHING;
+  const why = hrefOf(`/dashboard/events/${event.id}`, {
+    tenant: isOperator(request.caller) ? event.tenant : null,
+    why: endpointId,
+  });
+  return html`<div class="actions">
+    ${
+      can(request.caller, "manage")
+        ? actionForm(request, {
+            to: formPath(request, event.id),
+            label: "Send again to this endpoint",
+            fields: hiddenFields({ endpoint_id: endpointId }),
+          })
+        : ""
+    }
+    <a class="button" href="${why}#why">Why?</a>
+  </div>`;
+}
+
+function whyView(endpointId: string, why: v.InferOutput<typeof Why> | null): Markup {
+  if (why === null) return NOTHING;
+  return html`<section class="card" id="why" aria-labelledby="why-title">
+    <h3 id="why-title">Why: what was decided for <code>${endpointId}</code></h3>
+    ${factsView(why.decisions.map(({ on, code, detail }) => [on, html`<strong>${code}</strong><br />${detail}`] as const))}
+  </section>`;
+}
+
+function dataView(text: string, { data: _data, ...facts }: EventStatus): Markup {
+  // As it was published: parsed and written again, numbers could become others.
+  const raw = text.slice(JSON.stringify(facts).length - 1 + ',"data":'.length, -1);
+  const isCut = raw.length > DATA_LENGTH_MAX;
+  return html`<pre
+      class="data"
+      tabindex="0"
+    ><code data-copy="the data">${indentedJson(raw.slice(0, DATA_LENGTH_MAX))}</code></pre>
+    ${isCut ? html`<p class="quiet">Its first 64 KiB. The API gives the whole.</p>` : ""}`;
+}
+
+async function resend(request: PageRequest): Promise<Shown> {
+  const id = request.param("id");
+  const endpointId = fieldOf(request.form, "endpoint_id");
+  const sent = await request.api.ask("POST /v1/events/:id/resend", {
+    id,
+    query: { tenant: namedTenant(request) },
+    body: endpointId === "" ? {} : { endpoint_id: endpointId },
+  });
+  if (sent.kind === "refused") return await showEvent(request, sent.problem);
+  const resent = String(sent.value.deliveries.length);
+  return { kind: "moved", to: hrefOf(`/dashboard/events/${id}`, { tenant: namedTenant(request), resent }) };
+}

@@ -1,0 +1,15 @@
+/** What to do when there is nothing to see yet: a command that works when it is pasted, but for the key. */
+import { html } from "hono/html";
+import type { Markup } from "../../html/markup.ts";
+import type { PageRequest } from "../page-request.ts";
+import { can } from "../page-request.ts";
+
+export function publishHint({ origin, caller }: PageRequest): Markup {
+  const body = JSON.stringify({ type: "invoice.paid", data: { invoice: "in_1001", amount: 12.5 } });
+  const command = `curl -i ${origin}/v1/events -H "authorization: Bearer $KEY" -H 'content-type: application/json' -d '${body}'`;
+  return html`<p>
+      Publish an event, with an API key that may <code>publish</code> as
+      <code>$KEY</code>${can(caller, "publish") ? " (the one you signed in with may)" : ""}:
+    </p>
+    <pre tabindex="0"><code data-copy="the command">${command}</code></pre>`;
+}

@@ -1,0 +1,201 @@
+/**
+ * What a person does, in a real browser on what `npm start` starts: signs in by the printed link, makes an endpoint, watches a test
+ * event arrive, finds out why another one did not, mends it, has it delivered, and leaves.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { openFolder, spawnPosthaste } from "../e2e/posthaste-child.ts";
+import { assertAccessible, openRealBrowser, takeScreenshots } from "./real-browser.ts";
+
+const HOSTILE = `"'><script>window.isHacked = 1</script><img src=x onerror="window.isHacked = 1">`;
+
+async function open() {
+  const folder = openFolder();
+  const child = spawnPosthaste(["dev"], { PORT: "0", POSTHASTE_DATA: folder.path });
+  await child.match(/Ctrl-C stops/);
+  const value = (name: string): string =>
+    new RegExp(`^ {2}${name} +(\\S+)$`, "m").exec(child.printed.stdout)?.[1] ?? "";
+  const [url, key, receiver, link] = [value("API"), value("API key"), value("Receiver"), value("Dashboard")];
+  const browser = await openRealBrowser();
+  const publish = async (path: string, body: object): Promise<{ readonly id: string }> => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const response = await fetch(`${url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    assert.ok(response.ok, await response.clone().text());
+    return (await response.json()) as { readonly id: string };
+  };
+  return {
+    url,
+    key,
+    receiver,
+    link,
+    publish,
+    ...browser,
+    async [Symbol.asyncDispose]() {
+      await browser[Symbol.asyncDispose]();
+      await child[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** Until the page, loaded again, says so: what is told of a delivery comes a moment after it. */
+async function untilSaid(page: Page, words: string): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) {
+    if ((await page.locator("main").innerText()).includes(words)) return;
+    await page.waitForTimeout(100);
+    await page.reload();
+  }
+  assert.fail(`${page.url()} never said ${words}: ${await page.locator("main").innerText()}`);
+}
+
+async function createEndpoint(page: Page, url: string, types: string): Promise<void> {
+  await page.getByRole("link", { name: "Endpoints", exact: true }).click();
+  await page.getByRole("link", { name: "Create an endpoint" }).click();
+  await page.getByLabel("URL").fill(url);
+  await page.getByLabel("Event types").fill(types);
+  await page.getByLabel("Description").fill(`Billing ${HOSTILE}`);
+  await assertAccessible(page);
+  await page.getByRole("button", { name: "Create the endpoint" }).click();
+  assert.match(await page.locator("main").innerText(), /whsec_/);
+  await page.getByRole("link", { name: "To the endpoint", exact: true }).click();
+}
+
+test("from the printed link to a delivered event: sign in, create, send, watch, find, and sign out", async () => {
+  await using walk = await open();
+  const { page, url, receiver } = walk;
+  await page.goto(walk.link);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  assert.equal(page.url(), `${url}/dashboard`, "the address has no token in it");
+  assert.match(await page.locator("main").innerText(), /What to do next/);
+  await assertAccessible(page);
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate("document.activeElement.textContent"), "Skip to the content");
+
+  await createEndpoint(page, `${receiver}/`, "invoice.*");
+  const live = await walk.openPage();
+  await live.goto(`${url}/dashboard/live`);
+  await live.getByText("Watching.").waitFor();
+  await page.getByLabel("Event type of the test").fill("invoice.paid");
+  await page.getByRole("button", { name: "Send a test event" }).click();
+  assert.match(await page.locator("main").innerText(), /The test event evt_\w+ is on its way/);
+  const arrived = live.locator("#live-entries li").filter({ hasText: "delivered" });
+  await arrived.waitFor();
+  assert.match(await arrived.innerText(), /delivered invoice\.paid evt_\w+ .*attempt 1 · answered 200 · \d+ ms/);
+  await live.getByRole("button", { name: "Pause" }).click();
+  await walk.publish("/v1/events", { type: "invoice.late", data: { [HOSTILE]: HOSTILE } });
+  await live.getByRole("button", { name: "Go on (2 new)" }).click();
+  await live.locator("#live-entries li").filter({ hasText: "invoice.late" }).first().waitFor();
+  await assertAccessible(live);
+  await takeScreenshots(live, "live", ["light", "dark"]);
+
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  await page.getByLabel("Type", { exact: true }).fill("invoice.late");
+  await page.getByRole("button", { name: "Filter" }).click();
+  assert.equal(await page.locator("tbody tr").count(), 1);
+  await page.locator("tbody a").click();
+  await untilSaid(page, "200");
+  const story = await page.locator("main").innerText();
+  assert.match(story, /Accepted .* into the lane medium[^]*delivered[^]*<script>window\.isHacked = 1<\/script>/);
+  await assertAccessible(page);
+
+  await live.goto(`data:text/html,<a href="${url}/dashboard/events?type=invoice.late">from elsewhere</a>`);
+  await live.getByText("from elsewhere").click();
+  await live.getByRole("heading", { name: "Events" }).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await assertAccessible(page);
+  await takeScreenshots(page, "sign-in", ["light"]);
+  assert.equal((await page.goto(`${url}/dashboard/events`))?.status(), 401);
+  assert.equal(await page.evaluate("window.isHacked"), undefined);
+  assert.deepEqual(walk.complaints, []);
+});
+
+test("an event that did not arrive: found out why, mended and delivered, by the pages alone", async () => {
+  await using walk = await open();
+  const { page, url, receiver, publish } = walk;
+  await publish("/v1/endpoints", { url: `${receiver}/`, event_types: ["invoice.*"], description: "Billing" });
+  const broken = {
+    url: `${receiver}/status/500`,
+    event_types: ["order.*"],
+    description: "Orders",
+    retry: { delays_s: [0] },
+  };
+  const endpoint = await publish("/v1/endpoints", broken);
+  for (const type of ["invoice.paid", "invoice.sent"]) await publish("/v1/events", { type, data: { amount: 12.5 } });
+  for (const order of ["ord_1001", "ord_1002"]) await publish("/v1/events", { type: "order.paid", data: { order } });
+
+  await page.goto(`${url}/dashboard`);
+  await page.getByLabel("API key").fill("phk_".padEnd(44, "z"));
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("This API key is not known.").waitFor();
+  await page.getByLabel("API key").fill(walk.key);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await untilSaid(page, "2 deliveries will not be made");
+  await untilSaid(page, "failing");
+  await assertAccessible(page);
+  await takeScreenshots(page, "overview", ["light", "dark", "phone"]);
+
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  await page.getByLabel("State").selectOption("dead");
+  await page.getByRole("button", { name: "Filter" }).click();
+  assert.equal(await page.locator("tbody tr").count(), 2);
+  await assertAccessible(page);
+  await page.locator("tbody a").first().click();
+  const why = await page.locator("main").innerText();
+  assert.match(why, /dead answered 500; attempt 1 of 1 was the last/);
+  assert.match(why, /Why: what was decided/);
+  await assertAccessible(page);
+  await takeScreenshots(page, "event", ["light", "dark", "phone"]);
+
+  await page.locator(".card h3 a").click();
+  await page.getByRole("heading", { name: broken.url }).waitFor();
+  await assertAccessible(page);
+  await takeScreenshots(page, "endpoint", ["light"]);
+  await page.getByRole("link", { name: "Change settings" }).click();
+  await page.getByLabel("URL").fill("ftp://nowhere");
+  await page.evaluate("document.querySelector('main form').noValidate = true");
+  await page.getByRole("button", { name: "Save" }).click();
+  assert.match(await page.locator("#f-url-wrong").innerText(), /URL must/);
+  await page.getByLabel("URL").fill(`${receiver}/orders`);
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("The settings are saved.").waitFor();
+
+  await page.getByRole("link", { name: "Its dead letters" }).click();
+  await assertAccessible(page);
+  await takeScreenshots(page, "dead-letters", ["light", "phone"]);
+  await page.getByLabel("Choose all on this page").check();
+  await page.getByRole("button", { name: "Replay the chosen" }).click();
+  await page.getByText("2 dead letters replayed").waitFor();
+  await page.getByRole("link", { name: "Endpoints", exact: true }).click();
+  await page.getByRole("link", { name: `${receiver}/orders` }).click();
+  await untilSaid(page, "delivered");
+  assert.equal(new URL(page.url()).pathname, `/dashboard/endpoints/${endpoint.id}`);
+
+  assert.deepEqual(walk.complaints, []);
+});
+
+test("a key that may only look is made, signs in, and sees no button that changes anything", async () => {
+  await using walk = await open();
+  const { page, url, receiver, publish } = walk;
+  const endpoint = await publish("/v1/endpoints", { url: `${receiver}/`, description: HOSTILE });
+  await page.goto(walk.link);
+  await page.getByRole("link", { name: "API keys" }).click();
+  await assertAccessible(page);
+  await page.getByLabel("Name").fill(`only looks ${HOSTILE}`);
+  for (const scope of ["publish", "manage"]) await page.getByLabel(scope).uncheck();
+  await page.getByRole("button", { name: "Create the key" }).click();
+  const key = /phk_[0-9a-z]{40}/.exec(await page.locator("main").innerText())?.[0] ?? "";
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("API key").fill(key);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.goto(`${url}/dashboard/endpoints/${endpoint.id}`);
+  assert.deepEqual(
+    await page.getByRole("button").allInnerTexts(),
+    ["Sign out"].concat(await page.locator(".copy").allInnerTexts()),
+  );
+  await assertAccessible(page);
+  assert.equal(await page.evaluate("window.isHacked"), undefined);
+  assert.deepEqual(walk.complaints, []);
+});
