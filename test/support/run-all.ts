@@ -217,9 +217,9 @@ const stopped = untilSignalled();
 try {
   const filesBySuite = suites();
   installRuntimes();
-  if (filesBySuite.has("deploy")) for (const tool of [requireHelm, requireKubernetesValidate]) provide(tool);
   if (filesBySuite.has("e2e") || filesBySuite.has("docs")) provide(requireCollector);
   if (filesBySuite.has("dashboard")) provide(requireChromium);
+  if (filesBySuite.has("deploy")) for (const tool of [requireHelm, requireKubernetesValidate]) provide(tool);
   const runs = await runAll(filesBySuite, stopped);
   if (!stopped.aborted) process.exitCode = summarize(runs) ? 0 : 1;
 } catch (error) {

@@ -70,13 +70,13 @@ const programs = {
   },
   ruby: { binary: "ruby", packages: ["ruby"], complaint: () => isRunnable("ruby", "--version") },
   php: { binary: "php", packages: ["php-cli"], complaint: () => isRunnable("php", "--version") },
+  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
   pip: {
     binary: "python3",
     packages: ["python3-pip"],
     complaint: () =>
       run("python3", ["-m", "pip", "--version"], ASK_WITHIN_MS).isOk ? "" : "the module pip of python3 was not found",
   },
-  chromium: { binary: "chromium", packages: ["chromium"], complaint: () => isRunnable("chromium", "--version") },
   maven: { binary: "mvn", packages: ["maven"], complaint: () => isRunnable("mvn", "--version") },
 } as const satisfies Record<string, Program>;
 
@@ -97,10 +97,10 @@ export const requireGo = (): void => requireProgram(programs.go);
 export const requireJavac = (): void => requireProgram(programs.javac);
 export const requireRuby = (): void => requireProgram(programs.ruby);
 export const requirePhp = (): void => requireProgram(programs.php);
-/** For what validates resources of Kubernetes. */
-export const requirePip = (): void => requireProgram(programs.pip);
 /** For the tests of the pages. */
 export const requireChromium = (): void => requireProgram(programs.chromium);
+/** For what validates resources of Kubernetes. */
+export const requirePip = (): void => requireProgram(programs.pip);
 export const requireMaven = (): void => requireProgram(programs.maven);
 
 /** What a start of the services would install on this machine by apt-get; asks for each program once more. */
