@@ -1,60 +1,27 @@
-/** What `npm run pack` makes, installed by npm where there is no checkout: it runs, with Node and npm on the PATH and no more. */
+/** The packed `posthaste` where there is no checkout: its first delivery, its launcher, and what is in it. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { HEAP_SETTING } from "posthaste/program.ts";
-import { packAll } from "posthaste/main/pack.ts";
-import { openTemporaryFolder } from "../support/services/temporary-folder.ts";
+import { machine, openPackages } from "./installed-package.ts";
 import type { Child } from "./posthaste-child.ts";
 import { spawnWatched } from "./posthaste-child.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** As a first user's machine has it: without what npm puts before it for the scripts of a checkout. */
-const PATH = (process.env["PATH"] ?? "")
-  .split(delimiter)
-  .filter((folder) => !folder.includes("node_modules"))
-  .join(delimiter);
-/** Where npm finds its registry is the machine's affair; what npm says to a script that it runs is not for us. */
-const machine = Object.fromEntries(
-  Object.entries(process.env).flatMap(([name, value]) =>
-    value !== undefined && /^HOME$|^npm_config_registry$|^NODE_EXTRA_CA_CERTS$|_proxy$/i.test(name)
-      ? [[name, value]]
-      : [],
-  ),
-);
 const MEGABYTE = 1024 ** 2;
 
-const home = openTemporaryFolder("npm-package");
-after(() => home[Symbol.dispose]());
-const [program, client] = await packAll(join(home.path, "packed"));
-assert.ok(program !== undefined && client !== undefined);
+const packed = await openPackages();
+after(() => packed[Symbol.dispose]());
+const { program, client, install, run } = packed;
 const startedAtMs = performance.now();
 const project = install("project", program.file);
-
-/** A folder of its own with nothing but the tarball. */
-function install(name: string, ...words: readonly string[]): string {
-  const folder = join(home.path, name);
-  mkdirSync(folder);
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  const { status, output } = run(["npm", "install", "--no-audit", "--no-fund", ...words], folder);
-  assert.equal(status, 0, output);
-  return folder;
-}
-
-function run([file = "", ...words]: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}) {
-  // A cache of its own: the first installation fetches the runtime, as a first user's does.
-  const all = { ...machine, npm_config_cache: join(home.path, "cache"), PATH, NO_COLOR: "1", ...env };
-  const { status, stdout, stderr, error } = spawnSync(file, words, { cwd, env: all, encoding: "utf8" });
-  return { status, output: `${error?.message ?? ""}${stdout}${stderr}` };
-}
 
 const npx = (...words: readonly string[]) => run(["npx", "--no-install", "posthaste", ...words], project);
 
 /** `exec`, so that signals reach what the test starts. */
 function start(command: string, env: Readonly<Record<string, string>> = {}): Child {
-  return spawnWatched("sh", ["-c", `cd "${project}" && exec ${command}`], { ...machine, PATH, PORT: "0", ...env });
+  return spawnWatched("sh", ["-c", `cd "${project}" && exec ${command}`], { ...machine, PORT: "0", ...env });
 }
 
 /** In order: a launcher that is killed leaves its program behind. */

@@ -22,6 +22,7 @@ const furtherLanes: Readonly<Record<string, readonly Lane[]>> = {
       "test/e2e/data-folder.test.ts",
       "test/e2e/delivery.test.ts",
       "test/e2e/distributed-check.test.ts",
+      "test/e2e/distributed-npm-package.test.ts",
       "test/e2e/distributed-secure.test.ts",
       "test/e2e/distributed-settings.test.ts",
       "test/e2e/npm-package.test.ts",
