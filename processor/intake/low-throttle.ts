@@ -28,11 +28,11 @@ const NOISE_WEIGHT = 0.1;
 /** At more than about the least pace noise cannot be told from LOW's own doing: half of what was learned is forgotten in this time. */
 const NOISE_HALF_MS = 5000;
 /**
- * By these factors a turn in time raises the pace, and a late one beside HIGH lowers it. It falls when one in thirty is late while HIGH
- * events come all the time, and when one in eight is where they are about for a quarter of it.
+ * By these factors a turn in time raises the pace, and a late one beside HIGH lowers it. It falls when one in fifty is late while HIGH
+ * events come all the time, and when one in fourteen is where they are under way for a quarter of it.
  */
 const RAISE = 1.01;
-const LOWER = 0.75;
+const LOWER = 0.6;
 /** A take that lasts longer found nothing at once: the pace is not what LOW waits for, and turns say nothing of a higher one. */
 const AT_ONCE_MS = 1;
 
