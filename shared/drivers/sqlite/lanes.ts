@@ -160,7 +160,10 @@ function openLane(database: Database, lane: Lane, onFault: (error: unknown) => v
   };
 }
 
-/** Goes from flow to flow, one look-up each: the first event of each is its oldest. */
+/**
+ * Goes from flow to flow, two look-ups each: the first event of each is its oldest. Not by `(tenant, flow) > (h.tenant, h.flow)`, which SQLite bounds by
+ * the tenant alone where the right side is no parameter: it went over all rows of the tenant, 150 ms for 300,000.
+ */
 function oldestAtMs(database: Database, lane: Lane): Depth["oldestAtMs"] {
   const select = database.prepare<{ accepted_at: number | null }>(
     `WITH RECURSIVE heads (tenant, flow, event) AS (
@@ -168,8 +171,12 @@ function oldestAtMs(database: Database, lane: Lane): Depth["oldestAtMs"] {
        UNION ALL
        SELECT l.tenant, l.flow, l.event FROM heads h CROSS JOIN lane_items l
        WHERE l.lane = ?1 AND (l.tenant, l.flow, l.event) = (
-         SELECT tenant, flow, event FROM lane_items WHERE lane = ?1 AND (tenant, flow) > (h.tenant, h.flow)
-         ORDER BY tenant, flow, event LIMIT 1))
+         SELECT * FROM (SELECT tenant, flow, event FROM lane_items
+           WHERE lane = ?1 AND tenant = h.tenant AND flow > h.flow ORDER BY flow, event LIMIT 1)
+         UNION ALL
+         SELECT * FROM (SELECT tenant, flow, event FROM lane_items
+           WHERE lane = ?1 AND tenant > h.tenant ORDER BY tenant, flow, event LIMIT 1)
+         LIMIT 1))
      SELECT accepted_at FROM events WHERE id = (SELECT min(event) FROM heads)`,
   );
   return select.get(codeByLane[lane])?.accepted_at ?? null;
