@@ -60,7 +60,7 @@ function contextOf(): Context {
   return { env, screen, stdin, surroundings: runtimeSurroundings, signal: new AbortController().signal };
 }
 
-const parsed = parseWords(commands, process.argv.slice(2));
+const parsed = parseWords(commands, process.argv.slice(2), runtimeSurroundings.clock.now());
 const isOwnProgram = parsed.kind === "run" && ["gateway", "processor"].includes(parsed.command.name);
 // These do around their work what `runProgram` does, and would do it twice.
 if (isOwnProgram) await run(parsed);

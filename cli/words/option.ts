@@ -8,8 +8,8 @@ export interface Option<Value> {
   readonly isMany: boolean;
   /** The values there are, for completion; empty when they are free. */
   readonly choices: readonly string[];
-  /** The words that were given for it, in order. Throws `WrongWords` with what they must be. */
-  readonly read: (given: readonly string[]) => Value;
+  /** The words that were given for it, in order; `nowMs` is what a span is counted from. Throws `WrongWords` with what they must be. */
+  readonly read: (given: readonly string[], nowMs: number) => Value;
 }
 
 /** The words of a command are not understood, or its wish cannot be: exit code 2. */
@@ -63,10 +63,10 @@ export function choicesOf<const Name extends string>(
 
 /** A time as RFC 3339, or a span: `30m` before now, or ahead of it. */
 export function time(summary: string, direction: "ago" | "ahead"): Option<string | undefined> {
-  const read = ([word]: readonly string[]): string | undefined => {
+  const read = ([word]: readonly string[], nowMs: number): string | undefined => {
     if (word === undefined) return undefined;
     const ms = spanMs(word);
-    if (ms !== null) return new Date(Date.now() + (direction === "ago" ? -ms : ms)).toISOString();
+    if (ms !== null) return new Date(nowMs + (direction === "ago" ? -ms : ms)).toISOString();
     if (/^\d{4}-\d\d-\d\d/.test(word) && !Number.isNaN(Date.parse(word))) return new Date(word).toISOString();
     throw new WrongWords("must be a time such as 2026-01-31T12:00:00Z, or a span such as 30m, 2h or 7d");
   };

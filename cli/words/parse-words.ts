@@ -14,7 +14,8 @@ export type Parsed =
 
 const VERSION_WORDS = new Set(["--version", "-v", "version"]);
 
-export function parseWords(commands: readonly Command[], words: readonly string[]): Parsed {
+/** `nowMs`: what a span such as `30m` is counted from. */
+export function parseWords(commands: readonly Command[], words: readonly string[], nowMs: number): Parsed {
   const isHelp = words.includes("--help") || words.includes("-h") || words[0] === "help";
   const plain = words.filter((word, at) => !/^(?:--help|-h)$/.test(word) && !(at === 0 && word === "help"));
   const [first, second] = plain;
@@ -23,7 +24,9 @@ export function parseWords(commands: readonly Command[], words: readonly string[
   const command = commandOf(commands, plain);
   if (command !== undefined) {
     const parts = command.name.split(" ");
-    return isHelp ? { kind: "help", of: [command], words: parts } : parseRest(command, plain.slice(parts.length));
+    return isHelp
+      ? { kind: "help", of: [command], words: parts }
+      : parseRest(command, plain.slice(parts.length), nowMs);
   }
   const group = commands.filter(({ name }) => name.startsWith(`${first} `));
   if (group.length === 0) return wrong(unknownCommand(commands, first));
@@ -55,16 +58,16 @@ function unknownCommand(commands: readonly Command[], word: string): string {
   return `there is no command ${word}${didYouMean(word, [...names])}`;
 }
 
-function parseRest(command: Command, rest: readonly string[]): Parsed {
+function parseRest(command: Command, rest: readonly string[], nowMs: number): Parsed {
   try {
-    return { kind: "run", command, given: read(command, rest) };
+    return { kind: "run", command, given: read(command, rest, nowMs) };
   } catch (error) {
     if (!(error instanceof WrongWords)) throw error;
     return { kind: "wrong", message: error.message, command };
   }
 }
 
-function read(command: Command, rest: readonly string[]): Given<Options> {
+function read(command: Command, rest: readonly string[], nowMs: number): Given<Options> {
   const { tokens } = parseArgs({
     args: [...rest],
     strict: false,
@@ -86,7 +89,7 @@ function read(command: Command, rest: readonly string[]): Given<Options> {
       words.set(token.name, [...(words.get(token.name) ?? []), value]);
     }
   }
-  return { operands: checkedOperands(command, operands), options: readOptions(command, words) };
+  return { operands: checkedOperands(command, operands), options: readOptions(command, words, nowMs) };
 }
 
 function optionValue(
@@ -116,13 +119,13 @@ function insteadOf({ options, isProgram }: Command, given: string): string {
   return isProgram === true ? "; settings are environment variables" : "";
 }
 
-function readOptions({ options }: Command, words: ReadonlyMap<string, readonly string[]>) {
+function readOptions({ options }: Command, words: ReadonlyMap<string, readonly string[]>, nowMs: number) {
   const values: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
     const given = words.get(name) ?? [];
     if (given.length > 1 && !option.isMany) throw new WrongWords(`--${name} is given more than once`);
     try {
-      values[name] = option.read(given);
+      values[name] = option.read(given, nowMs);
     } catch (error) {
       throw error instanceof WrongWords ? new WrongWords(`--${name} ${error.message}`) : error;
     }

@@ -26,7 +26,7 @@ export async function runCommand(
   words: readonly string[],
   { stdin = "", columns = null, env = {} }: RunOptions = {},
 ): Promise<Ran> {
-  const parsed = parseWords(commands, words);
+  const parsed = parseWords(commands, words, harness.clock.now());
   if (parsed.kind === "wrong") return { code: 2, stdout: "", stderr: parsed.message };
   if (parsed.kind !== "run") throw new Error(`${words.join(" ")} is no command`);
   const [out, error] = [written(columns), written(columns)];

@@ -7,20 +7,21 @@ import { completionScript } from "posthaste/words/completion-script.ts";
 import { helpOf } from "posthaste/words/help.ts";
 import { spanMs } from "posthaste/words/option.ts";
 import { parseWords } from "posthaste/words/parse-words.ts";
+import { START_MS } from "../support/samples.ts";
 
 function messageOf(...words: readonly string[]): string {
-  const parsed = parseWords(commands, words);
+  const parsed = parseWords(commands, words, START_MS);
   return parsed.kind === "wrong" ? parsed.message : `understood as ${parsed.kind}`;
 }
 
 function optionsOf(...words: readonly string[]): Readonly<Record<string, unknown>> {
-  const parsed = parseWords(commands, words);
+  const parsed = parseWords(commands, words, START_MS);
   assert.equal(parsed.kind, "run", messageOf(...words));
   return parsed.kind === "run" ? parsed.given.options : {};
 }
 
 test("a command of two words is found, with its operands and options in any order", () => {
-  const parsed = parseWords(commands, ["events", "show", "--data", "evt_1", "--json"]);
+  const parsed = parseWords(commands, ["events", "show", "--data", "evt_1", "--json"], START_MS);
   assert.ok(parsed.kind === "run");
   assert.deepEqual([parsed.command.name, parsed.given.operands], ["events show", ["evt_1"]]);
   assert.deepEqual([parsed.given.options["data"], parsed.given.options["json"]], [true, true]);
@@ -74,7 +75,7 @@ test("an API key among the words is refused, and told why", () => {
 test("help is of all, of a group, of one command, and lies before all else", () => {
   const kinds = [[], ["help"], ["events"], ["events", "list", "--help"], ["help", "events", "list"], ["publish", "-h"]];
   const sizes = kinds.map((words) => {
-    const parsed = parseWords(commands, words);
+    const parsed = parseWords(commands, words, START_MS);
     return parsed.kind === "help" ? parsed.of.length : -1;
   });
   assert.deepEqual(sizes, [commands.length, commands.length, 5, 1, 1, 1]);
@@ -112,4 +113,11 @@ test("bash completes commands, those of a group, options and their values", () =
   assert.deepEqual(completed("publish", "--file", ""), []);
   assert.deepEqual(completed("completion", "b"), ["bash"]);
   assert.match(completionScript(commands, "zsh"), /bashcompinit/);
+});
+
+test("a span is counted from now, back or ahead as the option says, and a time stays as it is", () => {
+  const at = (ms: number): string => new Date(START_MS + ms).toISOString();
+  assert.equal(optionsOf("events", "list", "--since", "30m")["since"], at(-1_800_000));
+  assert.equal(optionsOf("keys", "create", "--name", "k", "--expires", "30d")["expires"], at(30 * 86_400_000));
+  assert.equal(optionsOf("events", "list", "--since", "2026-01-31T12:00:00Z")["since"], "2026-01-31T12:00:00.000Z");
 });

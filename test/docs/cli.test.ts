@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { commands } from "posthaste/commands/all.ts";
 import { EXIT_CODES, optionWord, synopsis } from "posthaste/words/help.ts";
 import { parseWords } from "posthaste/words/parse-words.ts";
+import { START_MS } from "../support/samples.ts";
 
 const page = readFileSync(join(import.meta.dirname, "../../docs/cli.md"), "utf8");
 /** Told once for all commands that call a gateway. */
@@ -51,7 +52,7 @@ test("every example of the page and of the help is understood", () => {
     const begin = words.indexOf("posthaste") + 1;
     assert.ok(begin > 0, line);
     const end = words.findIndex((word, at) => at >= begin && /^[|>)]$/.test(word));
-    const parsed = parseWords(commands, words.slice(begin, end === -1 ? undefined : end));
+    const parsed = parseWords(commands, words.slice(begin, end === -1 ? undefined : end), START_MS);
     assert.equal(parsed.kind, "run", `${line}: ${parsed.kind === "wrong" ? parsed.message : ""}`);
   }
 });
