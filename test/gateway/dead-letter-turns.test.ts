@@ -67,6 +67,36 @@ test("409 request-in-flight with Retry-After while a replay of the tenant goes o
   assert.equal((await harness.call("POST", `${PATH}/${id}/replay`)).status, 202);
 });
 
+test("the turn of a gateway that died in it, before anything was planned, ends by itself; then the replay is made, once", async () => {
+  const planning = Promise.withResolvers<void>();
+  let calls = 0;
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      retryQueue: {
+        ...drivers.retryQueue,
+        schedule(items) {
+          calls += 1;
+          if (calls > 1) return drivers.retryQueue.schedule(items);
+          planning.resolve();
+          // Nothing more comes of a process that is killed here, nor does it give its lease back.
+          return new Promise(() => undefined);
+        },
+      },
+    }),
+  });
+  const { id } = await harness.addDeadLetter({ endpointId: await createEndpoint(harness) });
+  void harness.call("POST", `${PATH}/${id}/replay`);
+  await planning.promise;
+  const early = harness.call("POST", `${PATH}/${id}/replay`);
+  await harness.clock.advance(2100);
+  assertProblem(await early, 409, "request-in-flight");
+  await harness.clock.advance(15_000);
+  assert.equal((await harness.call("POST", `${PATH}/${id}/replay`)).status, 202);
+  await harness.clock.advance(1000);
+  assert.equal((await harness.takeDue()).length, 1);
+});
+
 test("a replay of what is held for an endpoint waits while that is brought back, and one of what is dead does not", async () => {
   await using harness = await openGatewayHarness();
   const endpointId = await createEndpoint(harness);
