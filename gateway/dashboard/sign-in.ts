@@ -76,12 +76,13 @@ export async function signIn(matched: MatchedRequest, parts: Parts & UsedLinks):
     const link = fieldOf(form, "link");
     const nowMs = Math.floor(deps.clock.now());
     const hash = link === "" ? hashOf(fieldOf(form, "key"), deps) : linkedHash(link, parts, nowMs);
-    if (hash === null) {
+    const refusal = hash === null ? null : refusalOf(await deps.drivers.apiKeys.find(hash), nowMs);
+    if (refusal !== null) return signInPage(matched, { refusal: refusal.detail, status: 401, next });
+    // Only now, so that it is not used up while its key cannot be looked up.
+    if (hash === null || (link !== "" && !parts.usedLinks.add(link))) {
       if (link !== "" && isSomebody(await whoIs(matched, parts))) return moved(next, {});
       return signInPage(matched, { refusal: link === "" ? UNKNOWN : OLD_LINK, status: 401, next });
     }
-    const refusal = refusalOf(await deps.drivers.apiKeys.find(hash), nowMs);
-    if (refusal !== null) return signInPage(matched, { refusal: refusal.detail, status: 401, next });
     const cookie = sealSession(sealer, { hash, endsAtMs: nowMs + SESSION_MS }, "dashboard session");
     return moved(next, { "set-cookie": cookieField(cookie, isSecure(headers)) });
   } catch (thrown) {
@@ -100,9 +101,8 @@ function hashOf(key: string, { hasher }: Pick<HandleDeps, "hasher">): string | n
   return isPresentableKey(key) ? hashApiKey(key, hasher) : null;
 }
 
-function linkedHash(link: string, { sealer, usedLinks }: Parts & UsedLinks, nowMs: number): string | null {
-  const opened = openSession(sealer, link, "dashboard sign-in link", nowMs);
-  return opened !== null && usedLinks.add(link) ? opened.hash : null;
+function linkedHash(link: string, { sealer }: Parts, nowMs: number): string | null {
+  return openSession(sealer, link, "dashboard sign-in link", nowMs)?.hash ?? null;
 }
 
 /** Without a session there is nothing to end, and the cookie goes all the same. */

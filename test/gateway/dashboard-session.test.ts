@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { sealSession, SESSION_MS, signInPath } from "@posthaste/gateway/dashboard/session.ts";
 import { DashboardClient, movedTo, ORIGIN } from "../support/dashboard-client.ts";
 import { testHasher } from "../support/ambient.ts";
@@ -138,6 +139,48 @@ test("a link signs in once and within the hour; who is in already is led on", as
   const late = linkOf(harness.operatorKey, harness.clock.now());
   await harness.clock.advance(3600 * 1000);
   assert.equal((await other.send("/dashboard/sign-in", { link: late })).status, 401);
+});
+
+test("while the keys' store is away nobody is told that a key or session is no good, and a link is not used up", async () => {
+  let isAway = false;
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      apiKeys: {
+        ...drivers.apiKeys,
+        find(hash) {
+          if (isAway) throw new PosthasteError("store-unavailable", "Redis cannot be reached.");
+          return drivers.apiKeys.find(hash);
+        },
+      },
+    }),
+  });
+  const [client, other] = [new DashboardClient(harness.gateway), new DashboardClient(harness.gateway)];
+  await client.send("/dashboard/sign-in", { key: harness.operatorKey });
+  const link = linkOf(harness.operatorKey, harness.clock.now());
+  isAway = true;
+  for (const seen of [
+    await client.visit("/dashboard"),
+    await client.visit("/dashboard/events"),
+    await client.send("/dashboard/sign-out", {}),
+    await other.send("/dashboard/sign-in", { key: harness.operatorKey }),
+    await other.send("/dashboard/sign-in", { link }),
+  ]) {
+    assert.equal(seen.status, 503, `${seen.status} ${seen.text}`);
+    assert.equal(seen.headers.get("set-cookie"), null);
+  }
+  isAway = false;
+  assert.equal((await client.visit("/dashboard/events")).status, 200);
+  assert.equal(movedTo(await other.send("/dashboard/sign-in", { link })), "/dashboard");
+});
+
+test("a link that is handed in twice at once signs in once", async () => {
+  const { harness } = await open();
+  await using _ = harness;
+  const link = linkOf(harness.operatorKey, harness.clock.now());
+  const sent = [1, 2, 3].map(() => new DashboardClient(harness.gateway).send("/dashboard/sign-in", { link }));
+  const answers = await Promise.all(sent);
+  assert.deepEqual(answers.map(({ status }) => String(status)).toSorted(), ["303", "401", "401"]);
 });
 
 for (const next of [
