@@ -28,7 +28,10 @@ export function validate<const S extends Schema>(schema: S, input: unknown): v.I
 export function validateStrictly<const S extends Schema>(schema: S, input: unknown): v.InferOutput<S> {
   const path = silentKey(input);
   if (path === null) return validate(schema, input);
-  const problem = { pointer: pointerTo(path), detail: "is not a field here; remove it or correct its name" };
+  const problem = {
+    pointer: pointerTo(path),
+    detail: "is no name that a field here can have; remove it or choose another",
+  };
   throw new PosthasteError("validation-failed", { detail: describe([problem]), errors: [problem] });
 }
 

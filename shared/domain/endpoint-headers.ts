@@ -7,12 +7,17 @@ export const HEADERS_MAX = 20;
 const ownHeaders =
   /^(?:host|content-.*|connection|keep-alive|transfer-encoding|accept-encoding|te|trailer|upgrade|http2-settings|expect|range|if-.*|proxy-.*|webhook-.*|posthaste-.*|traceparent|tracestate|user-agent)$/;
 
+/** Names of every object's own, which are lost where an object is read or copied with care. */
+const namesOfObjects = /^(?:__proto__|constructor|prototype)$/;
+
 /** What the API shows instead of a header's value. */
 export const HEADER_MASK = "***";
 
 const HeaderName = v.pipe(
   v.string(),
   v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, "must be an HTTP header name of at most 64 characters"),
+  // Held to by `headerFault`, which knows better what to say.
+  v.metadata({ not: { pattern: `${inAnyCase(ownHeaders)}|${inAnyCase(namesOfObjects)}` } }),
 );
 const HeaderValue = v.pipe(
   v.string("must be a string"),
@@ -85,10 +90,16 @@ function headerFault(name: string, value: string | null, seen: ReadonlySet<strin
   if (seen.has(name)) return "is given more than once; upper and lower case make one name";
   if (value === null) return null;
   if (ownHeaders.test(name)) return "is a header that Posthaste or HTTP itself sets";
+  if (namesOfObjects.test(name)) return "is no name that a header here can have; choose another";
   // Spaces around a value are no part of it on the wire (RFC 9110 section 5.5).
   if (value.trim() === HEADER_MASK)
     return "is the mask that the API shows; give the value, or leave the header out to keep it";
   return null;
+}
+
+/** JSON Schema knows no flags of a pattern, so each letter stands in both cases. */
+function inAnyCase({ source }: RegExp): string {
+  return source.replaceAll(/[a-z]/g, (letter) => `[${letter.toUpperCase()}${letter}]`);
 }
 
 function withLowerNames<Value>(headers: Record<string, Value>): Record<string, Value> {

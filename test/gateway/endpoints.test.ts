@@ -76,6 +76,9 @@ const wrong: readonly (readonly [object, string])[] = [
   [{ headers: { "x-a": "b\r\nc" } }, "#/headers/x-a"],
   [{ headers: { "x-a": 1 } }, "#/headers/x-a"],
   [{ headers: { constructor: "x" } }, "#/headers/constructor"],
+  // Only in small letters, as it is kept, would it be lost.
+  [{ headers: { Constructor: "x" } }, "#/headers/Constructor"],
+  [{ headers: { ["__Proto__"]: "x" } }, "#/headers/__Proto__"],
   [{ secret: "whsec_short" }, "#/secret"],
   [{ secret: 1 }, "#/secret"],
   [{ retry: {} }, "#/retry"],
