@@ -76,7 +76,7 @@ const show = defineCall({
   operands: [ID],
   options: {
     data: flag("with its data, as the text that was published"),
-    filtered: flag("with the endpoints that do not subscribe to its type"),
+    filtered: flag("with the endpoints that do not subscribe to its type, the first 20"),
   },
   examples: ["posthaste events show evt_01m85460eg2gx2nzxsx6h17r3c", "posthaste events show inv-1 --data"],
   async run({ operands: [id = ""], options }, calls) {
@@ -155,7 +155,7 @@ const why = defineCall({
   name: "events why",
   summary: "says what was decided between an event and an endpoint, and what it waits for",
   about:
-    "Without --endpoint it is told of each endpoint that had anything of the event, those that do not subscribe included.",
+    "Without --endpoint it is told of each endpoint that had anything of the event, the first 20 that do not subscribe included.",
   operands: [ID],
   options: { endpoint: text("ID", "of this endpoint alone") },
   examples: ["posthaste events why evt_01m85460eg2gx2nzxsx6h17r3c --endpoint ep_01m8545zc1"],

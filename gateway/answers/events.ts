@@ -106,7 +106,10 @@ export const EventStatus = v.object({
   state,
   reason: v.nullable(v.string()),
   waiting,
-  filtered_count: v.pipe(Count, v.description("Endpoints that do not subscribe to its type.")),
+  filtered_count: v.pipe(
+    Count,
+    v.description("Endpoints that do not subscribe to its type. Of these the first 20 are shown on request."),
+  ),
   deliveries: v.array(DeliveryView),
   data: v.optional(v.pipe(v.unknown(), v.metadata({ description: "With `include=data`, as it was published." }))),
 });

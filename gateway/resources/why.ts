@@ -6,7 +6,7 @@ import type { WaitCode } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { attemptsMade, DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
-import type { AttemptView, DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
+import type { AttemptView, DeliveryView, EventRecord, FanOut } from "@posthaste/shared/ports/ledger.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { DecisionOn } from "../answers/events.ts";
 import { instantText } from "./view-parts.ts";
@@ -55,14 +55,18 @@ function matchDecision(input: WhyInput): Decision {
   const decided = (code: string, detail: string): Decision => ({ on: "match", code, detail });
   if (fanOut?.isCancelled === true)
     return decided("cancelled", "cancelled before its time, so that no endpoint gets it");
-  if (delivery?.state === "filtered" || fanOut?.filtered.includes(endpointId) === true) {
+  const planned = fanOut === null ? null : plannedAt(fanOut, endpointId, endpoint);
+  if (delivery?.state === "filtered" || (delivery === null && planned === "filtered")) {
     const types = endpoint === null ? "" : `; its event_types now: ${endpoint.eventTypes.join(", ")}`;
     return decided("filtered", `the endpoint did not subscribe to ${type} when the event was fanned out${types}`);
   }
-  if (delivery !== null || fanOut?.matched.includes(endpointId) === true) {
+  if (delivery !== null || planned === "matched") {
     const rule = endpoint?.eventTypes.find((each) => matches({ ...endpoint, eventTypes: [each] }, type));
     const by = rule === undefined ? "; by its event_types now it would not" : ` (${rule})`;
-    const subscribed = `the endpoint subscribed to ${type} when the event was fanned out`;
+    const subscribed =
+      fanOut?.filtered.includes(endpointId) === true
+        ? `the endpoint did not subscribe to ${type} when the event was fanned out, and got it by a later resend`
+        : `the endpoint subscribed to ${type} when the event was fanned out`;
     return decided("matched", endpoint === null ? subscribed : `${subscribed}${by}`);
   }
   if (endpoint === null) return decided("unknown", "nothing is recorded of this endpoint for the event");
@@ -74,6 +78,17 @@ function matchDecision(input: WhyInput): Decision {
   return matches(endpoint, type)
     ? decided("would-match", `not fanned out yet; the endpoint subscribes to ${type}`)
     : decided("would-be-filtered", `the endpoint does not subscribe to ${type}: ${endpoint.eventTypes.join(", ")}`);
+}
+
+/** The record names so many ids of each kind and no more: whoever was there and is missing in a whole list is of the other kind. */
+function plannedAt(fanOut: FanOut, endpointId: string, endpoint: Endpoint | null): "matched" | "filtered" | null {
+  const { matched, matchedCount, filtered, filteredCount } = fanOut;
+  if (matched.includes(endpointId)) return "matched";
+  if (filtered.includes(endpointId)) return "filtered";
+  if (endpoint === null || endpoint.createdAtMs > fanOut.atMs) return null;
+  const isMatchedCut = matched.length < matchedCount;
+  if (isMatchedCut === filtered.length < filteredCount) return null;
+  return isMatchedCut ? "matched" : "filtered";
 }
 
 function endpointDecision({ endpoint }: WhyInput): Decision {

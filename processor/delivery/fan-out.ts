@@ -4,7 +4,7 @@ import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { FanOut } from "@posthaste/shared/ports/ledger.ts";
 import { matches, rulesFor } from "@posthaste/shared/domain/endpoint.ts";
 import { Lru } from "@posthaste/shared/lib/lru.ts";
-import { FAN_OUT_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
+import { FILTERED_IDS_MAX, MATCHED_IDS_MAX } from "@posthaste/shared/ports/ledger.ts";
 
 export interface FannedOut {
   readonly matched: readonly Endpoint[];
@@ -48,7 +48,7 @@ export function createFanOut({ rulesMax } = { rulesMax: RULES_MAX }): FanOutOf {
       tenant,
       eventId: id,
       atMs: nowMs,
-      matched: matched.slice(0, FAN_OUT_IDS_MAX).map((endpoint) => endpoint.id),
+      matched: matched.slice(0, MATCHED_IDS_MAX).map((endpoint) => endpoint.id),
       matchedCount: matched.length,
       filtered,
       filteredCount: endpoints.length - matched.length,
@@ -83,7 +83,7 @@ function lookThrough(endpoints: readonly Endpoint[], type: string): Split {
   const filtered: string[] = [];
   for (const endpoint of endpoints) {
     if (matches(endpoint, type)) matched.push(endpoint);
-    else if (filtered.length < FAN_OUT_IDS_MAX) filtered.push(endpoint.id);
+    else if (filtered.length < FILTERED_IDS_MAX) filtered.push(endpoint.id);
   }
   return { matched, filtered };
 }
@@ -123,7 +123,7 @@ function idsBeside(positions: readonly number[], endpoints: readonly Endpoint[])
   let next = 0;
   for (const [position, { id }] of endpoints.entries()) {
     if (positions[next] === position) next += 1;
-    else if (ids.push(id) === FAN_OUT_IDS_MAX) break;
+    else if (ids.push(id) === FILTERED_IDS_MAX) break;
   }
   return ids;
 }

@@ -17,9 +17,10 @@ export interface FanOut {
   readonly tenant: string;
   readonly eventId: string;
   readonly atMs: number;
-  /** At most `FAN_OUT_IDS_MAX` ids each; the counts are whole. */
+  /** At most `MATCHED_IDS_MAX`; the count is whole. */
   readonly matched: readonly string[];
   readonly matchedCount: number;
+  /** At most `FILTERED_IDS_MAX`; the count is whole. */
   readonly filtered: readonly string[];
   readonly filteredCount: number;
   /** It was cancelled before its `deliver_at`: nobody gets it. */
@@ -32,7 +33,13 @@ export function cancelledFanOut({ tenant, id }: Pick<Envelope, "tenant" | "id">,
   return { tenant, eventId: id, atMs, ...nobody, isCancelled: true };
 }
 
-export const FAN_OUT_IDS_MAX = 100;
+/** Of these each has a delivery, and what has not begun is shown by them. */
+export const MATCHED_IDS_MAX = 100;
+/**
+ * Of these nothing more comes, and whoever is not named is known by not being among `matched`. A tenant with many endpoints
+ * writes them with each event: 32 bytes each.
+ */
+export const FILTERED_IDS_MAX = 20;
 
 /** A completed attempt and the state it leaves its delivery in; or, with `result` null, a state change alone. */
 export interface DeliveryRecord extends DeliveryKey {

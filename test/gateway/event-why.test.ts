@@ -115,6 +115,38 @@ test("filtered at fan-out, made after it, cancelled: nothing more is decided", a
   assert.deepEqual((await shown(harness, cancelled, late)).codes.slice(1), ["match cancelled", "endpoint active"]);
 });
 
+test("of an endpoint that the record of the fan-out does not name, the whole list of the other kind tells", async () => {
+  await using harness = await openGatewayHarness();
+  const unnamed = await createEndpoint(harness);
+  const decided = async (parts: Partial<FanOut>): Promise<string | undefined> => {
+    const id = await publish(harness);
+    await harness.clock.advance(1000);
+    fanOut(harness, id, { atMs: harness.clock.now(), ...parts });
+    return (await shown(harness, id, unnamed)).codes[1];
+  };
+  const one = { matched: [NOWHERE], filtered: [NOWHERE] };
+  assert.equal(await decided({ ...one, matchedCount: 1, filteredCount: 200 }), "match filtered");
+  assert.equal(await decided({ ...one, matchedCount: 200, filteredCount: 1 }), "match matched");
+  assert.equal(await decided({ ...one, matchedCount: 200, filteredCount: 200 }), "match unknown");
+  assert.equal(await decided({ ...one, matchedCount: 1, filteredCount: 1 }), "match unknown");
+});
+
+test("what was sent again to an endpoint that did not subscribe is told to its end", async () => {
+  await using harness = await openGatewayHarness();
+  const users = await createEndpoint(harness, { event_types: ["user.*"] });
+  const id = await publish(harness);
+  fanOut(harness, id, { filtered: [users], filteredCount: 1, matchedCount: 1, matched: [NOWHERE] });
+  record(harness, id, users, {
+    generation: START_MS + 2000,
+    state: "delivered",
+    attempt: 1,
+    result: { ...ANSWER, status: 200 },
+  });
+  const { codes, text } = await shown(harness, id, users);
+  assert.deepEqual([codes[1], codes.at(-1)], ["match matched", "outcome delivered"]);
+  assert.match(text, /did not subscribe to order\.paid when .* later resend/);
+});
+
 const waits: Readonly<Record<string, readonly [Partial<DeliveryRecord>, readonly string[], unknown]>> = {
   "the breaker": [
     { leg: leg("breaker-open"), nextAttemptAtMs: START_MS + 9000, reason: "waits: it failed" },

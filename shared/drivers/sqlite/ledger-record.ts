@@ -4,7 +4,7 @@ import type { Leg } from "../../domain/delivery.ts";
 import { ATTEMPTS_MAX } from "../../domain/retry-policy.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { DeliveryRecord, FanOut, LedgerEntry } from "../../ports/ledger.ts";
-import { FAN_OUT_IDS_MAX, isReplayBeginning } from "../../ports/ledger.ts";
+import { FILTERED_IDS_MAX, MATCHED_IDS_MAX, isReplayBeginning } from "../../ports/ledger.ts";
 import type { AttemptResult } from "../../domain/attempt.ts";
 import type { Database } from "./database.ts";
 
@@ -92,9 +92,9 @@ export function createLedgerRecord(database: Database): (entry: LedgerEntry) => 
     insertFanOut.run(
       event.id,
       fanOut.atMs,
-      JSON.stringify(fanOut.matched.slice(0, FAN_OUT_IDS_MAX)),
+      JSON.stringify(fanOut.matched.slice(0, MATCHED_IDS_MAX)),
       fanOut.matchedCount,
-      JSON.stringify(fanOut.filtered.slice(0, FAN_OUT_IDS_MAX)),
+      JSON.stringify(fanOut.filtered.slice(0, FILTERED_IDS_MAX)),
       fanOut.filteredCount,
       fanOut.isCancelled === true ? 1 : 0,
     );

@@ -17,7 +17,7 @@ import type {
   LedgerEntry,
   ListedEvent,
 } from "../../../ports/ledger.ts";
-import { FAN_OUT_IDS_MAX } from "../../../ports/ledger.ts";
+import { FILTERED_IDS_MAX, MATCHED_IDS_MAX } from "../../../ports/ledger.ts";
 import type { RedisArgument, RedisReply } from "../client/redis-commands.ts";
 
 const Ms = v.pipe(v.number(), v.minValue(0));
@@ -89,8 +89,8 @@ export function tenantOf(entry: LedgerEntry): string {
 function fanOutArguments(fanOut: FanOut): RedisArgument[] {
   const stored: FanOut = {
     ...fanOut,
-    matched: fanOut.matched.slice(0, FAN_OUT_IDS_MAX),
-    filtered: fanOut.filtered.slice(0, FAN_OUT_IDS_MAX),
+    matched: fanOut.matched.slice(0, MATCHED_IDS_MAX),
+    filtered: fanOut.filtered.slice(0, FILTERED_IDS_MAX),
   };
   return ["f", fanOut.tenant, fanOut.eventId, fanOut.atMs, fanOut.matchedCount, JSON.stringify(stored)];
 }
