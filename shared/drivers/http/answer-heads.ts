@@ -2,16 +2,16 @@
  * Makes one clean head of what a receiver sends before the body of its answer, so that a strict parser (llhttp) can read
  * on. Interim answers are passed over, asked for or not (RFC 9110 section 15.2). What a recipient may repair is
  * repaired: folded header lines (RFC 9112 section 5.2), a bare LF as the end of a line (section 2.2), one length given
- * twice (RFC 9110 section 8.6), a length beside chunks (RFC 9112 section 6.3). What cannot be an answer is `BadAnswer`.
+ * twice (RFC 9110 section 8.6), blanks around a value (section 5.5), a length beside chunks (RFC 9112 section 6.3). What cannot be an answer is `BadAnswer`.
  */
 import { isSuccess } from "../../domain/outcome.ts";
 import { HEAD_CUT_FIELD, INTERIM_ANSWERS_MAX, RESPONSE_HEADER_BYTES_MAX } from "./answer.ts";
 import { BadAnswer, NOT_HTTP } from "./network-fault.ts";
 
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?=[ \r\n]|$)/;
-/** Folded, ended by a bare LF, or framed more than once. */
+/** Folded, ended by a bare LF, with blanks where a parser takes them for a part of the framing, or framed more than once. */
 const ODD =
-  /\n[ \t]|[^\r]\n|\ncontent-length:[^\n]*,|\n(?:content-length|transfer-encoding):[^]*\n(?:content-length|transfer-encoding):/i;
+  /\n[ \t]|[^\r]\n|\n(?:content-length|transfer-encoding):(?:\t|[^\n]*[ \t]\r)|\ncontent-length:[^\n]*,|\n(?:content-length|transfer-encoding):[^]*\n(?:content-length|transfer-encoding):/i;
 
 const HELD_BYTES_AT_FIRST = 4096;
 
@@ -129,7 +129,8 @@ function repaired(head: string): string {
   const lines = head
     .trimEnd()
     .replace(/\r?\n[ \t]+/g, " ")
-    .split(/\r?\n/);
+    .split(/\r?\n/)
+    .map((line) => line.trimEnd().replace(/:[ \t]+/, ": "));
   const isChunked = lines.some((line) => /^transfer-encoding:/i.test(line));
   const lengths = lines.filter((line) => /^content-length:/i.test(line)).flatMap(lengthsIn);
   if (new Set(lengths).size > 1 && !isChunked) throw new BadAnswer("the answer declares two different lengths");

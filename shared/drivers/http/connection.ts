@@ -75,8 +75,8 @@ export class Connection implements Unwritten {
     });
     this.#socket = takeOver(deps.socket, {
       onData: (chunk) => this.#dataCame(chunk),
-      onEnd: () => this.#peerEnded(),
-      onClose: (error) => this.#broke(error ?? new ConnectFault("reset", CLOSED_EARLY)),
+      onEnd: () => this.#peerEnded(null),
+      onClose: (error) => this.#peerEnded(error),
     });
   }
 
@@ -193,12 +193,13 @@ export class Connection implements Unwritten {
     exchange.cancelBodyTimer ??= this.#deps.clock.timer(RESPONSE_BODY_MS_MAX, () => this.#succeed(true, false));
   }
 
-  #peerEnded(): void {
+  /** An end that was to tell the end of the body does so, however it came. */
+  #peerEnded(error: Error | null): void {
     const exchange = this.#exchange;
     if (exchange === null) return this.close(null);
     this.#parser.end();
-    if (exchange.isComplete) this.#succeed(false, false);
-    else this.#broke(new ConnectFault("reset", CLOSED_EARLY));
+    if (exchange.isComplete) this.#succeed(error !== null, false);
+    else this.#broke(error ?? new ConnectFault("reset", CLOSED_EARLY));
   }
 
   #broke(error: unknown): void {

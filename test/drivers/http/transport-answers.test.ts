@@ -30,6 +30,9 @@ const goodAnswers: Readonly<Record<string, string>> = {
   "a 102 and a 103": `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n${OK_ANSWER}`,
   "two equal lengths": "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nContent-Length: 2\r\n\r\nok",
   "one length twice in a field": "HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok",
+  "blanks behind a length": "HTTP/1.1 200 OK\r\ncontent-length: 2 \r\n\r\nok",
+  "tabs around a length": "HTTP/1.1 200 OK\r\ncontent-length:\t2\t\r\n\r\nok",
+  "tabs around its coding": "HTTP/1.1 200 OK\r\ntransfer-encoding:\tchunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
   "a length beside chunks":
     "HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
   "folded header lines": "HTTP/1.1 200 OK\r\nx: a\r\n b\r\n\tc\r\ncontent-length:\r\n 2\r\n\r\nok",
@@ -63,6 +66,11 @@ const badAnswers: Readonly<Record<string, readonly [string, RegExp]>> = {
   "interim answers without end": ["HTTP/1.1 100 Continue\r\n\r\n".repeat(9), /interim answers without end/],
   "a 500 with a head beyond 64 KiB": [`HTTP/1.1 500 No\r\n${fields(66)}\r\n`, /larger than 64 KiB/],
 };
+
+const ENDS = [
+  ["with a FIN", (socket: Socket) => void socket.end()],
+  ["with a RST", (socket: Socket) => void socket.resetAndDestroy()],
+] as const;
 
 for (const client of CLIENTS) {
   const test = testWith(client);
@@ -110,10 +118,7 @@ for (const client of CLIENTS) {
     assertAnswer(await transport.send(post(receiver.url), running), 200, "no");
   });
 
-  for (const [how, end] of [
-    ["with a FIN", (socket: Socket) => void socket.end()],
-    ["with a RST", (socket: Socket) => void socket.resetAndDestroy()],
-  ] as const) {
+  for (const [how, end] of ENDS) {
     test(`a kept connection that ends ${how} before a byte of the answer is no attempt: a fresh one is taken`, async () => {
       await using receiver = await openRawReceiver(
         (socket, nth) => void (nth === 2 ? end(socket) : socket.write(OK_ANSWER)),
@@ -148,6 +153,18 @@ for (const client of CLIENTS) {
     for (const result of await Promise.all([send(), send(), send(), send()])) assertAnswer(result, 200, "ok");
     assert.ok(receiver.seen.requests <= 12, `${receiver.seen.requests} requests`);
   });
+
+  for (const [how, end] of ENDS) {
+    test(`a body that ends with its connection does so ${how}`, async () => {
+      await using receiver = await openRawReceiver((socket) => {
+        // Read by then.
+        socket.write("HTTP/1.1 200 OK\r\n\r\nok", () => systemClock.timer(50, () => end(socket)));
+      });
+      await using transport = openTransport();
+      assertAnswer(await transport.send(post(receiver.url), running), 200, "ok");
+      assert.equal(receiver.seen.requests, 1);
+    });
+  }
 
   test("a kept connection that ends within the head of the answer is a fault", async () => {
     await using receiver = await openRawReceiver(
