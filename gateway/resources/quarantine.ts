@@ -1,7 +1,10 @@
 /** `/v1/quarantine`, records that could not be read: list, show with the raw bytes, put back, delete. For operator keys alone. */
+import * as v from "valibot";
 import { encodeBase64 } from "@posthaste/shared/domain/base64.ts";
+import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { QuarantinedRecord } from "@posthaste/shared/ports/quarantined-records.ts";
+import { PublishedId, TenantName } from "@posthaste/shared/domain/event.ts";
 import { QUARANTINE_BYTES_MAX } from "@posthaste/shared/ports/quarantined-records.ts";
 import type { RecordView } from "../answers/quarantine.ts";
 import type { GatewayDeps } from "../request/deps.ts";
@@ -55,10 +58,30 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 }
 
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
-  const { id } = await findRecord(deps, admitted);
-  await deps.drivers.quarantinedRecords.remove(id);
+  const record = await findRecord(deps, admitted);
+  await deps.drivers.quarantinedRecords.remove(record.id);
+  await recordEnded(deps, record);
   return answerEmpty(admitted);
 }
+
+/**
+ * What names an event was its way to its endpoints, and nothing brings that back: the event must not be shown as waiting. If
+ * another record of it is worked on after all, what that records counts. After the removal: a crash in between costs the
+ * reason alone.
+ */
+async function recordEnded(deps: GatewayDeps, { headers }: QuarantinedRecord): Promise<void> {
+  const { id: eventId, tenant } = headers;
+  if (!v.is(PublishedId, eventId) || !v.is(TenantName, tenant)) return;
+  const { ledger } = deps.drivers;
+  const event = await ledger.event(tenant, eventId).catch(() => null);
+  if (event === null || event.fanOut !== null) return;
+  const of = { tenant, eventId, endpointId: UNKNOWN_ENDPOINT, generation: 0, eventType: event.envelope.type };
+  const ending = { state: "dead", attempt: 0, result: null, groupId: null, nextAttemptAtMs: null } as const;
+  const delivery = { ...of, ...ending, atMs: Math.floor(deps.clock.now()), reason: DELETED };
+  ledger.record([{ kind: "delivery", delivery }]);
+}
+
+const DELETED = "its record could not be read, and was deleted from quarantine";
 
 /** Back to its source first: a crash before it leaves the list reads it twice, and lanes recognise the repeat. */
 async function putBack(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {

@@ -132,6 +132,18 @@ test("408 after 2 s instead of 10 s for bodies that come under pressure, and for
   assert.match(String(at((await patient).json, "detail")), /10000 ms/);
 });
 
+test("a body that begins to arrive under the pressure of others has 2 s, though nothing comes after it", async () => {
+  await using harness = await openGatewayHarness({ limits: { arrivingMax: 30 } });
+  for (const tenant of ["acme", "beta"]) await flood(harness, 20, { key: await harness.createKey({ tenant }) });
+  const key = await harness.createKey({ tenant: "gamma" });
+  const late = harness.call("POST", "/v1/events", { key, body: slowBody().body });
+  await harness.clock.advance(2000);
+  const cut = await Promise.race([late, harness.clock.settle().then(() => null)]);
+  assert.ok(cut !== null, "answered after 2 s");
+  assertProblem(cut, 408, "request-timeout");
+  assert.match(String(at(cut.json, "detail")), /2000 ms/);
+});
+
 test("a body that is cut gives everything back: all may arrive again", async () => {
   await using harness = await openGatewayHarness({ limits: { arrivingMax: 6, bodyBytesMax: 600 } });
   for (let round = 0; round < 5; round++) {

@@ -82,6 +82,30 @@ test("DELETE /v1/quarantine/:id 204, and 404 the second time", async () => {
   assert.deepEqual(opened.done, [`remove ${CUT.id}`]);
 });
 
+test("DELETE /v1/quarantine/:id ends the event that the record names, with the reason; what was fanned out stays", async () => {
+  await using opened = await openWith(
+    { ...WHOLE, headers: { id: "evt_lost", tenant: "default" } },
+    { ...CUT, headers: { id: "evt_well", tenant: "default" } },
+    { ...EMPTY, headers: { id: "evt_nowhere", tenant: "default" } },
+  );
+  const { harness } = opened;
+  for (const id of ["evt_lost", "evt_well"]) {
+    await harness.call("POST", "/v1/events", { body: { type: "a", data: 1, id } });
+  }
+  const nobody = { matched: [], matchedCount: 0, filtered: [], filteredCount: 0 };
+  const fanOut = { tenant: "default", eventId: "evt_well", atMs: START_MS, ...nobody };
+  harness.drivers.ledger.record([{ kind: "fan-out", fanOut }]);
+  for (const { id } of [WHOLE, CUT, EMPTY]) {
+    assert.equal((await harness.call("DELETE", `/v1/quarantine/${id}`)).status, 204);
+  }
+  const lost = await harness.call("GET", "/v1/events/evt_lost");
+  assert.deepEqual(
+    [at(lost.json, "state"), at(lost.json, "deliveries.0.state"), at(lost.json, "deliveries.0.reason")],
+    ["dead", "dead", "its record could not be read, and was deleted from quarantine"],
+  );
+  assert.equal(at((await harness.call("GET", "/v1/events/evt_well")).json, "state"), "filtered");
+});
+
 test("the embedded set puts nothing aside: an empty list", async () => {
   await using harness = await openGatewayHarness();
   const { status, json } = await harness.call("GET", "/v1/quarantine");
