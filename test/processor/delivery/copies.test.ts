@@ -42,6 +42,18 @@ test("a copy of an event that still waits in an open group does not join it agai
   await harness.stop(processor);
 });
 
+test("a copy whose event is under way here takes no place meanwhile: it waits in the retry queue", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep1", { batch: { maxEvents: 10, maxWaitMs: 60_000 } }));
+  const processor = harness.start();
+  const events = ["evt_a", "evt_b"].map((id) => envelopeOf(id, "low"));
+  await harness.publish(...events);
+  for (const event of events) await giveCopyAway(harness, event, harness.clock.now() + 5000);
+  await harness.clock.advance(10_000);
+  assert.deepEqual([processor.outstanding(), (await harness.depths()).retry], [2, 2]);
+  await harness.stop(processor);
+});
+
 test("a copy that comes due while the event's own attempt is under way waits for its end", async () => {
   await using harness = await openProcessorHarness();
   await harness.add(endpointOf("ep1"));
