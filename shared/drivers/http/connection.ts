@@ -198,8 +198,7 @@ export class Connection implements Unwritten {
     const exchange = this.#exchange;
     if (exchange === null) return this.close(null);
     this.#parser.end();
-    if (exchange.isComplete) this.#succeed(error !== null, false);
-    else this.#broke(error ?? new ConnectFault("reset", CLOSED_EARLY));
+    return exchange.isComplete ? this.#succeed(error !== null, false) : this.#broke(error ?? ENDED_EARLY());
   }
 
   #broke(error: unknown): void {
@@ -210,8 +209,7 @@ export class Connection implements Unwritten {
   }
 
   #closedBefore(): Error {
-    if (this.requestCount > 0) return new StaleConnection("the kept connection had ended");
-    return new ConnectFault("reset", CLOSED_EARLY);
+    return this.requestCount > 0 ? new StaleConnection("the kept connection had ended") : ENDED_EARLY();
   }
 
   #giveUp(reason: unknown): void {
@@ -248,4 +246,5 @@ export class Connection implements Unwritten {
   }
 }
 
+const ENDED_EARLY = (): ConnectFault => new ConnectFault("reset", CLOSED_EARLY);
 const UNWRITTEN = { isWritten: false, isAnswered: false, isComplete: false, cancelBodyTimer: null };

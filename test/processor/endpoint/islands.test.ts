@@ -48,6 +48,17 @@ for (const lane of ["high", "medium", "low"] as const) {
   });
 }
 
+test("beside a thousand endpoints of a tenant that hang, one event for each, another tenant's event goes at once in each lane", async () => {
+  const harness = openLimiters({ limits: RICH });
+  for (const lane of ["low", "medium", "high"] as const) {
+    for (let index = 0; index < 1000; index++) {
+      await submitFor(harness, "acme", endpointOf(`hangs${index}`), [`${lane}${index}`], lane);
+    }
+    await submitFor(harness, "bolt", endpointOf(`well_${lane}`), [`quick_${lane}`], lane);
+    assert.equal(hasLaunched(harness, `quick_${lane}`), true, lane);
+  }
+});
+
 test("an endpoint that never answered holds four slots, and its whole start after a good answer", async () => {
   const harness = openLimiters({ limits: RICH });
   await harness.submit(ids("m", 40));

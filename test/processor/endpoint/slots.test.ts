@@ -73,6 +73,31 @@ test("a tenant alone uses nearly all slots of a lane, and four endpoints their w
   assert.ok(used(64, "medium") >= 385, String(used(64, "medium")));
 });
 
+for (const [lane, bound] of [
+  ["high", large.all],
+  ["medium", large.mediumAndLow],
+  ["low", large.low],
+] as const) {
+  const sum = (held: readonly number[]) => held.reduce((all, each) => all + each, 0);
+
+  test(`a tenant with a thousand endpoints, one attempt at each, gets eight ninths of ${lane}, and another finds a slot`, () => {
+    const slots = createSlots(large);
+    const taken = sum(hog(slots, "acme", 1000, 1, lane));
+    assert.ok(Math.abs(taken - (bound * 8) / 9) <= 2, `${taken} of ${bound}`);
+    assert.equal(slots.isFree(lane, newcomer), true);
+  });
+
+  test(`two such tenants that come in turn get eight seventeenths of ${lane} each, and a third finds a slot`, () => {
+    const slots = createSlots(large);
+    const taken = { acme: 0, bolt: 0 };
+    for (let round = 0; round < 1000; round++) {
+      for (const tenant of ["acme", "bolt"] as const) taken[tenant] += sum(hog(slots, tenant, 1, 1, lane));
+    }
+    for (const each of Object.values(taken)) assert.ok(Math.abs(each - (bound * 8) / 17) <= 2, `${each} of ${bound}`);
+    assert.equal(slots.isFree(lane, newcomer), true);
+  });
+}
+
 test("what a tenant leaves free is enough for several others, each beside those before it", () => {
   const slots = createSlots(large);
   hog(slots, "acme", 32, 64, "high");
