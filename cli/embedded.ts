@@ -107,7 +107,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     transport,
     telemetry,
     collectMetrics: createCollector(metrics, drivers, telemetry),
-    dashboard: openDashboard(drivers, sealer),
+    dashboard: openDashboard(drivers, sealer, config.portal),
     // Reads keep the one event loop busy.
     limits: { ...gatewayLimitsFor(descriptors.inboundMax), readsMax: 1 },
   });

@@ -9,6 +9,7 @@ import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
+import { readPortalLook } from "@posthaste/shared/runtime/portal-look.ts";
 import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
@@ -67,6 +68,7 @@ async function serveUntilStopped(config: Config): Promise<number> {
   const { sealer, drivers, clock } = program;
   const dashboard = createDashboard({
     sealer,
+    portal: readPortalLook(config.portal),
     queues: () => readQueues(drivers, clock),
     alerts: () => drivers.alertBoard.read(),
   });
