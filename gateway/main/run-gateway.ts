@@ -43,6 +43,7 @@ export async function runGateway(): Promise<void> {
 /** Throws `ConfigError`. */
 async function runSeveral({ gatewayProcesses: count, logLevel }: Config): Promise<number> {
   parseDistributed(process.env);
+  readPortalLook(process.env);
   if ("Deno" in globalThis) throw new ConfigError([NOT_ON_DENO]);
   if (!cluster.isPrimary) throw new ConfigError([NOT_IN_A_CLUSTER]);
   const clock = systemClock;
@@ -58,6 +59,7 @@ const NOT_IN_A_CLUSTER =
 
 async function serveUntilStopped(config: Config): Promise<number> {
   const { env } = process;
+  const portal = readPortalLook(env);
   let own = (_format: MetricsFormat): Promise<string> => Promise.resolve("");
   const parent = openParent(systemClock, (format) => own(format));
   const stopped = untilSignal(parent?.wantsStop);
@@ -68,7 +70,7 @@ async function serveUntilStopped(config: Config): Promise<number> {
   const { sealer, drivers, clock } = program;
   const dashboard = createDashboard({
     sealer,
-    portal: readPortalLook(config.portal),
+    portal,
     queues: () => readQueues(drivers, clock),
     alerts: () => drivers.alertBoard.read(),
   });

@@ -11,8 +11,6 @@ import { DISABLE_AFTER_MS } from "./endpoint-trouble.ts";
 import { decodeBase64 } from "./base64.ts";
 import type { OtlpConfig } from "./otlp-config.ts";
 import { parseOtlp } from "./otlp-config.ts";
-import type { PortalConfig } from "./portal-config.ts";
-import { parsePortal } from "./portal-config.ts";
 import type { ResourceAttributes } from "./resource-attributes.ts";
 import { resourceAttributesOf } from "./resource-attributes.ts";
 
@@ -52,7 +50,6 @@ export interface Config {
   readonly resourceAttributes: ResourceAttributes;
   /** Where telemetry is exported to. */
   readonly otlp: OtlpConfig;
-  readonly portal: PortalConfig;
 }
 
 /** What delivers: sockets of our own with the runtime's parser, on Bun alone, or npm undici. */
@@ -213,9 +210,7 @@ const Settings = v.object({
 /** Throws `ConfigError` with one line per wrong variable. */
 export function parseConfig(environment: Environment): Config {
   const parsed = v.safeParse(Settings, environment);
-  const { otlp, problems: ofOtlp } = parseOtlp(environment);
-  const { portal, problems: ofPortal } = parsePortal(environment);
-  const problems = [...ofOtlp, ...ofPortal];
+  const { otlp, problems } = parseOtlp(environment);
   if (!parsed.success || problems.length > 0) {
     const issues = (parsed.issues ?? []).map((issue) => `${v.getDotPath(issue) ?? "environment"} ${issue.message}`);
     throw new ConfigError([...issues, ...problems]);
@@ -242,6 +237,5 @@ export function parseConfig(environment: Environment): Config {
     nameServers: settings.POSTHASTE_NAME_SERVERS ?? null,
     resourceAttributes: resourceAttributesOf(environment),
     otlp,
-    portal,
   };
 }

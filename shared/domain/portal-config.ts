@@ -41,29 +41,35 @@ const NAME_LENGTH_MAX = 40;
 
 const ORIGIN =
   "such as https://app.example.com: https (http on this machine alone), no path, no wildcard, no slash at the end";
-const Url = v.pipe(v.string(), v.check(isOrigin, `must be one origin, ${ORIGIN}`));
-const Origins = v.pipe(
-  v.string(),
-  v.transform((text) => text.split(",").map((origin) => origin.trim())),
-  v.check(
-    (origins) => origins.length <= ORIGINS_MAX && origins.every(isOrigin),
-    `must be 1 to ${ORIGINS_MAX} origins with commas between, each ${ORIGIN}`,
-  ),
-);
-const Name = v.pipe(
-  v.string(),
-  v.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, "must be text on one line"),
-  v.maxLength(NAME_LENGTH_MAX, `must have at most ${NAME_LENGTH_MAX} characters`),
-);
-const Colour = v.pipe(
-  v.string(),
-  v.regex(/^#[0-9a-f]{6}$/i, "must be a colour as # and six hex digits, such as #1d5fd1"),
-  v.toLowerCase(),
-);
-const LogoPath = v.pipe(
-  v.string(),
-  v.regex(/^(?!\w+:\/\/).+\.(?:png|jpe?g|webp)$/i, "must be the path of a PNG, JPEG or WebP file on this machine"),
-);
+
+/** Made where they are used: a program that has no portal carries none of it. */
+function schemas() {
+  return {
+    url: v.pipe(v.string(), v.check(isOrigin, `must be one origin, ${ORIGIN}`)),
+    origins: v.pipe(
+      v.string(),
+      v.transform((text) => text.split(",").map((origin) => origin.trim())),
+      v.check(
+        (origins) => origins.length <= ORIGINS_MAX && origins.every(isOrigin),
+        `must be 1 to ${ORIGINS_MAX} origins with commas between, each ${ORIGIN}`,
+      ),
+    ),
+    name: v.pipe(
+      v.string(),
+      v.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, "must be text on one line"),
+      v.maxLength(NAME_LENGTH_MAX, `must have at most ${NAME_LENGTH_MAX} characters`),
+    ),
+    colour: v.pipe(
+      v.string(),
+      v.regex(/^#[0-9a-f]{6}$/i, "must be a colour as # and six hex digits, such as #1d5fd1"),
+      v.toLowerCase(),
+    ),
+    logoPath: v.pipe(
+      v.string(),
+      v.regex(/^(?!\w+:\/\/).+\.(?:png|jpe?g|webp)$/i, "must be the path of a PNG, JPEG or WebP file on this machine"),
+    ),
+  };
+}
 
 export function parsePortal(environment: Environment): {
   readonly portal: PortalConfig;
@@ -78,12 +84,13 @@ export function parsePortal(environment: Environment): {
     problems.push(`${name} ${parsed.issues[0].message}`);
     return null;
   }
+  const { url, origins, name, colour, logoPath } = schemas();
   const portal = {
-    url: read("PORTAL_URL", Url),
-    origins: read("PORTAL_ORIGINS", Origins) ?? [],
-    name: read("PORTAL_NAME", Name) ?? NAME,
-    colour: read("PORTAL_COLOUR", Colour),
-    logoPath: read("PORTAL_LOGO", LogoPath),
+    url: read("PORTAL_URL", url),
+    origins: read("PORTAL_ORIGINS", origins) ?? [],
+    name: read("PORTAL_NAME", name) ?? NAME,
+    colour: read("PORTAL_COLOUR", colour),
+    logoPath: read("PORTAL_LOGO", logoPath),
   };
   return { portal, problems };
 }

@@ -1,12 +1,16 @@
-/** The portal's look with its picture, which is read once, at the start. */
+/** The portal's settings with its picture, which is read once, at the start. Only programs that have a portal read them. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { Environment } from "../domain/config.ts";
 import { ConfigError } from "../domain/config.ts";
 import { reasonOf } from "../domain/errors.ts";
-import type { Logo, PortalConfig, PortalLook } from "../domain/portal-config.ts";
-import { LOGO_BYTES_MAX, logoType } from "../domain/portal-config.ts";
+import type { Logo, PortalLook } from "../domain/portal-config.ts";
+import { LOGO_BYTES_MAX, logoType, parsePortal } from "../domain/portal-config.ts";
 
-/** Throws `ConfigError`. */
-export function readPortalLook({ logoPath, ...look }: PortalConfig): PortalLook {
+/** Throws `ConfigError` with one line per wrong variable. */
+export function readPortalLook(environment: Environment): PortalLook {
+  const { portal, problems } = parsePortal(environment);
+  if (problems.length > 0) throw new ConfigError(problems);
+  const { logoPath, ...look } = portal;
   return { ...look, logo: logoPath === null ? null : readLogo(logoPath) };
 }
 
