@@ -1,7 +1,11 @@
 /**
- * The look of the portal: one colour, and what follows from it. The colour itself is at the head of the page and on its main button;
+ * The look of the portal: its logo, one colour, and what follows from it. The logo is a part of the stylesheet, so that nothing is
+ * loaded from elsewhere and browsers keep it. The colour itself is at the head of the page and on its main button;
  * text in it is made darker, or lighter in the dark, until it can be read (WCAG 2.2, success criterion 1.4.3).
  */
+
+import { encodeBase64 } from "@posthaste/shared/domain/base64.ts";
+import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
 
 type Rgb = readonly [red: number, green: number, blue: number];
 
@@ -15,22 +19,28 @@ const GROUNDS = {
   dark: ["#10141a", "#181e26", "#222b35"],
 } as const;
 
-/** `colour` as `#rrggbb`; null: the colours of the dashboard. */
-export function brandStyle(colour: string | null): string {
-  if (colour === null) return LOGO_STYLE;
+/** Null each: as the dashboard has it. */
+export function brandStyle({ colour, logo }: Pick<PortalLook, "colour" | "logo">): string {
+  return `${logo === null ? "" : logoStyle(logo)}${colour === null ? "" : colourStyle(colour)}`;
+}
+
+function logoStyle({ type, bytes }: NonNullable<PortalLook["logo"]>): string {
+  return `
+.brand:has(.logo) { display: flex; gap: 0.5rem; align-items: center; }
+.logo { content: url("data:${type};base64,${encodeBase64(bytes)}"); display: block; height: 1.75rem; max-width: 10rem; object-fit: contain; }
+`;
+}
+
+function colourStyle(colour: string): string {
   const scheme = (name: "light" | "dark"): string =>
     `:root { --accent: ${readable(colour, name)}; --main: ${colour}; --on-main: ${textOn(colour)}; }`;
-  return `${LOGO_STYLE}${scheme("light")}
+  return `
+${scheme("light")}
 @media (prefers-color-scheme: dark) { ${scheme("dark")} }
 header { border-top: 4px solid ${colour}; }
 button.main, .button.main { border-color: var(--accent); }
 `;
 }
-
-const LOGO_STYLE = `
-.brand:has(img) { display: flex; gap: 0.5rem; align-items: center; }
-.brand img { display: block; max-height: 1.75rem; max-width: 10rem; }
-`;
 
 /** As near to the colour as can be read on every ground of the scheme. */
 export function readable(colour: string, scheme: "light" | "dark"): string {

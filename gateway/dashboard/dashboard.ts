@@ -18,7 +18,7 @@ import { FlowLooks } from "./flow.ts";
 import type { Condition } from "./page-request.ts";
 import { pages } from "./pages/pages.ts";
 import { HOME, pathIn } from "./place.ts";
-import { enterByLink, linkPage, logoResponse, portalCalls, portalDoor } from "./portal.ts";
+import { enterByLink, linkPage, portalCalls, portalDoor } from "./portal.ts";
 import { moved, SAFE_FIELDS } from "./responses.ts";
 import { SCRIPT } from "./script.ts";
 import { LINK_MS, portalPath } from "./session.ts";
@@ -86,24 +86,13 @@ function dashboardRoutes(parts: PageParts): readonly DashboardRoute[] {
   ];
 }
 
-function portalRoutes(parts: PageParts, { colour, logo }: PortalLook): readonly DashboardRoute[] {
+function portalRoutes(parts: PageParts, look: PortalLook): readonly DashboardRoute[] {
   const { door } = parts;
   const path = pathIn(door.place, `${HOME}/sign-in`);
-  const logoRoute: DashboardRoute[] =
-    logo === null
-      ? []
-      : [
-          {
-            method: "GET",
-            path: pathIn(door.place, `${HOME}/logo`),
-            handle: async () => logoResponse(logo, SAFE_FIELDS),
-          },
-        ];
   return [
-    ...pageRoutes(parts, `${STYLE}${brandStyle(colour)}`),
+    ...pageRoutes(parts, `${STYLE}${brandStyle(look)}`),
     { method: "GET", path, handle: async () => linkPage(door.place) },
     { method: "POST", path, handle: (matched) => enterByLink(door, matched, parts) },
-    ...logoRoute,
   ];
 }
 

@@ -50,7 +50,7 @@ export function pageText({ place, title, body, section, signedIn }: Frame): stri
           <a class="skip" href="#content">Skip to the content</a>
           <header>
             <a class="brand" href="/dashboard"
-              >${place.hasLogo ? html`<img src="/dashboard/logo" alt="" />` : ""} ${place.name}</a
+              >${place.hasLogo ? html`<span class="logo" aria-hidden="true"></span>` : ""} ${place.name}</a
             >
             ${signedIn === null ? "" : sectionsView(place, signedIn.caller, section)}
             ${signedIn === null ? "" : accountView(place, signedIn)}

@@ -6,7 +6,7 @@
 import { html } from "hono/html";
 import type { ApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { TENANT_KEY_RATE_LIMIT } from "@posthaste/shared/domain/api-key.ts";
-import type { Logo, PortalLook } from "@posthaste/shared/domain/portal-config.ts";
+import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
 import type { MatchedRequest, Route } from "../request/handle.ts";
 import type { SessionCookie } from "./cookies.ts";
 import { portalCookie } from "./cookies.ts";
@@ -97,24 +97,22 @@ function sessionField(
 
 /** The page that a link leads to: its script hands in what stands behind `#`. */
 export function linkPage(place: Place): Response {
-  const body = html`<form method="post" action="/dashboard/sign-in" class="sign-in" id="sign-in">
-    <input type="hidden" name="link" value="" />
+  const body = html`${LINK_FORM}
     <p>One moment. If nothing happens, this address has no link in it: ${AGAIN.toLowerCase()}</p>
-    <noscript><p class="notice odd">It takes JavaScript to come in.</p></noscript>
-  </form>`;
+    <noscript><p class="notice odd">It takes JavaScript to come in.</p></noscript>`;
   const frame = { place, title: "Coming in", body, section: null, signedIn: null };
   return htmlResponse(place, 200, pageText(frame));
 }
 
+/** With the form: a browser that is here loads nothing anew for another link, of which only the end differs. */
 function strangerPage(place: Place, why: string): Response {
   const body = html`<p class="notice odd" role="alert">${why}</p>
-    <p>${AGAIN}</p>`;
+    <p>${AGAIN}</p>
+    ${LINK_FORM}`;
   const frame = { place, title: "Not signed in", body, section: null, signedIn: null };
   return htmlResponse(place, 401, pageText(frame));
 }
 
-export function logoResponse({ bytes, type }: Logo, headers: Readonly<Record<string, string>>): Response {
-  return new Response(bytes, {
-    headers: { ...headers, "content-type": type, "cache-control": "public, max-age=3600" },
-  });
-}
+const LINK_FORM = html`<form method="post" action="/dashboard/sign-in" id="sign-in">
+  <input type="hidden" name="link" value="" />
+</form>`;

@@ -289,22 +289,19 @@ test("framed, the cookie is for https and this machine, and for the site of the 
 });
 
 test("name, colour and logo are those that are set, and the dashboard keeps its own", async () => {
-  const bytes = Uint8Array.of(0x89, 0x50, 0x4e, 0x47);
-  const portal = { name: "Acme <Hooks>", colour: "#c0ffee", logo: { bytes, type: "image/png" } } as const;
-  await using harness = await openGatewayHarness({ portal });
+  const logo = { bytes: Uint8Array.of(0x89, 0x50, 0x4e, 0x47), type: "image/png" } as const;
+  await using harness = await openGatewayHarness({ portal: { name: "Acme <Hooks>", colour: "#c0ffee", logo } });
   const client = await enterPortal(harness, { tenant: "acme" });
   const { text } = await client.visit("/portal");
   assert.match(text, /<title>Overview · Acme &lt;Hooks&gt;<\/title>/);
-  assert.match(text, /<img src="\/portal\/logo" alt="" \/> Acme &lt;Hooks&gt;/);
-  const logo = await harness.gateway.fetch(new Request("http://localhost/portal/logo"));
-  assert.deepEqual(new Uint8Array(await logo.arrayBuffer()), bytes);
-  assert.equal(logo.headers.get("content-type"), "image/png");
-  assert.equal(logo.headers.get("x-content-type-options"), "nosniff");
-  assert.match((await client.visit("/portal/style.css")).text, /--main: #c0ffee; --on-main: #000000/);
-  assert.doesNotMatch((await client.visit("/dashboard/style.css")).text, /c0ffee/);
-  assert.equal((await client.visit("/dashboard/logo")).status, 404);
+  assert.match(text, /<span class="logo" aria-hidden="true"><\/span> Acme &lt;Hooks&gt;/);
+  const style = (await client.visit("/portal/style.css")).text;
+  assert.match(style, /\.logo \{ content: url\("data:image\/png;base64,iVBORw=="\)/);
+  assert.match(style, /--main: #c0ffee; --on-main: #000000/);
+  assert.doesNotMatch((await client.visit("/dashboard/style.css")).text, /c0ffee|\.logo/);
   await using plain = await openGatewayHarness();
-  assert.equal((await new DashboardClient(plain.gateway).visit("/portal/logo")).status, 404);
+  const other = await enterPortal(plain, { tenant: "acme" });
+  assert.doesNotMatch((await other.visit("/portal")).text, /class="logo"/);
 });
 
 test("without a dashboard, as at the edge, there is no portal: 501 and 404", async () => {

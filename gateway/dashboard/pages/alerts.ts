@@ -97,12 +97,13 @@ function toldView(request: PageRequest, endpoints: readonly EndpointView[]): Mar
 
 function tellForm(request: PageRequest, problem: Problem | null): Markup {
   const value = (name: string): string => request.form.get(name)?.[0] ?? "";
-  return html`<form method="post" action="${PATH}" class="form">
-    ${tokenField(request)}
-    ${fieldView({ name: "url", label: "Tell this URL", value: value("url"), hint: "When an endpoint fails for long, is disabled or recovers, and when a delivery is dead. It becomes an endpoint of its own; let it be another server than those it is told of.", isRequired: true, isWide: true }, problem)}
-    ${isOperator(request.caller) ? fieldView({ name: "tenant", label: "Tenant", value: value("tenant"), hint: "Empty: default." }, problem) : ""}
-    <div class="buttons"><button class="main">Tell it</button></div>
-  </form>`;
+  return html`<h3>Name one</h3>
+    <form method="post" action="${PATH}" class="form">
+      ${tokenField(request)}
+      ${fieldView({ name: "url", label: "Tell this URL", value: value("url"), hint: "When an endpoint fails for long, is disabled or recovers, and when a delivery is dead. It becomes an endpoint of its own; let it be another server than those it is told of.", isRequired: true, isWide: true }, problem)}
+      ${isOperator(request.caller) ? fieldView({ name: "tenant", label: "Tenant", value: value("tenant"), hint: "Empty: default." }, problem) : ""}
+      <div class="buttons"><button class="main">Tell it</button></div>
+    </form>`;
 }
 
 async function tellAddress(request: PageRequest): Promise<Shown> {
