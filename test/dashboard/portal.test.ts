@@ -272,8 +272,11 @@ for (const blocksForeignCookies of [false, true]) {
     assert.doesNotMatch(await frame.locator("body").innerText(), /globex/);
     if (!blocksForeignCookies) await takeScreenshots(page, "portal-framed", ["light"]);
     assert.deepEqual(portal.complaints, []);
-    const { data } = await listed(portal);
-    assert.deepEqual(data.map(({ url, tenant }) => [url, tenant]).toSorted(), [[`${receiver}/framed`, "acme"]]);
+    const { data } = await endpointsOf(portal);
+    assert.deepEqual(
+      data.map(({ url, tenant }) => `${tenant} ${url}`),
+      [`acme ${receiver}/framed`],
+    );
     assert.equal(host.printed.stderr, "");
     // The page of another customer, in the same browser: the frame is theirs from then on.
     await post("/v1/events", { type: "globex.seen", data: 1, tenant: "globex" });
@@ -283,7 +286,7 @@ for (const blocksForeignCookies of [false, true]) {
   });
 }
 
-async function listed({ url, key }: Portal) {
+async function endpointsOf({ url, key }: Portal) {
   const response = await fetch(`${url}/v1/endpoints?tenant=acme`, { headers: { authorization: `Bearer ${key}` } });
   return (await response.json()) as { readonly data: readonly { readonly url: string; readonly tenant: string }[] };
 }
@@ -292,11 +295,11 @@ test("in a frame of a page that is not listed the browser shows nothing of it, n
   await using portal = await open();
   const { page, url, ports } = portal;
   await fill(portal, "acme");
-  await using _host = await portal.openHost(ports.unlisted);
+  await using unlistedHost = await portal.openHost(ports.unlisted);
   await page.goto(`http://localhost:${ports.unlisted}/acme`);
   await untilRefused(page);
   assert.match(portal.complaints.join("\n"), /Framing '?http:\/\/127\.0\.0\.1|frame-ancestors http:\/\/localhost/);
-  await using _listed = await portal.openHost(ports.listed);
+  await using listedHost = await portal.openHost(ports.listed);
   await page.goto(`http://localhost:${ports.listed}/acme`);
   await page.frameLocator("iframe").getByRole("heading", { name: "Overview" }).waitFor();
   await page.evaluate(`document.querySelector("iframe").src = ${JSON.stringify(`${url}/dashboard`)}`);
