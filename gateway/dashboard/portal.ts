@@ -46,7 +46,7 @@ const MAY_CHANGE: readonly Scope[] = ["read", "manage"];
  * The key as far as the session goes. It counts by itself: portals of other tenants by the same key, and who publishes with it, lose
  * nothing to this one.
  */
-function narrowed(key: ApiKey, { portal }: Session): ApiKey | null {
+function narrowed(key: ApiKey, { portal, endsAtMs }: Session): ApiKey | null {
   if (portal === undefined || (key.tenant !== null && key.tenant !== portal.tenant)) return null;
   const scopes = portal.mayChange ? MAY_CHANGE : MAY_LOOK;
   return {
@@ -57,6 +57,8 @@ function narrowed(key: ApiKey, { portal }: Session): ApiKey | null {
     tenant: portal.tenant,
     scopes: scopes.filter((scope) => key.scopes.includes(scope)),
     rateLimit: key.rateLimit ?? TENANT_KEY_RATE_LIMIT,
+    // So that a stream ends with its session.
+    expiresAtMs: Math.min(key.expiresAtMs ?? endsAtMs, endsAtMs),
   };
 }
 

@@ -304,6 +304,7 @@ test("in a frame of a page that is not listed the browser shows nothing of it, n
   await page.frameLocator("iframe").getByRole("heading", { name: "Overview" }).waitFor();
   await page.evaluate(`document.querySelector("iframe").src = ${JSON.stringify(`${url}/dashboard`)}`);
   await untilRefused(page);
+  assert.deepEqual([unlistedHost.printed.stderr, listedHost.printed.stderr], ["", ""]);
 });
 
 /** What stands in the frame is the browser's own page. */

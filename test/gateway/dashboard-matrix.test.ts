@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pages } from "@posthaste/gateway/dashboard/pages/pages.ts";
 import { DASHBOARD, pathIn, portalPlace } from "@posthaste/gateway/dashboard/place.ts";
+import { portalCalls } from "@posthaste/gateway/dashboard/portal.ts";
 import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
 import { DashboardClient } from "../support/dashboard-client.ts";
 import { testHasher } from "../support/ambient.ts";
+import { ROUTES } from "../support/documented-answers.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { openGatewayHarness, textAt } from "../support/gateway-harness.ts";
 import { enterPortal } from "../support/portal-links.ts";
@@ -193,6 +195,16 @@ function assertSafe(text: string, { home } = DASHBOARD): void {
 
 const PORTAL = portalPlace({ name: "Webhooks", hasLogo: false, origins: [] });
 const portalPages = shownPages.filter(({ section }) => PORTAL.shows(section));
+
+test("pages of the portal cannot ask for API keys, links or the quarantine, whatever becomes of them", () => {
+  const allowed = new Set(portalCalls(ROUTES).map(({ path }) => path.split("/")[2]));
+  const kept = new Set(
+    ROUTES.filter((route) => !portalCalls(ROUTES).includes(route)).map(({ path }) => path.split("/")[2]),
+  );
+  assert.deepEqual([...kept].toSorted(), ["api-keys", "portal-links", "quarantine"]);
+  for (const name of ["endpoints", "events", "dead-letters", "tail"]) assert.ok(allowed.has(name), name);
+  for (const name of kept) assert.ok(!allowed.has(name), name);
+});
 
 test("the portal has every section but those for who holds a key", () => {
   const left = new Set(pages.map(({ section }) => section).filter((section) => !PORTAL.shows(section)));

@@ -167,6 +167,31 @@ test("a session ends when its time is over", async () => {
   assert.match(ended.words, /Your session has ended.*Go back to where you came from/);
 });
 
+test("a stream of the live page ends with its session", async () => {
+  await using harness = await openGatewayHarness();
+  const client = await enterPortal(harness, { tenant: "acme", session_s: 60 });
+  const headers = { cookie: client.cookie ?? "" };
+  const response = await harness.gateway.fetch(new Request("http://localhost/portal/tail", { headers }));
+  const reader = response.body?.getReader();
+  const read = async (): Promise<string> => new TextDecoder().decode((await reader?.read())?.value);
+  assert.match(await read(), /watching/);
+  await harness.clock.advance(57_000);
+  await harness.call("POST", "/v1/events", { body: { type: "a.acme", data: 1, tenant: "acme" } });
+  await harness.clock.advance(1000);
+  assert.match(await readUntil(read, /a\.acme|event: end/), /a\.acme/);
+  await harness.clock.advance(6000);
+  assert.match(await readUntil(read, /event: end/), /Your session has ended/);
+});
+
+/** What is told up to there; heartbeats come in between. */
+async function readUntil(read: () => Promise<string>, pattern: RegExp): Promise<string> {
+  for (let turn = 0; turn < 20; turn++) {
+    const text = await read();
+    if (pattern.test(text)) return text;
+  }
+  return assert.fail(`${String(pattern)} was not told`);
+}
+
 test("revoking the key that made a link ends the link, the sessions that it opened, and their forms", async () => {
   await using harness = await openGatewayHarness();
   const key = await harness.createKey({ tenant: "acme" });
