@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
+import { PLAIN_PORTAL } from "@posthaste/shared/domain/portal-config.ts";
 import { openConstellation } from "./constellation.ts";
 import { whenWeExit } from "./exit-with-us.ts";
 import { openPosthaste } from "./embedded.ts";
@@ -38,6 +39,7 @@ export async function openEmbeddedDemo(): Promise<DemoSystem> {
     await openPosthaste({
       // None of the caller's settings: the demo is the same everywhere.
       config: parseConfig({ PORT: "0", POSTHASTE_DATA: folder }),
+      portal: PLAIN_PORTAL,
       isDev: true,
       logLevel: "error",
       writeLog: createStreamSink(process.stderr),

@@ -1,5 +1,6 @@
 /** `posthaste dev`: everything in one process, with a receiver that shows each delivery as it comes. */
 import type { Config } from "@posthaste/shared/domain/config.ts";
+import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
 import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
@@ -14,7 +15,13 @@ import { startScreen } from "./start-screen.ts";
 import { unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { VERSION } from "./version.ts";
 
-export async function runDev(config: Config, isLogLevelSet: boolean): Promise<void> {
+export interface DevOptions {
+  readonly config: Config;
+  readonly portal: PortalLook;
+  readonly isLogLevelSet: boolean;
+}
+
+export async function runDev({ config, portal, isLogLevelSet }: DevOptions): Promise<void> {
   const stopped = untilSignal();
   const { dataFolder } = config;
   const write = (text: string): void => void process.stdout.write(text);
@@ -32,6 +39,7 @@ export async function runDev(config: Config, isLogLevelSet: boolean): Promise<vo
   });
   const opening = openPosthaste({
     config,
+    portal,
     isDev: true,
     logLevel: isLogLevelSet ? config.logLevel : "warn",
     writeLog: createStreamSink(process.stderr),

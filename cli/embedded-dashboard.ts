@@ -3,14 +3,16 @@ import type { Dashboard } from "@posthaste/gateway/dashboard/dashboard.ts";
 import { createDashboard } from "@posthaste/gateway/dashboard/dashboard.ts";
 import { signInPath } from "@posthaste/gateway/dashboard/session.ts";
 import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
+import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
 import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 
-export function openDashboard(drivers: Drivers, sealer: Sealer): Dashboard {
+export function openDashboard(drivers: Drivers, sealer: Sealer, portal: PortalLook): Dashboard {
   return createDashboard({
     sealer,
+    portal,
     queues: () => readQueues(drivers, systemClock),
     alerts: () => drivers.alertBoard.read(),
   });

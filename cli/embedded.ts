@@ -15,6 +15,7 @@ import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
 import type { Config } from "@posthaste/shared/domain/config.ts";
 import { ConfigError } from "@posthaste/shared/domain/config.ts";
 import { isDamage, isStoreUnavailable } from "@posthaste/shared/domain/errors.ts";
+import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
 import type { DescriptorPlan } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { planDescriptors, tooFewDescriptors } from "@posthaste/shared/domain/descriptor-plan.ts";
 import { descriptorLimit } from "@posthaste/shared/drivers/descriptor-limit.ts";
@@ -48,6 +49,7 @@ import { makePrivateFolder } from "./private-file.ts";
 
 export interface PosthasteOptions {
   readonly config: Config;
+  readonly portal: PortalLook;
   /** Loopback may be called unless the settings say otherwise, and the operator key is kept in the data folder. */
   readonly isDev: boolean;
   readonly logLevel: Level;
@@ -107,7 +109,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     transport,
     telemetry,
     collectMetrics: createCollector(metrics, drivers, telemetry),
-    dashboard: openDashboard(drivers, sealer),
+    dashboard: openDashboard(drivers, sealer, options.portal),
     // Reads keep the one event loop busy.
     limits: { ...gatewayLimitsFor(descriptors.inboundMax), readsMax: 1 },
   });

@@ -32,6 +32,8 @@ import { eventWhyRoute } from "./resources/event-why.ts";
 import type { Dashboard, DashboardRoute } from "./dashboard/dashboard.ts";
 import { referenceRoutes } from "./openapi/reference.ts";
 import { publishRoute } from "./publish/events.ts";
+import type { PortalLinkDeps } from "./resources/portal-links.ts";
+import { portalLinkRoute } from "./resources/portal-links.ts";
 import { quarantineRoutes } from "./resources/quarantine.ts";
 import { tailRoute } from "./tail/tail.ts";
 import { healthRoutes } from "./resources/health.ts";
@@ -49,7 +51,7 @@ export interface GatewayOptions extends GatewayDeps {
   readonly limits: GatewayLimits;
   /** It is made for one request: then routes are compared one by one, which costs less than to prepare for many. */
   readonly isForOneRequest?: true;
-  /** Left out: there is no `/dashboard`. */
+  /** Left out: there is no `/dashboard` and no `/portal`. */
   readonly dashboard?: Dashboard;
 }
 
@@ -61,10 +63,11 @@ export function createGateway(deps: GatewayOptions): Gateway {
   deps.telemetry.accept.observe(() => inFlight);
   const readTurns = createReadTurns(limits.readsMax, clock);
   const workTurns = createWorkTurns(clock);
-  const routes = createRoutes({ ...deps, stopping: stopping.signal });
+  const portalLinks = deps.dashboard?.portalLinks ?? null;
+  const routes = createRoutes({ ...deps, stopping: stopping.signal, portalLinks });
   const open = createOpenRoutes(deps, routes, () => stopping.signal.aborted);
   const handleDeps = { ...deps, admission, readTurns, workTurns };
-  const pages = deps.dashboard?.(handleDeps, routes) ?? [];
+  const pages = deps.dashboard?.routes(handleDeps, routes) ?? [];
   const app = createApp(handleDeps, { routes, open, pages });
   const openPaths = new Set(open.map(({ path }) => path));
 
@@ -108,7 +111,9 @@ export function createGateway(deps: GatewayOptions): Gateway {
   return { fetch: answerRequest, stop };
 }
 
-export function createRoutes(deps: EndpointDeps): readonly Route[] {
+export type RouteDeps = EndpointDeps & PortalLinkDeps;
+
+export function createRoutes(deps: RouteDeps): readonly Route[] {
   return [
     publishRoute(deps),
     batchRoute(deps),
@@ -123,6 +128,7 @@ export function createRoutes(deps: EndpointDeps): readonly Route[] {
     ...deadLetterRoutes(deps),
     ...apiKeyRoutes(deps),
     ...quarantineRoutes(deps),
+    portalLinkRoute(deps),
     tailRoute(deps),
   ];
 }

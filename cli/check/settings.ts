@@ -6,6 +6,7 @@ import { ConfigError, parseConfig } from "@posthaste/shared/domain/config.ts";
 import type { DistributedConfig } from "@posthaste/shared/domain/distributed-config.ts";
 import { parseDistributed } from "@posthaste/shared/domain/distributed-config.ts";
 import { resourceAttributesFault } from "@posthaste/shared/domain/resource-attributes.ts";
+import { readPortalLook } from "@posthaste/shared/runtime/portal-look.ts";
 import { unknownSettings } from "@posthaste/shared/domain/unknown-settings.ts";
 import type { Finding } from "./finding.ts";
 import { findingOf, fine, risky, wrong } from "./finding.ts";
@@ -46,6 +47,7 @@ export function readSettings(env: Environment): ReadSettings {
   };
   const config = read(() => parseConfig(env));
   const distributed = read(() => parseDistributed(env));
+  read(() => readPortalLook(env));
   for (const fault of [...unknownSettings(env), resourceAttributesFault(env)]) {
     if (fault !== null) findings.push(findingOf("risky", fault.split(" ")[0] ?? "settings", fault));
   }

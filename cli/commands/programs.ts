@@ -19,7 +19,9 @@ const dev = defineCommand({
   isProgram: true,
   async run(_given, { env }) {
     const { runDev } = await import("../dev.ts");
-    await runDev(parseConfig(env), env["LOG_LEVEL"] !== undefined);
+    const { readPortalLook } = await import("@posthaste/shared/runtime/portal-look.ts");
+    const isLogLevelSet = env["LOG_LEVEL"] !== undefined;
+    await runDev({ config: parseConfig(env), portal: readPortalLook(env), isLogLevelSet });
     return 0;
   },
 });
@@ -33,7 +35,8 @@ const serve = defineCommand({
   isProgram: true,
   async run(_given, { env }) {
     const { runServe } = await import("../serve.ts");
-    await runServe(parseConfig(env));
+    const { readPortalLook } = await import("@posthaste/shared/runtime/portal-look.ts");
+    await runServe(parseConfig(env), readPortalLook(env));
     return 0;
   },
 });

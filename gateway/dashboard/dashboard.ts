@@ -1,27 +1,30 @@
 /**
- * `/dashboard`: what an operator, or a tenant, looks at. Its routes beside those of the API: pages for who is signed in, the way in
- * and out, one style and one script.
+ * The pages as routes beside those of the API: `/dashboard` for who has an API key, `/portal` for one tenant's people; the ways in and
+ * out of each, one style and one script.
  */
-import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
+import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
+import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import { brieflyKept } from "@posthaste/shared/lib/briefly-kept.ts";
 import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
 import { keeping, shown as shownKept } from "../html/kept.ts";
 import type { HandleDeps, MatchedRequest, Route } from "../request/handle.ts";
-import { parseQuery } from "../request/query.ts";
 import { conditionInTime } from "../resources/health.ts";
+import type { PortalLinks } from "../resources/portal-links.ts";
 import { createApi } from "./api.ts";
+import { brandStyle } from "./brand.ts";
+import type { Door } from "./door.ts";
+import { signOut } from "./door.ts";
 import { FlowLooks } from "./flow.ts";
-import { NO_FORM } from "./form.ts";
-import type { Frame } from "./layout.ts";
-import type { Condition, PageRule } from "./page-request.ts";
-import { can } from "./page-request.ts";
+import type { Condition } from "./page-request.ts";
 import { pages } from "./pages/pages.ts";
-import { Refused } from "./refused.ts";
-import { comeAgain, HOME, moved, pageResponse, refusedPage, SAFE_FIELDS } from "./responses.ts";
+import { HOME, pathIn } from "./place.ts";
+import { enterByLink, linkPage, portalCalls, portalDoor } from "./portal.ts";
+import { moved, SAFE_FIELDS } from "./responses.ts";
 import { SCRIPT } from "./script.ts";
-import { formToken, LINK_MS } from "./session.ts";
-import type { DashboardParts } from "./sign-in.ts";
-import { isSomebody, sentForm, signIn, signInPage, signOut, whoIs } from "./sign-in.ts";
+import { LINK_MS, portalPath } from "./session.ts";
+import type { PageParts } from "./show-page.ts";
+import { showPage } from "./show-page.ts";
+import { dashboardDoor, signIn } from "./sign-in.ts";
 import { STYLE } from "./style.ts";
 
 export interface DashboardRoute {
@@ -30,7 +33,16 @@ export interface DashboardRoute {
   readonly handle: (matched: MatchedRequest) => Promise<Response>;
 }
 
-export type Dashboard = (deps: HandleDeps, routes: readonly Route[]) => readonly DashboardRoute[];
+/** What only a program that has a dashboard brings. */
+export interface DashboardParts extends Pick<Condition, "queues" | "alerts"> {
+  readonly sealer: Sealer;
+  readonly portal: PortalLook;
+}
+
+export interface Dashboard {
+  readonly portalLinks: PortalLinks;
+  readonly routes: (deps: HandleDeps, routes: readonly Route[]) => readonly DashboardRoute[];
+}
 
 /** Of each gateway process; those before are too old by then, or may be used twice. */
 const USED_LINKS_MAX = 1000;
@@ -38,85 +50,71 @@ const USED_LINKS_MAX = 1000;
 const CONDITION_MS = 1000;
 
 export function createDashboard(parts: DashboardParts): Dashboard {
-  return (deps, routes) => {
-    const { clock } = deps;
-    const kept = { clock, keepMs: CONDITION_MS };
-    const looks = new FlowLooks();
-    const condition: Condition = {
-      queues: brieflyKept(parts.queues, kept),
-      alerts: parts.alerts,
-      stores: () => conditionInTime(deps),
-      flow: brieflyKept(async () => looks.look(await deps.collectMetrics("prometheus"), clock.monotonic()), kept),
-    };
-    const shared = { ...parts, deps, condition, apiOf: createApi(deps, routes) };
-    const usedLinks = new RecentSet<string>({ countMax: USED_LINKS_MAX, age: { ms: LINK_MS, clock } });
-    const keptText = (text: string, type: string): DashboardRoute["handle"] => {
-      const headers = { ...keeping(text, deps.hasher), ...SAFE_FIELDS, "content-type": type };
-      return async ({ request }) => shownKept({ text, headers }, request.headers);
-    };
-    return [
-      ...pages.map((rule): DashboardRoute => {
-        return { method: rule.method, path: rule.path, handle: (matched) => showPage(rule, matched, shared) };
-      }),
-      { method: "GET", path: `${HOME}/`, handle: async () => moved(HOME, {}) },
-      { method: "POST", path: `${HOME}/sign-in`, handle: (matched) => signIn(matched, { ...parts, deps, usedLinks }) },
-      { method: "POST", path: `${HOME}/sign-out`, handle: (matched) => signOut(matched, { ...parts, deps }) },
-      { method: "GET", path: `${HOME}/style.css`, handle: keptText(STYLE, "text/css; charset=utf-8") },
-      { method: "GET", path: `${HOME}/script.js`, handle: keptText(SCRIPT, "text/javascript; charset=utf-8") },
-    ];
+  const { sealer, portal } = parts;
+  return {
+    portalLinks: { url: portal.url, pathOf: (link) => portalPath(sealer, link) },
+    routes(deps, routes) {
+      const condition = createCondition(parts, deps);
+      const shared = { sealer, deps, condition };
+      const doors = {
+        dashboard: { ...shared, door: dashboardDoor, apiOf: createApi(deps, routes) },
+        portal: { ...shared, door: portalDoor(portal), apiOf: createApi(deps, portalCalls(routes)) },
+      };
+      return [...dashboardRoutes(doors.dashboard), ...portalRoutes(doors.portal, portal)];
+    },
   };
 }
 
-interface Shared extends DashboardParts {
-  readonly deps: HandleDeps;
-  readonly condition: Condition;
-  readonly apiOf: ReturnType<typeof createApi>;
+function createCondition({ queues, alerts }: DashboardParts, deps: HandleDeps): Condition {
+  const { clock } = deps;
+  const kept = { clock, keepMs: CONDITION_MS };
+  const looks = new FlowLooks();
+  return {
+    queues: brieflyKept(queues, kept),
+    alerts,
+    stores: () => conditionInTime(deps),
+    flow: brieflyKept(async () => looks.look(await deps.collectMetrics("prometheus"), clock.monotonic()), kept),
+  };
 }
 
-async function showPage(rule: PageRule, matched: MatchedRequest, shared: Shared): Promise<Response> {
-  const { request } = matched;
-  let signedIn: Frame["signedIn"] = null;
-  try {
-    const found = await whoIs(matched, shared);
-    if (found === null && isLedHere(matched)) return comeAgain();
-    if (!isSomebody(found)) return signInPage(matched, { refusal: found, status: rule.path === HOME ? 200 : 401 });
-    const token = formToken(shared.deps.hasher, found.cookie);
-    signedIn = { ...found, token };
-    const form = rule.method === "POST" ? await sentForm(matched, found, shared) : NO_FORM;
-    requireMayDo(found.caller, rule);
-    const shown = await rule.show({
-      caller: found.caller,
-      api: shared.apiOf(found.caller, matched),
-      condition: shared.condition,
-      drivers: shared.deps.drivers,
-      query: parseQuery(request.url).query,
-      form,
-      token,
-      origin: originOf(matched),
-      nowMs: shared.deps.clock.now(),
-      param: matched.param,
-    });
-    return pageResponse(shown, { section: rule.section, signedIn });
-  } catch (thrown) {
-    return refusedPage(thrown, matched, shared.deps, { section: rule.section, signedIn });
-  }
+function dashboardRoutes(parts: PageParts): readonly DashboardRoute[] {
+  const { deps } = parts;
+  const usedLinks = new RecentSet<string>({ countMax: USED_LINKS_MAX, age: { ms: LINK_MS, clock: deps.clock } });
+  return [
+    ...pageRoutes(parts, STYLE),
+    { method: "POST", path: `${HOME}/sign-in`, handle: (matched) => signIn(matched, { ...parts, usedLinks }) },
+  ];
 }
 
-/** By a link on another site: then browsers leave the cookie out, as it is of `SameSite=Strict`. */
-function isLedHere({ request: { method, headers } }: MatchedRequest): boolean {
-  return (
-    method === "GET" && headers.get("sec-fetch-site") === "cross-site" && headers.get("sec-fetch-dest") === "document"
-  );
+function portalRoutes(parts: PageParts, look: PortalLook): readonly DashboardRoute[] {
+  const { door } = parts;
+  const path = pathIn(door.place, `${HOME}/sign-in`);
+  return [
+    ...pageRoutes(parts, `${STYLE}${brandStyle(look)}`),
+    { method: "GET", path, handle: async () => linkPage(door.place) },
+    { method: "POST", path, handle: (matched) => enterByLink(door, matched, parts) },
+  ];
 }
 
-function requireMayDo(caller: ApiKey, { scope }: PageRule): void {
-  if (can(caller, scope)) return;
-  const detail = `The API key that you signed in with lacks the scope ${scope}. Sign in with one that has it.`;
-  throw new Refused({ status: 403, title: "This key may not do that", detail });
+/** What both places have. */
+function pageRoutes(parts: PageParts, style: string): readonly DashboardRoute[] {
+  const { door, deps } = parts;
+  const keptText = (text: string, type: string): DashboardRoute["handle"] => {
+    const headers = { ...keeping(text, deps.hasher), ...SAFE_FIELDS, "content-type": type };
+    return async ({ request }) => shownKept({ text, headers }, request.headers);
+  };
+  const at = (path: string): string => pathIn(door.place, path);
+  return [
+    ...pagesOf(door).map((rule): DashboardRoute => {
+      return { method: rule.method, path: at(rule.path), handle: (matched) => showPage(rule, matched, parts) };
+    }),
+    { method: "GET", path: at(`${HOME}/`), handle: async () => moved(door.place, HOME, {}) },
+    { method: "POST", path: at(`${HOME}/sign-out`), handle: (matched) => signOut(door, matched, parts) },
+    { method: "GET", path: at(`${HOME}/style.css`), handle: keptText(style, "text/css; charset=utf-8") },
+    { method: "GET", path: at(`${HOME}/script.js`), handle: keptText(SCRIPT, "text/javascript; charset=utf-8") },
+  ];
 }
 
-function originOf({ request }: MatchedRequest): string {
-  const { headers } = request;
-  const host = headers.get("x-forwarded-host") ?? headers.get("host") ?? "127.0.0.1:8080";
-  return `${headers.get("x-forwarded-proto") === "https" ? "https" : "http"}://${host}`;
+function pagesOf({ place }: Door): typeof pages {
+  return pages.filter(({ section }) => place.shows(section));
 }

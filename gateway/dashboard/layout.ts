@@ -6,8 +6,10 @@ import { textOf } from "../html/markup.ts";
 import { tokenField } from "./form-parts.ts";
 import type { Section } from "./page-request.ts";
 import { can } from "./page-request.ts";
+import type { Place } from "./place.ts";
 
 export interface Frame {
+  readonly place: Place;
   readonly title: string;
   readonly body: Markup;
   readonly section: Section | null;
@@ -28,17 +30,18 @@ const entries: readonly Entry[] = [
   { section: "endpoints", path: "/dashboard/endpoints", name: "Endpoints", scope: "read" },
   { section: "dead-letters", path: "/dashboard/dead-letters", name: "Dead letters", scope: "read" },
   { section: "live", path: "/dashboard/live", name: "Live", scope: "read" },
+  { section: "alerts", path: "/dashboard/alerts", name: "Alerts", scope: "read" },
   { section: "api-keys", path: "/dashboard/api-keys", name: "API keys", scope: "manage" },
 ];
 
-export function pageText({ title, body, section, signedIn }: Frame): string {
+export function pageText({ place, title, body, section, signedIn }: Frame): string {
   return textOf(
     html`<!doctype html>
       <html lang="en">
         <head>
           <meta charset="utf-8" />
           <meta name="viewport" content="width=device-width, initial-scale=1" />
-          <title>${title} · Posthaste</title>
+          <title>${title} · ${place.name}</title>
           <link rel="stylesheet" href="/dashboard/style.css" />
           <link rel="icon" href="data:," />
           <script src="/dashboard/script.js" defer></script>
@@ -46,9 +49,11 @@ export function pageText({ title, body, section, signedIn }: Frame): string {
         <body>
           <a class="skip" href="#content">Skip to the content</a>
           <header>
-            <a class="brand" href="/dashboard">Posthaste</a>
-            ${signedIn === null ? "" : sectionsView(signedIn.caller, section)}
-            ${signedIn === null ? "" : accountView(signedIn)}
+            <a class="brand" href="/dashboard"
+              >${place.hasLogo ? html`<span class="logo" aria-hidden="true"></span>` : ""} ${place.name}</a
+            >
+            ${signedIn === null ? "" : sectionsView(place, signedIn.caller, section)}
+            ${signedIn === null ? "" : accountView(place, signedIn)}
           </header>
           <main id="content" tabindex="-1">
             <h1>${title}</h1>
@@ -60,25 +65,27 @@ export function pageText({ title, body, section, signedIn }: Frame): string {
   );
 }
 
-function sectionsView(caller: ApiKey, current: Section | null): Markup {
+function sectionsView(place: Place, caller: ApiKey, current: Section | null): Markup {
   return html`<nav aria-label="Sections">
     ${entries
-      .filter(({ scope }) => can(caller, scope))
+      .filter(({ section, scope }) => place.shows(section) && can(caller, scope))
       .map(
         ({ section, path, name }) =>
           html`<a href="${path}" ${section === current ? html`aria-current="page"` : ""}>${name}</a>`,
       )}
-    <a href="/docs">Docs</a>
+    ${place.isPortal ? "" : html`<a href="/docs">Docs</a>`}
   </nav>`;
 }
 
-function accountView({ caller, token }: NonNullable<Frame["signedIn"]>): Markup {
+/** People of the portal hold no key: whose they came by is not their affair. */
+function accountView({ isPortal }: Place, { caller, token }: NonNullable<Frame["signedIn"]>): Markup {
+  const who = isPortal
+    ? html`<span class="quiet">${caller.tenant}</span>`
+    : html`<span class="quiet" title="${caller.name}"
+        >${caller.tenant === null ? "operator" : html`tenant ${caller.tenant}`} · <code>${caller.hint}</code></span
+      >`;
   return html`<form method="post" action="/dashboard/sign-out" class="account">
-    ${tokenField({ token })}
-    <span class="quiet" title="${caller.name}">
-      ${caller.tenant === null ? "operator" : html`tenant ${caller.tenant}`} · <code>${caller.hint}</code>
-      ${can(caller, "manage") ? "" : "· may only look"}
-    </span>
+    ${tokenField({ token })} ${who} ${can(caller, "manage") ? "" : html`<span class="quiet">may only look</span>`}
     <button class="plain">Sign out</button>
   </form>`;
 }

@@ -8,6 +8,7 @@ import type { StoresFound } from "../resources/health.ts";
 import type { Api } from "./api.ts";
 import type { Flow } from "./flow.ts";
 import type { Form } from "./form.ts";
+import type { Place } from "./place.ts";
 
 /** What the whole deployment looks like; shown to operator keys alone. Each is bounded in time. */
 export interface Condition {
@@ -19,6 +20,7 @@ export interface Condition {
 }
 
 export interface PageRequest {
+  readonly place: Place;
   readonly caller: ApiKey;
   readonly api: Api;
   readonly condition: Condition;
@@ -39,7 +41,7 @@ export type Shown =
   | { readonly kind: "moved"; readonly to: string }
   | { readonly kind: "stream"; readonly response: Response };
 
-export type Section = "overview" | "events" | "endpoints" | "dead-letters" | "live" | "api-keys";
+export type Section = "overview" | "events" | "endpoints" | "dead-letters" | "live" | "alerts" | "api-keys";
 
 export interface PageRule {
   readonly method: "GET" | "POST";

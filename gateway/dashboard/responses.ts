@@ -8,10 +8,10 @@ import { noteRefusal, publicError } from "../request/problem.ts";
 import type { Frame } from "./layout.ts";
 import { pageText } from "./layout.ts";
 import type { Shown } from "./page-request.ts";
+import type { Place } from "./place.ts";
+import { HOME, pathIn, textIn } from "./place.ts";
 import type { Refusal } from "./refused.ts";
 import { Refused } from "./refused.ts";
-
-export const HOME = "/dashboard";
 
 /**
  * `same-origin` and not `no-referrer`: with that, browsers say `Origin: null` of our own forms, too. Other sites are told nothing
@@ -25,50 +25,54 @@ const POLICY = [
   "img-src 'self' data:",
   "connect-src 'self'",
   "form-action 'self'",
-  "frame-ancestors 'none'",
-  "base-uri 'none'",
-].join("; ");
+];
 const PAGE_FIELDS = {
   ...SAFE_FIELDS,
   "content-type": "text/html; charset=utf-8",
-  "content-security-policy": POLICY,
   "cache-control": "no-store",
   "cross-origin-opener-policy": "same-origin",
 };
 
-export function htmlResponse(status: number, text: string): Response {
-  return textResponse({ status, headers: PAGE_FIELDS, text });
+export function htmlResponse(place: Place, status: number, text: string): Response {
+  const policy = [...POLICY, `frame-ancestors ${place.ancestors}`, "base-uri 'none'"].join("; ");
+  const headers = { ...PAGE_FIELDS, "content-security-policy": policy };
+  return textResponse({ status, headers, text: textIn(place, text) });
 }
 
-export function moved(to: string, extra: Readonly<Record<string, string>>): Response {
+/** `to`: a path of the dashboard, whichever the place is. */
+export function moved(place: Place, to: string, extra: Readonly<Record<string, string>>): Response {
   return new Response(null, {
     status: 303,
-    headers: { ...SAFE_FIELDS, "cache-control": "no-store", location: to, ...extra },
+    headers: { ...SAFE_FIELDS, "cache-control": "no-store", location: pathIn(place, to), ...extra },
   });
 }
 
 /** The same address, asked for by a page of ours: with the cookie, if there is one. */
-export function comeAgain(): Response {
+export function comeAgain(place: Place): Response {
   const page = html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta http-equiv="refresh" content="0" />
-        <title>Posthaste</title>
+        <title>${place.name}</title>
       </head>
       <body></body>
     </html>`;
-  return htmlResponse(200, textOf(page));
+  return htmlResponse(place, 200, textOf(page));
 }
 
-export function pageResponse(shown: Shown, frame: Pick<Frame, "section" | "signedIn">): Response {
+type PageFrame = Pick<Frame, "place" | "section" | "signedIn">;
+
+export function pageResponse(shown: Shown, frame: PageFrame): Response {
   switch (shown.kind) {
     case "moved":
-      return moved(shown.to, {});
+      return moved(frame.place, shown.to, {});
     case "stream":
       return shown.response;
-    case "page":
-      return htmlResponse(shown.status ?? 200, pageText({ ...frame, title: shown.title, body: shown.body }));
+    case "page": {
+      const text = pageText({ ...frame, title: shown.title, body: shown.body });
+      return htmlResponse(frame.place, shown.status ?? 200, text);
+    }
   }
 }
 
@@ -76,12 +80,12 @@ export function refusedPage(
   thrown: unknown,
   { context }: MatchedRequest,
   deps: HandleDeps,
-  frame: Pick<Frame, "section" | "signedIn">,
+  frame: PageFrame,
 ): Response {
   const { status, title, detail } = refusalOfThrown(thrown, context, deps);
   const body = html`<p>${detail}</p>
     <p><a href="${HOME}">To the overview</a></p>`;
-  return htmlResponse(status, pageText({ ...frame, title, body }));
+  return htmlResponse(frame.place, status, pageText({ ...frame, title, body }));
 }
 
 function refusalOfThrown(thrown: unknown, context: MatchedRequest["context"], deps: HandleDeps): Refusal {

@@ -106,7 +106,7 @@ function watch(live) {
     time.dateTime = at;
     const link = make("a", id, "id");
     const tenant = live.dataset.tenants ? "?tenant=" + encodeURIComponent(data.tenant) : "";
-    link.href = "/dashboard/events/" + encodeURIComponent(id) + tenant;
+    link.href = live.dataset.from.replace(/tail.*$/, "events/") + encodeURIComponent(id) + tenant;
     made.append(time, " ", mark(word), " ", make("strong", data.type), " ", link, " ", make("span", words.filter(Boolean).join(" \\u00b7 "), "quiet"));
     return made;
   };

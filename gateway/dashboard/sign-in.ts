@@ -1,72 +1,32 @@
-/** The way in and out, and who is in. */
-import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
+/** The way into the dashboard: by an API key, or by a link that a program printed. */
 import { hashApiKey, isPresentableKey } from "@posthaste/shared/domain/api-key.ts";
-import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import type { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
 import { refusalOf } from "../request/authenticate.ts";
 import type { HandleDeps, MatchedRequest } from "../request/handle.ts";
-import type { Form } from "./form.ts";
+import { dashboardCookie } from "./cookies.ts";
+import type { Door, DoorParts } from "./door.ts";
+import { isSomebody, whoIs } from "./door.ts";
 import { fieldOf, readForm } from "./form.ts";
 import { pageText } from "./layout.ts";
-import type { Condition } from "./page-request.ts";
-import { HOME, htmlResponse, moved, refusedPage } from "./responses.ts";
-import { formRefused, isSecure, requireSameOrigin } from "./same-origin.ts";
-import {
-  cookieField,
-  cookieOf,
-  endedCookieField,
-  isFormToken,
-  openSession,
-  sealSession,
-  SESSION_MS,
-} from "./session.ts";
+import { DASHBOARD, HOME } from "./place.ts";
+import { htmlResponse, moved, refusedPage } from "./responses.ts";
+import { requireSameOrigin } from "./same-origin.ts";
+import { openSession, sealSession, SESSION_MS } from "./session.ts";
 import { signInView } from "./sign-in-page.ts";
-
-/** What only a program that has a dashboard brings. */
-export interface DashboardParts extends Pick<Condition, "queues" | "alerts"> {
-  readonly sealer: Sealer;
-}
-
-interface Parts extends Pick<DashboardParts, "sealer"> {
-  readonly deps: HandleDeps;
-}
 
 interface UsedLinks {
   readonly usedLinks: RecentSet<string>;
 }
 
-export interface SignedIn {
-  readonly caller: ApiKey;
-  readonly cookie: string;
-}
+export const dashboardDoor: Door = {
+  place: DASHBOARD,
+  cookie: dashboardCookie,
+  purpose: "dashboard session",
+  narrowed: (key) => key,
+  stranger: (matched, refusal, status) => signInPage(matched, { refusal, status }),
+};
 
-/** Null: nobody. A sentence: somebody whose key is no good any more. */
-export async function whoIs({ request }: MatchedRequest, { sealer, deps }: Parts): Promise<SignedIn | string | null> {
-  const cookie = cookieOf(request.headers);
-  if (cookie === null || cookie === "") return null;
-  const session = openSession(sealer, cookie, "dashboard session", deps.clock.now());
-  if (session === null) return "Your session has ended. Sign in again.";
-  const caller = await deps.drivers.apiKeys.find(session.hash);
-  const refusal = refusalOf(caller, deps.clock.now());
-  if (caller === null || refusal !== null) return refusal?.detail ?? "This API key is not known.";
-  return { caller, cookie };
-}
-
-/** Of the session's own pages alone: by the browser's word and by the token. */
-export async function sentForm(
-  matched: MatchedRequest,
-  { caller, cookie }: SignedIn,
-  { deps }: Pick<Parts, "deps">,
-): Promise<Form> {
-  requireSameOrigin(matched.request.headers);
-  const form = await readForm(matched, deps.admission, caller);
-  if (!isFormToken(deps.hasher, cookie, fieldOf(form, "token"))) {
-    throw formRefused("This form belongs to another session.");
-  }
-  return form;
-}
-
-export async function signIn(matched: MatchedRequest, parts: Parts & UsedLinks): Promise<Response> {
+export async function signIn(matched: MatchedRequest, parts: DoorParts & UsedLinks): Promise<Response> {
   const { sealer, deps } = parts;
   const { headers } = matched.request;
   try {
@@ -80,48 +40,34 @@ export async function signIn(matched: MatchedRequest, parts: Parts & UsedLinks):
     if (refusal !== null) return signInPage(matched, { refusal: refusal.detail, status: 401, next });
     // Only now, so that it is not used up while its key cannot be looked up.
     if (hash === null || (link !== "" && !parts.usedLinks.add(link))) {
-      if (link !== "" && isSomebody(await whoIs(matched, parts))) return moved(next, {});
+      if (link !== "" && isSomebody(await whoIs(dashboardDoor, matched, parts))) return moved(DASHBOARD, next, {});
       return signInPage(matched, { refusal: link === "" ? UNKNOWN : OLD_LINK, status: 401, next });
     }
     const cookie = sealSession(sealer, { hash, endsAtMs: nowMs + SESSION_MS }, "dashboard session");
-    return moved(next, { "set-cookie": cookieField(cookie, isSecure(headers)) });
+    return moved(DASHBOARD, next, { "set-cookie": dashboardCookie.field(cookie, SESSION_MS / 1000, headers) });
   } catch (thrown) {
-    return refusedPage(thrown, matched, deps, { section: null, signedIn: null });
+    return refusedPage(thrown, matched, deps, { place: DASHBOARD, section: null, signedIn: null });
   }
 }
 
 const UNKNOWN = "This API key is not known.";
 const OLD_LINK = "This link was used before, or is too old. Give the API key instead.";
 
-export function isSomebody(found: SignedIn | string | null): found is SignedIn {
-  return found !== null && typeof found !== "string";
-}
-
 function hashOf(key: string, { hasher }: Pick<HandleDeps, "hasher">): string | null {
   return isPresentableKey(key) ? hashApiKey(key, hasher) : null;
 }
 
-function linkedHash(link: string, { sealer }: Parts, nowMs: number): string | null {
+function linkedHash(link: string, { sealer }: DoorParts, nowMs: number): string | null {
   return openSession(sealer, link, "dashboard sign-in link", nowMs)?.hash ?? null;
 }
 
-/** Without a session there is nothing to end, and the cookie goes all the same. */
-export async function signOut(matched: MatchedRequest, parts: Parts): Promise<Response> {
-  try {
-    const found = await whoIs(matched, parts);
-    if (isSomebody(found)) await sentForm(matched, found, parts);
-    return moved(HOME, { "set-cookie": endedCookieField(isSecure(matched.request.headers)) });
-  } catch (thrown) {
-    return refusedPage(thrown, matched, parts.deps, { section: null, signedIn: null });
-  }
-}
-
-export function signInPage(
+function signInPage(
   { request }: MatchedRequest,
   { refusal, status, next }: { readonly refusal: string | null; readonly status: number; readonly next?: string },
 ): Response {
   const body = signInView({ next: next ?? nextOf(pathAndQuery(request.url)), refusal });
-  return htmlResponse(status, pageText({ title: "Sign in", body, section: null, signedIn: null }));
+  const frame = { place: DASHBOARD, title: "Sign in", body, section: null, signedIn: null };
+  return htmlResponse(DASHBOARD, status, pageText(frame));
 }
 
 /** A page of ours, whatever was asked for. */

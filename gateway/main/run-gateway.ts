@@ -9,6 +9,7 @@ import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
 import { openDistributedProgram } from "@posthaste/shared/runtime/distributed-program.ts";
 import { runWithHelp, unlessStopped, untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { distributedUsage } from "@posthaste/shared/runtime/help.ts";
+import { readPortalLook } from "@posthaste/shared/runtime/portal-look.ts";
 import { createStreamSink } from "@posthaste/shared/runtime/stream-sink.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
@@ -42,6 +43,7 @@ export async function runGateway(): Promise<void> {
 /** Throws `ConfigError`. */
 async function runSeveral({ gatewayProcesses: count, logLevel }: Config): Promise<number> {
   parseDistributed(process.env);
+  readPortalLook(process.env);
   if ("Deno" in globalThis) throw new ConfigError([NOT_ON_DENO]);
   if (!cluster.isPrimary) throw new ConfigError([NOT_IN_A_CLUSTER]);
   const clock = systemClock;
@@ -57,6 +59,7 @@ const NOT_IN_A_CLUSTER =
 
 async function serveUntilStopped(config: Config): Promise<number> {
   const { env } = process;
+  const portal = readPortalLook(env);
   let own = (_format: MetricsFormat): Promise<string> => Promise.resolve("");
   const parent = openParent(systemClock, (format) => own(format));
   const stopped = untilSignal(parent?.wantsStop);
@@ -67,6 +70,7 @@ async function serveUntilStopped(config: Config): Promise<number> {
   const { sealer, drivers, clock } = program;
   const dashboard = createDashboard({
     sealer,
+    portal,
     queues: () => readQueues(drivers, clock),
     alerts: () => drivers.alertBoard.read(),
   });

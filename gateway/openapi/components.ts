@@ -3,11 +3,13 @@ import { NewApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { StructuredCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
 import { EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { NewBatch, NewEvent } from "@posthaste/shared/domain/event.ts";
+import { NewPortalLink } from "@posthaste/shared/domain/portal-link.ts";
 import { EitherForm } from "@posthaste/shared/domain/retry-policy.ts";
 import * as apiKeys from "../answers/api-keys.ts";
 import * as deadLetters from "../answers/dead-letters.ts";
 import * as endpoints from "../answers/endpoints.ts";
 import * as events from "../answers/events.ts";
+import { PortalLink } from "../answers/portal-links.ts";
 import { Problem } from "../answers/problem.ts";
 import * as quarantine from "../answers/quarantine.ts";
 import type { JsonObject, JsonSchema, NamedSchemas } from "./json-schema.ts";
@@ -20,6 +22,7 @@ export const NAMED: NamedSchemas = {
   NewEndpoint,
   EndpointPatch,
   NewApiKey,
+  NewPortalLink,
   RetryPolicy: EitherForm,
   Scope,
   Problem,
@@ -45,6 +48,7 @@ export const NAMED: NamedSchemas = {
   ReplayedEndpoint: deadLetters.ReplayedEndpoint,
   ApiKey: apiKeys.ApiKeyView,
   CreatedApiKey: apiKeys.CreatedApiKey,
+  PortalLink,
   QuarantinedRecord: quarantine.RecordView,
   WholeRecord: quarantine.WholeRecord,
   EventList: events.EventList,

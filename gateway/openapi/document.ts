@@ -18,6 +18,7 @@ import { deadLetterOperations } from "./operations/dead-letters.ts";
 import { endpointOperations } from "./operations/endpoints.ts";
 import { eventOperations } from "./operations/events.ts";
 import { openOperations } from "./operations/open.ts";
+import { portalLinkOperations } from "./operations/portal-links.ts";
 import { quarantineOperations } from "./operations/quarantine.ts";
 import type { KeptResponses } from "./problems.ts";
 import { problemResponses } from "./problems.ts";
@@ -28,6 +29,7 @@ export const OPERATIONS: Operations = {
   ...endpointOperations,
   ...deadLetterOperations,
   ...apiKeyOperations,
+  ...portalLinkOperations,
   ...quarantineOperations,
   ...openOperations,
 };

@@ -11,6 +11,7 @@ export const TAGS = {
   Endpoints: "Where a tenant's events go, and how.",
   "Dead letters": "Deliveries that need a person: nothing brings them there any more by itself.",
   "API keys": "Who may call this API, for which tenant, and how often.",
+  Portal: "Pages for the people of one tenant, who hold no API key.",
   Quarantine: "Records that could not be read. For operator keys alone.",
   Health: "The process itself. Without a key.",
 } as const satisfies Record<string, string>;

@@ -1,4 +1,4 @@
-/** What the fields of a request's head mean: Content-Encoding, Content-Type, Idempotency-Key. */
+/** What the fields of a request's head mean: Content-Encoding, Content-Type, Idempotency-Key, the host. */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { InboundHeaders, InboundRequest } from "@posthaste/shared/ports/inbound-request.ts";
 
@@ -68,4 +68,10 @@ export function idempotencyKeyOf(headers: InboundHeaders): string | null {
     detail: `The Idempotency-Key header ${detail}.`,
     errors: [{ header: "idempotency-key", detail }],
   });
+}
+
+/** Where this gateway is, as who asks names it, or the proxy in between. */
+export function originOf(headers: Pick<InboundHeaders, "get">): string {
+  const host = headers.get("x-forwarded-host") ?? headers.get("host") ?? "127.0.0.1:8080";
+  return `${headers.get("x-forwarded-proto") === "https" ? "https" : "http"}://${host}`;
 }

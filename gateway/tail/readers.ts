@@ -167,7 +167,10 @@ export class TailReaders {
     });
   }
 
-  /** A key that was revoked or has expired ends its streams. A store that is away says nothing of a key. */
+  /**
+   * A key that was revoked or has expired ends its streams, and so does the end of a session that may do less. A store that is
+   * away says nothing of a key.
+   */
   async #lookAtKeys(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -181,9 +184,15 @@ export class TailReaders {
         if (reader.caller.hash === hash) this.#end(reader, "key", refusal.code, refusal.detail);
       }
     }
+    for (const reader of this.#readers) {
+      const refusal = refusalOf(reader.caller, clock.now());
+      if (refusal !== null) this.#end(reader, "key", refusal.code, SESSION_ENDED);
+    }
     this.#isLooking = false;
   }
 }
+
+const SESSION_ENDED = "Your session has ended.";
 
 function full(): PosthasteError {
   const detail = `There are ${READERS_MAX} readers of the tail here already; end one, or try again later.`;

@@ -16,6 +16,10 @@ export const SETTINGS_HELP = `  HOST                    address to listen on (12
   POSTHASTE_MASTER_KEY_NEXT      the key to come, which only opens, until every process has it (none)
   POSTHASTE_HTTP_CLIENT   what delivers: runtime (on Bun alone) or undici (the runtime's own where there is one)
   POSTHASTE_NAME_SERVERS  who is asked for endpoints' names, such as 10.0.0.2,[fd00::53]:5353 (those of the system)
+  PORTAL_URL              origin that browsers reach the portal by, such as https://hooks.example.com (that of the request)
+  PORTAL_ORIGINS          whose pages may have the portal in a frame, such as https://app.example.com,https://b.example (none)
+  PORTAL_NAME             name at the head of the portal's pages (Webhooks), with PORTAL_COLOUR, such as #1d5fd1, and
+                          PORTAL_LOGO, a PNG, JPEG or WebP file of at most 128 KiB
 `;
 
 export const DISTRIBUTED_HELP = `Settings of gateway and processor, the same for all of them:

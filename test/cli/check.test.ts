@@ -37,6 +37,10 @@ test("the defaults are fine, and a careful distributed installation too", () => 
 
 test("each setting that a program would refuse is wrong, with what it must be", () => {
   assert.deepEqual(badIn({ PORT: "http", POSTHASTE_DATA: "~/data" }), ["wrong PORT", "wrong POSTHASTE_DATA"]);
+  assert.deepEqual(badIn({ PORTAL_ORIGINS: "*", PORTAL_COLOUR: "red" }), [
+    "wrong PORTAL_ORIGINS",
+    "wrong PORTAL_COLOUR",
+  ]);
   assert.deepEqual(badIn({ REDIS_URL: "redis://127.0.0.1" }), ["wrong KAFKA_BROKERS"]);
   assert.deepEqual(badIn({ ...STORES, POSTHASTE_MASTER_KEY: "" }), [
     "wrong POSTHASTE_MASTER_KEY",

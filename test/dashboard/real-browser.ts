@@ -20,12 +20,13 @@ export interface RealBrowser extends AsyncDisposable {
   readonly complaints: readonly string[];
 }
 
-export async function openRealBrowser(): Promise<RealBrowser> {
+/** `blocksForeignCookies`: as browsers that keep no cookies of a frame but partitioned ones. */
+export async function openRealBrowser(options: { readonly blocksForeignCookies?: boolean } = {}): Promise<RealBrowser> {
   requireChromium();
   const browser: Browser = await chromium.launch({
     executablePath: CHROMIUM,
     // A container has no sandbox for its root; the only pages are ours.
-    args: ["--no-sandbox"],
+    args: ["--no-sandbox", ...(options.blocksForeignCookies === true ? ["--test-third-party-cookie-phaseout"] : [])],
   });
   const context = await browser.newContext({ viewport: DESK });
   const complaints: string[] = [];

@@ -137,6 +137,21 @@ test("a flag that a command does not take is named, and the exit code is 2", asy
   assert.match(stderr, /^posthaste: serve does not take --port=9000; settings are environment variables\n\nUsage/);
 });
 
+for (const program of ["dev", "serve", "gateway"]) {
+  test(`${program}: wrong settings of the portal are named with their remedies, and the exit code is 2`, async () => {
+    const env = { PORTAL_ORIGINS: "https://*.example.com", PORTAL_COLOUR: "teal" };
+    const { code, stdout, stderr } = await ended([program], env);
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(
+      stderr,
+      /^\S+: PORTAL_ORIGINS must be 1 to 32 origins .*\n.*PORTAL_COLOUR must be a colour as # and six hex digits/,
+    );
+    const logo = await ended([program], { PORTAL_LOGO: "/nowhere/logo.png" });
+    assert.equal(logo.code, 2);
+    assert.match(logo.stderr, /PORTAL_LOGO cannot be read: ENOENT/);
+  });
+}
+
 test("each wrong setting gets one line with its remedy, no stack, and the exit code is 2", async () => {
   const env = { PORT: "http", LOG_LEVEL: "loud", POSTHASTE_OPERATOR_KEY: "short", POSTHASTE_ALLOW_CIDRS: "10/8" };
   const { code, stdout, stderr } = await ended(["serve"], env);

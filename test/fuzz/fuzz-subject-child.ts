@@ -7,6 +7,7 @@
 import { countMaps } from "../support/map-census.ts";
 import { createInterface } from "node:readline";
 import { heapStats } from "bun:jsc";
+import { openDashboard } from "posthaste/embedded-dashboard.ts";
 import { createGateway } from "@posthaste/gateway/app.ts";
 import { DEFAULT_LIMITS } from "@posthaste/gateway/request/deps.ts";
 import { ensureOperatorKey } from "@posthaste/gateway/resources/operator-key.ts";
@@ -14,6 +15,7 @@ import { createInitializer } from "@posthaste/processor/initializer.ts";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { startProcessor } from "@posthaste/processor/processor.ts";
 import { parseCidrs } from "@posthaste/shared/domain/address-guard.ts";
+import { PLAIN_PORTAL } from "@posthaste/shared/domain/portal-config.ts";
 import { parseDistributed } from "@posthaste/shared/domain/distributed-config.ts";
 import type { DistributedRole } from "@posthaste/shared/drivers/distributed.ts";
 import { openDistributed } from "@posthaste/shared/drivers/distributed.ts";
@@ -123,7 +125,14 @@ const drivers = await openDrivers(telemetry.store);
 await ensureOperatorKey({ ...ambient, apiKeys: drivers.gateway.apiKeys }, settings.key, () => undefined);
 const shared = { ...ambient, transport, telemetry };
 const collectMetrics = metrics.collect.bind(metrics);
-const gateway = createGateway({ ...shared, drivers: drivers.gateway, collectMetrics, limits: DEFAULT_LIMITS });
+const dashboard = openDashboard(drivers.gateway, sealer, PLAIN_PORTAL);
+const gateway = createGateway({
+  ...shared,
+  drivers: drivers.gateway,
+  collectMetrics,
+  limits: DEFAULT_LIMITS,
+  dashboard,
+});
 const listening = await serveHttp({
   clock: systemClock,
   host: "127.0.0.1",

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createOpenRoutes, createRoutes } from "@posthaste/gateway/app.ts";
-import type { EndpointDeps } from "@posthaste/gateway/resources/endpoints.ts";
+import type { RouteDeps } from "@posthaste/gateway/app.ts";
 import { prefixEnv, storesEnv } from "../e2e/distributed-harness.ts";
 import type { FuzzReport } from "./fuzz-run.ts";
 import { runFuzz } from "./fuzz-run.ts";
@@ -14,7 +14,7 @@ import { memoryFaults } from "./memory-rule.ts";
 import { ROUTE_PLANS } from "./route-plans.ts";
 
 test("every route has a plan, and every plan a route", () => {
-  const deps = {} as EndpointDeps;
+  const deps = {} as RouteDeps;
   const keyed = createRoutes(deps);
   const open = createOpenRoutes(deps, keyed, () => false).map(({ path }) => `GET ${path}`);
   const routes = [...keyed.map(({ method, path }) => `${method} ${path}`), ...open];

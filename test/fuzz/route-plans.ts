@@ -233,6 +233,16 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
     },
     needed: ["name"],
   },
+  "POST /v1/portal-links": {
+    weight: 1,
+    query: { tenant: tenantText },
+    members: {
+      tenant,
+      expires_in_s: rarely(anyWhole, anyValue),
+      session_s: rarely(anyWhole, anyValue),
+      read_only: flag,
+    },
+  },
   "GET /v1/api-keys": { weight: 2, query: list, members: null },
   "DELETE /v1/api-keys/:id": { ...byId, weight: 1, thing: "key", members: null },
   "GET /v1/tail": {

@@ -1,13 +1,17 @@
-/** Every page and form of the dashboard against a key that may only look, another tenant's key, and text that would be code. */
+/** Every page and form, of the dashboard and of the portal, against a key that may only look, another tenant's key, and text that would be code. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pages } from "@posthaste/gateway/dashboard/pages/pages.ts";
+import { DASHBOARD, pathIn, portalPlace } from "@posthaste/gateway/dashboard/place.ts";
+import { portalCalls } from "@posthaste/gateway/dashboard/portal.ts";
 import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
 import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
 import { DashboardClient } from "../support/dashboard-client.ts";
 import { testHasher } from "../support/ambient.ts";
+import { ROUTES } from "../support/documented-answers.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import { enterPortal } from "../support/portal-links.ts";
 
 const HOSTILE = `"'><script>alert(1)</script><img src=x onerror=alert(1)>`;
 /** Of acme's things; no page of another tenant may have it. */
@@ -181,35 +185,133 @@ for (const { method, path, scope } of shownPages) {
 }
 
 /** One script of our own, no handler, no style, nothing from elsewhere. */
-function assertSafe(text: string): void {
+function assertSafe(text: string, { home } = DASHBOARD): void {
   const scripts = Array.from(text.matchAll(/<script\b[^>]*>/gi), ([tag]) => tag);
-  assert.deepEqual(scripts, ['<script src="/dashboard/script.js" defer>'], text);
+  assert.deepEqual(scripts, [`<script src="${home}/script.js" defer>`], text);
   assert.doesNotMatch(text, /<img|<iframe|<object|<style|\sstyle=|javascript:/i);
   // Outside the values of attributes.
   assert.doesNotMatch(text.replaceAll(/"[^"]*"/g, '""'), /<[^>]*\son\w+=/i);
 }
 
-test("the live stream is that of the API, for the session's tenant alone, and refused without one", async () => {
-  const { harness } = await open();
-  await using _ = harness;
-  const client = new DashboardClient(harness.gateway);
-  assert.equal((await client.visit("/dashboard/tail")).status, 401);
-  const key = await harness.createKey({ tenant: "beta" });
-  await client.signIn(key);
-  const headers = { cookie: client.cookie ?? "" };
-  const response = await harness.gateway.fetch(new Request("http://localhost/dashboard/tail", { headers }));
-  assert.equal(response.headers.get("content-type"), "text/event-stream");
-  const reader = response.body?.getReader();
-  const read = async (): Promise<string> => new TextDecoder().decode((await reader?.read())?.value);
-  assert.match(await read(), /watching/);
-  await harness.call("POST", "/v1/events", { body: { type: "a.acme", data: 1, tenant: "acme" } });
-  await harness.call("POST", "/v1/events", { body: { type: "a.beta", data: 1, tenant: "beta" } });
-  await harness.clock.advance(200);
-  const told = await read();
-  assert.match(told, /"type":"a\.beta"/);
-  assert.doesNotMatch(told, /acme/);
-  const found = await harness.drivers.apiKeys.find(hashApiKey(key, testHasher));
-  await harness.drivers.apiKeys.revoke(null, found?.id ?? "", harness.clock.now());
-  await harness.clock.advance(3000);
-  assert.match(await read(), /"code":"key-revoked"/);
+const PORTAL = portalPlace({ name: "Webhooks", hasLogo: false, origins: [] });
+const portalPages = shownPages.filter(({ section }) => PORTAL.shows(section));
+
+test("pages of the portal cannot ask for API keys, links or the quarantine, whatever becomes of them", () => {
+  const allowed = new Set(portalCalls(ROUTES).map(({ path }) => path.split("/")[2] ?? ""));
+  const kept = new Set(
+    ROUTES.filter((route) => !portalCalls(ROUTES).includes(route)).map(({ path }) => path.split("/")[2] ?? ""),
+  );
+  assert.deepEqual([...kept].toSorted(), ["api-keys", "portal-links", "quarantine"]);
+  for (const name of ["endpoints", "events", "dead-letters", "tail"]) assert.ok(allowed.has(name), name);
+  for (const name of kept) assert.ok(!allowed.has(name), name);
 });
+
+test("the portal has every section but those for who holds a key", () => {
+  const left = new Set(pages.map(({ section }) => section).filter((section) => !PORTAL.shows(section)));
+  assert.deepEqual([...left], ["api-keys"]);
+});
+
+for (const { method, path: ofDashboard, scope } of portalPages) {
+  const path = pathIn(PORTAL, ofDashboard);
+
+  test(`${method} ${path}: nothing of another tenant, by its own name or by the tenant's`, async () => {
+    const { harness, acme, ids } = await open();
+    await using _ = harness;
+    const keys = [harness.operatorKey, await harness.createKey({ tenant: "beta" })];
+    const before = await harness.drivers.directory.list({ tenant: "acme" }, 10, null);
+    for (const key of keys) {
+      const client = await enterPortal(harness, { tenant: "beta" }, key);
+      for (const query of ["", "?tenant=acme", "?tenant=*", "?tenant=operator"]) {
+        const seen = await act(client, method, `${pathOf(path, ids)}${query}`, ids);
+        assert.ok(!seen.text.includes(SECRET), `${seen.status}: ${seen.text}`);
+        if (path.includes(":id")) assert.ok([403, 404].includes(seen.status), `${query} ${seen.status}: ${seen.text}`);
+      }
+      // Signed in by the dashboard's cookie as well, one is no more in the portal.
+      const other = new DashboardClient(harness.gateway);
+      await other.signIn(acme);
+      const stranger = await act(other, method, pathOf(path, ids), ids);
+      assert.equal(stranger.status, 401);
+      assert.ok(!stranger.text.includes(SECRET));
+    }
+    assert.deepEqual(await harness.drivers.directory.list({ tenant: "acme" }, 10, null), before);
+    assert.equal(await harness.drivers.deadLetters.count({ tenant: "acme" }), 1);
+    assert.equal((await harness.drivers.retryQueue.depth()).count, 0);
+  });
+
+  if (scope === "manage") {
+    test(`${method} ${path}: refused by a link that is for looking`, async () => {
+      const { harness, acme, ids } = await open();
+      await using _ = harness;
+      const client = await enterPortal(harness, { read_only: true }, acme);
+      const seen = await act(client, method, pathOf(path, ids), ids);
+      assert.equal(seen.status, 403);
+      assert.match(seen.words, /for looking only/);
+    });
+  }
+
+  if (method === "GET") {
+    test(`${method} ${path}: what others wrote stays text, and all that it leads to is of the portal`, async () => {
+      const { harness, acme, ids } = await open();
+      await using _ = harness;
+      for (const [key, body] of [
+        [acme, {}],
+        [harness.operatorKey, { tenant: "acme" }],
+      ] as const) {
+        const client = await enterPortal(harness, body, key);
+        const { status, text } = await client.visit(pathOf(path, ids));
+        assert.equal(status, 200, text);
+        assertSafe(text, PORTAL);
+        const places = Array.from(text.matchAll(/\s(?:href|action|src|data-from)="([^"#?]*)/g), ([, to = ""]) => to);
+        for (const place of places) assert.ok(isOfPortal(place), `${place} of ${path}`);
+        assert.doesNotMatch(text, /phk_/);
+      }
+    });
+  }
+}
+
+/** A page of it, what each page loads, or the page itself. */
+function isOfPortal(place: string): boolean {
+  if (["", "data:,", "/portal/style.css", "/portal/script.js", "/portal/sign-out", "/portal/tail"].includes(place))
+    return true;
+  return portalPages.some(({ path }) => {
+    return new RegExp(`^${pathIn(PORTAL, path).replaceAll(":id", "[\\w-]+")}$`).test(place);
+  });
+}
+
+test("the portal has no page of API keys, whoever asks", async () => {
+  const { harness, acme } = await open();
+  await using _ = harness;
+  const client = await enterPortal(harness, {}, acme);
+  for (const path of ["/portal/api-keys", "/portal/api-keys/key_1/revoke"]) {
+    assert.equal((await client.visit(path)).status, 404);
+    assert.equal((await client.send(path, { name: "a" })).status, 404);
+  }
+});
+
+for (const { home } of [DASHBOARD, PORTAL]) {
+  test(`${home}: the live stream is that of the API, for the session's tenant alone, and refused without one`, async () => {
+    const { harness } = await open();
+    await using _ = harness;
+    const stranger = new DashboardClient(harness.gateway);
+    assert.equal((await stranger.visit(`${home}/tail`)).status, 401);
+    const key = await harness.createKey({ tenant: "beta" });
+    const client = home === "/portal" ? await enterPortal(harness, {}, key) : stranger;
+    if (client === stranger) await client.signIn(key);
+    const headers = { cookie: client.cookie ?? "" };
+    const response = await harness.gateway.fetch(new Request(`http://localhost${home}/tail`, { headers }));
+    assert.equal(response.headers.get("content-type"), "text/event-stream");
+    const reader = response.body?.getReader();
+    const read = async (): Promise<string> => new TextDecoder().decode((await reader?.read())?.value);
+    assert.match(await read(), /watching/);
+    await harness.call("POST", "/v1/events", { body: { type: "a.acme", data: 1, tenant: "acme" } });
+    await harness.call("POST", "/v1/events", { body: { type: "a.beta", data: 1, tenant: "beta" } });
+    await harness.clock.advance(200);
+    const told = await read();
+    assert.match(told, /"type":"a\.beta"/);
+    assert.doesNotMatch(told, /acme/);
+    const found = await harness.drivers.apiKeys.find(hashApiKey(key, testHasher));
+    await harness.drivers.apiKeys.revoke(null, found?.id ?? "", harness.clock.now());
+    await harness.clock.advance(3000);
+    assert.match(await read(), /"code":"key-revoked"/);
+  });
+}

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRoutes } from "@posthaste/gateway/app.ts";
-import type { EndpointDeps } from "@posthaste/gateway/resources/endpoints.ts";
+import type { RouteDeps } from "@posthaste/gateway/app.ts";
 import { Scope } from "@posthaste/shared/domain/api-key.ts";
 import { assertProblem, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
 
@@ -47,6 +47,7 @@ const matrix: Readonly<Record<string, Row>> = {
   "POST /v1/api-keys": { kind: "create", scope: "manage", body: { name: "a" } },
   "GET /v1/api-keys": { kind: "list", scope: "manage" },
   "DELETE /v1/api-keys/:id": { kind: "thing", scope: "manage", of: "key" },
+  "POST /v1/portal-links": { kind: "create", scope: "manage", body: {} },
   "GET /v1/quarantine": { kind: "operator", scope: "read" },
   "GET /v1/quarantine/:id": { kind: "operator", scope: "read" },
   "DELETE /v1/quarantine/:id": { kind: "operator", scope: "manage" },
@@ -70,7 +71,7 @@ async function openTwo() {
 }
 
 test("the table has a row for every route, and no other", () => {
-  const routes = createRoutes({} as EndpointDeps).map(({ method, path, scope }) => `${method} ${path} ${scope}`);
+  const routes = createRoutes({} as RouteDeps).map(({ method, path, scope }) => `${method} ${path} ${scope}`);
   const rows = Object.entries(matrix).map(([route, { scope }]) => `${route} ${scope}`);
   assert.deepEqual(rows.toSorted(), routes.toSorted());
 });

@@ -11,9 +11,9 @@ import { createDocument } from "@posthaste/gateway/openapi/document.ts";
 import type { JsonSchema, JsonValue } from "@posthaste/gateway/openapi/json-schema.ts";
 import type { OpenApi, OperationObject } from "@posthaste/gateway/openapi/open-api.ts";
 import { responseOf } from "@posthaste/gateway/openapi/problems.ts";
-import type { EndpointDeps } from "@posthaste/gateway/resources/endpoints.ts";
+import type { RouteDeps } from "@posthaste/gateway/app.ts";
 
-const deps = {} as EndpointDeps;
+const deps = {} as RouteDeps;
 export const ROUTES = createRoutes(deps);
 export const OPEN_ROUTES = createOpenRoutes(deps, ROUTES, () => false);
 export const DOCUMENT: OpenApi = createDocument(ROUTES, OPEN_ROUTES);

@@ -13,6 +13,8 @@ import { ERRORS } from "@posthaste/shared/domain/errors.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
+import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
+import { PLAIN_PORTAL } from "@posthaste/shared/domain/portal-config.ts";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import { createSealer } from "@posthaste/shared/drivers/system.ts";
 import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
@@ -76,6 +78,7 @@ export interface HarnessOptions {
   readonly wrap?: (drivers: Drivers) => Drivers;
   readonly vet?: (url: string, tenant: string, signal: AbortSignal) => Vetting | Promise<Vetting>;
   readonly collectMetrics?: () => Promise<string>;
+  readonly portal?: Partial<PortalLook>;
 }
 
 export async function openGatewayHarness(options: HarnessOptions = {}): Promise<GatewayHarness> {
@@ -104,6 +107,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     dashboard: createDashboard({
       sealer: SEALER,
+      portal: { ...PLAIN_PORTAL, ...options.portal },
       queues: () => readQueues(drivers, clock),
       alerts: () => drivers.alertBoard.read(),
     }),

@@ -56,9 +56,13 @@ function settingsForm(request: PageRequest, { to, label, values, problem, isNew 
         <a href="${isNew ? ALL : hrefOf(to.replace(/\/edit.*$/, ""), { tenant: namedTenant(request) })}">Cancel</a>
       </div>
     </form>
-    <p class="quiet">
-      Retries, limits, batches and headers of its own are set by the <a href="/docs#endpoints">API</a>.
-    </p>`;
+    ${
+      request.place.isPortal
+        ? ""
+        : html`<p class="quiet">
+            Retries, limits, batches and headers of its own are set by the <a href="/docs#endpoints">API</a>.
+          </p>`
+    }`;
 }
 
 async function create(request: PageRequest): Promise<Shown> {

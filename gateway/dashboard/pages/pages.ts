@@ -1,5 +1,6 @@
 /** Every page and every form, in the order in which paths are looked for. */
 import type { PageRule } from "../page-request.ts";
+import { alertPages } from "./alerts.ts";
 import { apiKeyPages } from "./api-keys.ts";
 import { deadLetterPages } from "./dead-letters.ts";
 import { endpointChanges } from "./endpoint-changes.ts";
@@ -19,5 +20,6 @@ export const pages: readonly PageRule[] = [
   ...endpointChanges,
   ...deadLetterPages,
   ...livePages,
+  ...alertPages,
   ...apiKeyPages,
 ];

@@ -4,7 +4,9 @@ import type { Markup } from "../../html/markup.ts";
 import type { PageRequest } from "../page-request.ts";
 import { can } from "../page-request.ts";
 
-export function publishHint({ origin, caller }: PageRequest): Markup {
+/** In the portal nobody holds a key: the events are those of whoever runs it. */
+export function publishHint({ place, origin, caller }: PageRequest): Markup {
+  if (place.isPortal) return html`<p>What happens is sent to your endpoints, and shows here from then on.</p>`;
   const body = JSON.stringify({ type: "invoice.paid", data: { invoice: "in_1001", amount: 12.5 } });
   const command = `curl -i ${origin}/v1/events -H "authorization: Bearer $KEY" -H 'content-type: application/json' -d '${body}'`;
   return html`<p>
