@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
+import { benchDashboard } from "./dashboard.ts";
 import { benchDeliver } from "./deliver.ts";
 import { benchDrain } from "./drain.ts";
 import { benchDescriptors } from "./descriptors.ts";
@@ -39,6 +40,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   saturation                            publishing as fast as it is taken, with delivery on; about two minutes
   latency                               from publish to receiver at 200 events a second, and at half of what is carried; four minutes
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
+  dashboard                             each page of the dashboard over a million events; about ten minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
   growth                                accept, drain and memory with 1,000 to 100,000 endpoints; about ten minutes
@@ -48,7 +50,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   recovery                              when the last event arrives at an endpoint that was in trouble; about eight minutes
   priority, partition, retries, idle, scale, shard, accept-distributed, drain-distributed, saturation-distributed, latency-distributed,
   tenants-distributed, tail-distributed, storm-distributed, recovery-distributed, growth-distributed, cold-start-distributed,
-  fan-out-distributed
+  fan-out-distributed, dashboard-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some;
                                         scale takes about half an hour
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
@@ -98,6 +100,13 @@ const storm = { rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 5000, seconds:
 
 const recovery = { rounds: isQuick ? 1 : 3, failS: isQuick ? 15 : 45, answerMs: isQuick ? 1000 : 5000 };
 
+const dashboard = {
+  events: isQuick ? 50_000 : 1_000_000,
+  repeats: isQuick ? 5 : 20,
+  rounds: isQuick ? 1 : 5,
+  seconds: isQuick ? 5 : 20,
+};
+
 const benches = {
   accept: () => benchAccept({ set: "embedded", ...accept }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
@@ -119,6 +128,7 @@ const distributed = {
   "growth-distributed": () => benchGrowth({ set: "distributed", ...growth }),
   "cold-start-distributed": () => benchColdStartDistributed(coldStart),
   "fan-out-distributed": () => benchFanOut({ set: "distributed", ...fanOut }),
+  "dashboard-distributed": () => benchDashboard({ set: "distributed", ...dashboard }),
   runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
   scale: () => benchScale({ rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 2000 }),
   shard: () => benchShard({ rounds: isQuick ? 1 : 3, events: isQuick ? 8000 : 20_000 }),
@@ -139,6 +149,7 @@ const all = {
   tail: () => benchTail({ set: "embedded", ...tail }),
   descriptors,
   growth: () => benchGrowth({ set: "embedded", ...growth }),
+  dashboard: () => benchDashboard({ set: "embedded", ...dashboard }),
   "cold-start": () => benchColdStart(coldStart),
   "fan-out": () => benchFanOut({ set: "embedded", ...fanOut }),
   ...distributed,
