@@ -76,7 +76,7 @@ export function createBoundedLists(options: {
         const last = isAsked ? lastLookedAt(database, query, after, lookedMax) : null;
         const count = isMeant ? lookedMax : limit + 1 - found.length;
         const rows = readPart(database, query, { after, last, count });
-        found.push(...(isMeant ? rows.filter(isMeant) : rows));
+        found.push(...(isMeant ? firstMeant(rows, isMeant, limit + 1 - found.length) : rows));
         if (last === null || found.length > limit) return pageOf(query, found, null);
         after = last;
       }
@@ -102,6 +102,15 @@ export function createBoundedLists(options: {
       }
     },
   };
+}
+
+function firstMeant<Row>(rows: readonly Row[], isMeant: (row: Row) => boolean, count: number): readonly Row[] {
+  const meant: Row[] = [];
+  for (const row of rows) {
+    if (meant.length >= count) break;
+    if (isMeant(row)) meant.push(row);
+  }
+  return meant;
 }
 
 type Range = Pick<ListQuery<never>, "table" | "keys" | "range" | "sinceMs" | "checks">;

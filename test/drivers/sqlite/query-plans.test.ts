@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { openEmbedded } from "@posthaste/shared/drivers/embedded.ts";
 import type { EmbeddedDrivers } from "@posthaste/shared/drivers/embedded.ts";
+import { EVENT_STATES } from "@posthaste/shared/domain/event-state.ts";
 import { ATTEMPT_OUTCOMES } from "@posthaste/shared/domain/outcome.ts";
 import type { DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeliveryFilter, EventFilter } from "@posthaste/shared/ports/ledger.ts";
@@ -66,9 +67,10 @@ const EVENT_FILTERS: readonly EventFilter[] = [
   { tenant: null },
   { tenant: TENANT },
   { tenant: TENANT, endpointId: ENDPOINT_ID },
-].flatMap((of) =>
-  combinations({ type: "order.paid", state: "dead" as const, ...TIMES }).map((filter) => ({ ...of, ...filter })),
-);
+].flatMap((of) => [
+  ...combinations({ type: "order.paid", state: "dead" as const, ...TIMES }).map((filter) => ({ ...of, ...filter })),
+  ...EVENT_STATES.map((state) => ({ ...of, state })),
+]);
 
 const DELIVERY_FILTERS: readonly DeliveryFilter[] = [
   { endpointId: ENDPOINT_ID },
