@@ -22,15 +22,14 @@ export async function openDistributedDrivers(role: DistributedRole) {
   return { drivers, telemetry };
 }
 
-/** What of it lies in Redis, for who writes there without a queue. */
-export async function openBenchStores() {
+/** What of it lies in Redis, for who writes there without a queue; `onLost` gets how many entries of the ledger Redis did not take in time. */
+export async function openBenchStores(onLost: (count: number) => void) {
   const { telemetry, ...shared } = optionsOf("gateway");
-  const onFault = (error: unknown): void => void process.stderr.write(`Redis: ${String(error)}\n`);
   return await openDistributedStores({
     ...shared,
-    onFault,
-    onCacheFault: onFault,
-    onLost: (count) => onFault(`${count} entries were lost`),
+    onFault: () => undefined,
+    onCacheFault: () => undefined,
+    onLost,
     limits: { processes: 1, events: telemetry.limit },
     wasUsed: () => Promise.resolve(false),
   });

@@ -9,6 +9,7 @@ import {
   PARTS_MAX,
   READ_A_TURN,
 } from "@posthaste/shared/drivers/sqlite/bounded-list.ts";
+import { createConditions } from "@posthaste/shared/drivers/sqlite/conditions.ts";
 import { createDatabase } from "@posthaste/shared/drivers/sqlite/database.ts";
 import type { Page } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
@@ -197,6 +198,36 @@ test("a page ends early, with a cursor, at a bound of bytes; a row that is large
     ({ deadLetters }, cursor) => deadLetters.list({ tenant: TENANT }, 100, cursor),
   ];
   for (const list of lists) assert.deepEqual(await pagesOf(harness.drivers, list), [1, 4, 1]);
+});
+
+test("a page that finds nothing looks at 500 rows in one turn, in 32 of them", async () => {
+  let turns = 1;
+  const clock = {
+    soon(callback: () => void): void {
+      turns += 1;
+      setImmediate(callback);
+    },
+  };
+  const raw = new DatabaseSync(":memory:");
+  raw.exec(`CREATE TABLE rows (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL) STRICT;
+    CREATE INDEX rows_by_time ON rows (at);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
+    INSERT INTO rows SELECT i, ${START_MS}, 'usual' FROM n`);
+  const page = await createBoundedLists({ database: createDatabase(raw), clock }).page({
+    kind: "e",
+    limit: 10,
+    cursor: null,
+    table: "rows r",
+    keys: ["r.at", "r.id"],
+    range: createConditions(),
+    sinceMs: undefined,
+    untilMs: undefined,
+    checks: createConditions().and("+r.kind = ?", "rare"),
+    select: "SELECT r.id, r.at FROM rows r",
+    keysOf: ({ at, id }: { at: number; id: number }) => [at, id],
+  });
+  assert.deepEqual([turns, page.rows.length, page.next === null], [32, 0, false]);
+  assert.equal(LOOKED, 16_000);
 });
 
 test("the rows of a page are read a few in one turn, in order", async () => {
