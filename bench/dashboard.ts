@@ -8,8 +8,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BenchSet, BenchSystem } from "./bench-system.ts";
-import { openBenchSystem } from "./bench-system.ts";
+import { cpuUsOf, openBenchSystem } from "./bench-system.ts";
 import { openBenchServices } from "./distributed.ts";
+import { pathsOf } from "./dashboard-pages.ts";
 import type { Finding } from "./figures.ts";
 import { median, percentile, spreadText } from "./figures.ts";
 import { addLoadKey } from "./publish.ts";
@@ -28,15 +29,27 @@ export interface DashboardOptions {
 
 /** One endpoint each; the first has a tenth of all events besides. */
 const TENANTS = 100;
-const MUCH = "t0";
 /** A shard of Redis keeps 512 MiB, about 200,000 of these events: a million takes several. */
 const SHARDS = 16;
 const RATE = 100;
-const PAGES_ON = 20;
+/** Who is beside the load. */
+const PACES = [
+  { name: "nobody", everyMs: null },
+  { name: "somebody, a page a second", everyMs: 1000 },
+  { name: "somebody, page after page", everyMs: 0 },
+] as const;
 const WARM_UP = { repeats: 5, seconds: 5 };
-const RARE_TYPE = "audit.sealed";
 
-type Shape = "empty" | "spread" | "burst";
+const SHAPES = ["spread", "burst"] as const;
+type Shape = "empty" | (typeof SHAPES)[number];
+
+/** Of one page. */
+interface Opened {
+  readonly ms: readonly number[];
+  /** Of our processes, each time. */
+  readonly cpuMs: number;
+}
+type Times = ReadonlyMap<Shape, Map<string, Opened>>;
 
 interface Ledger {
   readonly shape: Shape;
@@ -54,17 +67,19 @@ export async function benchDashboard(wish: DashboardOptions): Promise<Finding[]>
   const services = set === "embedded" ? undefined : opening.use(await openBenchServices());
   const sink = opening.use(await startSubject("sink.ts"));
   const ledgers: Ledger[] = [];
-  for (const shape of ["empty", "spread", "burst"] as const) {
+  for (const shape of ["empty", ...SHAPES] as const) {
     const system = opening.use(await openSystem(set, opening, services));
     ledgers.push(await prepare(shape, system, { wish, sink, opening }));
   }
-  const times = new Map(ledgers.map(({ shape }) => [shape, new Map<string, readonly number[]>()]));
+  const times: Times = new Map(ledgers.map(({ shape }) => [shape, new Map<string, Opened>()]));
   for (const name of ledgers[1]?.paths.keys() ?? []) {
-    for (const { shape, looker, paths } of ledgers) {
+    for (const { shape, system, looker, paths } of ledgers) {
       const path = paths.get(name) ?? "";
       await looker.ask(`time ${WARM_UP.repeats} ${path}`);
+      const before = cpuUsOf(system.usages());
       const { ms } = await looker.ask(`time ${repeats} ${path}`);
-      times.get(shape)?.set(name, ms as number[]);
+      const cpuMs = (cpuUsOf(system.usages()) - before) / 1000 / repeats;
+      times.get(shape)?.set(name, { ms: ms as number[], cpuMs });
     }
   }
   const beside: Finding[] = [];
@@ -119,68 +134,6 @@ async function fill(set: BenchSet, system: BenchSystem, line: string, endpoints:
   return kept;
 }
 
-/** The pages that are opened; those over nothing are the same pages with nothing to show. */
-async function pathsOf(
-  system: BenchSystem,
-  looker: Subject,
-  endpoint: string,
-  key: string,
-): Promise<ReadonlyMap<string, string>> {
-  const [tenant = "", endpointId = ""] = endpoint.split("/");
-  const some = await listed(system, key, "/v1/events?state=delivered&limit=1");
-  const dead = await listed(system, key, "/v1/dead-letters?limit=1");
-  const [hoursAgo, later] = [10, 9].map((hours) =>
-    new Date(Date.now() - hours * 3600 * 1000).toISOString().slice(0, 16),
-  );
-  const events = "/dashboard/events";
-  const one = `/dashboard/endpoints/${endpointId}?tenant=${tenant}`;
-  const rare = `${events}?type=${RARE_TYPE}`;
-  const paths = new Map([
-    ["overview", "/dashboard"],
-    ["overview of a tenant", `/dashboard?tenant=${MUCH}`],
-    ["events", events],
-    ["events of a tenant", `${events}?tenant=${MUCH}`],
-    ["events by type", `${events}?type=order.paid`],
-    ["events by a rare type", rare],
-    ["events by a rare type, of a tenant", `${rare}&tenant=${MUCH}`],
-    ["events by state: dead", `${events}?state=dead`],
-    ["events by state: none has it", `${events}?state=cancelled`],
-    ["events of an endpoint", `${events}?endpoint_id=${endpointId}&tenant=${tenant}`],
-    ["events of an endpoint by a rare type", `${rare}&endpoint_id=${endpointId}&tenant=${tenant}`],
-    ["events of an hour", `${events}?since=${hoursAgo ?? ""}&until=${later ?? ""}`],
-    ["one event", `${events}/${String(some["id"] ?? "")}?tenant=${String(some["tenant"] ?? "")}`],
-    ["one event that is dead", `${events}/${String(dead["event_id"] ?? "")}?tenant=${String(dead["tenant"] ?? "")}`],
-    ["endpoints", "/dashboard/endpoints"],
-    ["one endpoint", one],
-    ["one endpoint, what failed", `${one}&outcome=failed`],
-    ["dead letters", "/dashboard/dead-letters"],
-    ["dead letters by a rare type", `/dashboard/dead-letters?type=${RARE_TYPE}`],
-    ["dead letters of an endpoint", `/dashboard/dead-letters?endpoint_id=${endpointId}`],
-  ]);
-  if (some["id"] === undefined) for (const name of ["one event", "one event that is dead"]) paths.set(name, events);
-  for (const from of ["events", "events by a rare type", "events by state: none has it"]) {
-    paths.set(`${from}, ${PAGES_ON} pages on`, await pagesOn(looker, paths.get(from) ?? ""));
-  }
-  return paths;
-}
-
-async function listed(system: BenchSystem, key: string, path: string): Promise<Readonly<Record<string, unknown>>> {
-  const answer = await fetch(`${system.url}${path}`, { headers: { authorization: `Bearer ${key}` } });
-  const { data } = (await answer.json()) as { data: Record<string, unknown>[] };
-  return data[0] ?? {};
-}
-
-/** The page that so many links to the next lead to, or the last. */
-async function pagesOn(looker: Subject, path: string): Promise<string> {
-  let at = path;
-  for (let page = 0; page < PAGES_ON; page += 1) {
-    const { next } = await looker.ask(`time 1 ${at}`);
-    if (next === null) return at;
-    at = String(next);
-  }
-  return at;
-}
-
 async function measureBeside(
   { shape, system, looker, paths, kept }: Ledger,
   sink: Subject,
@@ -197,47 +150,35 @@ async function measureBeside(
     return Object.values((await sink.ask("figures"))["latencies"] as Record<string, number[]>).flat();
   };
   await offer(WARM_UP.seconds);
-  const [alone, beside, opened]: [number[][], number[][], number[]] = [[], [], []];
+  const parts = PACES.map((pace) => ({ ...pace, latencies: [] as number[][], opened: [] as number[] }));
   for (let round = 0; round < rounds; round += 1) {
-    alone.push([...(await offer(seconds))]);
-    await looker.ask(`look ${[...paths.values()].join(" ")}`);
-    beside.push([...(await offer(seconds))]);
-    opened.push(Number((await looker.ask("stop"))["opened"]));
+    for (const { everyMs, latencies, opened } of parts) {
+      if (everyMs !== null) await looker.ask(`look ${everyMs} ${[...paths.values()].join(" ")}`);
+      latencies.push([...(await offer(seconds))]);
+      opened.push(everyMs === null ? 0 : Number((await looker.ask("stop"))["opened"]));
+    }
   }
-  const row = (name: string, all: readonly (readonly number[])[], pages: string): readonly string[] => {
-    const of = (share: number) => all.map((latencies) => percentile(latencies, share));
-    const ratios = of(0.99).map((p99, round) => p99 / percentile(alone[round] ?? [], 0.99));
-    return [
-      name,
-      median(of(0.5)).toFixed(1),
-      median(of(0.99)).toFixed(1),
-      median(ratios).toFixed(2),
-      spreadText(ratios),
-      pages,
-    ];
-  };
+  const alone = parts[0]?.latencies.map((latencies) => percentile(latencies, 0.99)) ?? [];
+  const rows = parts.map(({ name, latencies, opened }) => {
+    const of = (share: number) => latencies.map((each) => percentile(each, share));
+    const ratios = of(0.99).map((p99, round) => p99 / (alone[round] ?? p99));
+    const figures = [median(of(0.5)).toFixed(1), median(of(0.99)).toFixed(1), median(ratios).toFixed(2)];
+    return [name, ...figures, spreadText(ratios), (median(opened) / seconds).toFixed(1)];
+  });
   const header = ["beside", "p50 ms", "p99 ms", "p99 ratio", "spread", "pages opened a second"];
-  const rows = [
-    row("nobody", alone, ""),
-    row("somebody who opens pages", beside, (median(opened) / seconds).toFixed(1)),
-  ];
   const title = `dashboard, ${set}: ${RATE} events a second for ${seconds} s, from when each was to be published to its arrival, over ${kept} events (${shape}); ${rounds} interleaved rounds, medians`;
   return { title, header, rows, plotted: header.indexOf("p99 ratio") };
 }
 
-function pagesFinding(
-  { set, events, repeats }: DashboardOptions,
-  ledgers: readonly Ledger[],
-  times: ReadonlyMap<Shape, ReadonlyMap<string, readonly number[]>>,
-): Finding {
-  const msOf = (shape: Shape, name: string): readonly number[] => times.get(shape)?.get(name) ?? [];
+function pagesFinding({ set, events, repeats }: DashboardOptions, ledgers: readonly Ledger[], times: Times): Finding {
+  const openedOf = (shape: Shape, name: string): Opened => times.get(shape)?.get(name) ?? { ms: [], cpuMs: Number.NaN };
   const rows = [...(ledgers[1]?.paths.keys() ?? [])].map((name) => {
-    const empty = median(msOf("empty", name));
+    const empty = median(openedOf("empty", name).ms);
     const cells = (shape: Shape): readonly string[] => {
-      const ms = msOf(shape, name);
-      return [median(ms).toFixed(1), Math.max(...ms).toFixed(1), (median(ms) / empty).toFixed(1)];
+      const { ms, cpuMs } = openedOf(shape, name);
+      return [median(ms).toFixed(1), Math.max(...ms).toFixed(1), (median(ms) / empty).toFixed(1), cpuMs.toFixed(1)];
     };
-    return [name, empty.toFixed(1), ...cells("spread"), ...cells("burst")];
+    return [name, empty.toFixed(1), ...SHAPES.flatMap(cells)];
   });
   const title = `dashboard, ${set}: ${repeats} times each page, from the request to its last byte, over an empty ledger, ${events} events spread over 20 hours, and as many of one millisecond`;
   const note = ledgers
@@ -246,6 +187,6 @@ function pagesFinding(
       const mib = system.usages().map(({ rssMiB }) => rssMiB.toFixed(0));
       return `${shape}: ${kept} kept, filled in ${fillS.toFixed(0)} s, ${mib.join(" and ")} MiB RSS afterwards`;
     });
-  const header = ["page", "empty ms", "spread ms", "worst", "ratio", "burst ms", "worst", "ratio"];
+  const header = ["page", "empty ms", ...SHAPES.flatMap((shape) => [`${shape} ms`, "worst", "ratio", "own CPU ms"])];
   return { title, header, rows, plotted: header.indexOf("ratio"), note: note.join("; ") };
 }

@@ -23,6 +23,8 @@ import { answerLines, tell } from "./talk.ts";
 
 /** Where a history is written, all of it durable when `write` resolves. */
 interface Histories extends AsyncDisposable {
+  /** Parts that are written beside each other. */
+  readonly atOnce: number;
   write(part: HistoryPart): Promise<void>;
   kept(): Promise<number>;
 }
@@ -60,11 +62,18 @@ await answerLines(async (line) => {
   await using histories = await (process.env["SET"] === "embedded" ? openFile() : openRedis());
   const total = Number(count);
   const newestMs = Math.floor(ambient.clock.now()) - AGE_MS;
-  for (let from = 0; from < total; from += PART) {
-    const acceptedAtMs = (index: number): number =>
-      shape === "burst" ? newestMs : newestMs - Math.floor(((total - index) * SPREAD_MS) / total);
-    await histories.write(partOf(from, Math.min(total, from + PART), acceptedAtMs));
-  }
+  const acceptedAtMs = (index: number): number =>
+    shape === "burst" ? newestMs : newestMs - Math.floor(((total - index) * SPREAD_MS) / total);
+  let from = 0;
+  const writeOn = async (): Promise<void> => {
+    while (from < total) {
+      const end = Math.min(total, from + PART);
+      const part = partOf(from, end, acceptedAtMs);
+      from = end;
+      await histories.write(part);
+    }
+  };
+  await Promise.all(Array.from({ length: histories.atOnce }, writeOn));
   return { kept: await histories.kept() };
 });
 
@@ -77,6 +86,7 @@ async function openFile(): Promise<Histories> {
   const running = new AbortController().signal;
   let kept = 0;
   return {
+    atOnce: 1,
     async write({ envelopes, waiting, entries, letters, stats: counts }) {
       await lanes.append(envelopes);
       const items = await lanes.take("medium", PART, running);
@@ -97,14 +107,15 @@ async function openRedis(): Promise<Histories> {
   const stores = await openBenchStores((count) => void (lost += count));
   const ledger = stores.openLedger(() => Promise.reject(new Error("a history has no other place")));
   const writeOnce = async ({ envelopes, entries, letters }: HistoryPart): Promise<boolean> => {
-    lost = 0;
+    const before = lost;
     await ledger.remember(envelopes);
     ledger.record(entries);
     await stores.deadLetterIndex.put(letters.map((deadLetter) => ({ deadLetter, revision: "1", place: null })));
     await ledger.flush();
-    return lost === 0;
+    return lost === before;
   };
   return {
+    atOnce: 4,
     async write(part) {
       // On busy cores Redis may say nothing for a moment. What is written twice is there once.
       for (let tries = 0; !(await writeOnce(part).catch(() => false)); tries += 1) {

@@ -1,7 +1,7 @@
 /**
  * Somebody at the dashboard of URL, in a process of their own: signs in with KEY as a browser does, then `time REPEATS PATH` opens a page so many
- * times and tells the ms of each, from the request to the last byte, and the page that follows it; `look PATH PATH...` opens pages over and
- * over until `stop`, which tells how many.
+ * times and tells the ms of each, from the request to the last byte, and the page that follows it; `look MS PATH PATH...` opens
+ * pages over and over, one in so many ms or one after the other, until `stop`, which tells how many.
  */
 import { answerLines, tell } from "./talk.ts";
 
@@ -29,7 +29,8 @@ await answerLines(async (line) => {
   }
   if (command === "look") {
     isLooking = true;
-    looking = look(words);
+    const [everyMs, ...paths] = words;
+    looking = look(Number(everyMs), paths);
     return {};
   }
   isLooking = false;
@@ -58,8 +59,12 @@ async function open(path: string): Promise<{ readonly ms: number; readonly next:
   return { ms, next };
 }
 
-async function look(paths: readonly string[]): Promise<number> {
+async function look(everyMs: number, paths: readonly string[]): Promise<number> {
   let opened = 0;
-  for (; isLooking; opened += 1) await open(paths[opened % paths.length] ?? "");
+  const startedAt = performance.now();
+  for (; isLooking; opened += 1) {
+    await open(paths[opened % paths.length] ?? "");
+    await Bun.sleep(Math.max(0, startedAt + (opened + 1) * everyMs - performance.now()));
+  }
   return opened;
 }
