@@ -35,8 +35,8 @@ export async function pathsOf(
     ["events of an endpoint", `${events}?endpoint_id=${endpointId}&tenant=${tenant}`],
     ["events of an endpoint by a rare type", `${rare}&endpoint_id=${endpointId}&tenant=${tenant}`],
     ["events of an hour", `${events}?since=${hoursAgo ?? ""}&until=${later ?? ""}`],
-    ["one event", `${events}/${String(some["id"] ?? "")}?tenant=${String(some["tenant"] ?? "")}`],
-    ["one event that is dead", `${events}/${String(dead["event_id"] ?? "")}?tenant=${String(dead["tenant"] ?? "")}`],
+    ["one event", `${events}/${some["id"] ?? ""}?tenant=${some["tenant"] ?? ""}`],
+    ["one event that is dead", `${events}/${dead["event_id"] ?? ""}?tenant=${dead["tenant"] ?? ""}`],
     ["endpoints", "/dashboard/endpoints"],
     ["one endpoint", one],
     ["one endpoint, what failed", `${one}&outcome=failed`],
@@ -51,9 +51,9 @@ export async function pathsOf(
   return paths;
 }
 
-async function listed(system: BenchSystem, key: string, path: string): Promise<Readonly<Record<string, unknown>>> {
+async function listed(system: BenchSystem, key: string, path: string): Promise<Readonly<Record<string, string>>> {
   const answer = await fetch(`${system.url}${path}`, { headers: { authorization: `Bearer ${key}` } });
-  const { data } = (await answer.json()) as { data: Record<string, unknown>[] };
+  const { data } = (await answer.json()) as { data: Record<string, string>[] };
   return data[0] ?? {};
 }
 
@@ -62,8 +62,8 @@ async function pagesOn(looker: Subject, path: string): Promise<string> {
   let at = path;
   for (let page = 0; page < PAGES_ON; page += 1) {
     const { next } = await looker.ask(`time 1 ${at}`);
-    if (next === null) return at;
-    at = String(next);
+    if (typeof next !== "string") return at;
+    at = next;
   }
   return at;
 }

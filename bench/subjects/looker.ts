@@ -10,7 +10,7 @@ const { URL: base = "", KEY: key = "" } = process.env;
 const ANSWER_MS_MAX = 15_000;
 
 const cookie = await signIn();
-let isLooking = false;
+let stop = new AbortController();
 let looking = Promise.resolve(0);
 tell({});
 
@@ -28,12 +28,12 @@ await answerLines(async (line) => {
     return { ms, next };
   }
   if (command === "look") {
-    isLooking = true;
     const [everyMs, ...paths] = words;
-    looking = look(Number(everyMs), paths);
+    stop = new AbortController();
+    looking = look(Number(everyMs), paths, stop.signal);
     return {};
   }
-  isLooking = false;
+  stop.abort();
   return { opened: await looking };
 });
 
@@ -59,10 +59,10 @@ async function open(path: string): Promise<{ readonly ms: number; readonly next:
   return { ms, next };
 }
 
-async function look(everyMs: number, paths: readonly string[]): Promise<number> {
+async function look(everyMs: number, paths: readonly string[], signal: AbortSignal): Promise<number> {
   let opened = 0;
   const startedAt = performance.now();
-  for (; isLooking; opened += 1) {
+  for (; !signal.aborted; opened += 1) {
     await open(paths[opened % paths.length] ?? "");
     await Bun.sleep(Math.max(0, startedAt + (opened + 1) * everyMs - performance.now()));
   }

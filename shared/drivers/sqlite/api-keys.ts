@@ -91,7 +91,8 @@ export function openApiKeyStore(options: {
     },
     async list(tenant, limit, cursor) {
       assertLimit(limit);
-      const found = readBehind<KeyRow>(database, {
+      const found = readBehind({
+        prepare: (sql) => database.prepare<KeyRow>(sql),
         select: "SELECT * FROM api_keys",
         range: createConditions().and("tenant = ?", tenant ?? undefined),
         keys: ["created_at", "id"],

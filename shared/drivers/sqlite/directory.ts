@@ -170,7 +170,8 @@ function readEndpoints(
   limit: number,
 ): { readonly rows: readonly EndpointRow[]; readonly isCut: boolean } {
   const count = status === undefined ? limit + 1 : LOOKED_MAX;
-  const rows = readBehind<EndpointRow>(database, {
+  const rows = readBehind({
+    prepare: (sql) => database.prepare<EndpointRow>(sql),
     select: "SELECT * FROM endpoints",
     range: createConditions().and("tenant = ?", tenant ?? undefined),
     keys: ["created_at", "id"],

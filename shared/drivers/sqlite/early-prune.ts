@@ -44,7 +44,8 @@ export function createEarlyPrune(database: Database, bytesMax: number): EarlyPru
 
   /** Removes what may go of the next events; the place behind those that were looked at. */
   function pruneTenant(tenant: string, from: Place): Place | null {
-    const rows = readBehind<EventRow>(database, {
+    const rows = readBehind({
+      prepare: (sql) => database.prepare<EventRow>(sql),
       select: "SELECT id, event_id, accepted_at AS at FROM events",
       range: createConditions().and("tenant = ?", tenant),
       keys: ["accepted_at", "id"],

@@ -5,7 +5,7 @@
  */
 import type { Conditions } from "./conditions.ts";
 import { createConditions } from "./conditions.ts";
-import type { Database } from "./database.ts";
+import type { Statement } from "./database.ts";
 
 export type Place = readonly number[];
 
@@ -40,26 +40,24 @@ export function stretchesBetween(
 }
 
 /** Up to `count` rows in order from behind `after`, or from the first; `<` is newest first. */
-export function readBehind<Row>(
-  database: Database,
-  query: {
-    /** `SELECT ... FROM` a table. */
-    readonly select: string;
-    /** Equalities on the columns that the index begins with. */
-    readonly range: Conditions;
-    readonly keys: readonly string[];
-    readonly sign: "<" | ">";
-    readonly after: Place | null;
-    readonly count: number;
-  },
-): readonly Row[] {
-  const { select, range, keys, sign, after, count } = query;
+export function readBehind<Row>(query: {
+  readonly prepare: (sql: string) => Statement<Row>;
+  /** `SELECT ... FROM` a table. */
+  readonly select: string;
+  /** Equalities on the columns that the index begins with. */
+  readonly range: Conditions;
+  readonly keys: readonly string[];
+  readonly sign: "<" | ">";
+  readonly after: Place | null;
+  readonly count: number;
+}): readonly Row[] {
+  const { prepare, select, range, keys, sign, after, count } = query;
   const order = keys.map((key) => (sign === "<" ? `${key} DESC` : key)).join(", ");
   const rows: Row[] = [];
   for (const stretch of stretchesBehind(keys, sign, after)) {
     const { where, values } = range.plus(stretch);
     const sql = `${select} ${where} ORDER BY ${order} LIMIT ?`;
-    if (rows.length < count) rows.push(...database.prepare<Row>(sql).all(...values, count - rows.length));
+    if (rows.length < count) rows.push(...prepare(sql).all(...values, count - rows.length));
   }
   return rows;
 }
