@@ -18,6 +18,8 @@ export interface BenchSystem extends AsyncDisposable {
   /** Another one after each start. */
   readonly url: string;
   readonly post: Post;
+  /** Of its programs, those that name its stores and its master key among them. */
+  readonly settings: Readonly<Record<string, string>>;
   /** Of each of its processes, the gateway first; Redis and Kafka are not among them. */
   usages(): readonly Usage[];
   /** Ends its processes, within `STEP_S_MAX`; what they stored stays. */
@@ -78,6 +80,7 @@ async function openEmbeddedSystem(env: Readonly<Record<string, string>>): Promis
       return program.url;
     },
     post: (path, body, key) => poster(program.url, operatorKey)(path, body, key),
+    settings,
     usages: () => [usageOf(program.pid)],
     stop: async (signal) => void (await within(STEP_S_MAX, `The end by ${signal}`, program.end(signal))),
     start: async () => void (program = await open()),
@@ -103,6 +106,7 @@ async function openDistributedSystem(
       return url();
     },
     post: (path, body, key) => poster(url(), bench.operatorKey)(path, body, key),
+    settings: bench.env,
     usages: () => programs().map(({ pid }) => usageOf(pid)),
     async stop(signal) {
       const ends = programs().map((program) => program.end(signal));

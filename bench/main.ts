@@ -6,11 +6,13 @@
 import { join } from "node:path";
 import { untilSignal } from "@posthaste/shared/runtime/entry.ts";
 import { benchAccept } from "./accept.ts";
+import { benchDashboard } from "./dashboard.ts";
 import { benchDeliver } from "./deliver.ts";
 import { benchDrain } from "./drain.ts";
 import { benchDescriptors } from "./descriptors.ts";
 import { benchColdStart, benchColdStartDistributed } from "./cold-start.ts";
 import { benchFanOut } from "./fan-out.ts";
+import { benchFootprint } from "./footprint.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchIdle } from "./idle.ts";
 import { benchIslands } from "./islands.ts";
@@ -39,7 +41,9 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   saturation                            publishing as fast as it is taken, with delivery on; about two minutes
   latency                               from publish to receiver at 200 events a second, and at half of what is carried; four minutes
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
+  dashboard                             each page of the dashboard over a million events; about ten minutes
   telemetry                             traces of everything to a collector, against none; about two minutes
+  footprint                             bytes that an event and an endpoint take where they are kept; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
   growth                                accept, drain and memory with 1,000 to 100,000 endpoints; about ten minutes
   cold-start                            from spawn to the first 202 and the first delivery, with and without a history; about two minutes
@@ -48,7 +52,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   recovery                              when the last event arrives at an endpoint that was in trouble; about eight minutes
   priority, partition, retries, idle, scale, shard, accept-distributed, drain-distributed, saturation-distributed, latency-distributed,
   tenants-distributed, tail-distributed, storm-distributed, recovery-distributed, growth-distributed, cold-start-distributed,
-  fan-out-distributed
+  fan-out-distributed, dashboard-distributed, footprint-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some;
                                         scale takes about half an hour
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
@@ -98,6 +102,15 @@ const storm = { rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 5000, seconds:
 
 const recovery = { rounds: isQuick ? 1 : 3, failS: isQuick ? 15 : 45, answerMs: isQuick ? 1000 : 5000 };
 
+const dashboard = {
+  events: isQuick ? 50_000 : 1_000_000,
+  repeats: isQuick ? 5 : 20,
+  rounds: isQuick ? 1 : 5,
+  seconds: isQuick ? 5 : 20,
+};
+
+const footprint = { events: isQuick ? 5000 : 20_000 };
+
 const benches = {
   accept: () => benchAccept({ set: "embedded", ...accept }),
   deliver: () => benchDeliver({ rounds, events: isQuick ? 20_000 : 40_000 }),
@@ -119,6 +132,8 @@ const distributed = {
   "growth-distributed": () => benchGrowth({ set: "distributed", ...growth }),
   "cold-start-distributed": () => benchColdStartDistributed(coldStart),
   "fan-out-distributed": () => benchFanOut({ set: "distributed", ...fanOut }),
+  "dashboard-distributed": () => benchDashboard({ set: "distributed", ...dashboard }),
+  "footprint-distributed": () => benchFootprint({ set: "distributed", ...footprint }),
   runtimes: () => benchRuntimes({ rounds: isQuick ? 1 : 3, seconds: isQuick ? 3 : 6 }),
   scale: () => benchScale({ rounds: isQuick ? 1 : 3, events: isQuick ? 1000 : 2000 }),
   shard: () => benchShard({ rounds: isQuick ? 1 : 3, events: isQuick ? 8000 : 20_000 }),
@@ -139,6 +154,8 @@ const all = {
   tail: () => benchTail({ set: "embedded", ...tail }),
   descriptors,
   growth: () => benchGrowth({ set: "embedded", ...growth }),
+  dashboard: () => benchDashboard({ set: "embedded", ...dashboard }),
+  footprint: () => benchFootprint({ set: "embedded", ...footprint }),
   "cold-start": () => benchColdStart(coldStart),
   "fan-out": () => benchFanOut({ set: "embedded", ...fanOut }),
   ...distributed,

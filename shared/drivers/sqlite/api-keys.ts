@@ -12,6 +12,7 @@ import { assertLimit, createPage, decodeCursor } from "./cursor.ts";
 import type { Database, SqlValue } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { readable, rowDamaged } from "./row-damage.ts";
+import { readBehind } from "./stretches.ts";
 
 interface KeyRow {
   readonly id: number;
@@ -90,10 +91,15 @@ export function openApiKeyStore(options: {
     },
     async list(tenant, limit, cursor) {
       assertLimit(limit);
-      const conditions = createConditions().and("tenant = ?", tenant ?? undefined);
-      if (cursor !== null) conditions.and("(created_at, id) < (?, ?)", ...decodeCursor("k", 2, cursor));
-      const sql = `SELECT * FROM api_keys ${conditions.where} ORDER BY created_at DESC, id DESC LIMIT ?`;
-      const found = database.prepare<KeyRow>(sql).all(...conditions.values, limit + 1);
+      const found = readBehind({
+        prepare: (sql) => database.prepare<KeyRow>(sql),
+        select: "SELECT * FROM api_keys",
+        range: createConditions().and("tenant = ?", tenant ?? undefined),
+        keys: ["created_at", "id"],
+        sign: "<",
+        after: cursor === null ? null : decodeCursor("k", 2, cursor),
+        count: limit + 1,
+      });
       return createPage({
         kind: "k",
         limit,

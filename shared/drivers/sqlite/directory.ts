@@ -17,6 +17,7 @@ import { loadTenants, tenantOf } from "./directory-memory.ts";
 import { endpointOf, endpointValues } from "./endpoint-row.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { readable } from "./row-damage.ts";
+import { readBehind } from "./stretches.ts";
 
 /** Rows that one page by status is made of: as many as a tenant may have. */
 const LOOKED_MAX = 1000;
@@ -168,11 +169,16 @@ function readEndpoints(
   after: readonly number[] | null,
   limit: number,
 ): { readonly rows: readonly EndpointRow[]; readonly isCut: boolean } {
-  const conditions = createConditions().and("tenant = ?", tenant ?? undefined);
-  if (after !== null) conditions.and("(created_at, id) > (?, ?)", ...after);
   const count = status === undefined ? limit + 1 : LOOKED_MAX;
-  const sql = `SELECT * FROM endpoints ${conditions.where} ORDER BY created_at, id LIMIT ?`;
-  const rows = database.prepare<EndpointRow>(sql).all(...conditions.values, count);
+  const rows = readBehind({
+    prepare: (sql) => database.prepare<EndpointRow>(sql),
+    select: "SELECT * FROM endpoints",
+    range: createConditions().and("tenant = ?", tenant ?? undefined),
+    keys: ["created_at", "id"],
+    sign: ">",
+    after,
+    count,
+  });
   return { rows, isCut: rows.length === count };
 }
 

@@ -3,8 +3,10 @@
  * keeps about most. Who that is a sample tells: counting it with each event would cost every delivery, and the answer is
  * needed seldom.
  */
+import { createConditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import { createEventRemoval } from "./event-removal.ts";
+import { readBehind } from "./stretches.ts";
 
 /** Rows looked at in one step, and rows of the sample. */
 const LOOKED_MAX = 500;
@@ -27,22 +29,30 @@ interface Place {
   readonly id: number;
 }
 
+interface EventRow extends Place {
+  readonly event_id: string;
+}
+
 const START: Place = { at: -1, id: 0 };
 
 export function createEarlyPrune(database: Database, bytesMax: number): EarlyPrune {
   const { isReferred, removeSome } = createEventRemoval(database);
   const fullestTenant = createSample(database);
   const pageBytes = pragma(database, "page_size");
-  const oldest = database.prepare<{ id: number; event_id: string; at: number }>(
-    `SELECT id, event_id, accepted_at AS at FROM events
-     WHERE tenant = ? AND (accepted_at, id) > (?, ?) ORDER BY accepted_at, id LIMIT ${LOOKED_MAX}`,
-  );
   /** Where to go on in a tenant's events; null when all were looked at. */
   let places = new Map<string, Place | null>();
 
   /** Removes what may go of the next events; the place behind those that were looked at. */
   function pruneTenant(tenant: string, from: Place): Place | null {
-    const rows = oldest.all(tenant, from.at, from.id);
+    const rows = readBehind({
+      prepare: (sql) => database.prepare<EventRow>(sql),
+      select: "SELECT id, event_id, accepted_at AS at FROM events",
+      range: createConditions().and("tenant = ?", tenant),
+      keys: ["accepted_at", "id"],
+      sign: ">",
+      after: [from.at, from.id],
+      count: LOOKED_MAX,
+    });
     let place = from;
     let rowsLeft = LOOKED_MAX;
     for (const { id, event_id: eventId, at } of rows) {

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { TimeMs } from "../../domain/id.ts";
 import type { DeliveryState } from "../../domain/delivery.ts";
+import { DELIVERY_STATES, isFinal, UNKNOWN_ENDPOINT } from "../../domain/delivery.ts";
 import type { EventState, KnownFanOut } from "../../domain/event-state.ts";
 import { eventStanding } from "../../domain/event-state.ts";
 import type { Page } from "../../ports/dead-letters.ts";
@@ -74,6 +75,7 @@ export function createLedgerEvents(database: Database, lists: BoundedLists): Led
     async page(filter, limit, cursor) {
       const query = listQuery(filter, limit, cursor);
       const { state: wanted } = filter;
+      if (wanted !== undefined) query.checks.and(MAY_BE[wanted]);
       const isMeant = ({ id }: ListedRow): boolean => stateOf(id, plannedOf(fanOutOfEvent.get(id))) === wanted;
       const { rows, next } = await lists.page(wanted === undefined ? query : { ...query, isMeant });
       // Retention may have taken one since its place was read, and another may have changed its state.
@@ -120,6 +122,29 @@ function listQuery(filter: EventFilter, limit: number, cursor: string | null): L
     select: "SELECT e.id, e.accepted_at, e.id AS place, length(e.body) AS bytes FROM events e",
   };
 }
+
+const hasDelivery = (condition: string): string =>
+  `EXISTS (SELECT 1 FROM deliveries s WHERE s.event = e.id AND s.state ${condition})`;
+const hasFanOut = (condition: string): string =>
+  `EXISTS (SELECT 1 FROM fan_outs f WHERE f.event = e.id AND ${condition})`;
+const stateList = (isMeant: (state: DeliveryState) => boolean): string =>
+  `(${DELIVERY_STATES.filter(isMeant)
+    .map((state) => `'${state}'`)
+    .join(", ")})`;
+const MISSED = `IN ${stateList((state) => isFinal(state) && state !== "delivered" && state !== "filtered")}`;
+
+/**
+ * What an event of each state has, as `eventStanding` decides: so few are left to be judged one by one, which takes several times as long. An
+ * event of another state may have it too.
+ */
+const MAY_BE = {
+  pending: `(${hasDelivery(`NOT IN ${stateList(isFinal)}`)} OR ${hasFanOut("TRUE")} OR NOT ${hasDelivery(`<> 'filtered' AND s.endpoint_id <> '${UNKNOWN_ENDPOINT}'`)})`,
+  delivered: hasDelivery("= 'delivered'"),
+  partial: `(${hasDelivery(MISSED)} AND ${hasDelivery("= 'delivered'")})`,
+  dead: hasDelivery(MISSED),
+  filtered: hasFanOut("TRUE"),
+  cancelled: hasFanOut("f.is_cancelled = 1"),
+} as const satisfies Record<EventState, string>;
 
 /** Of an event's deliveries to one endpoint the first brings it into the list; a replay changes nothing of that. */
 const IS_FIRST = `NOT EXISTS (SELECT 1 FROM deliveries o

@@ -9,9 +9,11 @@ import {
   PARTS_MAX,
   READ_A_TURN,
 } from "@posthaste/shared/drivers/sqlite/bounded-list.ts";
+import { createConditions } from "@posthaste/shared/drivers/sqlite/conditions.ts";
 import { createDatabase } from "@posthaste/shared/drivers/sqlite/database.ts";
 import type { Page } from "@posthaste/shared/ports/dead-letters.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
+import type { EventFilter } from "@posthaste/shared/ports/ledger.ts";
 import type { EmbeddedHarness } from "../../contract/embedded-harness.ts";
 import { openMemoryHarness } from "../../contract/embedded-harness.ts";
 import { ENDPOINT_ID, START_MS, TENANT, sampleDeadLetter, sampleEnvelope } from "../../support/samples.ts";
@@ -21,17 +23,18 @@ const LOOKED = LOOKED_MAX * PARTS_MAX;
 const ROWS = 2 * LOOKED + 500;
 const OTHER_ENDPOINT = "ep_01kg9bqf00bbbbbbbbbbbbbbbb";
 
-/** As many events, each delivered at its first attempt, and as many dead letters; one a millisecond. */
-async function fill(harness: EmbeddedHarness): Promise<void> {
+/** As many events, each delivered at its first attempt, and as many dead letters; so many have the same millisecond. */
+async function fill(harness: EmbeddedHarness, aMillisecond = 1): Promise<void> {
   const count = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})`;
   const from = START_MS - ROWS;
   const [tenant, endpoint, type] = [`'${TENANT}'`, `'${ENDPOINT_ID}'`, "'order.paid'"];
   const rest = `NULL, NULL, 1`;
+  const at = `${from} + i / ${aMillisecond}`;
   for (const insert of [
-    `events SELECT i, ${tenant}, 'evt_' || i, ${type}, 'LOW', ${from} + i, ${rest}, 1, ${START_MS} * 2, x'00', NULL`,
-    `deliveries SELECT i, i, ${endpoint}, 0, ${tenant}, ${from} + i, 'delivered', 1, ${from} + i, NULL, NULL, 1, 1, 0, 0, NULL`,
-    `attempts SELECT i, 1, ${endpoint}, ${from} + i, 200, NULL, '', 0, NULL, 1, NULL, NULL`,
-    `dead_letters SELECT i, 'dlv_' || i, ${tenant}, 'evt_' || i, ${endpoint}, 0, 'dead', '', 1, ${from} + i, ${type}, 'LOW',
+    `events SELECT i, ${tenant}, 'evt_' || i, ${type}, 'LOW', ${at}, ${rest}, 1, ${START_MS} * 2, x'00', NULL`,
+    `deliveries SELECT i, i, ${endpoint}, 0, ${tenant}, ${at}, 'delivered', 1, ${at}, NULL, NULL, 1, 1, 0, 0, NULL`,
+    `attempts SELECT i, 1, ${endpoint}, ${at}, 200, NULL, '', 0, NULL, 1, NULL, NULL`,
+    `dead_letters SELECT i, 'dlv_' || i, ${tenant}, 'evt_' || i, ${endpoint}, 0, 'dead', '', 1, ${at}, ${type}, 'LOW',
        ${from}, ${rest}, x'00', NULL`,
   ]) {
     harness.raw.exec(`${count} INSERT INTO ${insert} FROM n`);
@@ -126,6 +129,48 @@ test("the one row that matches, the oldest of many, is found behind the empty pa
   );
 });
 
+test("rows of one time are each listed once, whether they are a part of a page or all there is", async () => {
+  for (const aMillisecond of [700, ROWS + 1]) {
+    await using harness = await openMemoryHarness();
+    await fill(harness, aMillisecond);
+    harness.raw.exec("UPDATE events SET type = 'rare.one' WHERE id IN (5, 17000)");
+    harness.raw.exec("UPDATE dead_letters SET state = 'paused' WHERE id IN (5, 17000)");
+    const { ledger, deadLetters } = harness.drivers;
+    const names = async (list: (cursor: string | null) => Promise<Page<string>>): Promise<string[]> => {
+      const found: string[] = [];
+      let cursor: string | null = null;
+      do {
+        const page: Page<string> = await list(cursor);
+        found.push(...page.rows);
+        cursor = page.next;
+      } while (cursor !== null);
+      return found;
+    };
+    const eventsOf = (filter: EventFilter) =>
+      names(async (cursor) => {
+        const { rows, next } = await ledger.events(filter, 1000, cursor);
+        return { rows: rows.map(({ envelope }) => envelope.id), next };
+      });
+    const newestFirst = Array.from({ length: ROWS }, (_, index) => `evt_${ROWS - index}`);
+    assert.deepEqual(await eventsOf({ tenant: TENANT }), newestFirst);
+    assert.deepEqual(await eventsOf({ tenant: null, type: "rare.one" }), ["evt_17000", "evt_5"]);
+    assert.deepEqual(await eventsOf({ tenant: TENANT, endpointId: ENDPOINT_ID, type: "rare.one" }), [
+      "evt_17000",
+      "evt_5",
+    ]);
+    const held = await names(async (cursor) => {
+      const { rows, next } = await deadLetters.list(
+        { tenant: TENANT, eventType: "order.paid", state: "paused" },
+        1,
+        cursor,
+      );
+      return { rows: rows.map(({ id }) => id), next };
+    });
+    assert.deepEqual(held, ["dlv_17000", "dlv_5"]);
+    assert.equal(await deadLetters.count({ tenant: TENANT, endpointId: ENDPOINT_ID, eventType: "order.paid" }), ROWS);
+  }
+});
+
 test("a cursor of a later time than until begins at until, not at the cursor", async () => {
   await using harness = await openMemoryHarness();
   await fill(harness);
@@ -153,6 +198,36 @@ test("a page ends early, with a cursor, at a bound of bytes; a row that is large
     ({ deadLetters }, cursor) => deadLetters.list({ tenant: TENANT }, 100, cursor),
   ];
   for (const list of lists) assert.deepEqual(await pagesOf(harness.drivers, list), [1, 4, 1]);
+});
+
+test("a page that finds nothing looks at 500 rows in one turn, in 32 of them", async () => {
+  let turns = 1;
+  const clock = {
+    soon(callback: () => void): void {
+      turns += 1;
+      setImmediate(callback);
+    },
+  };
+  const raw = new DatabaseSync(":memory:");
+  raw.exec(`CREATE TABLE rows (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL) STRICT;
+    CREATE INDEX rows_by_time ON rows (at);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
+    INSERT INTO rows SELECT i, ${START_MS}, 'usual' FROM n`);
+  const page = await createBoundedLists({ database: createDatabase(raw), clock }).page({
+    kind: "e",
+    limit: 10,
+    cursor: null,
+    table: "rows r",
+    keys: ["r.at", "r.id"],
+    range: createConditions(),
+    sinceMs: undefined,
+    untilMs: undefined,
+    checks: createConditions().and("+r.kind = ?", "rare"),
+    select: "SELECT r.id, r.at FROM rows r",
+    keysOf: ({ at, id }: { at: number; id: number }) => [at, id],
+  });
+  assert.deepEqual([turns, page.rows.length, page.next === null], [32, 0, false]);
+  assert.equal(LOOKED, 16_000);
 });
 
 test("the rows of a page are read a few in one turn, in order", async () => {

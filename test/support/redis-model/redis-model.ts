@@ -27,7 +27,8 @@ export interface RedisModel {
 
 type Listeners<Message extends readonly unknown[]> = Map<string, Set<(...message: Message) => void>>;
 
-export function createRedisModel(nowMs: () => number): RedisModel {
+/** `onCommand` gets the name of each command that a script runs. */
+export function createRedisModel(nowMs: () => number, onCommand: (name: string) => void = () => undefined): RedisModel {
   const keys = createKeyspace(nowMs);
   const subscribers: Listeners<[message: string]> = new Map();
   const watchers: Listeners<[]> = new Map();
@@ -39,7 +40,10 @@ export function createRedisModel(nowMs: () => number): RedisModel {
     pushed,
     publish: (channel: string, message: string) => publish(utf8Of(channel), utf8Of(message)),
   };
-  const lua = createLua((command) => runCommand(context, command));
+  const lua = createLua((command) => {
+    onCommand(command[0] ?? "");
+    return runCommand(context, command);
+  });
   return {
     run(script, names, args) {
       const reply = lua.run(script.lua, names.map(byteTextOfUtf8), args.map(textOf), nowMs());

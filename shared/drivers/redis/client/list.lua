@@ -41,20 +41,35 @@ local function look(score, member, row)
   return true
 end
 
+-- How many places of the list lie before the first that is asked for: before `high`, or that the reader has already. Counted, and within
+-- one score by halves, for any number of places may have it.
+local function places_before(key, high)
+  local top = string.sub(high, 2)
+  if after == '' or tonumber(after) >= tonumber(top) then return redis.call('ZCOUNT', key, top, '+inf') end
+  local first = redis.call('ZCOUNT', key, '(' .. after, '+inf')
+  local last = first + redis.call('ZCOUNT', key, after, after)
+  while first < last do
+    local middle = math.floor((first + last) / 2)
+    local member = redis.call('ZREVRANGE', key, middle, middle)[1]
+    if member and member >= beyond then first = middle + 1 else last = middle end
+  end
+  return first
+end
+
+-- By rank, so that a part takes as long wherever it lies: a score and an offset would go over all of that score that the reader has.
 local function scan(key, high, low, row)
   -- Times that a clock may show.
   if high == '+inf' then high = '(281474976710656' end
   if low == '-inf' then low = '0' end
-  if after ~= '' and tonumber(after) < tonumber(string.sub(high, 2)) then high = after end
-  local offset = 0
+  local index = places_before(key, high)
   while true do
-    local part = redis.call('ZREVRANGEBYSCORE', key, high, low, 'WITHSCORES', 'LIMIT', offset, PART)
-    for index = 1, #part, 2 do
-      local member, score = part[index], part[index + 1]
-      if not is_behind(score, member) and not look(score, member, row) then return end
+    local part = redis.call('ZREVRANGE', key, index, index + PART - 1, 'WITHSCORES')
+    for at = 1, #part, 2 do
+      if tonumber(part[at + 1]) < tonumber(low) then return end
+      if not look(part[at + 1], part[at], row) then return end
     end
     if #part < 2 * PART then return end
-    offset = offset + PART
+    index = index + PART
   end
 end
 

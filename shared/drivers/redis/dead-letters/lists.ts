@@ -4,7 +4,7 @@ import { recordDamaged } from "../client/redis-faults.ts";
 import { deadLetterOf } from "./meta.ts";
 import { COUNT_DEAD_LETTERS, LIST_DEAD_LETTERS } from "./scripts.ts";
 import type { KeySpace } from "../client/key-space.ts";
-import type { ListPart, Place } from "../ledger/pages.ts";
+import type { ListPart, PartWish, Place } from "../ledger/pages.ts";
 import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "../ledger/pages.ts";
 import type { RedisArgument, RedisCommands, RedisReply, RedisScript } from "../client/redis-commands.ts";
 
@@ -22,12 +22,13 @@ export function createDeadLetterLists(options: {
     filter.tenant === null ? shards : [keys.shardOf(filter.tenant)];
 
   async function listPart<Row>(
-    request: { shard: number; filter: DeadLetterFilter; what: "rows" | "count"; limit: number; after: Place | null },
+    request: { shard: number; filter: DeadLetterFilter; what: "rows" | "count"; wish: PartWish },
     show: (columns: readonly RedisReply[]) => Row | null,
   ): Promise<ListPart<Row>> {
-    const { shard, filter, what, limit, after } = request;
+    const { shard, filter, what } = request;
+    const { limit, lookedMax, after } = request.wish;
     const { tenant, endpointId = "", eventId = "", eventType = "", state = "", sinceMs = "", untilMs = "" } = filter;
-    const head = [limit, LOOKED_MAX, PART_BYTES_MAX, after?.score ?? "", after?.member ?? "", sinceMs, untilMs];
+    const head = [limit, lookedMax, PART_BYTES_MAX, after?.score ?? "", after?.member ?? "", sinceMs, untilMs];
     const reply = await run(shard, LIST_DEAD_LETTERS, [
       ...head,
       what,
@@ -46,7 +47,7 @@ export function createDeadLetterLists(options: {
     let after: Place | null = null;
     for (;;) {
       const part: ListPart<true> = await listPart(
-        { shard, filter, what: "count", limit: LOOKED_MAX, after },
+        { shard, filter, what: "count", wish: { limit: LOOKED_MAX, lookedMax: LOOKED_MAX, after } },
         () => true,
       );
       count += part.rows.length;
@@ -74,7 +75,7 @@ export function createDeadLetterLists(options: {
         limit,
         cursor,
         shards: shardsOf(filter),
-        read: (shard, left, after) => listPart({ shard, filter, what: "rows", limit: left, after }, readableOf),
+        read: (shard, wish) => listPart({ shard, filter, what: "rows", wish }, readableOf),
       }),
     async count(filter) {
       const counts = await Promise.all(shardsOf(filter).map((shard) => countShard(shard, filter)));

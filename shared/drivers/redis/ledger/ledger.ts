@@ -14,8 +14,8 @@ import { storeUnavailable } from "../client/redis-faults.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { LedgerBounds } from "./bounds.ts";
 import { LEDGER_BOUNDS } from "./bounds.ts";
-import type { Place } from "./pages.ts";
-import { LOOKED_MAX, PART_BYTES_MAX, parsePart, readPage } from "./pages.ts";
+import type { PartWish } from "./pages.ts";
+import { PART_BYTES_MAX, parsePart, readPage } from "./pages.ts";
 import { LIST_DELIVERIES, LIST_EVENTS, READ_COMPLETED, READ_EVENT } from "./read-scripts.ts";
 import { attemptOf, deliveryOf, eventOf, listedEventOf } from "./record.ts";
 import { createPlacing } from "./placing.ts";
@@ -138,8 +138,8 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
         limit,
         cursor,
         shards: filter.tenant === null ? shardsAll : [keys.shardOf(filter.tenant)],
-        async read(shard, left, after) {
-          const head = listArguments(left, after, filter);
+        async read(shard, wish) {
+          const head = listArguments(wish, filter);
           await recorder.written();
           const args = [...head, filter.tenant ?? "", filter.type ?? "", endpointId, filter.state ?? ""];
           return parsePart(await commands.run(LIST_EVENTS, [rootAt(shard)], args), listedEventOf);
@@ -170,8 +170,8 @@ function listDeliveries<Row>(
     limit,
     cursor,
     shards: [keys.shardOf(tenant)],
-    async read(shard, left, after) {
-      const head = listArguments(left, after, filter);
+    async read(shard, wish) {
+      const head = listArguments(wish, filter);
       await written();
       const args = [...head, list, tenant, eventId, endpointId, state, outcome, result];
       const reply = await commands.run(LIST_DELIVERIES, [rootOf(shard)], args);
@@ -182,10 +182,9 @@ function listDeliveries<Row>(
 
 /** The arguments that all lists begin with. */
 function listArguments(
-  limit: number,
-  after: Place | null,
+  { limit, lookedMax, after }: PartWish,
   filter: Pick<EventFilter, "sinceMs" | "untilMs">,
 ): RedisArgument[] {
   const { sinceMs = "", untilMs = "" } = filter;
-  return [limit, LOOKED_MAX, PART_BYTES_MAX, after?.score ?? "", after?.member ?? "", sinceMs, untilMs];
+  return [limit, lookedMax, PART_BYTES_MAX, after?.score ?? "", after?.member ?? "", sinceMs, untilMs];
 }

@@ -31,52 +31,82 @@ export const PAGE_ROWS_MAX = 1000;
 export const LOOKED_MAX = 500;
 /** Past it a script adds no further row to its reply. */
 export const PART_BYTES_MAX = 4 * 1024 * 1024;
-/** Scripts for one page and shard; a page that is not full by then is given out short, with a cursor. */
+/** Scripts for one page of one shard; a page that is not full by then is given out short, with a cursor. Of several shards each has one more. */
 export const PARTS_MAX = 8;
+/** Of many shards, whatever their number. */
+const LOOKED_MIN = 50;
 
 const CURSOR_LENGTH_MAX = 400;
 
-/** Reads a page; `read` is called for each shard, one after the other part by part, and the shards beside each other. */
+/** What one script may do for a page. */
+export interface PartWish {
+  /** Rows. */
+  readonly limit: number;
+  /** Places looked at. */
+  readonly lookedMax: number;
+  readonly after: Place | null;
+}
+
+/**
+ * Reads a page. Each shard is asked for its share first, all beside each other; then, one script after the other, the one that is known the
+ * least far back is asked for more. So a page looks at as many places, whatever the number of shards.
+ */
 export async function readPage<Row>(options: {
   readonly list: LedgerList;
   readonly limit: number;
   readonly cursor: string | null;
   readonly shards: readonly number[];
-  readonly read: (shard: number, limit: number, after: Place | null) => Promise<ListPart<Row>>;
+  readonly read: (shard: number, wish: PartWish) => Promise<ListPart<Row>>;
 }): Promise<Page<Row>> {
   const { list, limit, cursor, shards, read } = options;
   assert(Number.isInteger(limit) && limit >= 1 && limit <= PAGE_ROWS_MAX, `a page has 1 to ${PAGE_ROWS_MAX} rows`);
   const after = cursor === null ? null : decodePlace(list, cursor);
-  const parts = await Promise.all(
-    shards.map((shard) => readShard((left, from) => read(shard, left, from), limit, after)),
+  const scripts = shards.length + PARTS_MAX - 1;
+  const lookedMax = Math.max(LOOKED_MIN, Math.floor((LOOKED_MAX * PARTS_MAX) / scripts));
+  const share = Math.min(limit, 2 * Math.ceil(limit / shards.length) + 1);
+  const known = await Promise.all(
+    shards.map(async (shard) => knownOf(shard, [], await read(shard, { limit: share, lookedMax, after }))),
   );
-  // A shard knows its rows down to its own last place only; what the others have below that comes with the next page.
-  const known = parts.flatMap(({ horizon }) => (horizon === null ? [] : [horizon]));
-  const barrier = known.toSorted(newestFirst)[0] ?? null;
-  const rows = parts
-    .flatMap((part) => part.rows)
-    .filter((row) => barrier === null || newestFirst(row, barrier) <= 0)
-    .toSorted(newestFirst);
+  for (let script = shards.length; script < scripts; script++) {
+    const least = leastKnown(known);
+    if (least === null || rowsDownTo(known, least.horizon).length > limit) break;
+    const left = limit - rowsDownTo(known, least.horizon).length;
+    const part = await read(least.shard, { limit: Math.max(1, left), lookedMax, after: least.horizon ?? after });
+    known[known.indexOf(least)] = knownOf(least.shard, least.rows, part);
+  }
+  const barrier = leastKnown(known)?.horizon ?? null;
+  const rows = rowsDownTo(known, barrier);
   const shown = rows.slice(0, limit);
   const next = rows.length > limit ? (shown.at(-1) ?? null) : barrier;
   return { rows: shown.map(({ row }) => row), next: next === null ? null : encodePlace(list, next) };
 }
 
-async function readShard<Row>(
-  read: (limit: number, after: Place | null) => Promise<ListPart<Row>>,
-  limit: number,
-  after: Place | null,
-): Promise<{ readonly rows: ListPart<Row>["rows"]; readonly horizon: Place | null }> {
-  const rows: ListPart<Row>["rows"][number][] = [];
-  let from = after;
-  for (let count = 0; count < PARTS_MAX; count++) {
-    const part = await read(limit - rows.length, from);
-    rows.push(...part.rows);
-    from = part.at;
-    if (part.ended === "end") return { rows, horizon: null };
-    if (part.ended === "more") break;
-  }
-  return { rows, horizon: from };
+/** What was read of a shard: its rows down to a place, null where that is all it has. */
+interface KnownShard<Row> {
+  readonly shard: number;
+  readonly rows: ListPart<Row>["rows"];
+  readonly horizon: Place | null;
+}
+
+function knownOf<Row>(shard: number, before: ListPart<Row>["rows"], part: ListPart<Row>): KnownShard<Row> {
+  return { shard, rows: [...before, ...part.rows], horizon: part.ended === "end" ? null : part.at };
+}
+
+/** The one whose rows below its horizon may come next; null when all there is is known. */
+function leastKnown<Row>(known: readonly KnownShard<Row>[]): KnownShard<Row> | null {
+  const open = known.filter(({ horizon }) => horizon !== null);
+  return (
+    open.toSorted((one, other) => (one.horizon && other.horizon ? newestFirst(one.horizon, other.horizon) : 0))[0] ??
+    null
+  );
+}
+
+/** A shard knows its rows down to its own last place only; what the others have below that comes later. */
+function rowsDownTo<Row>(known: readonly KnownShard<Row>[], barrier: Place | null): ListPart<Row>["rows"] {
+  return known
+    .flatMap(({ rows }) => rows)
+    .filter((row) => barrier === null || newestFirst(row, barrier) <= 0)
+    .toSorted(newestFirst);
 }
 
 /** What `client/list.lua` replied; `show` turns the columns of a row into what it stands for, null when it does not read. */
