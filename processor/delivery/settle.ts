@@ -20,7 +20,7 @@ import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
-import { subjectOfMember } from "./pending-delivery.ts";
+import { dueAtMs, subjectOfMember } from "./pending-delivery.ts";
 
 export interface SettleDeps extends RecordOutcomeDeps {
   readonly entropy: Entropy;
@@ -174,8 +174,11 @@ function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Settled, 
   deps.settlements.record(entriesOf(deps, delivery, standing, result));
   if (result !== null) {
     const outcome = state === "delivered" ? "delivered" : state === "dead" ? "dead" : "retry";
+    const sinceDueMs = delivery.members.map((member) => nowMs - dueAtMs(member, delivery.generation));
+    const { lane } = delivery;
+    const { durationMs } = result;
     deps.settlements.count([
-      { kind: "attempt", tenant, endpointId, outcome, durationMs: result.durationMs, atMs: nowMs },
+      { kind: "attempt", tenant, endpointId, lane, outcome, durationMs, sinceDueMs, atMs: nowMs },
     ]);
   }
   if (result !== null || standing.nextAttemptAtMs === null) {
@@ -203,9 +206,7 @@ function entriesOf(deps: SettleDeps, delivery: PendingDelivery, settled: Settled
   return delivery.members.map((envelope) => {
     const key = keyOf(delivery, envelope);
     const groupId = delivery.group?.id ?? null;
-    const { acceptedAtMs, deliverAtMs } = envelope;
-    const sinceMs = Math.max(acceptedAtMs, deliverAtMs ?? 0, key.generation);
-    const leg = { sinceMs, ...passed, wait: waitsFor };
+    const leg = { sinceMs: dueAtMs(envelope, key.generation), ...passed, wait: waitsFor };
     return {
       kind: "delivery",
       delivery: { ...key, eventType: envelope.type, atMs, result, groupId, ...standing, leg },

@@ -271,7 +271,15 @@ test("404 for events that are not there, whatever their ids look like", async ()
 test("stats of an endpoint count its attempts", async () => {
   await using harness = await openGatewayHarness();
   const endpoint = await createEndpoint(harness);
-  const entry = { kind: "attempt", tenant: "default", endpointId: endpoint, durationMs: 10, atMs: START_MS } as const;
+  const entry = {
+    kind: "attempt",
+    tenant: "default",
+    endpointId: endpoint,
+    lane: "low",
+    durationMs: 10,
+    sinceDueMs: [10],
+    atMs: START_MS,
+  } as const;
   harness.drivers.stats.add([
     { ...entry, outcome: "delivered" },
     { ...entry, outcome: "retry", durationMs: 21 },

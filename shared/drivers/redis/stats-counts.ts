@@ -1,4 +1,4 @@
-/** Counts that were not written yet, added up in memory: one bucket for each tenant or endpoint and hour. */
+/** Counts that were not written yet, added up in memory: one bucket for each tenant or endpoint and hour. Minutes of lanes have another place. */
 import { unreachable } from "../../lib/assert.ts";
 import type { StatEntry } from "../../ports/stats.ts";
 

@@ -165,4 +165,13 @@ export const SCHEMA_STEPS: readonly string[] = [
     DELETE FROM dead_letter_totals WHERE tenant = OLD.tenant AND letters = 0;
   END;
   `,
+  `
+  -- How much flows through the lanes, by the minute (domain/lane-minutes.ts).
+  CREATE TABLE stat_minutes (
+    minute INTEGER NOT NULL, -- its beginning in epoch ms
+    field TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (minute, field)
+  ) WITHOUT ROWID, STRICT;
+  `,
 ];
