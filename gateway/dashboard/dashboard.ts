@@ -10,12 +10,13 @@ import type { HandleDeps, MatchedRequest, Route } from "../request/handle.ts";
 import { parseQuery } from "../request/query.ts";
 import { conditionInTime } from "../resources/health.ts";
 import { createApi } from "./api.ts";
-import { FlowLooks } from "./flow.ts";
+import { flowOf } from "./flow.ts";
 import { NO_FORM } from "./form.ts";
 import type { Frame } from "./layout.ts";
 import type { Condition, PageRule } from "./page-request.ts";
 import { can } from "./page-request.ts";
 import { pages } from "./pages/pages.ts";
+import { plotScript, plotStyle } from "./plot-script.ts";
 import { Refused } from "./refused.ts";
 import { comeAgain, HOME, moved, pageResponse, refusedPage, SAFE_FIELDS } from "./responses.ts";
 import { SCRIPT } from "./script.ts";
@@ -37,16 +38,20 @@ const USED_LINKS_MAX = 1000;
 /** However many look at once, stores are not asked for their queues more often. */
 const CONDITION_MS = 1000;
 
-export function createDashboard(parts: DashboardParts): Dashboard {
+/** The library that draws the plots; all three are whole files of it. */
+interface PlotLibrary {
+  readonly uplot: { readonly script: string; readonly style: string; readonly license: string };
+}
+
+export function createDashboard({ uplot, ...parts }: DashboardParts & PlotLibrary): Dashboard {
   return (deps, routes) => {
     const { clock } = deps;
     const kept = { clock, keepMs: CONDITION_MS };
-    const looks = new FlowLooks();
     const condition: Condition = {
       queues: brieflyKept(parts.queues, kept),
       alerts: parts.alerts,
       stores: () => conditionInTime(deps),
-      flow: brieflyKept(async () => looks.look(await deps.collectMetrics("prometheus"), clock.monotonic()), kept),
+      flow: brieflyKept(async () => flowOf(await deps.drivers.stats.flow(), clock.now()), kept),
     };
     const shared = { ...parts, deps, condition, apiOf: createApi(deps, routes) };
     const usedLinks = new RecentSet<string>({ countMax: USED_LINKS_MAX, age: { ms: LINK_MS, clock } });
@@ -63,6 +68,8 @@ export function createDashboard(parts: DashboardParts): Dashboard {
       { method: "POST", path: `${HOME}/sign-out`, handle: (matched) => signOut(matched, { ...parts, deps }) },
       { method: "GET", path: `${HOME}/style.css`, handle: keptText(STYLE, "text/css; charset=utf-8") },
       { method: "GET", path: `${HOME}/script.js`, handle: keptText(SCRIPT, "text/javascript; charset=utf-8") },
+      { method: "GET", path: `${HOME}/plot.css`, handle: keptText(plotStyle(uplot), "text/css; charset=utf-8") },
+      { method: "GET", path: `${HOME}/plot.js`, handle: keptText(plotScript(uplot), "text/javascript; charset=utf-8") },
     ];
   };
 }

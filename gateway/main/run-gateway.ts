@@ -14,6 +14,7 @@ import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import { openVetter } from "@posthaste/shared/drivers/http/vetter.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
+import { uplotSource } from "@posthaste/shared/runtime/uplot-source.ts";
 import { createGateway } from "../app.ts";
 import { createDashboard } from "../dashboard/dashboard.ts";
 import { createStartGate } from "../start-gate.ts";
@@ -67,6 +68,7 @@ async function serveUntilStopped(config: Config): Promise<number> {
   const { sealer, drivers, clock } = program;
   const dashboard = createDashboard({
     sealer,
+    uplot: uplotSource(),
     queues: () => readQueues(drivers, clock),
     alerts: () => drivers.alertBoard.read(),
   });

@@ -10,6 +10,7 @@ import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeferReason } from "../endpoint/entry.ts";
+import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { Obstacle } from "./put-aside.ts";
 import type { LookAgain } from "../recovery/look-again.ts";
 import type { RecordOutcomeDeps, Standing } from "./record-outcome.ts";
@@ -26,6 +27,7 @@ export interface SettleDeps extends RecordOutcomeDeps {
   readonly entropy: Entropy;
   readonly settlements: Pick<Settlements, "record" | "count">;
   readonly telemetry: Pick<Telemetry, "delivery" | "endpoint" | "trace">;
+  readonly limiters: Pick<EndpointLimiters, "seen">;
   /** Of the delivery's endpoint, among those of its event. */
   readonly isApart: (delivery: PendingDelivery) => boolean;
   /** A dead letter was written as held for an endpoint that may have recovered meanwhile. */
@@ -177,8 +179,9 @@ function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Settled, 
     const sinceDueMs = delivery.members.map((member) => nowMs - dueAtMs(member, delivery.generation));
     const { lane } = delivery;
     const { durationMs } = result;
+    const seen = deps.limiters.seen(endpointId);
     deps.settlements.count([
-      { kind: "attempt", tenant, endpointId, lane, outcome, durationMs, sinceDueMs, atMs: nowMs },
+      { kind: "attempt", tenant, endpointId, lane, outcome, durationMs, sinceDueMs, seen, atMs: nowMs },
     ]);
   }
   if (result !== null || standing.nextAttemptAtMs === null) {

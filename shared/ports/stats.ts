@@ -3,7 +3,16 @@
  * projection: `add` never waits and may lose counts under overload (counted by the driver).
  */
 import type { Lane } from "../domain/event.ts";
+import type { BreakerState } from "../lib/circuit-breaker.ts";
 import type { LaneMinute, PendingMinutes } from "../domain/lane-minutes.ts";
+
+/** What the process that asks an endpoint knows of it; each process learns by itself. */
+export interface EndpointSeen {
+  /** Attempts under way, and how many there may be. */
+  readonly inFlight: number;
+  readonly inFlightMax: number;
+  readonly breaker: BreakerState;
+}
 
 export type StatEntry =
   | {
@@ -22,6 +31,8 @@ export type StatEntry =
       readonly durationMs: number;
       /** One for each event that the attempt carried: since when it could have been delivered. */
       readonly sinceDueMs: readonly number[];
+      /** Right after it; null when that was forgotten. */
+      readonly seen: EndpointSeen | null;
       readonly atMs: number;
     };
 
@@ -46,8 +57,12 @@ export interface EndpointStats {
   readonly dead: number;
   readonly durationMsMean: number | null;
   readonly lastAttemptAtMs: number | null;
+  /** As the process of the last attempt had it then; null where no attempt told. */
+  readonly seen: EndpointSeen | null;
 }
 
+/** As stores have them. */
+export const BREAKER_STATES = ["closed", "half-open", "open"] as const satisfies readonly BreakerState[];
 export const STAT_TYPES_MAX = 200;
 export const STATS_KEPT_MS = 24 * 3600 * 1000;
 

@@ -10,13 +10,15 @@ import { ENDPOINT_ID, START_MS, TENANT } from "../support/samples.ts";
 
 const HOUR_MS = 3600_000;
 
+type Attempted = Extract<StatEntry, { kind: "attempt" }>;
+
 function accepted(type: string, atMs = START_MS, tenant = TENANT): StatEntry {
   return { kind: "accepted", tenant, type, lane: "medium", atMs };
 }
 
-function attempt(outcome: "delivered" | "retry" | "dead", durationMs: number, atMs = START_MS): StatEntry {
+function attempt(outcome: "delivered" | "retry" | "dead", durationMs: number, atMs = START_MS): Attempted {
   const of = { kind: "attempt", tenant: TENANT, endpointId: ENDPOINT_ID, lane: "medium" } as const;
-  return { ...of, outcome, durationMs, sinceDueMs: [durationMs], atMs };
+  return { ...of, outcome, durationMs, sinceDueMs: [durationMs], seen: null, atMs };
 }
 
 /** Of which bounds, and how many of each. */
@@ -61,7 +63,27 @@ export function statsContract(name: string, open: OpenHarness): void {
       dead: 1,
       durationMsMean: 30,
       lastAttemptAtMs: START_MS + 9,
+      seen: null,
     });
+  });
+
+  test(`${name} stats: what the latest attempt saw of its endpoint is told, whichever was counted last`, async () => {
+    await using harness = await open();
+    const { stats } = harness.drivers;
+    const seenOf = async () => (await stats.endpoint(TENANT, ENDPOINT_ID)).seen;
+    const open4 = { inFlight: 0, inFlightMax: 4, breaker: "open" } as const;
+    const closed9 = { inFlight: 3, inFlightMax: 9, breaker: "closed" } as const;
+    stats.add([
+      { ...attempt("retry", 1, START_MS + 5), seen: open4 },
+      { ...attempt("retry", 1), seen: closed9 },
+    ]);
+    assert.deepEqual(await seenOf(), open4);
+    stats.add([{ ...attempt("retry", 1, START_MS + 1), seen: closed9 }]);
+    assert.deepEqual(await seenOf(), open4);
+    await harness.drivers.flush();
+    await harness.clock.advance(HOUR_MS);
+    stats.add([{ ...attempt("delivered", 1, START_MS + HOUR_MS), seen: closed9 }]);
+    assert.deepEqual(await seenOf(), closed9);
   });
 
   test(`${name} stats: what was never counted is zero and has no mean`, async () => {
@@ -74,6 +96,7 @@ export function statsContract(name: string, open: OpenHarness): void {
       dead: 0,
       durationMsMean: null,
       lastAttemptAtMs: null,
+      seen: null,
     });
   });
 

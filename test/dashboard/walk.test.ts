@@ -6,13 +6,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { openFolder, spawnPosthaste } from "../e2e/posthaste-child.ts";
+import { liveAnHour } from "./lived-hour.ts";
 import { assertAccessible, openRealBrowser, takeScreenshots } from "./real-browser.ts";
 
 const HOSTILE = `"'><script>window.isHacked = 1</script><img src=x onerror="window.isHacked = 1">`;
 
-async function open() {
+async function open(prepare: (folder: string) => Promise<Readonly<Record<string, string>>> = async () => ({})) {
   const folder = openFolder();
-  const child = spawnPosthaste(["dev"], { PORT: "0", POSTHASTE_DATA: folder.path });
+  const child = spawnPosthaste(["dev"], { PORT: "0", POSTHASTE_DATA: folder.path, ...(await prepare(folder.path)) });
   await child.match(/Ctrl-C stops/);
   const value = (name: string): string =>
     new RegExp(`^ {2}${name} +(\\S+)$`, "m").exec(child.printed.stdout)?.[1] ?? "";
@@ -47,6 +48,41 @@ async function untilSaid(page: Page, words: string): Promise<void> {
     await page.reload();
   }
   assert.fail(`${page.url()} never said ${words}: ${await page.locator("main").innerText()}`);
+}
+
+/** Runs in the page: pixels of a canvas by the colours of the page's variables. */
+const INK_COUNTS = `(canvas, inks) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const style = getComputedStyle(document.documentElement);
+  return inks.map((ink) => {
+    const wanted = style.getPropertyValue(ink).trim().match(/[0-9a-f]{2}/g).map((part) => parseInt(part, 16));
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      if (data[at + 3] > 200 && wanted.every((part, index) => Math.abs(part - data[at + index]) < 8)) count++;
+    }
+    return count;
+  });
+}`;
+
+/** Each plot has ink of each of its lines in it, in the page's own colours, and what it shows is there as a table. */
+async function assertPlotted(page: Page): Promise<void> {
+  for (const [name, inks] of [
+    ["plot-flow", ["--accent", "--good", "--bad"]],
+    ["plot-times", ["--accent", "--warm"]],
+  ] as const) {
+    const canvas = `[aria-labelledby=${name}] canvas`;
+    await page.locator(canvas).waitFor();
+    const counts = await page.evaluate<number[]>(
+      `(${INK_COUNTS})(document.querySelector("${canvas}"), ${JSON.stringify(inks)})`,
+    );
+    assert.ok(
+      counts.every((count) => count > 50),
+      `${name} has ${counts.join(", ")} pixels of ${inks.join(", ")}`,
+    );
+  }
+  await page.getByText("The same as a table").click();
+  assert.ok((await page.getByRole("table", { name: "Events by minute" }).getByRole("row").count()) > 55);
+  await page.getByText("The same as a table").click();
 }
 
 async function createEndpoint(page: Page, url: string, types: string): Promise<void> {
@@ -112,7 +148,7 @@ test("from the printed link to a delivered event: sign in, create, send, watch, 
 });
 
 test("an event that did not arrive: found out why, mended and delivered, by the pages alone", async () => {
-  await using walk = await open();
+  await using walk = await open(liveAnHour);
   const { page, url, receiver, publish } = walk;
   await publish("/v1/endpoints", { url: `${receiver}/`, event_types: ["invoice.*"], description: "Billing" });
   const broken = {
@@ -133,6 +169,7 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   await page.getByRole("button", { name: "Sign in" }).click();
   await untilSaid(page, "2 deliveries will not be made");
   await untilSaid(page, "failing");
+  await assertPlotted(page);
   await assertAccessible(page);
   await takeScreenshots(page, "overview", ["light", "dark", "phone"]);
 

@@ -278,6 +278,7 @@ test("stats of an endpoint count its attempts", async () => {
     lane: "low",
     durationMs: 10,
     sinceDueMs: [10],
+    seen: null,
     atMs: START_MS,
   } as const;
   harness.drivers.stats.add([

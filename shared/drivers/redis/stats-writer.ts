@@ -9,7 +9,7 @@ import { FLOW_KEPT_MS, FLOW_MINUTES_MAX, PendingMinutes } from "../../domain/lan
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Cancel, Clock, Entropy } from "../../lib/ambient.ts";
 import type { Stats } from "../../ports/stats.ts";
-import { countMinute, STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
+import { BREAKER_STATES, countMinute, STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import { luaScript } from "./client/lua-script.ts";
 import type { RedisCommands, RedisScript } from "./client/redis-commands.ts";
@@ -192,8 +192,9 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
 function toJson(bucket: Bucket): string {
   if (bucket.kind === "minute") return JSON.stringify([bucket.minute, bucket.counts]);
   if (bucket.kind === "types") return JSON.stringify([bucket.hour, bucket.total, [...bucket.countByType]]);
-  const { hour, delivered, retried, dead, durationMs, lastAtMs } = bucket;
-  return JSON.stringify([hour, delivered, retried, dead, Math.round(durationMs * 1000), lastAtMs]);
+  const { hour, delivered, retried, dead, durationMs, lastAtMs, seen } = bucket;
+  const known = seen === null ? [] : [seen.inFlight, seen.inFlightMax, BREAKER_STATES.indexOf(seen.breaker)];
+  return JSON.stringify([hour, delivered, retried, dead, Math.round(durationMs * 1000), lastAtMs, ...known]);
 }
 
 /** What minutes hold is counted elsewhere, too. */

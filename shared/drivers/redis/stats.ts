@@ -11,11 +11,11 @@ import { ID_TIME_MS_MAX } from "../../domain/id.ts";
 import type { LaneMinute, MinuteCounts } from "../../domain/lane-minutes.ts";
 import { FLOW_FIELDS, FLOW_KEPT_MS, FLOW_MINUTES_MAX, laneMinutes, MINUTE_MS } from "../../domain/lane-minutes.ts";
 import { assert } from "../../lib/assert.ts";
-import type { EndpointStats, Stats, TenantStats } from "../../ports/stats.ts";
+import type { EndpointSeen, EndpointStats, Stats, TenantStats } from "../../ports/stats.ts";
 import type { RedisReply } from "./client/redis-commands.ts";
 import type { StatsWriter, StatsWriterOptions } from "./stats-writer.ts";
 import { HOURS_MAX, OTHER_TYPE, createStatsWriter, flowTimelineOf, timelineOf } from "./stats-writer.ts";
-import { STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
+import { BREAKER_STATES, STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
 import { luaScript } from "./client/lua-script.ts";
 import type { RedisScript } from "./client/redis-commands.ts";
 
@@ -123,7 +123,16 @@ function toEndpointStats(hours: readonly Map<string, number>[]): EndpointStats {
     dead,
     durationMsMean: attempts === 0 ? null : sumOf(hours, "duration_us") / 1000 / attempts,
     lastAttemptAtMs: attempts === 0 ? null : lastOf(hours),
+    seen: seenIn(hours.findLast((hour) => hour.has("last_at"))),
   };
+}
+
+/** Null where the fields are not ours. */
+function seenIn(hour: Map<string, number> | undefined): EndpointSeen | null {
+  const [inFlight, inFlightMax] = [hour?.get("in_flight"), hour?.get("in_flight_max")];
+  const breaker = BREAKER_STATES[hour?.get("breaker") ?? -1];
+  if (inFlight === undefined || inFlightMax === undefined || breaker === undefined) return null;
+  return { inFlight, inFlightMax, breaker };
 }
 
 /** Null where no hour has a time of ours. */

@@ -173,5 +173,9 @@ export const SCHEMA_STEPS: readonly string[] = [
     count INTEGER NOT NULL,
     PRIMARY KEY (minute, field)
   ) WITHOUT ROWID, STRICT;
+  -- As the last attempt of the hour left it: attempts under way, how many there may be, and the breaker (0 closed, 1 half-open, 2 open).
+  ALTER TABLE stat_endpoints ADD COLUMN in_flight INTEGER;
+  ALTER TABLE stat_endpoints ADD COLUMN in_flight_max INTEGER;
+  ALTER TABLE stat_endpoints ADD COLUMN breaker INTEGER;
   `,
 ];

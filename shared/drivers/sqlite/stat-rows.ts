@@ -3,8 +3,8 @@ import { ID_TIME_MS_MAX } from "../../domain/id.ts";
 import type { LaneMinute, MinuteCounts } from "../../domain/lane-minutes.ts";
 import { FLOW_FIELDS, FLOW_KEPT_MS, FLOW_MINUTES_MAX, laneMinutes, MINUTE_MS } from "../../domain/lane-minutes.ts";
 import { assert } from "../../lib/assert.ts";
-import type { EndpointStats, TenantStats } from "../../ports/stats.ts";
-import { STAT_TYPES_MAX } from "../../ports/stats.ts";
+import type { EndpointSeen, EndpointStats, TenantStats } from "../../ports/stats.ts";
+import { BREAKER_STATES, STAT_TYPES_MAX } from "../../ports/stats.ts";
 import type { Database } from "./database.ts";
 
 /** Of types that have no name of their own. */
@@ -26,6 +26,8 @@ export interface EndpointCount {
   dead: number;
   durationMs: number;
   lastAtMs: number;
+  /** Of the latest. */
+  seen: EndpointSeen | null;
 }
 
 /** No clock shows such an hour, and no hour counts so much: a row that says so was written by hand, and counts nothing. */
@@ -37,7 +39,10 @@ export function createStatRows(database: Database) {
     "INSERT INTO stat_types VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
   );
   const upsertEndpoint = database.prepare(
-    `INSERT INTO stat_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    `INSERT INTO stat_endpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+       in_flight = iif(excluded.last_at >= last_at, excluded.in_flight, in_flight),
+       in_flight_max = iif(excluded.last_at >= last_at, excluded.in_flight_max, in_flight_max),
+       breaker = iif(excluded.last_at >= last_at, excluded.breaker, breaker),
        delivered = delivered + excluded.delivered, retried = retried + excluded.retried, dead = dead + excluded.dead,
        duration_ms = duration_ms + excluded.duration_ms, last_at = max(last_at, excluded.last_at)`,
   );
@@ -53,6 +58,10 @@ export function createStatRows(database: Database) {
      FROM stat_endpoints WHERE tenant = ? AND endpoint_id = ? AND hour > ? AND hour < ?
        AND delivered BETWEEN 0 AND ${COUNT_MAX} AND retried BETWEEN 0 AND ${COUNT_MAX} AND dead BETWEEN 0 AND ${COUNT_MAX}
        AND duration_ms BETWEEN 0 AND ${COUNT_MAX} AND last_at BETWEEN 0 AND ${ID_TIME_MS_MAX}`,
+  );
+  const readSeen = database.prepare<Record<"in_flight" | "in_flight_max" | "breaker", number | null>>(
+    `SELECT in_flight, in_flight_max, breaker FROM stat_endpoints WHERE tenant = ? AND endpoint_id = ? AND hour > ? AND hour < ?
+     ORDER BY hour DESC LIMIT 1`,
   );
   const upsertMinute = database.prepare(
     "INSERT INTO stat_minutes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -75,8 +84,10 @@ export function createStatRows(database: Database) {
       upsertType.run(count.tenant, count.hour, count.type, count.count);
     },
     addEndpoint(count: EndpointCount): void {
-      const { delivered, retried, dead, durationMs, lastAtMs } = count;
-      upsertEndpoint.run(count.tenant, count.endpointId, count.hour, delivered, retried, dead, durationMs, lastAtMs);
+      const { tenant, endpointId, hour, delivered, retried, dead, durationMs, lastAtMs, seen } = count;
+      const known =
+        seen === null ? [null, null, null] : [seen.inFlight, seen.inFlightMax, BREAKER_STATES.indexOf(seen.breaker)];
+      upsertEndpoint.run(tenant, endpointId, hour, delivered, retried, dead, durationMs, lastAtMs, ...known);
     },
     tenant(tenant: string, afterHour: number): TenantStats {
       const rows = readTypes.all(tenant, afterHour, HOUR_END);
@@ -99,7 +110,18 @@ export function createStatRows(database: Database) {
         dead,
         durationMsMean: attempts === 0 ? null : (row.duration_ms ?? 0) / attempts,
         lastAttemptAtMs: row.last_at,
+        seen: seenIn(readSeen.get(tenant, endpointId, afterHour, HOUR_END)),
       };
     },
   };
+}
+
+/** Null where no attempt told, or the row was edited into what no attempt tells. */
+function seenIn(
+  row: Record<"in_flight" | "in_flight_max" | "breaker", number | null> | undefined,
+): EndpointSeen | null {
+  const breaker = BREAKER_STATES[row?.breaker ?? -1];
+  const [inFlight, inFlightMax] = [row?.in_flight ?? -1, row?.in_flight_max ?? -1];
+  const isCount = [inFlight, inFlightMax].every((count) => count >= 0 && count <= COUNT_MAX);
+  return breaker === undefined || !isCount ? null : { inFlight, inFlightMax, breaker };
 }

@@ -106,11 +106,22 @@ function createCounts(typeNames: ReturnType<typeof createTypeNames>) {
       case "attempt": {
         const { tenant, endpointId } = entry;
         const key = `${tenant} ${hour} ${endpointId}`;
-        const fresh = { tenant, endpointId, hour, delivered: 0, retried: 0, dead: 0, durationMs: 0, lastAtMs: 0 };
-        const count = endpoints.get(key) ?? fresh;
+        const fresh = {
+          tenant,
+          endpointId,
+          hour,
+          delivered: 0,
+          retried: 0,
+          dead: 0,
+          durationMs: 0,
+          lastAtMs: 0,
+          seen: null,
+        };
+        const count: EndpointCount = endpoints.get(key) ?? fresh;
         if (count === fresh) endpoints.set(key, count);
         count[columnByOutcome[entry.outcome]]++;
         count.durationMs += entry.durationMs;
+        if (entry.atMs >= count.lastAtMs) count.seen = entry.seen;
         count.lastAtMs = Math.max(count.lastAtMs, entry.atMs);
         return;
       }

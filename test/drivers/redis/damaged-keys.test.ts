@@ -80,6 +80,7 @@ test("stats in redis: what lies in the place of counts counts nothing, and other
     outcome: "delivered",
     durationMs: 5,
     sinceDueMs: [5],
+    seen: { inFlight: 1, inFlightMax: 4, breaker: "closed" },
     atMs: clock.now(),
   });
   const accepted: StatEntry = { kind: "accepted", tenant: TENANT, type: "a", lane: "low", atMs: clock.now() };

@@ -78,6 +78,7 @@ async function fill({ drivers, clock }: EmbeddedHarness): Promise<void> {
         outcome: "retry",
         durationMs: 1,
         sinceDueMs: [1],
+        seen: { inFlight: 1, inFlightMax: 4, breaker: "open" },
         atMs: START_MS,
       },
     ]);
