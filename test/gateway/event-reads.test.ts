@@ -278,7 +278,7 @@ test("stats of an endpoint count its attempts", async () => {
     lane: "low",
     durationMs: 10,
     sinceDueMs: [10],
-    seen: null,
+    seen: { inFlight: 1, inFlightMax: 4, breaker: "open" },
     atMs: START_MS,
   } as const;
   harness.drivers.stats.add([
@@ -294,5 +294,6 @@ test("stats of an endpoint count its attempts", async () => {
     dead: 0,
     duration_ms_mean: 16,
     last_attempt_at: new Date(START_MS).toISOString(),
+    last_seen: { in_flight: 1, in_flight_max: 4, breaker: "open" },
   });
 });

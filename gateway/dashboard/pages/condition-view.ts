@@ -10,7 +10,7 @@ import type { Flow, LaneFlow } from "../flow.ts";
 import type { PageRequest } from "../page-request.ts";
 import type { Column } from "../parts.ts";
 import { NOTHING, stateView, tableView, timeView } from "../parts.ts";
-import { countText, shareText, spanText } from "../words.ts";
+import { countText, perTimeText, shareText, spanText } from "../words.ts";
 import { flowView, withinText } from "./flow-view.ts";
 
 const rules: AlertRules = ALERT_RULES;
@@ -105,9 +105,7 @@ function lanesView(queues: readonly QueueSample[], flow: Flow | null): Markup {
 
 function rateText(perS: number | undefined): string {
   if (perS === undefined) return "";
-  if (perS === 0) return "none";
-  if (perS < 1) return `${(60 * perS).toFixed(1)} a minute`;
-  return `${perS < 10 ? perS.toFixed(1) : countText(Math.round(perS))} a second`;
+  return perS === 0 ? "none" : perTimeText(perS);
 }
 
 function successView(flow: LaneFlow | null): Markup | string {
