@@ -194,7 +194,7 @@ function attemptsView(
     show: (attempt: Attempts["data"][number]) =>
       html`<a href="${thingHref(request, `/dashboard/events/${attempt.event_id}`, tenant)}">${attempt.event_type}</a>`,
   };
-  return html`${data.length === 0 ? NOTHING_YET : attemptTable(data, request.nowMs, [more])}
+  return html`${data.length === 0 ? NOTHING_YET : attemptTable(data, request.nowMs, { more: [more] })}
   ${pagerView(`${PATH}/${id}`, Object.fromEntries(request.query), next)}`;
 }
 
