@@ -25,13 +25,16 @@ const STYLE = `.plots { display: grid; grid-template-columns: repeat(auto-fit, m
 .plots figure { margin: 0; padding: 0.75rem 1rem; border: 1px solid var(--line); border-radius: 8px; min-width: 0; overflow: hidden; }
 .plots figcaption { font-size: 0.8125rem; color: var(--quiet); }
 .plots figcaption strong { display: block; font-size: 0.875rem; color: var(--text); }
+.plots + details { margin: 0 0 1.25rem; }
 .plot { margin: 0.5rem 0 0; min-width: 0; }
 .uplot { font-family: system-ui, sans-serif; }
 .u-legend { font-size: 0.75rem; font-weight: 400; text-align: left; color: var(--text); width: 100%; }
-.u-legend tr.u-series { margin: 0 0.875rem 0 0; }
+.u-legend .u-series { display: inline-block; border: 0; padding: 0; margin: 0 0.875rem 0 0; }
+.u-legend .u-series > * { display: inline-block; min-height: 0; }
+.u-legend .u-series > *::before { content: none; }
 .u-legend th { font-weight: 400; }
 .u-legend td { font-weight: 600; }
-.u-legend th, .u-legend td { border: 0; padding: 0.0625rem 0.125rem; font-variant-numeric: tabular-nums; }
+.u-legend .u-series th, .u-legend .u-series td { border: 0; padding: 0.0625rem 0.125rem; font-variant-numeric: tabular-nums; }
 .u-legend .u-marker { width: 1.125rem; height: 0; margin-right: 0.3125rem; border-width: 2px 0 0 !important; }
 .u-hz .u-cursor-x { border-right-color: var(--field); }
 `;
@@ -51,6 +54,8 @@ const scaleOf = (unit) => unit === "ms"
 
 const tens = (_plot, ticks) => ticks.map((n) => Number.isInteger(Math.log10(n)) ? n : null);
 
+const lineOf = (dash) => !dash ? "solid" : dash[0] < 4 ? "dotted" : "dashed";
+
 const draw = (place) => {
   const { unit, at, series } = JSON.parse(place.dataset.plot);
   const words = unit === "ms" ? span : count;
@@ -64,7 +69,7 @@ const draw = (place) => {
       height: HEIGHT,
       tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-      legend: { markers: { width: 2, stroke: (_plot, index) => colour(series[index - 1].ink), fill: "transparent", dash: (_plot, index) => series[index - 1].dash ? "dashed" : "solid" } },
+      legend: { markers: { width: 2, stroke: (_plot, index) => colour(series[index - 1].ink), fill: "transparent", dash: (_plot, index) => lineOf(series[index - 1].dash) } },
       scales: { y: scaleOf(unit) },
       axes: [
         { ...axis, values: (_plot, ticks) => ticks.map(clock), space: 70, size: 26 },

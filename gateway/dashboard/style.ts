@@ -113,6 +113,8 @@ pre > .copy { position: absolute; top: 0.5rem; right: 0.5rem; background: var(--
   tbody th, td { position: relative; border: 0; padding: 0.125rem 0 0.125rem 7rem; min-height: 1.6rem; }
   tbody th::before, td::before { content: attr(data-label); position: absolute; left: 0; max-width: 6.5rem; font-size: 0.75rem; line-height: 1.4; padding-top: 0.125rem; color: var(--quiet); font-weight: 600; }
   td:empty { display: none; }
+  td:has(> details[open]) { padding-left: 0; }
+  td:has(> details[open]) > details:first-child summary { padding-left: 7rem; }
   .filters { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); padding: 0.625rem 0.75rem 0.75rem; }
   .filters .field:has([type=datetime-local]) { grid-column: 1 / -1; }
   .filters .buttons { margin-top: 0; align-self: end; }

@@ -156,6 +156,7 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
     event_types: ["order.*"],
     description: "Orders",
     retry: { delays_s: [0] },
+    headers: { "x-token": "s3cret" },
   };
   const endpoint = await publish("/v1/endpoints", broken);
   for (const type of ["invoice.paid", "invoice.sent"]) await publish("/v1/events", { type, data: { amount: 12.5 } });
@@ -182,6 +183,11 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   const why = await page.locator("main").innerText();
   assert.match(why, /dead answered 500; attempt 1 of 1 was the last/);
   assert.match(why, /Why: what was decided/);
+  await page.getByText("Request", { exact: true }).last().click();
+  assert.match(
+    await page.locator("details[open] pre").innerText(),
+    /^POST http.*\nx-token: \(not shown\)\n[^]*webhook-id: evt_/,
+  );
   await assertAccessible(page);
   await takeScreenshots(page, "event", ["light", "dark", "phone"]);
 
@@ -189,7 +195,19 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   await page.getByRole("heading", { name: broken.url }).waitFor();
   await assertAccessible(page);
   await takeScreenshots(page, "endpoint", ["light"]);
+  assert.match(await page.locator("main").innerText(), /Under way\s+\d+ of \d+/);
   await page.getByRole("link", { name: "Change settings" }).click();
+  await page.getByLabel("When attempts are made").selectOption("The waits that I name");
+  await page.getByLabel("The waits that I name").fill("0 s, soon");
+  await page.getByRole("button", { name: "Save" }).click();
+  assert.match(
+    await page.locator("#f-retry_delays-wrong").innerText(),
+    /number 2 of them.*must be a number of seconds/,
+  );
+  assert.equal(await page.getByLabel("The waits that I name").getAttribute("aria-invalid"), "true");
+  await assertAccessible(page);
+  await takeScreenshots(page, "endpoint-form", ["light", "phone"]);
+  await page.getByLabel("The waits that I name").fill("0 s, 5 s");
   await page.getByLabel("URL").fill("ftp://nowhere");
   await page.evaluate("document.querySelector('main form').noValidate = true");
   await page.getByRole("button", { name: "Save" }).click();
@@ -197,6 +215,7 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   await page.getByLabel("URL").fill(`${receiver}/orders`);
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("The settings are saved.").waitFor();
+  assert.match(await page.locator("main").innerText(), /2 attempts: at once, 5 s[^]*x-token/);
 
   await page.getByRole("link", { name: "Its dead letters" }).click();
   await assertAccessible(page);

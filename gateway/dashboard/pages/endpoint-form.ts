@@ -58,7 +58,7 @@ function settingsForm(
   const { form } = request;
   const rows = rowsShown(form, headers);
   const problem = given === null ? null : problemAtFields(given, headerAt(rows));
-  const places = [...FIELDS, ...rows.keys().map(headerPlace)];
+  const places = [...FIELDS, ...rows.map((_row, index) => headerPlace(index))];
   const field = (each: Field): Markup =>
     fieldView({ ...each, value: form.get(each.name)?.[0] ?? values[each.name] ?? "" }, problem);
   return html`${problemView(problem, places)}
@@ -89,8 +89,8 @@ function retryFields(field: ShowField): Markup {
     <legend>Retries</legend>
     ${field({ name: "retry_form", label: "When attempts are made", options: RETRY_FORMS, isWide: true })}
     ${field({ name: "retry_delays", label: "The waits that I name", placeholder: "0 s, 5 s, 5 min, 2 h", hint: "Before attempt 1, 2 and so on: as many attempts as waits, at most 50. In s, min, h or d.", isWide: true })}
-    ${field({ name: "retry_base", label: "Growing: the first wait", placeholder: "5 s" })}
-    ${field({ name: "retry_factor", label: "Growing: each times", placeholder: "2" })}
+    ${field({ name: "retry_base", label: "Growing: first wait", placeholder: "5 s" })}
+    ${field({ name: "retry_factor", label: "Growing: times", placeholder: "2" })}
     ${field({ name: "retry_max", label: "Growing: at most", placeholder: "1 h" })}
     ${field({ name: "retry_attempts", label: "Growing: attempts", placeholder: "10" })}
   </fieldset>`;
@@ -104,8 +104,8 @@ function limitFields(field: ShowField): Markup {
     </fieldset>
     <fieldset class="group">
       <legend>Batches of LOW events</legend>
-      ${field({ name: "batch_events", label: "Events in one POST, at most", placeholder: "each in its own", hint: "Both empty: no batches." })}
-      ${field({ name: "batch_wait", label: "Wait for more, at most", placeholder: "1 s" })}
+      ${field({ name: "batch_events", label: "Events, at most", placeholder: "each in its own", hint: "Both empty: no batches." })}
+      ${field({ name: "batch_wait", label: "Wait, at most", placeholder: "1 s" })}
     </fieldset>`;
 }
 

@@ -111,7 +111,7 @@ export function endpointTable(request: PageRequest, rows: readonly WithStats[]):
     { name: "State", show: ({ endpoint, stats }) => healthView(endpoint, stats, nowMs) },
     ...(isOperator(request.caller) ? [{ name: "Tenant", show: ({ endpoint }: WithStats) => endpoint.tenant }] : []),
     { name: "Event types", show: ({ endpoint }) => endpoint.event_types.join(", ") },
-    { name: "Delivered in 24 h", show: ({ stats }) => successView(stats) },
+    { name: "Delivered, 24 h", show: ({ stats }) => successView(stats) },
     { name: "Last attempt", show: ({ stats }) => timeView(stats?.last_attempt_at ?? null, nowMs) },
   ];
   return tableView("Endpoints, oldest first", columns, rows);
