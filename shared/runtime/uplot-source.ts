@@ -9,7 +9,10 @@ export interface UplotSource {
 }
 
 export function uplotSource(): UplotSource {
-  const { resolve } = createRequire(import.meta.url);
-  const read = (file: string): string => readFileSync(resolve(`uplot/${file}`), "utf8");
-  return { script: read("dist/uPlot.iife.min.js"), style: read("dist/uPlot.min.css"), license: read("LICENSE") };
+  const require = createRequire(import.meta.url);
+  return {
+    script: readFileSync(require.resolve("uplot/dist/uPlot.iife.min.js"), "utf8"),
+    style: readFileSync(require.resolve("uplot/dist/uPlot.min.css"), "utf8"),
+    license: readFileSync(require.resolve("uplot/LICENSE"), "utf8"),
+  };
 }

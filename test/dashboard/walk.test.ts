@@ -85,6 +85,50 @@ async function assertPlotted(page: Page): Promise<void> {
   await page.getByText("The same as a table").click();
 }
 
+/** On the list of events: the first of them, its story, and what was sent. */
+async function findWhy(page: Page): Promise<void> {
+  await page.locator("tbody a").first().click();
+  const why = await page.locator("main").innerText();
+  assert.match(why, /dead answered 500; attempt 1 of 1 was the last/);
+  assert.match(why, /Why: what was decided/);
+  await page.getByText("Request", { exact: true }).last().click();
+  assert.match(
+    await page.locator("details[open] pre").innerText(),
+    /^POST http.*\nx-token: \(not shown\)\n[^]*webhook-id: evt_/,
+  );
+  await assertAccessible(page);
+  await takeScreenshots(page, "event", ["light", "dark", "phone"]);
+}
+
+/** From the story to the endpoint and its settings: two mistakes, then what is right. */
+async function mend(page: Page, url: string, rightUrl: string): Promise<void> {
+  await page.locator(".card h3 a").click();
+  await page.getByRole("heading", { name: url }).waitFor();
+  await assertAccessible(page);
+  await takeScreenshots(page, "endpoint", ["light"]);
+  assert.match(await page.locator("main").innerText(), /Under way\s+\d+ of \d+/);
+  await page.getByRole("link", { name: "Change settings" }).click();
+  await page.getByLabel("When attempts are made").selectOption("The waits that I name");
+  await page.getByLabel("The waits that I name").fill("0 s, soon");
+  await page.getByRole("button", { name: "Save" }).click();
+  assert.match(
+    await page.locator("#f-retry_delays-wrong").innerText(),
+    /number 2 of them.*must be a number of seconds/,
+  );
+  assert.equal(await page.getByLabel("The waits that I name").getAttribute("aria-invalid"), "true");
+  await assertAccessible(page);
+  await takeScreenshots(page, "endpoint-form", ["light", "phone"]);
+  await page.getByLabel("The waits that I name").fill("0 s, 5 s");
+  await page.getByLabel("URL").fill("ftp://nowhere");
+  await page.evaluate("document.querySelector('main form').noValidate = true");
+  await page.getByRole("button", { name: "Save" }).click();
+  assert.match(await page.locator("#f-url-wrong").innerText(), /URL must/);
+  await page.getByLabel("URL").fill(rightUrl);
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("The settings are saved.").waitFor();
+  assert.match(await page.locator("main").innerText(), /2 attempts: at once, 5 s[^]*x-token/);
+}
+
 async function createEndpoint(page: Page, url: string, types: string): Promise<void> {
   await page.getByRole("link", { name: "Endpoints", exact: true }).click();
   await page.getByRole("link", { name: "Create an endpoint" }).click();
@@ -179,44 +223,8 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   await page.getByRole("button", { name: "Filter" }).click();
   assert.equal(await page.locator("tbody tr").count(), 2);
   await assertAccessible(page);
-  await page.locator("tbody a").first().click();
-  const why = await page.locator("main").innerText();
-  assert.match(why, /dead answered 500; attempt 1 of 1 was the last/);
-  assert.match(why, /Why: what was decided/);
-  await page.getByText("Request", { exact: true }).last().click();
-  assert.match(
-    await page.locator("details[open] pre").innerText(),
-    /^POST http.*\nx-token: \(not shown\)\n[^]*webhook-id: evt_/,
-  );
-  await assertAccessible(page);
-  await takeScreenshots(page, "event", ["light", "dark", "phone"]);
-
-  await page.locator(".card h3 a").click();
-  await page.getByRole("heading", { name: broken.url }).waitFor();
-  await assertAccessible(page);
-  await takeScreenshots(page, "endpoint", ["light"]);
-  assert.match(await page.locator("main").innerText(), /Under way\s+\d+ of \d+/);
-  await page.getByRole("link", { name: "Change settings" }).click();
-  await page.getByLabel("When attempts are made").selectOption("The waits that I name");
-  await page.getByLabel("The waits that I name").fill("0 s, soon");
-  await page.getByRole("button", { name: "Save" }).click();
-  assert.match(
-    await page.locator("#f-retry_delays-wrong").innerText(),
-    /number 2 of them.*must be a number of seconds/,
-  );
-  assert.equal(await page.getByLabel("The waits that I name").getAttribute("aria-invalid"), "true");
-  await assertAccessible(page);
-  await takeScreenshots(page, "endpoint-form", ["light", "phone"]);
-  await page.getByLabel("The waits that I name").fill("0 s, 5 s");
-  await page.getByLabel("URL").fill("ftp://nowhere");
-  await page.evaluate("document.querySelector('main form').noValidate = true");
-  await page.getByRole("button", { name: "Save" }).click();
-  assert.match(await page.locator("#f-url-wrong").innerText(), /URL must/);
-  await page.getByLabel("URL").fill(`${receiver}/orders`);
-  await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("The settings are saved.").waitFor();
-  assert.match(await page.locator("main").innerText(), /2 attempts: at once, 5 s[^]*x-token/);
-
+  await findWhy(page);
+  await mend(page, broken.url, `${receiver}/orders`);
   await page.getByRole("link", { name: "Its dead letters" }).click();
   await assertAccessible(page);
   await takeScreenshots(page, "dead-letters", ["light", "phone"]);
