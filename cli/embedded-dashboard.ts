@@ -8,11 +8,13 @@ import { systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
+import { uplotSource } from "@posthaste/shared/runtime/uplot-source.ts";
 
 export function openDashboard(drivers: Drivers, sealer: Sealer, portal: PortalLook): Dashboard {
   return createDashboard({
     sealer,
     portal,
+    uplot: uplotSource(),
     queues: () => readQueues(drivers, systemClock),
     alerts: () => drivers.alertBoard.read(),
   });

@@ -6,6 +6,7 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { BuildConfig, BunPlugin } from "bun";
 import { luaInside } from "@posthaste/shared/runtime/lua-inside.ts";
+import { uplotInside } from "@posthaste/shared/runtime/uplot-inside.ts";
 import own from "./package.json" with { type: "json" };
 
 /** Each becomes `dist/<path>.js`; what they share is in chunks beside them. They are not minified, so that a stack trace can be read. */
@@ -56,7 +57,7 @@ export async function buildPackage(root: string, folder: string): Promise<void> 
       target: "bun",
       splitting: true,
       naming: { entry: "[dir]/[name].js", chunk: "chunk-[hash].js" },
-      plugins: [luaInside, undiciInside, withoutDemo],
+      plugins: [luaInside, uplotInside, undiciInside, withoutDemo],
     }),
     await bundle({
       entrypoints: [join(root, "gateway/main/worker.ts")],

@@ -101,4 +101,10 @@ export interface EndpointStats {
   readonly dead: number;
   readonly duration_ms_mean: number | null;
   readonly last_attempt_at: string | null;
+  /** Right after the last attempt, as the processor that made it had it. */
+  readonly last_seen: {
+    readonly in_flight: number;
+    readonly in_flight_max: number;
+    readonly breaker: "closed" | "half-open" | "open";
+  } | null;
 }

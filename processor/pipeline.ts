@@ -121,7 +121,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill, lowWa
   const told = createTold(deps, { directory, lookup, signal: writing, onFailure });
   const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored, ...told };
   const isApart = createIsApart(directory);
-  const settle = createSettle({ ...ambient, ...writes, telemetry, isApart, lookAgain });
+  const settle = createSettle({ ...ambient, ...writes, telemetry, limiters, isApart, lookAgain });
   const sends = { transport, attemptMs, standstill, telemetry, isApart, stopping, signal };
   const send = createSend({ ...ambient, ...sends });
   const { begunAttempts, cancellations } = drivers;

@@ -192,7 +192,9 @@ function partOf(from: number, end: number, acceptedAtMs: (index: number) => numb
       letters.push({ ...letter, reason: reason ?? "", attempts: attempt });
     }
     const outcome = record.state === "delivered" ? "delivered" : record.state === "dead" ? "dead" : "retry";
-    stats.push({ kind: "attempt", tenant, endpointId: endpoint.id, outcome, durationMs: 12, atMs: record.atMs });
+    const seen = { inFlight: 0, inFlightMax: 16, breaker: "closed" as const };
+    const took = { durationMs: 12, sinceDueMs: [15], seen, atMs: record.atMs };
+    stats.push({ kind: "attempt", tenant, endpointId: endpoint.id, lane: "medium", outcome, ...took });
   }
   return { envelopes, waiting, entries, letters, stats };
 }

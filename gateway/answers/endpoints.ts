@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { ENDPOINT_STATUSES } from "@posthaste/shared/domain/endpoint.ts";
 import { HEADER_MASK } from "@posthaste/shared/domain/endpoint-headers.ts";
 import { EitherForm } from "@posthaste/shared/domain/retry-policy.ts";
+import { BREAKER_STATES } from "@posthaste/shared/ports/stats.ts";
 import { Count, idOf, listOf, Time } from "./parts.ts";
 
 export const EndpointView = v.object({
@@ -39,5 +40,11 @@ export const StatsView = v.object({
   dead: Count,
   duration_ms_mean: v.nullable(Count),
   last_attempt_at: v.nullable(Time),
+  last_seen: v.pipe(
+    v.nullable(v.object({ in_flight: Count, in_flight_max: Count, breaker: v.picklist(BREAKER_STATES) })),
+    v.description(
+      "Right after the last attempt, as the processor that made it had it: attempts under way there, how many it makes at once, and whether its breaker holds deliveries back.",
+    ),
+  ),
 });
 export type StatsView = v.InferOutput<typeof StatsView>;

@@ -14,10 +14,11 @@ import { createApi } from "./api.ts";
 import { brandStyle } from "./brand.ts";
 import type { Door } from "./door.ts";
 import { signOut } from "./door.ts";
-import { FlowLooks } from "./flow.ts";
+import { flowOf } from "./flow.ts";
 import type { Condition } from "./page-request.ts";
 import { pages } from "./pages/pages.ts";
 import { HOME, pathIn } from "./place.ts";
+import { plotScript, plotStyle } from "./plot-script.ts";
 import { enterByLink, linkPage, portalCalls, portalDoor } from "./portal.ts";
 import { moved, SAFE_FIELDS } from "./responses.ts";
 import { SCRIPT } from "./script.ts";
@@ -37,6 +38,14 @@ export interface DashboardRoute {
 export interface DashboardParts extends Pick<Condition, "queues" | "alerts"> {
   readonly sealer: Sealer;
   readonly portal: PortalLook;
+  readonly uplot: PlotLibrary;
+}
+
+/** What draws the plots; each is a whole file of the library. */
+export interface PlotLibrary {
+  readonly script: string;
+  readonly style: string;
+  readonly license: string;
 }
 
 export interface Dashboard {
@@ -60,7 +69,7 @@ export function createDashboard(parts: DashboardParts): Dashboard {
         dashboard: { ...shared, door: dashboardDoor, apiOf: createApi(deps, routes) },
         portal: { ...shared, door: portalDoor(portal), apiOf: createApi(deps, portalCalls(routes)) },
       };
-      return [...dashboardRoutes(doors.dashboard), ...portalRoutes(doors.portal, portal)];
+      return [...dashboardRoutes(doors.dashboard, parts.uplot), ...portalRoutes(doors.portal, portal)];
     },
   };
 }
@@ -68,21 +77,26 @@ export function createDashboard(parts: DashboardParts): Dashboard {
 function createCondition({ queues, alerts }: DashboardParts, deps: HandleDeps): Condition {
   const { clock } = deps;
   const kept = { clock, keepMs: CONDITION_MS };
-  const looks = new FlowLooks();
   return {
     queues: brieflyKept(queues, kept),
     alerts,
     stores: () => conditionInTime(deps),
-    flow: brieflyKept(async () => looks.look(await deps.collectMetrics("prometheus"), clock.monotonic()), kept),
+    flow: brieflyKept(async () => flowOf(await deps.drivers.stats.flow(), clock.now()), kept),
   };
 }
 
-function dashboardRoutes(parts: PageParts): readonly DashboardRoute[] {
+function dashboardRoutes(parts: PageParts, uplot: PlotLibrary): readonly DashboardRoute[] {
   const { deps } = parts;
   const usedLinks = new RecentSet<string>({ countMax: USED_LINKS_MAX, age: { ms: LINK_MS, clock: deps.clock } });
   return [
     ...pageRoutes(parts, STYLE),
     { method: "POST", path: `${HOME}/sign-in`, handle: (matched) => signIn(matched, { ...parts, usedLinks }) },
+    { method: "GET", path: `${HOME}/plot.css`, handle: keptText(plotStyle(uplot), "text/css; charset=utf-8", deps) },
+    {
+      method: "GET",
+      path: `${HOME}/plot.js`,
+      handle: keptText(plotScript(uplot), "text/javascript; charset=utf-8", deps),
+    },
   ];
 }
 
@@ -99,10 +113,6 @@ function portalRoutes(parts: PageParts, look: PortalLook): readonly DashboardRou
 /** What both places have. */
 function pageRoutes(parts: PageParts, style: string): readonly DashboardRoute[] {
   const { door, deps } = parts;
-  const keptText = (text: string, type: string): DashboardRoute["handle"] => {
-    const headers = { ...keeping(text, deps.hasher), ...SAFE_FIELDS, "content-type": type };
-    return async ({ request }) => shownKept({ text, headers }, request.headers);
-  };
   const at = (path: string): string => pathIn(door.place, path);
   return [
     ...pagesOf(door).map((rule): DashboardRoute => {
@@ -110,9 +120,14 @@ function pageRoutes(parts: PageParts, style: string): readonly DashboardRoute[] 
     }),
     { method: "GET", path: at(`${HOME}/`), handle: async () => moved(door.place, HOME, {}) },
     { method: "POST", path: at(`${HOME}/sign-out`), handle: (matched) => signOut(door, matched, parts) },
-    { method: "GET", path: at(`${HOME}/style.css`), handle: keptText(style, "text/css; charset=utf-8") },
-    { method: "GET", path: at(`${HOME}/script.js`), handle: keptText(SCRIPT, "text/javascript; charset=utf-8") },
+    { method: "GET", path: at(`${HOME}/style.css`), handle: keptText(style, "text/css; charset=utf-8", deps) },
+    { method: "GET", path: at(`${HOME}/script.js`), handle: keptText(SCRIPT, "text/javascript; charset=utf-8", deps) },
   ];
+}
+
+function keptText(text: string, type: string, { hasher }: HandleDeps): DashboardRoute["handle"] {
+  const headers = { ...keeping(text, hasher), ...SAFE_FIELDS, "content-type": type };
+  return async ({ request }) => shownKept({ text, headers }, request.headers);
 }
 
 function pagesOf({ place }: Door): typeof pages {

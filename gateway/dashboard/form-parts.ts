@@ -7,6 +7,8 @@ import { placeOf } from "./parts.ts";
 
 export interface Field {
   readonly name: string;
+  /** Where it is on the page, as ids and problems have it; the name, unless several have that. */
+  readonly at?: string;
   readonly label: string;
   readonly value?: string;
   readonly hint?: string;
@@ -22,8 +24,9 @@ export interface Field {
 /** With its problem, where the last try had one there. */
 export function fieldView(field: Field, problem: Problem | null = null, prefix = "f"): Markup {
   const { name, label, value = "", hint, placeholder = "", type = "text", isRequired = false, options } = field;
-  const wrong = (problem?.errors ?? []).filter((each) => placeOf(each) === name).map(({ detail }) => detail);
-  const id = `${prefix}-${name}`;
+  const place = field.at ?? name;
+  const wrong = (problem?.errors ?? []).filter((each) => placeOf(each) === place).map(({ detail }) => detail);
+  const id = `${prefix}-${place}`;
   const described = [hint === undefined ? "" : `${id}-hint`, wrong.length === 0 ? "" : `${id}-wrong`].join(" ").trim();
   const input =
     options === undefined
@@ -39,7 +42,12 @@ export function fieldView(field: Field, problem: Problem | null = null, prefix =
           autocomplete="off"
           spellcheck="false"
         />`
-      : html`<select id="${id}" name="${name}" aria-describedby="${described}">
+      : html`<select
+          id="${id}"
+          name="${name}"
+          aria-invalid="${wrong.length > 0 ? "true" : "false"}"
+          aria-describedby="${described}"
+        >
           ${options.map(
             ([option, words]) =>
               html`<option value="${option}" ${option === value ? html`selected` : ""}>${words}</option>`,

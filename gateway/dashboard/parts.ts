@@ -45,6 +45,9 @@ const kinds: Readonly<Record<string, "good" | "bad" | "odd">> = {
   delivered: "good",
   active: "good",
   usable: "good",
+  closed: "good",
+  open: "bad",
+  "half-open": "odd",
   dead: "bad",
   disabled: "bad",
   expired: "bad",
@@ -127,6 +130,23 @@ export function factsView(facts: readonly (readonly [string, Markup | string | n
           </div>`,
     )}
   </dl>`;
+}
+
+export interface Tile {
+  readonly name: string;
+  readonly figure: Markup | string;
+  readonly more: Markup | string;
+}
+
+export function tilesView(tiles: readonly Tile[]): Markup {
+  return html`<ul class="tiles">
+    ${tiles.map(
+      ({ name, figure, more }) =>
+        html`<li>
+          <span class="name">${name}</span><span class="figure">${figure}</span><span class="quiet">${more}</span>
+        </li>`,
+    )}
+  </ul>`;
 }
 
 /** What was refused, in words; `shown` are the fields that say their part themselves. */

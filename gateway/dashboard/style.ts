@@ -37,7 +37,7 @@ button.copy { font-size: 0.75rem; padding: 0 0.375rem; margin-left: 0.375rem; bo
 .asked p { margin: 0 0 0.625rem; }
 input, select, textarea { font: inherit; font-size: 0.9375rem; padding: 0.3125rem 0.5rem; border: 1px solid var(--field); border-radius: 6px; background: var(--ground); color: var(--text); width: 100%; min-width: 0; height: 2.125rem; }
 input[type=checkbox] { width: 1.125rem; height: 1.125rem; margin: 0; vertical-align: -3px; accent-color: var(--main); }
-input[aria-invalid=true] { border-color: var(--bad); border-width: 2px; }
+input[aria-invalid=true], select[aria-invalid=true] { border-color: var(--bad); border-width: 2px; }
 .field label, legend { display: block; font-size: 0.8125rem; font-weight: 600; margin: 0 0 0.1875rem; padding: 0; }
 .hint { font-size: 0.8125rem; color: var(--quiet); margin: 0.1875rem 0 0; }
 .wrong { font-size: 0.875rem; color: var(--bad); font-weight: 600; margin: 0.1875rem 0 0; }
@@ -49,6 +49,13 @@ input[aria-invalid=true] { border-color: var(--bad); border-width: 2px; }
 .form .wide, .form fieldset, .form > .buttons { grid-column: 1 / -1; }
 fieldset { border: 0; padding: 0; margin: 0; }
 fieldset label { font-weight: 400; display: inline-flex; gap: 0.375rem; align-items: center; margin-right: 1rem; }
+fieldset.group { grid-column: 1 / -1; display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 0.625rem 1rem; padding: 0.75rem 0 0; border-top: 1px solid var(--line); align-items: start; }
+fieldset.group legend, fieldset.headers legend { font-size: 0.9375rem; float: left; width: 100%; margin: 0 0 0.25rem; }
+fieldset.group legend { grid-column: 1 / -1; }
+fieldset.group .wide { grid-column: 1 / -1; }
+fieldset.group label, fieldset.headers label { display: block; font-weight: 600; margin: 0 0 0.1875rem; overflow-wrap: anywhere; }
+fieldset.headers { padding: 0.75rem 0 0; border-top: 1px solid var(--line); }
+.header-row { clear: both; display: grid; grid-template-columns: minmax(8rem, 1fr) 2fr; gap: 0.625rem 1rem; margin: 0.625rem 0 0; align-items: end; }
 .sign-in { max-width: 26rem; display: grid; gap: 0.875rem; }
 .sign-in button { justify-self: start; padding: 0.4375rem 1.25rem; }
 .notice { margin: 0 0 1rem; padding: 0.625rem 0.875rem; border: 1px solid var(--line); border-left: 3px solid var(--accent); border-radius: 6px; background: var(--raised); max-width: none; }
@@ -106,6 +113,8 @@ pre > .copy { position: absolute; top: 0.5rem; right: 0.5rem; background: var(--
   tbody th, td { position: relative; border: 0; padding: 0.125rem 0 0.125rem 7rem; min-height: 1.6rem; }
   tbody th::before, td::before { content: attr(data-label); position: absolute; left: 0; max-width: 6.5rem; font-size: 0.75rem; line-height: 1.4; padding-top: 0.125rem; color: var(--quiet); font-weight: 600; }
   td:empty { display: none; }
+  td:has(> details[open]) { padding-left: 0; }
+  td:has(> details[open]) > details:first-child summary { padding-left: 7rem; }
   .filters { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); padding: 0.625rem 0.75rem 0.75rem; }
   .filters .field:has([type=datetime-local]) { grid-column: 1 / -1; }
   .filters .buttons { margin-top: 0; align-self: end; }

@@ -28,6 +28,12 @@ export function manyText(count: number, one: string, many = `${one}s`): string {
   return `${countText(count)} ${count === 1 ? one : many}`;
 }
 
+/** A rate, by the minute where it is less than one a second. */
+export function perTimeText(perS: number): string {
+  if (perS < 1) return `${(60 * perS).toFixed(1)} a minute`;
+  return `${perS < 10 ? perS.toFixed(1) : countText(Math.round(perS))} a second`;
+}
+
 /** Never rounded up: what is not all is not shown as all. */
 export function shareText(part: number, whole: number): string {
   return whole === 0 ? "none" : `${Math.floor((1000 * part) / whole) / 10} %`;

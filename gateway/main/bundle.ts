@@ -1,6 +1,7 @@
 /** A gateway as one file, for runtimes that have no file system or run no TypeScript. By Bun's bundler, on Bun. */
 import { join } from "node:path";
 import { luaInside } from "@posthaste/shared/runtime/lua-inside.ts";
+import { uplotInside } from "@posthaste/shared/runtime/uplot-inside.ts";
 
 const DIST = join(import.meta.dirname, "../dist");
 
@@ -13,7 +14,7 @@ export async function bundle(
     entrypoints: [join(import.meta.dirname, entry)],
     target: "node",
     format: "esm",
-    plugins: [luaInside],
+    plugins: [luaInside, uplotInside],
     ...options,
   });
   const [file] = built.outputs;

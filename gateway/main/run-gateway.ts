@@ -15,6 +15,7 @@ import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { readQueues } from "@posthaste/shared/ports/queue-samples.ts";
 import { openVetter } from "@posthaste/shared/drivers/http/vetter.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
+import { uplotSource } from "@posthaste/shared/runtime/uplot-source.ts";
 import { createGateway } from "../app.ts";
 import { createDashboard } from "../dashboard/dashboard.ts";
 import { createStartGate } from "../start-gate.ts";
@@ -71,6 +72,7 @@ async function serveUntilStopped(config: Config): Promise<number> {
   const dashboard = createDashboard({
     sealer,
     portal,
+    uplot: uplotSource(),
     queues: () => readQueues(drivers, clock),
     alerts: () => drivers.alertBoard.read(),
   });

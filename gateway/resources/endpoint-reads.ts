@@ -66,6 +66,11 @@ async function stats(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Resp
   return answerJson(admitted, 200, statsView(await deps.drivers.stats.endpoint(tenant, id)));
 }
 
+function seenView(seen: EndpointStats["seen"]): StatsView["last_seen"] {
+  if (seen === null) return null;
+  return { in_flight: seen.inFlight, in_flight_max: seen.inFlightMax, breaker: seen.breaker };
+}
+
 function statsView(counts: EndpointStats): StatsView {
   return {
     attempts: counts.attempts,
@@ -74,5 +79,6 @@ function statsView(counts: EndpointStats): StatsView {
     dead: counts.dead,
     duration_ms_mean: counts.durationMsMean === null ? null : Math.round(counts.durationMsMean),
     last_attempt_at: instantText(counts.lastAttemptAtMs),
+    last_seen: seenView(counts.seen),
   };
 }

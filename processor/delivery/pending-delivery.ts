@@ -48,8 +48,12 @@ export function oldestAcceptanceMs({ members }: Pick<PendingDelivery, "members">
 
 /** Since when it could be made, in epoch ms: of a group, since its youngest event could. */
 export function dueSinceMs({ members, generation }: Pick<PendingDelivery, "members" | "generation">): number {
-  const sinceMs = members.map(({ acceptedAtMs, deliverAtMs }) => Math.max(acceptedAtMs, deliverAtMs ?? 0));
-  return Math.max(generation, ...sinceMs);
+  return Math.max(...members.map((member) => dueAtMs(member, generation)));
+}
+
+/** When one event of it could be sent for the first time, in epoch ms. */
+export function dueAtMs({ acceptedAtMs, deliverAtMs }: Envelope, generation: number): number {
+  return Math.max(acceptedAtMs, deliverAtMs ?? 0, generation);
 }
 
 const NONE: readonly Envelope[] = [];

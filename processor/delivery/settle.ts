@@ -10,6 +10,7 @@ import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeferReason } from "../endpoint/entry.ts";
+import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { Obstacle } from "./put-aside.ts";
 import type { LookAgain } from "../recovery/look-again.ts";
 import type { RecordOutcomeDeps, Standing } from "./record-outcome.ts";
@@ -20,12 +21,13 @@ import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
-import { subjectOfMember } from "./pending-delivery.ts";
+import { dueAtMs, subjectOfMember } from "./pending-delivery.ts";
 
 export interface SettleDeps extends RecordOutcomeDeps {
   readonly entropy: Entropy;
   readonly settlements: Pick<Settlements, "record" | "count">;
   readonly telemetry: Pick<Telemetry, "delivery" | "endpoint" | "trace">;
+  readonly limiters: Pick<EndpointLimiters, "seen">;
   /** Of the delivery's endpoint, among those of its event. */
   readonly isApart: (delivery: PendingDelivery) => boolean;
   /** A dead letter was written as held for an endpoint that may have recovered meanwhile. */
@@ -174,8 +176,12 @@ function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Settled, 
   deps.settlements.record(entriesOf(deps, delivery, standing, result));
   if (result !== null) {
     const outcome = state === "delivered" ? "delivered" : state === "dead" ? "dead" : "retry";
+    const sinceDueMs = delivery.members.map((member) => nowMs - dueAtMs(member, delivery.generation));
+    const { lane } = delivery;
+    const { durationMs } = result;
+    const seen = deps.limiters.seen(endpointId);
     deps.settlements.count([
-      { kind: "attempt", tenant, endpointId, outcome, durationMs: result.durationMs, atMs: nowMs },
+      { kind: "attempt", tenant, endpointId, lane, outcome, durationMs, sinceDueMs, seen, atMs: nowMs },
     ]);
   }
   if (result !== null || standing.nextAttemptAtMs === null) {
@@ -203,9 +209,7 @@ function entriesOf(deps: SettleDeps, delivery: PendingDelivery, settled: Settled
   return delivery.members.map((envelope) => {
     const key = keyOf(delivery, envelope);
     const groupId = delivery.group?.id ?? null;
-    const { acceptedAtMs, deliverAtMs } = envelope;
-    const sinceMs = Math.max(acceptedAtMs, deliverAtMs ?? 0, key.generation);
-    const leg = { sinceMs, ...passed, wait: waitsFor };
+    const leg = { sinceMs: dueAtMs(envelope, key.generation), ...passed, wait: waitsFor };
     return {
       kind: "delivery",
       delivery: { ...key, eventType: envelope.type, atMs, result, groupId, ...standing, leg },

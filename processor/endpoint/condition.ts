@@ -2,6 +2,7 @@
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
+import type { EndpointSeen } from "@posthaste/shared/ports/stats.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { ProcessorLimits } from "../limits.ts";
 import type { DeferReason } from "./entry.ts";
@@ -87,6 +88,10 @@ export class EndpointCondition {
     if (this.#quietUntilMs - nowMs > holdUpMsMax) return "throttled";
     if (!this.breaker.isPassable(nowMs)) return "breaker-open";
     return nowMs < this.#slowUntilMs && this.pace.waitMs(ahead, nowMs) > holdUpMsMax ? "busy" : null;
+  }
+
+  seen(): EndpointSeen {
+    return { inFlight: this.pace.inFlight(), inFlightMax: this.pace.cap(), breaker: this.breaker.state() };
   }
 
   /** It answers, and soon. */

@@ -2,6 +2,7 @@
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { EndpointSeen } from "@posthaste/shared/ports/stats.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter-deps.ts";
@@ -37,6 +38,8 @@ export interface EndpointLimiters {
    * deferred holds for it too.
    */
   leaveUnmade(slot: Slot, result: AttemptResult, delivery: PendingDelivery, why: DeferReason): NotNow;
+  /** What is known of the endpoint now; null when nothing is remembered. */
+  seen(endpointId: string): EndpointSeen | null;
   /** The endpoint was deleted: nothing of it is remembered, as soon as nothing of it is under way. */
   removed(endpointId: string): void;
   /** An overflow was recorded. False when it may come back at once; when true, `onRecovered` will tell. */
@@ -132,6 +135,7 @@ export function createEndpointLimiters(
       leave(limiter, slot, result);
       return entry;
     },
+    seen: (endpointId) => limiters.get(endpointId)?.condition.seen() ?? null,
     removed(endpointId) {
       const limiter = limiters.get(endpointId);
       if (limiter === undefined) return;

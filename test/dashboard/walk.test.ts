@@ -6,13 +6,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { openFolder, spawnPosthaste } from "../e2e/posthaste-child.ts";
+import { liveAnHour } from "./lived-hour.ts";
 import { assertAccessible, openRealBrowser, takeScreenshots } from "./real-browser.ts";
 
 const HOSTILE = `"'><script>window.isHacked = 1</script><img src=x onerror="window.isHacked = 1">`;
 
-async function open() {
+async function open(prepare: (folder: string) => Promise<Readonly<Record<string, string>>> = async () => ({})) {
   const folder = openFolder();
-  const child = spawnPosthaste(["dev"], { PORT: "0", POSTHASTE_DATA: folder.path });
+  const child = spawnPosthaste(["dev"], { PORT: "0", POSTHASTE_DATA: folder.path, ...(await prepare(folder.path)) });
   await child.match(/Ctrl-C stops/);
   const value = (name: string): string =>
     new RegExp(`^ {2}${name} +(\\S+)$`, "m").exec(child.printed.stdout)?.[1] ?? "";
@@ -47,6 +48,85 @@ async function untilSaid(page: Page, words: string): Promise<void> {
     await page.reload();
   }
   assert.fail(`${page.url()} never said ${words}: ${await page.locator("main").innerText()}`);
+}
+
+/** Runs in the page: pixels of a canvas by the colours of the page's variables. */
+const INK_COUNTS = `(canvas, inks) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const style = getComputedStyle(document.documentElement);
+  return inks.map((ink) => {
+    const wanted = style.getPropertyValue(ink).trim().match(/[0-9a-f]{2}/g).map((part) => parseInt(part, 16));
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      if (data[at + 3] > 200 && wanted.every((part, index) => Math.abs(part - data[at + index]) < 8)) count++;
+    }
+    return count;
+  });
+}`;
+
+/** Each plot has ink of each of its lines in it, in the page's own colours, and what it shows is there as a table. */
+async function assertPlotted(page: Page): Promise<void> {
+  for (const [name, inks] of [
+    ["plot-flow", ["--accent", "--good", "--bad"]],
+    ["plot-times", ["--accent", "--warm"]],
+  ] as const) {
+    const canvas = `[aria-labelledby=${name}] canvas`;
+    await page.locator(canvas).waitFor();
+    const counts = await page.evaluate<number[]>(
+      `(${INK_COUNTS})(document.querySelector("${canvas}"), ${JSON.stringify(inks)})`,
+    );
+    assert.ok(
+      counts.every((count) => count > 50),
+      `${name} has ${counts.join(", ")} pixels of ${inks.join(", ")}`,
+    );
+  }
+  await page.getByText("The same as a table").click();
+  assert.ok((await page.getByRole("table", { name: "Events by minute" }).getByRole("row").count()) > 55);
+  await page.getByText("The same as a table").click();
+}
+
+/** On the list of events: the first of them, its story, and what was sent. */
+async function findWhy(page: Page): Promise<void> {
+  await page.locator("tbody a").first().click();
+  const why = await page.locator("main").innerText();
+  assert.match(why, /dead answered 500; attempt 1 of 1 was the last/);
+  assert.match(why, /Why: what was decided/);
+  await page.getByText("Request", { exact: true }).last().click();
+  assert.match(
+    await page.locator("details[open] pre").innerText(),
+    /^POST http.*\nx-token: \(not shown\)\n[^]*webhook-id: evt_/,
+  );
+  await assertAccessible(page);
+  await takeScreenshots(page, "event", ["light", "dark", "phone"]);
+}
+
+/** From the story to the endpoint and its settings: two mistakes, then what is right. */
+async function mend(page: Page, url: string, rightUrl: string): Promise<void> {
+  await page.locator(".card h3 a").click();
+  await page.getByRole("heading", { name: url }).waitFor();
+  await assertAccessible(page);
+  await takeScreenshots(page, "endpoint", ["light"]);
+  assert.match(await page.locator("main").innerText(), /Under way\s+\d+ of \d+/);
+  await page.getByRole("link", { name: "Change settings" }).click();
+  await page.getByLabel("When attempts are made").selectOption("The waits that I name");
+  await page.getByLabel("The waits that I name").fill("0 s, soon");
+  await page.getByRole("button", { name: "Save" }).click();
+  assert.match(
+    await page.locator("#f-retry_delays-wrong").innerText(),
+    /number 2 of them.*must be a number of seconds/,
+  );
+  assert.equal(await page.getByLabel("The waits that I name").getAttribute("aria-invalid"), "true");
+  await assertAccessible(page);
+  await takeScreenshots(page, "endpoint-form", ["light", "phone"]);
+  await page.getByLabel("The waits that I name").fill("0 s, 5 s");
+  await page.getByLabel("URL").fill("ftp://nowhere");
+  await page.evaluate("document.querySelector('main form').noValidate = true");
+  await page.getByRole("button", { name: "Save" }).click();
+  assert.match(await page.locator("#f-url-wrong").innerText(), /URL must/);
+  await page.getByLabel("URL").fill(rightUrl);
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("The settings are saved.").waitFor();
+  assert.match(await page.locator("main").innerText(), /2 attempts: at once, 5 s[^]*x-token/);
 }
 
 async function createEndpoint(page: Page, url: string, types: string): Promise<void> {
@@ -112,7 +192,7 @@ test("from the printed link to a delivered event: sign in, create, send, watch, 
 });
 
 test("an event that did not arrive: found out why, mended and delivered, by the pages alone", async () => {
-  await using walk = await open();
+  await using walk = await open(liveAnHour);
   const { page, url, receiver, publish } = walk;
   await publish("/v1/endpoints", { url: `${receiver}/`, event_types: ["invoice.*"], description: "Billing" });
   const broken = {
@@ -120,6 +200,7 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
     event_types: ["order.*"],
     description: "Orders",
     retry: { delays_s: [0] },
+    headers: { "x-token": "s3cret" },
   };
   const endpoint = await publish("/v1/endpoints", broken);
   for (const type of ["invoice.paid", "invoice.sent"]) await publish("/v1/events", { type, data: { amount: 12.5 } });
@@ -133,6 +214,7 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   await page.getByRole("button", { name: "Sign in" }).click();
   await untilSaid(page, "2 deliveries will not be made");
   await untilSaid(page, "failing");
+  await assertPlotted(page);
   await assertAccessible(page);
   await takeScreenshots(page, "overview", ["light", "dark", "phone"]);
 
@@ -141,26 +223,8 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   await page.getByRole("button", { name: "Filter" }).click();
   assert.equal(await page.locator("tbody tr").count(), 2);
   await assertAccessible(page);
-  await page.locator("tbody a").first().click();
-  const why = await page.locator("main").innerText();
-  assert.match(why, /dead answered 500; attempt 1 of 1 was the last/);
-  assert.match(why, /Why: what was decided/);
-  await assertAccessible(page);
-  await takeScreenshots(page, "event", ["light", "dark", "phone"]);
-
-  await page.locator(".card h3 a").click();
-  await page.getByRole("heading", { name: broken.url }).waitFor();
-  await assertAccessible(page);
-  await takeScreenshots(page, "endpoint", ["light"]);
-  await page.getByRole("link", { name: "Change settings" }).click();
-  await page.getByLabel("URL").fill("ftp://nowhere");
-  await page.evaluate("document.querySelector('main form').noValidate = true");
-  await page.getByRole("button", { name: "Save" }).click();
-  assert.match(await page.locator("#f-url-wrong").innerText(), /URL must/);
-  await page.getByLabel("URL").fill(`${receiver}/orders`);
-  await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("The settings are saved.").waitFor();
-
+  await findWhy(page);
+  await mend(page, broken.url, `${receiver}/orders`);
   await page.getByRole("link", { name: "Its dead letters" }).click();
   await assertAccessible(page);
   await takeScreenshots(page, "dead-letters", ["light", "phone"]);

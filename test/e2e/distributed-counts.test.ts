@@ -81,6 +81,21 @@ async function openFlaky() {
   return { ...receiver, ids, attempts, answers };
 }
 
+/** Of one gateway, to somebody who signs in with the key. */
+async function overviewOf(url: string, key: string): Promise<string> {
+  const form = {
+    method: "POST",
+    redirect: "manual",
+    headers: { origin: url },
+    body: new URLSearchParams({ key }),
+  } as const;
+  const signedIn = await fetch(`${url}/dashboard/sign-in`, form);
+  const cookie = signedIn.headers.getSetCookie()[0]?.split(";", 1)[0] ?? "";
+  const page = await fetch(`${url}/dashboard`, { headers: { cookie } });
+  assert.equal(page.status, 200);
+  return (await page.text()).replaceAll(/\s+/g, " ");
+}
+
 test("stats, queue depths, ledger and dead letters equal what the receivers saw", async () => {
   await using steady = await openCounter();
   await using flaky = await openFlaky();
@@ -111,6 +126,10 @@ test("stats, queue depths, ledger and dead letters equal what the receivers saw"
   const ofFlaky = await statsOf(flakyId);
   assert.deepEqual([ofFlaky["delivered"], ofFlaky["retried"]], [flaky.answers[200], flaky.answers[500]]);
   assert.deepEqual([steady.timesById.size, flaky.ids.size, flaky.answers[500]], [EVENTS, EVENTS, EVENTS / 4]);
+  const failed = flaky.answers[500] + gone.arrivals();
+  const told = `${EVENTS} accepted, ${(steady.arrivals() + flaky.answers[200]).toLocaleString("en")} delivered, ${failed} attempts failed`;
+  const dashboards = harness.gateways.map(({ url }) => overviewOf(url, harness.operatorKey));
+  for (const overview of await Promise.all(dashboards)) assert.ok(overview.includes(told), `${told} in: ${overview}`);
   const letters = await readAll(harness, `/v1/dead-letters?endpoint_id=${goneId}`);
   assert.deepEqual(letters.map((letter) => String(letter["event_id"])).toSorted(), [...idsOfGone].toSorted());
   // The first is dead, the answer 410 said so; the others were held back.

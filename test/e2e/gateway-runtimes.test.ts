@@ -116,7 +116,13 @@ async function lookAround(url: string, key: string): Promise<void> {
   assert.equal(status, 303);
   const cookie = headers.get("set-cookie")?.split(";", 1)[0] ?? "";
   const page = await (await fetch(`${url}/dashboard`, { headers: { cookie } })).text();
-  assert.match(page, /every store answers[^]*<strong>HIGH<\/strong>[^]*delivered/);
+  assert.match(page, /every store answers[^]*<strong>HIGH<\/strong>[^]*[1-9]\d* accepted, [1-9]\d* delivered/);
+  const plot = await (await fetch(`${url}/dashboard/plot.js`)).text();
+  assert.match(plot, /^\/\* uPlot\nThe MIT License[^]*Copyright[^]*var uPlot=function[^]*data-plot/);
+  assert.match(
+    await (await fetch(`${url}/dashboard/endpoints/new`, { headers: { cookie } })).text(),
+    /Headers of its own/,
+  );
 }
 
 async function leaveIt(url: string): Promise<void> {

@@ -50,6 +50,9 @@ test("npx posthaste dev in an empty folder: what its screen says to paste brings
   const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1);
   console.log(`from npm install to the first verified delivery: ${seconds} s`);
   assert.ok(existsSync(join(project, ".posthaste/posthaste.db")), "its data is in the folder it was started in");
+  const url = /^ {2}API +(\S+)$/m.exec(child.printed.stdout)?.[1] ?? "";
+  assert.match(await (await fetch(`${url}/dashboard/plot.js`)).text(), /MIT License[^]*var uPlot=/);
+  assert.match(readFileSync(join(project, "node_modules/posthaste/THIRD-PARTY-LICENSES"), "utf8"), /^uplot 1\.6\.32$/m);
   await stop(child);
   await child.match(/Stopping: attempts in flight end first/);
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DashboardClient, movedTo } from "../support/dashboard-client.ts";
 import { openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
 
 async function open(tenant: string | null = "acme") {
   const harness = await openGatewayHarness({
@@ -241,18 +242,27 @@ test("the overview says what to do next, what is degraded, and which alerts stan
   });
   const harness = await openGatewayHarness({
     wrap: (drivers) => ({ ...drivers, degraded: async () => ["Kafka is away; <Redis> keeps what comes"] }),
-    collectMetrics: async () =>
-      'posthaste_events_accepted_total{priority="HIGH"} 7\nposthaste_deliveries_total{lane="high",outcome="delivered"} 3\nposthaste_deliveries_total{lane="high",outcome="dead"} 1\n',
   });
   await using _ = harness;
   await harness.drivers.alertBoard.replace(null, board);
+  const of = { tenant: "acme", lane: "high", atMs: harness.clock.now() } as const;
+  const ended = { ...of, kind: "attempt", endpointId: "ep_1", durationMs: 9, sinceDueMs: [90], seen: null } as const;
+  const accepted = { ...of, kind: "accepted", type: "order.paid" } as const;
+  harness.drivers.stats.add(Array.from({ length: 7 }, () => accepted));
+  harness.drivers.stats.add(
+    ["delivered", "delivered", "delivered", "dead"].map((outcome) => ({ ...ended, outcome }) as StatEntry),
+  );
   const client = new DashboardClient(harness.gateway);
   await client.signIn(harness.operatorKey);
   const { words: text } = await client.visit("/dashboard");
   assert.match(text, /What to do next[\s\S]*\/dashboard\/endpoints\/new[\s\S]*curl -i http:\/\/localhost\/v1\/events/);
   assert.match(text, /a fallback in force[\s\S]*Kafka is away; &lt;Redis&gt; keeps what comes/);
   assert.match(text, /An alert stands[\s\S]*age-high<\/strong> \(critical\)[\s\S]*12 s\. The oldest HIGH event/);
-  assert.match(text, /<strong>HIGH<\/strong>[\s\S]*>7<[\s\S]*>3<[\s\S]*75 %/);
+  assert.match(
+    text,
+    /<strong>HIGH<\/strong>[\s\S]*>1\.8 a minute<[\s\S]*>0\.8 a minute<[\s\S]*75 %[\s\S]*99 % within 100 ms/,
+  );
+  assert.match(text, /7 accepted, 3 delivered, 1 attempt failed; the busiest minute took 7/);
   const tenant = new DashboardClient(harness.gateway);
   await tenant.signIn(await harness.createKey({ tenant: "acme" }));
   assert.doesNotMatch((await tenant.visit("/dashboard")).text, /Kafka|age-high|Lanes/);

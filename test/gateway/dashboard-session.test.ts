@@ -296,6 +296,8 @@ test("style and script are there without a session, and are sent again only when
   for (const [path, type] of [
     ["/dashboard/style.css", "text/css; charset=utf-8"],
     ["/dashboard/script.js", "text/javascript; charset=utf-8"],
+    ["/dashboard/plot.css", "text/css; charset=utf-8"],
+    ["/dashboard/plot.js", "text/javascript; charset=utf-8"],
   ] as const) {
     const { status, headers } = await client.visit(path);
     assert.equal(status, 200);

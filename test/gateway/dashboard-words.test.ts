@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FlowLooks } from "@posthaste/gateway/dashboard/flow.ts";
+import { flowOf } from "@posthaste/gateway/dashboard/flow.ts";
 import { indentedJson, relativeText, shareText, spanText } from "@posthaste/gateway/dashboard/words.ts";
+import type { LaneMinute } from "@posthaste/shared/domain/lane-minutes.ts";
+import { MINUTE_MS, TOOK_BOUNDS_MS } from "@posthaste/shared/domain/lane-minutes.ts";
 
 test("times are short, and say whether they are over", () => {
   const words = [0, 999, 1000, 1550, 9999, 10_000, 59_999, 60_000, 3_599_999, 3_600_000, 172_800_000].map(spanText);
@@ -52,37 +54,42 @@ test("JSON is laid out without a change to any value, as numbers that no double 
   );
 });
 
-const metrics = (accepted: number, delivered: number, dead: number): string =>
-  [
-    "# HELP posthaste_events_accepted_total Events made durable",
-    `posthaste_events_accepted_total{priority="HIGH"} ${accepted}`,
-    `posthaste_events_accepted_total{priority="HIGH",process="1"} 1`,
-    `posthaste_deliveries_total{lane="high",outcome="delivered"} ${delivered}`,
-    `posthaste_deliveries_total{lane="high",outcome="dead"} ${dead}`,
-    `posthaste_delivery_duration_seconds_bucket{lane="high",le="0.01"} ${delivered / 2}`,
-    `posthaste_delivery_duration_seconds_bucket{lane="high",le="0.25"} ${delivered}`,
-    `posthaste_delivery_duration_seconds_bucket{lane="high",le="+Inf"} ${delivered}`,
-    'posthaste_other_total{lane="high"} 7',
-  ].join("\n");
+const MINUTE_0 = 1_700_000_040_000;
+const minute = (index: number, parts: Partial<LaneMinute> = {}): LaneMinute => ({
+  lane: "high",
+  atMs: MINUTE_0 + index * MINUTE_MS,
+  accepted: 0,
+  delivered: 0,
+  retried: 0,
+  dead: 0,
+  took: TOOK_BOUNDS_MS.map(() => 0),
+  ...parts,
+});
+const took = (...counts: readonly number[]): readonly number[] =>
+  [...TOOK_BOUNDS_MS, 0].map((_bound, index) => counts[index] ?? 0);
 
-test("the first look counts since the start, later ones compare, and looks close together are one", () => {
-  const looks = new FlowLooks();
-  const first = looks.look(metrics(9, 4, 0), 0);
-  assert.deepEqual(
-    [first.spanMs, first.lanes[0]],
-    [null, { lane: "high", accepted: 10, delivered: 4, failed: 0, withinMs: { half: 10, most: 250 } }],
-  );
-  assert.equal(looks.look(metrics(10, 4, 0), 1000).spanMs, null);
-  const later = looks.look(metrics(29, 14, 10), 20_000);
-  assert.equal(later.spanMs, 20_000);
-  assert.deepEqual(later.lanes[0], {
+test("rates are of five minutes, success and times of the hour, and the minutes are all there", () => {
+  const nowMs = MINUTE_0 + 59 * MINUTE_MS + 30_000;
+  const read = [
+    minute(-1, { accepted: 1000, delivered: 1000, took: took(1000) }),
+    minute(0, { accepted: 7, delivered: 98, retried: 3, dead: 4, took: took(50, 45, 0, 3) }),
+    minute(0, { lane: "low", delivered: 1, took: [...TOOK_BOUNDS_MS.map(() => 0), 1] }),
+    minute(55, { accepted: 27, delivered: 54, took: took(54) }),
+    minute(59, { accepted: 27 }),
+  ];
+  const { rateSpanMs, lanes, minutes, hour } = flowOf(read, nowMs);
+  assert.equal(rateSpanMs, 270_000);
+  assert.deepEqual(lanes[0], {
     lane: "high",
-    accepted: 20,
-    delivered: 10,
-    failed: 10,
-    withinMs: { half: 10, most: 250 },
+    acceptedPerS: 0.2,
+    deliveredPerS: 0.2,
+    delivered: 152,
+    failed: 7,
+    within: { halfMs: 5, nearlyAllMs: 10, mostMs: 50 },
   });
-  assert.deepEqual(later.lanes[2], { lane: "low", accepted: 0, delivered: 0, failed: 0, withinMs: null });
-  // What is older than ten minutes is compared with no more.
-  assert.equal(looks.look(metrics(29, 14, 10), 610_000).spanMs, 590_000);
+  const beyond = { halfMs: Infinity, nearlyAllMs: Infinity, mostMs: Infinity };
+  assert.deepEqual([lanes[1]?.within, lanes[2]?.within], [null, beyond]);
+  assert.deepEqual([minutes.length, minutes[0]?.atMs, minutes.at(-1)?.atMs], [60, MINUTE_0, MINUTE_0 + 59 * MINUTE_MS]);
+  assert.deepEqual([minutes[0]?.failed, minutes[1]?.accepted, minutes[59]?.accepted], [7, 0, 27]);
+  assert.deepEqual([hour.accepted, hour.delivered, hour.failed], [61, 153, 7]);
 });

@@ -271,7 +271,16 @@ test("404 for events that are not there, whatever their ids look like", async ()
 test("stats of an endpoint count its attempts", async () => {
   await using harness = await openGatewayHarness();
   const endpoint = await createEndpoint(harness);
-  const entry = { kind: "attempt", tenant: "default", endpointId: endpoint, durationMs: 10, atMs: START_MS } as const;
+  const entry = {
+    kind: "attempt",
+    tenant: "default",
+    endpointId: endpoint,
+    lane: "low",
+    durationMs: 10,
+    sinceDueMs: [10],
+    seen: { inFlight: 1, inFlightMax: 4, breaker: "open" },
+    atMs: START_MS,
+  } as const;
   harness.drivers.stats.add([
     { ...entry, outcome: "delivered" },
     { ...entry, outcome: "retry", durationMs: 21 },
@@ -285,5 +294,6 @@ test("stats of an endpoint count its attempts", async () => {
     dead: 0,
     duration_ms_mean: 16,
     last_attempt_at: new Date(START_MS).toISOString(),
+    last_seen: { in_flight: 1, in_flight_max: 4, breaker: "open" },
   });
 });

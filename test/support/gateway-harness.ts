@@ -26,6 +26,7 @@ import type { AcceptTelemetry } from "@posthaste/shared/telemetry/accept.ts";
 import type { Fields, Log } from "@posthaste/shared/telemetry/log.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { uplotSource } from "@posthaste/shared/runtime/uplot-source.ts";
 import { assertDocumented } from "./documented-answers.ts";
 import { seededEntropy, testHasher } from "./ambient.ts";
 import type { ManualClock } from "./clocks/manual-clock.ts";
@@ -108,6 +109,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
     dashboard: createDashboard({
       sealer: SEALER,
       portal: { ...PLAIN_PORTAL, ...options.portal },
+      uplot: uplotSource(),
       queues: () => readQueues(drivers, clock),
       alerts: () => drivers.alertBoard.read(),
     }),

@@ -3,13 +3,15 @@ import { html } from "hono/html";
 import { ALERT_RULES } from "@posthaste/shared/domain/alert-rules.ts";
 import type { AlertRules } from "@posthaste/shared/domain/alert-rules.ts";
 import { parseBoard } from "@posthaste/shared/domain/alerts.ts";
+import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { QueueSample } from "@posthaste/shared/telemetry/queue.ts";
 import type { Markup } from "../../html/markup.ts";
 import type { Flow, LaneFlow } from "../flow.ts";
 import type { PageRequest } from "../page-request.ts";
 import type { Column } from "../parts.ts";
 import { NOTHING, stateView, tableView, timeView } from "../parts.ts";
-import { countText, shareText, spanText } from "../words.ts";
+import { countText, perTimeText, shareText, spanText } from "../words.ts";
+import { flowView, withinText } from "./flow-view.ts";
 
 const rules: AlertRules = ALERT_RULES;
 
@@ -68,8 +70,7 @@ interface LaneRow {
 
 function lanesView(queues: readonly QueueSample[], flow: Flow | null): Markup {
   const queueOf = (name: string): QueueSample | null => queues.find(({ queue }) => queue === name) ?? null;
-  const spanMs = flow?.spanMs ?? null;
-  const rows: readonly LaneRow[] = ["high", "medium", "low"].map((lane) => ({
+  const rows: readonly LaneRow[] = LANES.map((lane) => ({
     lane,
     flow: flow?.lanes.find((each) => each.lane === lane) ?? null,
     queue: queueOf(lane),
@@ -78,10 +79,10 @@ function lanesView(queues: readonly QueueSample[], flow: Flow | null): Markup {
     { name: "Lane", show: ({ lane }) => html`<strong>${lane.toUpperCase()}</strong>` },
     { name: "Waiting", show: ({ queue }) => (queue === null ? "not known" : countText(queue.depth)) },
     { name: "The oldest waits for", show: ({ queue }) => (queue?.lagMs == null ? "" : spanText(queue.lagMs)) },
-    { name: "Accepted", show: ({ flow: lane }) => rateText(lane?.accepted, spanMs) },
-    { name: "Delivered", show: ({ flow: lane }) => rateText(lane?.delivered, spanMs) },
+    { name: "Accepted", show: ({ flow: lane }) => rateText(lane?.acceptedPerS) },
+    { name: "Delivered", show: ({ flow: lane }) => rateText(lane?.deliveredPerS) },
     { name: "Success", show: ({ flow: lane }) => successView(lane) },
-    { name: "Accepted to 2xx", show: ({ flow: lane }) => withinText(lane) },
+    { name: "Time to a 2xx", show: ({ flow: lane }) => (lane?.within == null ? NOTHING : withinText(lane.within)) },
   ];
   const others = [
     ["retry", "wait for their next attempt"],
@@ -96,16 +97,15 @@ function lanesView(queues: readonly QueueSample[], flow: Flow | null): Markup {
   return html`<h2>Lanes</h2>
     ${tableView("Lanes", columns, rows)}
     <p class="quiet">
-      ${spanMs === null ? "Counts since the start of this process; look again for rates." : `Rates of the last ${spanText(spanMs)}, of this process.`}
+      ${flow === null ? "The rates are not known now: the stats cannot be read." : `Of the whole deployment: rates of the last ${spanText(flow.rateSpanMs)}, success and times of the last hour.`}
       ${told.length === 0 ? "" : `Beside the lanes: ${told.join(", ")}.`}
-    </p>`;
+    </p>
+    ${flow === null ? "" : flowView(flow)}`;
 }
 
-function rateText(count: number | undefined, spanMs: number | null): Markup | string {
-  if (count === undefined) return "";
-  if (spanMs === null) return countText(count);
-  const perS = (count * 1000) / spanMs;
-  return html`${perS >= 10 || perS === 0 ? countText(Math.round(perS)) : perS.toFixed(2)} a second`;
+function rateText(perS: number | undefined): string {
+  if (perS === undefined) return "";
+  return perS === 0 ? "none" : perTimeText(perS);
 }
 
 function successView(flow: LaneFlow | null): Markup | string {
@@ -115,11 +115,4 @@ function successView(flow: LaneFlow | null): Markup | string {
   return flow.failed === 0
     ? html`${stateView("delivered")} ${text}`
     : html`${text} <span class="quiet">(${countText(flow.failed)} failed)</span>`;
-}
-
-function withinText(flow: LaneFlow | null): Markup | string {
-  if (flow?.withinMs == null) return NOTHING;
-  const { half, most } = flow.withinMs;
-  const bound = (ms: number): string => (Number.isFinite(ms) ? spanText(ms) : "more than an hour");
-  return html`half within ${bound(half)}, 99 % within ${bound(most)}`;
 }

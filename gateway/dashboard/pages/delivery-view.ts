@@ -1,11 +1,13 @@
 /** One delivery in the story of its event: what it waits for, where its time went, and each attempt with its answer. */
 import { html } from "hono/html";
+import type { EndpointView } from "../../answers/endpoints.ts";
 import type { AttemptView, EventStatus, TimesView, WaitingView } from "../../answers/events.ts";
 import type { Markup } from "../../html/markup.ts";
 import type { PageRequest } from "../page-request.ts";
 import type { Column } from "../parts.ts";
 import { NOTHING, stateView, tableView, thingHref, timeView } from "../parts.ts";
 import { relativeText, spanText } from "../words.ts";
+import { requestView } from "./request-view.ts";
 
 type ShownDelivery = EventStatus["deliveries"][number];
 
@@ -13,7 +15,7 @@ export function deliveryView(
   request: PageRequest,
   event: EventStatus,
   delivery: ShownDelivery,
-  actions: Markup,
+  { endpoint, actions }: { readonly endpoint: EndpointView | null; readonly actions: Markup },
 ): Markup {
   const { nowMs } = request;
   const { endpoint_id: endpointId, url, waiting } = delivery;
@@ -24,6 +26,7 @@ export function deliveryView(
           <a href="${thingHref(request, `/dashboard/endpoints/${endpointId}`, event.tenant)}"
             >${url ?? html`an endpoint that is gone, <code>${endpointId}</code>`}</a
           >`;
+  const shown = { name: "Request", show: (attempt: AttemptView) => requestView(event, { url, endpoint }, attempt) };
   return html`<div class="card">
     <h3>${delivery.replayed_at === null ? "Delivery" : "Replay"} ${where}</h3>
     <p>
@@ -32,7 +35,7 @@ export function deliveryView(
       ${delivery.replayed_at === null ? "" : html`· replayed ${timeView(delivery.replayed_at, nowMs)}`}
     </p>
     ${waiting === null ? "" : html`<p>${waitingText(waiting, nowMs)}</p>`} ${timesView(delivery.times)}
-    ${delivery.attempts.length === 0 ? html`<p class="quiet">No attempt yet.</p>` : attemptTable(delivery.attempts, nowMs)}
+    ${delivery.attempts.length === 0 ? html`<p class="quiet">No attempt yet.</p>` : attemptTable(delivery.attempts, nowMs, { beside: [shown] })}
     ${actions}
   </div>`;
 }
@@ -75,17 +78,18 @@ function timesView(times: TimesView | null): Markup {
   return told.length === 0 ? NOTHING : html`<p class="quiet">Its time so far: ${told.join(", ")}.</p>`;
 }
 
-/** `more`: columns after the time. */
+/** `more`: columns after the time. `beside`: before the answer. */
 export function attemptTable<Row extends AttemptView>(
   attempts: readonly Row[],
   nowMs: number,
-  more: readonly Column<Row>[] = [],
+  { more = [], beside = [] }: { readonly more?: readonly Column<Row>[]; readonly beside?: readonly Column<Row>[] },
 ): Markup {
   const columns: readonly Column<Row>[] = [
     { name: "Attempt", show: ({ attempt }) => `#${attempt}` },
     { name: "When", show: ({ at }) => timeView(at, nowMs) },
     ...more,
     { name: "Outcome", show: ({ outcome }) => stateView(outcome) },
+    ...beside,
     { name: "Answer", show: answerView },
     { name: "Took", show: ({ duration_ms }) => html`<span class="number">${spanText(duration_ms)}</span>` },
   ];

@@ -26,11 +26,13 @@ import {
   stateView,
   tableView,
   thingHref,
+  tilesView,
   timeView,
 } from "../parts.ts";
 import { countText, manyText, shareText, spanText } from "../words.ts";
 import { attemptTable } from "./delivery-view.ts";
 import { actionsView, doneView } from "./endpoint-actions.ts";
+import { nowView } from "./endpoint-now.ts";
 
 const PATH = "/dashboard/endpoints";
 /** Of one page of the list: the counts of each are asked for. */
@@ -109,7 +111,7 @@ export function endpointTable(request: PageRequest, rows: readonly WithStats[]):
     { name: "State", show: ({ endpoint, stats }) => healthView(endpoint, stats, nowMs) },
     ...(isOperator(request.caller) ? [{ name: "Tenant", show: ({ endpoint }: WithStats) => endpoint.tenant }] : []),
     { name: "Event types", show: ({ endpoint }) => endpoint.event_types.join(", ") },
-    { name: "Delivered in 24 h", show: ({ stats }) => successView(stats) },
+    { name: "Delivered, 24 h", show: ({ stats }) => successView(stats) },
     { name: "Last attempt", show: ({ stats }) => timeView(stats?.last_attempt_at ?? null, nowMs) },
   ];
   return tableView("Endpoints, oldest first", columns, rows);
@@ -159,9 +161,11 @@ export async function showEndpoint(request: PageRequest, refusal: Problem | null
     }),
   ]);
   const counts = stats.kind === "done" ? stats.value : null;
+  const isNewest = outcome === null && request.query.get("cursor") === undefined;
   const body = html`${problemView(refusal, ["type"])} ${doneView(request)}
     <p>${healthView(endpoint, counts, nowMs)} ${reasonView(endpoint, counts, nowMs)}</p>
     ${settingsView(endpoint, nowMs)} ${can(caller, "manage") ? actionsView(request, endpoint, refusal) : ""}
+    ${nowView(counts, isNewest && attempts.kind === "done" ? attempts.value : null, nowMs)}
     <h2>The last 24 hours</h2>
     ${counts === null ? html`<p class="quiet">They are not known now.</p>` : statsTiles(counts)}
     <p>
@@ -190,7 +194,7 @@ function attemptsView(
     show: (attempt: Attempts["data"][number]) =>
       html`<a href="${thingHref(request, `/dashboard/events/${attempt.event_id}`, tenant)}">${attempt.event_type}</a>`,
   };
-  return html`${data.length === 0 ? NOTHING_YET : attemptTable(data, request.nowMs, [more])}
+  return html`${data.length === 0 ? NOTHING_YET : attemptTable(data, request.nowMs, { more: [more] })}
   ${pagerView(`${PATH}/${id}`, Object.fromEntries(request.query), next)}`;
 }
 
@@ -232,18 +236,12 @@ function retryText(retry: EndpointView["retry"]): string {
 }
 
 function statsTiles({ attempts, delivered, retried, dead, duration_ms_mean: mean }: StatsView): Markup {
+  const ofAll = attempts === 0 ? "" : `${shareText(delivered, attempts)} of the attempts`;
   const tiles = [
-    ["Attempts", countText(attempts), mean === null ? "" : `${spanText(mean)} on average`],
-    ["Delivered", countText(delivered), attempts === 0 ? "" : `${shareText(delivered, attempts)} of the attempts`],
-    ["To be retried", countText(retried), ""],
-    ["Dead", countText(dead), "no attempt is left"],
-  ] as const;
-  return html`<ul class="tiles">
-    ${tiles.map(
-      ([name, figure, more]) =>
-        html`<li>
-          <span class="name">${name}</span><span class="figure">${figure}</span><span class="quiet">${more}</span>
-        </li>`,
-    )}
-  </ul>`;
+    { name: "Attempts", figure: countText(attempts), more: mean === null ? "" : `${spanText(mean)} on average` },
+    { name: "Delivered", figure: countText(delivered), more: ofAll },
+    { name: "To be retried", figure: countText(retried), more: "" },
+    { name: "Dead", figure: countText(dead), more: "no attempt is left" },
+  ];
+  return tilesView(tiles);
 }

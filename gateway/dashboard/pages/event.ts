@@ -1,6 +1,7 @@
 /** `/dashboard/events/:id`: one event's whole story, and the way to send it again. */
 import { html } from "hono/html";
 import type * as v from "valibot";
+import type { EndpointView } from "../../answers/endpoints.ts";
 import type { EventStatus, Why } from "../../answers/events.ts";
 import type { Markup } from "../../html/markup.ts";
 import { valueOf } from "../api.ts";
@@ -11,8 +12,11 @@ import { can, isOperator } from "../page-request.ts";
 import { factsView, hrefOf, idView, namedTenant, NOTHING, problemView, stateView, timeView } from "../parts.ts";
 import { indentedJson, manyText } from "../words.ts";
 import { deliveryView, waitingText } from "./delivery-view.ts";
+import { bodyOf, bodyView } from "./request-view.ts";
 
 const ONE = "/dashboard/events/:id";
+/** Whose headers are named; each costs a call. */
+const ENDPOINTS_MAX = 5;
 /** Of the data; the whole of it is for programs. */
 const DATA_LENGTH_MAX = 64 * 1024;
 
@@ -33,12 +37,17 @@ async function showEvent(request: PageRequest, refusal: Refusal): Promise<Shown>
     asked === null
       ? null
       : await api.ask("GET /v1/events/:id/why", { ...named, query: { ...named.query, endpoint: asked } });
+  const endpoints = await endpointsOf(request, event);
+  const data = answered.kind === "done" ? rawDataOf(answered.text, event) : "";
   const body = html`${problemView(refusal)} ${sentView(request)} ${summaryView(request, event)}
     ${can(request.caller, "manage") ? resendView(request, event) : ""}
     <h2>Story</h2>
-    ${storyView(request, event)} ${why === null ? "" : whyView(asked ?? "", why.kind === "done" ? why.value : null)}
+    ${storyView(request, event, endpoints)}
+    ${why === null ? "" : whyView(asked ?? "", why.kind === "done" ? why.value : null)}
     <h2>Data</h2>
-    ${dataView(answered.kind === "done" ? answered.text : "", event)}`;
+    ${dataView(data)}
+    <h2>Body, as it is sent</h2>
+    ${bodyView(bodyOf(event, data))}`;
   return { kind: "page", status: refusal?.status ?? 200, title: event.type, body };
 }
 
@@ -84,7 +93,20 @@ function formPath(request: PageRequest, id: string): string {
   return hrefOf(`/dashboard/events/${id}/resend`, { tenant: namedTenant(request) });
 }
 
-function storyView(request: PageRequest, event: EventStatus): Markup {
+/** Those of the first deliveries with attempts; what cannot be read is left out. */
+async function endpointsOf({ api }: PageRequest, event: EventStatus): Promise<ReadonlyMap<string, EndpointView>> {
+  const ids = event.deliveries.flatMap(({ endpoint_id: id, attempts }) =>
+    id === null || attempts.length === 0 ? [] : [id],
+  );
+  const query = { tenant: event.tenant };
+  const asked = await Promise.all(
+    [...new Set(ids)].slice(0, ENDPOINTS_MAX).map((id) => api.ask("GET /v1/endpoints/:id", { id, query })),
+  );
+  const found = asked.flatMap((each) => (each.kind === "done" ? [each.value] : []));
+  return new Map(found.map((endpoint) => [endpoint.id, endpoint]));
+}
+
+function storyView(request: PageRequest, event: EventStatus, endpoints: ReadonlyMap<string, EndpointView>): Markup {
   const { nowMs } = request;
   const { deliveries, filtered_count: filtered } = event;
   return html`<ol class="timeline">
@@ -98,7 +120,10 @@ function storyView(request: PageRequest, event: EventStatus): Markup {
     ${deliveries.map(
       (delivery) =>
         html`<li class="${delivery.state === "delivered" ? "good" : delivery.state === "dead" ? "bad" : "odd"}">
-          ${deliveryView(request, event, delivery, sendAgainTo(request, event, delivery.endpoint_id))}
+          ${deliveryView(request, event, delivery, {
+            endpoint: endpoints.get(delivery.endpoint_id ?? "") ?? null,
+            actions: sendAgainTo(request, event, delivery.endpoint_id),
+          })}
         </li>`,
     )}
   </ol>`;
@@ -139,9 +164,12 @@ function whyView(endpointId: string, why: v.InferOutput<typeof Why> | null): Mar
   </section>`;
 }
 
-function dataView(text: string, { data: _data, ...facts }: EventStatus): Markup {
-  // As it was published: parsed and written again, numbers could become others.
-  const raw = text.slice(JSON.stringify(facts).length - 1 + ',"data":'.length, -1);
+/** As it was published: parsed and written again, numbers could become others. */
+function rawDataOf(text: string, { data: _data, ...facts }: EventStatus): string {
+  return text.slice(JSON.stringify(facts).length - 1 + ',"data":'.length, -1);
+}
+
+function dataView(raw: string): Markup {
   const isCut = raw.length > DATA_LENGTH_MAX;
   return html`<pre
       class="data"

@@ -167,6 +167,7 @@ export const endpointOperations: Operations = {
           dead: 0,
           duration_ms_mean: 41,
           last_attempt_at: examples.AT,
+          last_seen: { in_flight: 2, in_flight_max: 8, breaker: "closed" },
         },
       },
     },

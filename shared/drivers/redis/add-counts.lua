@@ -1,6 +1,6 @@
 -- KEYS    the number of the writer's last write, then one timeline for each bucket, of one shard
--- ARGV    number of this write, empty for one that is sent only once, then one JSON array for each bucket: [hour, total, [[type, count], ...]] of a tenant, or
---         [hour, delivered, retried, dead, durationUs, lastAtMs] of an endpoint
+-- ARGV    number of this write, empty for one that is sent only once, then one JSON array for each bucket: [hour, total, [[type, count], ...]] of a tenant,
+--         [hour, delivered, retried, dead, durationUs, lastAtMs, inFlight, inFlightMax, breaker] of an endpoint, the last three if they are known, or [minute, [[field, count], ...]] of the lanes
 -- Returns nothing. Atomic for all buckets; a write that was made already changes nothing. Fields and keys that are none of ours begin anew, and cost no other bucket. The first STAT_TYPES_MAX types of a tenant and hour have fields of their own.
 
 -- No count of an hour is negative, or has more than 14 digits: one that is begins anew.
@@ -27,15 +27,30 @@ local function add_outcomes(hash, bucket)
     if bucket[index + 1] ~= 0 then count(bucket[index + 1], hash, field) end
   end
   local last = number_or(0, redis.call("HGET", hash, "last_at"))
-  if bucket[6] > last or last > bucket[1] + 2 * HOUR_MS then redis.call("HSET", hash, "last_at", bucket[6]) end
+  if bucket[6] >= last or last > bucket[1] + 2 * HOUR_MS then
+    redis.call("HSET", hash, "last_at", bucket[6])
+    if bucket[9] then redis.call("HSET", hash, "in_flight", bucket[7], "in_flight_max", bucket[8], "breaker", bucket[9]) end
+  end
+end
+
+local function add_minute(hash, counts)
+  for _, pair in ipairs(counts) do count(pair[2], hash, pair[1]) end
 end
 
 local function add(timeline, hour, hash, bucket)
-  if type(bucket[3]) == "table" then add_types(hash, bucket[2], bucket[3]) else add_outcomes(hash, bucket) end
+  local times_max, expiry_ms = HOURS_MAX, EXPIRY_MS
+  if type(bucket[2]) == "table" then
+    times_max, expiry_ms = FLOW_MINUTES_MAX, FLOW_EXPIRY_MS
+    add_minute(hash, bucket[2])
+  elseif type(bucket[3]) == "table" then
+    add_types(hash, bucket[2], bucket[3])
+  else
+    add_outcomes(hash, bucket)
+  end
   redis.call("ZADD", timeline, bucket[1], hour)
-  redis.call("ZREMRANGEBYRANK", timeline, 0, -(HOURS_MAX + 1))
-  redis.call("PEXPIRE", hash, EXPIRY_MS)
-  redis.call("PEXPIRE", timeline, EXPIRY_MS)
+  redis.call("ZREMRANGEBYRANK", timeline, 0, -(times_max + 1))
+  redis.call("PEXPIRE", hash, expiry_ms)
+  redis.call("PEXPIRE", timeline, expiry_ms)
 end
 
 if ARGV[1] ~= "" then

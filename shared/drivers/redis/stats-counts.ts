@@ -1,6 +1,6 @@
-/** Counts that were not written yet, added up in memory: one bucket for each tenant or endpoint and hour. */
+/** Counts that were not written yet, added up in memory: one bucket for each tenant or endpoint and hour. Minutes of lanes have another place. */
 import { unreachable } from "../../lib/assert.ts";
-import type { StatEntry } from "../../ports/stats.ts";
+import type { EndpointSeen, StatEntry } from "../../ports/stats.ts";
 
 const HOUR_MS = 3600 * 1000;
 
@@ -22,6 +22,8 @@ interface OutcomeBucket {
   dead: number;
   durationMs: number;
   lastAtMs: number;
+  /** Of the latest. */
+  seen: EndpointSeen | null;
 }
 
 export type StatBucket = TypeBucket | OutcomeBucket;
@@ -58,7 +60,7 @@ export function createStatCounts(countersMax: number): StatCounts {
     if (known !== undefined) return known;
     if (size >= countersMax) return null;
     size++;
-    const counts = { delivered: 0, retried: 0, dead: 0, durationMs: 0, lastAtMs: 0 };
+    const counts = { delivered: 0, retried: 0, dead: 0, durationMs: 0, lastAtMs: 0, seen: null };
     const fresh: OutcomeBucket = { kind: "outcomes", tenant, endpointId, hour, ...counts };
     outcomesByKey.set(key, fresh);
     return fresh;
@@ -75,6 +77,7 @@ export function createStatCounts(countersMax: number): StatCounts {
           if (bucket === null) return false;
           bucket[fieldByOutcome[entry.outcome]]++;
           bucket.durationMs += entry.durationMs;
+          if (entry.atMs >= bucket.lastAtMs) bucket.seen = entry.seen;
           bucket.lastAtMs = Math.max(bucket.lastAtMs, entry.atMs);
           return true;
         }

@@ -4,10 +4,12 @@
  * which of its writes was the last. What dies with the process, or finds no place, is missing.
  */
 import { encodeHex } from "../../domain/hex.ts";
+import type { MinuteCounts } from "../../domain/lane-minutes.ts";
+import { FLOW_KEPT_MS, FLOW_MINUTES_MAX, PendingMinutes } from "../../domain/lane-minutes.ts";
 import { PosthasteError } from "../../domain/errors.ts";
 import type { Cancel, Clock, Entropy } from "../../lib/ambient.ts";
 import type { Stats } from "../../ports/stats.ts";
-import { STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
+import { BREAKER_STATES, countMinute, STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import { luaScript } from "./client/lua-script.ts";
 import type { RedisCommands, RedisScript } from "./client/redis-commands.ts";
@@ -17,6 +19,7 @@ import { createStatCounts } from "./stats-counts.ts";
 const HOUR_MS = 3600 * 1000;
 export const HOURS_MAX = STATS_KEPT_MS / HOUR_MS + 2;
 const EXPIRY_MS = STATS_KEPT_MS + 2 * HOUR_MS;
+const FLOW_EXPIRY_MS = FLOW_KEPT_MS + HOUR_MS;
 
 /** Event types past the bound are counted under it. */
 export const OTHER_TYPE = "other";
@@ -25,7 +28,7 @@ export const ADD_COUNTS: RedisScript = luaScript({
   name: "add-counts",
   returns: "text",
   files: ["add-counts"],
-  constants: { EXPIRY_MS, HOUR_MS, HOURS_MAX, OTHER_TYPE, STAT_TYPES_MAX },
+  constants: { EXPIRY_MS, FLOW_EXPIRY_MS, FLOW_MINUTES_MAX, HOUR_MS, HOURS_MAX, OTHER_TYPE, STAT_TYPES_MAX },
 });
 
 export const STATS_WRITE_MS = 250;
@@ -63,12 +66,19 @@ interface Write {
   /** From 1, rising. */
   readonly number: number;
   readonly shard: number;
-  readonly buckets: readonly StatBucket[];
+  readonly buckets: readonly Bucket[];
 }
+
+type Bucket = StatBucket | ({ readonly kind: "minute" } & MinuteCounts);
 
 export function timelineOf(keys: KeySpace, tenant: string, endpointId: string | null): string {
   const name = endpointId === null ? `stats:tenant:${tenant}` : `stats:endpoint:${tenant}:${endpointId}`;
   return keys.key(keys.shardOf(tenant), name);
+}
+
+/** Minutes of the lanes, of the tenants of one shard: written with what is counted for these, so that they cost no call. */
+export function flowTimelineOf(keys: KeySpace, shard: number): string {
+  return keys.key(shard, "stats:flow");
 }
 
 export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
@@ -76,6 +86,7 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
   const isOnce = options.writes === "flush";
   const writerId = encodeHex(options.entropy.bytes(8));
   const pending = createStatCounts(STATS_PENDING_MAX);
+  const minutesByShard = new Map<number, PendingMinutes>();
   let inHand: Write[] = [];
   let writes = 0;
   let timer: Cancel | null = null;
@@ -89,8 +100,12 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
     // What is counted meanwhile goes out after it.
     writing ??= writeAll().finally(() => {
       writing = null;
-      if (pending.size() + inHand.length > 0) arm();
+      if (isWaiting()) arm();
     });
+  }
+
+  function isWaiting(): boolean {
+    return pending.size() + minutesByShard.size + inHand.length > 0;
   }
 
   function arm(): void {
@@ -98,7 +113,14 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
   }
 
   function takePending(): Write[] {
-    const byShard = Map.groupBy(pending.takeAll(), ({ tenant }) => keys.shardOf(tenant));
+    const byShard = new Map<number, readonly Bucket[]>(
+      Map.groupBy(pending.takeAll(), ({ tenant }) => keys.shardOf(tenant)),
+    );
+    for (const [shard, minutes] of minutesByShard) {
+      const counted = minutes.takeAll().map((each) => ({ kind: "minute", ...each }) as const);
+      byShard.set(shard, [...counted, ...(byShard.get(shard) ?? [])]);
+    }
+    minutesByShard.clear();
     return [...byShard].flatMap(([shard, buckets]) =>
       Array.from({ length: Math.ceil(buckets.length / WRITE_BUCKETS_MAX) }, (_, index) => {
         const from = index * WRITE_BUCKETS_MAX;
@@ -119,9 +141,7 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
 
   /** False when it is to be made again. */
   async function isDone({ number, shard, buckets }: Write): Promise<boolean> {
-    const timelines = buckets.map((bucket) =>
-      timelineOf(keys, bucket.tenant, bucket.kind === "types" ? null : bucket.endpointId),
-    );
+    const timelines = buckets.map((bucket) => placeOf(bucket, shard));
     try {
       const names = [keys.key(shard, `stats:writer:${writerId}`), ...timelines];
       await commands.run(ADD_COUNTS, names, [isOnce ? "" : number, ...buckets.map(toJson)]);
@@ -132,10 +152,23 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
     return true;
   }
 
+  function placeOf(bucket: Bucket, shard: number): string {
+    if (bucket.kind === "minute") return flowTimelineOf(keys, shard);
+    return timelineOf(keys, bucket.tenant, bucket.kind === "types" ? null : bucket.endpointId);
+  }
+
+  function minutesOf(tenant: string): PendingMinutes {
+    const shard = keys.shardOf(tenant);
+    const minutes = minutesByShard.get(shard) ?? new PendingMinutes();
+    minutesByShard.set(shard, minutes);
+    return minutes;
+  }
+
   return {
     add(entries) {
       for (const entry of entries) {
         if (!pending.add(entry)) lost++;
+        countMinute(minutesOf(entry.tenant), entry);
       }
       // One that failed has its wait.
       if (pending.size() >= STATS_PENDING_MAX / 2 && inHand.length === 0) begin();
@@ -143,7 +176,7 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
     },
     async flush() {
       await writing;
-      if (pending.size() + inHand.length === 0) return;
+      if (!isWaiting()) return;
       begin();
       await writing;
     },
@@ -156,12 +189,16 @@ export function createStatsWriter(options: StatsWriterOptions): StatsWriter {
   };
 }
 
-function toJson(bucket: StatBucket): string {
+function toJson(bucket: Bucket): string {
+  if (bucket.kind === "minute") return JSON.stringify([bucket.minute, bucket.counts]);
   if (bucket.kind === "types") return JSON.stringify([bucket.hour, bucket.total, [...bucket.countByType]]);
-  const { hour, delivered, retried, dead, durationMs, lastAtMs } = bucket;
-  return JSON.stringify([hour, delivered, retried, dead, Math.round(durationMs * 1000), lastAtMs]);
+  const { hour, delivered, retried, dead, durationMs, lastAtMs, seen } = bucket;
+  const known = seen === null ? [] : [seen.inFlight, seen.inFlightMax, BREAKER_STATES.indexOf(seen.breaker)];
+  return JSON.stringify([hour, delivered, retried, dead, Math.round(durationMs * 1000), lastAtMs, ...known]);
 }
 
-function countOf(bucket: StatBucket): number {
+/** What minutes hold is counted elsewhere, too. */
+function countOf(bucket: Bucket): number {
+  if (bucket.kind === "minute") return 0;
   return bucket.kind === "types" ? bucket.total : bucket.delivered + bucket.retried + bucket.dead;
 }

@@ -4,15 +4,18 @@
  *
  * A subject (a tenant, or an endpoint of one) has a timeline, a sorted set of the hours in which something was counted,
  * and for each hour a hash `<timeline>:<hour>`. Both live 24 h past their last count and two hours more; what counts is
- * the hour itself. A timeline holds at most the hours of a day and two.
+ * the hour itself. A timeline holds at most the hours of a day and two. The lanes have one such timeline in each shard, of
+ * minutes, for an hour.
  */
 import { ID_TIME_MS_MAX } from "../../domain/id.ts";
+import type { LaneMinute, MinuteCounts } from "../../domain/lane-minutes.ts";
+import { FLOW_FIELDS, FLOW_KEPT_MS, FLOW_MINUTES_MAX, laneMinutes, MINUTE_MS } from "../../domain/lane-minutes.ts";
 import { assert } from "../../lib/assert.ts";
-import type { EndpointStats, Stats, TenantStats } from "../../ports/stats.ts";
+import type { EndpointSeen, EndpointStats, Stats, TenantStats } from "../../ports/stats.ts";
 import type { RedisReply } from "./client/redis-commands.ts";
 import type { StatsWriter, StatsWriterOptions } from "./stats-writer.ts";
-import { HOURS_MAX, OTHER_TYPE, createStatsWriter, timelineOf } from "./stats-writer.ts";
-import { STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
+import { HOURS_MAX, OTHER_TYPE, createStatsWriter, flowTimelineOf, timelineOf } from "./stats-writer.ts";
+import { BREAKER_STATES, STATS_KEPT_MS, STAT_TYPES_MAX } from "../../ports/stats.ts";
 import { luaScript } from "./client/lua-script.ts";
 import type { RedisScript } from "./client/redis-commands.ts";
 
@@ -24,7 +27,6 @@ export const READ_COUNTS: RedisScript = luaScript({
   name: "read-counts",
   returns: "text",
   files: ["read-counts"],
-  constants: { COUNTED_MS, HOURS_MAX },
 });
 
 export interface RedisStats extends Stats, StatsWriter {}
@@ -33,29 +35,55 @@ export function createRedisStats(options: StatsWriterOptions): RedisStats {
   const { commands, keys } = options;
   const writer = createStatsWriter(options);
 
-  async function read(timeline: string): Promise<Map<string, number>[]> {
-    await writer.flush();
-    const reply = await commands.run(READ_COUNTS, [timeline], []);
+  async function readTimes(timeline: string, countedMs: number, countMax: number): Promise<readonly Time[]> {
+    const reply = await commands.run(READ_COUNTS, [timeline], [countedMs, countMax]);
     assert(Array.isArray(reply), "counts are a list of hours");
-    return (reply as readonly RedisReply[]).map(toFields);
+    return (reply as readonly RedisReply[]).map(toTime);
+  }
+
+  async function read(timeline: string): Promise<readonly Map<string, number>[]> {
+    await writer.flush();
+    return (await readTimes(timeline, COUNTED_MS, HOURS_MAX)).map(({ fields }) => fields);
+  }
+
+  /** Each shard has the minutes of its tenants. */
+  async function flow(): Promise<readonly LaneMinute[]> {
+    await writer.flush();
+    const shards = Array.from({ length: keys.shards }, (_, shard) => flowTimelineOf(keys, shard));
+    const times = await Promise.all(shards.map((key) => readTimes(key, FLOW_KEPT_MS + MINUTE_MS, FLOW_MINUTES_MAX)));
+    return laneMinutes(times.flat().flatMap(toMinute));
   }
 
   return {
     ...writer,
     tenant: async (tenant) => toTenantStats(await read(timelineOf(keys, tenant, null))),
     endpoint: async (tenant, endpointId) => toEndpointStats(await read(timelineOf(keys, tenant, endpointId))),
+    flow,
   };
 }
 
+interface Time {
+  /** As the timeline names it. */
+  readonly name: string;
+  readonly fields: Map<string, number>;
+}
+
 /** A field that holds no count of ours counts nothing. */
-function toFields(reply: RedisReply): Map<string, number> {
-  const flat = reply as readonly RedisReply[];
+function toTime(reply: RedisReply): Time {
+  const [name, ...flat] = reply as readonly RedisReply[];
   const fields = new Map<string, number>();
   for (let index = 0; index + 1 < flat.length; index += 2) {
     const text = flat[index + 1];
     if (typeof text === "string" && COUNT.test(text)) fields.set(String(flat[index]), Number(text));
   }
-  return fields;
+  return { name: String(name), fields };
+}
+
+/** None of a name that is no minute. */
+function toMinute({ name, fields }: Time): readonly MinuteCounts[] {
+  const minute = COUNT.test(name) ? Number(name) : -1;
+  const isMinute = minute > 0 && minute <= ID_TIME_MS_MAX && minute % MINUTE_MS === 0;
+  return isMinute ? [{ minute, counts: [...fields].filter(([field]) => FLOW_FIELDS.has(field)) }] : [];
 }
 
 /** Or a time in ms. 14 digits of each hour of a day add up to a whole number still. */
@@ -95,7 +123,16 @@ function toEndpointStats(hours: readonly Map<string, number>[]): EndpointStats {
     dead,
     durationMsMean: attempts === 0 ? null : sumOf(hours, "duration_us") / 1000 / attempts,
     lastAttemptAtMs: attempts === 0 ? null : lastOf(hours),
+    seen: seenIn(hours.findLast((hour) => hour.has("last_at"))),
   };
+}
+
+/** Null where the fields are not ours. */
+function seenIn(hour: Map<string, number> | undefined): EndpointSeen | null {
+  const [inFlight, inFlightMax] = [hour?.get("in_flight"), hour?.get("in_flight_max")];
+  const breaker = BREAKER_STATES[hour?.get("breaker") ?? -1];
+  if (inFlight === undefined || inFlightMax === undefined || breaker === undefined) return null;
+  return { inFlight, inFlightMax, breaker };
 }
 
 /** Null where no hour has a time of ours. */

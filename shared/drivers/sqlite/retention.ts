@@ -8,6 +8,7 @@
  * own id as long as the event.
  */
 import type { Cancel, Clock } from "../../lib/ambient.ts";
+import { FLOW_KEPT_MS } from "../../domain/lane-minutes.ts";
 import { STATS_KEPT_MS } from "../../ports/stats.ts";
 import type { Database, Statement } from "./database.ts";
 import { createEarlyPrune } from "./early-prune.ts";
@@ -24,6 +25,9 @@ const HELD_RECHECK_MS = 3600 * 1000;
 
 /** All pages in use. Lanes, retries, dead letters and claims have bounds of their own, which leave room for history. */
 export const DATABASE_BYTES_MAX = 40 * 1024 ** 3;
+
+/** They are read for an hour; thrown away for an hour at a time. */
+const MINUTES_KEPT_MS = 2 * FLOW_KEPT_MS;
 
 export interface Retention {
   /** Something was written: there will be something to expire. */
@@ -45,7 +49,8 @@ export function createRetention(options: {
        SELECT min(prune_at) AS at FROM events
        UNION ALL SELECT min(expires_at) FROM claims
        UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_types
-       UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_endpoints)`,
+       UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_endpoints
+       UNION ALL SELECT min(minute) + ${MINUTES_KEPT_MS} FROM stat_minutes)`,
   );
   let cancel: Cancel | null = null;
   let isRunning = false;
@@ -116,11 +121,16 @@ function createPrune(database: Database): (nowMs: number) => boolean {
     hourly("stat_types", "tenant, hour, type"),
     hourly("stat_endpoints", "tenant, endpoint_id, hour"),
   ];
+  const minutes = database.prepare(
+    `DELETE FROM stat_minutes WHERE (minute, field) IN
+       (SELECT minute, field FROM stat_minutes WHERE minute <= ? ORDER BY minute LIMIT ${PRUNE_ROWS_MAX})`,
+  );
   return (nowMs) => {
     if (pruneEvents(nowMs)) return true;
     if (pruneClaims(nowMs)) return true;
     const hour = nowMs - STATS_KEPT_MS - 3600 * 1000;
-    return Number(types.run(hour).changes) + Number(endpoints.run(hour).changes) > 0;
+    const hours = Number(types.run(hour).changes) + Number(endpoints.run(hour).changes);
+    return hours + Number(minutes.run(nowMs - MINUTES_KEPT_MS).changes) > 0;
   };
 }
 

@@ -165,4 +165,17 @@ export const SCHEMA_STEPS: readonly string[] = [
     DELETE FROM dead_letter_totals WHERE tenant = OLD.tenant AND letters = 0;
   END;
   `,
+  `
+  -- How much flows through the lanes, by the minute (domain/lane-minutes.ts).
+  CREATE TABLE stat_minutes (
+    minute INTEGER NOT NULL, -- its beginning in epoch ms
+    field TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (minute, field)
+  ) WITHOUT ROWID, STRICT;
+  -- As the last attempt of the hour left it: attempts under way, how many there may be, and the breaker (0 closed, 1 half-open, 2 open).
+  ALTER TABLE stat_endpoints ADD COLUMN in_flight INTEGER;
+  ALTER TABLE stat_endpoints ADD COLUMN in_flight_max INTEGER;
+  ALTER TABLE stat_endpoints ADD COLUMN breaker INTEGER;
+  `,
 ];

@@ -76,8 +76,11 @@ test("stats in redis: what lies in the place of counts counts nothing, and other
     kind: "attempt",
     tenant: TENANT,
     endpointId,
+    lane: "high",
     outcome: "delivered",
     durationMs: 5,
+    sinceDueMs: [5],
+    seen: { inFlight: 1, inFlightMax: 4, breaker: "closed" },
     atMs: clock.now(),
   });
   const accepted: StatEntry = { kind: "accepted", tenant: TENANT, type: "a", lane: "low", atMs: clock.now() };
@@ -102,6 +105,22 @@ test("stats in redis: what lies in the place of counts counts nothing, and other
       assert.ok((await stats.endpoint(TENANT, "ep_a")).attempts >= 1, `${key} ${junk}`);
     },
     (key) => key.includes("ep_a"),
+  );
+  await damageEach(
+    harness,
+    async (key, junk) => {
+      stats.add([entry("ep_a"), entry("ep_b")]);
+      await stats.flush();
+      written += 1;
+      assert.equal((await stats.endpoint(TENANT, "ep_b")).attempts, written, `${key} ${junk}`);
+      for (const { atMs, delivered } of await stats.flow()) {
+        assert.ok(
+          atMs > 0 && Number.isSafeInteger(delivered) && delivered >= 0,
+          `${key} ${junk}: ${atMs} ${delivered}`,
+        );
+      }
+    },
+    (key) => key.includes("stats:flow"),
   );
   assert.equal(stats.lostCount(), 0);
   assert.equal((await stats.tenant(TENANT)).totalEvents, 1);

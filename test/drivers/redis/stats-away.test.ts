@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RedisStats } from "@posthaste/shared/drivers/redis/stats.ts";
 import { createRedisStats } from "@posthaste/shared/drivers/redis/stats.ts";
-import { STATS_PENDING_MAX, STATS_WRITE_MS } from "@posthaste/shared/drivers/redis/stats-writer.ts";
+import { ADD_COUNTS, STATS_PENDING_MAX, STATS_WRITE_MS } from "@posthaste/shared/drivers/redis/stats-writer.ts";
+import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type { StatEntry } from "@posthaste/shared/ports/stats.ts";
@@ -93,4 +94,26 @@ test("past the bound of counters counts are lost and counted; those that have a 
   line.setAway(false);
   await clock.advance(STATS_WRITE_MS);
   assert.equal(await total(), 1 + STATS_PENDING_MAX + 5);
+});
+
+test("lanes are counted in the shards of their tenants, with a write that there is anyway, and read from all of them", async () => {
+  await using harness = await openRedisHarness(() => ({}), { server: "model" })();
+  const keys = createKeySpace({ shards: 4, prefix: `${harness.keys.key(0, "")}shards:` });
+  let writes = 0;
+  const run: typeof harness.commands.run = (script, ...call) => {
+    if (script === ADD_COUNTS) writes++;
+    return harness.commands.run(script, ...call);
+  };
+  const clock = createManualClock(harness.clock.now());
+  const stats = createRedisStats({ commands: { run }, keys, clock, entropy: systemEntropy });
+  const tenants = Array.from({ length: 16 }, (_, index) => `tenant-${index}`);
+  const atMs = clock.now();
+  stats.add(tenants.map((tenant) => ({ kind: "accepted", tenant, type: "order.paid", lane: "high", atMs })));
+  await stats.flush();
+  assert.equal(writes, new Set(tenants.map((tenant) => keys.shardOf(tenant))).size);
+  assert.ok(writes > 1, "the tenants lie in several shards");
+  assert.deepEqual(
+    (await stats.flow()).map(({ lane, accepted: count }) => [lane, count]),
+    [["high", 16]],
+  );
 });

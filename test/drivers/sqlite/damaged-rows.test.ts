@@ -70,7 +70,17 @@ async function fill({ drivers, clock }: EmbeddedHarness): Promise<void> {
     ]);
     drivers.stats.add([
       { kind: "accepted", tenant, type: "order.paid", lane: "low", atMs: START_MS },
-      { kind: "attempt", tenant, endpointId, outcome: "retry", durationMs: 1, atMs: START_MS },
+      {
+        kind: "attempt",
+        tenant,
+        endpointId,
+        lane: "low",
+        outcome: "retry",
+        durationMs: 1,
+        sinceDueMs: [1],
+        seen: { inFlight: 1, inFlightMax: 4, breaker: "open" },
+        atMs: START_MS,
+      },
     ]);
     await drivers.flush();
   }
@@ -114,6 +124,9 @@ async function useAll(harness: EmbeddedHarness): Promise<void> {
     const { lastAttemptAtMs } = await drivers.stats.endpoint(tenant, endpointId);
     assertServable(lastAttemptAtMs ?? 0);
     await drivers.stats.tenant(tenant);
+    for (const { atMs, accepted } of await drivers.stats.flow()) {
+      assert.ok(new Date(atMs).toISOString() !== "" && accepted >= 0, `${atMs}: ${accepted}`);
+    }
     await orDamage(drivers.deadLetters.find(`dlv_${tenant}`));
     for (const key of ["key:a", "key:b", "key:new"]) {
       const claim = { tenant, key, fingerprint: "aa", eventIds: ["evt_a"], acceptedAtMs: clock.now() };

@@ -170,6 +170,7 @@ async function readAll({ deadLetters, ledger, directory, apiKeys, stats, lanes }
     await twoPages((cursor) => apiKeys.list(tenant, 1, cursor));
   }
   await stats.tenant(TENANT);
+  await stats.flow();
   await stats.endpoint(TENANT, ENDPOINT_ID);
   await lanes.depth("high");
 }

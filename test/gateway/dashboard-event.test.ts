@@ -1,0 +1,121 @@
+/** What the page of an event says of each request that was made for it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
+import type { DeliveryRecord } from "@posthaste/shared/ports/ledger.ts";
+import { DashboardClient } from "../support/dashboard-client.ts";
+import { openGatewayHarness, textAt } from "../support/gateway-harness.ts";
+
+const HOSTILE = `"'><script>alert(1)</script>`;
+const DATA = `{"amount":1e400,"n":12.50,"ü":"€ ${HOSTILE.replaceAll('"', '\\"')}","nested":{"a":[1,  2]}}`;
+
+async function open() {
+  const harness = await openGatewayHarness();
+  const { drivers, clock } = harness;
+  const key = await harness.createKey({ tenant: "acme" });
+  const settings = { url: `https://acme.example/hooks?q=%22<b>`, headers: { "x-token": "s3cret" } };
+  const endpointId = textAt((await harness.call("POST", "/v1/endpoints", { key, body: settings })).json, "id");
+  const body = `{"type":"order.paid","id":"order-1","data":${DATA}}`;
+  assert.equal((await harness.call("POST", "/v1/events", { key, body })).status, 202);
+  const client = new DashboardClient(harness.gateway);
+  await client.signIn(key);
+  const attempted = async (attempt: number, result: AttemptResult, groupId: string | null = null): Promise<void> => {
+    const delivery: DeliveryRecord = {
+      tenant: "acme",
+      eventId: "order-1",
+      endpointId,
+      generation: 0,
+      eventType: "order.paid",
+      atMs: clock.now(),
+      state: "retrying",
+      attempt,
+      result,
+      groupId,
+      nextAttemptAtMs: clock.now() + 60_000,
+      reason: "to be retried",
+    };
+    drivers.ledger.record([{ kind: "delivery", delivery }]);
+    await drivers.flush();
+  };
+  const page = async () => await client.visit("/dashboard/events/order-1");
+  return { harness, key, endpointId, attempted, page };
+}
+
+const answered = {
+  kind: "answered",
+  status: 500,
+  durationMs: 250,
+  bodyExcerpt: "sorry",
+  isBodyCut: false,
+  retryAfter: null,
+} as const;
+
+function unescaped(text: string): string {
+  return text
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&#39;", "'")
+    .replaceAll("&amp;", "&");
+}
+
+test("the body is shown to the byte as it is sent", async () => {
+  const { harness, page } = await open();
+  await using _ = harness;
+  const { text } = await page();
+  const shown = /data-copy="the body">([^<]*)</.exec(text)?.[1] ?? "";
+  const [envelope] = await harness.takeLane("medium");
+  assert.equal(unescaped(shown), new TextDecoder().decode(envelope?.body));
+  assert.ok(!text.includes("<script>alert"), "data is no markup");
+});
+
+test("each attempt has its request beside its answer, and neither a header's value nor a signature", async () => {
+  const { harness, attempted, page } = await open();
+  await using _ = harness;
+  await harness.clock.advance(10_250);
+  await attempted(1, answered);
+  const { text, words } = await page();
+  const request = unescaped(/<summary>Request<\/summary>\s*<pre[^>]*><code>([^<]*)</.exec(text)?.[1] ?? "").split("\n");
+  assert.deepEqual(request.slice(0, 3), [
+    "POST https://acme.example/hooks?q=%22%3Cb%3E",
+    "x-token: (not shown)",
+    "content-type: application/json",
+  ]);
+  for (const line of [
+    "webhook-id: order-1",
+    "posthaste-attempt: 1",
+    /^webhook-timestamp: .*2026-01-31T12:00:10\.000Z/,
+    /^content-length: \d+$/,
+  ]) {
+    assert.ok(
+      request.some((each) => (typeof line === "string" ? each === line : line.test(each))),
+      `${request.join("\n")} has ${String(line)}`,
+    );
+  }
+  assert.doesNotMatch(text, /s3cret|v1,[A-Za-z0-9+/]{20}/);
+  assert.match(words, /<summary>Request<\/summary>.*<strong>500<\/strong>.*sorry/);
+  assert.doesNotMatch(words, /changed since/);
+});
+
+test("what is not known of a request is said: one that never left, one of a batch, an endpoint that changed or is gone", async () => {
+  const { harness, key, endpointId, attempted, page } = await open();
+  await using _ = harness;
+  await attempted(1, { kind: "fault", fault: "connect-refused", detail: "no", durationMs: 1 });
+  assert.match((await page()).words, /nothing was sent/);
+  await attempted(
+    2,
+    { kind: "fault", fault: "timeout", detail: "late", durationMs: 1 },
+    "grp_00000000000000000000000000",
+  );
+  await harness.clock.advance(1000);
+  await harness.call("PATCH", `/v1/endpoints/${endpointId}`, { key, body: { description: "new" } });
+  const { words } = await page();
+  assert.match(words, /webhook-id: grp_00000000000000000000000000/);
+  assert.match(words, /that of the batch, with other events in it\. The endpoint was changed since/);
+  assert.doesNotMatch(words, /content-length/);
+  await harness.call("DELETE", `/v1/endpoints/${endpointId}`, { key });
+  assert.match(
+    (await page()).words,
+    /POST \(the endpoint is gone\).*Headers of the endpoint&#39;s own are not among these/,
+  );
+});
