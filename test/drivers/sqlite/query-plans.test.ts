@@ -228,6 +228,13 @@ test("no statement of the embedded set looks at a whole table or sorts one, but 
     return found.length === 0 || reason !== undefined ? [] : [`${sql.replaceAll(/\s+/g, " ")} => ${found.join("; ")}`];
   });
   assert.deepEqual(faults, []);
+  const byType = [...statements].filter((sql) => /^\s*SELECT[^]*FROM deliveries d[^]*type = \?/.test(sql));
+  assert.ok(byType.length > 0);
+  for (const sql of byType) {
+    const plan = raw.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as unknown as PlanLine[];
+    const isFromIndex = plan.some(({ detail }) => /COVERING INDEX events_by_tenant \(.*id=\?/.test(detail));
+    assert.ok(isFromIndex, `the type is read without the event's row: ${sql}`);
+  }
   assert.deepEqual([...used].toSorted(), Object.keys(EXEMPT).toSorted(), "every exemption is still needed");
   assert.ok(statements.size > 100, "the statements of all stores are explained");
   raw.close();
