@@ -313,6 +313,36 @@ test("a caller that closes its side gets its answer; one that closes in the midd
   assertAnswers(await part.ended(), ["invalid-request"]);
 });
 
+test("a caller that closes its side gets its answer, also one that comes long after", async () => {
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const listening = await serveHttp({
+    clock: systemClock,
+    host: "127.0.0.1",
+    port: 0,
+    portSetting: "PORT",
+    isShared: isShared(),
+    connectionsMax: 100,
+    fetch: async () => {
+      await gate;
+      return new Response(null, { status: 204 });
+    },
+  });
+  try {
+    using closed = rawClient(listening.port);
+    closed.socket.end("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+    // Once these are answered, the server has seen the end of what came before.
+    for (let round = 0; round < 3; round++) {
+      using other = rawClient(listening.port);
+      other.socket.write("nonsense\r\n\r\n");
+      await other.answers(1);
+    }
+    open();
+    assertAnswers(await closed.ended(), [204]);
+  } finally {
+    await listening.kill();
+  }
+});
+
 test("what is answered before its body came is read past, and the connection is of use again", async () => {
   await using server = await openServer();
   using client = rawClient(server.listening.port);

@@ -188,6 +188,26 @@ test("a request whose time ran out before its append is not appended later", asy
   assert.equal((await harness.drivers.lanes.depth("medium")).count, 0);
 });
 
+test("a read whose time ran out while it waited for its turn is not begun later", async () => {
+  const begun: (() => void)[] = [];
+  await using harness = await openGatewayHarness({
+    limits: { readsMax: 1 },
+    wrap: (drivers) => ({
+      ...drivers,
+      ledger: {
+        ...drivers.ledger,
+        events: () => new Promise((resolve) => begun.push(() => resolve({ rows: [], next: null }))),
+      },
+    }),
+  });
+  const reads = [harness.call("GET", "/v1/events"), harness.call("GET", "/v1/events")];
+  await harness.clock.advance(11_000);
+  for (const answer of await Promise.all(reads)) assertProblem(answer, 503, "store-unavailable");
+  begun[0]?.();
+  await harness.clock.advance(1000);
+  assert.equal(begun.length, 1);
+});
+
 test("no timer is left behind by an answered request", async () => {
   await using harness = await openGatewayHarness();
   const before = harness.clock.timerCount();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createWorkTurns, PAUSE_MS_MAX, TURN_MS } from "@posthaste/gateway/request/work-turns.ts";
+import { openGatewayHarness } from "../support/gateway-harness.ts";
 
 /** Time passes by the work alone; `endTurn` and `passPause` are the event loop's. */
 function openTurns() {
@@ -94,4 +95,29 @@ test("work of a tenant is done in the order in which it came, and its failures a
   await assert.rejects(failing, /broken/);
   assert.equal(await last, "acme");
   assert.deepEqual(done, ["acme", "acme"]);
+});
+
+test("a gateway works on bodies in such turns: a tenant with one event waits for few of a tenant with many", async () => {
+  const order: string[] = [];
+  await using harness = await openGatewayHarness({
+    wrap: (drivers) => ({
+      ...drivers,
+      directory: {
+        ...drivers.directory,
+        // The last that the work on an event does at once.
+        version(tenant) {
+          order.push(tenant);
+          void harness.clock.standStill(TURN_MS);
+          return drivers.directory.version(tenant);
+        },
+      },
+    }),
+  });
+  const body = { type: "a", data: 1 };
+  const [flood, small] = [await harness.createKey({ tenant: "flood" }), await harness.createKey({ tenant: "small" })];
+  const answers = Array.from({ length: 20 }, () => harness.call("POST", "/v1/events", { key: flood, body }));
+  answers.push(harness.call("POST", "/v1/events", { key: small, body }));
+  for (let turn = 0; turn < 40; turn++) await harness.clock.advance(1);
+  for (const { status } of await Promise.all(answers)) assert.equal(status, 202);
+  assert.ok(order.indexOf("small") <= 3, order.join(" "));
 });

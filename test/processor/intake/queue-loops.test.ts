@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { createOutstanding, runItem } from "@posthaste/processor/intake/queue-items.ts";
 import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
-import { UNACKED_MAX, createWindow } from "@posthaste/processor/intake/window.ts";
+import { TAKE_MAX, UNACKED_MAX, createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
@@ -323,3 +323,42 @@ test("a queue that gives nothing although nobody stops ends its loop with an err
   const lane = openLane(0, 1, () => Promise.resolve([]));
   await assert.rejects(lane.ended, /it is closed/);
 });
+
+for (const from of ["a lane", "the retry queue"] as const) {
+  test(`a hand full from ${from} is worked on in one turn of the event loop, and the next in the next`, async () => {
+    await using harness = await openProcessorHarness();
+    const all = ids("evt_", 40 * TAKE_MAX);
+    const due = { cause: "deliver-at", notBeforeMs: START_MS, endpointId: null, attempt: 1 } as const;
+    if (from === "a lane") await harness.publish(...all.map((id) => envelopeOf(id)));
+    else await harness.drivers.retryQueue.schedule(all.map((id) => scheduled(id, due)));
+    let hands = 0;
+    // Nobody subscribes to them, so that each is settled at once.
+    harness.start({
+      wrap: (drivers) => ({
+        ...drivers,
+        lanes: {
+          ...drivers.lanes,
+          take(lane, ...wish) {
+            if (lane === "medium" && from === "a lane") hands += 1;
+            return drivers.lanes.take(lane, ...wish);
+          },
+        },
+        retryQueue: {
+          ...drivers.retryQueue,
+          take(...wish) {
+            if (from === "the retry queue") hands += 1;
+            return drivers.retryQueue.take(...wish);
+          },
+        },
+      }),
+    });
+    for (let turn = 1; turn <= 20; turn++) {
+      const before = hands;
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      assert.ok(hands - before <= 2, `${hands - before} hands in one turn`);
+    }
+    await harness.clock.advance(10_000);
+    assert.ok(hands > 40, `${hands} hands`);
+    assert.equal((await harness.depths()).medium, 0);
+  });
+}
