@@ -66,6 +66,15 @@ test("the first start of serve shows a new operator key once, which works from t
   assert.equal(second.printed.stderr, "");
 });
 
+test("a setting that is none is named on stderr with the one that was meant, and the start goes on", async () => {
+  using folder = openFolder();
+  await using serving = await startServe(folder.path, { POSTHASTE_ALOW_CIDRS: "10.0.0.0/8" });
+  assert.equal(
+    serving.printed.stderr,
+    "posthaste: POSTHASTE_ALOW_CIDRS is no setting and has no effect; did you mean POSTHASTE_ALLOW_CIDRS?\n",
+  );
+});
+
 test("a changed POSTHASTE_OPERATOR_KEY ends the old one", async () => {
   using folder = openFolder();
   {
