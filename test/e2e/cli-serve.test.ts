@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
+import { openNameServer } from "../support/name-server.ts";
 import { openReceiver } from "../support/receiver.ts";
 import type { Serving } from "./posthaste-child.ts";
 import { call, openFolder, spawnPosthaste, startServe, TEST_KEY } from "./posthaste-child.ts";
@@ -66,6 +67,15 @@ test("the first start of serve shows a new operator key once, which works from t
   assert.equal(second.printed.stderr, "");
 });
 
+test("a setting that is none is named on stderr with the one that was meant, and the start goes on", async () => {
+  using folder = openFolder();
+  await using serving = await startServe(folder.path, { POSTHASTE_ALOW_CIDRS: "10.0.0.0/8" });
+  assert.equal(
+    serving.printed.stderr,
+    "posthaste: POSTHASTE_ALOW_CIDRS is no setting and has no effect; did you mean POSTHASTE_ALLOW_CIDRS?\n",
+  );
+});
+
 test("a changed POSTHASTE_OPERATOR_KEY ends the old one", async () => {
   using folder = openFolder();
   {
@@ -77,6 +87,30 @@ test("a changed POSTHASTE_OPERATOR_KEY ends the old one", async () => {
   assert.equal((await call(after.url, "/v1/endpoints", undefined, next)).status, 200);
   assert.equal((await call(after.url, "/v1/endpoints", undefined, TEST_KEY)).body["code"], "key-revoked");
 });
+
+for (const client of ["runtime", "undici"]) {
+  test(`a name that only the server of the settings knows is delivered to beside silent ones, and one SIGTERM ends it: ${client}`, async () => {
+    using folder = openFolder();
+    await using receiver = await openPatientReceiver();
+    receiver.letGo();
+    await using names = await openNameServer((name, type) => {
+      if (name.startsWith("silent")) return null;
+      return type === "A" ? { addresses: ["127.0.0.1"] } : {};
+    });
+    const settings = { POSTHASTE_NAME_SERVERS: names.address, POSTHASTE_ALLOW_CIDRS: "127.0.0.0/8" };
+    await using serving = await startServe(folder.path, { ...settings, POSTHASTE_HTTP_CLIENT: client });
+    const known = new URL(receiver.url);
+    known.hostname = "hooks.known.test";
+    await createEndpoint(serving, known.href);
+    // Each waits five seconds for its look-up.
+    await Promise.all([0, 1, 2, 3].map((index) => createEndpoint(serving, `http://silent${index}.test/`)));
+    const id = await publish(serving, "order.paid");
+    await receiver.arrived(1);
+    assert.deepEqual(receiver.ids, [id]);
+    serving.kill("SIGTERM");
+    assert.deepEqual(await serving.exited, { code: 0, signal: null });
+  });
+}
 
 test("serve calls no loopback address unless the settings allow it", async () => {
   using folder = openFolder();

@@ -230,6 +230,41 @@ test("a page that finds nothing looks at 500 rows in one turn, in 32 of them", a
   assert.equal(LOOKED, 16_000);
 });
 
+test("each part of a page, and of a count, is looked at in a turn of its own", async () => {
+  let turns = 0;
+  const clock = {
+    soon(callback: () => void): void {
+      turns += 1;
+      setImmediate(callback);
+    },
+  };
+  const raw = new DatabaseSync(":memory:");
+  raw.exec("CREATE TABLE rows (at INTEGER, id INTEGER, type TEXT, PRIMARY KEY (at, id)) WITHOUT ROWID");
+  const count = 3 * LOOKED_MAX - 1;
+  raw.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+    INSERT INTO rows SELECT ${START_MS} + i, i, 'a' FROM n`);
+  const lists = createBoundedLists({ database: createDatabase(raw), clock });
+  const query = {
+    kind: "e",
+    table: "rows",
+    keys: ["at", "id"],
+    range: createConditions(),
+    sinceMs: undefined,
+    untilMs: undefined,
+    select: "SELECT at, id FROM rows",
+    keysOf: () => [],
+  } as const;
+  const page = await lists.page({
+    ...query,
+    limit: 10,
+    cursor: null,
+    checks: createConditions().and("+type = ?", "b"),
+  });
+  assert.deepEqual([page.rows.length, page.next, turns], [0, null, 2]);
+  assert.equal(await lists.count({ ...query, checks: createConditions() }), count);
+  assert.equal(turns, 4);
+});
+
 test("the rows of a page are read a few in one turn, in order", async () => {
   let turns = 1;
   const clock = {
