@@ -2,11 +2,13 @@
 import { NewApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { StructuredCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
 import { EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { NewCatalogueType } from "@posthaste/shared/domain/event-types.ts";
 import { NewBatch, NewEvent } from "@posthaste/shared/domain/event.ts";
 import { EitherForm } from "@posthaste/shared/domain/retry-policy.ts";
 import * as apiKeys from "../answers/api-keys.ts";
 import * as deadLetters from "../answers/dead-letters.ts";
 import * as endpoints from "../answers/endpoints.ts";
+import * as eventTypes from "../answers/event-types.ts";
 import * as events from "../answers/events.ts";
 import { Problem } from "../answers/problem.ts";
 import * as quarantine from "../answers/quarantine.ts";
@@ -19,6 +21,7 @@ export const NAMED: NamedSchemas = {
   CloudEvent: StructuredCloudEvent,
   NewEndpoint,
   EndpointPatch,
+  NewEventType: NewCatalogueType,
   NewApiKey,
   RetryPolicy: EitherForm,
   Scope,
@@ -47,6 +50,8 @@ export const NAMED: NamedSchemas = {
   CreatedApiKey: apiKeys.CreatedApiKey,
   QuarantinedRecord: quarantine.RecordView,
   WholeRecord: quarantine.WholeRecord,
+  EventType: eventTypes.EventTypeView,
+  EventTypeList: eventTypes.EventTypeList,
   EventList: events.EventList,
   AttemptList: events.AttemptList,
   EndpointList: endpoints.EndpointList,

@@ -30,6 +30,9 @@ import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
 import { openApiKeys } from "./api-keys.ts";
 import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
+import type { CatalogueBounds } from "../redis/event-types/store.ts";
+import { openRedisEventTypes } from "../redis/event-types/event-types.ts";
+import type { EventTypes } from "../../ports/event-types.ts";
 import { createRedisLeases } from "../redis/leases.ts";
 import type { LostTopics } from "../redis/lost-topics.ts";
 import { createLostTopics } from "../redis/lost-topics.ts";
@@ -72,6 +75,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly directory: RedisDirectory;
   readonly cursorSealer: Sealer;
   readonly apiKeys: ApiKeyStore;
+  readonly eventTypes: EventTypes;
   readonly claims: Claims;
   readonly cancellations: Cancellations;
   readonly leases: Leases;
@@ -150,6 +154,7 @@ export interface StoreBounds {
   readonly emptyTenantsMax?: number;
   readonly apiKeysMax?: number;
   readonly apiKeysEndedMax?: number;
+  readonly catalogue?: CatalogueBounds;
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   readonly limitSubjectsMax?: number;
@@ -196,6 +201,15 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   // It may be emptied after the directory was opened: that saw no loss then, and the keys are gone.
   const wasEmptied = async (shard: number): Promise<boolean> => directory.lossOf(shard) !== null || (await wasUsed());
   const apiKeys = opening.use(await openApiKeys({ ...options, ...main, notifier, wasEmptied }));
+  const eventTypes = opening.use(
+    await openRedisEventTypes({
+      ...main,
+      clock,
+      notifier,
+      onFault,
+      ...(bounds.catalogue === undefined ? {} : { bounds: bounds.catalogue }),
+    }),
+  );
   const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.flush().finally(() => stats.stop()));
   const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };
@@ -206,6 +220,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     directory,
     cursorSealer: sealer.derived("cursors"),
     apiKeys,
+    eventTypes,
     claims: createRedisClaims({
       ...main,
       eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId),

@@ -165,4 +165,8 @@ export const SCHEMA_STEPS: readonly string[] = [
     DELETE FROM dead_letter_totals WHERE tenant = OLD.tenant AND letters = 0;
   END;
   `,
+  `
+  -- The catalogue of event types, one for the deployment: each as JSON.
+  CREATE TABLE event_types (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  `,
 ];
