@@ -28,6 +28,7 @@ const entries: readonly Entry[] = [
   { section: "endpoints", path: "/dashboard/endpoints", name: "Endpoints", scope: "read" },
   { section: "dead-letters", path: "/dashboard/dead-letters", name: "Dead letters", scope: "read" },
   { section: "live", path: "/dashboard/live", name: "Live", scope: "read" },
+  { section: "event-types", path: "/dashboard/event-types", name: "Event types", scope: "read" },
   { section: "api-keys", path: "/dashboard/api-keys", name: "API keys", scope: "manage" },
 ];
 

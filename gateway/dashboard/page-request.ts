@@ -39,7 +39,7 @@ export type Shown =
   | { readonly kind: "moved"; readonly to: string }
   | { readonly kind: "stream"; readonly response: Response };
 
-export type Section = "overview" | "events" | "endpoints" | "dead-letters" | "live" | "api-keys";
+export type Section = "overview" | "events" | "endpoints" | "dead-letters" | "live" | "event-types" | "api-keys";
 
 export interface PageRule {
   readonly method: "GET" | "POST";

@@ -5,6 +5,7 @@ import { deadLetterPages } from "./dead-letters.ts";
 import { endpointChanges } from "./endpoint-changes.ts";
 import { endpointFormPages } from "./endpoint-form.ts";
 import { endpointPages } from "./endpoints.ts";
+import { eventTypePages } from "./event-types.ts";
 import { eventPages } from "./event.ts";
 import { eventListPages } from "./events.ts";
 import { livePages } from "./live.ts";
@@ -19,5 +20,6 @@ export const pages: readonly PageRule[] = [
   ...endpointChanges,
   ...deadLetterPages,
   ...livePages,
+  ...eventTypePages,
   ...apiKeyPages,
 ];
