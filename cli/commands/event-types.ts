@@ -54,8 +54,8 @@ const show = defineCall({
         ["Schema", type.schema === null ? "none: any data will do" : null],
       ] as const;
       await screen.print(factsOf(facts, screen.styled));
-      if (type.schema !== null) await screen.print(`Schema:\n${printable(JSON.stringify(type.schema, null, 2))}\n`);
-      if ("example" in type) await screen.print(`Example:\n${printable(JSON.stringify(type.example, null, 2))}\n`);
+      if (type.schema !== null) await screen.print(`Schema:\n${linesOf(type.schema)}\n`);
+      if ("example" in type) await screen.print(`Example:\n${linesOf(type.example)}\n`);
     }
     return 0;
   },
@@ -108,6 +108,10 @@ const remove = defineCall({
       else await calls.screen.print(`${name} is deleted.\n`);
     }),
 });
+
+function linesOf(value: unknown): string {
+  return JSON.stringify(value, null, 2).split("\n").map(printable).join("\n");
+}
 
 function jsonIn(option: string, file: string | undefined): unknown {
   if (file === undefined) return undefined;

@@ -94,8 +94,6 @@ export function catalogueOf(version: string, types: Iterable<CatalogueType>): Ca
   return { version, types: new Map(sorted.map((type) => [type.name, type])) };
 }
 
-export const EMPTY_CATALOGUE: Catalogue = catalogueOf("0", []);
-
 /** Names after `after`, at most `limit`; `next` is the name to go on after, null when this is the last page. */
 export function cataloguePage(
   { types }: Catalogue,

@@ -95,7 +95,7 @@ export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
       memory: memory.eventTypes,
       trustedMs: CATALOGUE_TRUSTED_AT_EDGE_MS,
       writesBack: false,
-      ...(bounds.catalogue === undefined ? {} : { bounds: bounds.catalogue }),
+      bounds: bounds.catalogue,
     }).types,
     claims: createRedisClaims({
       ...place,

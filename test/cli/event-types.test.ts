@@ -28,7 +28,7 @@ test("event-types: put from files, listed, shown, deleted; publish hears of data
   assert.match(shown.stdout, /Paid\.[\s\S]*Schema:\n\{[\s\S]*"required"[\s\S]*Example:\n\{\n {2}"id": "inv_1"\n\}\n$/);
   const refused = await runCommand(harness, ["publish", "invoice.paid", "--data", "{}"]);
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /^data\/id is required|^#\/data\/id is required/);
+  assert.match(refused.stderr, /^data\.id is required/);
   const deleted = await runCommand(harness, ["event-types", "delete", "invoice.paid", "nothing.here"]);
   assert.equal(deleted.code, 1);
   assert.equal(deleted.stdout, "invoice.paid is deleted.\n");
@@ -42,7 +42,7 @@ test("event-types put: what cannot be read or understood is told, and nothing is
   for (const [text, message, code] of [
     ["{", /^--schema-file .*file\.json cannot be read as JSON/, 2],
     ["true", /^--schema-file must hold a JSON Schema/, 2],
-    ['{"type":"int"}', /schema\/type must be one or a list of null/, 1],
+    ['{"type":"int"}', /^schema\.type must be one or a list of null/, 1],
   ] as const) {
     writeFileSync(file, text);
     const ran = await runCommand(harness, ["event-types", "put", "a", "--schema-file", file]);

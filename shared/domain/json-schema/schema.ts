@@ -124,7 +124,7 @@ class Look {
   #deeper(schema: SchemaObject): readonly Schema[] {
     return Object.entries(schema).flatMap(([keyword, given]) => {
       const form = FORMS.get(keyword);
-      if (form === "schema") return [given as Schema];
+      if (form === "schema") return [given] as Schema[];
       if (form === "schemas") return given as Schema[];
       return form === "map" || form === "patterns" ? Object.values(given as Record<string, Schema>) : [];
     });

@@ -22,7 +22,6 @@ import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts"
 import { openHighLane } from "./high-lane.ts";
 import { openRedis } from "../redis/client/ioredis-commands.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
-import type { LaneBounds } from "../redis/high-lane/append.ts";
 import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import type { Spill } from "../redis/ledger/spilled-entry.ts";
@@ -30,7 +29,6 @@ import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
 import { openApiKeys } from "./api-keys.ts";
 import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
-import type { CatalogueBounds } from "../redis/event-types/store.ts";
 import { openRedisEventTypes } from "../redis/event-types/event-types.ts";
 import type { EventTypes } from "../../ports/event-types.ts";
 import { createRedisLeases } from "../redis/leases.ts";
@@ -38,6 +36,7 @@ import type { LostTopics } from "../redis/lost-topics.ts";
 import { createLostTopics } from "../redis/lost-topics.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { keySpaceOf } from "./shards.ts";
+import type { StoreBounds } from "./store-bounds.ts";
 import { openRateLimiter } from "./open-rate-limiter.ts";
 import type { LimitEvents, LimiterLine } from "./rate-limiter.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
@@ -146,23 +145,6 @@ interface Place {
   readonly keys: KeySpace;
 }
 
-/** Small ones for the tests of what happens at them. */
-export interface StoreBounds {
-  readonly high?: LaneBounds;
-  readonly deadLetterBytesMax?: number;
-  readonly endpointsMax?: number;
-  readonly emptyTenantsMax?: number;
-  readonly apiKeysMax?: number;
-  readonly apiKeysEndedMax?: number;
-  readonly catalogue?: CatalogueBounds;
-  readonly claimBytesMax?: number;
-  readonly cancelledMax?: number;
-  readonly limitSubjectsMax?: number;
-  readonly spoolBytesMax?: number;
-  /** Of HIGH's holders and their leases, so that a long time passes in few steps. */
-  readonly highHeldMs?: number;
-}
-
 export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "claimBytesMax" | "onWarning"> {
   readonly main: Place;
   /** Of what may be evicted. */
@@ -202,13 +184,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   const wasEmptied = async (shard: number): Promise<boolean> => directory.lossOf(shard) !== null || (await wasUsed());
   const apiKeys = opening.use(await openApiKeys({ ...options, ...main, notifier, wasEmptied }));
   const eventTypes = opening.use(
-    await openRedisEventTypes({
-      ...main,
-      clock,
-      notifier,
-      onFault,
-      ...(bounds.catalogue === undefined ? {} : { bounds: bounds.catalogue }),
-    }),
+    await openRedisEventTypes({ ...options, ...main, notifier, bounds: bounds.catalogue }),
   );
   const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.flush().finally(() => stats.stop()));

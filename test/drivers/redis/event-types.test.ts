@@ -27,7 +27,7 @@ const open = openRedisHarness(async ({ commands, keys, clock, bounds, onFault })
     clock,
     onFault,
     notifier: silent,
-    ...(bounds.catalogue === undefined ? {} : { bounds: bounds.catalogue }),
+    bounds: bounds.catalogue,
   }),
 }));
 
@@ -89,7 +89,7 @@ test("many events that find the catalogue too old ask for it once, by its versio
   await using harness = await open();
   const process = await openProcess(harness);
   await process.clock.advance(CATALOGUE_TRUSTED_MS);
-  const answers = await Promise.all(Array.from({ length: 100 }, () => process.eventTypes.known()));
+  const answers = await Promise.all(Array.from({ length: 100 }, async () => await process.eventTypes.known()));
   assert.equal(new Set(answers).size, 1, "what has not changed is the same object");
   assert.equal(process.scripts.length, 2);
 });

@@ -37,7 +37,7 @@ export interface RedisEventTypesOptions {
   readonly keys: KeySpace;
   readonly clock: Pick<Clock, "monotonic">;
   readonly onFault: (error: unknown) => void;
-  readonly bounds?: CatalogueBounds;
+  readonly bounds?: CatalogueBounds | undefined;
 }
 
 const BOUNDS: CatalogueBounds = { typesMax: EVENT_TYPES_MAX, bytesMax: CATALOGUE_BYTES_MAX };
