@@ -216,10 +216,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
     quarantineIndex: createRedisQuarantineIndex(main),
-    spool: createRedisSpool({
-      ...main,
-      ...(bounds.spoolBytesMax === undefined ? {} : { bytesMax: bounds.spoolBytesMax }),
-    }),
+    spool: createRedisSpool({ ...main, bytesMax: bounds.spoolBytesMax }),
     openHighLane: (onPoison) => openHighLane(options, onPoison),
     isReachable: options.isReachable,
     lostAtMs: () => latestOf(Array.from({ length: main.keys.shards }, (_, shard) => directory.lossOf(shard))),
