@@ -108,6 +108,7 @@ export async function openPosthaste(options: PosthasteOptions): Promise<Posthast
     drivers,
     transport,
     telemetry,
+    catalogue: config.catalogue,
     collectMetrics: createCollector(metrics, drivers, telemetry),
     dashboard: openDashboard(drivers, sealer, options.portal),
     // Reads keep the one event loop busy.

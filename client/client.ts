@@ -7,6 +7,8 @@ import type { Endpoints } from "./endpoints.ts";
 import { endpointCalls } from "./endpoints.ts";
 import type { BatchAnswer, Events, PublishAnswer, PublishOptions } from "./events.ts";
 import { eventCalls, publish, publishBatch } from "./events.ts";
+import type { EventTypes } from "./event-types.ts";
+import { eventTypeCalls } from "./event-types.ts";
 import type { EventText, NewEvent } from "./event-shapes.ts";
 import type { CallOptions, Page } from "./shapes.ts";
 import { runtimeSurroundings } from "./surroundings.ts";
@@ -35,6 +37,7 @@ export interface Client {
   /** Up to 1,000 events, 4 MiB; one result for each. */
   readonly publishBatch: (events: readonly (NewEvent | EventText)[], options?: PublishOptions) => Promise<BatchAnswer>;
   readonly events: Events;
+  readonly eventTypes: EventTypes;
   readonly endpoints: Endpoints;
   readonly deadLetters: DeadLetters;
   readonly apiKeys: ApiKeys;
@@ -68,6 +71,7 @@ export function createClient(options: ClientOptions): Client {
     publish: (event, callOptions) => publish(connection, event, callOptions),
     publishBatch: (events, callOptions) => publishBatch(connection, events, callOptions),
     events: eventCalls(connection),
+    eventTypes: eventTypeCalls(connection),
     endpoints: endpointCalls(connection),
     deadLetters: deadLetterCalls(connection),
     apiKeys: apiKeyCalls(connection),

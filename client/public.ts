@@ -23,6 +23,8 @@ export type {
 export type { NewEvent, Priority, Published, Resent, Why } from "./event-shapes.ts";
 export type { BatchAnswer, EventQuery, Events, PublishAnswer, PublishOptions } from "./events.ts";
 export type { ResendOptions, ShowOptions } from "./events.ts";
+export type { EventType, NewEventType } from "./event-type-shapes.ts";
+export type { EventTypes } from "./event-types.ts";
 export { NoAnswerError, ProblemError } from "./problem.ts";
 export type { FieldProblem, Problem } from "./problem.ts";
 export { expressReceiver, fastifyReceiver, fetchReceiver, honoReceiver } from "./receivers.ts";

@@ -22,7 +22,7 @@ export interface Connection extends Surroundings {
 export type QueryValue = string | number | Date | readonly string[] | null | undefined;
 
 export interface Call {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Path segments below /v1; ids among them are checked. */
   readonly path: readonly string[];
   readonly query?: object | undefined;
@@ -39,8 +39,8 @@ export interface Call {
   /** Says of a good answer that a part of the work failed and may pass; tried again, and given back when nothing is left. */
   readonly isIncomplete?: (body: unknown) => boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Instead of the client's. */
-  readonly tenant?: string | undefined;
+  /** Instead of the client's; null: none is named. */
+  readonly tenant?: string | null | undefined;
 }
 
 /** The body of a good answer, undefined when it has none. */
@@ -54,8 +54,8 @@ export interface Answer {
 
 /** More than any answer of the API, which looks at 4 MiB of bodies in a call. */
 const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
-/** Ids of the API and of callers; anything else could lead to another path. */
-const SEGMENT = /^[\w-]{1,128}$/;
+/** Ids of the API and of callers, and types of events; anything else could lead to another path. */
+const SEGMENT = /^(?=.{1,128}$)[\w-]+(?:\.[\w-]+)*$/;
 const IDEMPOTENCY_KEY = /^[!-~]{1,255}$/;
 
 /**
@@ -91,13 +91,15 @@ export async function request(connection: Connection, call: Call): Promise<Answe
 export function urlOf({ url, tenant }: Connection, call: Call): string {
   for (const segment of call.path) {
     if (!SEGMENT.test(segment))
-      throw new TypeError(`${JSON.stringify(segment)} is no id: letters, digits, _ and - make one`);
+      throw new TypeError(
+        `${JSON.stringify(segment)} is no id: letters, digits, _ and -, and dots between them, make one`,
+      );
   }
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...call.query, tenant: call.tenant ?? tenant }) as [
-    string,
-    QueryValue,
-  ][]) {
+  for (const [name, value] of Object.entries({
+    ...call.query,
+    tenant: call.tenant === undefined ? tenant : call.tenant,
+  }) as [string, QueryValue][]) {
     if (value === undefined || value === null) continue;
     query.set(name, value instanceof Date ? value.toISOString() : String(value));
   }

@@ -28,6 +28,7 @@ import { endpointRoutes } from "./resources/endpoints.ts";
 import { eventCancelRoute } from "./resources/event-cancel.ts";
 import { eventResendRoute } from "./resources/event-resend.ts";
 import { eventReadRoutes } from "./resources/events.ts";
+import { eventTypeRoutes } from "./resources/event-types.ts";
 import { eventWhyRoute } from "./resources/event-why.ts";
 import type { Dashboard, DashboardRoute } from "./dashboard/dashboard.ts";
 import { referenceRoutes } from "./openapi/reference.ts";
@@ -121,6 +122,7 @@ export function createRoutes(deps: RouteDeps): readonly Route[] {
     eventResendRoute(deps),
     eventCancelRoute(deps),
     eventWhyRoute(deps),
+    ...eventTypeRoutes(deps),
     ...endpointRoutes(deps),
     ...endpointActionRoutes(deps),
     ...endpointReadRoutes(deps),
@@ -140,7 +142,7 @@ export function createOpenRoutes(
   isStopping: () => boolean,
 ): readonly OpenRoute[] {
   const health = healthRoutes(deps, isStopping);
-  return [...health, ...referenceRoutes(routes, health, deps.hasher)];
+  return [...health, ...referenceRoutes(routes, health, deps)];
 }
 
 interface AppRoutes {

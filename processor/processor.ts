@@ -52,6 +52,7 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const recoverAll = (): void => void untilStored("recover held", () => recovery.recoverAll(taking.signal));
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
     if (announcement.kind === "some-were-lost") return recoverAll();
+    if (announcement.kind === "event-types-changed") return;
     void recovery.recover(announcement.tenant, announcement.endpointId);
     void forgetIfRemoved(pipeline, announcement.tenant, announcement.endpointId);
   });

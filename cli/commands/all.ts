@@ -4,6 +4,7 @@ import { check } from "./check.ts";
 import { completion } from "./completion.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { endpoints } from "./endpoints.ts";
+import { eventTypes } from "./event-types.ts";
 import { events } from "./events.ts";
 import { keys } from "./keys.ts";
 import { listen } from "./listen.ts";
@@ -12,6 +13,6 @@ import { publish } from "./publish.ts";
 import { tail } from "./tail.ts";
 import { upkeep } from "./upkeep.ts";
 
-const calls = [...publish, ...events, ...endpoints, ...keys, ...deadLetters, ...tail, ...listen];
+const calls = [...publish, ...events, ...eventTypes, ...endpoints, ...keys, ...deadLetters, ...tail, ...listen];
 
 export const commands: readonly Command[] = [...programs, ...upkeep, ...check, ...completion(() => commands), ...calls];

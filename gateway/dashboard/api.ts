@@ -11,6 +11,7 @@ import type { ApiKeyList, CreatedApiKey } from "../answers/api-keys.ts";
 import type { DeadLetterList, PlannedReplay, ReplayedLetters } from "../answers/dead-letters.ts";
 import type { CreatedEndpoint, EndpointList, EndpointView, RotatedSecret, StatsView } from "../answers/endpoints.ts";
 import type { AcceptedEvent, AttemptList, EventList, EventStatus, Resent, Why } from "../answers/events.ts";
+import type { EventTypeList, EventTypeView } from "../answers/event-types.ts";
 import type { RequestContext } from "../request/context.ts";
 import { createRequestContext } from "../request/context.ts";
 import type { HandleDeps, MatchedRequest, Route } from "../request/handle.ts";
@@ -36,6 +37,10 @@ interface Answers {
   readonly "POST /v1/dead-letters/replay": v.InferOutput<typeof ReplayedLetters>;
   readonly "POST /v1/dead-letters/:id/replay": v.InferOutput<typeof PlannedReplay>;
   readonly "DELETE /v1/dead-letters/:id": null;
+  readonly "GET /v1/event-types": v.InferOutput<typeof EventTypeList>;
+  readonly "GET /v1/event-types/:name": EventTypeView;
+  readonly "PUT /v1/event-types/:name": EventTypeView;
+  readonly "DELETE /v1/event-types/:name": null;
   readonly "GET /v1/api-keys": v.InferOutput<typeof ApiKeyList>;
   readonly "POST /v1/api-keys": v.InferOutput<typeof CreatedApiKey>;
   readonly "DELETE /v1/api-keys/:id": null;
@@ -43,7 +48,7 @@ interface Answers {
 type Call = keyof Answers;
 
 export interface Wish {
-  /** In the place of `:id`. */
+  /** In the place of the path's one parameter. */
   readonly id?: string;
   /** Empty values are left out. */
   readonly query?: Readonly<Record<string, string | null | undefined>>;

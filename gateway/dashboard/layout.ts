@@ -31,6 +31,7 @@ const entries: readonly Entry[] = [
   { section: "dead-letters", path: "/dashboard/dead-letters", name: "Dead letters", scope: "read" },
   { section: "live", path: "/dashboard/live", name: "Live", scope: "read" },
   { section: "alerts", path: "/dashboard/alerts", name: "Alerts", scope: "read" },
+  { section: "event-types", path: "/dashboard/event-types", name: "Event types", scope: "read" },
   { section: "api-keys", path: "/dashboard/api-keys", name: "API keys", scope: "manage" },
 ];
 

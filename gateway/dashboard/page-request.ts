@@ -41,7 +41,15 @@ export type Shown =
   | { readonly kind: "moved"; readonly to: string }
   | { readonly kind: "stream"; readonly response: Response };
 
-export type Section = "overview" | "events" | "endpoints" | "dead-letters" | "live" | "alerts" | "api-keys";
+export type Section =
+  | "overview"
+  | "events"
+  | "endpoints"
+  | "dead-letters"
+  | "live"
+  | "alerts"
+  | "event-types"
+  | "api-keys";
 
 export interface PageRule {
   readonly method: "GET" | "POST";

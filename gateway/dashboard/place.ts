@@ -34,6 +34,7 @@ const PORTAL_SECTIONS: ReadonlySet<Section> = new Set([
   "dead-letters",
   "live",
   "alerts",
+  "event-types",
 ]);
 
 export function portalPlace(parts: Pick<Place, "name" | "hasLogo"> & { readonly origins: readonly string[] }): Place {

@@ -36,8 +36,9 @@ button.copy { font-size: 0.75rem; padding: 0 0.375rem; margin-left: 0.375rem; bo
 .asked[open] > div { margin: 0.5rem 0 0; padding: 0.75rem 1rem; border: 1px solid var(--line); border-left: 3px solid var(--bad); border-radius: 6px; max-width: 34rem; background: var(--ground); }
 .asked p { margin: 0 0 0.625rem; }
 input, select, textarea { font: inherit; font-size: 0.9375rem; padding: 0.3125rem 0.5rem; border: 1px solid var(--field); border-radius: 6px; background: var(--ground); color: var(--text); width: 100%; min-width: 0; height: 2.125rem; }
+textarea { height: auto; resize: vertical; font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 0.8125rem; }
 input[type=checkbox] { width: 1.125rem; height: 1.125rem; margin: 0; vertical-align: -3px; accent-color: var(--main); }
-input[aria-invalid=true], select[aria-invalid=true] { border-color: var(--bad); border-width: 2px; }
+input[aria-invalid=true], select[aria-invalid=true], textarea[aria-invalid=true] { border-color: var(--bad); border-width: 2px; }
 .field label, legend { display: block; font-size: 0.8125rem; font-weight: 600; margin: 0 0 0.1875rem; padding: 0; }
 .hint { font-size: 0.8125rem; color: var(--quiet); margin: 0.1875rem 0 0; }
 .wrong { font-size: 0.875rem; color: var(--bad); font-weight: 600; margin: 0.1875rem 0 0; }

@@ -76,7 +76,8 @@ async function serveUntilStopped(config: Config): Promise<number> {
     queues: () => readQueues(drivers, clock),
     alerts: () => drivers.alertBoard.read(),
   });
-  const gateway = createGateway({ ...program, collectMetrics, limits: limitsFor(inboundMax), dashboard });
+  const { catalogue } = config;
+  const gateway = createGateway({ ...program, catalogue, collectMetrics, limits: limitsFor(inboundMax), dashboard });
   const gate = createStartGate(gateway.fetch);
   const listening = await serveHttp({
     clock: systemClock,

@@ -2,12 +2,14 @@
 import { NewApiKey, Scope } from "@posthaste/shared/domain/api-key.ts";
 import { StructuredCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
 import { EndpointPatch, NewEndpoint } from "@posthaste/shared/domain/endpoint.ts";
+import { NewCatalogueType } from "@posthaste/shared/domain/event-types.ts";
 import { NewBatch, NewEvent } from "@posthaste/shared/domain/event.ts";
 import { NewPortalLink } from "@posthaste/shared/domain/portal-link.ts";
 import { EitherForm } from "@posthaste/shared/domain/retry-policy.ts";
 import * as apiKeys from "../answers/api-keys.ts";
 import * as deadLetters from "../answers/dead-letters.ts";
 import * as endpoints from "../answers/endpoints.ts";
+import * as eventTypes from "../answers/event-types.ts";
 import * as events from "../answers/events.ts";
 import { PortalLink } from "../answers/portal-links.ts";
 import { Problem } from "../answers/problem.ts";
@@ -21,6 +23,7 @@ export const NAMED: NamedSchemas = {
   CloudEvent: StructuredCloudEvent,
   NewEndpoint,
   EndpointPatch,
+  NewEventType: NewCatalogueType,
   NewApiKey,
   NewPortalLink,
   RetryPolicy: EitherForm,
@@ -51,6 +54,8 @@ export const NAMED: NamedSchemas = {
   PortalLink,
   QuarantinedRecord: quarantine.RecordView,
   WholeRecord: quarantine.WholeRecord,
+  EventType: eventTypes.EventTypeView,
+  EventTypeList: eventTypes.EventTypeList,
   EventList: events.EventList,
   AttemptList: events.AttemptList,
   EndpointList: endpoints.EndpointList,

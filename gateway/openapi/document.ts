@@ -3,6 +3,7 @@
  * operations' words. The same routes give the same text.
  */
 import { StructuredCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
+import type { Catalogue } from "@posthaste/shared/domain/event-types.ts";
 import { VERSION } from "@posthaste/shared/domain/version.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
 import type { Route } from "../request/handle.ts";
@@ -16,6 +17,7 @@ import { TAGS } from "./operation.ts";
 import { apiKeyOperations } from "./operations/api-keys.ts";
 import { deadLetterOperations } from "./operations/dead-letters.ts";
 import { endpointOperations } from "./operations/endpoints.ts";
+import { eventTypeOperations } from "./operations/event-types.ts";
 import { eventOperations } from "./operations/events.ts";
 import { openOperations } from "./operations/open.ts";
 import { portalLinkOperations } from "./operations/portal-links.ts";
@@ -26,6 +28,7 @@ import { MESSAGE_FIELDS, webhooks } from "./webhooks.ts";
 
 export const OPERATIONS: Operations = {
   ...eventOperations,
+  ...eventTypeOperations,
   ...endpointOperations,
   ...deadLetterOperations,
   ...apiKeyOperations,
@@ -40,8 +43,12 @@ Times are RFC 3339, ids are strings, unknown members and parameters are refused 
 
 Each problem is \`application/problem+json\` with a stable \`code\`. \`HEAD\` answers as \`GET\`; \`OPTIONS\` tells a path's methods, and any other method is 405 with \`Allow\`. What is not HTTP is refused before it has a route (400, 417, 431, 501, 505).`;
 
-/** `open` are the routes without a key. Throws for a route that is in no table of operations. */
-export function createDocument(routes: readonly Route[], open: readonly { readonly path: string }[]): OpenApi {
+/** `open` are the routes without a key; `catalogue` is null where it is not shown or not known. Throws for a route that is in no table of operations. */
+export function createDocument(
+  routes: readonly Route[],
+  open: readonly { readonly path: string }[],
+  catalogue: Catalogue | null = null,
+): OpenApi {
   const registered = [
     ...routes.map((route) => ({ method: route.method, path: route.path, route })),
     ...open.map(({ path }) => ({ method: "GET", path, route: null })),
@@ -69,7 +76,7 @@ export function createDocument(routes: readonly Route[], open: readonly { readon
       { name: "Messages", description: "What receivers get, signed as Standard Webhooks say." },
     ],
     paths,
-    webhooks: webhooks(),
+    webhooks: webhooks(catalogue),
     components: {
       schemas: namedJsonSchemas(NAMED),
       responses: sorted(kept),
@@ -102,7 +109,16 @@ function operationObject(operation: Operation, route: Route | null, kept: KeptRe
 
 function parametersOf({ named, needs, takesIdempotencyKey }: Operation, route: Route | null): readonly Parameter[] {
   const inPath: readonly Parameter[] =
-    named === undefined ? [] : [{ name: "id", in: "path", required: true, ...described(jsonSchemaOf(named)) }];
+    named === undefined
+      ? []
+      : [
+          {
+            name: /:(\w+)/.exec(route?.path ?? "")?.[1] ?? "id",
+            in: "path",
+            required: true,
+            ...described(jsonSchemaOf(named)),
+          },
+        ];
   const inQuery: readonly Parameter[] = Object.entries(route?.query ?? {}).map(([name, schema]) => {
     const required = needs?.includes(name) === true;
     return {

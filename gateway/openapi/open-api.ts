@@ -37,6 +37,7 @@ export interface OperationObject {
   readonly summary: string;
   /** Markdown: paragraphs and code in backticks. */
   readonly description?: string;
+  readonly deprecated?: true;
   /** Empty: without a key. Else each way to send one, with the scope that it needs. */
   readonly security: readonly Readonly<Record<string, readonly string[]>>[];
   readonly parameters?: readonly (Parameter | Reference)[];

@@ -8,6 +8,7 @@ import type { AnySchema, JsonValue } from "./json-schema.ts";
 /** In the order in which they are shown. */
 export const TAGS = {
   Events: "Publish events, and see what became of them.",
+  "Event types": "The catalogue: which types of events there are, and what their data looks like. One for all tenants.",
   Endpoints: "Where a tenant's events go, and how.",
   "Dead letters": "Deliveries that need a person: nothing brings them there any more by itself.",
   "API keys": "Who may call this API, for which tenant, and how often.",
@@ -44,7 +45,7 @@ export interface Operation {
   readonly summary: string;
   /** Markdown. */
   readonly description?: string;
-  /** What `:id` of the path is. */
+  /** What the one parameter of the path is, `:id` as a rule. */
   readonly named?: AnySchema;
   /** Query parameters that must be there. */
   readonly needs?: readonly string[];

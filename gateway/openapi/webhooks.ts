@@ -1,8 +1,11 @@
 /** What receivers get: the messages of Posthaste, in the form of Standard Webhooks 1.0.0. */
 import { MESSAGES } from "@posthaste/shared/domain/own-event-data.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
+import type { Catalogue, CatalogueType } from "@posthaste/shared/domain/event-types.ts";
+import { AT } from "./examples.ts";
+import type { JsonSchema, JsonValue } from "./json-schema.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
-import type { OpenApi, OperationObject, Parameter, Reference } from "./open-api.ts";
+import type { MediaType, OpenApi, OperationObject, Parameter, PathItem, Reference } from "./open-api.ts";
 
 const field = (name: string, required: boolean, description: string, example: string): Parameter => ({
   name,
@@ -59,22 +62,66 @@ const RESPONSES: OperationObject["responses"] = {
   default: { description: "Sent again as the retry policy says. Redirects are not followed. 15 seconds is the most." },
 };
 
-export function webhooks(): OpenApi["webhooks"] {
-  return Object.fromEntries(
-    Object.entries(MESSAGES).map(([kind, { summary, description, body }]) => [
-      kind,
-      {
-        post: {
-          operationId: `receive_${kind.replaceAll(/[.-]/g, "_")}`,
-          tags: ["Messages"],
-          summary,
-          description,
-          security: [],
-          parameters: FIELDS.map((given) => ({ $ref: `${PARAMETERS}${given.name}` })),
-          requestBody: { required: true, content: { "application/json": { schema: jsonSchemaOf(body) } } },
-          responses: RESPONSES,
-        },
+/** Our own messages, and those of the catalogue's types. */
+export function webhooks(catalogue: Catalogue | null): OpenApi["webhooks"] {
+  const own = Object.entries(MESSAGES).map(([kind, { summary, description, body }]) => {
+    const id = kind.replaceAll(/[.-]/g, "_");
+    return [kind, message({ id, summary, description, body: { schema: jsonSchemaOf(body) } })];
+  });
+  const listed = [...(catalogue?.types.values() ?? [])].map((type, index) => [
+    // No name of ours is taken by one of theirs.
+    Object.hasOwn(MESSAGES, type.name) ? `${type.name} of the catalogue` : type.name,
+    message(listedMessage(type, index + 1)),
+  ]);
+  return Object.fromEntries([...own, ...listed]) as OpenApi["webhooks"];
+}
+
+function listedMessage(type: CatalogueType, number: number): Parameters<typeof message>[0] {
+  const { name, description, schemaText, exampleText, isDeprecated } = type;
+  const data = schemaText === null ? {} : resourceOf(name, JSON.parse(schemaText) as JsonSchema);
+  const example =
+    exampleText === null ? {} : { example: { type: name, timestamp: AT, data: JSON.parse(exampleText) as JsonValue } };
+  return {
+    // The number keeps apart what differs in its punctuation alone.
+    id: `type_${number}_${name}`,
+    summary: name,
+    description: description ?? "An event of this type.",
+    body: {
+      schema: {
+        type: "object",
+        required: ["type", "timestamp", "data"],
+        properties: { type: { const: name }, timestamp: TIMESTAMP, data },
       },
-    ]),
-  );
+      ...example,
+    },
+    ...(isDeprecated ? { deprecated: true } : {}),
+  };
+}
+
+const TIMESTAMP: JsonSchema = { type: "string", format: "date-time" };
+
+/** With an id of its own references such as `#/$defs/a` lead into this schema, and not into the document that it stands in. */
+function resourceOf(name: string, schema: JsonSchema): JsonSchema {
+  return "$id" in schema ? schema : { $id: `urn:posthaste:event-type:${name}`, ...schema };
+}
+
+function message(of: {
+  id: string;
+  summary: string;
+  description: string;
+  body: MediaType;
+  deprecated?: true;
+}): PathItem {
+  const { id, body, ...words } = of;
+  return {
+    post: {
+      operationId: `receive_${id}`,
+      tags: ["Messages"],
+      ...words,
+      security: [],
+      parameters: FIELDS.map((given) => ({ $ref: `${PARAMETERS}${given.name}` })),
+      requestBody: { required: true, content: { "application/json": body } },
+      responses: RESPONSES,
+    },
+  };
 }

@@ -5,7 +5,7 @@ import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { BATCH_EVENTS_MAX, EVENT_BYTES_MAX } from "@posthaste/shared/domain/event.ts";
 import { shellOf } from "@posthaste/shared/domain/json-shell.ts";
 import { JSON_DEPTH_MAX, objectSpans, scanSizes } from "@posthaste/shared/domain/json-span.ts";
-import type { Draft } from "./draft.ts";
+import type { CheckType, Draft } from "./draft.ts";
 import type { InTurn } from "../request/handle.ts";
 import { brokenJson, parseJson, requireDepth } from "../request/body.ts";
 import { itemDraft } from "./draft.ts";
@@ -68,6 +68,7 @@ interface ItemContext {
   readonly caller: ApiKey;
   readonly queryTenant: string | null;
   readonly nowMs: number;
+  readonly check: CheckType;
 }
 
 /** Others find their turn in between. Throws `invalid-json` for an item that is no JSON: then the whole is none. */
@@ -96,7 +97,7 @@ function readItem(text: string, index: number, context: ItemContext): BatchItem 
     requireSmall(text);
     const value = parseJson(text, JSON_DEPTH_MAX);
     isJson = true;
-    const draft = itemDraft(value, text, context.nowMs);
+    const draft = itemDraft(value, text, context);
     return { kind: "readable", draft, tenant: resolveTenant(context.caller, draft.tenant, context.queryTenant) };
   } catch (thrown) {
     if (!(thrown instanceof PosthasteError) || (!isJson && thrown.code === "invalid-json")) throw thrown;

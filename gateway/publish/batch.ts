@@ -1,10 +1,12 @@
 /** `POST /v1/events/batch`: up to 1,000 events in one request; 200 with a result for each, in order. */
 import { BATCH_BYTES_MAX, NewBatch } from "@posthaste/shared/domain/event.ts";
+import { CATALOGUE_RULES, eventFaults } from "@posthaste/shared/domain/event-types.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import type { BatchAcceptance } from "./accept-batch.ts";
 import { acceptBatch } from "./accept-batch.ts";
+import type { CheckType } from "./draft.ts";
 import { batchTexts, readItems } from "./batch-items.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
 import { charge, giveBack, requireGrantable } from "../request/rate-limit.ts";
@@ -38,10 +40,13 @@ async function publishBatch(deps: GatewayDeps, admitted: AdmittedRequest): Promi
   requireGrantable(caller, texts.length);
   const { rateLimiter } = deps.drivers;
   const grant = await charge(rateLimiter, caller, texts.length, admitted.headers);
+  const { taken } = deps.catalogue ?? CATALOGUE_RULES;
   const nowMs = deps.clock.now();
   try {
+    const catalogue = await deps.drivers.eventTypes.known();
+    const check: CheckType = (type, data) => eventFaults(catalogue, taken, type, data);
     const acceptance: BatchAcceptance = {
-      items: await readItems(texts, { caller, queryTenant, nowMs }, admitted.inTurn),
+      items: await readItems(texts, { caller, queryTenant, nowMs, check }, admitted.inTurn),
       tenant,
       suffixOf: (itemTenant) => tenantSuffix(caller, itemTenant),
       idempotency: key === null ? null : { key, fingerprint: encodeHex(deps.hasher.sha256(`POST ${PATH}\n${text}`)) },

@@ -5,6 +5,7 @@
 import type { FieldProblem } from "@posthaste/shared/domain/errors.ts";
 import type { Priority } from "@posthaste/shared/domain/event.ts";
 import type { ObjectSpans } from "@posthaste/shared/domain/json-span.ts";
+import type { Path, SchemaFault } from "@posthaste/shared/domain/json-schema/schema.ts";
 import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { CloudEventAttributes } from "@posthaste/shared/domain/cloud-event.ts";
 import { decodeBinaryAttributes, isBinaryCloudEvent, parseCloudEvent } from "@posthaste/shared/domain/cloud-event.ts";
@@ -16,6 +17,9 @@ import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts"
 import type { BodyForm } from "../request/headers.ts";
 import { parseJson } from "../request/body.ts";
 import { failed, givenTwice, pointerTo, validate } from "../request/validation.ts";
+
+/** What is wrong with the data of an event of this type, by the catalogue of event types; places begin with `type` or `data`. */
+export type CheckType = (type: string, data: unknown) => readonly SchemaFault[];
 
 export interface Draft {
   readonly type: string;
@@ -41,18 +45,25 @@ export function readDraft(input: {
   headers: InboundHeaders;
   nowMs: number;
   hasher: Hasher;
+  check: CheckType;
 }): ReadDraft {
-  const { text, form, headers, nowMs, hasher } = input;
-  if (form === "cloudevent") return { draft: structuredDraft(text, nowMs, hasher), headerText: "" };
-  if (isBinaryCloudEvent((name) => headers.get(name))) return binaryDraft(text, headers, nowMs, hasher);
+  const { text, form, headers } = input;
+  if (form === "cloudevent") return { draft: structuredDraft(text, input), headerText: "" };
+  if (isBinaryCloudEvent((name) => headers.get(name))) return binaryDraft(text, headers, input);
   const value = parseJson(text, JSON_DEPTH_MAX);
-  return { draft: itemDraft(value, text, nowMs), headerText: "" };
+  return { draft: itemDraft(value, text, input), headerText: "" };
+}
+
+interface DraftRules {
+  readonly nowMs: number;
+  readonly check: CheckType;
 }
 
 /** From a value and the text it was parsed from. Throws `invalid-json` for a repeated member, `validation-failed`. */
-export function itemDraft(value: unknown, text: string, nowMs: number): Draft {
+export function itemDraft(value: unknown, text: string, { nowMs, check }: DraftRules): Draft {
   const spans = isPlainObject(value) ? uniqueSpans(text) : null;
   const event = validate(NewEvent, value);
+  requireFit(check(event.type, event.data), (path) => ({ pointer: pointerTo(path) }));
   return draftOf(event, spans === null ? "null" : textOf(spans, "data", text), nowMs, "#/deliver_at");
 }
 
@@ -79,26 +90,41 @@ function draftOf(event: NewEvent | Omit<NewEvent, "data">, dataText: string, now
   };
 }
 
+type PlaceOf = (path: Path) => Omit<FieldProblem, "detail">;
+
+/** Throws `validation-failed`. The parsed data is not kept: it would take memory until the event is stored. */
+function requireFit(faults: readonly SchemaFault[], placeOf: PlaceOf): void {
+  if (faults.length > 0) throw failed(faults.map(({ path, detail }) => ({ ...placeOf(path), detail })));
+}
+
 function problemAt(place: string, detail: string): FieldProblem {
   return place.startsWith("#") ? { pointer: place, detail } : { header: place, detail };
 }
 
+interface CloudEventRules extends DraftRules {
+  readonly hasher: Hasher;
+}
+
 /** CloudEvents HTTP binding section 3.1: attributes in headers, the body is the data. */
-function binaryDraft(text: string, headers: InboundHeaders, nowMs: number, hasher: Hasher): ReadDraft {
+function binaryDraft(text: string, headers: InboundHeaders, rules: CloudEventRules): ReadDraft {
+  const { nowMs, hasher, check } = rules;
   const decoded = decodeBinaryAttributes(headers.entries());
   if (decoded.kind === "invalid") {
     const { header, detail } = decoded;
     throw new PosthasteError("invalid-header", { detail, errors: [{ header, detail }] });
   }
   // One less, as the delivered data stands inside the event's own object.
-  parseJson(text, JSON_DEPTH_MAX - 1);
+  const data = parseJson(text, JSON_DEPTH_MAX - 1);
   const event = cloudEventOf(decoded.attributes, hasher, (attribute) => ({ header: `ce-${attribute}` }));
+  requireFit(check(event.type, data), ([member, ...path]) =>
+    member === "type" ? { header: "ce-type" } : { pointer: pointerTo(path) },
+  );
   const sorted = [...decoded.attributes].toSorted(([left], [right]) => (left < right ? -1 : 1));
   return { draft: draftOf(event, text.trim(), nowMs, "ce-deliverat"), headerText: JSON.stringify(sorted) };
 }
 
 /** CloudEvents JSON format: one object of attributes and `data`. */
-function structuredDraft(text: string, nowMs: number, hasher: Hasher): Draft {
+function structuredDraft(text: string, { nowMs, hasher, check }: CloudEventRules): Draft {
   const value = parseJson(text, JSON_DEPTH_MAX);
   if (!isPlainObject(value)) throw failed([{ pointer: "#", detail: "must be a JSON object" }]);
   const spans = uniqueSpans(text);
@@ -108,6 +134,7 @@ function structuredDraft(text: string, nowMs: number, hasher: Hasher): Draft {
   if (!spans.members.has("data")) throw failed([{ pointer: "#/data", detail: "is required; null will do" }]);
   const attributes = new Map(Object.entries(value));
   const event = cloudEventOf(attributes, hasher, (attribute) => ({ pointer: pointerTo([attribute]) }));
+  requireFit(check(event.type, value["data"]), (path) => ({ pointer: pointerTo(path) }));
   return draftOf(event, textOf(spans, "data", text), nowMs, "#/deliverat");
 }
 

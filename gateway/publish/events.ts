@@ -1,9 +1,11 @@
 /** `POST /v1/events`: one event, as JSON or as a CloudEvent; 202 once it is durable. */
 import { EVENT_BYTES_MAX, NewEvent } from "@posthaste/shared/domain/event.ts";
+import { CATALOGUE_RULES, eventFaults } from "@posthaste/shared/domain/event-types.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { AdmittedRequest, Route } from "../request/handle.ts";
 import { acceptEvent } from "./accept.ts";
+import type { CheckType, ReadDraft } from "./draft.ts";
 import { readDraft } from "./draft.ts";
 import { idempotencyKeyOf } from "../request/headers.ts";
 import { answer } from "../request/handle.ts";
@@ -26,7 +28,15 @@ export function publishRoute(deps: GatewayDeps): Route {
 async function publish(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const { request, caller, form, text } = admitted;
   const { headers } = request;
-  const { draft, headerText } = readDraft({ text, form, headers, nowMs: deps.clock.now(), hasher: deps.hasher });
+  const { taken } = deps.catalogue ?? CATALOGUE_RULES;
+  const known = deps.drivers.eventTypes.known();
+  // A store that has to be asked ends the turn; what is to be done with the body is done in another one.
+  const catalogue = known instanceof Promise ? await known : known;
+  const read = (): ReadDraft => {
+    const check: CheckType = (type, data) => eventFaults(catalogue, taken, type, data);
+    return readDraft({ text, form, headers, nowMs: deps.clock.now(), hasher: deps.hasher, check });
+  };
+  const { draft, headerText } = known instanceof Promise ? await admitted.inTurn(read) : read();
   const tenant = resolveTenant(caller, draft.tenant, admitted.query.get("tenant") ?? null);
   const key = idempotencyKeyOf(headers);
   const { answer: stored, isReplay } = await acceptEvent(deps, {

@@ -1,5 +1,6 @@
 /** What the gateway needs: the driver set, clock, chance and hashing. `main` passes them once; each route gets them. */
 import type { MetricsFormat } from "@posthaste/shared/domain/metrics-format.ts";
+import type { CatalogueRules } from "@posthaste/shared/domain/event-types.ts";
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { GatewayDrivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
@@ -12,6 +13,8 @@ export interface GatewayDeps {
   readonly entropy: Entropy;
   readonly hasher: Hasher;
   readonly telemetry: Telemetry;
+  /** `CATALOGUE_RULES` when it is left out. */
+  readonly catalogue?: CatalogueRules;
   /** The text of `/metrics`. */
   readonly collectMetrics: (format: MetricsFormat) => Promise<string>;
 }

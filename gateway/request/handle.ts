@@ -44,7 +44,7 @@ export interface BodyRule {
 }
 
 export interface Route {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Template with `:name` segments. */
   readonly path: string;
   readonly scope: Scope;

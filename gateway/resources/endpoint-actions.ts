@@ -20,6 +20,7 @@ import { tenantSuffix } from "../request/tenancy.ts";
 import { failed, validate } from "../request/validation.ts";
 
 const TEST_EVENT_TYPE = "posthaste.test";
+const TEST_MESSAGE = "A test event from Posthaste.";
 
 const NewSecret = v.strictObject({
   secret: v.pipe(v.optional(EndpointSecretText), v.description("One of your own; one is made without it.")),
@@ -27,7 +28,9 @@ const NewSecret = v.strictObject({
 const TestWish = v.strictObject({
   type: v.pipe(
     v.optional(v.union([v.literal(TEST_EVENT_TYPE), PublishedType]), TEST_EVENT_TYPE),
-    v.description("Of the event; whether the endpoint subscribes to it does not matter."),
+    v.description(
+      "Of the event; whether the endpoint subscribes to it does not matter. One of the catalogue of event types brings its example as data.",
+    ),
   ),
 });
 const rules = { bytesMax: MANAGEMENT_BYTES_MAX, isOptional: true, takesCloudEvents: false };
@@ -91,7 +94,8 @@ async function sendTest(deps: GatewayDeps, admitted: AdmittedRequest): Promise<R
   const { tenant } = endpoint;
   const acceptedAtMs = Math.floor(deps.clock.now());
   const id = freshId(deps);
-  const dataText = JSON.stringify({ endpoint_id: endpoint.id, message: "A test event from Posthaste." });
+  const listed = (await deps.drivers.eventTypes.known())?.types.get(type);
+  const dataText = listed?.exampleText ?? JSON.stringify({ endpoint_id: endpoint.id, message: TEST_MESSAGE });
   const draft = {
     type,
     priority: "HIGH",

@@ -8,6 +8,8 @@ import { parseAddress, parseCidrs } from "./address-guard.ts";
 import type { AlertRules } from "./alert-rules.ts";
 import { AlertFigures } from "./alert-rules.ts";
 import { DISABLE_AFTER_MS } from "./endpoint-trouble.ts";
+import type { CatalogueRules } from "./event-types.ts";
+import { ShownTypes, TakenTypes } from "./event-types.ts";
 import { decodeBase64 } from "./base64.ts";
 import type { OtlpConfig } from "./otlp-config.ts";
 import { parseOtlp } from "./otlp-config.ts";
@@ -35,6 +37,7 @@ export interface Config {
   readonly alertRules: AlertRules;
   /** What idempotency keys and event ids of a day may take; null: as the driver set says. */
   readonly claimBytesMax: number | null;
+  readonly catalogue: CatalogueRules;
   /** Null: not set at all, which `dev` reads as "loopback". */
   readonly allowCidrs: readonly Cidr[] | null;
   /** 32 bytes, or null when the driver set is to make its own. */
@@ -197,6 +200,8 @@ const Settings = v.object({
   ENDPOINT_DISABLE_AFTER_S: v.optional(DisableAfter, String(DISABLE_AFTER_MS / 1000)),
   ALERT_RULES: v.optional(AlertFigures, "{}"),
   IDEMPOTENCY_GIB: v.optional(IdempotencyGib),
+  EVENT_TYPES: v.optional(TakenTypes, "any"),
+  EVENT_TYPES_DOCS: v.optional(ShownTypes, "shown"),
   POSTHASTE_DATA: v.optional(DataFolder, "./.posthaste"),
   POSTHASTE_OPERATOR_KEY: v.optional(OperatorKey),
   POSTHASTE_ALLOW_CIDRS: v.optional(AllowCidrs),
@@ -227,6 +232,7 @@ export function parseConfig(environment: Environment): Config {
     disableAfterMs: settings.ENDPOINT_DISABLE_AFTER_S * 1000,
     alertRules: settings.ALERT_RULES,
     claimBytesMax: settings.IDEMPOTENCY_GIB === undefined ? null : settings.IDEMPOTENCY_GIB * 1024 ** 3,
+    catalogue: { taken: settings.EVENT_TYPES, isShown: settings.EVENT_TYPES_DOCS === "shown" },
     dataFolder: settings.POSTHASTE_DATA,
     operatorKey: settings.POSTHASTE_OPERATOR_KEY ?? null,
     allowCidrs: settings.POSTHASTE_ALLOW_CIDRS ?? null,

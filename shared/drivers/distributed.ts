@@ -198,6 +198,7 @@ export function composeDistributed(parts: {
     stats: stores.stats,
     directory: stores.directory,
     apiKeys: stores.apiKeys,
+    eventTypes: stores.eventTypes,
     claims: stores.claims,
     cancellations: stores.cancellations,
     leases: stores.leases,

@@ -19,6 +19,8 @@ import { createRedisClaims } from "./redis/claims.ts";
 import type { KeySpace } from "./redis/client/key-space.ts";
 import type { RedisRequests } from "./redis/client/redis-commands.ts";
 import type { LaneBounds } from "./redis/high-lane/append.ts";
+import type { CatalogueBounds } from "./redis/event-types/store.ts";
+import { CATALOGUE_TRUSTED_AT_EDGE_MS, createRedisEventTypes } from "./redis/event-types/event-types.ts";
 import { createRedisLedger, ledgerEventKey } from "./redis/ledger/ledger.ts";
 import { createRedisRateLimiter } from "./redis/rate-limiter.ts";
 import { createRedisStats } from "./redis/stats.ts";
@@ -48,6 +50,7 @@ export interface EdgeOptions {
 export interface EdgeBounds {
   readonly high?: LaneBounds;
   readonly spoolBytesMax?: number;
+  readonly catalogue?: CatalogueBounds;
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   readonly apiKeysMax?: number;
@@ -85,6 +88,15 @@ export function createEdgeDrivers(options: EdgeOptions): EdgeDrivers {
       ...(apiKeysMax === undefined ? {} : { keysMax: apiKeysMax }),
       ...(apiKeysEndedMax === undefined ? {} : { endedMax: apiKeysEndedMax }),
     }),
+    eventTypes: createRedisEventTypes({
+      ...place,
+      clock,
+      onFault,
+      memory: memory.eventTypes,
+      trustedMs: CATALOGUE_TRUSTED_AT_EDGE_MS,
+      writesBack: false,
+      bounds: bounds.catalogue,
+    }).types,
     claims: createRedisClaims({
       ...place,
       eventKey: (tenant, eventId) => ledgerEventKey(keys, tenant, eventId),

@@ -25,6 +25,8 @@ import { createCopyHolds } from "./sqlite/copy-hold.ts";
 import { createDeadLetters } from "./sqlite/dead-letters.ts";
 import { openDirectory } from "./sqlite/directory.ts";
 import { createEventStore } from "./sqlite/event-store.ts";
+import { openEventTypes } from "./sqlite/event-types.ts";
+import type { CatalogueBounds } from "./sqlite/event-types.ts";
 import { createGroupCommit } from "./sqlite/group-commit.ts";
 import { openApiKeyStore } from "./sqlite/api-keys.ts";
 import { createLanes } from "./sqlite/lanes.ts";
@@ -43,6 +45,7 @@ export interface EmbeddedBounds {
   readonly emptyTenantsMax?: number;
   readonly apiKeysPerTenantMax?: number;
   readonly apiKeysEndedMax?: number;
+  readonly catalogue?: CatalogueBounds;
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   readonly databaseBytesMax?: number;
@@ -136,6 +139,7 @@ function gather(options: EmbeddedOptions, handle: DatabaseSync): EmbeddedDrivers
       ...given("keysMax", bounds.apiKeysPerTenantMax),
       ...given("endedMax", bounds.apiKeysEndedMax),
     }),
+    eventTypes: openEventTypes({ ...queues, ...given("bounds", bounds.catalogue) }),
     claims: createClaims({ database, writer, clock, ...given("bytesMax", bounds.claimBytesMax) }),
     cancellations: createCancellations({ database, writer, clock, ...given("cancelledMax", bounds.cancelledMax) }),
     leases: createLeases({ clock }),

@@ -7,6 +7,7 @@ import type { Claims } from "./claims.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Directory } from "./directory.ts";
 import type { ApiKeyStore } from "./api-keys.ts";
+import type { EventTypes } from "./event-types.ts";
 import type { Depth, Lanes } from "./lanes.ts";
 import type { Leases } from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
@@ -33,6 +34,7 @@ export interface Drivers extends AsyncDisposable {
   readonly stats: Stats;
   readonly directory: Directory;
   readonly apiKeys: ApiKeyStore;
+  readonly eventTypes: EventTypes;
   readonly claims: Claims;
   readonly cancellations: Cancellations;
   readonly leases: Leases;
@@ -63,6 +65,7 @@ export interface GatewayDrivers extends Pick<
   | "stats"
   | "directory"
   | "apiKeys"
+  | "eventTypes"
   | "claims"
   | "cancellations"
   | "rateLimiter"

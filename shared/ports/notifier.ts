@@ -6,6 +6,8 @@
 export type Announcement =
   /** An endpoint was created, changed or removed. */
   | { readonly kind: "directory-changed"; readonly tenant: string; readonly endpointId: string }
+  /** The catalogue of event types was changed. */
+  | { readonly kind: "event-types-changed" }
   /** This process was cut off for a while: any endpoint may have changed meanwhile. Never published. */
   | { readonly kind: "some-were-lost" };
 

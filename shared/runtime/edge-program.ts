@@ -6,6 +6,7 @@ import { createNoopMeter } from "@opentelemetry/api";
 import { parseCidrs } from "../domain/address-guard.ts";
 import type { Environment } from "../domain/config.ts";
 import { parseConfig } from "../domain/config.ts";
+import type { CatalogueRules } from "../domain/event-types.ts";
 import { REST_URL, parseEdge } from "../domain/edge-config.ts";
 import { PosthasteError, storeFault } from "../domain/errors.ts";
 import type { EdgeDrivers } from "../drivers/edge.ts";
@@ -30,6 +31,7 @@ export interface EdgeProgram {
   readonly telemetry: Telemetry;
   readonly transport: Pick<Transport, "vet">;
   readonly log: Log;
+  readonly catalogue: CatalogueRules;
   /** For one request. */
   createDrivers(): EdgeDrivers;
   collectMetrics(): Promise<string>;
@@ -68,6 +70,7 @@ export function createEdgeProgram(environment: Environment): EdgeProgram {
     ...ambient,
     telemetry,
     log,
+    catalogue: config.catalogue,
     transport: { vet: vetAtEdge(config.allowCidrs ?? parseCidrs("")) },
     createDrivers() {
       const commands = { health: redis.health, run: untilSilence(redis.run) };

@@ -8,6 +8,8 @@ export const SETTINGS_HELP = `  HOST                    address to listen on (12
   ENDPOINT_DISABLE_AFTER_S  seconds without one success after which an endpoint is disabled (432000)
   STOP_NOTICE_S           seconds after SIGTERM in which /readyz says 503 and requests are still taken (3; dev: none)
   IDEMPOTENCY_GIB         what idempotency keys and event ids of a day may take (4; serve and dev: a tenth of the disk, 4 to 32)
+  EVENT_TYPES             listed: events of types that the catalogue does not have are refused (any)
+  EVENT_TYPES_DOCS        hidden: /docs and /openapi.json leave the catalogue out (shown)
   POSTHASTE_DATA          data folder (./.posthaste)
   POSTHASTE_OPERATOR_KEY  API key for everything; 24 to 128 characters of A-Z a-z 0-9 _ -
   POSTHASTE_ALLOW_CIDRS   private networks that endpoints may be in, such as 10.0.0.0/8 (none; dev: loopback)

@@ -1,4 +1,5 @@
 /** The ports of a gateway without TCP, a driver set for each call, before the lanes and queues of the processors. */
+import { eventTypesContract } from "./event-types.contract.ts";
 import { apiKeysContract } from "./api-keys.contract.ts";
 import { cancellationsContract } from "./cancellations.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
@@ -14,6 +15,7 @@ import { statsContract } from "./stats.contract.ts";
 lanesContract("edge", openEdgeHarness);
 directoryContract("edge", openEdgeHarness);
 apiKeysContract("edge", openEdgeHarness);
+eventTypesContract("edge", openEdgeHarness);
 claimsContract("edge", openEdgeHarness);
 cancellationsContract("edge", openEdgeHarness);
 ledgerContract("edge", openEdgeHarness);

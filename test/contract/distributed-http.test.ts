@@ -1,4 +1,5 @@
 /** As distributed.test.ts, with every call that stands alone over HTTP: the ports that a gateway without TCP needs. */
+import { eventTypesContract } from "./event-types.contract.ts";
 import { apiKeysContract } from "./api-keys.contract.ts";
 import { cancellationsContract } from "./cancellations.contract.ts";
 import { claimsContract } from "./claims.contract.ts";
@@ -18,6 +19,7 @@ lanesContract("http", openHttpHarness);
 directoryContract("http", openHttpHarness);
 directoryMemoryContract("http", openHttpHarness);
 apiKeysContract("http", openHttpHarness);
+eventTypesContract("http", openHttpHarness);
 claimsContract("http", openHttpHarness);
 cancellationsContract("http", openHttpHarness);
 leasesContract("http", openHttpHarness);

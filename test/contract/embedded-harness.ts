@@ -118,6 +118,7 @@ function embeddedBounds(bounds: HarnessBounds): EmbeddedBounds {
     apiKeysPerTenantMax: bounds.apiKeysMax ?? 1000,
     apiKeysEndedMax: bounds.apiKeysEndedMax ?? 10_000,
     databaseBytesMax: bounds.databaseBytesMax ?? UNBOUNDED,
+    ...(bounds.catalogue === undefined ? {} : { catalogue: bounds.catalogue }),
     claimBytesMax: bounds.claimBytesMax ?? UNBOUNDED,
     cancelledMax: bounds.cancelledMax ?? UNBOUNDED,
     limitSubjectsMax: bounds.limitSubjectsMax ?? 1000,

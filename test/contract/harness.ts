@@ -19,6 +19,7 @@ export interface HarnessBounds {
   readonly emptyTenantsMax?: number;
   readonly apiKeysMax?: number;
   readonly apiKeysEndedMax?: number;
+  readonly catalogue?: { readonly typesMax: number; readonly bytesMax: number };
   readonly claimBytesMax?: number;
   readonly cancelledMax?: number;
   /** Embedded sets alone. */

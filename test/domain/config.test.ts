@@ -29,6 +29,7 @@ test("nothing set gives every default", () => {
     disableAfterMs: 432_000_000,
     alertRules: ALERT_RULES,
     claimBytesMax: null,
+    catalogue: { taken: "any", isShown: true },
     dataFolder: "./.posthaste",
     operatorKey: null,
     allowCidrs: null,
@@ -152,6 +153,13 @@ for (const name of ["POSTHASTE_OPERATOR_KEY", "POSTHASTE_MASTER_KEY", "POSTHASTE
     for (const problem of problemsOf({ [name]: secret })) assert.ok(!problem.includes("hush"), problem);
   });
 }
+
+test("the catalogue of event types: any type or listed ones alone, shown or hidden", () => {
+  const { catalogue } = parseConfig({ EVENT_TYPES: "listed", EVENT_TYPES_DOCS: "hidden" });
+  assert.deepEqual(catalogue, { taken: "listed", isShown: false });
+  assert.match(problemsOf({ EVENT_TYPES: "all" }).join(), /^EVENT_TYPES must be any or listed$/);
+  assert.match(problemsOf({ EVENT_TYPES_DOCS: "no" }).join(), /^EVENT_TYPES_DOCS must be shown or hidden$/);
+});
 
 test("what idempotency keys may take is a whole number of GiB", () => {
   assert.equal(parseConfig({ IDEMPOTENCY_GIB: "16" }).claimBytesMax, 16 * 1024 ** 3);

@@ -221,3 +221,22 @@ test("a key whose policy is approximate is limited in workerd, by counters in pl
   assert.equal(answers.filter(({ status }) => status === 429).length, 15 - granted);
   assert.ok(commands.includes("approximate:") && !commands.includes("limit-subjects"));
 });
+
+test("in workerd an event is held against the schema that a gateway with TCP was given, and the worker may give one itself", async () => {
+  await using edge = await openEdgeHarness({ processors: 0 });
+  const { operatorKey: key, gateways } = edge.deployment;
+  const put = async (url: string, name: string, schema: object): Promise<number> => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const body = JSON.stringify({ schema });
+    return (await fetch(`${url}/v1/event-types/${name}`, { method: "PUT", headers, body })).status;
+  };
+  assert.equal(await put(gateways[0]?.url ?? "", "edge.listed", { type: "string", pattern: "^(?:a|b)+$" }), 201);
+  await using worker = await edge.startWorker();
+  const publish = (url: string, type: string, data: unknown): Promise<Answer> =>
+    call(url, "/v1/events", { ...EVENT, type, data }, key);
+  assert.equal((await publish(worker.url, "edge.listed", "abba")).status, 202);
+  const refused = await publish(worker.url, "edge.listed", "abc");
+  assert.deepEqual([refused.status, refused.body["code"]], [422, "validation-failed"]);
+  assert.equal(await put(worker.url, "edge.own", { type: "integer" }), 201);
+  assert.equal((await publish(worker.url, "edge.own", "a")).status, 422, "who made it knows it at once");
+});

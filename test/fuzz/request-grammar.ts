@@ -29,7 +29,8 @@ export function drawRequest(chance: Chance, world: World, keys: Keys): Drawn {
   const [method = "", template = ""] = route.split(" ");
   const good = chance.isTrue(0.97) ? chance.pick(keys.good) : null;
   const key = good?.key ?? chance.pick(keys.bad);
-  const path = plan.thing === undefined ? template : template.replace(":id", world.known.id(chance, plan.thing));
+  const named = plan.name === undefined ? template : template.replace(":name", plan.name(chance));
+  const path = plan.thing === undefined ? named : named.replace(":id", world.known.id(chance, plan.thing));
   const target = `${path}${drawQuery(chance, plan, world)}`;
   const headers: [string, string][] = [["Host", "127.0.0.1"], ...keyHeaders(chance, key)];
   const body = plan.members === null ? "" : drawBody(chance, route, plan, world);

@@ -17,6 +17,8 @@ export interface RoutePlan {
   readonly weight: number;
   /** What `:id` of the path names. */
   readonly thing?: Thing;
+  /** What `:name` of the path is, as it stands there. */
+  readonly name?: (chance: Chance) => string;
   readonly query: Readonly<Record<string, (chance: Chance, world: World) => string>>;
   /** JSON text of each member; null: the route reads no body. */
   readonly members: Readonly<Record<string, (chance: Chance, world: World) => string>> | null;
@@ -67,6 +69,20 @@ const retry = rarely(
 const batch = rarely(word('{"max_events":10,"max_wait_ms":5}', '{"max_events":0,"max_wait_ms":0}', "null"), anyValue);
 const eventTypes = rarely(word('["*"]', '["order.*"]', '["order.paid","a"]', '["*.*"]', "[]"), anyValue);
 const secret = rarely(word(`"whsec_${"A".repeat(32)}"`, `"whsec_${"A".repeat(31)}"`, '"***"', '"whsec_"'), anyString);
+
+/** One of them is of events that are published, so that these meet its schema. */
+const listedName = word("a.b.c.d", "a.b.c.d", "listed.one", "listed.two", "posthaste.x", "a%20b", "..%2f", "%00");
+const schema = rarely(
+  word(
+    "{}",
+    '{"type":["object","string","null"],"maxProperties":3}',
+    '{"$ref":"#/$defs/a","$defs":{"a":{"items":{"$ref":"#"},"pattern":"^(?:a|b)*$"}}}',
+    '{"uniqueItems":true,"contains":{"minimum":0},"unevaluatedProperties":false}',
+    '{"$ref":"#"}',
+    '{"pattern":"("}',
+  ),
+  anyValue,
+);
 
 /** The `data` of an event: anything that is JSON. */
 const data: Draw = (chance) =>
@@ -207,6 +223,15 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
     members: null,
   },
   "GET /v1/endpoints/:id/stats": { ...byId, weight: 2, thing: "ep", members: null },
+  "GET /v1/event-types": { weight: 2, query: { limit: list.limit, cursor }, members: null },
+  "GET /v1/event-types/:name": { weight: 2, name: listedName, query: {}, members: null },
+  "PUT /v1/event-types/:name": {
+    weight: 2,
+    name: listedName,
+    query: {},
+    members: { description: anyString, schema, example: anyValue, deprecated: flag },
+  },
+  "DELETE /v1/event-types/:name": { weight: 1, name: listedName, query: {}, members: null },
   "GET /v1/dead-letters": { weight: 4, query: { ...list, ...letterFilter }, members: null },
   "POST /v1/dead-letters/replay": {
     weight: 2,

@@ -37,6 +37,13 @@ async function open() {
     tenant: "acme",
     deadLetter: { reason: `${SECRET} ${HOSTILE}` },
   });
+  await harness.call("PUT", "/v1/event-types/order.paid", {
+    body: {
+      description: HOSTILE,
+      schema: { description: HOSTILE, default: [HOSTILE] },
+      example: { [HOSTILE]: "</textarea></pre>" },
+    },
+  });
   await harness.drivers.flush();
   return { harness, acme, ids: { endpoint, event, key, deadLetter: deadLetter.id } };
 }
@@ -72,7 +79,7 @@ type Ids = Awaited<ReturnType<typeof open>>["ids"];
 
 function pathOf(path: string, ids: Ids): string {
   const id = path.includes("/endpoints/") ? ids.endpoint : path.includes("/events/") ? ids.event : ids.key;
-  return path.replace(":id", id);
+  return path.replace(":id", id).replace(":name", "order.paid");
 }
 
 /** Fields with which each form would do something. */

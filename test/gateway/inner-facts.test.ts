@@ -32,7 +32,7 @@ const routes = createRoutes({} as RouteDeps).map(({ method, path }) => ({
   path,
 }));
 const open = ["/livez", "/healthz", "/readyz", "/metrics"].map((path) => ({ method: "GET", path }));
-const ID = /:id/;
+const ID = /:(?:id|name)/;
 
 /** A problem of ours is smaller than this, whatever came: a title, a sentence, and twenty places at most. */
 const PROBLEM_BYTES_MAX = 20_000;

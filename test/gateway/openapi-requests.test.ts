@@ -52,11 +52,12 @@ async function openPopulated(): Promise<Populated> {
   const evt = await create("/v1/events", { type: "order.paid", data: { n: 1 } });
   const waiting = await create("/v1/events", { type: "order.paid", data: 1, deliver_at: later });
   const key = await create("/v1/api-keys", { name: "second" });
+  await harness.call("PUT", "/v1/event-types/order.shipped", { body: {} });
   const { id: dlv } = await harness.addDeadLetter({ endpointId: ep });
   const rateLimit = { limit: 3, windowMs: 50, failureMode: "local" } as const;
   const limited = await harness.createKey({ tenant: "default", rateLimit });
   const keyOf = { operator: harness.operatorKey, limited, nobody: null };
-  return { harness, keyOf, known: { ep, evt, waiting, key, dlv } };
+  return { harness, keyOf, known: { ep, evt, waiting, key, dlv, type: "order.shipped" } };
 }
 
 function parametersOf(operation: OperationObject): readonly Parameter[] {
@@ -68,10 +69,14 @@ function pathOf(path: string, operation: OperationObject, known: KnownIds): fc.A
   const named = parametersOf(operation).find((parameter) => parameter.in === "path");
   if (named === undefined) return fc.constant(path);
   const id = operation.operationId === "cancelEvent" ? known["waiting"] : known["evt"];
-  const ids = path.startsWith("/v1/events/")
-    ? fc.oneof({ arbitrary: fc.constant(id), weight: 6 }, { arbitrary: valuesOf(named.schema, known), weight: 1 })
+  const isFreelyNamed = path.startsWith("/v1/events/") || named.name === "name";
+  const ids = isFreelyNamed
+    ? fc.oneof(
+        { arbitrary: fc.constant(named.name === "name" ? known["type"] : id), weight: 6 },
+        { arbitrary: valuesOf(named.schema, known), weight: 1 },
+      )
     : valuesOf(named.schema, known);
-  return ids.map((value) => path.replace("{id}", encodeURIComponent(typeof value === "string" ? value : "")));
+  return ids.map((value) => path.replace(/\{\w+\}/, encodeURIComponent(typeof value === "string" ? value : "")));
 }
 
 function rightOf(path: string, operation: OperationObject, known: KnownIds): fc.Arbitrary<Request> {

@@ -70,7 +70,7 @@ test("every operation has its own id, a summary, a known tag, and the scope of i
     assert.match(summary, /^[A-Z].*[^.]$/, operationId);
   }
   for (const { method, path, scope } of ROUTES) {
-    const operation = DOCUMENT.paths[path.replace(":id", "{id}")]?.[method.toLowerCase()];
+    const operation = DOCUMENT.paths[path.replace(/:(\w+)/, "{$1}")]?.[method.toLowerCase()];
     assert.deepEqual(operation?.security, [{ bearer: [scope] }, { apiKey: [scope] }]);
   }
 });

@@ -11,10 +11,10 @@ import { assertProblem, openGatewayHarness, textAt } from "../support/gateway-ha
 
 /**
  * `thing`: names one thing of its owner by id. `list`: shows the caller's own. `create`: acts for the tenant that body or
- * query name. `operator`: is for keys without a tenant alone. `stream`: has no end of its own. The body is one that the route takes.
+ * query name. `shared`: is the same for all tenants. `operator`: is for keys without a tenant alone. `stream`: has no end of its own. The body is one that the route takes.
  */
 interface Row {
-  readonly kind: "thing" | "list" | "create" | "operator" | "stream";
+  readonly kind: "thing" | "list" | "create" | "shared" | "operator" | "stream";
   readonly scope: Scope;
   readonly of?: "endpoint" | "event" | "deadLetter" | "key";
   readonly body?: object;
@@ -52,6 +52,10 @@ const matrix: Readonly<Record<string, Row>> = {
   "GET /v1/quarantine/:id": { kind: "operator", scope: "read" },
   "DELETE /v1/quarantine/:id": { kind: "operator", scope: "manage" },
   "POST /v1/quarantine/:id/put-back": { kind: "operator", scope: "manage" },
+  "GET /v1/event-types": { kind: "shared", scope: "read" },
+  "GET /v1/event-types/:name": { kind: "shared", scope: "read" },
+  "PUT /v1/event-types/:name": { kind: "operator", scope: "manage", body: { description: "a" } },
+  "DELETE /v1/event-types/:name": { kind: "operator", scope: "manage" },
   "GET /v1/tail": { kind: "stream", scope: "read" },
 };
 
@@ -67,6 +71,7 @@ async function openTwo() {
     key: await create("/v1/api-keys", { name: "second" }),
     deadLetter: (await harness.addDeadLetter({ endpointId: endpoint, tenant: "acme" })).id,
   };
+  await harness.call("PUT", "/v1/event-types/order.paid", { body: { description: "An order was paid." } });
   return { harness, ids };
 }
 
@@ -81,7 +86,7 @@ for (const [route, row] of Object.entries(matrix)) {
     const { harness, ids } = await openTwo();
     await using _ = harness;
     const [method = "", template = ""] = route.split(" ");
-    const path = row.of === undefined ? template : template.replace(":id", ids[row.of]);
+    const path = row.of === undefined ? template.replace(":name", "order.paid") : template.replace(":id", ids[row.of]);
     const wish = row.body === undefined ? {} : { body: row.body };
     const beta = await harness.createKey({ tenant: "beta" });
     const call = (key: string, at = path, body = row.body) =>

@@ -69,7 +69,7 @@ export function operationOf(method: string, path: string): OperationObject | nul
     const wanted = template.split("/");
     const isMatch =
       wanted.length === parts.length &&
-      wanted.every((part, index) => (part === "{id}" ? parts[index] !== "" : part === parts[index]));
+      wanted.every((part, index) => (/^\{\w+\}$/.test(part) ? parts[index] !== "" : part === parts[index]));
     if (operation !== undefined && isMatch && isLiteral(template, pathname)) return operation;
   }
   return null;
@@ -77,7 +77,7 @@ export function operationOf(method: string, path: string): OperationObject | nul
 
 /** `/v1/events/batch` is no event's id. */
 function isLiteral(template: string, pathname: string): boolean {
-  return !template.includes("{id}") || !Object.hasOwn(DOCUMENT.paths, pathname);
+  return !template.includes("{") || !Object.hasOwn(DOCUMENT.paths, pathname);
 }
 
 export function assertMatches(schema: JsonSchema, text: string, what: string): void {

@@ -10,6 +10,7 @@ import type { ApiKey } from "@posthaste/shared/domain/api-key.ts";
 import { hashApiKey, keyHint, newApiKeySecret } from "@posthaste/shared/domain/api-key.ts";
 import type { ErrorCode } from "@posthaste/shared/domain/errors.ts";
 import { ERRORS } from "@posthaste/shared/domain/errors.ts";
+import type { CatalogueRules } from "@posthaste/shared/domain/event-types.ts";
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { newId } from "@posthaste/shared/domain/id.ts";
@@ -80,6 +81,7 @@ export interface HarnessOptions {
   readonly vet?: (url: string, tenant: string, signal: AbortSignal) => Vetting | Promise<Vetting>;
   readonly collectMetrics?: () => Promise<string>;
   readonly portal?: Partial<PortalLook>;
+  readonly catalogue?: CatalogueRules;
 }
 
 export async function openGatewayHarness(options: HarnessOptions = {}): Promise<GatewayHarness> {
@@ -106,6 +108,7 @@ export async function openGatewayHarness(options: HarnessOptions = {}): Promise<
     telemetry: { ...silentTelemetry, log, accept: failuresTo(log) },
     collectMetrics: options.collectMetrics ?? (async () => "posthaste_events_accepted 1\n"),
     limits: { ...DEFAULT_LIMITS, ...options.limits },
+    ...(options.catalogue === undefined ? {} : { catalogue: options.catalogue }),
     dashboard: createDashboard({
       sealer: SEALER,
       portal: { ...PLAIN_PORTAL, ...options.portal },

@@ -6,6 +6,7 @@ import { deadLetterPages } from "./dead-letters.ts";
 import { endpointChanges } from "./endpoint-changes.ts";
 import { endpointFormPages } from "./endpoint-form.ts";
 import { endpointPages } from "./endpoints.ts";
+import { eventTypePages } from "./event-types.ts";
 import { eventPages } from "./event.ts";
 import { eventListPages } from "./events.ts";
 import { livePages } from "./live.ts";
@@ -21,5 +22,6 @@ export const pages: readonly PageRule[] = [
   ...deadLetterPages,
   ...livePages,
   ...alertPages,
+  ...eventTypePages,
   ...apiKeyPages,
 ];

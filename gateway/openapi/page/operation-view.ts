@@ -115,7 +115,7 @@ function curlOf(
   const query = parameters
     .filter((parameter) => parameter.in === "query" && parameter.required === true)
     .map(({ name }) => `${name}=...`);
-  const address = `"$API${path.replace("{id}", "$ID")}${query.length === 0 ? "" : `?${query.join("&")}`}"`;
+  const address = `"$API${path.replace(/\{(\w+)\}/, (_, name: string) => `$${name.toUpperCase()}`)}${query.length === 0 ? "" : `?${query.join("&")}`}"`;
   const body = requestBody?.content["application/json"]?.example;
   const options = [
     ...(method === "get" ? [] : [`-X ${method.toUpperCase()}`]),

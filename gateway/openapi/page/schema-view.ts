@@ -58,6 +58,8 @@ export function kindOf(schema: JsonSchema): Markup {
 
 function reference(ref: string): Markup {
   const name = ref.slice(ref.lastIndexOf("/") + 1);
+  // A schema of the catalogue refers to its own parts, which have no place of their own.
+  if (!ref.startsWith("#/components/schemas/")) return html`${name}`;
   return html`<a href="#${anchor(`schema ${name}`)}">${name}</a>`;
 }
 
@@ -102,7 +104,9 @@ function schemasIn(value: JsonValue | undefined): readonly JsonSchema[] {
 }
 
 function listOf(value: JsonValue | undefined): readonly string[] {
-  return Array.isArray(value) ? value.map(String) : [];
+  return Array.isArray(value)
+    ? value.map((each) => (typeof each === "object" ? JSON.stringify(each) : String(each)))
+    : [];
 }
 
 /** What the reference stands for, for one step. */

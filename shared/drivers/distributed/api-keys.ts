@@ -3,7 +3,7 @@ import type { ApiKeyStore } from "../../ports/api-keys.ts";
 import type { RedisApiKeyStoreOptions } from "../redis/api-keys/api-keys.ts";
 import { openRedisApiKeyStore } from "../redis/api-keys/api-keys.ts";
 import { inOrder } from "./ordered-keys.ts";
-import type { StoreBounds } from "./stores.ts";
+import type { StoreBounds } from "./store-bounds.ts";
 
 export async function openApiKeys(
   options: Omit<RedisApiKeyStoreOptions, "keysMax" | "endedMax"> & { readonly bounds: StoreBounds },

@@ -5,7 +5,7 @@ import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts";
 import { HIGH_LANE_BOUNDS } from "../redis/high-lane/append.ts";
 import { createRedisHighLane } from "../redis/high-lane/high-lane.ts";
-import type { StoreBounds } from "./stores.ts";
+import type { StoreBounds } from "./store-bounds.ts";
 
 export interface HighLaneParts {
   readonly main: { readonly commands: RedisCommands; readonly keys: KeySpace };

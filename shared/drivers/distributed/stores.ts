@@ -22,7 +22,6 @@ import type { HighLane, HighLaneOptions } from "../redis/high-lane/high-lane.ts"
 import { openHighLane } from "./high-lane.ts";
 import { openRedis } from "../redis/client/ioredis-commands.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
-import type { LaneBounds } from "../redis/high-lane/append.ts";
 import type { RedisCommands } from "../redis/client/redis-commands.ts";
 import type { RedisLedger } from "../redis/ledger/ledger.ts";
 import type { Spill } from "../redis/ledger/spilled-entry.ts";
@@ -30,11 +29,14 @@ import { createRedisLedger, ledgerEventKey } from "../redis/ledger/ledger.ts";
 import { openApiKeys } from "./api-keys.ts";
 import type { QuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
 import { createRedisQuarantineIndex } from "../redis/quarantine/quarantine-index.ts";
+import { openRedisEventTypes } from "../redis/event-types/event-types.ts";
+import type { EventTypes } from "../../ports/event-types.ts";
 import { createRedisLeases } from "../redis/leases.ts";
 import type { LostTopics } from "../redis/lost-topics.ts";
 import { createLostTopics } from "../redis/lost-topics.ts";
 import { createRedisNotifier } from "../redis/notifier.ts";
 import { keySpaceOf } from "./shards.ts";
+import type { StoreBounds } from "./store-bounds.ts";
 import { openRateLimiter } from "./open-rate-limiter.ts";
 import type { LimitEvents, LimiterLine } from "./rate-limiter.ts";
 import { requireShardCount } from "../redis/client/shard-count.ts";
@@ -72,6 +74,7 @@ export interface DistributedStores extends AsyncDisposable {
   readonly directory: RedisDirectory;
   readonly cursorSealer: Sealer;
   readonly apiKeys: ApiKeyStore;
+  readonly eventTypes: EventTypes;
   readonly claims: Claims;
   readonly cancellations: Cancellations;
   readonly leases: Leases;
@@ -142,22 +145,6 @@ interface Place {
   readonly keys: KeySpace;
 }
 
-/** Small ones for the tests of what happens at them. */
-export interface StoreBounds {
-  readonly high?: LaneBounds;
-  readonly deadLetterBytesMax?: number;
-  readonly endpointsMax?: number;
-  readonly emptyTenantsMax?: number;
-  readonly apiKeysMax?: number;
-  readonly apiKeysEndedMax?: number;
-  readonly claimBytesMax?: number;
-  readonly cancelledMax?: number;
-  readonly limitSubjectsMax?: number;
-  readonly spoolBytesMax?: number;
-  /** Of HIGH's holders and their leases, so that a long time passes in few steps. */
-  readonly highHeldMs?: number;
-}
-
 export interface StoresOptions extends Omit<DistributedStoresOptions, "config" | "claimBytesMax" | "onWarning"> {
   readonly main: Place;
   /** Of what may be evicted. */
@@ -196,6 +183,9 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   // It may be emptied after the directory was opened: that saw no loss then, and the keys are gone.
   const wasEmptied = async (shard: number): Promise<boolean> => directory.lossOf(shard) !== null || (await wasUsed());
   const apiKeys = opening.use(await openApiKeys({ ...options, ...main, notifier, wasEmptied }));
+  const eventTypes = opening.use(
+    await openRedisEventTypes({ ...options, ...main, notifier, bounds: bounds.catalogue }),
+  );
   const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.flush().finally(() => stats.stop()));
   const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };
@@ -206,6 +196,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     directory,
     cursorSealer: sealer.derived("cursors"),
     apiKeys,
+    eventTypes,
     claims: createRedisClaims({
       ...main,
       eventKey: (tenant, eventId) => ledgerEventKey(main.keys, tenant, eventId),
@@ -225,10 +216,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
       ...(deadLetterBytesMax === undefined ? {} : { bytesMax: deadLetterBytesMax }),
     }),
     quarantineIndex: createRedisQuarantineIndex(main),
-    spool: createRedisSpool({
-      ...main,
-      ...(bounds.spoolBytesMax === undefined ? {} : { bytesMax: bounds.spoolBytesMax }),
-    }),
+    spool: createRedisSpool({ ...main, bytesMax: bounds.spoolBytesMax }),
     openHighLane: (onPoison) => openHighLane(options, onPoison),
     isReachable: options.isReachable,
     lostAtMs: () => latestOf(Array.from({ length: main.keys.shards }, (_, shard) => directory.lossOf(shard))),

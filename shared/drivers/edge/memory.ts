@@ -5,6 +5,8 @@
 import type { Clock } from "../../lib/ambient.ts";
 import { Lru } from "../../lib/lru.ts";
 import type { ApiKeyCache } from "../redis/api-keys/cache.ts";
+import type { CatalogueMemory } from "../redis/event-types/event-types.ts";
+import { newCatalogueMemory } from "../redis/event-types/event-types.ts";
 import { createApiKeyCache } from "../redis/api-keys/cache.ts";
 
 /** Tenants whose version is remembered. */
@@ -13,6 +15,8 @@ const VERSIONS_MAX = 10_000;
 export interface EdgeMemory {
   /** API keys as they were last seen, trusted for a moment. */
   readonly apiKeys: ApiKeyCache;
+  /** The catalogue of event types as last seen, trusted for half a minute. */
+  readonly eventTypes: CatalogueMemory;
   /** Of the directory, by shard, as last seen; at most one for each shard. */
   readonly epochs: Map<number, string>;
   /** The highest version of each tenant that was seen here. */
@@ -22,6 +26,7 @@ export interface EdgeMemory {
 export function createEdgeMemory(clock: Pick<Clock, "monotonic">): EdgeMemory {
   return {
     apiKeys: createApiKeyCache(clock),
+    eventTypes: newCatalogueMemory(),
     epochs: new Map(),
     versions: new Lru({ countMax: VERSIONS_MAX }),
   };

@@ -116,6 +116,7 @@ function parseMessage(message: string): { readonly sender: unknown; readonly ann
     const { sender, announcement } = JSON.parse(message) as Record<string, unknown>;
     if (typeof announcement !== "object" || announcement === null) return null;
     const { kind, tenant, endpointId } = announcement as Record<string, unknown>;
+    if (kind === "event-types-changed") return { sender, announcement: { kind } };
     const isOurs = kind === "directory-changed" && typeof tenant === "string" && typeof endpointId === "string";
     return isOurs ? { sender, announcement: { kind, tenant, endpointId } } : null;
   } catch {

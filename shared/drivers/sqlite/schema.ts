@@ -178,4 +178,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   ALTER TABLE stat_endpoints ADD COLUMN in_flight_max INTEGER;
   ALTER TABLE stat_endpoints ADD COLUMN breaker INTEGER;
   `,
+  `
+  -- The catalogue of event types, one for the deployment: each as JSON.
+  CREATE TABLE event_types (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+  `,
 ];

@@ -12,7 +12,7 @@ import { startProcessor } from "@posthaste/processor/processor.ts";
 import type { DistributedDrivers } from "@posthaste/shared/drivers/distributed.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import { composeDistributed } from "@posthaste/shared/drivers/distributed.ts";
-import type { StoreBounds } from "@posthaste/shared/drivers/distributed/stores.ts";
+import type { StoreBounds } from "@posthaste/shared/drivers/distributed/store-bounds.ts";
 import { createStores } from "@posthaste/shared/drivers/distributed/stores.ts";
 import type { MemoryLog } from "@posthaste/shared/drivers/memory/partition-log.ts";
 import { createKeySpace } from "@posthaste/shared/drivers/redis/client/key-space.ts";

@@ -73,6 +73,7 @@ export async function openRedisDirectory(options: RedisDirectoryOptions): Promis
   const unsubscribe = notifier.subscribe((announcement) => {
     // Listeners after this one must not take what is in memory for the present state; `connected` reads it anew.
     if (announcement.kind === "some-were-lost") return memory.tenants().forEach(reader.markStale);
+    if (announcement.kind === "event-types-changed") return;
     reader.markStale(announcement.tenant);
     answers.refresh(announcement.tenant);
   });

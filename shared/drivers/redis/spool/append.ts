@@ -28,7 +28,7 @@ const APPEND: RedisScript = luaScript({
 export interface SpoolPlace {
   readonly keys: KeySpace;
   /** Over all shards; `SPOOL_BYTES_MAX`. */
-  readonly bytesMax?: number;
+  readonly bytesMax?: number | undefined;
 }
 
 export function createSpoolAppend(

@@ -1,0 +1,224 @@
+/** JSON Schema as it is interpreted here: against another implementation, against its own bounds, and what is refused at writing. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import * as fc from "fast-check";
+import { dataFaults } from "@posthaste/shared/domain/json-schema/check-data.ts";
+import { parsePattern } from "@posthaste/shared/domain/json-schema/pattern.ts";
+import type { PreparedSchema, Schema } from "@posthaste/shared/domain/json-schema/schema.ts";
+import { prepareSchema, SUBSCHEMAS_MAX } from "@posthaste/shared/domain/json-schema/schema.ts";
+import { DATA_FAULTS_MAX } from "@posthaste/shared/domain/json-schema/tally.ts";
+
+function prepared(schema: Schema): PreparedSchema {
+  const result = prepareSchema(schema);
+  assert.equal(result.kind, "prepared", JSON.stringify(result));
+  return result.schema;
+}
+
+const faultsOf = (schema: Schema, data: unknown): readonly string[] =>
+  dataFaults(prepared(schema), data).map(({ path, detail }) => `${path.join("/")} ${detail}`);
+
+const names = fc.constantFrom("a", "b", "c");
+const scalars = fc.constantFrom<unknown>(null, true, 0, 1, 2.5, -3, "", "a", "ab", "🂡🂡", [], {});
+const { data } = fc.letrec<{ data: unknown }>((tie) => ({
+  data: fc.oneof(
+    { maxDepth: 3 },
+    scalars,
+    fc.array(tie("data"), { maxLength: 3 }),
+    fc.dictionary(names, tie("data"), { maxKeys: 3 }),
+  ),
+}));
+const counts = fc.nat(3);
+const { schema: schemas } = fc.letrec<{ schema: Schema }>((tie) => {
+  const one = tie("schema");
+  const some = fc.array(one, { minLength: 1, maxLength: 2 });
+  return {
+    schema: fc.oneof(
+      { maxDepth: 3 },
+      fc.boolean(),
+      fc.record(
+        {
+          type: fc.constantFrom("null", "boolean", "object", "array", "number", "integer", "string"),
+          enum: fc.array(scalars, { minLength: 1, maxLength: 4 }),
+          const: scalars,
+          minimum: fc.integer({ min: -3, max: 3 }),
+          multipleOf: fc.constantFrom(0.5, 1, 2),
+          maxLength: counts,
+          pattern: fc.constantFrom("^a+$", "b", "^(?:a|b){1,2}$", ".{2}"),
+          minItems: counts,
+          uniqueItems: fc.boolean(),
+          prefixItems: some,
+          items: one,
+          contains: one,
+          maxProperties: counts,
+          required: fc.uniqueArray(names),
+          properties: fc.dictionary(names, one, { maxKeys: 2 }),
+          patternProperties: fc.dictionary(fc.constantFrom("^a", "b$"), one, { maxKeys: 1 }),
+          additionalProperties: one,
+          propertyNames: one,
+          allOf: some,
+          anyOf: some,
+          oneOf: some,
+          not: one,
+          if: one,
+          // oxlint-disable-next-line unicorn/no-thenable -- a keyword
+          then: one,
+          else: one,
+          unevaluatedItems: one,
+          unevaluatedProperties: one,
+        },
+        { requiredKeys: [], noNullPrototype: true },
+      ),
+    ),
+  };
+});
+
+test("property: it judges as another implementation does", () => {
+  const ajv = new Ajv2020({ strict: false, logger: false });
+  fc.assert(
+    fc.property(schemas, fc.array(data, { minLength: 1, maxLength: 5 }), (schema, values) => {
+      const validate = ajv.compile(schema);
+      for (const value of values) {
+        assert.equal(
+          dataFaults(prepared(schema), value).length === 0,
+          validate(value),
+          JSON.stringify({ schema, value }),
+        );
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("property: a pattern finds what the runtime's own expression finds", () => {
+  const atoms = fc.constantFrom(
+    "a",
+    "b",
+    ".",
+    "[ab]",
+    "[^a]",
+    String.raw`\d`,
+    String.raw`\w`,
+    "^",
+    "$",
+    String.raw`\b`,
+    "🂡",
+    String.raw`\u{61}`,
+  );
+  const { pattern: patterns } = fc.letrec<{ pattern: string }>((tie) => ({
+    pattern: fc.oneof(
+      { maxDepth: 4 },
+      atoms,
+      fc.tuple(tie("pattern"), tie("pattern")).map(([one, other]) => one + other),
+      fc.tuple(tie("pattern"), tie("pattern")).map(([one, other]) => `(?:${one}|${other})`),
+      fc
+        .tuple(tie("pattern"), fc.constantFrom("*", "+", "?", "{2}", "{0,2}", "{1,}", "*?"))
+        .map(([one, sign]) => `(${one})${sign}`),
+    ),
+  }));
+  const texts = fc.string({ unit: fc.constantFrom("a", "b", "1", " ", "🂡", "\n"), maxLength: 6 });
+  fc.assert(
+    fc.property(patterns, texts, (pattern, text) => {
+      const parsed = parsePattern(pattern);
+      assert.equal(parsed.kind, "parsed", pattern);
+      assert.equal(
+        parsed.pattern.isIn(text, () => undefined),
+        new RegExp(pattern, "u").test(text),
+        JSON.stringify({ pattern, text }),
+      );
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test("references lead to definitions, anchors and the whole, also in circles that go into the data", () => {
+  const tree = {
+    type: "object",
+    properties: { children: { items: { $ref: "#" } }, name: { $ref: "#name" } },
+    $defs: { n: { $anchor: "name", type: "string" } },
+  };
+  assert.deepEqual(faultsOf(tree, { children: [{ children: [{ name: 1 }] }] }), [
+    "children/0/children/0/name must be of type string",
+  ]);
+  const escaped = { $ref: "#/$defs/a~1b%25", $defs: { "a/b%": { const: 1 } } };
+  assert.deepEqual([faultsOf(escaped, 1), faultsOf(escaped, 2)], [[], [" must be 1"]]);
+});
+
+for (const [name, schema, place] of [
+  ["another draft", { $schema: "http://json-schema.org/draft-07/schema#" }, "$schema"],
+  ["a reference to elsewhere", { properties: { a: { $ref: "https://a.example/b" } } }, "properties/a/$ref"],
+  ["a reference to no schema", { $ref: "#/enum", enum: [] }, "$ref"],
+  ["a dynamic reference", { $dynamicRef: "#a" }, "$dynamicRef"],
+  [
+    "a circle that takes no step",
+    { $defs: { a: { anyOf: [{ $ref: "#/$defs/b" }] }, b: { not: { $ref: "#/$defs/a" } } } },
+    "",
+  ],
+  ["a circle behind a reference", { $defs: { a: { $ref: "#/$defs/a" } }, items: { $ref: "#/$defs/a" } }, ""],
+  ["a pattern that is none", { pattern: "[" }, "pattern"],
+  ["a pattern that looks ahead", { patternProperties: { "(?!a)": true } }, "patternProperties/(?!a)"],
+  ["a pattern that refers to a group", { pattern: String.raw`(a)\1` }, "pattern"],
+  ["a pattern that is too large", { pattern: "(?:a{40}){40}{40}".slice(0, 10) + "{60}" }, "pattern"],
+  ["a list of names with one twice", { required: ["a", "a"] }, "required"],
+  ["a bound that is no number", { minLength: "1" }, "minLength"],
+  ["a type that there is not", { type: "int" }, "type"],
+  ["a schema that is none", { items: [true] }, "items"],
+  ["a nested id", { $defs: { a: { $id: "b" } } }, "$defs/a/$id"],
+] as const) {
+  test(`refused when it is written: ${name}`, () => {
+    const result = prepareSchema(schema);
+    assert.equal(result.kind, "refused");
+    assert.equal(result.faults[0]?.path.join("/"), place);
+  });
+}
+
+test("as many schemas in one as may be are taken, one more is not", () => {
+  const of = (count: number) => prepareSchema({ allOf: Array.from({ length: count - 1 }, () => true) }).kind;
+  assert.deepEqual([of(SUBSCHEMAS_MAX), of(SUBSCHEMAS_MAX + 1)], ["prepared", "refused"]);
+});
+
+test("what would stop a matcher that goes back ends within the bound of steps", () => {
+  const schema = { pattern: String.raw`^(\w+\s?)*$` };
+  assert.deepEqual(faultsOf(schema, `${"a".repeat(40)}!`), [String.raw` must match the pattern ^(\w+\s?)*$`]);
+  assert.deepEqual(faultsOf(schema, "a".repeat(40)), []);
+});
+
+test("a list of as many different numbers as an event holds is told apart, and one that costs too much is refused as that", () => {
+  const numbers = Array.from({ length: 40_000 }, (_, index) => index);
+  assert.deepEqual(faultsOf({ uniqueItems: true }, numbers), []);
+  assert.deepEqual(faultsOf({ uniqueItems: true }, [...numbers, 1]), [" must have each item once"]);
+  const dear: Schema = { items: { allOf: Array.from({ length: 20 }, () => ({ type: "integer" })) } };
+  assert.match(faultsOf(dear, numbers).join(), /^ takes more than 500000 steps/);
+  const text = { pattern: "(?:a?){50}b" };
+  assert.match(faultsOf(text, "a".repeat(200_000)).join(), /^ takes more than 500000 steps/);
+});
+
+test("a way through references that is too long is refused as too much, and does not end the process", () => {
+  const $defs = Object.fromEntries(
+    Array.from({ length: 900 }, (_, at) => [
+      `d${at}`,
+      at === 899 ? { items: { $ref: "#/$defs/d0" } } : { $ref: `#/$defs/d${at + 1}` },
+    ]),
+  );
+  assert.match(faultsOf({ $defs, $ref: "#/$defs/d0" }, [[[[1]]]]).join(), /^ takes more than/);
+});
+
+test("no more than twenty faults are told, and none says what it found", () => {
+  const found = faultsOf(
+    { items: { enum: ["good"] } },
+    Array.from({ length: 1000 }, () => "SECRET"),
+  );
+  assert.equal(found.length, DATA_FAULTS_MAX);
+  assert.ok(found.every((fault) => !fault.includes("SECRET")));
+});
+
+test("names that every object has are members like any other", () => {
+  const schema = JSON.parse(
+    '{"properties":{"__proto__":{"type":"string"}},"required":["constructor"],"additionalProperties":false}',
+  ) as Schema;
+  assert.deepEqual(faultsOf(schema, JSON.parse('{"__proto__":1,"toString":2}')), [
+    "constructor is required",
+    "__proto__ must be of type string",
+    "toString is not a member here; remove it or correct its name",
+  ]);
+});
