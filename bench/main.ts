@@ -41,7 +41,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   saturation                            publishing as fast as it is taken, with delivery on; about two minutes
   latency                               from publish to receiver at 200 events a second, and at half of what is carried; four minutes
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
-  dashboard                             each page of the dashboard over a million events; about ten minutes
+  dashboard                             each page of the dashboard over a million events; about a quarter of an hour
   telemetry                             traces of everything to a collector, against none; about two minutes
   footprint                             bytes that an event and an endpoint take where they are kept; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
@@ -54,7 +54,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   tenants-distributed, tail-distributed, storm-distributed, recovery-distributed, growth-distributed, cold-start-distributed,
   fan-out-distributed, dashboard-distributed, footprint-distributed
                                         over Redis and Kafka, which are started unless REDIS_URL and KAFKA_BROKERS name some;
-                                        scale takes about half an hour
+                                        scale and dashboard-distributed take about half an hour
   runtimes                              the gateway on each runtime, over those; about five minutes; npm test installs the runtimes
   --quick                               one short round in place of five
   --out FOLDER                          where the report goes (bench/results); nowhere when it is empty
