@@ -142,7 +142,7 @@ test("two tenants by their links: each sees all of its own, and nothing of the o
     assert.deepEqual(await sizeOf(page, ".logo"), [28, 28]);
     if (tenant === "acme") await takeScreenshots(page, "portal-overview", ["light", "dark", "phone"]);
     const names = await page.getByRole("navigation", { name: "Sections" }).getByRole("link").allInnerTexts();
-    assert.deepEqual(names, ["Overview", "Events", "Endpoints", "Dead letters", "Live", "Alerts"]);
+    assert.deepEqual(names, ["Overview", "Events", "Endpoints", "Dead letters", "Live", "Alerts", "Event types"]);
     for (const name of names) {
       await page.getByRole("link", { name, exact: true }).click();
       await page.getByRole("heading", { level: 1, name }).waitFor();
