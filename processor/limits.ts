@@ -14,7 +14,8 @@ export interface ProcessorLimits {
   readonly inFlightLowMax: number;
   /**
    * An attempt finds a slot only while more are free than twice what its endpoint holds plus an eighth of what its tenant holds:
-   * a tenant alone gets 8/9 of all, and whoever holds little finds a slot beside those who hang. See `slots.ts`.
+   * a tenant alone gets 8/9 of all, and whoever holds little finds a slot beside those who hang. Endpoints that fail need more to be
+   * free, and those that answer less. See `slots.ts`.
    */
   readonly tenantPerFree: number;
   /** Of those, one endpoint's share; also the ceiling of its adaptive cap. */

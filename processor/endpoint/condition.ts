@@ -7,6 +7,7 @@ import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { ProcessorLimits } from "../limits.ts";
 import type { DeferReason } from "./entry.ts";
 import type { Failures } from "./given-up.ts";
+import type { Standing } from "./slots.ts";
 import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
 import { isSuccess, verdictOf } from "@posthaste/shared/domain/outcome.ts";
 import { parseRetryAfterMs } from "@posthaste/shared/domain/retry-policy.ts";
@@ -97,6 +98,12 @@ export class EndpointCondition {
   /** It answers, and soon. */
   isAnswering(nowMs: number): boolean {
     return this.breaker.state() === "closed" && this.#quietUntilMs <= nowMs && this.pace.isQuick(nowMs);
+  }
+
+  standing(nowMs: number): Standing {
+    if (this.isAnswering(nowMs)) return "quick";
+    const isFailing = this.#failures !== null || this.pace.isFirstUnderWay();
+    return isFailing ? "failing" : "unknown";
   }
 
   /** How many more it can take now, with `ahead` others waiting or on their way; no more than its own rate limit lets pass. */

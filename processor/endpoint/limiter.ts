@@ -10,7 +10,7 @@ import type { Cancel } from "@posthaste/shared/lib/ambient.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter-deps.ts";
-import type { HeldSlots, Holder } from "./slots.ts";
+import type { HeldSlots, Holder, Standing } from "./slots.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
@@ -104,6 +104,10 @@ export class EndpointLimiter implements Holder {
   pump(): void {
     while (!this.#isClosed && this.#letOneGo());
     this.#arm();
+  }
+
+  standing(): Standing {
+    return this.condition.standing(this.#deps.clock.now());
   }
 
   waiting(): number {

@@ -15,6 +15,8 @@ export interface EndpointPace {
   inFlight(): number;
   /** It has answered, and what is in flight is not long under way. */
   isQuick(nowMs: number): boolean;
+  /** It was asked, and none of its answers has come yet. */
+  isFirstUnderWay(): boolean;
   /** Expected wait in ms of a delivery with `ahead` others before it. */
   waitMs(ahead: number, nowMs: number): number;
   /** How many more would find a slot within `soonMs`; one more capful at most beside those that find one at once. */
@@ -89,6 +91,7 @@ export function createEndpointPace(settings: { capFirst: number; capStart: numbe
       }
     },
     isQuick: (nowMs) => hasAnswered && latencyMs(nowMs) < SLOW_ANSWER_MS,
+    isFirstUnderWay: () => !hasAnswered && started.size > 0,
     waitMs: (ahead, nowMs) => (Math.max(0, ahead + 1 - (cap - started.size)) / cap) * latencyMs(nowMs),
     room(soonMs, nowMs) {
       const capfuls = Math.min(1, soonMs / Math.max(1, latencyMs(nowMs)));

@@ -2,8 +2,9 @@
  * The attempts that may be in flight at once in this process. By lane: LOW has its part, MEDIUM and LOW together theirs,
  * HIGH the whole, so that HIGH always finds a slot that a slow backlog cannot hold. By tenant and endpoint: who holds
  * much already needs much to be free (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Trans. Networking 6(2), 1998).
- * So one tenant whose endpoints hang leaves slots to the others, and its endpoints that are well find some too; alone it
- * still gets eight of nine slots, and nobody has to know how many tenants there are.
+ * So one tenant whose endpoints hang leaves slots to the others, and nobody has to know how many tenants there are. What a
+ * tenant holds counts for more the longer an endpoint is likely to keep a slot: however many of them hang, those that answer
+ * find slots, which they give back at once. Alone a tenant gets about nine of ten slots, and its endpoints that fail half of all.
  */
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
@@ -11,10 +12,15 @@ import { LANES } from "@posthaste/shared/domain/event.ts";
 /** Attempts in flight, by lane. */
 export type HeldSlots = Record<Lane, number>;
 
+/** How soon an endpoint gives a slot back: it answers within a second; its last attempt failed, or its first has no end yet; neither is so. */
+export type Standing = "quick" | "failing" | "unknown";
+
 /** Who asks for a slot: an endpoint of a tenant. `held` is kept by `take` and `free`. */
 export interface Holder {
   readonly tenant: string;
   readonly held: HeldSlots;
+  /** As of now. */
+  standing(): Standing;
 }
 
 export interface Slots {
@@ -44,6 +50,12 @@ export function noneHeld(): HeldSlots {
 /** What the endpoint itself holds counts double: each that begins to hang takes at most a third of what is left. */
 const OWN_WEIGHT = 2;
 
+/**
+ * So much counts what its tenant holds. Those that fail get half of all at most, so that those that were never tried find slots; what
+ * both leave is for those that answer.
+ */
+const TENANT_WEIGHT: Readonly<Record<Standing, number>> = { quick: 0.75, unknown: 1, failing: 8 };
+
 /** What counts against each bound that a lane is under. */
 const scopes = {
   all: (held: HeldSlots) => held.high + held.medium + held.low,
@@ -63,12 +75,13 @@ export function createSlots(bounds: SlotBounds): Slots {
   const nothing = noneHeld();
   return {
     isOpen: (lane) => scopesOf[lane].every((scope) => scopes[scope](taken) < bounds[scope]),
-    isFree(lane, { tenant, held }) {
-      const ofTenant = tenants.get(tenant) ?? nothing;
+    isFree(lane, holder) {
+      const ofTenant = tenants.get(holder.tenant) ?? nothing;
+      const weight = TENANT_WEIGHT[holder.standing()] / bounds.tenantPerFree;
       for (const scope of scopesOf[lane]) {
         const count = scopes[scope];
         const free = bounds[scope] - count(taken);
-        const needed = OWN_WEIGHT * count(held) + Math.floor(count(ofTenant) / bounds.tenantPerFree);
+        const needed = OWN_WEIGHT * count(holder.held) + Math.floor(weight * count(ofTenant));
         if (free < Math.max(1, needed)) return false;
       }
       return true;

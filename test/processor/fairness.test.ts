@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { LOW_PACE } from "@posthaste/processor/intake/low-throttle.ts";
+import { ATTEMPT_DEADLINE_MS } from "@posthaste/shared/domain/attempt.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { openProcessorHarness } from "../support/processor-harness.ts";
@@ -44,7 +45,7 @@ async function longestWaitMs(harness: Harness, lane: Lane, type: string, besideE
     await besideEach?.();
     await harness.clock.advance(1000);
   }
-  await harness.clock.advance(20_000);
+  await harness.clock.advance(40_000);
   const sent = harness.world.sent.filter(({ headers }) => sentAtMs.has(String(headers["webhook-id"])));
   assert.equal(sent.length, 10);
   return Math.max(...sent.map(({ atMs, headers }) => atMs - (sentAtMs.get(String(headers["webhook-id"])) ?? START_MS)));
@@ -73,6 +74,30 @@ test("beside fifty hanging endpoints of its tenant, forty events each, a healthy
     harness.publish(envelopeOf(`high_${high++}`, "high", { type: "well" })),
   );
   assert.ok(waitMs < 1000, `${waitMs} ms`);
+});
+
+for (const lane of LANES) {
+  test(`beside 400 hanging endpoints of its tenant, an endpoint that answers gets its ${lane} events at once`, async () => {
+    await using harness = await openProcessorHarness();
+    await harness.add(endpointOf("ep_well", { eventTypes: ["well"] }));
+    harness.start();
+    await harness.publish(envelopeOf("before", lane, { type: "well" }));
+    await harness.clock.advance(100);
+    await flood(harness, { tenant: "acme", endpoints: 400, events: 20, lanes: [lane] });
+    await harness.clock.advance(2000);
+    const waitMs = await longestWaitMs(harness, lane, "well");
+    assert.ok(waitMs <= 100, `${waitMs} ms`);
+  });
+}
+
+test("beside 400 hanging endpoints of its tenant, one that was never tried waits for a few rounds of their first attempts at most", async () => {
+  await using harness = await openProcessorHarness();
+  await harness.add(endpointOf("ep_well", { eventTypes: ["well"] }));
+  await flood(harness, { tenant: "acme", endpoints: 400, events: 20, lanes: ["low"] });
+  harness.start();
+  await harness.clock.advance(10);
+  const waitMs = await longestWaitMs(harness, "low", "well");
+  assert.ok(waitMs <= 3 * ATTEMPT_DEADLINE_MS, `${waitMs} ms`);
 });
 
 test("LOW beside HIGH waits in its lane, not in the retry queue, for an endpoint that answers more slowly than LOW could be taken", async () => {

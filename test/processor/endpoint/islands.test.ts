@@ -40,8 +40,10 @@ for (const lane of ["high", "medium", "low"] as const) {
     assert.equal(hasLaunched(harness, "quick"), true);
   });
 
-  test(`beside 32 endpoints that hang with ${lane}, the same tenant's HIGH goes at once`, async () => {
+  test(`beside 32 endpoints that hang with ${lane}, the same tenant's HIGH goes at once to one that answers`, async () => {
     const harness = openLimiters({ limits: RICH });
+    await submitFor(harness, "acme", endpointOf("well"), ["before"], "high");
+    await harness.end(answered(200), 1);
     await hangAll(harness, 32, lane);
     await submitFor(harness, "acme", endpointOf("well"), ["quick"], "high");
     assert.equal(hasLaunched(harness, "quick"), true);

@@ -73,9 +73,10 @@ test("past the slots of the process deliveries wait for any endpoint's slot, HIG
   await harness.submit(["second"], "medium", endpointOf("ep2"));
   await harness.submit(["third"], "medium", endpointOf("ep4"));
   await harness.submit(["high"], "high", endpointOf("ep3"));
-  assert.deepEqual(launchedIds(harness), ["m0", "m1", "second", "high"]);
-  await harness.end(answered(200), 2);
-  assert.deepEqual(launchedIds(harness).slice(4).toSorted(), ["m2", "third"]);
+  // Until the first has answered its next ones stand behind endpoints that hold nothing.
+  assert.deepEqual(launchedIds(harness), ["m0", "second", "third", "high"]);
+  await harness.end(answered(200), 3);
+  assert.deepEqual(launchedIds(harness).slice(4).toSorted(), ["m1", "m2"]);
 });
 
 test("timeouts of one round trip halve the cap once", async () => {

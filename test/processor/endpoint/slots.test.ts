@@ -3,13 +3,17 @@ import { test } from "node:test";
 import { createSlots, noneHeld } from "@posthaste/processor/endpoint/slots.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import fc from "fast-check";
-import type { Holder } from "@posthaste/processor/endpoint/slots.ts";
+import type { Holder, Standing } from "@posthaste/processor/endpoint/slots.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 
 const bounds = { all: 8, mediumAndLow: 6, low: 3, tenantPerFree: 8 };
 const large = { all: 512, mediumAndLow: 448, low: 256, tenantPerFree: 8 };
 
-const holderOf = (tenant: string): Holder => ({ tenant, held: noneHeld() });
+const holderOf = (tenant: string, standing: Standing = "unknown"): Holder => ({
+  tenant,
+  held: noneHeld(),
+  standing: () => standing,
+});
 const newcomer = holderOf("newcomer");
 
 /** Takes all that many tenants with one message each find. */
@@ -22,8 +26,15 @@ function takeAll(lane: Lane, slots = createSlots(bounds)) {
 }
 
 /** Endpoints of one tenant take in turn until none of them finds a slot, or each holds `most`. */
-function hog(slots: ReturnType<typeof createSlots>, tenant: string, endpoints: number, most: number, lane: Lane) {
-  const holders = Array.from({ length: endpoints }, () => holderOf(tenant));
+function hog(
+  slots: ReturnType<typeof createSlots>,
+  tenant: string,
+  endpoints: number,
+  most: number,
+  lane: Lane,
+  standing: Standing = "unknown",
+) {
+  const holders = Array.from({ length: endpoints }, () => holderOf(tenant, standing));
   for (let hasTaken = true; hasTaken;) {
     hasTaken = false;
     for (const holder of holders) {
@@ -107,6 +118,21 @@ test("what a tenant leaves free is enough for several others, each beside those 
   }
   assert.equal(slots.isFree("high", newcomer), true);
 });
+
+for (const lane of LANES) {
+  test(`where a tenant's endpoints have failed, half of ${lane} is left; what was never tried leaves some to those that answer`, () => {
+    const slots = createSlots(large);
+    const bound = { high: large.all, medium: large.mediumAndLow, low: large.low }[lane];
+    hog(slots, "acme", 1000, 1, lane, "failing");
+    assert.ok(Math.abs(slots.count() - bound / 2) <= 1, `${slots.count()} of ${bound}`);
+    hog(slots, "acme", 1000, 1, lane, "unknown");
+    assert.equal(slots.isFree(lane, holderOf("acme", "failing")), false);
+    assert.equal(slots.isFree(lane, holderOf("acme", "unknown")), false);
+    assert.equal(slots.isFree(lane, holderOf("acme", "quick")), true);
+    hog(slots, "acme", 1000, 1, lane, "quick");
+    assert.equal(slots.isFree(lane, newcomer), true);
+  });
+}
 
 test("beside its own endpoints that hang in a lane, a tenant's other endpoint finds slots in the same lane", () => {
   for (const lane of LANES) {
