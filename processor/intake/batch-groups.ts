@@ -16,6 +16,12 @@ import { ANYTHING } from "../delivery/completed.ts";
 import { firstDelivery } from "../delivery/pending-delivery.ts";
 import { versionSeen } from "../endpoint/lookup.ts";
 
+/**
+ * Members of a group that was open for so long are asked about before it goes: a queue may have handed them to another process meanwhile, and
+ * does not tell. Groups that fill sooner, as under load, cost no question.
+ */
+const ASKED_AFTER_MS = 2000;
+
 export interface BatchGroups {
   /** Resolves with the ending of the group that the event came into. `isRepeat`: it may have been attempted before. */
   add(envelope: Envelope, endpoint: Endpoint, isRepeat: boolean): Promise<Ending>;
@@ -26,6 +32,8 @@ export interface BatchGroups {
 }
 
 interface OpenGroup {
+  /** By `monotonic`. */
+  readonly openedAtMs: number;
   /** As its newest member found it. */
   endpoint: Endpoint;
   readonly members: Envelope[];
@@ -48,9 +56,11 @@ export function createBatchGroups(deps: {
   const groups = new Map<string, OpenGroup>();
   let isAbandoned = false;
 
-  /** What was known as its members came may be a minute old: repeats are asked about again, and the endpoint is read again where memory cannot tell. */
+  /** What was known as its members came may be a minute old: they are asked about again, and the endpoint is read again where memory cannot tell. */
   const send = async (group: OpenGroup): Promise<Ending> => {
-    const { members, repeats } = group.repeats.length === 0 ? group : await unlessCompleted(group);
+    const isOld = deps.clock.monotonic() - group.openedAtMs >= ASKED_AFTER_MS;
+    const asked = isOld ? group.members : group.repeats;
+    const { members, repeats } = asked.length === 0 ? group : await unlessCompleted(group, asked);
     if (members.length === 0) return "settled";
     const delivery = groupDelivery({ ...group, members, repeats }, deps.clock.now(), deps.hasher);
     const { tenant, endpointId } = delivery;
@@ -60,13 +70,16 @@ export function createBatchGroups(deps: {
     return deps.run.first(delivery, group.endpoint);
   };
 
-  /** Who had a repeat before may have come to its end with it while the group was open. */
-  const unlessCompleted = async (group: OpenGroup): Promise<Pick<OpenGroup, "members" | "repeats">> => {
+  /** Who had a member before, or took it over, may have come to its end with it while the group was open. */
+  const unlessCompleted = async (
+    group: OpenGroup,
+    asked: readonly Envelope[],
+  ): Promise<Pick<OpenGroup, "members" | "repeats">> => {
     const { members, repeats, endpoint } = group;
     const isLeft = async (envelope: Envelope): Promise<boolean> =>
       !(await deps.completed.isShown(firstDelivery(envelope, endpoint, true), ANYTHING));
-    const answers = await Promise.all(repeats.map(isLeft));
-    const completed = new Set(repeats.filter((_, index) => answers[index] === false));
+    const answers = await Promise.all(asked.map(isLeft));
+    const completed = new Set(asked.filter((_, index) => answers[index] === false));
     const without = (envelopes: readonly Envelope[]): Envelope[] => envelopes.filter((each) => !completed.has(each));
     return completed.size === 0 ? group : { members: without(members), repeats: without(repeats) };
   };
@@ -80,6 +93,7 @@ export function createBatchGroups(deps: {
   const open = (endpoint: Endpoint, maxWaitMs: number): OpenGroup => {
     const { promise: ended, resolve: end } = Promise.withResolvers<Ending>();
     const group: OpenGroup = {
+      openedAtMs: deps.clock.monotonic(),
       endpoint,
       members: [],
       repeats: [],

@@ -88,9 +88,21 @@ test("a repeat that was completed elsewhere while its group was open does not go
   completed.add("a");
   completed.add("b");
   await clock.advance(500);
-  // Nobody else can have had a first attempt.
+  // Nobody else can have had a first attempt in so short a time.
   assert.deepEqual(members(), [["a"]]);
   assert.deepEqual(submitted[0]?.delivery.repeats, []);
+  submitted[0]?.end("settled");
+  await clock.advance(0);
+  assert.deepEqual(told, ["settled a", "settled b"]);
+});
+
+test("what another process took over and delivered while its group was open for long does not go out with it", async () => {
+  const { add, clock, completed, members, submitted, told } = open();
+  const slow = endpointOf("ep1", { batch: { maxEvents: 3, maxWaitMs: 30_000 } });
+  for (const id of ["a", "b"]) add(id, slow);
+  completed.add("a");
+  await clock.advance(30_000);
+  assert.deepEqual([members(), submitted[0]?.delivery.repeats], [[["b"]], []]);
   submitted[0]?.end("settled");
   await clock.advance(0);
   assert.deepEqual(told, ["settled a", "settled b"]);
