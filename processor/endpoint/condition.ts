@@ -102,8 +102,8 @@ export class EndpointCondition {
 
   standing(nowMs: number): Standing {
     if (this.isAnswering(nowMs)) return "quick";
-    const isFailing = this.#failures !== null || this.pace.isFirstUnderWay();
-    return isFailing ? "failing" : "unknown";
+    const isUnwell = this.#failures !== null || this.pace.isFirstUnderWay();
+    return isUnwell ? "failing" : "unknown";
   }
 
   /** How many more it can take now, with `ahead` others waiting or on their way; no more than its own rate limit lets pass. */

@@ -28,8 +28,8 @@ const ROOM_MS = 1000;
 export class EndpointLimiter implements Holder {
   readonly tenant: string;
   readonly endpointId: string;
-  /** Slots held, by lane. */
   readonly held: HeldSlots = noneHeld();
+  readonly standing = (): Standing => this.condition.standing(this.#deps.clock.now());
   readonly condition: EndpointCondition;
   readonly #deps: LimiterDeps;
   readonly #room;
@@ -104,10 +104,6 @@ export class EndpointLimiter implements Holder {
   pump(): void {
     while (!this.#isClosed && this.#letOneGo());
     this.#arm();
-  }
-
-  standing(): Standing {
-    return this.condition.standing(this.#deps.clock.now());
   }
 
   waiting(): number {
