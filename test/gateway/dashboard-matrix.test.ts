@@ -283,7 +283,7 @@ function isOfPortal(place: string): boolean {
   if (["", "data:,", "/portal/style.css", "/portal/script.js", "/portal/sign-out", "/portal/tail"].includes(place))
     return true;
   return portalPages.some(({ path }) => {
-    return new RegExp(`^${pathIn(PORTAL, path).replaceAll(":id", "[\\w-]+")}$`).test(place);
+    return new RegExp(`^${pathIn(PORTAL, path).replaceAll(/:(?:id|name)/g, "[\\w.-]+")}$`).test(place);
   });
 }
 
