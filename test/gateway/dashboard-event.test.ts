@@ -111,7 +111,11 @@ test("what is not known of a request is said: one that never left, one of a batc
   await harness.call("PATCH", `/v1/endpoints/${endpointId}`, { key, body: { description: "new" } });
   const { words } = await page();
   assert.match(words, /webhook-id: grp_00000000000000000000000000/);
-  assert.match(words, /that of the batch, with other events in it\. The endpoint was changed since/);
+  assert.match(words, /POST \(the URL of then\)/);
+  assert.match(
+    words,
+    /that of the batch, with other events in it\. .*<\/details> <span class="quiet">the endpoint was changed since/,
+  );
   assert.doesNotMatch(words, /content-length/);
   await harness.call("DELETE", `/v1/endpoints/${endpointId}`, { key });
   assert.match(

@@ -240,7 +240,7 @@ function statsTiles({ attempts, delivered, retried, dead, duration_ms_mean: mean
   const tiles = [
     { name: "Attempts", figure: countText(attempts), more: mean === null ? "" : `${spanText(mean)} on average` },
     { name: "Delivered", figure: countText(delivered), more: ofAll },
-    { name: "To be retried", figure: countText(retried), more: "" },
+    { name: "Failed, retried", figure: countText(retried), more: "" },
     { name: "Dead", figure: countText(dead), more: "no attempt is left" },
   ];
   return tilesView(tiles);

@@ -60,7 +60,9 @@ function sentView({ query }: PageRequest): Markup {
   const count = Number(query.get("resent"));
   if (!Number.isSafeInteger(count) || count < 1) return NOTHING;
   return html`<p class="notice good" role="status">
-    It is on its way again: ${manyText(count, "delivery", "deliveries")} planned.
+    It is on its way again: ${manyText(count, "delivery", "deliveries")} planned. What is below was so as this page was
+    opened:
+    <a href="">look again</a>.
   </p>`;
 }
 

@@ -32,8 +32,9 @@ export function requestView(event: EventStatus, { url, endpoint }: SentTo, attem
   if (fault !== null && UNSENT.has(fault)) return html`<span class="quiet">nothing was sent</span>`;
   const own = Object.keys(endpoint?.headers ?? {});
   const began = new Date(Date.parse(attempt.at) - attempt.duration_ms).toISOString();
+  const isChanged = endpoint !== null && endpoint.updated_at > attempt.at;
   const lines = [
-    `POST ${url ?? "(the endpoint is gone)"}`,
+    `POST ${isChanged ? "(the URL of then)" : (url ?? "(the endpoint is gone)")}`,
     ...own.map((name) => `${name}: (not shown)`),
     "content-type: application/json",
     "accept-encoding: identity",
@@ -45,16 +46,16 @@ export function requestView(event: EventStatus, { url, endpoint }: SentTo, attem
     ...(event.trace_id === null ? [] : ["traceparent: (of the trace)"]),
     ...(group === undefined ? [`content-length: ${event.body_bytes}`] : []),
   ];
-  const isChanged = endpoint !== null && endpoint.updated_at > attempt.at;
   return html`<details>
-    <summary>Request</summary>
-    <pre tabindex="0"><code>${lines.join("\n")}</code></pre>
-    <p class="hint">
-      ${group === undefined ? html`<a href="#body">Its body</a> is the same on each attempt.` : "Its body was that of the batch, with other events in it."}
-      ${isChanged ? "The endpoint was changed since: URL and headers are those of now." : ""}
-      ${endpoint === null ? "Headers of the endpoint's own are not among these." : ""}
-    </p>
-  </details>`;
+      <summary>Request</summary>
+      <pre tabindex="0"><code>${lines.join("\n")}</code></pre>
+      <p class="hint">
+        ${group === undefined ? html`<a href="#body">Its body</a> is the same on each attempt.` : "Its body was that of the batch, with other events in it."}
+        ${isChanged ? "The names of the endpoint's own headers are those of now." : ""}
+        ${endpoint === null ? "Headers of the endpoint's own are not among these." : ""}
+      </p>
+    </details>
+    ${isChanged ? html`<span class="quiet">the endpoint was changed since; its URL may have been another</span>` : ""}`;
 }
 
 /** To the byte, or null when that cannot be told: what is rebuilt has the length of what was sent. */
