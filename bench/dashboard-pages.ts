@@ -1,4 +1,5 @@
 /** The pages of the dashboard that the bench of it opens, by name. */
+import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import type { BenchSystem } from "./bench-system.ts";
 import type { Subject } from "./subject-process.ts";
 
@@ -17,7 +18,7 @@ export async function pathsOf(
   const some = await listed(system, key, "/v1/events?state=delivered&limit=1");
   const dead = await listed(system, key, "/v1/dead-letters?limit=1");
   const [hoursAgo, later] = [10, 9].map((hours) =>
-    new Date(Date.now() - hours * 3600 * 1000).toISOString().slice(0, 16),
+    new Date(systemClock.now() - hours * 3600 * 1000).toISOString().slice(0, 16),
   );
   const events = "/dashboard/events";
   const one = `/dashboard/endpoints/${endpointId}?tenant=${tenant}`;

@@ -66,8 +66,8 @@ async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Res
 
 /**
  * What names an event was its way to its endpoints, and nothing brings that back: the event must not be shown as waiting. If
- * another record of it is worked on after all, what that records counts. After the removal: a crash in between costs the
- * reason alone.
+ * another record of it is worked on after all, what that records counts. After the removal: what a crash in between
+ * leaves is an event that is shown as waiting until retention takes it, as without this.
  */
 async function recordEnded(deps: GatewayDeps, { headers }: QuarantinedRecord): Promise<void> {
   const { id: eventId, tenant } = headers;

@@ -9,7 +9,7 @@ import { deflateSync } from "node:zlib";
 import { test } from "node:test";
 import { portalPath } from "@posthaste/gateway/dashboard/session.ts";
 import { hashApiKey } from "@posthaste/shared/domain/api-key.ts";
-import { createSealer, systemHasher } from "@posthaste/shared/drivers/system.ts";
+import { createSealer, systemClock, systemHasher } from "@posthaste/shared/drivers/system.ts";
 import type { Page } from "playwright-core";
 import type { Folder } from "../e2e/posthaste-child.ts";
 import { openFolder, spawnPosthaste, spawnWatched } from "../e2e/posthaste-child.ts";
@@ -230,7 +230,7 @@ test("a link that is altered or too old is refused in words, to who is in alread
   await fill(portal, "acme");
   const link = (await post("/v1/portal-links", { tenant: "acme" })).url;
   const grant = { tenant: "globex", mayChange: true, sessionMs: 60_000 };
-  const ended = { hash: hashApiKey(key, systemHasher), endsAtMs: Date.now() - 1, portal: grant };
+  const ended = { hash: hashApiKey(key, systemHasher), endsAtMs: systemClock.now() - 1, portal: grant };
   const old = `${url}${portalPath(createSealer(MASTER_KEY), ended)}`;
   const altered = `${link.slice(0, -10)}${link.slice(-10).split("").toReversed().join("")}`;
   for (const isIn of [false, true]) {
