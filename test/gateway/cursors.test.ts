@@ -22,6 +22,8 @@ const lists: readonly ((tenant: Tenant) => string)[] = [
   (tenant) => `/v1/dead-letters?tenant=${tenant}`,
   (tenant) => `/v1/api-keys?tenant=${tenant}`,
 ];
+/** The place among them of the one list that is of an endpoint. */
+const ATTEMPTS = 2;
 const QUARANTINE = "/v1/quarantine?limit=1";
 
 interface Opened extends AsyncDisposable {
@@ -84,7 +86,7 @@ for (const [name, open] of [
   ["embedded", openEmbedded],
   ["distributed", openDistributed],
 ] as const) {
-  test(`${name}: a cursor of each list goes on, and is refused when changed, cut, of another list or tenant`, async () => {
+  test(`${name}: a cursor of each list goes on, and is refused when changed, cut, of another list, tenant or endpoint`, async () => {
     await using opened = await open();
     const { harness, drivers } = opened;
     await fill(drivers);
@@ -108,6 +110,8 @@ for (const [name, open] of [
         assertRefused(await harness.call("GET", `${path}&cursor=${cursor}`));
       }
     }
+    const ofAnother = `/v1/endpoints/${idOf("ep", "acme", 0)}/attempts?tenant=acme`;
+    assertRefused(await harness.call("GET", `${ofAnother}&cursor=${given[ATTEMPTS] ?? ""}`));
   });
 
   test(`${name}: the cursor of the API keys says nothing of their hashes, and pages go on across a removal`, async () => {
