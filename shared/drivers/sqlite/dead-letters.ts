@@ -3,7 +3,13 @@ import * as v from "valibot";
 import { MISSED_STATES } from "../../domain/delivery.ts";
 import { RecordedName } from "../../domain/envelope-record.ts";
 import { TimeMs } from "../../domain/id.ts";
-import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../ports/dead-letters.ts";
+import type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetters,
+  DeliveredSince,
+  EndedDeadLetter,
+} from "../../ports/dead-letters.ts";
 import type { BoundedLists, ListQuery } from "./bounded-list.ts";
 import { createConditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
@@ -84,6 +90,9 @@ export function createDeadLetters(options: {
     async remove(deadLetters) {
       if (deadLetters.length > 0) await writer.write(() => rows.removeAll(deadLetters), 0);
     },
+    async removeDelivered(delivered) {
+      return delivered.length === 0 ? [] : await writer.write(() => delivered.flatMap(rows.removeDelivered), 0);
+    },
     async count(filter) {
       // Asked at each collection of metrics, and answered without reading the dead letters.
       if (filter.tenant === null && Object.keys(filter).length === 1) return countAll.get()?.count ?? 0;
@@ -97,6 +106,11 @@ function createDeadLetterRows(database: Database) {
   const remove = database.prepare(
     "DELETE FROM dead_letters WHERE delivery_id = ? AND at = ? AND state = ? AND attempts = ?",
   );
+  const removeDelivered = database.prepare<v.InferOutput<typeof StoredFacts> & { readonly type: string }>(
+    `DELETE FROM dead_letters WHERE event_id = ? AND endpoint_id = ? AND +tenant = ? AND generation <= ?
+     RETURNING delivery_id, endpoint_id, type, state, CAST(generation AS REAL) AS generation,
+       CAST(attempts AS REAL) AS attempts, CAST(at AS REAL) AS at`,
+  );
   let idLast =
     database.prepare<{ id: number | null }>(`SELECT max(id) AS id FROM dead_letters WHERE id < ${ID_END}`).get()?.id ??
     0;
@@ -106,6 +120,14 @@ function createDeadLetterRows(database: Database) {
     },
     removeAll(deadLetters: readonly DeadLetter[]): void {
       for (const { id, atMs, state, attempts } of deadLetters) remove.run(id, atMs, state, attempts);
+    },
+    removeDelivered({ tenant, eventId, endpointId, atMs }: DeliveredSince): readonly EndedDeadLetter[] {
+      const gone = removeDelivered.all(eventId, endpointId, tenant, Math.floor(atMs));
+      return gone
+        .filter((row) => v.is(StoredFacts, row))
+        .map(({ delivery_id: id, type: eventType, generation, state, attempts }) => {
+          return { id, tenant, eventId, endpointId, generation, eventType, state, attempts };
+        });
     },
   };
 }
