@@ -146,6 +146,27 @@ test("what is held for a paused endpoint ends too when a later generation was de
   await harness.stop(processor);
 });
 
+test("what is held is not brought back once a later generation was delivered, and is shown as dead", async () => {
+  await using harness = await openDead("ep1");
+  const processor = harness.start();
+  await harness.clock.advance(100);
+  // As before it overflowed: nobody here calls it back.
+  const [held] = (await harness.drivers.deadLetters.list({ tenant: null }, 1, null)).rows;
+  assert.ok(held !== undefined);
+  await harness.drivers.deadLetters.append([
+    { ...held, id: "dlv_held", generation: 7, state: "backlog", atMs: held.atMs + 1 },
+  ]);
+  const { tenant, eventId, endpointId } = held;
+  const nothing = { result: null, groupId: null, nextAttemptAtMs: null, reason: "too much waits", attempt: 1 };
+  const key = { tenant, eventId, endpointId, generation: 7, eventType: EVENT.type, atMs: harness.clock.now() };
+  harness.drivers.ledger.record([{ kind: "delivery", delivery: { ...key, ...nothing, state: "backlog" } }]);
+  const generation = await replay(harness);
+  await harness.clock.advance(200);
+  assert.deepEqual(await deadOf(harness), []);
+  assert.deepEqual(await statesOf(harness), ["0 dead", `${generation} delivered`, "7 dead"]);
+  await harness.stop(processor);
+});
+
 test("the repeat of a delivery that the ledger shows as made ends what a crash before the end of dead letters has left", async () => {
   await using harness = await openDead("ep1");
   const processor = harness.start({
