@@ -26,6 +26,7 @@ import { createBegin } from "./delivery/begin.ts";
 import { createCompleted } from "./delivery/completed.ts";
 import { createCrashGuard } from "./delivery/crash-guard.ts";
 import { createIsApart } from "./delivery/is-apart.ts";
+import { createDeadLetterEnds, createDeliveredLook } from "./delivery/dead-letter-ends.ts";
 import { createDeliverEvent } from "./delivery/deliver-event.ts";
 import { createPutAside } from "./delivery/put-aside.ts";
 import { createRunDelivery } from "./delivery/run-delivery.ts";
@@ -92,7 +93,9 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill, lowWa
     telemetry.queue.loopFailed(what, error, waitMs);
   const { taking: stopping, sending: signal, writing } = signals;
   const { untilStored, givenUp } = createStoredWrites({ clock, entropy, stopping, signal: writing, onFailure });
-  const settlements = createSettlements({ clock, ledger, stats, tail, untilStored });
+  const deadLetterEnds = createDeadLetterEnds({ clock, ledger, deadLetters, untilStored });
+  const settlements = createSettlements({ clock, ledger, stats, tail, deadLetterEnds, untilStored });
+  const deliveredLook = createDeliveredLook({ ledger, settlements });
   const lookup = createEndpointLookup(directory);
   const limiters = createEndpointLimiters({
     clock,
@@ -119,14 +122,14 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill, lowWa
 
   const lookAgain = createLookAgain({ lookup, limiters, recovery });
   const told = createTold(deps, { directory, lookup, signal: writing, onFailure });
-  const writes = { retryQueue, deadLetters, directory, settlements, recovery, untilStored, ...told };
+  const writes = { retryQueue, deadLetters, deliveredLook, directory, settlements, recovery, untilStored, ...told };
   const isApart = createIsApart(directory);
   const settle = createSettle({ ...ambient, ...writes, telemetry, limiters, isApart, lookAgain });
   const sends = { transport, attemptMs, standstill, telemetry, isApart, stopping, signal };
   const send = createSend({ ...ambient, ...sends });
   const { begunAttempts, cancellations } = drivers;
   const crashGuard = createCrashGuard({ begunAttempts, settle, stopping, onFailure });
-  const completed = createCompleted({ ledger, settlements, crashGuard, telemetry: telemetry.delivery });
+  const completed = createCompleted({ ledger, settlements, deliveredLook, crashGuard, telemetry: telemetry.delivery });
   const attempts = { completed, crashGuard, send, settle, standstill };
   const run = createRunDelivery({ clock, entropy, limiters, lookup, ...attempts, backlogMax });
   const groups = createBatchGroups({ clock, hasher, run, lookup, completed });

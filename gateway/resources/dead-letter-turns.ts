@@ -4,7 +4,7 @@
  * is held for an endpoint comes back by itself when that is active again: then one of the two waits for the other as well, or
  * leaves it the letters of that endpoint. A gateway that died is waited for until its lease ends.
  */
-import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
+import { isHeld } from "@posthaste/shared/domain/delivery.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
 import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
@@ -64,19 +64,15 @@ export async function besideNoRecovery<Result>(
     ours.add(endpointId);
     held.defer(() => leases.release(name, holder).catch(() => undefined));
   };
-  const endpoints = new Set(letters.filter(isHeld).map(({ endpointId }) => endpointId));
+  const endpoints = new Set(letters.filter(({ state }) => isHeld(state)).map(({ endpointId }) => endpointId));
   await Promise.all(Array.from(endpoints, acquire));
   // What is held was listed before it was ours.
   const own = letters.map(async (letter) => {
-    if (!isHeld(letter)) return letter;
+    if (!isHeld(letter.state)) return letter;
     return ours.has(letter.endpointId) ? await deadLetters.find(letter.id) : null;
   });
   const found = await Promise.all(own);
   return await work(found.filter((letter) => letter !== null));
-}
-
-function isHeld({ state }: Pick<DeadLetter, "state">): boolean {
-  return HELD_STATES.some((each) => each === state);
 }
 
 /** Of this request: another one of this process waits as well. */
@@ -86,7 +82,7 @@ function newHolder(entropy: GatewayDeps["entropy"]): string {
 
 /** Always in this order, so that no two wait for each other. */
 function leasesOf({ tenant, endpointId, state }: TakenLetters): readonly string[] {
-  const mayBeHeld = state === undefined || isHeld({ state });
+  const mayBeHeld = state === undefined || isHeld(state);
   return [`dead-letters:${tenant}`, ...(mayBeHeld && endpointId !== undefined ? [heldLettersLease(endpointId)] : [])];
 }
 

@@ -5,13 +5,14 @@ import { MISSED_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { EventType, Instant, PublishedId, TenantName } from "@posthaste/shared/domain/event.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { isId } from "@posthaste/shared/domain/id.ts";
-import type { DeadLetter, DeadLetterFilter } from "@posthaste/shared/ports/dead-letters.ts";
+import type { DeadLetter, DeadLetterFilter, DeliveredSince } from "@posthaste/shared/ports/dead-letters.ts";
 import type { DeadLetterView } from "../answers/dead-letters.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { BodyRule, AdmittedRequest, Route } from "../request/handle.ts";
 import { MANAGEMENT_BYTES_MAX } from "../request/body.ts";
 import { requireInTime } from "../request/context.ts";
 import { dataTextOf, eventView, shownEndpointId } from "./event-view.ts";
+import { deliveredSinceLetter, endDelivered } from "./delivered-since.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { instantText, listView, withRawMember } from "./view-parts.ts";
 import { inDeadLetterTurn } from "./dead-letter-turns.ts";
@@ -126,6 +127,11 @@ async function replayLetter(deps: GatewayDeps, admitted: AdmittedRequest, deadLe
   if (!(await isReplayable(deps, deadLetter))) {
     throw new PosthasteError("conflict", "The endpoint of this dead letter was deleted; there is nowhere to send it.");
   }
+  const since = await deliveredSinceLetter(deps, deadLetter);
+  if (since !== null) {
+    await endDelivered(deps, [since]);
+    throw deliveredAlready(since, deadLetter);
+  }
   const ramp = createRamp(deps.clock.now(), REPLAY_RATE_DEFAULT, admitted.context);
   const [deliveryId] = await planReplays(deps, ramp, [deadLetter]);
   await deps.drivers.deadLetters.remove([deadLetter]);
@@ -136,6 +142,11 @@ async function replayLetter(deps: GatewayDeps, admitted: AdmittedRequest, deadLe
     event_id: eventId,
     endpoint_id: shownEndpointId(endpointId),
   });
+}
+
+function deliveredAlready({ atMs }: DeliveredSince, { eventId, endpointId }: DeadLetter): PosthasteError {
+  const detail = `The event was delivered to the endpoint at ${instantText(atMs)}, so this dead letter is no more. To send it once more: POST /v1/events/${eventId}/resend with endpoint_id ${endpointId}.`;
+  return new PosthasteError("conflict", detail);
 }
 
 async function replayByFilter(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
@@ -195,7 +206,10 @@ async function findDeadLetter(deps: GatewayDeps, admitted: AdmittedRequest): Pro
     requireInTime(admitted.context);
     return deadLetter;
   }
-  throw new PosthasteError("not-found", "There is no dead letter of this id; it may have been replayed or deleted.");
+  throw new PosthasteError(
+    "not-found",
+    "There is no dead letter of this id; it may have been replayed or deleted, or its event delivered since.",
+  );
 }
 
 function deadLetterView(deadLetter: DeadLetter): DeadLetterView {

@@ -2,32 +2,19 @@
  * A held dead letter that is taken out by hand ends its delivery: nothing brings it back any more, so the ledger must not
  * show it as held, nor keep its event for it. After the removal: a crash in between costs the reason alone.
  */
-import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
-import type { DeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
+import { isHeld } from "@posthaste/shared/domain/delivery.ts";
+import type { DeadLetter, EndedDeadLetter } from "@posthaste/shared/ports/dead-letters.ts";
+import { endedEntry } from "@posthaste/shared/ports/ledger.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 
-const IS_HELD: ReadonlySet<string> = new Set(HELD_STATES);
-
 export function recordEnded(deps: GatewayDeps, deadLetters: readonly DeadLetter[], reason: string): void {
-  const held = deadLetters.filter(({ state }) => IS_HELD.has(state));
+  const ended = deadLetters.map((deadLetter) => ({ ...deadLetter, eventType: deadLetter.envelope.type }));
+  recordHeldEnded(deps, ended, reason);
+}
+
+/** Of those that were held. */
+export function recordHeldEnded(deps: GatewayDeps, ended: readonly EndedDeadLetter[], reason: string): void {
+  const held = ended.filter(({ state }) => isHeld(state));
   const atMs = Math.floor(deps.clock.now());
-  deps.drivers.ledger.record(
-    held.map(({ tenant, eventId, endpointId, generation, attempts, envelope }) => ({
-      kind: "delivery",
-      delivery: {
-        tenant,
-        eventId,
-        endpointId,
-        generation,
-        eventType: envelope.type,
-        atMs,
-        state: "dead",
-        attempt: attempts,
-        result: null,
-        groupId: null,
-        nextAttemptAtMs: null,
-        reason,
-      },
-    })),
-  );
+  deps.drivers.ledger.record(held.map((each) => endedEntry(each, atMs, reason)));
 }

@@ -1,6 +1,6 @@
 /** What became of an event, from the ledger: its state, its deliveries, and those that fan-out planned and that have not begun. */
 import type { DeliveryState, DeliveryTimes } from "@posthaste/shared/domain/delivery.ts";
-import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { MISSED_STATES, deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import type { EventStanding, EventState } from "@posthaste/shared/domain/event-state.ts";
@@ -8,6 +8,8 @@ import { eventStanding, withoutUnknown } from "@posthaste/shared/domain/event-st
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { AttemptView, DeliveryView, EventRecord } from "@posthaste/shared/ports/ledger.ts";
+import { deliveredSince } from "@posthaste/shared/ports/ledger.ts";
+import { instantText } from "./view-parts.ts";
 import type { Waiting } from "./waiting.ts";
 import { waitingInLane, waitingOf } from "./waiting.ts";
 
@@ -46,7 +48,9 @@ export function eventStatus(input: {
   hasher: Hasher;
 }): EventStatus {
   const { record, endpoints, hasher } = input;
-  const begun = withoutUnknown(record.fanOut, input.deliveries).map((view) => shownOf(view, input.attempts, hasher));
+  const begun = withoutUnknown(record.fanOut, input.deliveries).map((view) => {
+    return shownOf(view, { ...input, since: thenDelivered(view, input.deliveries) });
+  });
   const isBegun = new Set(begun.map(({ endpointId }) => endpointId));
   const plan = record.fanOut ?? (begun.length > 0 ? NOTHING_OWED : planOf(record, endpoints));
   const inLane = waitingInLane(record.envelope, input.nowMs);
@@ -103,13 +107,27 @@ function planOf({ envelope }: EventRecord, endpoints: readonly Endpoint[]): { ma
   return { matched, filtered };
 }
 
-function shownOf(view: DeliveryView, attempts: readonly AttemptView[], hasher: Hasher): ShownDelivery {
+/** What became of the event at the endpoint of a delivery that was missed; null when it is still owed. */
+export function thenDelivered(missed: DeliveryView, deliveries: readonly DeliveryView[]): string | null {
+  if (!MISSED.has(missed.state)) return null;
+  const own = deliveries.filter(({ endpointId }) => endpointId === missed.endpointId);
+  const success = deliveredSince(own, missed.generation);
+  if (success === null) return null;
+  return `then delivered${success.generation === 0 ? "" : " by a replay"} at ${instantText(success.updatedAtMs)}`;
+}
+
+const MISSED: ReadonlySet<DeliveryState> = new Set(MISSED_STATES);
+
+function shownOf(
+  view: DeliveryView,
+  { attempts, hasher, since }: { attempts: readonly AttemptView[]; hasher: Hasher; since: string | null },
+): ShownDelivery {
   return {
     id: deliveryId(view, view.acceptedAtMs, hasher),
     endpointId: view.endpointId,
     generation: view.generation,
     state: view.state,
-    reason: view.reason,
+    reason: since === null ? view.reason : `${view.reason ?? view.state}; ${since}`,
     attemptCount: view.attempts,
     nextAttemptAtMs: view.nextAttemptAtMs,
     waiting: waitingOf(view),

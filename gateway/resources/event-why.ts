@@ -52,7 +52,15 @@ async function why(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respon
   const ofDelivery = attempts.rows
     .filter(({ generation }) => generation === delivery?.generation)
     .toSorted((one, other) => one.attempt - other.attempt);
-  const decisions = decisionsOf({ record, endpointId, endpoint, delivery, attempts: ofDelivery, nowMs });
+  const decisions = decisionsOf({
+    record,
+    endpointId,
+    endpoint,
+    delivery,
+    deliveries: deliveries.rows,
+    attempts: ofDelivery,
+    nowMs,
+  });
   const isOut = decisions.some(({ on }) => on === "outcome");
   const waiting = delivery === null ? waitingInLane(envelope, nowMs) : waitingOf(delivery);
   const shown = { event_id: eventId, endpoint_id: endpointId, waiting: isOut ? waitingView(waiting) : null };

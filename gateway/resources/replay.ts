@@ -14,6 +14,7 @@ import { requireInTime } from "../request/context.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { CURSOR_LENGTH_MAX } from "../request/query.ts";
 import { besideNoRecovery, inDeadLetterTurn } from "./dead-letter-turns.ts";
+import { deliveredSinceLetter, endDelivered } from "./delivered-since.ts";
 import { recordEnded } from "./ended-deliveries.ts";
 import { scheduleOrRefuse } from "./schedule.ts";
 
@@ -63,7 +64,10 @@ export interface Ramp {
 export interface Counts {
   readonly matched: number;
   readonly replayed: number;
-  /** Not replayed, as their endpoint was deleted, the event is no longer kept, or what is held was just being brought back. */
+  /**
+   * Not replayed, as their endpoint was deleted, the event is no longer kept or was delivered since, or what is held was just
+   * being brought back.
+   */
   readonly skipped: number;
 }
 
@@ -169,12 +173,18 @@ async function replayLetters(deps: GatewayDeps, ramp: Ramp, wish: ReplayOfLetter
     const meant = rows.filter(wish.isMeant);
     const alive = await Promise.all(meant.map(isAlive));
     const living = meant.filter((_, index) => alive[index] === true);
+    const delivered = await Promise.all(living.map((letter) => deliveredSinceLetter(deps, letter)));
+    const owed = living.filter((_, index) => delivered[index] === null);
     total.matched += meant.length;
-    total.skipped += meant.length - living.length;
-    if (!wish.isDryRun && living.length > 0) {
-      const replayed = await replayAll(deps, ramp, wish.filter, living);
+    total.skipped += meant.length - owed.length;
+    if (!wish.isDryRun) {
+      await endDelivered(
+        deps,
+        delivered.filter((each) => each !== null),
+      );
+      const replayed = owed.length === 0 ? 0 : await replayAll(deps, ramp, wish.filter, owed);
       total.replayed += replayed;
-      total.skipped += living.length - replayed;
+      total.skipped += owed.length - replayed;
     }
     // What was older on this page is read again by the next request.
     if (rows.length < page.rows.length) return { ...total, next: cursor, doneFromMs: finishedMs };

@@ -10,6 +10,7 @@ import type { AttemptView, DeliveryView, EventRecord, FanOut } from "@posthaste/
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { DecisionOn } from "../answers/events.ts";
 import { instantText } from "./view-parts.ts";
+import { thenDelivered } from "./event-status.ts";
 import { waitingInLane } from "./waiting.ts";
 
 export interface Decision {
@@ -25,6 +26,8 @@ export interface WhyInput {
   readonly endpoint: Endpoint | null;
   /** Its latest delivery to the endpoint; null when none was recorded. */
   readonly delivery: DeliveryView | null;
+  /** That one and those before it. */
+  readonly deliveries: readonly DeliveryView[];
   /** Of that delivery, oldest first. */
   readonly attempts: readonly AttemptView[];
   readonly nowMs: number;
@@ -166,7 +169,7 @@ function resultWords({ result }: AttemptView): string {
   return result.kind === "answered" ? `was answered ${result.status}` : `failed: ${result.detail}`;
 }
 
-function outcomeDecision({ record, delivery, nowMs }: WhyInput): Decision {
+function outcomeDecision({ record, delivery, deliveries, nowMs }: WhyInput): Decision {
   const decided = (code: string, detail: string): Decision => ({ on: "outcome", code, detail });
   if (delivery === null) {
     const waiting = waitingInLane(record.envelope, nowMs);
@@ -175,5 +178,18 @@ function outcomeDecision({ record, delivery, nowMs }: WhyInput): Decision {
       : decided("not-due", `waits until ${instantText(waiting.untilMs)}`);
   }
   const { state, reason, updatedAtMs } = delivery;
-  return decided(state, `${reason ?? state}, since ${instantText(updatedAtMs)}`);
+  const then = thenDelivered(delivery, deliveries);
+  const said = `${reason ?? state}, since ${instantText(updatedAtMs)}`;
+  return decided(state, `${said}${then === null ? deadBefore(delivery, deliveries) : `; ${then}`}`);
+}
+
+/** Of a delivered one. */
+function deadBefore(delivery: DeliveryView, deliveries: readonly DeliveryView[]): string {
+  if (delivery.state !== "delivered") return "";
+  const [last] = deliveries
+    .filter(({ state, generation }) => state === "dead" && generation < delivery.generation)
+    .toSorted((one, other) => other.generation - one.generation);
+  return last === undefined
+    ? ""
+    : `; dead before, since ${instantText(last.updatedAtMs)}: ${last.reason ?? "no reason"}`;
 }

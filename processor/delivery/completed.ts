@@ -5,10 +5,11 @@
 import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
 import type { DeliveryTelemetry } from "@posthaste/shared/telemetry/delivery.ts";
 import type { CrashGuard } from "./crash-guard.ts";
+import type { DeliveredLook } from "./dead-letter-ends.ts";
 import type { Ending, PendingDelivery } from "./pending-delivery.ts";
 import type { Settlements } from "./settlements.ts";
 import { OneAtATime } from "@posthaste/shared/lib/single-flight.ts";
-import { firstMember, subjectOf } from "./pending-delivery.ts";
+import { firstMember, subjectOf, wasPutOff } from "./pending-delivery.ts";
 
 /**
  * An event handed out again from its lane is asked about as a whole: a delivery that was deferred, postponed or held
@@ -30,7 +31,8 @@ export interface Completed {
 
 export function createCompleted(deps: {
   ledger: Pick<Ledger, "isCompleted">;
-  settlements: Pick<Settlements, "flush">;
+  settlements: Pick<Settlements, "flush" | "delivered">;
+  deliveredLook: Pick<DeliveredLook, "since">;
   crashGuard: Pick<CrashGuard, "run">;
   telemetry: Pick<DeliveryTelemetry, "repeatSkipped">;
 }): Completed {
@@ -73,10 +75,11 @@ function keyOf(delivery: PendingDelivery): string {
  * other company. When one is not, the whole group goes out again. A ledger that fails costs a repeat.
  */
 async function isCompleted(
-  { ledger, settlements, telemetry }: Parameters<typeof createCompleted>[0],
+  deps: Parameters<typeof createCompleted>[0],
   delivery: PendingDelivery,
   attempt: number,
 ): Promise<boolean> {
+  const { ledger, settlements, telemetry } = deps;
   const { tenant, endpointId, generation, members } = delivery;
   // What was settled a moment ago is not in the ledger before it is written.
   settlements.flush();
@@ -88,5 +91,17 @@ async function isCompleted(
     return false;
   }
   telemetry.repeatSkipped(subjectOf(delivery));
+  if (wasPutOff(delivery)) await endOfCrashed(deps, delivery);
   return true;
+}
+
+/** Whoever recorded the attempt may have died before the dead letters of the event were out. */
+async function endOfCrashed(
+  { settlements, deliveredLook }: Parameters<typeof createCompleted>[0],
+  { tenant, endpointId, members }: PendingDelivery,
+): Promise<void> {
+  for (const { id: eventId } of members) {
+    const made = await deliveredLook.since({ tenant, eventId, endpointId, generation: 0 });
+    if (made !== null) settlements.delivered([made]);
+  }
 }

@@ -41,6 +41,25 @@ export interface PendingDelivery {
  */
 export type Ending = "settled" | "released";
 
+/** It comes from the retry queue. */
+export function wasPutOff({
+  generation,
+  attempt,
+  deferrals,
+  unmade,
+  putAside,
+}: Pick<PendingDelivery, "generation" | "attempt" | "deferrals" | "unmade" | "putAside">): boolean {
+  return generation > 0 || attempt > 1 || deferrals + unmade + putAside > 0;
+}
+
+/**
+ * Somebody may have sent the event to the endpoint by another delivery than this one, or by a copy of it. False for what comes
+ * straight from its lane, which is most.
+ */
+export function mayBeSentElse(delivery: PendingDelivery): boolean {
+  return delivery.isRepeat || wasPutOff(delivery);
+}
+
 /** When the oldest event of the delivery was accepted, in epoch ms. */
 export function oldestAcceptanceMs({ members }: Pick<PendingDelivery, "members">): number {
   return Math.min(...members.map(({ acceptedAtMs }) => acceptedAtMs));

@@ -16,19 +16,21 @@ import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts"
 import type { Announce } from "../announce.ts";
 import type { EndpointHealth } from "../endpoint/health.ts";
 import type { Recovery } from "../recovery/recovery.ts";
+import type { DeliveredLook } from "./dead-letter-ends.ts";
 import type { PendingDelivery, SchedulePlan } from "./pending-delivery.ts";
 import type { UntilStored } from "./until-stored.ts";
 import { UNKNOWN_ENDPOINT, deliveryId } from "@posthaste/shared/domain/delivery.ts";
 import { disabled } from "@posthaste/shared/domain/endpoint-trouble.ts";
 import { deadEvent, isOwnType } from "@posthaste/shared/domain/own-event.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
-import { toScheduled } from "./pending-delivery.ts";
+import { mayBeSentElse, toScheduled } from "./pending-delivery.ts";
 
 export interface RecordOutcomeDeps {
   readonly clock: Clock;
   readonly hasher: Hasher;
   readonly retryQueue: Pick<RetryQueue, "schedule">;
-  readonly deadLetters: Pick<DeadLetters, "append">;
+  readonly deadLetters: Pick<DeadLetters, "append" | "removeDelivered">;
+  readonly deliveredLook: Pick<DeliveredLook, "ended">;
   readonly directory: Pick<Directory, "update">;
   readonly telemetry: { readonly endpoint: Pick<EndpointTelemetry, "disabled"> };
   readonly untilStored: UntilStored;
@@ -90,7 +92,10 @@ export async function schedule(
   return recordDeadLetter(deps, delivery, { state: "backlog", reason, attempt: standing.attempt });
 }
 
-/** Into the dead-letter record; `attempt` is the number of attempts made. Null when we stopped before. */
+/**
+ * Into the dead-letter record; `attempt` is the number of attempts made. Null when we stopped before. What was delivered by
+ * another generation meanwhile is taken out again at once, told to nobody, and not held: the ledger shows it as dead.
+ */
 export async function recordDeadLetter(
   deps: RecordOutcomeDeps,
   delivery: PendingDelivery,
@@ -106,9 +111,16 @@ export async function recordDeadLetter(
   await deps.recovery.whenOut(deadLetters.map(({ id }) => id));
   const stored = await deps.untilStored("dead-letter", () => deps.deadLetters.append(deadLetters));
   if (stored.kind === "aborted") return null;
+  const ended = mayBeSentElse(delivery) ? await deps.deliveredLook.ended(deadLetters) : [];
+  if (ended.length > 0) {
+    const removed = await deps.untilStored("dead-letter", () => deps.deadLetters.removeDelivered(ended));
+    if (removed.kind === "aborted") return null;
+  }
+  const isEnded = new Set(ended.map(({ eventId }) => eventId));
+  const owed = deadLetters.filter(({ eventId }) => !isEnded.has(eventId));
   if (state === "dead" && delivery.endpointId !== UNKNOWN_ENDPOINT)
-    await deps.announce(deadLetters.filter(({ envelope }) => !isOwnType(envelope.type)).map(deadEvent));
-  return { state, reason, attempt, nextAttemptAtMs: null };
+    await deps.announce(owed.filter(({ envelope }) => !isOwnType(envelope.type)).map(deadEvent));
+  return { state: owed.length === 0 ? "dead" : state, reason, attempt, nextAttemptAtMs: null };
 }
 
 /**

@@ -21,11 +21,11 @@ import { decide } from "@posthaste/shared/domain/outcome.ts";
 import { DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { keyOf, recordDeadLetter, recordOutcome, schedule } from "./record-outcome.ts";
-import { dueAtMs, subjectOfMember } from "./pending-delivery.ts";
+import { dueAtMs, mayBeSentElse, subjectOfMember } from "./pending-delivery.ts";
 
 export interface SettleDeps extends RecordOutcomeDeps {
   readonly entropy: Entropy;
-  readonly settlements: Pick<Settlements, "record" | "count">;
+  readonly settlements: Pick<Settlements, "record" | "count" | "delivered">;
   readonly telemetry: Pick<Telemetry, "delivery" | "endpoint" | "trace">;
   readonly limiters: Pick<EndpointLimiters, "seen">;
   /** Of the delivery's endpoint, among those of its event. */
@@ -174,6 +174,7 @@ function finish(deps: SettleDeps, delivery: PendingDelivery, standing: Settled, 
   const { tenant, endpointId } = delivery;
   const { state, reason } = standing;
   deps.settlements.record(entriesOf(deps, delivery, standing, result));
+  if (state === "delivered" && mayBeSentElse(delivery)) deps.settlements.delivered(deliveredOf(delivery, nowMs));
   if (result !== null) {
     const outcome = state === "delivered" ? "delivered" : state === "dead" ? "dead" : "retry";
     const sinceDueMs = delivery.members.map((member) => nowMs - dueAtMs(member, delivery.generation));
@@ -216,6 +217,12 @@ function entriesOf(deps: SettleDeps, delivery: PendingDelivery, settled: Settled
       envelope,
     } as const;
   });
+}
+
+/** The clock of a gateway that names a replay by its time may be ahead. */
+function deliveredOf({ tenant, endpointId, generation, members }: PendingDelivery, nowMs: number) {
+  const atMs = Math.max(nowMs, generation);
+  return members.map(({ id }) => ({ tenant, eventId: id, endpointId, atMs }));
 }
 
 /** One for each event of a group. */

@@ -42,6 +42,10 @@ export const DELIVERY_STATES = [
 /** The states of what is held back until its endpoint recovers, and is then delivered without anyone's doing. */
 export const HELD_STATES = ["paused", "disabled", "backlog"] as const satisfies readonly MissedState[];
 
+export function isHeld(state: DeliveryState): boolean {
+  return HELD_STATES.some((each) => each === state);
+}
+
 /**
  * States that nothing leaves: no further attempt belongs to the generation. What is held goes on in its own generation
  * when the endpoint recovers; a replay by hand starts a new one.

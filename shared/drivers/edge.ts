@@ -140,6 +140,7 @@ const notAtEdge: Pick<EdgeDrivers, "retryQueue" | "deadLetters" | "leases" | "qu
     find: DEAD_LETTERS,
     list: DEAD_LETTERS,
     remove: DEAD_LETTERS,
+    removeDelivered: DEAD_LETTERS,
     count: DEAD_LETTERS,
   },
   leases: { acquire: DEAD_LETTERS, release: DEAD_LETTERS },

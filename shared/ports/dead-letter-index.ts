@@ -2,8 +2,7 @@
  * The dead letters as people look at them, beside a record that is the truth: kept up by whoever writes the record and,
  * again, by whoever reads it. Idempotent; what was dropped does not come back by a late repeat of its put.
  */
-import type { DeliveryKey } from "../domain/delivery.ts";
-import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
+import type { DeadLetter, DeadLetters, DeliveredSince, EndedDeadLetter } from "./dead-letters.ts";
 
 /** A dead letter, what sets it apart from other news of its delivery, and its place in the record once that is known. */
 export interface IndexedDeadLetter {
@@ -42,12 +41,9 @@ export type StrayDeadLetterRecord =
   | { readonly kind: "gone"; readonly id: string; readonly revision: string | null }
   | { readonly kind: "outdated"; readonly id: string };
 
-/** A dead letter that is not there any more. */
-export interface DroppedDeadLetter extends DeliveryKey {
-  readonly id: string;
+/** A dead letter that is not there any more, or is to go. */
+export interface DroppedDeadLetter extends EndedDeadLetter {
   readonly revision: string;
-  readonly eventType: string;
-  readonly attempts: number;
 }
 
 export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "count"> {
@@ -58,6 +54,8 @@ export interface DeadLetterIndex extends Pick<DeadLetters, "find" | "list" | "co
   put(deadLetters: readonly IndexedDeadLetter[]): Promise<readonly DroppedDeadLetter[]>;
   /** Returns what was there. */
   drop(drops: readonly DeadLetterDrop[]): Promise<readonly DroppedDeadLetter[]>;
+  /** What `removeDelivered` of the port `dead-letters` is to take out. */
+  delivered(delivered: readonly DeliveredSince[]): Promise<readonly DroppedDeadLetter[]>;
   /** Those that came late, of records that were put or dropped. */
   strays(records: readonly ReadDeadLetterRecord[]): Promise<readonly StrayDeadLetterRecord[]>;
   /** False when it may lack what the record has: it is new, or its store lost data. */

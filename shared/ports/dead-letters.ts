@@ -17,6 +17,20 @@ export interface DeadLetter extends DeliveryKey {
   readonly envelope: Envelope;
 }
 
+/** The event was delivered to the endpoint, by whatever generation. */
+export interface DeliveredSince extends Pick<DeliveryKey, "tenant" | "eventId" | "endpointId"> {
+  /** When, in epoch ms. A generation that begins after it was asked for afterwards, and is still owed. */
+  readonly atMs: number;
+}
+
+/** A dead letter without its event. */
+export interface EndedDeadLetter extends DeliveryKey {
+  readonly id: string;
+  readonly eventType: string;
+  readonly state: MissedState;
+  readonly attempts: number;
+}
+
 export interface DeadLetterFilter {
   /** Null: all tenants (operator). */
   readonly tenant: string | null;
@@ -45,5 +59,10 @@ export interface DeadLetters {
    * and later news of the same delivery stay.
    */
   remove(deadLetters: readonly DeadLetter[]): Promise<void>;
+  /**
+   * Takes out what is kept of these events at these endpoints, of all generations that began until then: it was delivered
+   * since. Returns what was there; twice does nothing.
+   */
+  removeDelivered(delivered: readonly DeliveredSince[]): Promise<readonly EndedDeadLetter[]>;
   count(filter: DeadLetterFilter): Promise<number>;
 }

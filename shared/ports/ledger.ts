@@ -10,7 +10,7 @@ import type { DeliveryKey, DeliveryState, DeliveryTimes, Leg, WaitCode } from ".
 import type { Envelope } from "../domain/envelope.ts";
 import type { EventState } from "../domain/event-state.ts";
 import type { AttemptOutcome } from "../domain/outcome.ts";
-import type { Page } from "./dead-letters.ts";
+import type { EndedDeadLetter, Page } from "./dead-letters.ts";
 
 /** Left out when one endpoint matched and none was filtered: then the delivery's own record says as much. */
 export interface FanOut {
@@ -67,6 +67,20 @@ export function isReplayBeginning({ state, attempt, atMs, generation }: Delivery
   return state === "pending" && attempt === 0 && generation > 0 && atMs === generation;
 }
 
+/**
+ * Of what is recorded of one event and one endpoint: the success that came after this generation began, which is not owed any
+ * more. A delivery that was asked for after a success is. Null when there is none.
+ */
+export function deliveredSince(deliveries: readonly DeliveryView[], generation: number): DeliveryView | null {
+  const since = deliveries.filter((view) => view.state === "delivered" && successAtMs(view) >= generation);
+  return since.toSorted((one, other) => successAtMs(other) - successAtMs(one))[0] ?? null;
+}
+
+/** Of a delivered one. A gateway whose clock is ahead names its replay by a time that is still to come. */
+export function successAtMs({ updatedAtMs, generation }: Pick<DeliveryView, "updatedAtMs" | "generation">): number {
+  return Math.max(updatedAtMs, generation);
+}
+
 export type LedgerEntry =
   | { readonly kind: "fan-out"; readonly fanOut: FanOut; readonly envelope?: RecordedEvent }
   | { readonly kind: "delivery"; readonly delivery: DeliveryRecord; readonly envelope?: RecordedEvent };
@@ -76,6 +90,20 @@ export type LedgerEntry =
  * makes it known by this.
  */
 type RecordedEvent = Envelope;
+
+/** A held delivery that nothing brings back any more: its dead letter was taken out. */
+export function endedEntry(
+  { tenant, eventId, endpointId, generation, eventType, attempts }: EndedDeadLetter,
+  atMs: number,
+  reason: string,
+): LedgerEntry {
+  const key = { tenant, eventId, endpointId, generation };
+  const nothing = { result: null, groupId: null, nextAttemptAtMs: null };
+  return {
+    kind: "delivery",
+    delivery: { ...key, eventType, atMs, state: "dead", attempt: attempts, ...nothing, reason },
+  };
+}
 
 export interface EventRecord {
   readonly envelope: Envelope;

@@ -203,6 +203,37 @@ export function deadLettersContract(name: string, open: OpenHarness): void {
     assert.equal(await harness.drivers.deadLetters.find("dlv_a"), null);
   });
 
+  test(`${name} dead letters: removeDelivered() ends all of an event at an endpoint up to then, and says which`, async () => {
+    await using harness = await open();
+    const envelope = sampleEnvelope("evt_a");
+    const globex = sampleEnvelope("evt_a", { tenant: "globex" });
+    const own = sampleDeadLetter("dlv_own", { envelope, state: "paused", attempts: 3 });
+    const others = [
+      sampleDeadLetter("dlv_later", { envelope, generation: START_MS + 1 }),
+      sampleDeadLetter("dlv_of_endpoint", { envelope, endpointId: "ep_two" }),
+      sampleDeadLetter("dlv_of_event"),
+      sampleDeadLetter("dlv_of_tenant", { envelope: globex }),
+    ];
+    await harness.drivers.deadLetters.append([own, ...others]);
+    await harness.drivers.deadLetters.append([sampleDeadLetter("dlv_replay", { envelope, generation: START_MS })]);
+    const delivered = { tenant: TENANT, eventId: envelope.id, endpointId: own.endpointId, atMs: START_MS };
+    const nothing = { ...delivered, eventId: "evt_none" };
+    const ended = await harness.drivers.deadLetters.removeDelivered([nothing, delivered]);
+    assert.deepEqual(ended.map(({ id }) => id).toSorted(), ["dlv_own", "dlv_replay"]);
+    const { id, tenant, eventId, endpointId, generation, state, attempts } = own;
+    const facts = { id, tenant, eventId, endpointId, generation, state, attempts, eventType: envelope.type };
+    assert.partialDeepStrictEqual(
+      ended.find((each) => each.id === id),
+      facts,
+    );
+    assert.deepEqual(await harness.drivers.deadLetters.removeDelivered([delivered]), []);
+    await harness.reopen();
+    const left = others.map((each) => each.id).toSorted();
+    assert.deepEqual((await idsOf(harness, EVERYTHING)).toSorted(), left);
+    assert.equal(await harness.drivers.deadLetters.count(EVERYTHING), left.length);
+    assert.equal(await harness.drivers.deadLetters.count({ tenant: TENANT }), left.length - 1);
+  });
+
   test(`${name} dead letters: past the bound the oldest of the tenant that keeps most are dropped, also after a crash`, async () => {
     await using harness = await open({ deadLetterBytesMax: 100_000 });
     const big = (id: string, tenant: string, atMs: number) => {

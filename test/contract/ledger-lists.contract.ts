@@ -33,6 +33,22 @@ async function idsOf({ drivers }: Harness, filter: EventFilter, limit = 100): Pr
 }
 
 export function ledgerListsContract(name: string, open: OpenHarness): void {
+  test(`${name} ledger: a success of a copy is shown, and makes the event delivered, although the other copy died`, async () => {
+    await using harness = await open();
+    const envelope = sampleEnvelope("evt_a");
+    await harness.drivers.lanes.append([envelope]);
+    const died = (atMs: number) => delivery(envelope, { state: "dead", attempt: 2, result: FAILED, atMs });
+    const success = delivery(envelope, { state: "delivered", attempt: 2, result: answered(200), atMs: START_MS + 9 });
+    harness.drivers.ledger.record([died(START_MS), success, died(START_MS + 10)]);
+    const { rows } = await harness.drivers.ledger.deliveries({ tenant: TENANT, eventId: "evt_a" }, 10, null);
+    assert.deepEqual(
+      rows.map(({ state, attempts, updatedAtMs }) => [state, attempts, updatedAtMs]),
+      [["delivered", 2, START_MS + 9]],
+    );
+    assert.deepEqual(await idsOf(harness, { tenant: TENANT, state: "delivered" }), ["evt_a"]);
+    assert.deepEqual(await idsOf(harness, { tenant: TENANT, state: "dead" }), []);
+  });
+
   test(`${name} ledger: events() shows each event in its state, and filters by it`, async () => {
     await using harness = await open();
     const [waiting, one, some, none, nobody] = ["a", "b", "c", "d", "e"].map((id) => sampleEnvelope(`evt_${id}`));

@@ -72,6 +72,29 @@ test("500, 500, 200: three attempts with the same id and bytes, each signed anew
   );
 });
 
+test("die, mend, send again to that endpoint: the dead letter is gone, the other endpoint's stands", async () => {
+  await using system = await openWholeSystem();
+  await using receiver = await openScripted([500, 200]);
+  await using other = await openScripted([500]);
+  const { id: endpointId } = await system.endpoint(receiver.url, { retry: { delays_s: [0] } });
+  const { id: otherId } = await system.endpoint(other.url, { retry: { delays_s: [0] } });
+  const id = await system.publish({ type: "order.paid", data: 1 });
+  await system.until(id, ({ state }) => state === "dead");
+  const dead = async () => {
+    const listed = await system.call<{ data: readonly { endpoint_id: string }[] }>("GET", "/v1/dead-letters");
+    return listed.body.data.map(({ endpoint_id: of }) => of).toSorted();
+  };
+  assert.deepEqual(await dead(), [endpointId, otherId].toSorted());
+  assert.equal((await system.call("POST", `/v1/events/${id}/resend`, { endpoint_id: endpointId })).status, 202);
+  const event = await system.until(id, ({ state }) => state === "partial");
+  const [first] = event.deliveries.filter((each) => each.endpoint_id === endpointId && each.state === "dead");
+  assert.match(first?.reason ?? "", /500.*; then delivered by a replay at /);
+  assert.deepEqual(await dead(), [otherId], "gone with what the event's page shows");
+  const all = await system.call("POST", "/v1/dead-letters/replay", { dry_run: true });
+  assert.partialDeepStrictEqual(all.body, { matched: 1, skipped: 0 });
+  assert.equal(receiver.arrivals.length, 2);
+});
+
 test("410 disables the endpoint, buries the delivery and holds what comes after", async () => {
   await using system = await openWholeSystem();
   await using receiver = await openScripted([410]);

@@ -36,7 +36,7 @@ export const deadLetterOperations: Operations = {
     tag,
     summary: "Replay dead letters by filter",
     description:
-      "At `rate_per_s`, so that what has just recovered is not overloaded. `dry_run` counts and changes nothing.",
+      "At `rate_per_s`, so that what has just recovered is not overloaded. `dry_run` counts and changes nothing. What was delivered since is skipped.",
     example: { type: "invoice.paid", rate_per_s: 50, dry_run: true },
     answers: {
       200: {
@@ -67,7 +67,7 @@ export const deadLetterOperations: Operations = {
     id: "replayDeadLetter",
     summary: "Replay a dead letter",
     description:
-      "Planned durably before it is taken away, so that a crash in between delivers twice and loses nothing.",
+      "Planned durably before it is taken away, so that a crash in between delivers twice and loses nothing. 409 when the event was delivered to the endpoint since.",
     example: {},
     answers: {
       202: {

@@ -3,20 +3,21 @@ import * as v from "valibot";
 import { MISSED_STATES } from "../../domain/delivery.ts";
 import { RecordedName } from "../../domain/envelope-record.ts";
 import { TimeMs } from "../../domain/id.ts";
-import type { DeadLetter, DeadLetterFilter, DeadLetters } from "../../ports/dead-letters.ts";
+import type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetters,
+  DeliveredSince,
+  EndedDeadLetter,
+} from "../../ports/dead-letters.ts";
 import type { BoundedLists, ListQuery } from "./bounded-list.ts";
+import { createByteBound, DEAD_LETTER_BYTES_MAX } from "./dead-letter-bound.ts";
 import { createConditions } from "./conditions.ts";
 import type { Database } from "./database.ts";
 import type { EnvelopeRow } from "./event-store.ts";
 import { ENVELOPE_COLUMNS, ID_END, readableEnvelope } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { rowDamaged } from "./row-damage.ts";
-
-/** Dead letters kept at most, all that they take (`size` in the schema); past it the oldest dead letters of the tenant that keeps most are dropped. */
-export const DEAD_LETTER_BYTES_MAX = 4 * 1024 ** 3;
-
-/** Dropped with one write at most. A store far above its bound, which was lowered, comes down over many writes. */
-const DROPPED_MAX = 1000;
 
 interface DeadLetterRow extends EnvelopeRow {
   readonly id: number;
@@ -84,6 +85,9 @@ export function createDeadLetters(options: {
     async remove(deadLetters) {
       if (deadLetters.length > 0) await writer.write(() => rows.removeAll(deadLetters), 0);
     },
+    async removeDelivered(delivered) {
+      return delivered.length === 0 ? [] : await writer.write(() => delivered.flatMap(rows.removeDelivered), 0);
+    },
     async count(filter) {
       // Asked at each collection of metrics, and answered without reading the dead letters.
       if (filter.tenant === null && Object.keys(filter).length === 1) return countAll.get()?.count ?? 0;
@@ -97,6 +101,11 @@ function createDeadLetterRows(database: Database) {
   const remove = database.prepare(
     "DELETE FROM dead_letters WHERE delivery_id = ? AND at = ? AND state = ? AND attempts = ?",
   );
+  const removeDelivered = database.prepare<v.InferOutput<typeof StoredFacts> & { readonly type: string }>(
+    `DELETE FROM dead_letters WHERE event_id = ? AND endpoint_id = ? AND +tenant = ? AND generation <= ?
+     RETURNING delivery_id, endpoint_id, type, state, CAST(generation AS REAL) AS generation,
+       CAST(attempts AS REAL) AS attempts, CAST(at AS REAL) AS at`,
+  );
   let idLast =
     database.prepare<{ id: number | null }>(`SELECT max(id) AS id FROM dead_letters WHERE id < ${ID_END}`).get()?.id ??
     0;
@@ -107,55 +116,14 @@ function createDeadLetterRows(database: Database) {
     removeAll(deadLetters: readonly DeadLetter[]): void {
       for (const { id, atMs, state, attempts } of deadLetters) remove.run(id, atMs, state, attempts);
     },
-  };
-}
-
-/**
- * Drops dead letters until the bound holds again: always the oldest of the tenant that keeps most. One tenant's flood
- * costs no other tenant a dead letter and stops nobody's deliveries. The ledger shows what was dropped as expired, and why.
- */
-function createByteBound(database: Database, bytesMax: number): () => void {
-  const total = database.prepare<{ bytes: number }>("SELECT bytes FROM dead_letter_totals WHERE tenant = ''");
-  const fullest = database.prepare<{ tenant: string }>(
-    "SELECT tenant FROM dead_letter_totals WHERE tenant <> '' ORDER BY bytes DESC LIMIT 1",
-  );
-  const dropOldest = database.prepare<{ event_id: string; endpoint_id: string; generation: number }>(
-    `DELETE FROM dead_letters WHERE id = (SELECT id FROM dead_letters WHERE tenant = ? ORDER BY at, id LIMIT 1)
-     RETURNING event_id, endpoint_id, CAST(generation AS REAL) AS generation`,
-  );
-  const expire = database.prepare(
-    `UPDATE deliveries SET state = 'expired', next_at = NULL, reason = ?
-     WHERE event = (SELECT id FROM events WHERE tenant = ? AND event_id = ?) AND endpoint_id = ? AND generation = ?`,
-  );
-  const reason = `dropped from the dead letters, which keep at most ${bytesMax} bytes; it was the tenant's oldest`;
-  const weighAnew = createWeighAnew(database);
-  return () => {
-    const bytes = total.get()?.bytes ?? 0;
-    // Each write keeps the bound, so a sum that is so far from it was written by somebody else: no letter goes for it.
-    if (bytes < 0 || bytes > 2 * bytesMax) weighAnew();
-    for (let count = 0; count < DROPPED_MAX && (total.get()?.bytes ?? 0) > bytesMax; count++) {
-      const tenant = fullest.get()?.tenant;
-      const deadLetter = tenant === undefined ? undefined : dropOldest.get(tenant);
-      // The sums were edited: they are made anew, and hold again.
-      if (tenant === undefined || deadLetter === undefined) return weighAnew();
-      expire.run(reason, tenant, deadLetter.event_id, deadLetter.endpoint_id, deadLetter.generation);
-    }
-  };
-}
-
-/** Adds up all dead letters: as much work as there are. */
-function createWeighAnew(database: Database): () => void {
-  const forget = database.prepare("DELETE FROM dead_letter_totals");
-  const ofTenants = database.prepare(
-    "INSERT INTO dead_letter_totals SELECT tenant, count(*), sum(size) FROM dead_letters GROUP BY tenant",
-  );
-  const ofAll = database.prepare(
-    "INSERT INTO dead_letter_totals SELECT '', count(*), ifnull(sum(size), 0) FROM dead_letters",
-  );
-  return () => {
-    forget.run();
-    ofTenants.run();
-    ofAll.run();
+    removeDelivered({ tenant, eventId, endpointId, atMs }: DeliveredSince): readonly EndedDeadLetter[] {
+      const gone = removeDelivered.all(eventId, endpointId, tenant, Math.floor(atMs));
+      return gone
+        .filter((row) => v.is(StoredFacts, row))
+        .map(({ delivery_id: id, type: eventType, generation, state, attempts }) => {
+          return { id, tenant, eventId, endpointId, generation, eventType, state, attempts };
+        });
+    },
   };
 }
 

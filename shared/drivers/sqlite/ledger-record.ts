@@ -29,13 +29,16 @@ const SCHEDULED = `wait IN (${SCHEDULE_WAITS.map((wait) => `'${wait}'`).join(", 
 /** Since its last news; 0 for what did no work on the delivery, and for what was taken before them. */
 const WAITED = "max(0, ifnull(?9 - updated_at, 0))";
 
-/** Nothing leaves a final state or goes back to an older attempt; only what was held goes back to pending. */
+/**
+ * Nothing leaves a final state or goes back to an older attempt, but for a success that a copy had after the other died; only
+ * what was held goes back to pending.
+ */
 const UPDATE_DELIVERY = `
   UPDATE deliveries SET state = ?1, attempts = ?2, updated_at = ?3, next_at = ?4, reason = ?5, wait = ?7,
     limiter_ms = limiter_ms + CASE WHEN ?9 >= updated_at THEN ?8 ELSE 0 END,
     retry_ms = retry_ms + CASE WHEN ${SCHEDULED} THEN ${WAITED} ELSE 0 END,
     deferred_ms = deferred_ms + CASE WHEN ${SCHEDULED} THEN 0 ELSE ${WAITED} END
-  WHERE id = ?6 AND ?2 >= attempts AND state NOT IN (${FINAL_STATES})
+  WHERE id = ?6 AND ?2 >= attempts AND (state NOT IN (${FINAL_STATES}) OR (?1 = 'delivered' AND state IN ('dead', 'expired')))
     AND (?1 <> 'pending' OR state IN (${OPEN_STATES}))`;
 
 type TimeValues = readonly [wait: string | null, ...ms: (number | null)[]];

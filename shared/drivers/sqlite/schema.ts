@@ -182,4 +182,8 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- The catalogue of event types, one for the deployment: each as JSON.
   CREATE TABLE event_types (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   `,
+  `
+  -- What a delivery that was made ends, among all endpoints of its event and all events of its endpoint.
+  CREATE INDEX dead_letters_by_event_endpoint ON dead_letters (event_id, endpoint_id);
+  `,
 ];

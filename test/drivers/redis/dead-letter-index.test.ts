@@ -145,7 +145,17 @@ test("a drop without revision and place takes out whatever is there, and tells w
   await harness.index.put([indexed(letter)]);
   const { tenant, eventId, endpointId } = letter;
   assert.deepEqual(await harness.index.drop([dropOf("dlv_a", null)]), [
-    { id: "dlv_a", revision: "1", tenant, eventId, endpointId, generation: 9, eventType: "order.paid", attempts: 4 },
+    {
+      id: "dlv_a",
+      revision: "1",
+      tenant,
+      eventId,
+      endpointId,
+      generation: 9,
+      eventType: "order.paid",
+      state: "dead",
+      attempts: 4,
+    },
   ]);
   assert.equal(await harness.index.count(EVERYTHING), 0);
 });

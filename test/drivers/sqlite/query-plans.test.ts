@@ -132,6 +132,7 @@ async function writeSome({
   await deadLetters.append(
     envelopes.map((envelope, index) => sampleDeadLetter(`dlv_${index}`, { envelope, state: "paused" })),
   );
+  await deadLetters.removeDelivered([{ tenant: TENANT, eventId: "evt_none", endpointId: ENDPOINT_ID, atMs: START_MS }]);
   ledger.record(envelopes.map((envelope) => ({ kind: "delivery", delivery: sampleRecord(envelope) })));
   await retryQueue.schedule([sampleScheduled(envelopes)]);
   await apiKeys.save(sampleKey("a"));

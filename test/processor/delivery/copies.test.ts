@@ -92,7 +92,8 @@ test("a copy of a retry that is under way waits for its end, and is not sent tho
 test("an attempt that was deferred and is called back at once waits for its own deferral, and is made", async () => {
   const completed = createCompleted({
     ledger: { isCompleted: () => Promise.resolve(false) },
-    settlements: { flush: () => undefined },
+    settlements: { flush: () => undefined, delivered: () => undefined },
+    deliveredLook: { since: () => Promise.resolve(null) },
     crashGuard: { run: (_delivery, work) => work() },
     telemetry: silentTelemetry.delivery,
   });

@@ -13,7 +13,7 @@ function open() {
   const clock = createManualClock(START_MS);
   const written: string[] = [];
   const failures: number[] = [];
-  const state = { isDown: false, watched: "nobody", recorded: Promise.resolve() };
+  const state = { isDown: false, watched: "nobody", recorded: Promise.resolve(), ended: Promise.resolve() };
   const stop = new AbortController();
   const { untilStored } = createStoredWrites({
     clock,
@@ -32,6 +32,12 @@ function open() {
     tail: {
       isWatched: (tenant) => tenant === state.watched,
       publish: (entries) => void written.push(`tail ${entries.map(({ tenant, lane }) => `${tenant} ${lane}`).join()}`),
+    },
+    deadLetterEnds: {
+      end(delivered) {
+        written.push(`end ${delivered.length}`);
+        return state.ended;
+      },
     },
     untilStored,
   });

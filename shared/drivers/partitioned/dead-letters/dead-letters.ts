@@ -62,6 +62,13 @@ export function createPartitionedDeadLetters(options: PartitionedDeadLettersOpti
     // Until this, the index names them again: a crash before it repeats the lines above.
     await index.drop(dropped.map(({ id, revision }) => ({ id, revision, place: null })));
   };
+  /** The tombstone first: after a crash behind it the projector drops what is left. */
+  const takeOut = async (found: readonly Pick<DroppedDeadLetter, "id" | "revision">[]): Promise<void> => {
+    if (found.length === 0) return;
+    const drops: readonly DeadLetterDrop[] = found.map(({ id, revision }) => ({ id, revision, place: null }));
+    await producer.append(drops.map((drop) => tombstoneRecord(drop, topic, clock.now())));
+    options.onRemoved(await index.drop(drops));
+  };
   const onLate = (held: readonly Pick<DeadLetter, "tenant" | "endpointId">[]): void => {
     const owners = new Map(held.map(({ tenant, endpointId }) => [`${tenant} ${endpointId}`, { tenant, endpointId }]));
     for (const { tenant, endpointId } of owners.values()) options.onLate(tenant, endpointId);
@@ -107,15 +114,11 @@ export function createPartitionedDeadLetters(options: PartitionedDeadLettersOpti
     find: (id) => index.find(id),
     list: (filter, limit, cursor) => index.list(filter, limit, cursor),
     count: (filter) => index.count(filter),
-    async remove(found) {
-      if (found.length === 0) return;
-      const drops: readonly DeadLetterDrop[] = found.map((deadLetter) => ({
-        id: deadLetter.id,
-        revision: revisionOf(deadLetter),
-        place: null,
-      }));
-      await producer.append(drops.map((drop) => tombstoneRecord(drop, topic, clock.now())));
-      options.onRemoved(await index.drop(drops));
+    remove: (found) => takeOut(found.map((deadLetter) => ({ id: deadLetter.id, revision: revisionOf(deadLetter) }))),
+    async removeDelivered(delivered) {
+      const ended = await index.delivered(delivered);
+      await takeOut(ended);
+      return ended;
     },
     async startReading() {
       if (reader !== null) return;

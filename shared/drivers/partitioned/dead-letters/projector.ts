@@ -3,7 +3,7 @@
  * records are put again.
  */
 import type { DeliveryKey } from "../../../domain/delivery.ts";
-import { HELD_STATES } from "../../../domain/delivery.ts";
+import { isHeld } from "../../../domain/delivery.ts";
 import { ALARM_MS_MAX } from "../../../lib/alarm.ts";
 import type { Cancel, Clock, Entropy } from "../../../lib/ambient.ts";
 import type { DeadLetter } from "../../../ports/dead-letters.ts";
@@ -78,7 +78,7 @@ export function createDeadLetterProjector(deps: DeadLetterProjectorDeps): DeadLe
     const deadLetters = await applyBatch(deps, parsed);
     await setRight(deps, parsed);
     const late = deadLetters.filter(({ atMs }) => isRepeat || Math.abs(clock.now() - atMs) > LATE_MS);
-    const held = late.filter(({ state }) => HELD_STATES.some((each) => each === state));
+    const held = late.filter(({ state }) => isHeld(state));
     // What the index did not take at first is late by no clock.
     const untold = held.filter((letter) => isRepeat || letter.state !== "backlog" || overflows.isNew(letter));
     if (untold.length > 0) deps.onLate(untold);

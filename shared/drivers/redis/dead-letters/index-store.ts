@@ -11,9 +11,11 @@ import type {
   ReadDeadLetterRecord,
   StrayDeadLetterRecord,
 } from "../../../ports/dead-letter-index.ts";
+import type { DeliveredSince } from "../../../ports/dead-letters.ts";
 import { createDeadLetterLists } from "./lists.ts";
 import { envelopeArgument, deadLetterOf, metaOf, metaText } from "./meta.ts";
 import {
+  DELIVERED_DEAD_LETTERS,
   DROP_DEAD_LETTERS,
   PUT_DEAD_LETTERS,
   READ_DEAD_LETTER,
@@ -79,6 +81,19 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
     return dropped;
   }
 
+  async function deliveredIn(
+    shard: number,
+    delivered: readonly DeliveredSince[],
+  ): Promise<readonly DroppedDeadLetter[]> {
+    const found: DroppedDeadLetter[] = [];
+    for (let from = 0; from < delivered.length; from += IDS_MAX) {
+      const part = delivered.slice(from, from + IDS_MAX);
+      const args = part.flatMap(({ tenant, endpointId, eventId, atMs }) => [tenant, endpointId, eventId, atMs]);
+      found.push(...droppedOf(await run(shard, DELIVERED_DEAD_LETTERS, args)));
+    }
+    return found;
+  }
+
   async function straysOf(records: readonly ReadDeadLetterRecord[]): Promise<readonly StrayDeadLetterRecord[]> {
     const args = records.flatMap(({ id, revision, place, isTombstone }) => [
       id,
@@ -115,6 +130,10 @@ export function createRedisDeadLetterIndex(options: RedisDeadLetterIndexOptions)
       const replies = await Promise.all(shards.map((shard) => run(shard, READ_DEAD_LETTER, [id])));
       const columns = replies.find((reply) => Array.isArray(reply));
       return columns === undefined ? null : deadLetterOf([id, ...(columns as readonly RedisReply[])]);
+    },
+    async delivered(delivered) {
+      const byShard = Map.groupBy(delivered, ({ tenant }) => keys.shardOf(tenant));
+      return (await Promise.all(Array.from(byShard, ([shard, own]) => deliveredIn(shard, own)))).flat();
     },
     async strays(records) {
       const found: StrayDeadLetterRecord[] = [];
@@ -171,6 +190,7 @@ function droppedOf(reply: RedisReply): readonly DroppedDeadLetter[] {
       endpointId: meta.endpoint,
       generation: meta.generation,
       eventType: meta.type,
+      state: meta.state,
       attempts: meta.attempts,
     });
   }

@@ -23,6 +23,9 @@ const ROOM_MADE_MAX = 1000;
 /** What makes room past it is told to nobody. */
 const EVICTED_MAX = 10_000;
 
+/** Of the event, or of the endpoint if that has fewer: so many are looked at for one delivery, the newest first. */
+const DELIVERED_LOOKED_MAX = 10_000;
+
 /** A filling that takes longer begins anew. */
 const FILLING_MS_MAX = 3600 * 1000;
 
@@ -45,6 +48,13 @@ export const STRAY_DEAD_LETTERS: RedisScript = luaScript({
   returns: "text",
   files: ["dead-letters/dead-letter", "dead-letters/strays"],
   constants: { GONE_KEPT_MS, GONE_MAX },
+});
+
+export const DELIVERED_DEAD_LETTERS: RedisScript = luaScript({
+  name: "dead-letters-delivered",
+  returns: "text",
+  files: ["dead-letters/dead-letter", "dead-letters/delivered"],
+  constants: { GONE_KEPT_MS, GONE_MAX, LOOKED_MAX: DELIVERED_LOOKED_MAX },
 });
 
 export const READ_DEAD_LETTER: RedisScript = luaScript({
