@@ -110,6 +110,8 @@ export async function openDistributed(options: DistributedOptions): Promise<Open
       limits: { processes: role === "gateway" ? gatewayCount : processorCount, events: options.limits },
     }),
   );
+  // No event comes to a gateway before it knows the catalogue, be Redis away by then. A processor has no use for it.
+  if (role === "gateway") await stores.eventTypes.read();
   const drivers = opening.use(
     composeDistributed({
       partitionLog,
