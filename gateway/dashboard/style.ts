@@ -94,7 +94,8 @@ pre > .copy { position: absolute; top: 0.5rem; right: 0.5rem; background: var(--
 .timeline > li { position: relative; padding: 0 0 1rem; }
 .timeline > li::before { content: ""; position: absolute; left: calc(-1.25rem - 6px); top: 0.4375rem; width: 10px; height: 10px; border-radius: 50%; background: var(--ground); border: 2px solid var(--field); }
 .timeline > li.good::before { border-color: var(--good); background: var(--good); } .timeline > li.bad::before { border-color: var(--bad); background: var(--bad); } .timeline > li.odd::before { border-color: var(--warm); background: var(--warm); }
-#why { margin-top: 1rem; }
+.why { margin: 1rem 0 0; padding: 0.75rem 0 0; border-top: 1px solid var(--line); }
+.why h4 { font-size: 0.9375rem; margin: 0 0 0.5rem; }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 1rem 1.25rem; margin: 0 0 1rem; }
 .card > h3:first-child { margin-top: 0; }
 #live-entries { list-style: none; margin: 0; padding: 0; border-top: 1px solid var(--line); font-size: 0.875rem; }

@@ -31,7 +31,7 @@ import {
 } from "../parts.ts";
 import { countText, manyText, shareText, spanText } from "../words.ts";
 import { attemptTable } from "./delivery-view.ts";
-import { actionsView, doneView } from "./endpoint-actions.ts";
+import { actionsView, doneView, listedTypes } from "./endpoint-actions.ts";
 import { nowView } from "./endpoint-now.ts";
 
 const PATH = "/dashboard/endpoints";
@@ -153,18 +153,21 @@ export async function showEndpoint(request: PageRequest, refusal: Problem | null
   const query = { tenant: namedTenant(request) };
   const endpoint = valueOf(await api.ask("GET /v1/endpoints/:id", { id, query }));
   const outcome = request.query.get("outcome") === "failed" ? "failed" : null;
-  const [stats, attempts] = await Promise.all([
+  const mayChange = can(caller, "manage");
+  const [stats, attempts, types, done] = await Promise.all([
     api.ask("GET /v1/endpoints/:id/stats", { id, query }),
     api.ask("GET /v1/endpoints/:id/attempts", {
       id,
       query: { ...query, outcome, cursor: request.query.get("cursor") ?? null },
     }),
+    mayChange && endpoint.status === "active" ? listedTypes(request) : [],
+    doneView(request, endpoint),
   ]);
   const counts = stats.kind === "done" ? stats.value : null;
   const isNewest = outcome === null && request.query.get("cursor") === undefined;
-  const body = html`${problemView(refusal, ["type"])} ${doneView(request)}
+  const body = html`${problemView(refusal, ["type"])} ${done}
     <p>${healthView(endpoint, counts, nowMs)} ${reasonView(endpoint, counts, nowMs)}</p>
-    ${settingsView(endpoint, nowMs)} ${can(caller, "manage") ? actionsView(request, endpoint, refusal) : ""}
+    ${settingsView(endpoint, nowMs)} ${mayChange ? actionsView(request, endpoint, { refusal, types }) : ""}
     ${nowView(counts, isNewest && attempts.kind === "done" ? attempts.value : null, nowMs)}
     <h2>The last 24 hours</h2>
     ${counts === null ? html`<p class="quiet">They are not known now.</p>` : statsTiles(counts)}
