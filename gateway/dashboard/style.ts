@@ -20,6 +20,8 @@ header nav a { padding: 0.75rem 0.625rem; color: var(--text); text-decoration: n
 header nav a:hover { color: var(--accent); }
 header nav a[aria-current] { border-color: var(--accent); font-weight: 600; }
 header nav a:focus-visible { outline-offset: -3px; }
+.back { font-size: 0.875rem; padding: 0.75rem 0; }
+.back::before { content: "\\2190\\00a0"; }
 .account { display: flex; gap: 0.625rem; align-items: center; margin-left: auto; font-size: 0.8125rem; padding: 0.375rem 0; }
 main { max-width: 82rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; }
 main:focus { outline: none; }

@@ -229,7 +229,7 @@ test("a link that is altered or too old is refused in words, to who is in alread
   const { page, url, key, post } = portal;
   await fill(portal, "acme");
   const link = (await post("/v1/portal-links", { tenant: "acme" })).url;
-  const grant = { tenant: "globex", mayChange: true, sessionMs: 60_000 };
+  const grant = { tenant: "globex", mayChange: true, sessionMs: 60_000, returnUrl: null };
   const ended = { hash: hashApiKey(key, systemHasher), endsAtMs: systemClock.now() - 1, portal: grant };
   const old = `${url}${portalPath(createSealer(MASTER_KEY), ended)}`;
   const altered = `${link.slice(0, -10)}${link.slice(-10).split("").toReversed().join("")}`;
