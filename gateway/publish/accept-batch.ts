@@ -54,8 +54,8 @@ export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance
 
     // 2. Claim the publisher's own ids. When one claim cannot be made, nothing is appended.
     entries = await claimIds(deps, sortOut(deps, items, eventIds), acceptedAtMs);
-    const failed = entries.find((entry) => entry.kind === "failed");
-    if (failed !== undefined) throw failed.failure;
+    const unclaimed = entries.find((entry) => entry.kind === "failed");
+    if (unclaimed !== undefined) throw unclaimed.failure;
 
     // 3. Append: from here on the events are accepted.
     const open = entries.filter((entry) => entry.kind === "open");

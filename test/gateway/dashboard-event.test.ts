@@ -152,7 +152,7 @@ test("a delivery has its endpoint's description beside its URL, as text", async 
   await using _ = harness;
   assert.match(
     (await page()).words,
-    /acme\.example\/hooks[^>]*<\/a ?><\/h3> <p class="quiet">Billing &quot;&#39;&gt;&lt;script/,
+    /acme\.example\/hooks[^>]*<\/a ?> <span class="quiet">Billing &quot;&#39;&gt;&lt;script/,
   );
 });
 
@@ -190,6 +190,27 @@ test("the story of an event that was replayed goes by time", async () => {
     ["Replay", "503"],
     ["Replay", "204"],
   ]);
+});
+
+test("deliveries of one time go by their first attempts, and those without one come last", async () => {
+  const { harness, key, attempted, page } = await open();
+  await using _ = harness;
+  const made = ["late", "early", "none"].map(async (name) => {
+    const body = { url: `https://${name}.example/`, description: name };
+    return textAt((await harness.call("POST", "/v1/endpoints", { key, body })).json, "id");
+  });
+  const [late = "", early = "", none = ""] = await Promise.all(made);
+  const atMs = harness.clock.now() + 1000;
+  await attempted(1, answered, null, { endpointId: early, atMs: atMs + 600 });
+  await attempted(1, answered, null, { endpointId: late, atMs: atMs + 900 });
+  await attempted(0, answered, null, { endpointId: none, result: null, state: "pending" });
+  await harness.clock.advance(5000);
+  const { words } = await page();
+  const shown = [...words.matchAll(/<h3>Delivery to <a href="[^"]*" >https:\/\/(\w+)/g)].map(([, name]) => name);
+  assert.deepEqual(
+    shown.filter((name) => name !== "acme"),
+    ["early", "late", "none"],
+  );
 });
 
 test("each sending's Why tells of its own, in its own card, and every button there says replay", async () => {

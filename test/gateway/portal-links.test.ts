@@ -105,9 +105,8 @@ test("a link opens a session of an hour, again and again until its end, and show
   }
 });
 
-const backOf = (text: string): readonly (string | undefined)[] => [
-  ...(/<a class="back" href="([^"]*)" target="_top"\s*>([^<]*)</.exec(text) ?? []).slice(1),
-];
+const backOf = (text: string): readonly (string | undefined)[] =>
+  (/<a class="back" href="([^"]*)" target="_top"\s*>([^<]*)</.exec(text) ?? []).slice(1);
 
 test("each page of the portal leads back to where its people came from, and nowhere without", async () => {
   await using harness = await openGatewayHarness({ portal: { origins: ["https://app.example"] } });

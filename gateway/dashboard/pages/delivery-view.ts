@@ -31,9 +31,9 @@ export function deliveryView(
             >${url ?? html`an endpoint that is gone, <code>${endpointId}</code>`}</a
           >`;
   const shown = { name: "Request", show: (attempt: AttemptView) => requestView(event, { url, endpoint }, attempt) };
+  const description = html`<span class="quiet">${endpoint?.description ?? ""}</span>`;
   return html`<div class="card">
-    <h3>${delivery.replayed_at === null ? "Delivery" : "Replay"} ${where}</h3>
-    ${(endpoint?.description ?? "") === "" ? "" : html`<p class="quiet">${endpoint?.description}</p>`}
+    <h3>${delivery.replayed_at === null ? "Delivery" : "Replay"} ${where} ${description}</h3>
     <p>
       ${stateView(delivery.state)}
       ${waiting !== null && delivery.reason?.startsWith("waits:") === true ? "" : delivery.reason}
