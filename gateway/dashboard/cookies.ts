@@ -4,6 +4,7 @@
  * the path `/`.
  */
 import type { InboundHeaders } from "@posthaste/shared/ports/inbound-request.ts";
+import { isThisMachine } from "@posthaste/shared/domain/this-machine.ts";
 import { isSecure } from "./same-origin.ts";
 
 type Headers = Pick<InboundHeaders, "get">;
@@ -25,7 +26,9 @@ export const dashboardCookie: SessionCookie = sessionCookie("posthaste-session",
  */
 export function portalCookie(isFramed: boolean): SessionCookie {
   return sessionCookie("posthaste-portal", (headers) =>
-    isFramed && (isSecure(headers) || isThisMachine(headers)) ? "SameSite=None; Partitioned; Secure" : "SameSite=Lax",
+    isFramed && (isSecure(headers) || isThisMachine(hostOf(headers)))
+      ? "SameSite=None; Partitioned; Secure"
+      : "SameSite=Lax",
   );
 }
 
@@ -51,7 +54,7 @@ function sessionCookie(plain: string, policyOf: (headers: Headers) => string): S
   };
 }
 
-/** To browsers its http is as good as https. */
-function isThisMachine(headers: Headers): boolean {
-  return /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/.test(headers.get("host") ?? "");
+/** Without its port. */
+function hostOf(headers: Headers): string {
+  return (headers.get("host") ?? "").replace(/:\d+$/, "");
 }

@@ -21,6 +21,8 @@ export interface DoorParts {
 export interface SignedIn {
   readonly caller: ApiKey;
   readonly cookie: string;
+  /** Of the portal: where whoever came by a link came from. */
+  readonly returnUrl: string | null;
 }
 
 export interface Door {
@@ -44,7 +46,8 @@ export async function whoIs(
   const session = openSession(sealer, cookie, door.purpose, deps.clock.now());
   if (session === null) return "Your session has ended. Sign in again.";
   const found = await callerOf(door, session, deps);
-  return typeof found === "string" ? found : { caller: found, cookie };
+  if (typeof found === "string") return found;
+  return { caller: found, cookie, returnUrl: session.portal?.returnUrl ?? null };
 }
 
 /** The key of a session, or of a link, as it is now; a sentence: why it is no good. */

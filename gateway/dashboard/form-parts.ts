@@ -19,11 +19,23 @@ export interface Field {
   /** A list to choose from; the first is what is chosen without a choice. */
   readonly options?: readonly (readonly [value: string, label: string])[];
   readonly isWide?: boolean;
+  /** Offered while it is typed; anything else may be typed as well. */
+  readonly offered?: readonly string[];
 }
 
 /** With its problem, where the last try had one there. */
 export function fieldView(field: Field, problem: Problem | null = null, prefix = "f"): Markup {
-  const { name, label, value = "", hint, placeholder = "", type = "text", isRequired = false, options } = field;
+  const {
+    name,
+    label,
+    value = "",
+    hint,
+    placeholder = "",
+    type = "text",
+    isRequired = false,
+    options,
+    offered = [],
+  } = field;
   const place = field.at ?? name;
   const wrong = (problem?.errors ?? []).filter((each) => placeOf(each) === place).map(({ detail }) => detail);
   const id = `${prefix}-${place}`;
@@ -31,17 +43,19 @@ export function fieldView(field: Field, problem: Problem | null = null, prefix =
   const input =
     options === undefined
       ? html`<input
-          id="${id}"
-          name="${name}"
-          type="${type}"
-          value="${value}"
-          placeholder="${placeholder}"
-          ${isRequired ? html`required` : ""}
-          aria-invalid="${wrong.length > 0 ? "true" : "false"}"
-          aria-describedby="${described}"
-          autocomplete="off"
-          spellcheck="false"
-        />`
+            id="${id}"
+            name="${name}"
+            type="${type}"
+            value="${value}"
+            placeholder="${placeholder}"
+            ${isRequired ? html`required` : ""}
+            aria-invalid="${wrong.length > 0 ? "true" : "false"}"
+            aria-describedby="${described}"
+            autocomplete="off"
+            spellcheck="false"
+            ${offered.length === 0 ? "" : html`list="${id}-offered"`}
+          />
+          ${offered.length === 0 ? "" : html`<datalist id="${id}-offered">${offered.map((each) => html`<option value="${each}"></option>`)}</datalist>`}`
       : html`<select
           id="${id}"
           name="${name}"

@@ -6,6 +6,7 @@ import { textOf } from "../html/markup.ts";
 import { tokenField } from "./form-parts.ts";
 import type { Section } from "./page-request.ts";
 import { can } from "./page-request.ts";
+import { NOTHING } from "./parts.ts";
 import type { Place } from "./place.ts";
 
 export interface Frame {
@@ -14,7 +15,12 @@ export interface Frame {
   readonly body: Markup;
   readonly section: Section | null;
   /** Null: nobody is signed in. */
-  readonly signedIn: { readonly caller: ApiKey; readonly token: string } | null;
+  readonly signedIn: {
+    readonly caller: ApiKey;
+    readonly token: string;
+    /** Null: no link back. */
+    readonly returnUrl: string | null;
+  } | null;
 }
 
 interface Entry {
@@ -50,6 +56,7 @@ export function pageText({ place, title, body, section, signedIn }: Frame): stri
         <body>
           <a class="skip" href="#content">Skip to the content</a>
           <header>
+            ${signedIn === null ? "" : backView(signedIn)}
             <a class="brand" href="/dashboard"
               >${place.hasLogo ? html`<span class="logo" aria-hidden="true"></span>` : ""} ${place.name}</a
             >
@@ -76,6 +83,12 @@ function sectionsView(place: Place, caller: ApiKey, current: Section | null): Ma
       )}
     ${place.isPortal ? "" : html`<a href="/docs">Docs</a>`}
   </nav>`;
+}
+
+/** Out of a frame, too: it leads to a page, and not to another one inside. */
+function backView({ returnUrl }: NonNullable<Frame["signedIn"]>): Markup {
+  if (returnUrl === null) return NOTHING;
+  return html`<a class="back" href="${returnUrl}" target="_top">Back to ${new URL(returnUrl).host}</a>`;
 }
 
 /** People of the portal hold no key: whose they came by is not their affair. */

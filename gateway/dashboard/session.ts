@@ -5,6 +5,7 @@
  */
 import { decodeBase64, encodeBase64 } from "@posthaste/shared/domain/base64.ts";
 import { encodeHex } from "@posthaste/shared/domain/hex.ts";
+import { RETURN_URL_LENGTH_MAX } from "@posthaste/shared/domain/portal-link.ts";
 import type { Hasher, Sealer } from "@posthaste/shared/lib/ambient.ts";
 import { SealBroken } from "@posthaste/shared/lib/ambient.ts";
 import { assert } from "@posthaste/shared/lib/assert.ts";
@@ -22,6 +23,8 @@ export interface PortalGrant {
   readonly mayChange: boolean;
   /** Of the session that a link opens. */
   readonly sessionMs: number;
+  /** Where the link back leads; null: there is none. As `NewPortalLink` takes it. */
+  readonly returnUrl: string | null;
 }
 
 export interface Session {
@@ -35,10 +38,10 @@ export interface Session {
 const HASH_BYTES = 32;
 /** The hash, and the end as a double. */
 const SESSION_BYTES = HASH_BYTES + 8;
-/** Behind them, of the portal: how long, what it may, and the tenant's name. */
+/** Behind them, of the portal: how long, what it may, and as text the tenant's name and, on a second line, the way back. */
 const GRANT_BYTES = 5;
-/** More than what is sealed here comes to. */
-const SEALED_LENGTH_MAX = 256;
+/** More than what is sealed here comes to: a third more than the way back, and the rest. */
+const SEALED_LENGTH_MAX = 256 + Math.ceil((4 * RETURN_URL_LENGTH_MAX) / 3);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -60,15 +63,16 @@ export function openSession(sealer: Sealer, text: string, purpose: Purpose, nowM
 
 function packed({ hash, endsAtMs, portal }: Session): Uint8Array {
   assert(/^[0-9a-f]{64}$/.test(hash), "the hash of an API key is SHA-256 in hex");
-  const tenant = encoder.encode(portal?.tenant ?? "");
-  const bytes = new Uint8Array(SESSION_BYTES + (portal === undefined ? 0 : GRANT_BYTES + tenant.length));
+  const back = portal?.returnUrl == null ? "" : `\n${portal.returnUrl}`;
+  const text = encoder.encode(`${portal?.tenant ?? ""}${back}`);
+  const bytes = new Uint8Array(SESSION_BYTES + (portal === undefined ? 0 : GRANT_BYTES + text.length));
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < HASH_BYTES; at++) bytes[at] = Number.parseInt(hash.slice(2 * at, 2 * at + 2), 16);
   view.setFloat64(HASH_BYTES, endsAtMs);
   if (portal === undefined) return bytes;
   view.setUint32(SESSION_BYTES, portal.sessionMs);
   view.setUint8(SESSION_BYTES + 4, portal.mayChange ? 1 : 0);
-  bytes.set(tenant, SESSION_BYTES + GRANT_BYTES);
+  bytes.set(text, SESSION_BYTES + GRANT_BYTES);
   return bytes;
 }
 
@@ -80,8 +84,10 @@ function opened(sealer: Sealer, sealed: Uint8Array, purpose: Purpose): Session |
     const view = new DataView(bytes.buffer);
     const session = { hash: encodeHex(bytes.subarray(0, HASH_BYTES)), endsAtMs: view.getFloat64(HASH_BYTES) };
     if (!isPortal) return session;
+    const [tenant = "", returnUrl = null] = decoder.decode(bytes.subarray(SESSION_BYTES + GRANT_BYTES)).split("\n");
     const portal = {
-      tenant: decoder.decode(bytes.subarray(SESSION_BYTES + GRANT_BYTES)),
+      tenant,
+      returnUrl,
       mayChange: view.getUint8(SESSION_BYTES + 4) === 1,
       sessionMs: view.getUint32(SESSION_BYTES),
     };

@@ -20,6 +20,8 @@ header nav a { padding: 0.75rem 0.625rem; color: var(--text); text-decoration: n
 header nav a:hover { color: var(--accent); }
 header nav a[aria-current] { border-color: var(--accent); font-weight: 600; }
 header nav a:focus-visible { outline-offset: -3px; }
+.back { font-size: 0.875rem; padding: 0.75rem 0; }
+.back::before { content: "\\2190\\00a0"; }
 .account { display: flex; gap: 0.625rem; align-items: center; margin-left: auto; font-size: 0.8125rem; padding: 0.375rem 0; }
 main { max-width: 82rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; }
 main:focus { outline: none; }
@@ -31,6 +33,11 @@ button.danger { background: var(--danger); border-color: var(--danger); color: v
 button.copy { font-size: 0.75rem; padding: 0 0.375rem; margin-left: 0.375rem; border-color: var(--line); color: var(--quiet); vertical-align: 1px; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: flex-start; margin: 1rem 0; }
 .action { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: flex-end; margin: 0; }
+.action:has(.hint) { display: grid; grid-template-columns: minmax(10rem, 16rem) auto 1fr; gap: 0.1875rem 0.5rem; }
+.action:has(.hint) .field { display: contents; }
+.action:has(.hint) :is(label, .hint, .wrong) { grid-column: 1 / -1; margin: 0; }
+.action:has(.hint) :is(input, button) { grid-row: 2; }
+.actions > label { font-size: 0.875rem; line-height: 1.4; padding: 0.3125rem 0.25rem 0.3125rem 0; }
 .asked summary { font-size: 0.875rem; line-height: 1.4; padding: 0.3125rem 0.75rem; border: 1px solid var(--field); border-radius: 6px; cursor: pointer; list-style: none; display: inline-block; }
 .asked summary::-webkit-details-marker { display: none; }
 .asked[open] > div { margin: 0.5rem 0 0; padding: 0.75rem 1rem; border: 1px solid var(--line); border-left: 3px solid var(--bad); border-radius: 6px; max-width: 34rem; background: var(--ground); }
@@ -94,7 +101,9 @@ pre > .copy { position: absolute; top: 0.5rem; right: 0.5rem; background: var(--
 .timeline > li { position: relative; padding: 0 0 1rem; }
 .timeline > li::before { content: ""; position: absolute; left: calc(-1.25rem - 6px); top: 0.4375rem; width: 10px; height: 10px; border-radius: 50%; background: var(--ground); border: 2px solid var(--field); }
 .timeline > li.good::before { border-color: var(--good); background: var(--good); } .timeline > li.bad::before { border-color: var(--bad); background: var(--bad); } .timeline > li.odd::before { border-color: var(--warm); background: var(--warm); }
-#why { margin-top: 1rem; }
+.why { margin: 1.25rem 0 0; }
+.card h3 .quiet { font-weight: 400; }
+.why h4 { font-size: 0.9375rem; margin: 0 0 0.5rem; }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 1rem 1.25rem; margin: 0 0 1rem; }
 .card > h3:first-child { margin-top: 0; }
 #live-entries { list-style: none; margin: 0; padding: 0; border-top: 1px solid var(--line); font-size: 0.875rem; }

@@ -15,6 +15,7 @@ import { publicError } from "../request/problem.ts";
 import { acceptedText, appendEnvelopes, envelopeOf, freshId } from "./accept.ts";
 import { ownId, resultText, resultsOf, sortOut } from "./batch-entries.ts";
 import { atItem } from "./batch-items.ts";
+import { failed } from "../request/validation.ts";
 import { abandonClaim, claimOfId, claimOfKey, completeClaim, takeClaim, tryClaim } from "./claims.ts";
 import { draftFingerprint } from "./draft.ts";
 
@@ -53,8 +54,8 @@ export async function acceptBatch(deps: GatewayDeps, acceptance: BatchAcceptance
 
     // 2. Claim the publisher's own ids. When one claim cannot be made, nothing is appended.
     entries = await claimIds(deps, sortOut(deps, items, eventIds), acceptedAtMs);
-    const failed = entries.find((entry) => entry.kind === "failed");
-    if (failed !== undefined) throw failed.failure;
+    const unclaimed = entries.find((entry) => entry.kind === "failed");
+    if (unclaimed !== undefined) throw unclaimed.failure;
 
     // 3. Append: from here on the events are accepted.
     const open = entries.filter((entry) => entry.kind === "open");
@@ -91,7 +92,7 @@ function claimIds(
       const fingerprint = draftFingerprint(draft, deps.hasher);
       const request = { tenant, key: claimOfId(id), fingerprint, eventIds: [id], acceptedAtMs };
       try {
-        const claim = await tryClaim(deps, request);
+        const claim = await tryClaim(deps, request, draft.faults);
         switch (claim.kind) {
           case "claimed":
             return { ...entry, kind: "open", acceptedAtMs: claim.acceptedAtMs, claim: request };
@@ -99,6 +100,8 @@ function claimIds(
             return { kind: "done", result: { kind: "accepted", answerText: claim.answer.body, isReplay: true } };
           case "refused":
             return { kind: "done", result: { kind: "refused", error: atItem(claim.error, index) } };
+          case "unclaimed":
+            return { kind: "done", result: { kind: "refused", error: atItem(failed(draft.faults), index) } };
           default:
             return unreachable(claim);
         }

@@ -1,6 +1,7 @@
 /**
  * Accepts one event: claims its keys if it has any, makes it durable in its lane, and only then answers 202. Without an
- * Idempotency-Key and an id of its own an event costs one append and nothing else.
+ * Idempotency-Key and an id of its own an event costs one append and nothing else. What the catalogue of today refuses is taken
+ * when a claim stands for it: it was found good when that was made, and may have been accepted.
  */
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import { envelopeBody, laneOf } from "@posthaste/shared/domain/envelope.ts";
@@ -16,7 +17,8 @@ import type { GatewayDeps } from "../request/deps.ts";
 import type { Accepted, HeldClaim } from "./claims.ts";
 import type { Draft } from "./draft.ts";
 import { requireInTime } from "../request/context.ts";
-import { abandonClaim, claimOfId, claimOfKey, completeClaim, takeClaim } from "./claims.ts";
+import { failed } from "../request/validation.ts";
+import { abandonClaim, claimOfId, claimOfKey, completeClaim, claimOfEvent } from "./claims.ts";
 import { draftFingerprint } from "./draft.ts";
 
 export interface Acceptance {
@@ -34,36 +36,46 @@ export interface Idempotency {
   readonly fingerprint: string;
 }
 
+const NO_FAULTS: Draft["faults"] = [];
+
 /** From the parsed request to its 202. A step that fails gives up the claims before it, and throws. */
 export async function acceptEvent(deps: GatewayDeps, acceptance: Acceptance): Promise<Accepted> {
   const { draft, tenant, tenantSuffix, idempotency, context } = acceptance;
   let acceptedAtMs = Math.floor(deps.clock.now());
   let id = draft.id ?? freshId(deps);
+  let { faults } = draft;
   const held: HeldClaim[] = [];
   try {
     // 1. Claim the Idempotency-Key. A claim that is retaken brings the id and the time of its first holder.
     if (idempotency !== null) {
       const { fingerprint } = idempotency;
       const request = { tenant, key: claimOfKey(idempotency.key), fingerprint, eventIds: [id], acceptedAtMs };
-      const claim = await takeClaim(deps, request);
+      const claim = await claimOfEvent(deps, request, faults);
       if (claim.kind === "answered") return { answer: claim.answer, isReplay: true };
-      held.push(request);
-      id = onlyId(claim.eventIds);
-      acceptedAtMs = claim.acceptedAtMs;
+      if (claim.kind === "claimed") {
+        held.push(request);
+        id = onlyId(claim.eventIds);
+        acceptedAtMs = claim.acceptedAtMs;
+        faults = NO_FAULTS;
+      }
     }
 
     // 2. Claim the publisher's own id. If it has an answer, that is the answer of the Idempotency-Key too.
     if (draft.id !== null) {
       const fingerprint = draftFingerprint(draft, deps.hasher);
       const request = { tenant, key: claimOfId(id), fingerprint, eventIds: [id], acceptedAtMs };
-      const claim = await takeClaim(deps, request);
+      const claim = await claimOfEvent(deps, request, faults);
       if (claim.kind === "answered") {
         await completeAll(deps, held, claim.answer);
         return { answer: claim.answer, isReplay: true };
       }
-      held.push(request);
-      acceptedAtMs = claim.acceptedAtMs;
+      if (claim.kind === "claimed") {
+        held.push(request);
+        acceptedAtMs = claim.acceptedAtMs;
+        faults = NO_FAULTS;
+      }
     }
+    if (faults.length > 0) throw failed(faults);
 
     // 3. Append: from here on the event is accepted.
     const directoryVersion = await deps.drivers.directory.version(tenant);
@@ -86,7 +98,7 @@ export function freshId(deps: Pick<GatewayDeps, "clock" | "entropy">): string {
 }
 
 export function envelopeOf(
-  draft: Draft,
+  draft: Omit<Draft, "faults">,
   facts: { id: string; tenant: string; acceptedAtMs: number; carried: TraceHeaders; directoryVersion: number },
 ): Envelope {
   const { acceptedAtMs } = facts;

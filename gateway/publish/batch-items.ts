@@ -98,6 +98,8 @@ function readItem(text: string, index: number, context: ItemContext): BatchItem 
     const value = parseJson(text, JSON_DEPTH_MAX);
     isJson = true;
     const draft = itemDraft(value, text, context);
+    // One with an id of its own may be a repeat of what was accepted: its claim tells.
+    if (draft.faults.length > 0 && draft.id === null) throw failed(draft.faults);
     return { kind: "readable", draft, tenant: resolveTenant(context.caller, draft.tenant, context.queryTenant) };
   } catch (thrown) {
     if (!(thrown instanceof PosthasteError) || (!isJson && thrown.code === "invalid-json")) throw thrown;

@@ -4,9 +4,10 @@
  * the claim gets the same event ids and the same time.
  */
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
-import { unreachable } from "@posthaste/shared/lib/assert.ts";
-import type { Claim, ClaimRequest, StoredAnswer } from "@posthaste/shared/ports/claims.ts";
+import { assert, unreachable } from "@posthaste/shared/lib/assert.ts";
+import type { Claim, ClaimRequest, StoredAnswer, Unclaimed } from "@posthaste/shared/ports/claims.ts";
 import type { GatewayDeps } from "../request/deps.ts";
+import type { Draft } from "./draft.ts";
 
 /** What a request is answered with. */
 export interface Accepted {
@@ -31,22 +32,40 @@ export function claimOfId(eventId: string): string {
 
 /** Claims, or gets the answer that is stored. Throws 409 and 422 for a claim that somebody else has. */
 export async function takeClaim(deps: GatewayDeps, request: ClaimRequest): Promise<Taken> {
-  const taken = await tryClaim(deps, request);
+  const taken = await claimOfEvent(deps, request, []);
+  assert(taken.kind !== "unclaimed", "what has no faults is claimed");
+  return taken;
+}
+
+/** As `takeClaim`, for an event with these faults: one that has any is unclaimed unless it repeats what was claimed before. */
+export async function claimOfEvent(
+  deps: GatewayDeps,
+  request: ClaimRequest,
+  faults: Draft["faults"],
+): Promise<Taken | Unclaimed> {
+  const taken = await tryClaim(deps, request, faults);
   if (taken.kind === "refused") throw taken.error;
   return taken;
 }
 
-/** As `takeClaim`, but a claim that somebody else has is a value. Throws only when the store fails. */
-export async function tryClaim({ drivers }: GatewayDeps, request: ClaimRequest): Promise<Taken | Refused> {
-  const claim = await drivers.claims.claim(request);
+/** As `claimOfEvent`, but a claim that somebody else has is a value. Throws only when the store fails. */
+export async function tryClaim(
+  { drivers }: GatewayDeps,
+  request: ClaimRequest,
+  faults: Draft["faults"],
+): Promise<Taken | Unclaimed | Refused> {
+  const { claims } = drivers;
+  const claim = await (faults.length === 0 ? claims.claim(request) : claims.claimAgain(request));
   switch (claim.kind) {
     case "claimed":
     case "answered":
+    case "unclaimed":
       return claim;
     case "in-flight":
       return { kind: "refused", error: inFlight(claim.retryAfterMs) };
     case "mismatch":
-      return { kind: "refused", error: mismatch(request) };
+      // What is wrong with the event itself is the better answer.
+      return faults.length > 0 ? { kind: "unclaimed" } : { kind: "refused", error: mismatch(request) };
     default:
       return unreachable(claim);
   }

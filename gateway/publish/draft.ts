@@ -30,6 +30,8 @@ export interface Draft {
   readonly timestampMs: number | null;
   readonly deliverAtMs: number | null;
   readonly dataText: string;
+  /** What the catalogue has against it: of this moment, so that a repeat of what was accepted before is taken all the same. */
+  readonly faults: readonly FieldProblem[];
 }
 
 /** The draft, and the headers that belong to the request's fingerprint. */
@@ -59,12 +61,13 @@ interface DraftRules {
   readonly check: CheckType;
 }
 
-/** From a value and the text it was parsed from. Throws `invalid-json` for a repeated member, `validation-failed`. */
+/** From a value and the text it was parsed from. Throws `invalid-json` for a repeated member, `validation-failed` for all but the catalogue's faults. */
 export function itemDraft(value: unknown, text: string, { nowMs, check }: DraftRules): Draft {
   const spans = isPlainObject(value) ? uniqueSpans(text) : null;
   const event = validate(NewEvent, value);
-  requireFit(check(event.type, event.data), (path) => ({ pointer: pointerTo(path) }));
-  return draftOf(event, spans === null ? "null" : textOf(spans, "data", text), nowMs, "#/deliver_at");
+  const faults = placed(check(event.type, event.data), (path) => ({ pointer: pointerTo(path) }));
+  const dataText = spans === null ? "null" : textOf(spans, "data", text);
+  return draftOf(event, { dataText, faults, nowMs, deliverAtPlace: "#/deliver_at" });
 }
 
 /** The same event has the same fingerprint in each form. */
@@ -73,11 +76,15 @@ export function draftFingerprint(draft: Draft, hasher: Hasher): string {
   return encodeHex(hasher.sha256(`${facts}\n${draft.dataText}`));
 }
 
-function draftOf(event: NewEvent | Omit<NewEvent, "data">, dataText: string, nowMs: number, pointer: string): Draft {
+function draftOf(
+  event: NewEvent | Omit<NewEvent, "data">,
+  facts: Pick<Draft, "dataText" | "faults"> & { readonly nowMs: number; readonly deliverAtPlace: string },
+): Draft {
+  const { dataText, faults, nowMs, deliverAtPlace } = facts;
   const deliverAtMs = event.deliver_at ?? null;
   if (deliverAtMs !== null && deliverAtMs > nowMs + DELIVER_AHEAD_MS_MAX) {
     const days = DELIVER_AHEAD_MS_MAX / 86_400_000;
-    throw failed([problemAt(pointer, `must lie at most ${days} days ahead`)]);
+    throw failed([problemAt(deliverAtPlace, `must lie at most ${days} days ahead`)]);
   }
   return {
     type: event.type,
@@ -87,14 +94,15 @@ function draftOf(event: NewEvent | Omit<NewEvent, "data">, dataText: string, now
     timestampMs: event.timestamp ?? null,
     deliverAtMs,
     dataText,
+    faults,
   };
 }
 
 type PlaceOf = (path: Path) => Omit<FieldProblem, "detail">;
 
-/** Throws `validation-failed`. The parsed data is not kept: it would take memory until the event is stored. */
-function requireFit(faults: readonly SchemaFault[], placeOf: PlaceOf): void {
-  if (faults.length > 0) throw failed(faults.map(({ path, detail }) => ({ ...placeOf(path), detail })));
+/** The parsed data is not kept: it would take memory until the event is stored. */
+function placed(faults: readonly SchemaFault[], placeOf: PlaceOf): readonly FieldProblem[] {
+  return faults.map(({ path, detail }) => ({ ...placeOf(path), detail }));
 }
 
 function problemAt(place: string, detail: string): FieldProblem {
@@ -116,11 +124,12 @@ function binaryDraft(text: string, headers: InboundHeaders, rules: CloudEventRul
   // One less, as the delivered data stands inside the event's own object.
   const data = parseJson(text, JSON_DEPTH_MAX - 1);
   const event = cloudEventOf(decoded.attributes, hasher, (attribute) => ({ header: `ce-${attribute}` }));
-  requireFit(check(event.type, data), ([member, ...path]) =>
+  const faults = placed(check(event.type, data), ([member, ...path]) =>
     member === "type" ? { header: "ce-type" } : { pointer: pointerTo(path) },
   );
   const sorted = [...decoded.attributes].toSorted(([left], [right]) => (left < right ? -1 : 1));
-  return { draft: draftOf(event, text.trim(), nowMs, "ce-deliverat"), headerText: JSON.stringify(sorted) };
+  const draft = draftOf(event, { dataText: text.trim(), faults, nowMs, deliverAtPlace: "ce-deliverat" });
+  return { draft, headerText: JSON.stringify(sorted) };
 }
 
 /** CloudEvents JSON format: one object of attributes and `data`. */
@@ -134,8 +143,8 @@ function structuredDraft(text: string, { nowMs, hasher, check }: CloudEventRules
   if (!spans.members.has("data")) throw failed([{ pointer: "#/data", detail: "is required; null will do" }]);
   const attributes = new Map(Object.entries(value));
   const event = cloudEventOf(attributes, hasher, (attribute) => ({ pointer: pointerTo([attribute]) }));
-  requireFit(check(event.type, value["data"]), (path) => ({ pointer: pointerTo(path) }));
-  return draftOf(event, textOf(spans, "data", text), nowMs, "#/deliverat");
+  const faults = placed(check(event.type, value["data"]), (path) => ({ pointer: pointerTo(path) }));
+  return draftOf(event, { dataText: textOf(spans, "data", text), faults, nowMs, deliverAtPlace: "#/deliverat" });
 }
 
 function cloudEventOf(

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { EndpointSecretText, rotateSecrets, SECRETS_MAX } from "@posthaste/shared/domain/endpoint.ts";
 import type { Endpoint, EndpointSecret } from "@posthaste/shared/domain/endpoint.ts";
 import { PublishedType } from "@posthaste/shared/domain/event.ts";
+import { TEST_EVENT_TYPE } from "@posthaste/shared/domain/own-event.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import { newSecret } from "@posthaste/shared/domain/signature.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
@@ -19,7 +20,6 @@ import { ofTenant } from "../request/query.ts";
 import { tenantSuffix } from "../request/tenancy.ts";
 import { failed, validate } from "../request/validation.ts";
 
-const TEST_EVENT_TYPE = "posthaste.test";
 const TEST_MESSAGE = "A test event from Posthaste.";
 
 const NewSecret = v.strictObject({
@@ -29,7 +29,7 @@ const TestWish = v.strictObject({
   type: v.pipe(
     v.optional(v.union([v.literal(TEST_EVENT_TYPE), PublishedType]), TEST_EVENT_TYPE),
     v.description(
-      "Of the event; whether the endpoint subscribes to it does not matter. One of the catalogue of event types brings its example as data.",
+      "Of the event. The endpoint gets it whatever it subscribes to, and no other endpoint does. One of the catalogue of event types brings its example as data.",
     ),
   ),
 });

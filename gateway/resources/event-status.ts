@@ -93,10 +93,17 @@ function reasonOf({ state, missedCount, endpointCount }: EventStanding, type: st
       return "cancelled before its time";
     case "partial":
     case "dead":
-      return `${missedCount} of ${endpointCount} deliveries will not be made by themselves; replay them`;
+      return missedWords(missedCount, endpointCount);
     default:
       return unreachable(state);
   }
+}
+
+function missedWords(missed: number, of: number): string {
+  const which = of === 1 ? "its delivery" : `${missed} of ${of} deliveries`;
+  return missed === 1
+    ? `${which} will not be made by itself; replay it`
+    : `${which} will not be made by themselves; replay them`;
 }
 
 /** What fan-out would do now; it may differ from what fan-out does later. */

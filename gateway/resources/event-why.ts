@@ -1,4 +1,10 @@
-/** `GET /v1/events/:id/why?endpoint=`: each decision that led to an endpoint having an event, or not (yet). */
+/**
+ * `GET /v1/events/:id/why?endpoint=`: each decision that led to an endpoint having an event, or not (yet). Of an event that was
+ * replayed, of its latest delivery to the endpoint, or of the one that `delivery` names.
+ */
+import * as v from "valibot";
+import { deliveryId } from "@posthaste/shared/domain/delivery.ts";
+import { idPattern, isId } from "@posthaste/shared/domain/id.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { DeliveryView } from "@posthaste/shared/ports/ledger.ts";
 import type { GatewayDeps } from "../request/deps.ts";
@@ -17,8 +23,17 @@ const DELIVERIES_MAX = 1000;
 /** Attempts of those that are read. */
 const ATTEMPTS_MAX = 1000;
 
+const DeliveryId = v.pipe(
+  v.string(),
+  v.metadata({
+    pattern: idPattern("dlv"),
+    description: "One of the event's deliveries to the endpoint; without it the latest of them is meant.",
+  }),
+  v.check((text) => isId("dlv", text), "must be a delivery's id"),
+);
+
 /** `endpoint` is needed; the handler asks for it when the event is found. */
-const named = { ...ofTenant, endpoint: EndpointId };
+const named = { ...ofTenant, endpoint: EndpointId, delivery: DeliveryId };
 
 export function eventWhyRoute(deps: GatewayDeps): Route {
   return {
@@ -37,6 +52,7 @@ async function why(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respon
   const record = await findEvent(deps, tenant, eventId);
   const endpointId = parsedOf(admitted.query, named, "endpoint");
   if (endpointId === undefined) throw unnamed();
+  const id = parsedOf(admitted.query, named, "delivery") ?? null;
   const { ledger, directory } = deps.drivers;
   const of = { tenant, eventId, endpointId };
   const [endpoint, deliveries, attempts] = await Promise.all([
@@ -44,8 +60,9 @@ async function why(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respon
     ledger.deliveries(of, DELIVERIES_MAX, null),
     ledger.attempts(of, ATTEMPTS_MAX, null),
   ]);
-  const delivery = latestOf(deliveries.rows);
   const { fanOut, envelope } = record;
+  const idOf = (generation: number): string => deliveryId({ ...of, generation }, envelope.acceptedAtMs, deps.hasher);
+  const delivery = chosenOf(deliveries.rows, id, idOf);
   const isNamed = [fanOut?.matched, fanOut?.filtered].some((ids) => ids?.includes(endpointId) === true);
   if (endpoint === null && delivery === null && !isNamed) throw noEndpoint();
   const nowMs = deps.clock.now();
@@ -67,9 +84,20 @@ async function why(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respon
   return answerJson(admitted, 200, { ...shown, decisions });
 }
 
-/** Of the first and its replays. */
-function latestOf(deliveries: readonly DeliveryView[]): DeliveryView | null {
-  return deliveries.toSorted((one, other) => other.generation - one.generation)[0] ?? null;
+/** Of the first and its replays the latest, or the one of this id. Null: none has begun, and the first may be meant. */
+function chosenOf(
+  deliveries: readonly DeliveryView[],
+  id: string | null,
+  idOf: (generation: number) => string,
+): DeliveryView | null {
+  if (id === null) return deliveries.toSorted((one, other) => other.generation - one.generation)[0] ?? null;
+  const found = deliveries.find(({ generation }) => idOf(generation) === id);
+  if (found !== undefined) return found;
+  if (deliveries.length === 0 && id === idOf(0)) return null;
+  throw new PosthasteError(
+    "not-found",
+    "There is no such delivery of the event to this endpoint; GET /v1/events/:id lists those that there are.",
+  );
 }
 
 function unnamed(): PosthasteError {

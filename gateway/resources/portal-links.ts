@@ -22,7 +22,12 @@ export interface PortalLinks {
   pathOf(link: {
     readonly hash: string;
     readonly endsAtMs: number;
-    readonly portal: { readonly tenant: string; readonly mayChange: boolean; readonly sessionMs: number };
+    readonly portal: {
+      readonly tenant: string;
+      readonly mayChange: boolean;
+      readonly sessionMs: number;
+      readonly returnUrl: string | null;
+    };
   }): string;
 }
 
@@ -58,7 +63,8 @@ function create({ clock, portalLinks }: PortalLinkDeps, admitted: AdmittedReques
   // Pages that show nothing are of no use: the key hears of it here, and not the people who follow the link.
   requireScope(caller, "read");
   const endsAtMs = Math.floor(clock.now()) + wish.expires_in_s * 1000;
-  const portal = { tenant, mayChange: !wish.read_only, sessionMs: wish.session_s * 1000 };
+  const { read_only: isReadOnly, session_s: sessionS, return_url: returnUrl = null } = wish;
+  const portal = { tenant, mayChange: !isReadOnly, sessionMs: sessionS * 1000, returnUrl };
   const path = portalLinks.pathOf({ hash: caller.hash, endsAtMs, portal });
   const url = `${portalLinks.url ?? originOf(request.headers)}${path}`;
   const link: PortalLink = { url, tenant, expires_at: instantText(endsAtMs) };

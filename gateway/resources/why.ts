@@ -7,6 +7,7 @@ import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { attemptsMade, DEFAULT_RETRY_POLICY } from "@posthaste/shared/domain/retry-policy.ts";
 import type { AttemptView, DeliveryView, EventRecord, FanOut } from "@posthaste/shared/ports/ledger.ts";
+import { TEST_EVENT_TYPE } from "@posthaste/shared/domain/own-event.ts";
 import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import type { DecisionOn } from "../answers/events.ts";
 import { instantText } from "./view-parts.ts";
@@ -24,7 +25,7 @@ export interface WhyInput {
   readonly endpointId: string;
   /** As it is now; null when it is gone. */
   readonly endpoint: Endpoint | null;
-  /** Its latest delivery to the endpoint; null when none was recorded. */
+  /** To the endpoint, the one that is told of; null when none was recorded. */
   readonly delivery: DeliveryView | null;
   /** That one and those before it. */
   readonly deliveries: readonly DeliveryView[];
@@ -66,11 +67,7 @@ function matchDecision(input: WhyInput): Decision {
   if (delivery !== null || planned === "matched") {
     const rule = endpoint?.eventTypes.find((each) => matches({ ...endpoint, eventTypes: [each] }, type));
     const by = rule === undefined ? "; by its event_types now it would not" : ` (${rule})`;
-    const subscribed =
-      fanOut?.filtered.includes(endpointId) === true
-        ? `the endpoint did not subscribe to ${type} when the event was fanned out, and got it by a later resend`
-        : `the endpoint subscribed to ${type} when the event was fanned out`;
-    return decided("matched", endpoint === null ? subscribed : `${subscribed}${by}`);
+    return decided("matched", endpoint === null ? meantWords(input) : `${meantWords(input)}${by}`);
   }
   if (endpoint === null) return decided("unknown", "nothing is recorded of this endpoint for the event");
   if (fanOut !== null) {
@@ -81,6 +78,16 @@ function matchDecision(input: WhyInput): Decision {
   return matches(endpoint, type)
     ? decided("would-match", `not fanned out yet; the endpoint subscribes to ${type}`)
     : decided("would-be-filtered", `the endpoint does not subscribe to ${type}: ${endpoint.eventTypes.join(", ")}`);
+}
+
+/** A test event goes to its endpoint whatever that subscribes to; of its own type it is known to be one. */
+function meantWords({ record: { fanOut, envelope }, endpointId }: WhyInput): string {
+  const { type } = envelope;
+  if (type === TEST_EVENT_TYPE)
+    return "a test event goes to the endpoint that it was asked for, whatever that subscribes to";
+  return fanOut?.filtered.includes(endpointId) === true
+    ? `the endpoint did not subscribe to ${type} when the event was fanned out, and got it by a later replay`
+    : `the endpoint subscribed to ${type} when the event was fanned out`;
 }
 
 /** The record names so many ids of each kind and no more: whoever was there and is missing in a whole list is of the other kind. */

@@ -26,6 +26,9 @@ export interface OwnEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/** Of a test that names no type: it goes to the endpoint that it was asked for, whatever that subscribes to. */
+export const TEST_EVENT_TYPE = "posthaste.test";
+
 export function isOwnType(type: string): boolean {
   return type.startsWith(OWN_TYPES);
 }

@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import type { Environment } from "./config.ts";
+import { isThisMachine } from "./this-machine.ts";
 
 export interface PortalConfig {
   /** The origin that browsers reach this gateway by; null: that of the request that asks for a link. */
@@ -99,8 +100,11 @@ export function parsePortal(environment: Environment): {
 function isOrigin(text: string): boolean {
   try {
     const { origin, protocol, hostname } = new URL(text);
-    const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
-    return origin === text && (protocol === "https:" || (protocol === "http:" && isHere)) && !text.includes("*");
+    return (
+      origin === text &&
+      (protocol === "https:" || (protocol === "http:" && isThisMachine(hostname))) &&
+      !text.includes("*")
+    );
   } catch {
     return false;
   }

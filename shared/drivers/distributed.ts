@@ -30,7 +30,10 @@ import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
 import { ATTEMPTS_TOPIC } from "./distributed/topics.ts";
 
-/** A gateway appends and reads nothing from Kafka; a processor does both. */
+/**
+ * A gateway appends and reads nothing from Kafka; a processor does both. No event comes to a gateway before it knows the catalogue of
+ * event types, be Redis away by then; a processor has no use for that.
+ */
 export type DistributedRole = "gateway" | "processor";
 
 export interface DistributedOptions {
@@ -68,7 +71,7 @@ export interface OpenedDistributed extends DistributedDrivers {
 
 /** Throws a plain Error that names the setting when a store is not there, refuses us or does not fit. */
 export async function openDistributed(options: DistributedOptions): Promise<OpenedDistributed> {
-  const { clock, entropy, role, onQuarantined } = options;
+  const { clock, entropy, role, config, onQuarantined } = options;
   // What fails before the watches are set up is told by the error of the opening.
   const suspicions: Record<StoreName, (error: unknown) => void> = {
     kafka: () => undefined,
@@ -90,7 +93,7 @@ export async function openDistributed(options: DistributedOptions): Promise<Open
     await openLog({
       clock,
       entropy,
-      kafka: options.config.kafka,
+      kafka: config.kafka,
       clientId: `posthaste-${role}`,
       traffic: options.stores,
       onWarning: options.onWarning,
@@ -99,7 +102,6 @@ export async function openDistributed(options: DistributedOptions): Promise<Open
       onTopicsMade: () => recalls.look(),
     }),
   );
-  const { gatewayCount, processorCount } = options.config;
   const stores = opening.use(
     await openDistributedStores({
       ...options,
@@ -107,9 +109,10 @@ export async function openDistributed(options: DistributedOptions): Promise<Open
       wasUsed: () => hasRecords(partitionLog, options),
       onFault: (error) => onFaultOf("redis", error),
       onCacheFault: (error) => onFaultOf("redis-cache", error),
-      limits: { processes: role === "gateway" ? gatewayCount : processorCount, events: options.limits },
+      limits: { processes: config[role === "gateway" ? "gatewayCount" : "processorCount"], events: options.limits },
     }),
   );
+  if (role === "gateway") await stores.eventTypes.read();
   const drivers = opening.use(
     composeDistributed({
       partitionLog,

@@ -40,12 +40,19 @@ export type Claim =
   /** The key was used with another fingerprint, and its request was not given up. */
   | { readonly kind: "mismatch" };
 
+export type Unclaimed = { readonly kind: "unclaimed" };
+
 export interface Claims {
   /**
    * Durable when it resolves. Throws `overloaded` for a new claim past the bytes of its tenant or of all; one that stands
    * is answered all the same.
    */
   claim(request: ClaimRequest): Promise<Claim>;
+  /**
+   * As `claim`, for a request that would be refused today: the claim of an earlier one that is the same stands for it still, as that
+   * was found good. Where none stands, none is made.
+   */
+  claimAgain(request: ClaimRequest): Promise<Claim | Unclaimed>;
   /**
    * Stores the answer for `CLAIM_KEPT_MS`, that of an `id:` key at least as long as the event of that id is kept; call
    * it only after the append resolved.

@@ -246,6 +246,40 @@ export function claimsContract(name: string, open: OpenHarness): void {
     assert.deepEqual(fresh, { kind: "claimed", eventIds: ["evt_new"], acceptedAtMs: START_MS, isRetake: false });
   });
 
+  test(`${name} claims: claimAgain() answers for a claim that stands as claim() does, in each state of it`, async () => {
+    await using harness = await open();
+    const { claims } = harness.drivers;
+    const again = (parts: Partial<ClaimRequest> = {}) => claims.claimAgain(request({ eventIds: ["evt_x"], ...parts }));
+    await claims.claim(request());
+    assert.deepEqual(await again(), { kind: "in-flight", retryAfterMs: CLAIM_LEASE_MS });
+    assert.deepEqual(await again({ fingerprint: "bb22" }), { kind: "mismatch" });
+    const retaken = { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: true };
+    await harness.clock.advance(CLAIM_LEASE_MS);
+    assert.deepEqual(await again(), retaken);
+    assert.equal((await again()).kind, "in-flight", "it is held");
+    await claims.abandon(TENANT, KEY);
+    assert.deepEqual(await again(), retaken);
+    await claims.complete(TENANT, KEY, ANSWER);
+    assert.deepEqual(await again(), { kind: "answered", answer: ANSWER });
+  });
+
+  test(`${name} claims: claimAgain() makes no claim: of no new key, of one that is over, of one that another request gave up`, async () => {
+    await using harness = await open({ claimBytesMax: 2000 });
+    const { claims } = harness.drivers;
+    for (let index = 0; index < 20; index++) {
+      const key = `key:unknown-${index}`;
+      assert.deepEqual(await claims.claimAgain(request({ key })), { kind: "unclaimed" }, "and takes no room");
+    }
+    const first = { kind: "claimed", eventIds: ["evt_first"], acceptedAtMs: START_MS, isRetake: false };
+    assert.deepEqual(await claims.claim(request({ fingerprint: "bb22" })), first, "what asked before held nothing");
+    await claims.abandon(TENANT, KEY);
+    assert.deepEqual(await claims.claimAgain(request()), { kind: "unclaimed" });
+    assert.equal((await claims.claim(request({ fingerprint: "bb22" }))).kind, "claimed", "the one given up is there");
+    await claims.complete(TENANT, KEY, ANSWER);
+    await harness.clock.advance(CLAIM_KEPT_MS);
+    assert.deepEqual(await claims.claimAgain(request({ fingerprint: "bb22" })), { kind: "unclaimed" });
+  });
+
   test(`${name} claims: a batch keeps its thousand ids and a long answer`, async () => {
     await using harness = await open();
     const eventIds = Array.from({ length: 1000 }, (_, index) => `evt_${index}`);

@@ -132,9 +132,12 @@ test("two tenants by their links: each sees all of its own, and nothing of the o
       const text = await page.content();
       for (const each of foreign) assert.ok(!text.includes(each), `${page.url()} has ${each}`);
     };
-    await page.goto((await post("/v1/portal-links", { tenant })).url);
+    const back = { return_url: `https://app.${tenant}.example/settings` };
+    await page.goto((await post("/v1/portal-links", { tenant, ...back })).url);
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     assert.equal(page.url(), `${url}/portal`, "the address has no token in it");
+    const wayBack = page.getByRole("link", { name: `Back to app.${tenant}.example` });
+    assert.equal(await wayBack.getAttribute("href"), back.return_url);
     await untilSaid(page, "1 delivery will not be made");
     await assertOwn();
     await assertAccessible(page);
@@ -191,7 +194,7 @@ test("live, and mending: the tenant's own alone, and each is done for it", async
   await page.getByLabel("URL").fill(`${receiver}/orders`);
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("The settings are saved.").waitFor();
-  await page.getByRole("link", { name: "Its dead letters" }).click();
+  await page.getByRole("link", { name: "Its dead letters", exact: true }).click();
   await page.getByLabel("Choose all on this page").check();
   await page.getByRole("button", { name: "Replay the chosen" }).click();
   await page.getByText("1 dead letter replayed").waitFor();
@@ -229,7 +232,7 @@ test("a link that is altered or too old is refused in words, to who is in alread
   const { page, url, key, post } = portal;
   await fill(portal, "acme");
   const link = (await post("/v1/portal-links", { tenant: "acme" })).url;
-  const grant = { tenant: "globex", mayChange: true, sessionMs: 60_000 };
+  const grant = { tenant: "globex", mayChange: true, sessionMs: 60_000, returnUrl: null };
   const ended = { hash: hashApiKey(key, systemHasher), endsAtMs: systemClock.now() - 1, portal: grant };
   const old = `${url}${portalPath(createSealer(MASTER_KEY), ended)}`;
   const altered = `${link.slice(0, -10)}${link.slice(-10).split("").toReversed().join("")}`;

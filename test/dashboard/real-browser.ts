@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 import { CHROMIUM, requireChromium } from "../support/services/debian-packages.ts";
 
@@ -85,5 +85,16 @@ export async function takeScreenshots(page: Page, name: string, kinds: readonly 
     await page.screenshot({ path: join(folder, `${name}-${kind}.png`) });
   }
   await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize(DESK);
+}
+
+/** Of a walk: as much as says it, from a place on. Nothing unless screenshots are wanted. */
+export async function takePicture(page: Page, name: string, from: Locator, height: number): Promise<void> {
+  if (folder === "") return;
+  mkdirSync(folder, { recursive: true });
+  await page.setViewportSize({ ...DESK, height });
+  const top = (await from.boundingBox())?.y ?? 0;
+  await page.evaluate(`scrollBy(0, ${top - 16})`);
+  await page.screenshot({ path: join(folder, `${name}.png`) });
   await page.setViewportSize(DESK);
 }

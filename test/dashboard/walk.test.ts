@@ -5,50 +5,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { openFolder, spawnPosthaste } from "../e2e/posthaste-child.ts";
 import { liveAnHour } from "./lived-hour.ts";
-import { assertAccessible, openRealBrowser, takeScreenshots } from "./real-browser.ts";
+import { openDashboardWalk, untilSaid } from "./dashboard-walk.ts";
+import { assertAccessible, takeScreenshots } from "./real-browser.ts";
 
 const HOSTILE = `"'><script>window.isHacked = 1</script><img src=x onerror="window.isHacked = 1">`;
-
-async function open(prepare: (folder: string) => Promise<Readonly<Record<string, string>>> = async () => ({})) {
-  const folder = openFolder();
-  const child = spawnPosthaste(["dev"], { PORT: "0", POSTHASTE_DATA: folder.path, ...(await prepare(folder.path)) });
-  await child.match(/Ctrl-C stops/);
-  const value = (name: string): string =>
-    new RegExp(`^ {2}${name} +(\\S+)$`, "m").exec(child.printed.stdout)?.[1] ?? "";
-  const [url, key, receiver, link] = [value("API"), value("API key"), value("Receiver"), value("Dashboard")];
-  const browser = await openRealBrowser();
-  const publish = async (path: string, body: object): Promise<{ readonly id: string }> => {
-    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
-    const response = await fetch(`${url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
-    assert.ok(response.ok, await response.clone().text());
-    return (await response.json()) as { readonly id: string };
-  };
-  return {
-    url,
-    key,
-    receiver,
-    link,
-    publish,
-    ...browser,
-    async [Symbol.asyncDispose]() {
-      await browser[Symbol.asyncDispose]();
-      await child[Symbol.asyncDispose]();
-      folder[Symbol.dispose]();
-    },
-  };
-}
-
-/** Until the page, loaded again, says so: what is told of a delivery comes a moment after it. */
-async function untilSaid(page: Page, words: string): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) {
-    if ((await page.locator("main").innerText()).includes(words)) return;
-    await page.waitForTimeout(100);
-    await page.reload();
-  }
-  assert.fail(`${page.url()} never said ${words}: ${await page.locator("main").innerText()}`);
-}
 
 /** Runs in the page: pixels of a canvas by the colours of the page's variables. */
 const INK_COUNTS = `(canvas, inks) => {
@@ -142,7 +103,7 @@ async function createEndpoint(page: Page, url: string, types: string): Promise<v
 }
 
 test("from the printed link to a delivered event: sign in, create, send, watch, find, and sign out", async () => {
-  await using walk = await open();
+  await using walk = await openDashboardWalk();
   const { page, url, receiver } = walk;
   await page.goto(walk.link);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
@@ -192,7 +153,7 @@ test("from the printed link to a delivered event: sign in, create, send, watch, 
 });
 
 test("an event that did not arrive: found out why, mended and delivered, by the pages alone", async () => {
-  await using walk = await open(liveAnHour);
+  await using walk = await openDashboardWalk(liveAnHour);
   const { page, url, receiver, publish } = walk;
   await publish("/v1/endpoints", { url: `${receiver}/`, event_types: ["invoice.*"], description: "Billing" });
   const broken = {
@@ -225,7 +186,7 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
   await assertAccessible(page);
   await findWhy(page);
   await mend(page, broken.url, `${receiver}/orders`);
-  await page.getByRole("link", { name: "Its dead letters" }).click();
+  await page.getByRole("link", { name: "Its dead letters", exact: true }).click();
   await assertAccessible(page);
   await takeScreenshots(page, "dead-letters", ["light", "phone"]);
   await page.getByLabel("Choose all on this page").check();
@@ -240,7 +201,7 @@ test("an event that did not arrive: found out why, mended and delivered, by the 
 });
 
 test("a key that may only look is made, signs in, and sees no button that changes anything", async () => {
-  await using walk = await open();
+  await using walk = await openDashboardWalk();
   const { page, url, receiver, publish } = walk;
   const endpoint = await publish("/v1/endpoints", { url: `${receiver}/`, description: HOSTILE });
   await page.goto(walk.link);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { parseConfig } from "@posthaste/shared/domain/config.ts";
 import { parseDistributed } from "@posthaste/shared/domain/distributed-config.ts";
+import { parsePortal } from "@posthaste/shared/domain/portal-config.ts";
 import { SETTINGS } from "@posthaste/shared/domain/unknown-settings.ts";
 import { requireHelm } from "../support/services/helm-binary.ts";
 import { KUBERNETES_VERSIONS, validateResources } from "../support/services/kubernetes-schemas.ts";
@@ -52,6 +53,7 @@ const SETS: Readonly<Record<string, { readonly values: Tree; readonly kinds: rea
       redis: { shards: 16, prefix: "ph:", spoolMib: 1024 },
       kafka: { brokers: "kafka:9092", tls: true, saslMechanism: "scram-sha-512", partitions: 24 },
       caCerts: { existingConfigMap: "authorities" },
+      portalLogo: { existingConfigMap: "logo", key: "acme.webp" },
       settings: { LOG_LEVEL: "debug", LOG_DELIVERIES: false, IDEMPOTENCY_GIB: 2, OTEL_TRACES_SAMPLER_ARG: 0.1 },
       gateway: { processes: 4, autoscaling: { enabled: true }, podAnnotations: { a: "b" }, nodeSelector: { a: "b" } },
       processor: { autoscaling: { kind: "keda", maxReplicas: 24, prometheusAddress: PROMETHEUS, lag: { low: null } } },
@@ -264,6 +266,28 @@ test("counts of processes are the most that may run, so that a rate limit is nev
   );
 });
 
+test("the portal's logo is a file of the ConfigMap, read alone, in what serves the portal and in no processor", () => {
+  const portalLogo = { existingConfigMap: "logo", key: "acme.webp" };
+  const embedded = { ...SETS["one process"]?.values, portalLogo };
+  const pods = [...podsOf({ ...NEEDED, portalLogo }), ...podsOf(embedded)];
+  const told = pods.map(([component, { containers, volumes }]) => {
+    const [{ env, volumeMounts }] = containers;
+    const path = env.find(({ name }) => name === "PORTAL_LOGO")?.value;
+    const mounted = (volumeMounts as readonly Tree[]).filter(({ mountPath }) => mountPath === "/portal-logo");
+    const maps = (volumes as readonly Tree[]).filter(({ name }) => name === "portal-logo");
+    return [component, path, mounted, maps];
+  });
+  const mount = { name: "portal-logo", mountPath: "/portal-logo", readOnly: true };
+  const volume = { name: "portal-logo", configMap: { name: "logo" } };
+  assert.deepEqual(told, [
+    ["gateway", "/portal-logo/acme.webp", [mount], [volume]],
+    ["processor", undefined, [], []],
+    ["embedded", "/portal-logo/acme.webp", [mount], [volume]],
+  ]);
+  assert.equal(parsePortal({ PORTAL_LOGO: "/portal-logo/acme.webp" }).portal.logoPath, "/portal-logo/acme.webp");
+  assert.doesNotMatch(render(NEEDED), /portal-logo|PORTAL_LOGO/, "nothing without one");
+});
+
 test("a value that is missing or cannot be is named, and what to do", () => {
   for (const [values, says] of [
     [{ ...NEEDED, image: {} }, /image\.repository is missing/],
@@ -283,6 +307,7 @@ test("a value that is missing or cannot be is named, and what to do", () => {
     ],
     [{ ...NEEDED, processor: { replicas: 7 } }, /processor\.replicas is 7 and kafka\.partitions is 6/],
     [{ ...NEEDED, settings: { LOG_LEVL: "info" } }, /'LOG_LEVL' not allowed/],
+    [{ ...NEEDED, portalLogo: { existingConfigMap: "logo", key: "logo.svg" } }, /'\/portalLogo\/key'/],
     [{ ...NEEDED, gatway: {} }, /'gatway' not allowed/],
     [{ ...NEEDED, mode: "single" }, /'\/mode'.*value must be one of 'distributed', 'embedded'/],
     [{ ...NEEDED, secrets: { masterKey: "short", redisUrl: "redis://redis" } }, /'\/secrets\/masterKey'/],

@@ -129,7 +129,7 @@ test("an event is shown with its story and its data as they were published, and 
   assert.match(shown.words, /Waits for a processor; it may be under way there/);
   assert.match(shown.text, /\{\n {2}&quot;amount&quot;: 1e400,\n {2}&quot;n&quot;: 12\.50\n\}/);
   const again = movedTo(await client.send("/dashboard/events/order-1/resend", {}));
-  assert.match((await client.visit(again)).text, /1 delivery planned/);
+  assert.match((await client.visit(again)).text, /It is replayed: 1 delivery is on the way/);
   assert.equal((await harness.drivers.retryQueue.depth()).count, 1);
 });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { GatewayHarness } from "../support/gateway-harness.ts";
 import { assertNames, assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
 
@@ -104,6 +105,123 @@ test("what is refused leaves the idempotency key and the id free", async () => {
   assert.equal((await harness.call("POST", "/v1/events", { headers, body })).status, 422);
   const again = await harness.call("POST", "/v1/events", { headers, body: { ...body, data: GOOD } });
   assert.equal(again.status, 202, again.text);
+});
+
+/** From now on the type's data must be another, or the type is gone. */
+const CHANGES = [
+  ["a tightened schema", (harness: GatewayHarness) => tighten(harness)],
+  ["a type that is listed no more", (harness) => harness.call("DELETE", "/v1/event-types/invoice.paid")],
+] as const satisfies [string, (harness: GatewayHarness) => Promise<unknown>][];
+
+const tighten = (harness: GatewayHarness) =>
+  harness.call("PUT", "/v1/event-types/invoice.paid", { body: { schema: { required: ["currency"] } } });
+
+const CLOUD_EVENT = { specversion: "1.0", id: "1", source: "/shop", type: "invoice.paid" };
+const FORMS: Record<string, { readonly headers: Record<string, string>; readonly body: unknown }> = {
+  "with a key": { headers: { "idempotency-key": "k" }, body: { type: "invoice.paid", data: GOOD } },
+  "with an id of its own": { headers: {}, body: { type: "invoice.paid", id: "own", data: GOOD } },
+  "with both": { headers: { "idempotency-key": "k" }, body: { type: "invoice.paid", id: "own", data: GOOD } },
+  "as a CloudEvent": {
+    headers: { "content-type": "application/cloudevents+json" },
+    body: { ...CLOUD_EVENT, data: GOOD },
+  },
+  "as a CloudEvent in headers": {
+    headers: Object.fromEntries(Object.entries(CLOUD_EVENT).map(([name, value]) => [`ce-${name}`, value])),
+    body: GOOD,
+  },
+};
+
+for (const [change, make] of CHANGES) {
+  test(`a repeat of what was accepted is answered as such after ${change}; anything else is refused`, async () => {
+    for (const [form, { headers, body }] of Object.entries(FORMS)) {
+      await using harness = await openListed({ catalogue: { taken: "listed", isShown: true } });
+      const publish = (more: object = {}, given: unknown = body) =>
+        harness.call("POST", "/v1/events", { headers: { ...headers, ...more }, body: given });
+      const first = await publish();
+      assert.equal(first.status, 202, first.text);
+      await make(harness);
+      const again = await publish();
+      assert.deepEqual([again.status, again.text], [202, first.text], form);
+      assert.equal(again.headers.get("idempotent-replayed"), "true", form);
+      const other = form.includes("headers") ? { id: "inv_2" } : { ...(body as object), data: { id: "inv_2" } };
+      assertProblem(await publish({}, other), 422, "validation-failed");
+      assert.equal((await harness.takeLane("medium")).length, 1, form);
+    }
+  });
+}
+
+test("a repeat by an id that was accepted has its answer, whatever its key; a key alone that is new has none", async () => {
+  await using harness = await openListed();
+  const body = { type: "invoice.paid", id: "own", data: GOOD };
+  const first = await harness.call("POST", "/v1/events", { body });
+  await tighten(harness);
+  const again = await harness.call("POST", "/v1/events", { headers: { "idempotency-key": "later" }, body });
+  assert.deepEqual([again.status, again.text], [202, first.text]);
+  const anew = { type: "invoice.paid", data: GOOD };
+  const refused = await harness.call("POST", "/v1/events", { headers: { "idempotency-key": "later" }, body: anew });
+  assertProblem(refused, 422, "validation-failed");
+});
+
+test("what was begun and never answered is taken up by its repeat after the schema was tightened, as the same event", async () => {
+  let isAway = true;
+  await using harness = await openListed({
+    wrap: (drivers) => ({
+      ...drivers,
+      lanes: {
+        ...drivers.lanes,
+        append: async (envelopes) => {
+          await drivers.lanes.append(envelopes);
+          if (isAway) throw new PosthasteError("store-unavailable", "It was appended, and nobody knows.");
+        },
+      },
+    }),
+  });
+  const request = { headers: { "idempotency-key": "k" }, body: { type: "invoice.paid", data: GOOD } };
+  assert.equal((await harness.call("POST", "/v1/events", request)).status, 503);
+  await tighten(harness);
+  isAway = false;
+  assert.equal((await harness.call("POST", "/v1/events", request)).status, 202);
+  assert.equal((await harness.takeLane("medium")).length, 1);
+});
+
+test("in a batch that is repeated, events with ids that were accepted are answered as such; without a key the others are refused", async () => {
+  await using harness = await openListed();
+  const [own, nameless, fresh] = [{ id: "own" }, {}, { id: "fresh" }].map((parts) => ({
+    type: "invoice.paid",
+    data: GOOD,
+    ...parts,
+  }));
+  const first = await harness.call("POST", "/v1/events/batch", { body: { events: [own, nameless] } });
+  const headers = { "idempotency-key": "k" };
+  const kept = await harness.call("POST", "/v1/events/batch", { headers, body: { events: [nameless] } });
+  await tighten(harness);
+  const again = await harness.call("POST", "/v1/events/batch", { body: { events: [nameless, own, fresh] } });
+  assert.equal(at(again.json, "data.0.status"), 422);
+  assert.equal(at(again.json, "data.1.id"), at(first.json, "data.0.id"));
+  assert.equal(at(again.json, "data.1.idempotent_replayed"), true);
+  assert.deepEqual(pointersOf(again.json, "data.2.problem.errors"), ["#/events/2/data/currency"]);
+  const repeated = await harness.call("POST", "/v1/events/batch", { headers, body: { events: [nameless] } });
+  assert.deepEqual([repeated.status, repeated.text], [200, kept.text]);
+});
+
+test("an event with a key asks its claim once, whether the catalogue takes it or not", async () => {
+  const asked: string[] = [];
+  await using harness = await openListed({
+    wrap: (drivers) => ({
+      ...drivers,
+      claims: {
+        ...drivers.claims,
+        claim: (request) => (asked.push("claim"), drivers.claims.claim(request)),
+        claimAgain: (request) => (asked.push("claimAgain"), drivers.claims.claimAgain(request)),
+      },
+    }),
+  });
+  const publish = (data: unknown, headers = {}) =>
+    harness.call("POST", "/v1/events", { headers, body: { type: "invoice.paid", data } });
+  await publish(GOOD, { "idempotency-key": "good" });
+  await publish(BAD, { "idempotency-key": "bad" });
+  await publish(BAD);
+  assert.deepEqual(asked, ["claim", "claimAgain"]);
 });
 
 test("in a batch each event answers for itself, with its place in the whole", async () => {

@@ -144,7 +144,45 @@ test("what was sent again to an endpoint that did not subscribe is told to its e
   });
   const { codes, text } = await shown(harness, id, users);
   assert.deepEqual([codes[1], codes.at(-1)], ["match matched", "outcome delivered"]);
-  assert.match(text, /did not subscribe to order\.paid when .* later resend/);
+  assert.match(text, /did not subscribe to order\.paid when .* later replay/);
+});
+
+test("of an event that was replayed, its latest delivery is told of, or the one that is named, each with its own attempts", async () => {
+  await using harness = await openGatewayHarness();
+  const [endpoint, other] = [await createEndpoint(harness), await createEndpoint(harness)];
+  const id = await publish(harness);
+  fanOut(harness, id, { matched: [endpoint, other], matchedCount: 2 });
+  const answered = (status: number) => ({ attempt: 1, result: { ...ANSWER, status } });
+  record(harness, id, endpoint, { ...answered(500), state: "dead", reason: "answered 500" });
+  const generation = START_MS + 2000;
+  record(harness, id, endpoint, { ...answered(200), generation, atMs: START_MS + 3000, state: "delivered" });
+  const { json } = await harness.call("GET", `/v1/events/${id}`);
+  const deliveries = at(json, "deliveries") as { id: string; endpoint_id: string; replayed_at: string | null }[];
+  const idOf = (endpointId: string, isReplay: boolean): string =>
+    deliveries.find((each) => each.endpoint_id === endpointId && (each.replayed_at !== null) === isReplay)?.id ?? "";
+  const told = async (delivery: string, of = endpoint) =>
+    (await shown(harness, id, `${of}${delivery === "" ? "" : `&delivery=${delivery}`}`)).codes.slice(-2);
+  assert.deepEqual(await told(""), ["retry not-needed", "outcome delivered"]);
+  assert.deepEqual(await told(idOf(endpoint, true)), ["retry not-needed", "outcome delivered"]);
+  assert.deepEqual(await told(idOf(endpoint, false)), ["retry ended", "outcome dead"]);
+  assert.deepEqual(await told(idOf(other, false), other), ["retry none-made", "outcome in-lane"], "not begun yet");
+  const { text } = await why(harness, id, `${endpoint}&delivery=${idOf(endpoint, false)}`);
+  assert.match(text, /was answered 500/);
+  assertProblem(await why(harness, id, `${endpoint}&delivery=${idOf(other, false)}`), 404, "not-found");
+  const refused = await why(harness, id, `${endpoint}&delivery=x`);
+  assertProblem(refused, 400, "invalid-query");
+  assertNames(refused, "delivery");
+});
+
+test("a test event is told as one: it comes whatever its endpoint subscribes to", async () => {
+  await using harness = await openGatewayHarness();
+  const users = await createEndpoint(harness, { event_types: ["user.*"] });
+  const sent = await harness.call("POST", `/v1/endpoints/${users}/test`, { body: {} });
+  assert.equal(sent.status, 202, sent.text);
+  const { codes, text } = await shown(harness, textAt(sent.json, "id"), users);
+  assert.equal(codes[1], "match matched");
+  assert.match(text, /a test event goes to the endpoint that it was asked for, whatever that subscribes to/);
+  assert.doesNotMatch(text, /the endpoint subscribed/);
 });
 
 const waits: Readonly<Record<string, readonly [Partial<DeliveryRecord>, readonly string[], unknown]>> = {

@@ -58,7 +58,17 @@ for (const [name, body, place] of [
   ["a word for read_only", { read_only: "yes" }, "#/read_only"],
   ["a tenant that is none", { tenant: "a b" }, "#/tenant"],
   ["the operators' own tenant", { tenant: "operator" }, "#/tenant"],
-  ["a field that there is not", { return_url: "https://a.example" }, "#/return_url"],
+  ["a field that there is not", { back: "https://a.example" }, "#/back"],
+  ["a way back that is no address", { return_url: "/settings" }, "#/return_url"],
+  ["a way back that is a script", { return_url: "javascript:alert(1)" }, "#/return_url"],
+  ["a way back that is data", { return_url: "data:text/html,a" }, "#/return_url"],
+  ["a way back over plain http", { return_url: "http://app.example/" }, "#/return_url"],
+  ["a way back to what only looks like this machine", { return_url: "http://localhost.example/" }, "#/return_url"],
+  ["a way back with a password", { return_url: "https://a:b@app.example/" }, "#/return_url"],
+  ["a way back that is too long", { return_url: `https://app.example/${"a".repeat(981)}` }, "#/return_url"],
+  ["a way back that becomes too long", { return_url: `https://app.example/${"ü".repeat(300)}` }, "#/return_url"],
+  ["a way back of half a letter", { return_url: "https://app.example/\ud800" }, "#/return_url"],
+  ["a way back that is a number", { return_url: 1 }, "#/return_url"],
 ] as const) {
   test(`422 for ${name}, which is named`, async () => {
     await using harness = await openGatewayHarness();
@@ -93,6 +103,41 @@ test("a link opens a session of an hour, again and again until its end, and show
     assert.doesNotMatch(home.text, /the shop's own key|phk_|API key|Docs/);
     assert.equal((await client.visit("/portal/events")).status, 200);
   }
+});
+
+const backOf = (text: string): readonly (string | undefined)[] =>
+  (/<a class="back" href="([^"]*)" target="_top"\s*>([^<]*)</.exec(text) ?? []).slice(1);
+
+test("each page of the portal leads back to where its people came from, and nowhere without", async () => {
+  await using harness = await openGatewayHarness({ portal: { origins: ["https://app.example"] } });
+  const longest = `https://app.example/${"a".repeat(980)}`;
+  for (const [given, href, name] of [
+    [
+      "https://app.example/settings?tab=hooks#webhooks",
+      "https://app.example/settings?tab=hooks#webhooks",
+      "app.example",
+    ],
+    [`https://APP.example/"'><script>`, "https://app.example/%22&#39;%3E%3Cscript%3E", "app.example"],
+    ["http://localhost:3000", "http://localhost:3000/", "localhost:3000"],
+    ["http://[::1]:3000/a", "http://[::1]:3000/a", "[::1]:3000"],
+    [longest, longest, "app.example"],
+  ] as const) {
+    const client = await enterPortal(harness, { tenant: "acme", return_url: given });
+    for (const path of ["/portal", "/portal/events", "/portal/events/evt_none", "/portal/endpoints/new"]) {
+      assert.deepEqual(backOf((await client.visit(path)).text), [href, `Back to ${name}`], `${path} ${given}`);
+    }
+    assert.ok((client.cookie ?? "").length < 2000, "browsers keep 4,096 bytes");
+  }
+  const without = await enterPortal(harness, { tenant: "acme" });
+  assert.deepEqual(backOf((await without.visit("/portal")).text), []);
+  assert.doesNotMatch((await without.visit("/portal")).text, /Back to/);
+});
+
+test("who signs in with a key has no way back", async () => {
+  await using harness = await openGatewayHarness();
+  const client = new DashboardClient(harness.gateway);
+  await client.signIn(harness.operatorKey);
+  assert.doesNotMatch((await client.visit("/dashboard")).text, /class="back"/);
 });
 
 test("an expired link is refused, and who is in already with another stays so", async () => {
@@ -131,7 +176,7 @@ test("an altered link is refused, at whichever letter", async () => {
 test("what was sealed for another purpose is no link, and a link is nothing else", async () => {
   await using harness = await openGatewayHarness();
   const [hash, nowMs] = [hashApiKey(harness.operatorKey, testHasher), harness.clock.now()];
-  const portal = { tenant: "acme", mayChange: true, sessionMs: 60_000 };
+  const portal = { tenant: "acme", mayChange: true, sessionMs: 60_000, returnUrl: null };
   const session = { hash, endsAtMs: nowMs + 60_000 };
   const link = tokenOf(portalPath(SEALER, { ...session, portal }));
   const portalSession = sealSession(SEALER, { ...session, portal }, "portal session");

@@ -92,7 +92,10 @@ function textsOf(schema: JsonSchema, known: KnownIds): fc.Arbitrary<string> {
   if (format === "date-time")
     return fc.date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true }).map((at) => at.toISOString());
   if (typeof pattern === "string" && pattern.startsWith("^whsec_")) return secrets;
-  if (format === "uri") return fc.webUrl({ withQueryParameters: true, validSchemes: ["http", "https"] });
+  if (format === "uri") {
+    const urls = fc.webUrl({ withQueryParameters: true, validSchemes: ["http", "https"] });
+    return typeof pattern === "string" ? urls.filter((text) => new RegExp(pattern).test(text)) : urls;
+  }
   if (typeof pattern !== "string") return fc.string({ minLength, maxLength: Math.min(maxLength, 40) });
   const id = known[/^\^([a-z]+)_/.exec(pattern)?.[1] ?? ""];
   const made = fc

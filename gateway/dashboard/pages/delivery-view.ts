@@ -15,7 +15,11 @@ export function deliveryView(
   request: PageRequest,
   event: EventStatus,
   delivery: ShownDelivery,
-  { endpoint, actions }: { readonly endpoint: EndpointView | null; readonly actions: Markup },
+  {
+    endpoint,
+    actions,
+    why,
+  }: { readonly endpoint: EndpointView | null; readonly actions: Markup; readonly why: Markup },
 ): Markup {
   const { nowMs } = request;
   const { endpoint_id: endpointId, url, waiting } = delivery;
@@ -27,8 +31,9 @@ export function deliveryView(
             >${url ?? html`an endpoint that is gone, <code>${endpointId}</code>`}</a
           >`;
   const shown = { name: "Request", show: (attempt: AttemptView) => requestView(event, { url, endpoint }, attempt) };
+  const description = html`<span class="quiet">${endpoint?.description ?? ""}</span>`;
   return html`<div class="card">
-    <h3>${delivery.replayed_at === null ? "Delivery" : "Replay"} ${where}</h3>
+    <h3>${delivery.replayed_at === null ? "Delivery" : "Replay"} ${where} ${description}</h3>
     <p>
       ${stateView(delivery.state)}
       ${waiting !== null && delivery.reason?.startsWith("waits:") === true ? "" : delivery.reason}
@@ -36,7 +41,7 @@ export function deliveryView(
     </p>
     ${waiting === null ? "" : html`<p>${waitingText(waiting, nowMs)}</p>`} ${timesView(delivery.times)}
     ${delivery.attempts.length === 0 ? html`<p class="quiet">No attempt yet.</p>` : attemptTable(delivery.attempts, nowMs, { beside: [shown] })}
-    ${actions}
+    ${why} ${actions}
   </div>`;
 }
 
@@ -98,15 +103,18 @@ export function attemptTable<Row extends AttemptView>(
 
 /** What the receiver said, as text. */
 function answerView({ status, fault, detail, response }: AttemptView): Markup {
-  const excerpt = response?.excerpt ?? "";
   return html`${status === null ? html`no answer: ${fault}` : html`<strong>${status}</strong>`}
   ${detail === null || detail === `answered ${status}` ? "" : html`<span class="quiet">${detail}</span>`}
-  ${
-    excerpt === ""
-      ? ""
-      : html`<details>
-          <summary>Body of the answer${response?.is_cut === true ? ", its beginning" : ""}</summary>
-          <pre tabindex="0"><code>${excerpt}</code></pre>
-        </details>`
-  }`;
+  ${response === null ? "" : answerBody(response)}`;
+}
+
+function answerBody({ excerpt, is_cut: isCut }: NonNullable<AttemptView["response"]>): Markup {
+  if (excerpt === "") {
+    const words = isCut ? "nothing of its body was read" : "no body in the answer";
+    return html`<br /><span class="quiet">${words}</span>`;
+  }
+  return html`<details>
+    <summary>Body of the answer${isCut ? ", its beginning" : ""}</summary>
+    <pre tabindex="0"><code>${excerpt}</code></pre>
+  </details>`;
 }

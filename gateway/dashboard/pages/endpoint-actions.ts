@@ -1,12 +1,15 @@
 /** What can be done with an endpoint, as forms; what was done, in words. */
 import { html } from "hono/html";
+import { TEST_EVENT_TYPE } from "@posthaste/shared/domain/own-event.ts";
 import type { Problem } from "@posthaste/shared/domain/problem.ts";
 import type { EndpointView } from "../../answers/endpoints.ts";
 import type { Markup } from "../../html/markup.ts";
+import { fieldOf } from "../form.ts";
 import { actionForm, askedForm, fieldView, hiddenFields } from "../form-parts.ts";
 import type { PageRequest } from "../page-request.ts";
 import { isOperator } from "../page-request.ts";
 import { hrefOf, namedTenant, NOTHING, thingHref } from "../parts.ts";
+import { manyText } from "../words.ts";
 
 const done: Readonly<Record<string, string>> = {
   paused: "The endpoint is paused. What comes meanwhile is held for it.",
@@ -14,10 +17,19 @@ const done: Readonly<Record<string, string>> = {
   changed: "The settings are saved.",
 };
 
-export function doneView(request: PageRequest): Markup {
+/** Counted so far; a store reads each with its body. */
+const DEAD_MAX = 20;
+const TYPES_MAX = 100;
+
+export async function doneView(request: PageRequest, { id }: EndpointView): Promise<Markup> {
   const { query } = request;
-  const words = done[query.get("done") ?? ""];
-  if (words !== undefined) return html`<p class="notice good" role="status">${words}</p>`;
+  const what = query.get("done") ?? "";
+  const words = done[what];
+  if (words !== undefined) {
+    return html`<div class="notice good" role="status">
+      ${words} ${what === "paused" ? "" : await stillDeadView(request, id)}
+    </div>`;
+  }
   const sent = query.get("sent");
   if (sent === undefined || !/^[\w-]{1,64}$/.test(sent)) return NOTHING;
   const tenant = isOperator(request.caller) ? (namedTenant(request) ?? "default") : "";
@@ -27,14 +39,47 @@ export function doneView(request: PageRequest): Markup {
   </p>`;
 }
 
-export function actionsView(request: PageRequest, endpoint: EndpointView, refusal: Problem | null): Markup {
+/** Whoever has mended something may think that what died of it is sent now. */
+async function stillDeadView({ api, query }: PageRequest, id: string): Promise<Markup> {
+  const tenant = query.get("tenant") ?? null;
+  const wish = { endpoint_id: id, state: "dead", tenant };
+  const dead = await api.ask("GET /v1/dead-letters", { query: { ...wish, limit: String(DEAD_MAX) } });
+  if (dead.kind === "refused" || dead.value.data.length === 0) return NOTHING;
+  const isMore = dead.value.next_cursor !== null;
+  const count = dead.value.data.length;
+  const many = `${manyText(count, "delivery", "deliveries")}${isMore ? " and more" : ""}`;
+  return html`What died before is not sent again by this: ${many}.
+    <a href="${hrefOf("/dashboard/dead-letters", wish)}">Look at its dead letters, and replay them</a>`;
+}
+
+/** Of the catalogue, as far as one call tells; none where it cannot be read. */
+export async function listedTypes({ api }: PageRequest): Promise<readonly string[]> {
+  const listed = await api.ask("GET /v1/event-types", { query: { limit: String(TYPES_MAX) } });
+  return listed.kind === "done" ? listed.value.data.map(({ name }) => name) : [];
+}
+
+export function actionsView(
+  request: PageRequest,
+  endpoint: EndpointView,
+  { refusal, types }: { readonly refusal: Problem | null; readonly types: readonly string[] },
+): Markup {
   const to = (what: string): string =>
     hrefOf(`/dashboard/endpoints/${endpoint.id}/${what}`, { tenant: namedTenant(request) });
+  const typed = fieldOf(request.form, "type");
   const test = {
     to: to("test"),
     label: "Send a test event",
     kind: "main",
-    fields: fieldView({ name: "type", label: "Event type of the test", value: "posthaste.test" }, refusal),
+    fields: fieldView(
+      {
+        name: "type",
+        label: "Event type of the test",
+        value: typed === "" ? TEST_EVENT_TYPE : typed,
+        offered: [TEST_EVENT_TYPE, ...types],
+        hint: `This endpoint gets it whatever it subscribes to, and no other does.${types.length === 0 ? "" : " One of the listed types has its example as data."}`,
+      },
+      refusal,
+    ),
   } as const;
   const isActive = endpoint.status === "active";
   return html`<div class="actions">${isActive ? actionForm(request, test) : ""}</div>

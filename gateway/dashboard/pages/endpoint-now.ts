@@ -31,7 +31,8 @@ export function nowView(stats: StatsView | null, latest: Attempts | null, nowMs:
           {
             name: "Under way",
             figure: `${countText(seen.in_flight)} of ${countText(seen.in_flight_max)}`,
-            more: html`at once, at most; as the processor of the last attempt had it, ${when}`,
+            more: html`other attempts under way when the last one ended, ${when}; ${countText(seen.in_flight_max)} may
+            be at once`,
           },
           { name: "Breaker", figure: stateView(seen.breaker), more: html`${breakers[seen.breaker]}; seen ${when}` },
         ]),

@@ -6,7 +6,6 @@ import type { Problem } from "@posthaste/shared/domain/problem.ts";
 import type { EndpointView, StatsView } from "../../answers/endpoints.ts";
 import type { AttemptList } from "../../answers/events.ts";
 import type { Markup } from "../../html/markup.ts";
-import type { Api } from "../api.ts";
 import { valueOf } from "../api.ts";
 import { filterForm } from "../form-parts.ts";
 import type { PageRequest, PageRule, Shown } from "../page-request.ts";
@@ -19,11 +18,9 @@ import {
   idView,
   listedTenant,
   namedTenant,
-  NOTHING,
   NOTHING_YET,
   pagerView,
   problemView,
-  stateView,
   tableView,
   thingHref,
   tilesView,
@@ -31,7 +28,9 @@ import {
 } from "../parts.ts";
 import { countText, manyText, shareText, spanText } from "../words.ts";
 import { attemptTable } from "./delivery-view.ts";
-import { actionsView, doneView } from "./endpoint-actions.ts";
+import { actionsView, doneView, listedTypes } from "./endpoint-actions.ts";
+import type { WithStats } from "./endpoint-health.ts";
+import { healthView, reasonView, successView, withStats } from "./endpoint-health.ts";
 import { nowView } from "./endpoint-now.ts";
 
 const PATH = "/dashboard/endpoints";
@@ -74,32 +73,12 @@ async function listEndpoints(request: PageRequest): Promise<Shown> {
   }
   ${rows.length > 0 || isFiltered || problem !== null ? filterForm(PATH, fields, problem) : ""}
   ${problemView(problem, ["tenant"])}
-  ${problem !== null ? "" : rows.length > 0 ? endpointTable(request, rows) : next === null ? noneView(request, isFiltered) : NOTHING_YET}
+  ${problem !== null ? "" : rows.length > 0 ? endpointTable(request, "oldest", rows) : next === null ? noneView(request, isFiltered) : NOTHING_YET}
   ${pagerView(PATH, Object.fromEntries(query), next)}`;
   return { kind: "page", status: problem?.status ?? 200, title: "Endpoints", body };
 }
 
-export interface WithStats {
-  readonly endpoint: EndpointView;
-  /** Null when its counts could not be read. */
-  readonly stats: StatsView | null;
-}
-
-export async function withStats(
-  api: Api,
-  endpoints: readonly EndpointView[],
-  isForOperator: boolean,
-): Promise<readonly WithStats[]> {
-  return await Promise.all(
-    endpoints.map(async (endpoint) => {
-      const query = { tenant: isForOperator ? endpoint.tenant : null };
-      const asked = await api.ask("GET /v1/endpoints/:id/stats", { id: endpoint.id, query });
-      return { endpoint, stats: asked.kind === "done" ? asked.value : null };
-    }),
-  );
-}
-
-export function endpointTable(request: PageRequest, rows: readonly WithStats[]): Markup {
+export function endpointTable(request: PageRequest, order: string, rows: readonly WithStats[]): Markup {
   const { nowMs } = request;
   const columns: readonly Column<WithStats>[] = [
     {
@@ -114,26 +93,7 @@ export function endpointTable(request: PageRequest, rows: readonly WithStats[]):
     { name: "Delivered, 24 h", show: ({ stats }) => successView(stats) },
     { name: "Last attempt", show: ({ stats }) => timeView(stats?.last_attempt_at ?? null, nowMs) },
   ];
-  return tableView("Endpoints, oldest first", columns, rows);
-}
-
-function healthView({ status, failing_since: failing }: EndpointView, stats: StatsView | null, nowMs: number): Markup {
-  if (status !== "active") return stateView(status);
-  if (failing !== null) return html`${stateView("failing")} since ${timeView(failing, nowMs)}`;
-  return stateView(isFailing(stats) ? "failing" : status);
-}
-
-function isFailing(stats: StatsView | null): boolean {
-  return stats !== null && stats.delivered === 0 && stats.retried + stats.dead > 0;
-}
-
-function successView(stats: StatsView | null): Markup {
-  if (stats === null) return html`<span class="quiet">not known</span>`;
-  if (stats.attempts === 0) return html`<span class="quiet">no attempt</span>`;
-  return html`<span class="number">${countText(stats.delivered)}</span>
-    <span class="quiet"
-      >of ${manyText(stats.attempts, "attempt")}, ${shareText(stats.delivered, stats.attempts)}</span
-    >`;
+  return tableView(`Endpoints, ${order} first`, columns, rows);
 }
 
 function noneView({ caller }: PageRequest, isFiltered: boolean): Markup {
@@ -153,18 +113,21 @@ export async function showEndpoint(request: PageRequest, refusal: Problem | null
   const query = { tenant: namedTenant(request) };
   const endpoint = valueOf(await api.ask("GET /v1/endpoints/:id", { id, query }));
   const outcome = request.query.get("outcome") === "failed" ? "failed" : null;
-  const [stats, attempts] = await Promise.all([
+  const mayChange = can(caller, "manage");
+  const [stats, attempts, types, done] = await Promise.all([
     api.ask("GET /v1/endpoints/:id/stats", { id, query }),
     api.ask("GET /v1/endpoints/:id/attempts", {
       id,
       query: { ...query, outcome, cursor: request.query.get("cursor") ?? null },
     }),
+    mayChange && endpoint.status === "active" ? listedTypes(request) : [],
+    doneView(request, endpoint),
   ]);
   const counts = stats.kind === "done" ? stats.value : null;
   const isNewest = outcome === null && request.query.get("cursor") === undefined;
-  const body = html`${problemView(refusal, ["type"])} ${doneView(request)}
+  const body = html`${problemView(refusal, ["type"])} ${done}
     <p>${healthView(endpoint, counts, nowMs)} ${reasonView(endpoint, counts, nowMs)}</p>
-    ${settingsView(endpoint, nowMs)} ${can(caller, "manage") ? actionsView(request, endpoint, refusal) : ""}
+    ${settingsView(endpoint, nowMs)} ${mayChange ? actionsView(request, endpoint, { refusal, types }) : ""}
     ${nowView(counts, isNewest && attempts.kind === "done" ? attempts.value : null, nowMs)}
     <h2>The last 24 hours</h2>
     ${counts === null ? html`<p class="quiet">They are not known now.</p>` : statsTiles(counts)}
@@ -196,20 +159,6 @@ function attemptsView(
   };
   return html`${data.length === 0 ? NOTHING_YET : attemptTable(data, request.nowMs, { more: [more] })}
   ${pagerView(`${PATH}/${id}`, Object.fromEntries(request.query), next)}`;
-}
-
-function reasonView(
-  { status, status_reason: reason, status_since: since, failing_since: failing }: EndpointView,
-  stats: StatsView | null,
-  nowMs: number,
-): Markup {
-  if (status === "active") {
-    if (failing !== null) return html`No attempt has succeeded since then. Its answers are below.`;
-    return isFailing(stats) ? html`No attempt of the last 24 hours succeeded. Its answers are below.` : NOTHING;
-  }
-  const then =
-    status === "paused" ? "What comes meanwhile is held." : "What comes meanwhile is held until it is enabled.";
-  return html`${reason ?? ""}, ${timeView(since, nowMs)}. ${then}`;
 }
 
 function settingsView(endpoint: EndpointView, nowMs: number): Markup {

@@ -32,18 +32,13 @@ async function showEvent(request: PageRequest, refusal: Refusal): Promise<Shown>
   const named = { id: request.param("id"), query: { tenant: namedTenant(request) } };
   const answered = await api.ask("GET /v1/events/:id", { ...named, query: { ...named.query, include: "data" } });
   const event = valueOf(answered);
-  const asked = request.query.get("why") ?? onlyEndpoint(event);
-  const why =
-    asked === null
-      ? null
-      : await api.ask("GET /v1/events/:id/why", { ...named, query: { ...named.query, endpoint: asked } });
+  const told = await whyOf(request, event);
   const endpoints = await endpointsOf(request, event);
   const data = answered.kind === "done" ? rawDataOf(answered.text, event) : "";
   const body = html`${problemView(refusal)} ${sentView(request)} ${summaryView(request, event)}
     ${can(request.caller, "manage") ? resendView(request, event) : ""}
     <h2>Story</h2>
-    ${storyView(request, event, endpoints)}
-    ${why === null ? "" : whyView(asked ?? "", why.kind === "done" ? why.value : null)}
+    ${storyView(request, event, { endpoints, told })}
     <h2>Data</h2>
     ${dataView(data)}
     <h2>Body, as it is sent</h2>
@@ -51,17 +46,31 @@ async function showEvent(request: PageRequest, refusal: Refusal): Promise<Shown>
   return { kind: "page", status: refusal?.status ?? 200, title: event.type, body };
 }
 
-/** The one that says why, where there is no other. */
-function onlyEndpoint({ deliveries }: EventStatus): string | null {
-  return deliveries.length === 1 ? (deliveries[0]?.endpoint_id ?? null) : null;
+type Decisions = v.InferOutput<typeof Why>["decisions"];
+
+/** What was decided for one delivery. */
+interface Told {
+  readonly deliveryId: string;
+  readonly decisions: Decisions;
+}
+
+/** Of the delivery that was asked about, or of the only one; null too when it cannot be told. */
+async function whyOf({ api, query }: PageRequest, event: EventStatus): Promise<Told | null> {
+  const { deliveries } = event;
+  const asked = deliveries.length === 1 ? deliveries[0]?.id : query.get("why");
+  const delivery = deliveries.find(({ id }) => id === asked);
+  if (delivery === undefined || delivery.endpoint_id === null) return null;
+  const named = { endpoint: delivery.endpoint_id, delivery: delivery.id, tenant: query.get("tenant") ?? null };
+  const why = await api.ask("GET /v1/events/:id/why", { id: event.id, query: named });
+  return why.kind === "done" ? { deliveryId: delivery.id, decisions: why.value.decisions } : null;
 }
 
 function sentView({ query }: PageRequest): Markup {
   const count = Number(query.get("resent"));
   if (!Number.isSafeInteger(count) || count < 1) return NOTHING;
   return html`<p class="notice good" role="status">
-    It is on its way again: ${manyText(count, "delivery", "deliveries")} planned. What is below was so as this page was
-    opened:
+    It is replayed: ${manyText(count, "delivery is", "deliveries are")} on the way. What is below was so as this page
+    was opened:
     <a href="">look again</a>.
   </p>`;
 }
@@ -85,9 +94,9 @@ function summaryView({ nowMs }: PageRequest, event: EventStatus): Markup {
 }
 
 function resendView(request: PageRequest, event: EventStatus): Markup {
-  const action = { to: formPath(request, event.id), label: "Send again to all" };
+  const action = { to: formPath(request, event.id), label: "Replay to all" };
   return html`<div class="actions">
-    ${askedForm(request, { ...action, kind: "main" }, html`<p>To every active endpoint that subscribes to <code>${event.type}</code> now, those that have it already included.</p>`)}
+    ${askedForm(request, { ...action, kind: "main" }, html`<p>It is sent again to every active endpoint that subscribes to <code>${event.type}</code> now, those that have it already included.</p>`)}
   </div>`;
 }
 
@@ -95,11 +104,9 @@ function formPath(request: PageRequest, id: string): string {
   return hrefOf(`/dashboard/events/${id}/resend`, { tenant: namedTenant(request) });
 }
 
-/** Those of the first deliveries with attempts; what cannot be read is left out. */
+/** Those of the first deliveries; what cannot be read is left out. */
 async function endpointsOf({ api }: PageRequest, event: EventStatus): Promise<ReadonlyMap<string, EndpointView>> {
-  const ids = event.deliveries.flatMap(({ endpoint_id: id, attempts }) =>
-    id === null || attempts.length === 0 ? [] : [id],
-  );
+  const ids = event.deliveries.flatMap(({ endpoint_id: id }) => (id === null ? [] : [id]));
   const query = { tenant: event.tenant };
   const asked = await Promise.all(
     [...new Set(ids)].slice(0, ENDPOINTS_MAX).map((id) => api.ask("GET /v1/endpoints/:id", { id, query })),
@@ -108,9 +115,14 @@ async function endpointsOf({ api }: PageRequest, event: EventStatus): Promise<Re
   return new Map(found.map((endpoint) => [endpoint.id, endpoint]));
 }
 
-function storyView(request: PageRequest, event: EventStatus, endpoints: ReadonlyMap<string, EndpointView>): Markup {
+function storyView(
+  request: PageRequest,
+  event: EventStatus,
+  { endpoints, told }: { readonly endpoints: ReadonlyMap<string, EndpointView>; readonly told: Told | null },
+): Markup {
   const { nowMs } = request;
-  const { deliveries, filtered_count: filtered } = event;
+  const { filtered_count: filtered } = event;
+  const deliveries = inOrder(event.deliveries);
   return html`<ol class="timeline">
     <li class="good">
       <strong>Accepted</strong> ${timeView(event.accepted_at, nowMs)} into the lane <strong>${event.lane}</strong>:
@@ -124,45 +136,61 @@ function storyView(request: PageRequest, event: EventStatus, endpoints: Readonly
         html`<li class="${delivery.state === "delivered" ? "good" : delivery.state === "dead" ? "bad" : "odd"}">
           ${deliveryView(request, event, delivery, {
             endpoint: endpoints.get(delivery.endpoint_id ?? "") ?? null,
-            actions: sendAgainTo(request, event, delivery.endpoint_id),
+            actions: actionsOf(request, event, delivery, told),
+            why: told?.deliveryId === delivery.id ? whyView(told.decisions) : NOTHING,
           })}
         </li>`,
     )}
   </ol>`;
 }
 
+type ShownDelivery = EventStatus["deliveries"][number];
+
+/** By the time from which each could be made; of those of one time by that of their first attempts, those without one last. */
+function inOrder(deliveries: readonly ShownDelivery[]): readonly ShownDelivery[] {
+  const fromOf = ({ replayed_at: at }: ShownDelivery): string => at ?? "";
+  const begunOf = ({ attempts }: ShownDelivery): number =>
+    attempts[0] === undefined ? Number.POSITIVE_INFINITY : Date.parse(attempts[0].at) - attempts[0].duration_ms;
+  return deliveries.toSorted((one, other) => {
+    if (fromOf(one) !== fromOf(other)) return fromOf(one) < fromOf(other) ? -1 : 1;
+    return begunOf(one) === begunOf(other) ? 0 : begunOf(one) - begunOf(other);
+  });
+}
+
 function nobodyView({ state, type, waiting }: EventStatus): Markup {
   if (waiting !== null || state === "pending") return html`A processor has not taken it yet.`;
   if (state === "cancelled") return html`It was cancelled, and nobody gets it.`;
   return html`Nobody gets it: no endpoint of the tenant subscribes to <code>${type}</code>.
-    <a href="/dashboard/endpoints">Change the event types of one, or create one</a>, then send it again.`;
+    <a href="/dashboard/endpoints">Change the event types of one, or create one</a>, then replay it.`;
 }
 
-function sendAgainTo(request: PageRequest, event: EventStatus, endpointId: string | null): Markup {
+function actionsOf(
+  request: PageRequest,
+  event: EventStatus,
+  { id, endpoint_id: endpointId }: ShownDelivery,
+  told: Told | null,
+): Markup {
   if (endpointId === null) return NOTHING;
-  const why = hrefOf(`/dashboard/events/${event.id}`, {
-    tenant: isOperator(request.caller) ? event.tenant : null,
-    why: endpointId,
-  });
+  const tenant = isOperator(request.caller) ? event.tenant : null;
+  const why = hrefOf(`/dashboard/events/${event.id}`, { tenant, why: id });
   return html`<div class="actions">
     ${
       can(request.caller, "manage")
         ? actionForm(request, {
             to: formPath(request, event.id),
-            label: "Send again to this endpoint",
+            label: "Replay to this endpoint",
             fields: hiddenFields({ endpoint_id: endpointId }),
           })
         : ""
     }
-    <a class="button" href="${why}#why">Why?</a>
+    ${told?.deliveryId === id ? "" : html`<a class="button" href="${why}#why">Why?</a>`}
   </div>`;
 }
 
-function whyView(endpointId: string, why: v.InferOutput<typeof Why> | null): Markup {
-  if (why === null) return NOTHING;
-  return html`<section class="card" id="why" aria-labelledby="why-title">
-    <h3 id="why-title">Why: what was decided for <code>${endpointId}</code></h3>
-    ${factsView(why.decisions.map(({ on, code, detail }) => [on, html`<strong>${code}</strong><br />${detail}`] as const))}
+function whyView(decisions: Decisions): Markup {
+  return html`<section class="why" id="why" aria-labelledby="why-title">
+    <h4 id="why-title">Why: what was decided for this delivery</h4>
+    ${factsView(decisions.map(({ on, code, detail }) => [on, html`<strong>${code}</strong><br />${detail}`] as const))}
   </section>`;
 }
 

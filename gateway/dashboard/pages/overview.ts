@@ -6,8 +6,9 @@ import { can, isOperator } from "../page-request.ts";
 import { emptyView, hrefOf, listedTenant, NOTHING, tableView } from "../parts.ts";
 import { countText, manyText } from "../words.ts";
 import { conditionView } from "./condition-view.ts";
-import type { WithStats } from "./endpoints.ts";
-import { endpointTable, withStats } from "./endpoints.ts";
+import type { WithStats } from "./endpoint-health.ts";
+import { troubleOf, withStats } from "./endpoint-health.ts";
+import { endpointTable } from "./endpoints.ts";
 import type { EventListRow } from "./events.ts";
 import { eventTable } from "./events.ts";
 import { publishHint } from "./publish-hint.ts";
@@ -67,11 +68,9 @@ function deadView(count: number, isMore: boolean): Markup {
 
 /** Those in trouble first. */
 function endpointsView(request: PageRequest, rows: readonly WithStats[], isMore: boolean): Markup {
-  const trouble = ({ endpoint: { status, failing_since: failing } }: WithStats): number =>
-    status === "disabled" ? 3 : failing !== null ? 2 : status === "paused" ? 1 : 0;
-  const sorted = rows.toSorted((left, right) => trouble(right) - trouble(left));
+  const sorted = rows.toSorted((left, right) => troubleOf(right) - troubleOf(left));
   return html`<h2>Endpoints</h2>
-    ${endpointTable(request, sorted)}
+    ${endpointTable(request, "those in trouble", sorted)}
     <p>
       <a href="/dashboard/endpoints">${isMore ? "All endpoints" : "To the endpoints"}</a> ·
       <a href="/dashboard/endpoints?status=disabled">Disabled ones</a>

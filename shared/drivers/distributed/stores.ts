@@ -183,9 +183,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
   // It may be emptied after the directory was opened: that saw no loss then, and the keys are gone.
   const wasEmptied = async (shard: number): Promise<boolean> => directory.lossOf(shard) !== null || (await wasUsed());
   const apiKeys = opening.use(await openApiKeys({ ...options, ...main, notifier, wasEmptied }));
-  const eventTypes = opening.use(
-    await openRedisEventTypes({ ...options, ...main, notifier, bounds: bounds.catalogue }),
-  );
+  const eventTypes = opening.use(openRedisEventTypes({ ...options, ...main, notifier, bounds: bounds.catalogue }));
   const stats = createRedisStats({ ...cache, clock, entropy });
   opening.defer(() => stats.flush().finally(() => stats.stop()));
   const listed: Place = { ...main, commands: withListTurns(main.commands, clock) };

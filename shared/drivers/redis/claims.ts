@@ -6,7 +6,7 @@
  * `body`. PEXPIRE cleans up; what counts is `expires`.
  */
 import { assert, unreachable } from "../../lib/assert.ts";
-import type { Claim, Claims } from "../../ports/claims.ts";
+import type { Claim, ClaimRequest, Claims, Unclaimed } from "../../ports/claims.ts";
 import type { KeySpace } from "./client/key-space.ts";
 import type { RedisCommands, RedisReply } from "./client/redis-commands.ts";
 import { CLAIM_BYTES_MAX, CLAIM_KEPT_MS, CLAIM_LEASE_MS, CLAIM_TENANT_SHARE, claimsFull } from "../../ports/claims.ts";
@@ -75,13 +75,19 @@ export function createRedisClaims(options: {
     return eventKey === undefined || !key.startsWith(OWN_ID) ? [] : [eventKey(tenant, key.slice(OWN_ID.length))];
   }
 
+  function take({ tenant, key, fingerprint, eventIds, acceptedAtMs }: ClaimRequest, kind: "any" | "standing") {
+    const bounds = [Math.floor(shardBytesMax * CLAIM_TENANT_SHARE), shardBytesMax];
+    const args = [fingerprint, JSON.stringify(eventIds), acceptedAtMs, ...bounds, kind];
+    return commands.run(TAKE_CLAIM, [...keysOf(tenant, key), ...eventKeyOf(tenant, key)], args);
+  }
+
   return {
-    async claim({ tenant, key, fingerprint, eventIds, acceptedAtMs }) {
-      const bounds = [Math.floor(shardBytesMax * CLAIM_TENANT_SHARE), shardBytesMax];
-      const args = [fingerprint, JSON.stringify(eventIds), acceptedAtMs, ...bounds];
-      const reply = await commands.run(TAKE_CLAIM, [...keysOf(tenant, key), ...eventKeyOf(tenant, key)], args);
-      return toClaim(reply);
+    async claim(request) {
+      const claim = toClaim(await take(request, "any"));
+      assert(claim.kind !== "unclaimed", "a claim of any kind is made where none stands");
+      return claim;
     },
+    claimAgain: async (request) => toClaim(await take(request, "standing")),
     async complete(tenant, key, answer) {
       await commands.run(ANSWER_CLAIM, keysOf(tenant, key), [answer.status, answer.body]);
     },
@@ -91,10 +97,10 @@ export function createRedisClaims(options: {
   };
 }
 
-function toClaim(reply: RedisReply): Claim {
+function toClaim(reply: RedisReply): Claim | Unclaimed {
   assert(Array.isArray(reply), "the answer to a claim is a list");
   const [kind, first, second, third] = reply as readonly RedisReply[];
-  switch (kind as Claim["kind"] | "full" | "full-tenant") {
+  switch (kind as (Claim | Unclaimed)["kind"] | "full" | "full-tenant") {
     case "claimed":
       return {
         kind: "claimed",
@@ -108,6 +114,8 @@ function toClaim(reply: RedisReply): Claim {
       return { kind: "in-flight", retryAfterMs: Number(first) };
     case "mismatch":
       return { kind: "mismatch" };
+    case "unclaimed":
+      return { kind: "unclaimed" };
     case "full":
       throw claimsFull("all");
     case "full-tenant":

@@ -1,9 +1,10 @@
 -- KEYS[1] the claim: see claims-scripts.ts
 -- KEYS[2] what the claims of the tenant weigh; KEYS[3] those of the shard: see claim-weight.lua
 -- KEYS[4] only for an event's own id: the event's record, a hash whose field `x` is the time from which it is gone
--- ARGV    fingerprint, ids as JSON, time of the acceptance, bytes of a tenant and of the shard at most
+-- ARGV    fingerprint, ids as JSON, time of the acceptance, bytes of a tenant and of the shard at most, any | standing: one that is made
+--         anew as well, or one that stands for the same request alone
 -- Returns {"claimed", ids as JSON, time of the acceptance, retake 0 or 1} | {"answered", status, body} | {"in-flight", ms} | {"mismatch"}
--- | {"full-tenant"} | {"full"}
+-- | {"unclaimed"} | {"full-tenant"} | {"full"}
 -- Atomic: of calls at the same time one holds the lease. An id whose event is kept is never free: where its claim is
 -- cleaned away, nobody knows the event's body any more, and the call is a mismatch. A claim that was given up, its lease
 -- 0 and without an answer, is free for another request, whose time is later than that of the one given up. A claim that
@@ -44,6 +45,7 @@ end
 
 if not found[1] and is_kept then return {"mismatch"} end
 if not found[1] or (number_or(0, found[6]) <= now and not is_kept) then
+  if ARGV[6] == "standing" then return {"unclaimed"} end
   if is_full(KEYS[2], bytes, tonumber(ARGV[4])) then return {"full-tenant"} end
   if is_full(KEYS[3], bytes, tonumber(ARGV[5])) then return {"full"} end
   weigh(KEYS[2], bytes)
@@ -55,6 +57,7 @@ if not found[1] or (number_or(0, found[6]) <= now and not is_kept) then
 end
 local is_given_up = not found[4] and number_or(0, found[3]) == 0
 if found[1] ~= ARGV[1] and is_given_up and not is_kept then
+  if ARGV[6] == "standing" then return {"unclaimed"} end
   if is_full(KEYS[2], bytes - held, tonumber(ARGV[4])) then return {"full-tenant"} end
   if is_full(KEYS[3], bytes - held, tonumber(ARGV[5])) then return {"full"} end
   reweigh()

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import type { Clock } from "../../lib/ambient.ts";
-import type { Claim, ClaimRequest, Claims } from "../../ports/claims.ts";
+import type { Claim, ClaimRequest, Claims, Unclaimed } from "../../ports/claims.ts";
 import { CLAIM_BYTES_MAX, CLAIM_KEPT_MS, CLAIM_LEASE_MS, CLAIM_TENANT_SHARE, claimsFull } from "../../ports/claims.ts";
 import type { Database } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -64,24 +64,42 @@ export function createClaims(options: {
     if ((total.get("")?.bytes ?? 0) >= bytesMax) throw claimsFull("all");
   }
 
+  /** The row that stands for the key. One that does not read back is none: whoever comes takes it. */
+  function standing({ tenant, key }: ClaimRequest): ClaimRow | undefined {
+    const found = find.get(tenant, key);
+    if (found === undefined || readsBack(found)) return found;
+    drop.run(found.id);
+    return undefined;
+  }
+
   function claim(request: ClaimRequest): Claim {
     const nowMs = clock.now();
-    const found = find.get(request.tenant, request.key);
-    // One that does not read back is none: whoever comes takes it.
-    if (found !== undefined && !readsBack(found)) drop.run(found.id);
-    const row = found !== undefined && readsBack(found) ? found : undefined;
-    if (row === undefined || isOver(row, request, nowMs)) {
-      const { tenant, key, fingerprint, eventIds } = request;
-      const acceptedAtMs = Math.max(
-        request.acceptedAtMs,
-        row !== undefined && isGivenUp(row) ? (row.accepted_at ?? 0) + 1 : 0,
-      );
-      if (row !== undefined) drop.run(row.id);
-      requireRoom(tenant);
-      const ids = JSON.stringify(eventIds);
-      insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, acceptedAtMs);
-      return { kind: "claimed", eventIds, acceptedAtMs, isRetake: false };
-    }
+    const row = standing(request);
+    return row === undefined || isOver(row, request, nowMs)
+      ? claimNew(request, row, nowMs)
+      : claimOf(row, request, nowMs);
+  }
+
+  function claimAgain(request: ClaimRequest): Claim | Unclaimed {
+    const nowMs = clock.now();
+    const row = standing(request);
+    return row === undefined || isOver(row, request, nowMs) ? { kind: "unclaimed" } : claimOf(row, request, nowMs);
+  }
+
+  function claimNew(request: ClaimRequest, over: ClaimRow | undefined, nowMs: number): Claim {
+    const { tenant, key, fingerprint, eventIds } = request;
+    const acceptedAtMs = Math.max(
+      request.acceptedAtMs,
+      over !== undefined && isGivenUp(over) ? (over.accepted_at ?? 0) + 1 : 0,
+    );
+    if (over !== undefined) drop.run(over.id);
+    requireRoom(tenant);
+    const ids = JSON.stringify(eventIds);
+    insert.run(tenant, key, fingerprint, ids, nowMs + CLAIM_LEASE_MS, nowMs + CLAIM_KEPT_MS, acceptedAtMs);
+    return { kind: "claimed", eventIds, acceptedAtMs, isRetake: false };
+  }
+
+  function claimOf(row: ClaimRow, request: ClaimRequest, nowMs: number): Claim {
     if (row.fingerprint !== request.fingerprint) return { kind: "mismatch" };
     if (row.status !== null) return { kind: "answered", answer: { status: row.status, body: row.body ?? "" } };
     // A lease that ends later than one that was just given: the clock was set back. It has its whole time from now on.
@@ -95,6 +113,7 @@ export function createClaims(options: {
 
   return {
     claim: (request) => writer.writeUrgent(() => claim(request), ROW_BYTES),
+    claimAgain: (request) => writer.writeUrgent(() => claimAgain(request), 0),
     async complete(tenant, key, answer) {
       const write = (): void => void complete.run(answer.status, answer.body, clock.now() + CLAIM_KEPT_MS, tenant, key);
       await writer.writeUrgent(write, ROW_BYTES + answer.body.length);

@@ -21,7 +21,7 @@ import { createSwitchedCommands } from "./switch.ts";
 
 const silent: Pick<Notifier, "subscribe"> = { subscribe: () => () => undefined };
 const open = openRedisHarness(async ({ commands, keys, clock, bounds, onFault }) => ({
-  eventTypes: await openRedisEventTypes({
+  eventTypes: openRedisEventTypes({
     commands,
     keys,
     clock,
@@ -39,7 +39,7 @@ async function openProcess(harness: RedisHarness, notifier: Pick<Notifier, "subs
   const line = createSwitchedCommands(harness.commands);
   const faults: unknown[] = [];
   const onFault = (error: unknown): void => void faults.push(error);
-  const eventTypes = await openRedisEventTypes({
+  const eventTypes = openRedisEventTypes({
     commands: line.commands,
     keys: harness.keys,
     clock,
@@ -56,6 +56,8 @@ const namesOf = async (eventTypes: EventTypes): Promise<string[]> => [
 test("a change by one gateway is known by another within 5 s, and nothing is asked before", async () => {
   await using harness = await open();
   const [first, second] = [await openProcess(harness), await openProcess(harness)];
+  assert.deepEqual(second.scripts, [], "nothing is asked by the opening");
+  await second.eventTypes.read();
   await first.eventTypes.put(sampleType("a"));
   await second.clock.advance(CATALOGUE_TRUSTED_MS - 1);
   assert.equal(second.eventTypes.known() instanceof Promise, false, "from memory");
@@ -88,6 +90,7 @@ test("one that hears of the change knows it with its next event", async () => {
 test("many events that find the catalogue too old ask for it once, by its version", async () => {
   await using harness = await open();
   const process = await openProcess(harness);
+  await process.eventTypes.read();
   await process.clock.advance(CATALOGUE_TRUSTED_MS);
   const answers = await Promise.all(Array.from({ length: 100 }, async () => await process.eventTypes.known()));
   assert.equal(new Set(answers).size, 1, "what has not changed is the same object");

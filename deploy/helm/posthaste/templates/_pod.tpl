@@ -37,6 +37,9 @@
 {{- if $values.caCerts.existingConfigMap }}
 - { name: NODE_EXTRA_CA_CERTS, value: /ca/{{ $values.caCerts.key }} }
 {{- end }}
+{{- if include "posthaste.hasPortalLogo" . }}
+- { name: PORTAL_LOGO, value: /portal-logo/{{ $values.portalLogo.key }} }
+{{- end }}
 {{- $needed := ternary (list) (list "POSTHASTE_MASTER_KEY" "REDIS_URL") $isEmbedded }}
 {{- $optional := ternary (list "POSTHASTE_MASTER_KEY") (list "REDIS_CACHE_URL") $isEmbedded }}
 {{- if and (not $isEmbedded) $values.kafka.saslMechanism }}
@@ -53,6 +56,11 @@
 {{- range $name, $value := $values.settings }}
 - { name: {{ $name }}, value: {{ $value | toString | quote }} }
 {{- end }}
+{{- end -}}
+
+{{/* Of what serves the portal: not a processor. Takes root and component. */}}
+{{- define "posthaste.hasPortalLogo" -}}
+{{- if and .root.Values.portalLogo.existingConfigMap (ne .component "processor") -}}yes{{- end -}}
 {{- end -}}
 
 {{/* Metadata and spec of a pod. Takes root, component, program, port, own (the component's values) and volumes. */}}
@@ -127,12 +135,19 @@ spec:
         {{- if $values.caCerts.existingConfigMap }}
         - { name: ca, mountPath: /ca, readOnly: true }
         {{- end }}
+        {{- if include "posthaste.hasPortalLogo" . }}
+        - { name: portal-logo, mountPath: /portal-logo, readOnly: true }
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: { sizeLimit: 64Mi }
     {{- if $values.caCerts.existingConfigMap }}
     - name: ca
       configMap: { name: {{ $values.caCerts.existingConfigMap | quote }} }
+    {{- end }}
+    {{- if include "posthaste.hasPortalLogo" . }}
+    - name: portal-logo
+      configMap: { name: {{ $values.portalLogo.existingConfigMap | quote }} }
     {{- end }}
   {{- with $values.topologySpread }}
   topologySpreadConstraints:

@@ -42,16 +42,15 @@ export interface RedisEventTypesOptions {
 
 const BOUNDS: CatalogueBounds = { typesMax: EVENT_TYPES_MAX, bytesMax: CATALOGUE_BYTES_MAX };
 
-/** Of a process that stays. Reads it once, so that no event comes before it is known; throws `store-unavailable`. */
-export async function openRedisEventTypes(
+/** Of a process that stays. Nothing is read before somebody asks. */
+export function openRedisEventTypes(
   options: RedisEventTypesOptions & { readonly notifier: Pick<Notifier, "subscribe"> },
-): Promise<EventTypes & Disposable> {
+): EventTypes & Disposable {
   const memory = newCatalogueMemory();
   const held = createRedisEventTypes({ ...options, memory, trustedMs: CATALOGUE_TRUSTED_MS, writesBack: true });
   const unsubscribe = options.notifier.subscribe(({ kind }) => {
     if (kind !== "directory-changed") held.doubt();
   });
-  await held.types.read();
   return { ...held.types, [Symbol.dispose]: unsubscribe };
 }
 
