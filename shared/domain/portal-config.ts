@@ -95,12 +95,15 @@ export function parsePortal(environment: Environment): {
   return { portal, problems };
 }
 
+/** Of a host's name that the web knows: URLs take more, such as a semicolon, which parts the rules of a policy. */
+const HOST = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])$/;
+
 /** As browsers write it. Cookies in a frame, and a token in an address, are for https; this machine is as good to them. */
 function isOrigin(text: string): boolean {
   try {
     const { origin, protocol, hostname } = new URL(text);
     const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
-    return origin === text && (protocol === "https:" || (protocol === "http:" && isHere)) && !text.includes("*");
+    return origin === text && (protocol === "https:" || (protocol === "http:" && isHere)) && HOST.test(hostname);
   } catch {
     return false;
   }

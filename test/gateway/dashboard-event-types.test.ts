@@ -47,6 +47,12 @@ test("what is wrong is said at its field, and what was written stays in the form
   assert.match(broken.text, /\{&lt;script&gt;/);
   const misfit = await client.send(`${PATH}/order.paid`, { schema: '{"type":"object"}', example: "1" });
   assert.match(misfit.text, /id="f-example-wrong">\s*#\/example must be of type object/);
+  const twice = await client.send(PATH, { name: "a", schema: '{"allOf":[{"type":"string","type":"null"}]}' });
+  assert.match(twice.text, /id="f-schema-wrong">\s*#\/schema\/allOf\/0\/type is given more than once/);
+  const huge = await client.send(PATH, { name: "a", example: '{"a":1e400}' });
+  assert.match(huge.text, /id="f-example-wrong">\s*#\/example has a number that is too large/);
+  const deep = await client.send(PATH, { name: "a", example: "[".repeat(9000) + "]".repeat(9000) });
+  assert.equal(deep.status, 400);
   assert.match((await client.send(PATH, { name: "a b" })).text, /id="f-name-wrong"/);
   const { data } = (await harness.call("GET", "/v1/event-types")).json as { data: unknown[] };
   assert.equal(data.length, 1);

@@ -1,11 +1,13 @@
 /** `/dashboard/event-types`: the catalogue, one type of it, and for operators the forms to change it. */
 import { html } from "hono/html";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { jsonLoss } from "@posthaste/shared/domain/json-loss.ts";
 import type { Problem } from "@posthaste/shared/domain/problem.ts";
 import { problemOf } from "@posthaste/shared/domain/problem.ts";
 import type { EventTypeView } from "../../answers/event-types.ts";
 import type { Markup } from "../../html/markup.ts";
 import { example } from "../../html/markup.ts";
+import { pointerTo } from "../../request/validation.ts";
 import { valueOf } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { askedForm, fieldView, tokenField } from "../form-parts.ts";
@@ -167,16 +169,24 @@ function wishOf({ form }: PageRequest): { readonly body: object } | { readonly p
   for (const name of ["schema", "example"]) {
     const text = fieldOf(form, name);
     if (text === "") continue;
+    let value: unknown = null;
     try {
-      body[name] = JSON.parse(text) as unknown;
+      value = JSON.parse(text);
     } catch {
-      const errors = [{ pointer: `#/${name}`, detail: "must be JSON" }];
-      return {
-        problem: problemOf(new PosthasteError("validation-failed", { detail: `The ${name} is no JSON.`, errors })),
-      };
+      return { problem: notTaken(`The ${name} is no JSON.`, [name], "must be JSON") };
     }
+    const loss = jsonLoss(text, value);
+    if (loss !== null) {
+      return { problem: notTaken(`The ${name} would not be kept as it is.`, [name, ...loss.path], loss.detail) };
+    }
+    body[name] = value;
   }
   return { body };
+}
+
+function notTaken(what: string, path: readonly (string | number)[], detail: string): Problem {
+  const errors = [{ pointer: pointerTo(path), detail }];
+  return problemOf(new PosthasteError("validation-failed", { detail: what, errors }));
 }
 
 async function save(request: PageRequest, name: string): Promise<Problem | null> {
