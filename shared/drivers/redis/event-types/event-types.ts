@@ -7,7 +7,7 @@
  */
 import type { Catalogue } from "../../../domain/event-types.ts";
 import { CATALOGUE_BYTES_MAX, EVENT_TYPES_MAX } from "../../../domain/event-types.ts";
-import { PosthasteError, storeFault } from "../../../domain/errors.ts";
+import { isDamage, PosthasteError, storeFault } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { EventTypes } from "../../../ports/event-types.ts";
 import type { Notifier } from "../../../ports/notifier.ts";
@@ -42,7 +42,10 @@ export interface RedisEventTypesOptions {
 
 const BOUNDS: CatalogueBounds = { typesMax: EVENT_TYPES_MAX, bytesMax: CATALOGUE_BYTES_MAX };
 
-/** Of a process that stays. Reads it once, so that no event comes before it is known; throws `store-unavailable`. */
+/**
+ * Of a process that stays. Reads it once, so that no event comes before it is known; throws `store-unavailable`. One that does not read
+ * back keeps nobody from publishing: it is told, and then none is known.
+ */
 export async function openRedisEventTypes(
   options: RedisEventTypesOptions & { readonly notifier: Pick<Notifier, "subscribe"> },
 ): Promise<EventTypes & Disposable> {
@@ -51,7 +54,7 @@ export async function openRedisEventTypes(
   const unsubscribe = options.notifier.subscribe(({ kind }) => {
     if (kind !== "directory-changed") held.doubt();
   });
-  await held.types.read();
+  await held.types.read().catch((error: unknown) => tolerate(error, options.onFault));
   return { ...held.types, [Symbol.dispose]: unsubscribe };
 }
 
@@ -101,7 +104,8 @@ export function createRedisEventTypes(
   const types: EventTypes = {
     known() {
       if (clock.monotonic() < memory.trustedUntil) return memory.catalogue;
-      return refresh().catch(() => {
+      return refresh().catch((error: unknown) => {
+        if (isDamage(error)) onFault(error);
         memory.trustedUntil = Math.max(memory.trustedUntil, clock.monotonic() + RETRY_MS);
         return memory.catalogue;
       });
@@ -112,6 +116,11 @@ export function createRedisEventTypes(
     remove: async (name) => await changed(await store.remove(await ask(), name)),
   };
   return { types, doubt };
+}
+
+function tolerate(error: unknown, onFault: (error: unknown) => void): void {
+  if (!isDamage(error)) throw error;
+  onFault(error);
 }
 
 async function newest(
