@@ -58,6 +58,23 @@ test("what is wrong is said at its field, and what was written stays in the form
   assert.equal(data.length, 1);
 });
 
+test("of two operators who change a type the second is told, and takes back nothing that the first has saved", async () => {
+  const { harness, client } = await openAs(null);
+  await using _ = harness;
+  const path = `${PATH}/order.paid`;
+  const seenIn = (text: string): string => /name="seen" value="([^"]+)"/.exec(text)?.[1] ?? "";
+  const seen = seenIn((await client.visit(path)).text);
+  await harness.clock.advance(1000);
+  assert.equal((await client.send(path, { description: "Of the first.", seen })).status, 303);
+  const late = await client.send(path, { description: "Of the second.", seen });
+  assert.equal(late.status, 422);
+  assert.match(late.words, /Somebody has changed this since you opened the form/);
+  assert.match(late.text, /value="Of the second\."/);
+  const kept = (await harness.call("GET", "/v1/event-types/order.paid")).json as Record<string, unknown>;
+  assert.equal(kept["description"], "Of the first.");
+  assert.equal((await client.send(path, { description: "Of the second.", seen: seenIn(late.text) })).status, 303);
+});
+
 test("a tenant's key that may change things sees the catalogue and no form, and its forms are refused", async () => {
   const { harness, client } = await openAs("acme");
   await using _ = harness;

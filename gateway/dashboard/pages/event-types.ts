@@ -14,6 +14,7 @@ import { askedForm, fieldView, tokenField } from "../form-parts.ts";
 import type { PageRequest, PageRule, Shown } from "../page-request.ts";
 import { can, isOperator } from "../page-request.ts";
 import type { Column } from "../parts.ts";
+import { changedSince, seenField } from "../seen.ts";
 import {
   emptyView,
   factsView,
@@ -124,7 +125,7 @@ function typeForm(request: PageRequest, to: string, type: EventTypeView | null, 
   const value = (name: string, kept: string): string => given.get(name)?.[0] ?? kept;
   const isDeprecated = given.size > 0 ? given.has("deprecated") : type?.deprecated === true;
   return html`<form method="post" action="${to}" class="form">
-    ${tokenField(request)}
+    ${tokenField(request)} ${type === null ? "" : seenField(type)}
     ${type === null ? fieldView({ name: "name", label: "Type", value: value("name", ""), placeholder: "invoice.paid", isRequired: true }, problem) : ""}
     ${fieldView({ name: "description", label: "Description", value: value("description", type?.description ?? ""), isWide: true }, problem)}
     ${areaView("schema", "JSON Schema (2020-12) of the data; empty: any will do", value("schema", textOr(type?.schema ?? undefined)), problem)}
@@ -207,8 +208,8 @@ async function create(request: PageRequest): Promise<Shown> {
 async function replace(request: PageRequest): Promise<Shown> {
   const name = request.param("name");
   // A form does not create what was deleted since it was shown.
-  valueOf(await request.api.ask("GET /v1/event-types/:name", { id: name }));
-  const problem = await save(request, name);
+  const type = valueOf(await request.api.ask("GET /v1/event-types/:name", { id: name }));
+  const problem = changedSince(request.form, type) ?? (await save(request, name));
   return problem === null
     ? { kind: "moved", to: hrefOf(hrefOfType(name), { done: "saved" }) }
     : await showType(request, problem);
