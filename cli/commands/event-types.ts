@@ -1,6 +1,7 @@
 /** `posthaste event-types`: the catalogue of event types. */
 import { readFileSync } from "node:fs";
 import type { EventType } from "@posthaste/client/public.ts";
+import { jsonLoss } from "@posthaste/shared/domain/json-loss.ts";
 import { defineCall, forEachId } from "../api/call-command.ts";
 import { listOptions, listRows } from "../api/list-rows.ts";
 import { ago } from "../screen/ago.ts";
@@ -115,13 +116,19 @@ function linesOf(value: unknown): string {
 
 function jsonIn(option: string, file: string | undefined): unknown {
   if (file === undefined) return undefined;
+  let [fileText, value]: [string, unknown] = ["", null];
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as unknown;
+    fileText = readFileSync(file, "utf8");
+    value = JSON.parse(fileText);
   } catch (error) {
     throw new WrongWords(
       `--${option} ${file} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
+  const loss = jsonLoss(fileText, value);
+  if (loss === null) return value;
+  const place = loss.path.length === 0 ? "" : `: ${JSON.stringify(loss.path.join("."))}`;
+  throw new WrongWords(`--${option} ${file}${place} ${loss.detail}`);
 }
 
 export const eventTypes: readonly Command[] = [list, show, put, remove];

@@ -75,11 +75,12 @@ export function createApi(deps: HandleDeps, routes: readonly Route[]) {
   const byName = new Map(routes.map((route) => [`${route.method} ${route.path}`, route]));
 
   return (caller: ApiKey, outer: MatchedRequest): Api => {
-    const respond = async (call: string, wish: Wish): Promise<Response> => {
+    const respond = async (call: string, wish: Wish, method?: string): Promise<Response> => {
       const route = byName.get(call);
       assert(route !== undefined, "pages ask for routes that there are");
       const context = innerContext(outer.context);
-      const matched = { request: innerRequest(route, wish, outer.request), context, param: () => wish.id ?? "" };
+      const request = innerRequest({ ...route, method: method ?? route.method }, wish, outer.request);
+      const matched = { request, context, param: () => wish.id ?? "" };
       try {
         return await handleRequest(route, matched, deps, () => Promise.resolve(caller));
       } finally {
@@ -95,7 +96,8 @@ export function createApi(deps: HandleDeps, routes: readonly Route[]) {
         if (response.status >= 400) return { kind: "refused", problem: JSON.parse(text) as Problem };
         return { kind: "done", value: (text === "" ? null : JSON.parse(text)) as Answers[Name], text };
       },
-      open: respond,
+      // Of what is asked for by HEAD nobody reads the stream, and nobody would end it.
+      open: (call, wish) => respond(call, wish, outer.request.method),
     };
   };
 }
@@ -108,7 +110,11 @@ function innerContext(outer: RequestContext): RequestContext {
 
 const encoder = new TextEncoder();
 
-function innerRequest({ method, path, body }: Route, wish: Wish, { signal }: InboundRequest): InboundRequest {
+function innerRequest(
+  { method, path, body }: Pick<Route, "path" | "body"> & { readonly method: string },
+  wish: Wish,
+  { signal }: InboundRequest,
+): InboundRequest {
   const query = Object.entries(wish.query ?? {}).filter(([, value]) => value != null && value !== "");
   const search = new URLSearchParams(query as [string, string][]).toString();
   const bytes = encoder.encode(body === null ? "" : JSON.stringify(wish.body ?? {}));

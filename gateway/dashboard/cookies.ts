@@ -43,7 +43,7 @@ function sessionCookie(plain: string, policyOf: (headers: Headers) => string): S
   return {
     of(headers) {
       const pairs = (headers.get("cookie") ?? "").split(/[;,]/).map((pair) => pair.trim());
-      for (const name of [secure, plain]) {
+      for (const name of comesByHttps(headers) ? [secure] : [secure, plain]) {
         const found = pairs.find((pair) => pair.startsWith(`${name}=`));
         if (found !== undefined) return found.slice(name.length + 1);
       }
@@ -57,4 +57,13 @@ function sessionCookie(plain: string, policyOf: (headers: Headers) => string): S
 /** Without its port. */
 function hostOf(headers: Headers): string {
   return (headers.get("host") ?? "").replace(/:\d+$/, "");
+}
+
+/**
+ * Then the plain name is not ours: any other host of the site may have set it, to lead somebody into a session of its own. By what
+ * the proxy or the browser says: `Sec-Fetch-Site` comes over https and from this machine alone, whose http is as good to browsers.
+ */
+function comesByHttps(headers: Headers): boolean {
+  if (headers.get("x-forwarded-proto") === "https") return true;
+  return headers.get("sec-fetch-site") !== null && !isThisMachine(hostOf(headers));
 }

@@ -15,6 +15,9 @@ const FORM_TYPE = "application/x-www-form-urlencoded";
 
 export const NO_FORM: Form = new Map();
 
+/** Those of whom nobody knows yet who they are, all together: whoever they are, they leave most of what there is to others. */
+const STRANGERS: Holder = { id: "strangers", tenant: null };
+
 /** `holder` null: nobody knows yet whose it is. */
 export async function readForm(
   { request, context }: MatchedRequest,
@@ -26,12 +29,12 @@ export async function readForm(
   }
   const bytesMax = holder === null ? SIGN_IN_BYTES_MAX : MANAGEMENT_BYTES_MAX;
   const length = framedLength(request, bytesMax);
-  const arrival = holder === null ? null : admission.arrive(context, holder, length);
+  const arrival = admission.arrive(context, holder ?? STRANGERS, length);
   try {
-    const onBytes = arrival?.grow ?? (() => undefined);
+    const { grow: onBytes } = arrival;
     return parseForm(await readInTime(context, (onTimeout) => readText({ request, bytesMax, onBytes, onTimeout })));
   } finally {
-    arrival?.end();
+    arrival.end();
   }
 }
 

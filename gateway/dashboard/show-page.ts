@@ -30,6 +30,7 @@ export async function showPage(rule: PageRule, matched: MatchedRequest, parts: P
     const found = await whoIs(door, matched, parts);
     if (found === null && isLedHere(place, matched)) return comeAgain(place);
     if (!isSomebody(found)) return door.stranger(matched, found, rule.path === HOME ? 200 : 401);
+    deps.admission.pastHead(matched.context);
     const token = formToken(deps.hasher, found.cookie);
     signedIn = { ...found, token };
     const form = rule.method === "POST" ? await sentForm(matched, found, parts) : NO_FORM;

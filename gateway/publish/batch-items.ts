@@ -60,10 +60,6 @@ export function batchTexts(text: string): readonly string[] {
   return events.map(({ start, end }) => text.slice(start, end));
 }
 
-/** A turn reads items until it has so many of them or so much text: about a millisecond, a few if it is all numbers. */
-const ITEMS_A_TURN = 64;
-const LENGTH_A_TURN = 32 * 1024;
-
 interface ItemContext {
   readonly caller: ApiKey;
   readonly queryTenant: string | null;
@@ -71,20 +67,17 @@ interface ItemContext {
   readonly check: CheckType;
 }
 
-/** Others find their turn in between. Throws `invalid-json` for an item that is no JSON: then the whole is none. */
+/** Others find their turn in between, whatever an item costs to read and to hold against its schema. Throws `invalid-json` for an item that is no JSON: then the whole is none. */
 export async function readItems(
   texts: readonly string[],
   context: ItemContext,
   inTurn: InTurn,
 ): Promise<readonly BatchItem[]> {
   const items: BatchItem[] = [];
-  const readSome = (): void => {
-    let length = 0;
-    const end = items.length + ITEMS_A_TURN;
-    for (const text of texts.slice(items.length, end)) {
+  const readSome = (hasTime: () => boolean): void => {
+    for (const text of texts.slice(items.length)) {
       items.push(readItem(text, items.length, context));
-      length += text.length;
-      if (length >= LENGTH_A_TURN) return;
+      if (!hasTime()) return;
     }
   };
   while (items.length < texts.length) await inTurn(readSome);

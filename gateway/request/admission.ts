@@ -73,14 +73,15 @@ export class Admission {
     this.#heads.add(context);
   }
 
-  #pastHead(context: RequestContext): void {
+  /** It is known whose it is, and nothing of it is waited for. */
+  pastHead(context: RequestContext): void {
     this.#heads.delete(context);
     this.#largeHeads.delete(context);
   }
 
   /** The body may come: `declaredBytes` of it, or null when its length is not declared. Throws 429 and 503. */
   arrive(context: RequestContext, holder: Holder, declaredBytes: number | null): Arrival {
-    this.#pastHead(context);
+    this.pastHead(context);
     const isPressed = this.#cutLateBodies(holder);
     const holding = this.#holdingOf(context, holder);
     this.#take(this.#places, holder, 1, "requests whose body is arriving");
@@ -116,7 +117,7 @@ export class Admission {
 
   /** The body is there, or there is none: the work begins. Throws 429 and 503. */
   enter(context: RequestContext, holder: Holder): void {
-    this.#pastHead(context);
+    this.pastHead(context);
     const holding = this.#holdingOf(context, holder);
     this.#take(this.#slots, holder, 1, "requests being worked on");
     holding.isWorking = true;
@@ -124,7 +125,7 @@ export class Admission {
 
   /** The work has ended, and with it what it held. */
   leave(context: RequestContext): void {
-    this.#pastHead(context);
+    this.pastHead(context);
     const holding = this.#holdings.get(context);
     if (holding === undefined) return;
     this.#holdings.delete(context);

@@ -23,7 +23,7 @@ import type { RequestContext } from "./context.ts";
 import type { GatewayDeps } from "./deps.ts";
 import type { Query, QueryRule } from "./query.ts";
 import type { ReadTurns } from "./read-turns.ts";
-import type { WorkTurns } from "./work-turns.ts";
+import type { Work, WorkTurns } from "./work-turns.ts";
 import { authenticate, requireScope } from "./authenticate.ts";
 import { checkDeclaredLength, framedLength, parseJson, readText, textOf } from "./body.ts";
 import { bodyFormOf, requireNoCoding } from "./headers.ts";
@@ -69,11 +69,11 @@ export interface AdmittedRequest {
   /** Fields that each answer carries, RateLimit above all. */
   readonly headers: Record<string, string>;
   readonly param: (name: string) => string;
-  /** A further part of the work on the body, beyond the handler's first wait, in a turn that has time for it. */
+  /** A further part of the work on the body, beyond the handler's first wait, in a turn that has time for it. Not begun past the request's time. */
   readonly inTurn: InTurn;
 }
 
-export type InTurn = <Result>(work: () => Result) => Promise<Result>;
+export type InTurn = <Result>(work: Work<Result>) => Promise<Result>;
 
 /** A request whose path and method fit a route. */
 export interface MatchedRequest {
@@ -111,14 +111,17 @@ export async function handleRequest(
     checkQuery(query, repeated, route.query);
     const { param } = matched;
     const tenant = caller.tenant ?? OPERATOR_TENANT;
-    const inTurn: InTurn = (work) => deps.workTurns.run(tenant, work);
-    const admitted = { request, context, caller, query, form, rule: route.body, text, headers, param, inTurn };
-    // One that waited past its time is not begun.
-    const begin = (): Promise<Response> => {
+    // What waited past the request's time is not begun.
+    const begin = <Result>(work: () => Result): Result => {
       requireInTime(context);
-      return route.handle(admitted);
+      return work();
     };
-    return await (route.method === "GET" ? deps.readTurns.run(tenant, async () => await begin()) : inTurn(begin));
+    const inTurn: InTurn = (work) => deps.workTurns.run(tenant, (hasTime) => begin(() => work(hasTime)));
+    const admitted = { request, context, caller, query, form, rule: route.body, text, headers, param, inTurn };
+    const handle = (): Promise<Response> => route.handle(admitted);
+    return await (route.method === "GET"
+      ? deps.readTurns.run(tenant, async () => await begin(handle))
+      : inTurn(handle));
   } catch (thrown) {
     const error = withCursorNamed(publicError(thrown, deps.telemetry.log, route.path), route);
     noteRefusal(context, error);

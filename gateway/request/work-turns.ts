@@ -16,11 +16,14 @@ export interface WorkTurns {
    * Calls `work` at once when the turn has time left and nothing of the tenant waits, else in a later turn. What counts is
    * the time until it returns: of asynchronous work, up to its first wait. Who waits is bounded by the requests at work.
    */
-  run<Result>(tenant: string, work: () => Result | Promise<Result>): Promise<Result>;
+  run<Result>(tenant: string, work: Work<Result>): Promise<Result>;
 }
 
+/** `hasTime`: whether the turn has time for more of the same work; what it has not is another piece, for another turn. */
+export type Work<Result> = (hasTime: () => boolean) => Result | Promise<Result>;
+
 interface Waiting {
-  readonly begin: () => void;
+  readonly begin: (hasTime: () => boolean) => void;
 }
 
 export function createWorkTurns(clock: Pick<Clock, "monotonic" | "soon" | "timer">): WorkTurns {
@@ -29,10 +32,10 @@ export function createWorkTurns(clock: Pick<Clock, "monotonic" | "soon" | "timer
   let isEndDue = false;
   let isPaused = false;
 
-  function spend<Result>(work: () => Result): Result {
+  function spend<Result>(work: (hasTime: () => boolean) => Result): Result {
     const startedMs = clock.monotonic();
     try {
-      return work();
+      return work(() => spentMs + clock.monotonic() - startedMs < TURN_MS);
     } finally {
       spentMs += clock.monotonic() - startedMs;
       if (spentMs > 0 && !isEndDue) {
@@ -68,11 +71,11 @@ export function createWorkTurns(clock: Pick<Clock, "monotonic" | "soon" | "timer
   return {
     run(tenant, work) {
       const row = rows.find(tenant, 0);
-      if (row === undefined && spentMs < TURN_MS) return spend(async () => await work());
+      if (row === undefined && spentMs < TURN_MS) return spend(async (hasTime) => await work(hasTime));
       const line = row ?? new FifoRow<Waiting>();
       if (row === undefined) rows.add(tenant, 0, line);
       return new Promise((resolve, reject) => {
-        line.push({ begin: () => void (async () => await work())().then(resolve, reject) });
+        line.push({ begin: (hasTime) => void (async () => await work(hasTime))().then(resolve, reject) });
       });
     },
   };

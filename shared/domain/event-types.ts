@@ -11,6 +11,7 @@ import { prepareSchema } from "./json-schema/schema.ts";
 import { isWritable } from "./json-schema/values.ts";
 import { EventType } from "./event.ts";
 import { freeText } from "./free-text.ts";
+import { JSON_DEPTH_MAX, scanDepth } from "./json-span.ts";
 import { TimeMs } from "./id.ts";
 
 /** Types of one catalogue. */
@@ -33,12 +34,22 @@ export interface CatalogueType {
   readonly updatedAtMs: number;
 }
 
-/** A record may have been written by anyone. */
+/** A record may have been written by anyone, and one that is shown to all must not spoil what else is shown. */
 export const CatalogueTypeRecord = v.object({
   name: EventType,
   description: v.nullable(v.string()),
-  schemaText: v.nullable(v.string()),
-  exampleText: v.nullable(v.string()),
+  schemaText: v.nullable(
+    v.pipe(
+      v.string(),
+      v.check((text) => isObject(parsedText(text))),
+    ),
+  ),
+  exampleText: v.nullable(
+    v.pipe(
+      v.string(),
+      v.check((text) => parsedText(text) !== undefined),
+    ),
+  ),
   isDeprecated: v.boolean(),
   createdAtMs: TimeMs,
   updatedAtMs: TimeMs,
@@ -163,13 +174,17 @@ function preparedOf(type: CatalogueType): PreparedSchema | null {
   return prepared;
 }
 
-function prepare(text: string): PreparedSchema | null {
-  let schema: unknown = null;
+/** Undefined: it is no JSON, or deeper than any of ours. */
+function parsedText(text: string): unknown {
   try {
-    schema = JSON.parse(text);
+    return scanDepth(text, JSON_DEPTH_MAX) ? (JSON.parse(text) as unknown) : undefined;
   } catch {
-    return null;
+    return undefined;
   }
+}
+
+function prepare(text: string): PreparedSchema | null {
+  const schema = parsedText(text);
   const prepared = isObject(schema) ? prepareSchema(schema) : null;
   return prepared?.kind === "prepared" ? prepared.schema : null;
 }

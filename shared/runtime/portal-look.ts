@@ -1,5 +1,5 @@
 /** The portal's settings with its picture, which is read once, at the start. Only programs that have a portal read them. */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { Environment } from "../domain/config.ts";
 import { ConfigError } from "../domain/config.ts";
 import { reasonOf } from "../domain/errors.ts";
@@ -24,9 +24,12 @@ function readLogo(path: string): Logo {
 /** No more than a picture may have, whatever the path leads to. */
 function bytesOf(path: string): Uint8Array<ArrayBuffer> {
   try {
-    const file = openSync(path, "r");
+    // Of a pipe, to open it would wait for somebody who writes.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const { size } = fstatSync(file);
+      const stats = fstatSync(file);
+      if (!stats.isFile()) throw new ConfigError([`PORTAL_LOGO must be a file, and ${path} is none`]);
+      const { size } = stats;
       if (size > LOGO_BYTES_MAX) {
         throw new ConfigError([
           `PORTAL_LOGO must have at most ${LOGO_BYTES_MAX / 1024} KiB, and ${path} has ${Math.ceil(size / 1024)}`,

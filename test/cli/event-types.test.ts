@@ -42,6 +42,12 @@ test("event-types put: what cannot be read or understood is told, and nothing is
   for (const [text, message, code] of [
     ["{", /^--schema-file .*file\.json cannot be read as JSON/, 2],
     ["true", /^--schema-file must hold a JSON Schema/, 2],
+    [
+      '{"properties":{"a":{"type":"string","type":"null"}}}',
+      /file\.json: "properties\.a\.type" is given more than once/,
+      2,
+    ],
+    ['{"enum":[1e400]}', /file\.json has a number that is too large/, 2],
     ['{"type":"int"}', /^schema\.type must be one or a list of null/, 1],
   ] as const) {
     writeFileSync(file, text);

@@ -176,6 +176,7 @@ for (const [name, schema, place] of [
   ["a list of names with one twice", { required: ["a", "a"] }, "required"],
   ["a bound that is no number", { minLength: "1" }, "minLength"],
   ["a type that there is not", { type: "int" }, "type"],
+  ["a type given twice", { type: ["string", "string"] }, "type"],
   ["a schema that is none", { items: [true] }, "items"],
   ["a nested id", { $defs: { a: { $id: "b" } } }, "$defs/a/$id"],
 ] as const) {
@@ -202,9 +203,34 @@ test("a list of as many different numbers as an event holds is told apart, and o
   assert.deepEqual(faultsOf({ uniqueItems: true }, numbers), []);
   assert.deepEqual(faultsOf({ uniqueItems: true }, [...numbers, 1]), [" must have each item once"]);
   const dear: Schema = { items: { allOf: Array.from({ length: 20 }, () => ({ type: "integer" })) } };
-  assert.match(faultsOf(dear, numbers).join(), /^ takes more than 500000 steps/);
+  assert.match(faultsOf(dear, numbers).join(), TOO_MUCH);
   const text = { pattern: "(?:a?){50}b" };
-  assert.match(faultsOf(text, "a".repeat(200_000)).join(), /^ takes more than 500000 steps/);
+  assert.match(faultsOf(text, "a".repeat(200_000)).join(), TOO_MUCH);
+});
+
+const TOO_MUCH = /^ takes more than 200000 steps/;
+const listOf = <Value>(count: number, value: Value): Value[] => Array.from({ length: count }, () => value);
+const named = (count: number, value: unknown) =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index.toString(36)}`, value]));
+const nested = (depth: number, extra: Schema & object): Schema & object =>
+  depth === 0 ? { additionalProperties: true } : { allOf: [nested(depth - 1, extra)], ...extra };
+
+for (const [name, schema, value] of [
+  ["names that others depend on", { items: { dependentRequired: named(3000, []) } }, listOf(300, {})],
+  ["schemas that depend on names", { items: { dependentSchemas: named(900, true) } }, listOf(1000, {})],
+  ["patterns of names", { patternProperties: named(900, true) }, named(1000, 0)],
+  ["members that are passed on", { ...nested(200, {}), unevaluatedProperties: false }, named(5000, 0)],
+  ["members that nobody has left", nested(200, { unevaluatedProperties: false }), named(2500, 0)],
+  ["members that are counted", { allOf: listOf(900, { minProperties: 1 }) }, named(1000, 0)],
+] as const) {
+  test(`what goes over much without a schema that meets a value is counted as well: ${name}`, () => {
+    assert.match(faultsOf(schema, value).join(), TOO_MUCH);
+  });
+}
+
+test("a pattern that repeats nothing for ever is read at once, and finds what it should", () => {
+  const text = `a${"(".repeat(9)}${"){2000}".repeat(9)}b`;
+  assert.deepEqual([faultsOf({ pattern: text }, "ab"), faultsOf({ pattern: text }, "ba").length], [[], 1]);
 });
 
 test("a way through references that is too long is refused as too much, and does not end the process", () => {

@@ -44,6 +44,10 @@ const noOrigins = [
   "https://APP.example.com",
   "https://a:b@app.example.com",
   "https://app.example.com; script-src *",
+  "https://app.example.com;script-src",
+  "https://app.example.com;",
+  "https://app!.example.com",
+  "https://app..example.com",
   "ftp://app.example.com",
   "null",
 ];

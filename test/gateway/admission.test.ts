@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { Shares } from "@posthaste/gateway/request/shares.ts";
 import { serveHttp } from "@posthaste/shared/drivers/http/server/serve.ts";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
+import { DashboardClient } from "../support/dashboard-client.ts";
 import type { Answer, GatewayHarness, Wish } from "../support/gateway-harness.ts";
 import { assertProblem, at, openGatewayHarness } from "../support/gateway-harness.ts";
 
@@ -188,6 +189,40 @@ test("an unknown caller's body is never waited for, and while look-ups hang few 
   const small = harness.call("POST", "/v1/events", { key, body: EVENT });
   await harness.clock.advance(10_000);
   assertProblem(await small, 503, "store-unavailable");
+});
+
+for (const path of ["/dashboard/sign-in", "/portal/sign-in"]) {
+  test(`forms of strangers that never end keep nobody from anything: ${path}`, async () => {
+    await using harness = await openGatewayHarness({ limits: { headsMax: 30, largeHeadsMax: 2, arrivingMax: 30 } });
+    const answered: number[] = [];
+    const headers = {
+      "content-type": "application/x-www-form-urlencoded",
+      "sec-fetch-site": "same-origin",
+      "transfer-encoding": "chunked",
+    };
+    for (let index = 0; index < 40; index++) {
+      const asked = new Request(`http://localhost${path}`, { method: "POST", headers, body: slowBody().body });
+      void harness.gateway.fetch(asked).then(({ status }) => answered.push(status));
+    }
+    await harness.clock.settle();
+    assert.deepEqual(answered, Array<number>(29).fill(429));
+    const large = { headers: { "transfer-encoding": "chunked" }, body: EVENT };
+    assert.equal((await harness.call("POST", "/v1/events", large)).status, 202);
+    await harness.clock.advance(10_000);
+    assert.deepEqual(answered.slice(29), Array<number>(11).fill(408));
+  });
+}
+
+test("pages that wait for what they show are no requests whose key is being looked up", async () => {
+  await using harness = await openGatewayHarness({
+    limits: { headsMax: 3 },
+    wrap: (drivers) => ({ ...drivers, ledger: { ...drivers.ledger, events: never } }),
+  });
+  const client = new DashboardClient(harness.gateway);
+  await client.send("/dashboard/sign-in", { key: harness.operatorKey });
+  for (let index = 0; index < 5; index++) void client.visit("/dashboard/events");
+  await harness.clock.settle();
+  assert.equal((await harness.call("POST", "/v1/events", { body: EVENT })).status, 202);
 });
 
 test("a late body and a refused one cost no unit of the rate limit", async () => {

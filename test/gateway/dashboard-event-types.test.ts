@@ -47,9 +47,32 @@ test("what is wrong is said at its field, and what was written stays in the form
   assert.match(broken.text, /\{&lt;script&gt;/);
   const misfit = await client.send(`${PATH}/order.paid`, { schema: '{"type":"object"}', example: "1" });
   assert.match(misfit.text, /id="f-example-wrong">\s*#\/example must be of type object/);
+  const twice = await client.send(PATH, { name: "a", schema: '{"allOf":[{"type":"string","type":"null"}]}' });
+  assert.match(twice.text, /id="f-schema-wrong">\s*#\/schema\/allOf\/0\/type is given more than once/);
+  const huge = await client.send(PATH, { name: "a", example: '{"a":1e400}' });
+  assert.match(huge.text, /id="f-example-wrong">\s*#\/example has a number that is too large/);
+  const deep = await client.send(PATH, { name: "a", example: "[".repeat(9000) + "]".repeat(9000) });
+  assert.equal(deep.status, 400);
   assert.match((await client.send(PATH, { name: "a b" })).text, /id="f-name-wrong"/);
   const { data } = (await harness.call("GET", "/v1/event-types")).json as { data: unknown[] };
   assert.equal(data.length, 1);
+});
+
+test("of two operators who change a type the second is told, and takes back nothing that the first has saved", async () => {
+  const { harness, client } = await openAs(null);
+  await using _ = harness;
+  const path = `${PATH}/order.paid`;
+  const seenIn = (text: string): string => /name="seen" value="([^"]+)"/.exec(text)?.[1] ?? "";
+  const seen = seenIn((await client.visit(path)).text);
+  await harness.clock.advance(1000);
+  assert.equal((await client.send(path, { description: "Of the first.", seen })).status, 303);
+  const late = await client.send(path, { description: "Of the second.", seen });
+  assert.equal(late.status, 422);
+  assert.match(late.words, /Somebody has changed this since you opened the form/);
+  assert.match(late.text, /value="Of the second\."/);
+  const kept = (await harness.call("GET", "/v1/event-types/order.paid")).json as Record<string, unknown>;
+  assert.equal(kept["description"], "Of the first.");
+  assert.equal((await client.send(path, { description: "Of the second.", seen: seenIn(late.text) })).status, 303);
 });
 
 test("a tenant's key that may change things sees the catalogue and no form, and its forms are refused", async () => {

@@ -67,6 +67,25 @@ test("over https the cookie is Secure and bound to the host", async () => {
   assert.equal((await client.visit("/dashboard/events")).status, 200);
 });
 
+test("over https the plain cookie is none of ours: any host of the site could have set it", async () => {
+  const { harness, client } = await open();
+  await using _ = harness;
+  await client.signIn(harness.operatorKey);
+  const planted = client.cookie;
+  for (const [headers, status] of [
+    [{ host: "hooks.example", "sec-fetch-site": "same-origin" }, 401],
+    [{ host: "hooks.example", "x-forwarded-proto": "https" }, 401],
+    [{ host: "10.0.0.5:8080" }, 200],
+    [{ host: "localhost:8080", "sec-fetch-site": "same-origin" }, 200],
+    [{ host: "hooks.localhost:8080", "sec-fetch-site": "same-origin" }, 200],
+  ] as const) {
+    client.cookie = planted;
+    assert.equal((await client.visit("/dashboard/events", headers)).status, status, JSON.stringify(headers));
+    client.cookie = `__Host-${planted}`;
+    assert.equal((await client.visit("/dashboard/events", headers)).status, 200, JSON.stringify(headers));
+  }
+});
+
 for (const [name, parts, words] of [
   ["unknown", null, "This API key is not known."],
   ["revoked", { revokedAtMs: 1 }, "This API key was revoked; use another one."],

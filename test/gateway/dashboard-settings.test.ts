@@ -191,3 +191,22 @@ test("a URL of another origin asks for its headers again, each at its own row", 
   assert.doesNotMatch(text, /s3cret/);
   assert.deepEqual((await stored(harness)).headers, { "x-a": "s3cret-a", "x-b": "s3cret-b" });
 });
+
+test("of two who change an endpoint the second is told, and takes back nothing that the first has saved", async () => {
+  const { harness, client, create } = await open();
+  await using _ = harness;
+  const edit = `/dashboard/endpoints/${await create({})}/edit`;
+  const seenIn = (text: string): string => /name="seen" value="([^"]+)"/.exec(text)?.[1] ?? "";
+  const seen = seenIn((await client.visit(edit)).text);
+  await harness.clock.advance(1000);
+  movedTo(await client.send(edit, { ...EMPTY, url: "https://new.example/hooks", seen }));
+  await harness.clock.advance(1000);
+  const late = await client.send(edit, { ...EMPTY, description: "of the second", seen });
+  assert.equal(late.status, 422);
+  assert.match(late.words, /Somebody has changed this since you opened the form, and nothing was saved\./);
+  assert.match(late.text, /value="of the second"/);
+  const first = await stored(harness);
+  assert.deepEqual([first.url, first.description], ["https://new.example/hooks", ""]);
+  movedTo(await client.send(edit, { ...EMPTY, description: "of the second", seen: seenIn(late.text) }));
+  assert.equal((await stored(harness)).description, "of the second");
+});

@@ -1,5 +1,6 @@
 /** The look of the portal: text that can be read in any colour, and a logo that is a picture. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -67,5 +68,8 @@ test("a logo is read once, as what it is; one that is none, too large or not the
   assert.match(refusalOf(file("large.png", large)), /^PORTAL_LOGO must have at most 128 KiB, and \S+ has 129$/);
   assert.equal(refusalOf(file("full.png", large.subarray(0, 128 * 1024))), "");
   assert.match(refusalOf(join(folder.path, "gone.png")), /^PORTAL_LOGO cannot be read: ENOENT/);
+  const pipe = join(folder.path, "pipe.png");
+  execFileSync("mkfifo", [pipe]);
+  assert.match(refusalOf(pipe), /^PORTAL_LOGO must be a file, and \S+ is none$/);
   assert.match(refusalOf("/dev.png/"), /^PORTAL_LOGO must be the path/);
 });

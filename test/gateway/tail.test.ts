@@ -8,6 +8,7 @@ import { storeFault } from "@posthaste/shared/domain/errors.ts";
 import type { TailEntry } from "@posthaste/shared/ports/tail.ts";
 import { acceptedEntry, deliveryEntry } from "@posthaste/shared/ports/tail.ts";
 import { assertMatches, DOCUMENT } from "../support/documented-answers.ts";
+import { DashboardClient, ORIGIN } from "../support/dashboard-client.ts";
 import type { GatewayHarness, HarnessOptions } from "../support/gateway-harness.ts";
 import { assertNames, assertProblem, at, openGatewayHarness, send } from "../support/gateway-harness.ts";
 import { ENDPOINT_ID, sampleEnvelope, sampleEnvelopes, sampleRecord } from "../support/samples.ts";
@@ -227,6 +228,17 @@ test("nothing is watched without a reader, and HEAD is none", async () => {
   await acme.cancel();
   await harness.clock.settle();
   assert.equal(tail.isWatched("acme"), false);
+});
+
+test("HEAD for the stream of a page is no reader either", async () => {
+  await using harness = await open();
+  const client = new DashboardClient(harness.gateway);
+  await client.signIn(harness.operatorKey);
+  const headers = { cookie: client.cookie ?? "", host: "localhost" };
+  const head = await harness.gateway.fetch(new Request(`${ORIGIN}/dashboard/tail`, { method: "HEAD", headers }));
+  assert.deepEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
+  await harness.clock.settle();
+  assert.equal(harness.drivers.tail.isWatched("default"), false);
 });
 
 test("a reader that does not read is ended with a count; nineteen others are shown everything", async () => {

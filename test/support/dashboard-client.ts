@@ -25,8 +25,8 @@ export class DashboardClient {
     this.#gateway = gateway;
   }
 
-  async visit(path: string): Promise<Seen> {
-    return await this.#ask("GET", path, null, { host: "localhost" });
+  async visit(path: string, headers: Headed = {}): Promise<Seen> {
+    return await this.#ask("GET", path, null, { host: "localhost", ...headers });
   }
 
   /** A form of the page before; `fields` may say another token, `headers` what the browser says of its origin. */

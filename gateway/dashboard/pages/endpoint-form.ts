@@ -13,6 +13,7 @@ import type { PageRequest, PageRule, Shown } from "../page-request.ts";
 import { isOperator } from "../page-request.ts";
 import { pointerTo } from "../../request/validation.ts";
 import { hrefOf, namedTenant, problemView, thingHref } from "../parts.ts";
+import { changedSince, seenField } from "../seen.ts";
 import { headerAt, headerPlace, headerRows, headersTyped, nameGivenTwice, rowsShown } from "./endpoint-headers.ts";
 import { problemAtFields, SETTING_FIELDS, settingsTyped, settingValues } from "./endpoint-settings.ts";
 import { secretView } from "./secret-view.ts";
@@ -35,7 +36,7 @@ function newForm(request: PageRequest, problem: Problem | null): Shown {
     values: {},
     headers: [],
     problem,
-    isNew: true,
+    endpoint: null,
   });
   return { kind: "page", status: problem?.status ?? 200, title: "Create an endpoint", body };
 }
@@ -48,14 +49,16 @@ interface SettingsForm {
   /** By name; their values are never shown. */
   readonly headers: readonly string[];
   readonly problem: Problem | null;
-  readonly isNew: boolean;
+  /** Null: it is to be made. */
+  readonly endpoint: EndpointView | null;
 }
 
 function settingsForm(
   request: PageRequest,
-  { to, label, values, headers, problem: given, isNew }: SettingsForm,
+  { to, label, values, headers, problem: given, endpoint }: SettingsForm,
 ): Markup {
   const { form } = request;
+  const isNew = endpoint === null;
   const rows = rowsShown(form, headers);
   const problem = given === null ? null : problemAtFields(given, headerAt(rows));
   const places = [...FIELDS, ...rows.map((_row, index) => headerPlace(index))];
@@ -63,7 +66,7 @@ function settingsForm(
     fieldView({ ...each, value: form.get(each.name)?.[0] ?? values[each.name] ?? "" }, problem);
   return html`${problemView(problem, places)}
     <form method="post" action="${to}" class="form">
-      ${tokenField(request)}
+      ${tokenField(request)} ${endpoint === null ? "" : seenField(endpoint)}
       ${field({ name: "url", label: "URL", hint: "Where the events are POSTed to, such as https://example.com/hooks.", isRequired: true, isWide: true })}
       ${field({ name: "event_types", label: "Event types", hint: "Separated by commas: a type, a prefix such as invoice.*, or * for all. Empty: all.", isWide: true })}
       ${field({ name: "description", label: "Description", hint: "For you; receivers do not see it.", isWide: true })}
@@ -143,14 +146,15 @@ function editForm(request: PageRequest, endpoint: EndpointView, problem: Problem
     values,
     headers: Object.keys(headers),
     problem,
-    isNew: false,
+    endpoint,
   });
   return { kind: "page", status: problem?.status ?? 200, title: "Change settings", body };
 }
 
 async function change(request: PageRequest): Promise<Shown> {
-  const refusal = twiceRefusal(request);
-  if (refusal !== null) return editForm(request, await endpointOf(request), refusal);
+  const endpoint = await endpointOf(request);
+  const refusal = twiceRefusal(request) ?? changedSince(request.form, endpoint);
+  if (refusal !== null) return editForm(request, endpoint, refusal);
   const headers = headersTyped(request.form);
   const body = { ...settingsOf(request), ...(Object.keys(headers).length === 0 ? {} : { headers }) };
   const changed = await request.api.ask("PATCH /v1/endpoints/:id", { ...named(request), body });

@@ -1,17 +1,20 @@
 /** `/dashboard/event-types`: the catalogue, one type of it, and for operators the forms to change it. */
 import { html } from "hono/html";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { jsonLoss } from "@posthaste/shared/domain/json-loss.ts";
 import type { Problem } from "@posthaste/shared/domain/problem.ts";
 import { problemOf } from "@posthaste/shared/domain/problem.ts";
 import type { EventTypeView } from "../../answers/event-types.ts";
 import type { Markup } from "../../html/markup.ts";
 import { example } from "../../html/markup.ts";
+import { pointerTo } from "../../request/validation.ts";
 import { valueOf } from "../api.ts";
 import { fieldOf } from "../form.ts";
 import { askedForm, fieldView, tokenField } from "../form-parts.ts";
 import type { PageRequest, PageRule, Shown } from "../page-request.ts";
 import { can, isOperator } from "../page-request.ts";
 import type { Column } from "../parts.ts";
+import { changedSince, seenField } from "../seen.ts";
 import {
   emptyView,
   factsView,
@@ -122,7 +125,7 @@ function typeForm(request: PageRequest, to: string, type: EventTypeView | null, 
   const value = (name: string, kept: string): string => given.get(name)?.[0] ?? kept;
   const isDeprecated = given.size > 0 ? given.has("deprecated") : type?.deprecated === true;
   return html`<form method="post" action="${to}" class="form">
-    ${tokenField(request)}
+    ${tokenField(request)} ${type === null ? "" : seenField(type)}
     ${type === null ? fieldView({ name: "name", label: "Type", value: value("name", ""), placeholder: "invoice.paid", isRequired: true }, problem) : ""}
     ${fieldView({ name: "description", label: "Description", value: value("description", type?.description ?? ""), isWide: true }, problem)}
     ${areaView("schema", "JSON Schema (2020-12) of the data; empty: any will do", value("schema", textOr(type?.schema ?? undefined)), problem)}
@@ -167,16 +170,24 @@ function wishOf({ form }: PageRequest): { readonly body: object } | { readonly p
   for (const name of ["schema", "example"]) {
     const text = fieldOf(form, name);
     if (text === "") continue;
+    let value: unknown = null;
     try {
-      body[name] = JSON.parse(text) as unknown;
+      value = JSON.parse(text);
     } catch {
-      const errors = [{ pointer: `#/${name}`, detail: "must be JSON" }];
-      return {
-        problem: problemOf(new PosthasteError("validation-failed", { detail: `The ${name} is no JSON.`, errors })),
-      };
+      return { problem: notTaken(`The ${name} is no JSON.`, [name], "must be JSON") };
     }
+    const loss = jsonLoss(text, value);
+    if (loss !== null) {
+      return { problem: notTaken(`The ${name} would not be kept as it is.`, [name, ...loss.path], loss.detail) };
+    }
+    body[name] = value;
   }
   return { body };
+}
+
+function notTaken(what: string, path: readonly (string | number)[], detail: string): Problem {
+  const errors = [{ pointer: pointerTo(path), detail }];
+  return problemOf(new PosthasteError("validation-failed", { detail: what, errors }));
 }
 
 async function save(request: PageRequest, name: string): Promise<Problem | null> {
@@ -197,8 +208,8 @@ async function create(request: PageRequest): Promise<Shown> {
 async function replace(request: PageRequest): Promise<Shown> {
   const name = request.param("name");
   // A form does not create what was deleted since it was shown.
-  valueOf(await request.api.ask("GET /v1/event-types/:name", { id: name }));
-  const problem = await save(request, name);
+  const type = valueOf(await request.api.ask("GET /v1/event-types/:name", { id: name }));
+  const problem = changedSince(request.form, type) ?? (await save(request, name));
   return problem === null
     ? { kind: "moved", to: hrefOf(hrefOfType(name), { done: "saved" }) }
     : await showType(request, problem);

@@ -1,7 +1,7 @@
 /**
  * Holds data to a prepared schema. Faults are told with their place and what must change, never with the value that was found there.
- * Time is bounded: each schema that meets a value is a step, so are a few steps of a pattern and a few characters that are
- * compared; what would take more than `CHECK_STEPS_MAX` is a fault of its own.
+ * Time is bounded: each schema that meets a value is a step, so are a few names that are gone over, moves of a pattern and characters
+ * that are compared; what would take more than `CHECK_STEPS_MAX` is a fault of its own.
  */
 import type { PreparedSchema, Schema, SchemaFault, SchemaObject } from "./schema.ts";
 import { isObject } from "./keywords.ts";
@@ -67,6 +67,7 @@ class Check {
     const own = seen === null ? null : { names: new Set<string>(), indexes: new Set<number>() };
     const isFit = place === undefined ? this.#quietly(schema, value, own) : this.fits(schema, value, place, own);
     if (isFit && seen !== null && own !== null) {
+      this.tally.spendLooks(own.names.size + own.indexes.size);
       for (const name of own.names) seen.names.add(name);
       for (const index of own.indexes) seen.indexes.add(index);
     }
@@ -176,15 +177,15 @@ class Check {
   #object(schema: SchemaObject, value: SchemaObject, place: Place | null, seen: Seen | null): boolean {
     const { minProperties, maxProperties, required, dependentRequired, dependentSchemas, propertyNames } = schema;
     const names = Object.keys(value);
-    this.tally.spendCheap(names.length);
+    this.tally.spendLooks(names.length);
     const [least, most] = [minProperties, maxProperties];
     if (isNumber(least) && names.length < least) return this.tally.fault(place, `must have at least ${least} members`);
     if (isNumber(most) && names.length > most) return this.tally.fault(place, `must have at most ${most} members`);
     let isFit = this.#required((required ?? []) as readonly string[], value, place);
-    for (const [name, others] of entriesOf(dependentRequired)) {
+    for (const [name, others] of this.tally.entriesOf(dependentRequired)) {
       if (Object.hasOwn(value, name)) isFit = this.#required(others as readonly string[], value, place) && isFit;
     }
-    for (const [name, also] of entriesOf(dependentSchemas)) {
+    for (const [name, also] of this.tally.entriesOf(dependentSchemas)) {
       if (Object.hasOwn(value, name)) isFit = this.#apart(also as Schema, value, seen, place) && isFit;
     }
     for (const name of propertyNames === undefined ? [] : names) {
@@ -209,7 +210,7 @@ class Check {
     const { properties, patternProperties, additionalProperties } = schema;
     const judges: Schema[] = [];
     if (isObject(properties) && Object.hasOwn(properties, name)) judges.push(properties[name] as Schema);
-    for (const [pattern, each] of entriesOf(patternProperties)) {
+    for (const [pattern, each] of this.tally.entriesOf(patternProperties)) {
       if (this.#hasPattern(pattern, name)) judges.push(each as Schema);
     }
     if (judges.length === 0 && additionalProperties !== undefined) {
@@ -229,12 +230,15 @@ class Check {
       if (!this.fits(rest as Schema, item, { parent: place, step }, this.newSeen())) isFit = false;
     };
     if (unevaluatedItems !== undefined && Array.isArray(value)) {
+      this.tally.spendLooks(value.length);
       for (const [index, item] of value.entries()) if (!seen.indexes.has(index)) judge(unevaluatedItems, item, index);
       for (const index of value.keys()) seen.indexes.add(index);
     }
     if (unevaluatedProperties !== undefined && isObject(value)) {
-      for (const name of Object.keys(value)) if (!seen.names.has(name)) judge(unevaluatedProperties, value[name], name);
-      for (const name of Object.keys(value)) seen.names.add(name);
+      const names = Object.keys(value);
+      this.tally.spendLooks(names.length);
+      for (const name of names) if (!seen.names.has(name)) judge(unevaluatedProperties, value[name], name);
+      for (const name of names) seen.names.add(name);
     }
     return isFit;
   }
@@ -242,8 +246,4 @@ class Check {
 
 function schemasOf(given: unknown): readonly Schema[] {
   return Array.isArray(given) ? (given as Schema[]) : [];
-}
-
-function entriesOf(given: unknown): readonly [string, unknown][] {
-  return isObject(given) ? Object.entries(given) : [];
 }

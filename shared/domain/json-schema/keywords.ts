@@ -68,7 +68,7 @@ export function wrongIn(form: Form, given: unknown): string | null {
     case "list":
       return Array.isArray(given) ? null : "must be a list";
     case "types":
-      return isTypes(given) ? null : `must be one or a list of ${TYPES.join(", ")}`;
+      return isTypes(given) ? null : `must be one or a list of ${TYPES.join(", ")}, each once`;
     case "dialect":
       return given === DIALECT || given === `${DIALECT}#` ? null : `must be ${DIALECT}, or be left out`;
     default:
@@ -84,7 +84,8 @@ function isNames(given: unknown): boolean {
 
 function isTypes(given: unknown): boolean {
   const types: readonly unknown[] = Array.isArray(given) ? given : [given];
-  return types.length > 0 && types.every((type) => (TYPES as readonly unknown[]).includes(type));
+  const isEachOnce = new Set(types).size === types.length;
+  return types.length > 0 && isEachOnce && types.every((type) => (TYPES as readonly unknown[]).includes(type));
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

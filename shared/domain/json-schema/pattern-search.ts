@@ -9,14 +9,28 @@ export type Step =
   | { kind: "jump"; to: number }
   | { readonly kind: "found" };
 
-/** Whether the program is led to its end anywhere in the text. `spend` is told of the steps as they are made, and may throw. */
-export function isFound(program: readonly Step[], text: string, spend: (steps: number) => void): boolean {
+/** Whether a text leads the program to its end, from anywhere in it. `spend` is told of the moves as they are made, and may throw. */
+export type Search = (text: string, spend: (moves: number) => void) => boolean;
+
+/** What a search needs is made once for all of its texts: a short text costs nothing of the program's size. */
+export function searchOf(program: readonly Step[]): Search {
+  /** By step: the last turn in which it was reached. A turn is one place of one text, and a double counts them without end. */
+  const reachedAt = new Float64Array(program.length);
+  let turns = 0;
+  return (text, spend) => isFound(program, text, { spend, reachedAt, nextTurn: () => ++turns });
+}
+
+interface Searching {
+  readonly spend: (moves: number) => void;
+  readonly reachedAt: Float64Array;
+  readonly nextTurn: () => number;
+}
+
+function isFound(program: readonly Step[], text: string, { spend, reachedAt, nextTurn }: Searching): boolean {
   let current: number[] = [];
-  /** By step: the last position, counted from 1, at which it was reached. */
-  const reachedAt = new Int32Array(program.length);
-  for (let at = 0, turn = 1; ; turn++) {
+  for (let at = 0; ;) {
     // A match may begin at any place.
-    const reached = reach(program, [...current, 0], { text, at, turn, reachedAt });
+    const reached = reach(program, [...current, 0], { text, at, turn: nextTurn(), reachedAt });
     spend(reached.length + 1);
     if (reached.isFound) return true;
     if (at >= text.length) return false;
@@ -33,7 +47,7 @@ interface Position {
   readonly text: string;
   readonly at: number;
   readonly turn: number;
-  readonly reachedAt: Int32Array;
+  readonly reachedAt: Float64Array;
 }
 
 /** From these steps all that are reached without taking a character. */

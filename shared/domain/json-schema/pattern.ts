@@ -8,7 +8,7 @@
  */
 
 import type { Edge, Step } from "./pattern-search.ts";
-import { isFound } from "./pattern-search.ts";
+import { searchOf } from "./pattern-search.ts";
 
 /** Steps of one pattern, with its counted repetitions written out. */
 export const PATTERN_SIZE_MAX = 2000;
@@ -35,7 +35,7 @@ export function parsePattern(text: string): ParsedPattern {
     const program: Step[] = [];
     emit(program, new Parser(text).whole());
     program.push({ kind: "found" });
-    return { kind: "parsed", pattern: { isIn: (given, spend) => isFound(program, given, spend) } };
+    return { kind: "parsed", pattern: { isIn: searchOf(program) } };
   } catch (error) {
     if (error instanceof Unbounded) return { kind: "refused", detail: error.message };
     throw error;
@@ -50,7 +50,10 @@ type Node =
   | { readonly kind: "sequence" | "choice"; readonly nodes: readonly Node[] }
   | { readonly kind: "repeat"; readonly node: Node; readonly min: number; readonly max: number };
 
-/** `emit` stops at the bound of steps, so that nothing is written out that is not kept. */
+/**
+ * Stops at the bound of steps, so that nothing is written out that is not kept. Of what writes nothing out, one is as good as any
+ * number, which could be repeated for ever without coming to the bound.
+ */
 function emit(program: Step[], node: Node): void {
   if (program.length >= PATTERN_SIZE_MAX) {
     throw new Unbounded(
@@ -69,7 +72,11 @@ function emit(program: Step[], node: Node): void {
       emitChoice(program, node.nodes);
       return;
     case "repeat":
-      for (let count = 0; count < node.min; count++) emit(program, node.node);
+      for (let count = 0; count < node.min; count++) {
+        const before = program.length;
+        emit(program, node.node);
+        if (program.length === before) break;
+      }
       if (node.max === Infinity) emitLoop(program, node.node);
       else emitOptional(program, node.node, node.max - node.min);
   }
@@ -168,7 +175,6 @@ class Parser {
     if (sign !== undefined)
       return { kind: "repeat", node, min: sign === "+" ? 1 : 0, max: sign === "?" ? 1 : Infinity };
     const [min, max] = [Number(least), comma === "" ? Number(least) : most === "" ? Infinity : Number(most)];
-    // Of what writes nothing out, any number is as good as one.
     const isTooMany = min > PATTERN_SIZE_MAX || (max !== Infinity && max > PATTERN_SIZE_MAX);
     if (isTooMany)
       throw new Unbounded(`repeats more than ${PATTERN_SIZE_MAX} times; bound the length by maxLength instead`);

@@ -1,13 +1,16 @@
 /** What one check has cost so far, and the faults that it has found. */
 import type { SchemaFault } from "./schema.ts";
+import { isObject } from "./keywords.ts";
 import { canonicalText } from "./values.ts";
 
-/** Some 50 ms. */
-export const CHECK_STEPS_MAX = 500_000;
+/** A tenth of a second or two at worst: no step takes much more than a microsecond, whatever the schema and the data. */
+export const CHECK_STEPS_MAX = 200_000;
 /** Most faults of one answer. */
 export const DATA_FAULTS_MAX = 20;
 /** Characters compared, and moves of a pattern, that count as one step. */
 const CHEAP_PER_STEP = 16;
+/** Names and entries gone over that count as one step. */
+const LOOKS_PER_STEP = 4;
 
 /** Where a value stands, innermost first; null is the whole. */
 export interface Place {
@@ -39,6 +42,16 @@ export class Tally {
   }
 
   readonly spendCheap = (count: number): void => this.spend(count / CHEAP_PER_STEP);
+
+  spendLooks(count: number): void {
+    this.spend(count / LOOKS_PER_STEP);
+  }
+
+  entriesOf(given: unknown): readonly [string, unknown][] {
+    const entries = isObject(given) ? Object.entries(given) : [];
+    this.spendLooks(entries.length);
+    return entries;
+  }
 
   canonical(value: unknown): string {
     const text = canonicalText(value);

@@ -7,6 +7,7 @@ import {
   createRedisEventTypes,
   newCatalogueMemory,
   openRedisEventTypes,
+  readAtStart,
 } from "@posthaste/shared/drivers/redis/event-types/event-types.ts";
 import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
@@ -46,8 +47,15 @@ async function openProcess(harness: RedisHarness, notifier: Pick<Notifier, "subs
     notifier,
     onFault,
   });
-  return { ...line, clock, eventTypes, faults };
+  return { ...line, clock, eventTypes, faults, onFault };
 }
+
+/** A command of somebody else's on one key. */
+const WRITE = {
+  name: "test-write",
+  returns: "text",
+  lua: "redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))",
+} as const;
 
 const namesOf = async (eventTypes: EventTypes): Promise<string[]> => [
   ...((await eventTypes.known())?.types.keys() ?? []),
@@ -109,6 +117,42 @@ test("while Redis is away the last catalogue holds, and Redis is asked once a se
   await assert.rejects(process.eventTypes.read());
   process.setAway(false);
   await (await openProcess(harness)).eventTypes.remove("a");
+  await process.clock.advance(1000);
+  assert.deepEqual(await namesOf(process.eventTypes), []);
+});
+
+const TYPE = { ...sampleType("bad"), name: "bad" };
+for (const [what, record] of [
+  ["a schema that is no JSON", { ...TYPE, schemaText: "{not" }],
+  ["a schema that is none", { ...TYPE, schemaText: '"text"' }],
+  ["an example that is no JSON", { ...TYPE, exampleText: "" }],
+  ["an example deeper than any event", { ...TYPE, exampleText: "[".repeat(9000) + "]".repeat(9000) }],
+] as const) {
+  test(`a record with ${what} is told and left out, and put anew`, async () => {
+    await using harness = await open();
+    const process = await openProcess(harness);
+    await process.eventTypes.put(sampleType("a"));
+    await harness.commands.run(WRITE, [harness.keys.key(0, "eventTypes")], ["HSET", "bad", JSON.stringify(record)]);
+    const other = await openProcess(harness);
+    assert.deepEqual(await namesOf(other.eventTypes), ["a"]);
+    assert.match(String(other.faults), /event type bad in Redis is not one of ours/);
+    await other.eventTypes.put(TYPE);
+    assert.deepEqual(await namesOf(other.eventTypes), ["a", "bad"]);
+  });
+}
+
+test("a catalogue of the wrong type is told by its keys and keeps no gateway from its start, nor from events", async () => {
+  await using harness = await open();
+  const key = harness.keys.key(0, "eventTypes");
+  await harness.commands.run(WRITE, [key], ["SET", "text"]);
+  const process = await openProcess(harness);
+  await readAtStart(process.eventTypes, process.onFault);
+  assert.equal(await process.eventTypes.known(), null);
+  for (const fault of process.faults)
+    assert.match(String(fault), /catalogue of event types in Redis \(\S+eventTypes:version, \S+eventTypes\)/);
+  assert.equal(process.faults.length, 2);
+  await assert.rejects(process.eventTypes.put(sampleType("a")), /does not read back/);
+  await harness.commands.run(WRITE, [key], ["DEL"]);
   await process.clock.advance(1000);
   assert.deepEqual(await namesOf(process.eventTypes), []);
 });

@@ -7,7 +7,7 @@
  */
 import type { Catalogue } from "../../../domain/event-types.ts";
 import { CATALOGUE_BYTES_MAX, EVENT_TYPES_MAX } from "../../../domain/event-types.ts";
-import { PosthasteError, storeFault } from "../../../domain/errors.ts";
+import { isDamage, PosthasteError, storeFault } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { EventTypes } from "../../../ports/event-types.ts";
 import type { Notifier } from "../../../ports/notifier.ts";
@@ -52,6 +52,16 @@ export function openRedisEventTypes(
     if (kind !== "directory-changed") held.doubt();
   });
   return { ...held.types, [Symbol.dispose]: unsubscribe };
+}
+
+/** Throws `store-unavailable`. A catalogue that does not read back keeps nobody from publishing: it is told, and then none is known. */
+export async function readAtStart(types: Pick<EventTypes, "read">, onFault: (error: unknown) => void): Promise<void> {
+  try {
+    await types.read();
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    onFault(error);
+  }
 }
 
 /** `doubt`: what is known may have changed. Questions under way are shared by those who use the same one. */
@@ -100,7 +110,8 @@ export function createRedisEventTypes(
   const types: EventTypes = {
     known() {
       if (clock.monotonic() < memory.trustedUntil) return memory.catalogue;
-      return refresh().catch(() => {
+      return refresh().catch((error: unknown) => {
+        if (isDamage(error)) onFault(error);
         memory.trustedUntil = Math.max(memory.trustedUntil, clock.monotonic() + RETRY_MS);
         return memory.catalogue;
       });

@@ -44,14 +44,22 @@ export function createCatalogueStore(options: {
 
   async function change(seen: Catalogue, name: string, record: string): Promise<CatalogueChange> {
     const args = [seen.version, name, record, bounds.typesMax, bounds.bytesMax, ...news];
-    return textOf(await commands.run(CHANGE, names, args)) as CatalogueChange;
+    return textOf(await commands.run(CHANGE, names, args).catch(named)) as CatalogueChange;
+  }
+
+  /** What is damaged cannot be mended by who does not know where it is. */
+  function named(error: unknown): never {
+    if (isDamage(error))
+      throw recordDamaged(`The catalogue of event types in Redis (${names.join(", ")}) does not read back`, error);
+    throw error;
   }
 
   return {
     /** `known` itself when nothing has changed since. */
     async read(known: Catalogue | null): Promise<Catalogue> {
       const script = known === null ? READ : READ_AGAIN;
-      const [version, stored] = listOf(await commands.run(script, names, [known?.version ?? ""]));
+      const reply = await commands.run(script, names, [known?.version ?? ""]).catch(named);
+      const [version, stored] = listOf(reply);
       const text = String(numberOf(version));
       if (stored === undefined && known !== null) return known;
       const types = pairsOf(stored ?? []).flatMap(([name, record]) => readableType(name, record ?? "", onFault) ?? []);
