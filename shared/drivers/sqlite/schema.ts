@@ -182,4 +182,14 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- The catalogue of event types, one for the deployment: each as JSON.
   CREATE TABLE event_types (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
   `,
+  `
+  -- Events that retention has looked at and that stay for now, by when it looks again: \`events.prune_at\`, 0 before that. For the first time
+  -- it looks at each by its acceptance, in the list by time, and so at those of earlier versions.
+  CREATE TABLE prune_later (
+    at INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (at, event)
+  ) WITHOUT ROWID, STRICT;
+  DROP INDEX events_by_prune;
+  `,
 ];
