@@ -42,6 +42,11 @@ interface EventRow {
   readonly event_id: string;
 }
 
+/** In the list by time. */
+interface ListedRow extends EventRow, Place {
+  readonly prune_at: number;
+}
+
 export function createEventPrune(database: Database): EventPrune {
   const judge = createJudgement(database);
   const minLater = database.prepare<{ at: number | null }>("SELECT min(at) AS at FROM prune_later");
@@ -57,11 +62,11 @@ export function createEventPrune(database: Database): EventPrune {
   /** All events up to here were looked at. */
   let place = START;
 
-  function behind<Row>(nowMs: number, columns: string, untilMs: number | undefined, count: number): readonly Row[] {
+  function behind(nowMs: number, untilMs: number | undefined, count: number): readonly ListedRow[] {
     const { at, id } = startAt(nowMs);
     return readBehind({
-      prepare: (sql) => database.prepare<Row>(sql),
-      select: `SELECT ${columns} FROM events`,
+      prepare: (sql) => database.prepare<ListedRow>(sql),
+      select: "SELECT id, tenant, event_id, accepted_at AS at, prune_at FROM events",
       range: createConditions().and("accepted_at <= ?", untilMs),
       keys: ["accepted_at", "id"],
       sign: ">",
@@ -89,9 +94,7 @@ export function createEventPrune(database: Database): EventPrune {
   }
 
   function lookFirst(nowMs: number, rows: number): EventStep {
-    const untilMs = nowMs - EVENTS_KEPT_MS;
-    const columns = "id, tenant, event_id, accepted_at AS at, prune_at";
-    const due = behind<EventRow & Place & { prune_at: number }>(nowMs, columns, untilMs, PRUNE_ROWS_MAX);
+    const due = behind(nowMs, nowMs - EVENTS_KEPT_MS, PRUNE_ROWS_MAX);
     let left = rows;
     let looked = startAt(nowMs);
     for (const { prune_at: laterAtMs, ...event } of due) {
@@ -105,7 +108,7 @@ export function createEventPrune(database: Database): EventPrune {
 
   return {
     nextDueAtMs(nowMs) {
-      const [first] = behind<Place>(nowMs, "accepted_at AS at, id", undefined, 1);
+      const [first] = behind(nowMs, undefined, 1);
       const times = [minLater.get()?.at ?? null, first === undefined ? null : first.at + EVENTS_KEPT_MS];
       const known = times.filter((time) => time !== null);
       return known.length === 0 ? null : Math.min(...known);
