@@ -17,8 +17,8 @@ import { startSubject } from "./subject-process.ts";
 const CONNECTIONS = 64;
 /** Requests of the bare loop, whose rate does not depend on how many they are. */
 const LOOPED = 20_000;
-/** Before the first round, of each subject: code in JavaScript needs events to be compiled. */
-const WARM_UP_S = 2;
+/** Before the first round, of each lane: the runtime compiles for about 25,000 events (`latency.ts`). */
+const WARM_UP_S = 8;
 const GROUP = { max_events: 100, max_wait_ms: 1000 };
 
 interface Lane {

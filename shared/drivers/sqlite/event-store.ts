@@ -11,6 +11,8 @@ import type { Database } from "./database.ts";
 
 /** Delivered events stay this long after acceptance, others after their last news (port `ledger`). */
 export const EVENTS_KEPT_MS = 24 * 3600 * 1000;
+/** An event that was accepted longer ago or ahead, as a replayed dead letter may have been, has its time of retention beside it. */
+const JUST_ACCEPTED_MS = 3600 * 1000;
 
 /** Ids of rows are counted from 1: one from here on was written by hand, and is not counted on from. */
 export const ID_END = 2 ** 52;
@@ -85,6 +87,7 @@ export interface EventStore {
 }
 
 export function createEventStore(database: Database, clock: Pick<Clock, "now">): EventStore {
+  const pruneLater = database.prepare("INSERT INTO prune_later VALUES (?, ?)");
   const insert = database.prepare(
     "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, event_id) DO NOTHING",
   );
@@ -98,6 +101,9 @@ export function createEventStore(database: Database, clock: Pick<Clock, "now">):
   return {
     insert(envelope, isLaned) {
       idLast++;
+      const nowMs = clock.now();
+      const isJustAccepted = Math.abs(nowMs - envelope.acceptedAtMs) <= JUST_ACCEPTED_MS;
+      const pruneAtMs = isJustAccepted ? 0 : Math.floor(nowMs) + EVENTS_KEPT_MS;
       const { changes } = insert.run(
         idLast,
         envelope.tenant,
@@ -109,11 +115,13 @@ export function createEventStore(database: Database, clock: Pick<Clock, "now">):
         envelope.traceparent,
         envelope.directoryVersion,
         isLaned ? 1 : 0,
-        clock.now() + EVENTS_KEPT_MS,
+        pruneAtMs,
         envelope.body,
         envelope.tracestate,
       );
-      return Number(changes) === 1 ? idLast : null;
+      if (Number(changes) === 0) return null;
+      if (pruneAtMs > 0) pruneLater.run(pruneAtMs, idLast);
+      return idLast;
     },
     find: (tenant, eventId) => find.get(tenant, eventId)?.id ?? null,
     claimForLane: (tenant, eventId) => claim.get(tenant, eventId)?.id ?? null,

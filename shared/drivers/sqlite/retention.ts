@@ -12,16 +12,13 @@ import { FLOW_KEPT_MS } from "../../domain/lane-minutes.ts";
 import { STATS_KEPT_MS } from "../../ports/stats.ts";
 import type { Database, Statement } from "./database.ts";
 import { createEarlyPrune } from "./early-prune.ts";
-import { createEventRemoval } from "./event-removal.ts";
+import type { EventPrune, EventStep } from "./event-prune.ts";
+import { createEventPrune, PRUNE_ROWS_MAX } from "./event-prune.ts";
 import { EVENTS_KEPT_MS } from "./event-store.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
-/** Rows looked at or deleted in one step; one step is well under 50 ms. */
-export const PRUNE_ROWS_MAX = 500;
 /** From one run to the next: events of one minute go together, and a step of the clock is noticed. */
 export const PRUNE_WAIT_MS = 60_000;
-/** An event that is still referred to is looked at again after this. */
-const HELD_RECHECK_MS = 3600 * 1000;
 
 /** All pages in use. Lanes, retries, dead letters and claims have bounds of their own, which leave room for history. */
 export const DATABASE_BYTES_MAX = 40 * 1024 ** 3;
@@ -42,16 +39,22 @@ export function createRetention(options: {
   readonly databaseBytesMax?: number;
 }): Retention {
   const { database, writer, clock, databaseBytesMax = DATABASE_BYTES_MAX } = options;
-  const prune = createPrune(database);
+  const events = createEventPrune(database);
+  const prune = createPrune(database, events);
   const early = createEarlyPrune(database, databaseBytesMax);
-  const nextDue = database.prepare<{ at: number | null }>(
+  const nextOther = database.prepare<{ at: number | null }>(
     `SELECT min(at) AS at FROM (
-       SELECT min(prune_at) AS at FROM events
-       UNION ALL SELECT min(expires_at) FROM claims
+       SELECT min(expires_at) AS at FROM claims
        UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_types
        UNION ALL SELECT min(hour) + ${STATS_KEPT_MS} + 3600000 FROM stat_endpoints
        UNION ALL SELECT min(minute) + ${MINUTES_KEPT_MS} FROM stat_minutes)`,
   );
+
+  function nextDueAtMs(): number | null {
+    const [event, other] = [events.nextDueAtMs(clock.now()), nextOther.get()?.at ?? null];
+    return event === null || other === null ? (event ?? other) : Math.min(event, other);
+  }
+
   let cancel: Cancel | null = null;
   let isRunning = false;
   let isStopped = false;
@@ -59,12 +62,13 @@ export function createRetention(options: {
   /** One timer at most; none when all tables are empty, and then nothing can make room either. */
   function arm(): void {
     if (isStopped || isRunning || cancel !== null) return;
-    if ((nextDue.get()?.at ?? null) === null) return;
+    if (nextDueAtMs() === null) return;
     cancel = clock.timer(PRUNE_WAIT_MS, () => void run());
   }
 
   async function step(): Promise<boolean> {
-    return !isStopped && (await writer.write(() => prune(clock.now()), 0));
+    if (isStopped) return false;
+    return (await writer.write(() => prune(clock.now()), 0, events.stepped)).hasMore;
   }
 
   /** True when there is no room yet and more may go. */
@@ -77,7 +81,7 @@ export function createRetention(options: {
     isRunning = true;
     try {
       // Nothing is written before something is due.
-      let hasMore = (nextDue.get()?.at ?? Infinity) <= clock.now();
+      let hasMore = (nextDueAtMs() ?? Infinity) <= clock.now();
       while (hasMore) hasMore = await step();
       early.begin();
       hasMore = true;
@@ -108,9 +112,8 @@ export function createRetention(options: {
   };
 }
 
-/** One step; true when there may be more to do at once. */
-function createPrune(database: Database): (nowMs: number) => boolean {
-  const pruneEvents = createEventPrune(database);
+/** One step, of the events first. */
+function createPrune(database: Database, events: EventPrune): (nowMs: number) => EventStep {
   const hourly = (table: string, key: string): Statement<never> =>
     database.prepare(
       `DELETE FROM ${table} WHERE (${key}) IN
@@ -126,11 +129,12 @@ function createPrune(database: Database): (nowMs: number) => boolean {
        (SELECT minute, field FROM stat_minutes WHERE minute <= ? ORDER BY minute LIMIT ${PRUNE_ROWS_MAX})`,
   );
   return (nowMs) => {
-    if (pruneEvents(nowMs)) return true;
-    if (pruneClaims(nowMs)) return true;
+    const step = events.step(nowMs);
+    if (step.hasMore) return step;
+    if (pruneClaims(nowMs)) return { ...step, hasMore: true };
     const hour = nowMs - STATS_KEPT_MS - 3600 * 1000;
     const hours = Number(types.run(hour).changes) + Number(endpoints.run(hour).changes);
-    return hours + Number(minutes.run(nowMs - MINUTES_KEPT_MS).changes) > 0;
+    return { ...step, hasMore: hours + Number(minutes.run(nowMs - MINUTES_KEPT_MS).changes) > 0 };
   };
 }
 
@@ -140,7 +144,7 @@ function createPrune(database: Database): (nowMs: number) => boolean {
  */
 function createClaimPrune(database: Database): (nowMs: number) => boolean {
   const candidates = database.prepare<{ id: number; event_prune_at: number | null }>(
-    `SELECT c.id, (SELECT e.prune_at FROM events e
+    `SELECT c.id, (SELECT iif(e.prune_at = 0, e.accepted_at + ${EVENTS_KEPT_MS}, e.prune_at) FROM events e
        WHERE c.key >= 'id:' AND c.key < 'id;' AND e.tenant = c.tenant AND e.event_id = substr(c.key, 4)) AS event_prune_at
      FROM claims c WHERE c.expires_at <= ? ORDER BY c.expires_at LIMIT ${PRUNE_ROWS_MAX}`,
   );
@@ -150,39 +154,8 @@ function createClaimPrune(database: Database): (nowMs: number) => boolean {
     const due = candidates.all(nowMs);
     for (const { id, event_prune_at: eventPruneAtMs } of due) {
       if (eventPruneAtMs === null) remove.run(id);
-      else later.run(eventPruneAtMs, id);
-    }
-    return due.length === PRUNE_ROWS_MAX;
-  };
-}
-
-function createEventPrune(database: Database): (nowMs: number) => boolean {
-  const { isReferred, removeSome } = createEventRemoval(database);
-  const candidates = database.prepare<{ id: number; tenant: string; event_id: string }>(
-    `SELECT id, tenant, event_id FROM events WHERE prune_at <= ? ORDER BY prune_at LIMIT ${PRUNE_ROWS_MAX}`,
-  );
-  const lastNews = database.prepare<{ at: number | null; count: number }>(
-    "SELECT max(updated_at) AS at, count(*) AS count FROM deliveries WHERE event = ?",
-  );
-  const later = database.prepare("UPDATE events SET prune_at = ? WHERE id = ?");
-  return (nowMs) => {
-    const due = candidates.all(nowMs);
-    let rowsLeft = PRUNE_ROWS_MAX;
-    for (const { id, tenant, event_id: eventId } of due) {
-      const news = lastNews.get(id);
-      const newsAtMs = news?.at ?? 0;
-      // What is looked at counts as well: one event may have a thousand deliveries.
-      rowsLeft -= news?.count ?? 0;
-      if (isReferred(id, tenant, eventId)) {
-        later.run(nowMs + HELD_RECHECK_MS, id);
-        rowsLeft--;
-      } else if (newsAtMs + EVENTS_KEPT_MS > nowMs) {
-        later.run(newsAtMs + EVENTS_KEPT_MS, id);
-        rowsLeft--;
-      } else {
-        rowsLeft -= removeSome(id, PRUNE_ROWS_MAX);
-      }
-      if (rowsLeft <= 0) return true;
+      // A time that has passed is one that somebody edited: never twice in one run for that either.
+      else later.run(Math.max(eventPruneAtMs, nowMs + PRUNE_WAIT_MS), id);
     }
     return due.length === PRUNE_ROWS_MAX;
   };

@@ -186,4 +186,14 @@ export const SCHEMA_STEPS: readonly string[] = [
   -- What a delivery that was made ends, among all endpoints of its event and all events of its endpoint.
   CREATE INDEX dead_letters_by_event_endpoint ON dead_letters (event_id, endpoint_id);
   `,
+  `
+  -- Events that retention has looked at and that stay for now, by when it looks again: \`events.prune_at\`, 0 before that. For the first time
+  -- it looks at each by its acceptance, in the list by time, and so at those of earlier versions.
+  CREATE TABLE prune_later (
+    at INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (at, event)
+  ) WITHOUT ROWID, STRICT;
+  DROP INDEX events_by_prune;
+  `,
 ];
