@@ -33,13 +33,31 @@ const SPAN_ID_BYTES = 8;
 
 /** Null for what is none, is malformed or of a later version: it is ignored, and never an error. */
 export function parseTraceparent(text: string | null): TraceContext | null {
-  if (text === null) return null;
-  // Each step of an event asks a few times for the same one.
-  if (text !== last.text) last = { text, context: TRACEPARENT.test(text) ? contextOf(text) : null };
-  return last.context;
+  if (text?.length !== TEXT_CHARS) return null;
+  const place = placeOf(text);
+  const before = lately[place];
+  if (before !== undefined && before.text === text) return before.context;
+  const context = TRACEPARENT.test(text) ? contextOf(text) : null;
+  lately[place] = { text, context };
+  return context;
 }
 
-let last: { readonly text: string; readonly context: TraceContext | null } = { text: "", context: null };
+/** Version, trace, span and flags, with what is between them. */
+const TEXT_CHARS = 55;
+/** Each step of an event asks for the same one again, while those of several hundred others are under way. */
+const LATELY_MAX = 512;
+const lately: (Parsed | undefined)[] = Array.from({ length: LATELY_MAX });
+
+interface Parsed {
+  readonly text: string;
+  /** The same object for each who asks while it is remembered. */
+  readonly context: TraceContext | null;
+}
+
+/** By the end of the span's id: the events of a batch share their trace. Whatever the text is. */
+function placeOf(text: string): number {
+  return ((digitAt(text, 49) << 8) | (digitAt(text, 50) << 4) | digitAt(text, 51)) % LATELY_MAX;
+}
 
 function contextOf(text: string): TraceContext {
   const trace = { first: wordIn(text, 3), second: wordIn(text, 11), third: wordIn(text, 19), fourth: wordIn(text, 27) };
@@ -129,36 +147,67 @@ const TWO_32 = 2 ** 32;
  */
 function digest(trace: TraceId, name: SpanName, seed: number): { readonly high: number; readonly low: number } {
   const { what, tenant, id, endpointId, generation, attempt } = name;
-  let first = 0x811c9dc5 ^ seed;
-  let second = 0x9747b28c ^ seed;
-  const words = [
-    trace.first,
-    trace.second,
-    trace.third,
-    trace.fourth,
-    generation,
-    Math.floor(generation / TWO_32),
-    attempt,
-  ];
-  for (const word of words) {
-    first = Math.imul(first ^ word, 0x01000193);
-    second = Math.imul(second ^ word, 0x5bd1e995);
-    second = (second << 13) | (second >>> 19);
-  }
-  for (const text of [what, tenant, id, endpointId]) {
-    const { length } = text;
-    first = Math.imul(first ^ length, 0x01000193);
-    for (let at = 0; at < length; at += 2) {
-      const units = text.charCodeAt(at) | (at + 1 < length ? text.charCodeAt(at + 1) << 16 : 0);
-      first = Math.imul(first ^ units, 0x01000193);
-      second = Math.imul(second ^ units, 0x5bd1e995);
-      second = (second << 13) | (second >>> 19);
-    }
-  }
-  const mixed = finalized(first);
-  const low = finalized(second ^ mixed);
+  const lanes = new DigestLanes(seed);
+  lanes.word(trace.first);
+  lanes.word(trace.second);
+  lanes.word(trace.third);
+  lanes.word(trace.fourth);
+  lanes.word(generation);
+  lanes.word(Math.floor(generation / TWO_32));
+  lanes.word(attempt);
+  lanes.text(what);
+  lanes.text(tenant);
+  lanes.text(id);
+  lanes.text(endpointId);
+  const mixed = finalized(lanes.first);
+  const low = finalized(lanes.second ^ mixed);
   const high = finalized(mixed + low);
   return { high, low: high === 0 && low === 0 ? 1 : low };
+}
+
+/** Loops over lists of words and texts, and a branch in each step of the inner one, take twice as long (Bun 1.4.5). */
+class DigestLanes {
+  first: number;
+  second: number;
+
+  constructor(seed: number) {
+    this.first = 0x811c9dc5 ^ seed;
+    this.second = 0x9747b28c ^ seed;
+  }
+
+  word(word: number): void {
+    this.first = firstLane(this.first, word);
+    this.second = secondLane(this.second, word);
+  }
+
+  /** Its length, then two units at a time. */
+  text(text: string): void {
+    const { length } = text;
+    const evenLength = length & ~1;
+    let first = firstLane(this.first, length);
+    let { second } = this;
+    for (let at = 0; at < evenLength; at += 2) {
+      const units = text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16);
+      first = firstLane(first, units);
+      second = secondLane(second, units);
+    }
+    if (evenLength < length) {
+      const unit = text.charCodeAt(evenLength);
+      first = firstLane(first, unit);
+      second = secondLane(second, unit);
+    }
+    this.first = first;
+    this.second = second;
+  }
+}
+
+function firstLane(value: number, word: number): number {
+  return Math.imul(value ^ word, 0x01000193);
+}
+
+function secondLane(value: number, word: number): number {
+  const mixed = Math.imul(value ^ word, 0x5bd1e995);
+  return (mixed << 13) | (mixed >>> 19);
 }
 
 function finalized(value: number): number {

@@ -100,11 +100,10 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
   countLosses(deps.meter, "posthaste.spans.lost", LOST_SPANS, deps.spans?.lost ?? null);
   const requestStem = createRequestStems();
 
-  function record(place: SpanPlace | null, span: Omit<Span, keyof SpanPlace | "endMs">): void {
+  function record(place: SpanPlace | null, span: Omit<Span, keyof SpanPlace>): void {
     if (spans === null || place === null || !isSampled(place.self)) return;
     const { self, parent, links } = place;
-    const { stem, startMs, attributes, error, events } = span;
-    const endMs = clock.now();
+    const { stem, startMs, endMs, attributes, error, events } = span;
     spans.record({ self, parent, links, stem, startMs, endMs, attributes, error, events });
   }
   /** Whether a delivery's spans are made at all, told without a hash. */
@@ -120,11 +119,13 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       const { span: self, parent } = trace;
       if (self === null || !isSampled(self)) return;
       const { method, route, status, code, durationMs } = request;
+      const endMs = clock.now();
       record(
         { self, parent, links: NONE },
         {
           stem: requestStem(method, route),
-          startMs: clock.now() - durationMs,
+          startMs: endMs - durationMs,
+          endMs,
           attributes: requestAttributes(request),
           error: status >= 500 ? (code ?? String(status)) : null,
           events: NONE,
@@ -144,6 +145,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       record(sendPlace(span, { tenant, id, index }), {
         stem: sendStems[laneOf(envelope)],
         startMs,
+        endMs: clock.now(),
         attributes: error === null ? attributes : { ...attributes, "error.type": "store-unavailable" },
         error,
         events: NONE,
@@ -157,14 +159,18 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       const links = span === null ? place.links : [...place.links, span];
       const attributes = { ...messageAttributes(envelope), ...deliveryAttributes(delivery) };
       const atMs = clock.now();
-      record({ ...place, links }, { stem: replayStem, startMs: atMs, attributes, error: null, events: NONE });
+      record(
+        { ...place, links },
+        { stem: replayStem, startMs: atMs, endMs: atMs, attributes, error: null, events: NONE },
+      );
     },
     fannedOut(fanOut) {
       const { envelope, startMs } = fanOut;
       if (spans === null || !isSampled(parseTraceparent(envelope.traceparent))) return;
       const stem = processStems[laneOf(envelope)];
       const attributes = fanOutAttributes(fanOut);
-      record(fanOutPlace(envelope), { stem, startMs, attributes, error: null, events: NONE });
+      const endMs = clock.now();
+      record(fanOutPlace(envelope), { stem, startMs, endMs, attributes, error: null, events: NONE });
     },
     ofAttempt(delivery, isApart) {
       // What nobody records is not spread over several traces either.
@@ -175,9 +181,11 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
     },
     attempted(delivery, { place }, { endpoint, result, milestones }) {
       if (place === null) return;
+      const endMs = clock.now();
       record(place, {
         stem: attemptStem(endpoint),
-        startMs: clock.now() - result.durationMs,
+        startMs: endMs - result.durationMs,
+        endMs,
         attributes: attemptAttributes(delivery, result),
         error: isFailure(result) ? describe(result) : null,
         events: milestones,
@@ -197,6 +205,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       record(handOverPlace(delivery, { isApart: isApart(), isAttempted, state }), {
         stem: sendStems[nextAttemptAtMs === null ? "dead-letter" : "retry"],
         startMs: atMs,
+        endMs: atMs,
         attributes,
         error: null,
         events: NONE,

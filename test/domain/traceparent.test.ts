@@ -51,6 +51,17 @@ test("what is no traceparent is none, right after one that is", () => {
   }
 });
 
+test("each traceparent is read as itself, also where many that end alike take turns", () => {
+  const spanId = "00f067aa0ba902b7";
+  const alike = Array.from({ length: 2000 }, (_, index) => {
+    const digits = index.toString(16).padStart(4, "0");
+    return [`00-${digits}${"1".repeat(28)}-${spanId}-01`, `00-${"1".repeat(32)}-${digits}${spanId.slice(4)}-00`];
+  }).flat();
+  for (let round = 0; round < 2; round += 1) {
+    for (const text of alike) assert.equal(formatTraceparent(parsed(text)), text);
+  }
+});
+
 test("a derived id follows from each part of its name, and from the trace", () => {
   const { trace } = parsed(SAMPLE_TRACEPARENT);
   const [, other = ""] = TRACES;

@@ -32,7 +32,12 @@ export async function openMonthDistributed(place: MonthPlace, countMaps: () => S
   const { clock, chance, network, stepper } = place;
   const { entropy } = chance;
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept: 50 });
-  const redis = createVirtualRedis({ clock, chance: chance.fork(), isLost: () => false });
+  const redis = createVirtualRedis({
+    clock,
+    chance: chance.fork(),
+    isLost: () => false,
+    onCarriedOut: () => undefined,
+  });
   const partitionLog = openMemoryLog({ clock, partitions: 1 });
   const topics = topicSpecs({ ...KAFKA, retentionMs: place.weekMs });
   await stepper.settled(partitionLog.ensureTopics(topics));

@@ -14,7 +14,7 @@ import { isAnsweredDelivered, isHeardDelivered } from "./chains.ts";
 import { checkCancels, isCancelled } from "./canceller.ts";
 import { crashesSince, hadDiskTrouble, wasQuiet } from "./history.ts";
 import { idsOf, wasAsked } from "./model.ts";
-import { checkNotices } from "./notice-invariants.ts";
+import { checkNotices, wasLossy } from "./notice-invariants.ts";
 import { testHasher } from "../support/ambient.ts";
 
 /** A HIGH event to an endpoint that is well is delivered within this, whatever else goes on. */
@@ -34,7 +34,8 @@ export async function checkEnd(witness: Witness, last: SimulatedProcess, nowMs: 
   const remains = { nowMs, letters: await allLetters(last), deliveriesOf: readDeliveries(last) };
   for (const letter of remains.letters) await checkLetter(witness, last, letter);
   checkCancels(witness);
-  checkNotices(witness, remains.letters, nowMs);
+  const mayBeUntold = (fromMs: number, toMs: number): boolean => wasLossy(witness, fromMs, toMs);
+  checkNotices({ ...witness, mayBeUntold }, remains.letters, nowMs);
   for (const published of witness.model.published) {
     const ids = idsOf(published);
     if (published.isOnce && ids.length > 1)

@@ -1,5 +1,5 @@
 /**
- * What owners of endpoints are to be told, as the disk knows it: looked up at each commit that is kept, so that a notice that a
+ * What owners of endpoints are to be told, as the store knows it: looked up at each write that is kept, so that a notice that a
  * process noted in its last moment counts as well. And what they were told, as it was sent.
  */
 import type { DatabaseSync } from "node:sqlite";
@@ -20,37 +20,51 @@ export interface Noted {
   readonly reason: string | null;
   /** By the world's time. */
   readonly seenAtMs: number;
+  /** That of the same endpoint before it. */
+  readonly before: Noted | null;
   /** The record says that it was sent. */
   isRemembered: boolean;
-  /** What the record says next; `changed`: the owner changed the endpoint before it was sent. */
+  /** What the record says next; `changed`: the owner changed or deleted the endpoint before it was sent. */
   next: "changed" | Noted | null;
 }
 
 export interface Notices {
-  /** A transaction is to be kept. Does it note a notice, or that one was sent? */
+  /** A write is to be kept. Does it note a notice, or that one was sent? */
   look(nowMs: number): boolean;
   /** In the order in which they were noted. */
   all(): readonly Noted[];
 }
 
-interface Row {
+/** What of an endpoint's record tells of notices. */
+export interface TroubleRow {
   readonly tenant: string;
-  readonly endpoint_id: string;
-  readonly settings: string;
-  readonly status_reason: string | null;
+  readonly endpointId: string;
+  readonly trouble: Trouble | null;
+  readonly statusReason: string | null;
 }
 
-export function watchNotices(disk: DatabaseSync): Notices {
+/** Of the embedded set. */
+export function troublesOnDisk(disk: DatabaseSync): () => readonly TroubleRow[] {
+  let read: ReturnType<DatabaseSync["prepare"]> | null = null;
+  return () => {
+    read ??= disk.prepare("SELECT tenant, endpoint_id, settings, status_reason FROM endpoints");
+    return read.all().map((row) => {
+      const { trouble } = JSON.parse(String(row["settings"])) as { readonly trouble: Trouble | null };
+      const statusReason = row["status_reason"] as string | null;
+      return { tenant: String(row["tenant"]), endpointId: String(row["endpoint_id"]), trouble, statusReason };
+    });
+  };
+}
+
+/** `read` gives all endpoints there are. */
+export function watchNotices(read: () => readonly TroubleRow[]): Notices {
   const noted: Noted[] = [];
   /** By endpoint, with the beginning of its trouble. */
   const last = new Map<string, { readonly sinceMs: number; readonly notice: Noted }>();
-  let read: ReturnType<DatabaseSync["prepare"]> | null = null;
   /** Notices that were noted, and remembered as sent. */
   let newsCount = 0;
 
-  function see(row: Row, nowMs: number): void {
-    const { tenant, endpoint_id: endpointId } = row;
-    const { trouble } = JSON.parse(row.settings) as { readonly trouble: Trouble | null };
+  function see({ tenant, endpointId, trouble, statusReason }: TroubleRow, nowMs: number): void {
     const before = last.get(endpointId);
     const now = trouble?.notice ?? null;
     const isSame = before !== undefined && now?.kind === before.notice.kind && now.atMs === before.notice.atMs;
@@ -64,9 +78,10 @@ export function watchNotices(disk: DatabaseSync): Notices {
       } else if (now === null) before.notice.next = "changed";
     }
     if (trouble === null || now === null || isSame) return;
-    const reason = now.kind === "disabled" ? row.status_reason : null;
+    const reason = now.kind === "disabled" ? statusReason : null;
     const isRemembered = now.isSent;
-    const notice: Noted = { tenant, endpointId, ...now, reason, seenAtMs: nowMs, isRemembered, next: null };
+    const story = { before: before?.notice ?? null, next: null };
+    const notice: Noted = { tenant, endpointId, ...now, reason, seenAtMs: nowMs, isRemembered, ...story };
     if (before !== undefined) before.notice.next ??= notice;
     noted.push(notice);
     newsCount++;
@@ -75,9 +90,13 @@ export function watchNotices(disk: DatabaseSync): Notices {
 
   return {
     look(nowMs) {
-      read ??= disk.prepare("SELECT tenant, endpoint_id, settings, status_reason FROM endpoints");
       const before = newsCount;
-      for (const row of read.all()) see(row as unknown as Row, nowMs);
+      const rows = read();
+      for (const row of rows) see(row, nowMs);
+      const there = new Set(rows.map(({ endpointId }) => endpointId));
+      for (const [endpointId, { notice }] of last) {
+        if (!there.has(endpointId) && !notice.isRemembered) notice.next ??= "changed";
+      }
       return newsCount > before;
     },
     all: () => noted,

@@ -25,7 +25,7 @@ import { createChance } from "./chance.ts";
 import { checkEnd, RETENTION_MS_MIN } from "./end-invariants.ts";
 import { createHistory } from "./history.ts";
 import { slotOf } from "./model.ts";
-import { watchNotices, withNotices } from "./notices.ts";
+import { troublesOnDisk, watchNotices, withNotices } from "./notices.ts";
 import { heal, startOwners } from "./owner.ts";
 import { startPublisher } from "./publisher.ts";
 import { drawScenario } from "./scenario.ts";
@@ -144,7 +144,7 @@ function createWorld(seed: number, handle: DatabaseSync, linesKept: number): Wor
     limits: scenario.limits,
     hasSmallRetryQueue: scenario.bounds.retryQueue !== undefined,
     hasSmallLanes: scenario.bounds.lanes !== undefined,
-    notices: watchNotices(handle),
+    notices: watchNotices(troublesOnDisk(handle)),
     clocks: scenario.clocks,
     processOf,
     network: () => network,

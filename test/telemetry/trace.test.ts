@@ -122,6 +122,23 @@ test("attempts of other endpoints, generations, events and numbers are other spa
   assert.equal(new Set(deliveries.map((delivery) => attempted(delivery, near).spanId)).size, deliveries.length);
 });
 
+test("events alike but for id, tenant or trace have fan-outs of their own, each the parent of its attempts", () => {
+  const { envelope } = accepted();
+  const elsewhere = `00-${"1".repeat(32)}-${(envelope.traceparent ?? "").slice(36)}`;
+  const others = [{ tenant: "bolt" }, { tenant: "bolt", id: "evt_2" }, { traceparent: elsewhere }];
+  const events = [envelope, ...others.map((other) => ({ ...envelope, ...other }))];
+  const { spans, trace } = openProcess(2);
+  for (const each of events) {
+    trace.fannedOut({ envelope: each, startMs: START_MS, matchedCount: 1, filteredCount: 0, isRepeat: false });
+  }
+  assert.equal(new Set(spans.map(({ spanId }) => spanId)).size, events.length);
+  const parents = events.map((each) => attempted(deliveryOf(each), near).parentId);
+  assert.deepEqual(
+    parents,
+    spans.map(({ spanId }) => spanId),
+  );
+});
+
 test(`attempts beyond ${ATTEMPTS_IN_TRACE_MAX} have traces of their own, linked to the one before and to the event`, () => {
   const { envelope } = accepted();
   const last = attempted(deliveryOf(envelope, { attempt: ATTEMPTS_IN_TRACE_MAX }), near);

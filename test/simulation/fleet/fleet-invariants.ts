@@ -15,12 +15,16 @@ import { attemptOf, bodyText, isAnsweredDelivered, isHeardDelivered, membersOf }
 import { checkCancels, checkNotCancelled, isCancelled } from "../canceller.ts";
 import type { Acceptance, Cancel, Published, Slot } from "../model.ts";
 import { idsOf, knownStateAt, wasAsked } from "../model.ts";
+import { checkNotices } from "../notice-invariants.ts";
+import { toldIn } from "../notices.ts";
 import type { ClockPlan } from "../scenario.ts";
 import type { Scene } from "../send-invariants.ts";
 import { checkBounds, checkBytes, earliestOf, earlyMsMax, isSignedBy, publishedOf } from "../send-invariants.ts";
 import type { Send } from "../virtual-network.ts";
 import type { Disruptions } from "./disruptions.ts";
 import type { Emptyings } from "./emptyings.ts";
+import type { FleetNotices } from "./fleet-notices.ts";
+import { checkFleetNoticeSent } from "./fleet-notices.ts";
 
 export interface FleetWitness extends Scene {
   readonly disruptions: Disruptions;
@@ -28,7 +32,10 @@ export interface FleetWitness extends Scene {
   readonly redisTroubles: Disruptions;
   /** All others: processes that come and go, and the log away. */
   readonly otherTroubles: Disruptions;
+  /** Redis or the log away, or a call lost: nothing can be told. */
+  readonly storeTroubles: Disruptions;
   readonly emptyings: Emptyings;
+  readonly notices: FleetNotices;
 }
 
 /** Between an owner's answer and the last attempt that does not know of it yet: what memory may be old, and a look at it. */
@@ -43,6 +50,13 @@ export function createFleetSendInvariants(witness: FleetWitness): (send: Send, s
   const bodyById = new Map<string, string>();
   return (send, slot) => {
     const { trace, chains } = witness;
+    const told = toldIn(send.body);
+    if (slot !== null && told !== null) {
+      checkBytes(witness, send, slot, [], bodyById);
+      checkSignature(witness, send, slot);
+      checkOpen(witness, send, slot);
+      return checkFleetNoticeSent(witness, send, slot, told);
+    }
     const members = membersOf(send);
     if (slot === null || members === null || members.length === 0) {
       return trace.violation("nothing uninvited", `#${send.index} to ${send.url}: ${bodyText(send)}`);
@@ -130,6 +144,8 @@ export async function checkFleetEnd(witness: FleetWitness, drivers: DistributedD
     ...witness,
     model: { ...witness.model, cancels: witness.model.cancels.filter(isRemembered(witness)) },
   });
+  const mayBeUntold = (fromMs: number, toMs: number): boolean => !witness.storeTroubles.wasQuiet(fromMs, toMs);
+  checkNotices({ ...witness, mayBeUntold }, letters, nowMs);
   await checkSpool(witness, drivers);
   const directories = new Map<string, Awaited<ReturnType<DistributedDrivers["directory"]["endpoints"]>>>();
   for (const { tenant } of witness.model.slots) {

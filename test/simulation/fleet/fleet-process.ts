@@ -189,7 +189,7 @@ async function assemble(parts: FleetProcessParts, partitionLog: MemoryLog, sende
     lost += count;
     trace.note(`p${index} lost ${count} entries`);
   };
-  const link = redis.linkFor({ clock, isAlive: sender.isAlive });
+  const link = redis.linkFor({ index, clock, isAlive: sender.isAlive });
   const commands = createModelCommands({ model: redis.model, link, clock });
   const place = { commands, keys: createKeySpace({ shards: parts.shards }) };
   const stores = opened.use(

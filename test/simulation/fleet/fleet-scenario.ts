@@ -5,6 +5,7 @@ import type { Scenario, SlotPlan } from "../scenario.ts";
 import { drawScenario } from "../scenario.ts";
 import type { Emptying } from "./emptyings.ts";
 import { drawEmptyings } from "./emptyings.ts";
+import { withFleetNotices } from "./fleet-notices.ts";
 import type { LimitedKey } from "./limited-keys.ts";
 import { drawLimitedKeys } from "./limited-keys.ts";
 
@@ -43,11 +44,12 @@ interface Chances {
   readonly chance: Chance;
   readonly late: Chance;
   readonly latest: Chance;
+  readonly notices: Chance;
 }
 
-export function drawFleetScenario({ chance, late, latest }: Chances): FleetScenario {
+export function drawFleetScenario({ chance, late, latest, notices }: Chances): FleetScenario {
   const fleet = drawLimitsAndEmptyings(drawTroubledFleet(chance), late);
-  return latest.isTrue(0.06) ? withDyingVisitors(fleet, latest) : fleet;
+  return withFleetNotices(latest.isTrue(0.06) ? withDyingVisitors(fleet, latest) : fleet, notices);
 }
 
 /** One processor, beside which another comes that dies with its overflow when all else comes to rest: nobody is started after it. */

@@ -34,6 +34,7 @@ import { createDisruptions, FELT_MS } from "./disruptions.ts";
 import { createEmptyings } from "./emptyings.ts";
 import type { FleetWitness } from "./fleet-invariants.ts";
 import { checkFleetEnd, createFleetSendInvariants } from "./fleet-invariants.ts";
+import { watchFleetNotices } from "./fleet-notices.ts";
 import type { FleetKind, FleetProcess } from "./fleet-process.ts";
 import { startFleetProcess } from "./fleet-process.ts";
 import type { FleetScenario } from "./fleet-scenario.ts";
@@ -52,9 +53,12 @@ const STEPS_MAX = 2_000_000;
 /** From a write until its owner has the answer. */
 const ROUND_TRIP_MS = 100;
 const TAIL_LINES = 80;
+/** As long as an outage may have begun before. */
+const OUTAGE_MS_MAX = 25_000;
 /** Any numbers that are none of a seed, and by which the seeds that are kept for what they found draw nothing new. */
 const LATE_SEED = 0x1a7e_0d02;
 const LATEST_SEED = 0x1a7e_0d05;
+const NOTICE_SEED = 0x1a7e_11e6;
 const SEALER = createSealer(new Uint8Array(32).fill(7));
 const KAFKA = {
   brokers: [],
@@ -118,6 +122,7 @@ function createTroubles() {
     disruptions: createDisruptions(FELT_MS),
     redisTroubles: createDisruptions(ROUND_TRIP_MS),
     otherTroubles: createDisruptions(FELT_MS),
+    storeTroubles: createDisruptions(OUTAGE_MS_MAX),
     forgettings: createDisruptions(0),
   };
 }
@@ -125,13 +130,14 @@ function createTroubles() {
 function createFleet(seed: number, linesKept: number): Fleet {
   const chance = createChance(seed);
   const [late, latest] = [createChance(seed ^ LATE_SEED), createChance(seed ^ LATEST_SEED)];
-  const scenario = drawFleetScenario({ chance: chance.fork(), late, latest });
+  const notices = createChance(seed ^ NOTICE_SEED);
+  const scenario = drawFleetScenario({ chance: chance.fork(), late, latest, notices });
   const clock = createVirtualClock({ startMs: START_MS, chance: chance.fork() });
   const trace = createTrace({ now: () => clock.elapsedMs(), linesKept });
   const isForgotten: Model["isForgotten"] = (published) => emptyings.isForgotten(published);
   const model: Model = { published: [], slots: [], replays: [], cancels: [], isForgotten };
   const troubles = createTroubles();
-  const { disruptions, redisTroubles, forgettings } = troubles;
+  const { disruptions, redisTroubles, storeTroubles, forgettings } = troubles;
   const emptyings = createEmptyings({ now: () => clock.now(), startMs: START_MS, model, forgettings });
   const network: VirtualNetwork = createVirtualNetwork({
     clock,
@@ -146,19 +152,6 @@ function createFleet(seed: number, linesKept: number): Fleet {
     },
     onHeard: (send) => noteGone(model, send),
   });
-  const chains = createChains();
-  const { limits, clocks } = scenario;
-  const witness: FleetWitness = {
-    trace,
-    model,
-    chains,
-    limits,
-    clocks,
-    ...troubles,
-    emptyings,
-    network: () => network,
-  };
-  const checkSend = createFleetSendInvariants(witness);
   const rateLimits = createLimitInvariants({
     clock,
     trace,
@@ -173,10 +166,26 @@ function createFleet(seed: number, linesKept: number): Fleet {
     chance: chance.fork(),
     isLost() {
       const isLost = !fleet.isCalm && lossChance.isTrue(scenario.lostCallRate);
-      if (isLost) for (const each of [disruptions, redisTroubles, forgettings]) each.note(clock.now());
+      if (isLost) for (const each of [disruptions, redisTroubles, storeTroubles, forgettings]) each.note(clock.now());
       return isLost;
     },
+    onCarriedOut(index) {
+      if (witness.notices.isLast(clock.now()) && !fleet.isCalm) fleet.processes[index]?.kill("as it noted a notice");
+    },
   });
+  const { limits, clocks } = scenario;
+  const witness: FleetWitness = {
+    trace,
+    model,
+    chains: createChains(),
+    limits,
+    clocks,
+    ...troubles,
+    emptyings,
+    notices: watchFleetNotices(redis.model, scenario),
+    network: () => network,
+  };
+  const checkSend = createFleetSendInvariants(witness);
   const fleet: Fleet = {
     clock,
     trace,
@@ -359,6 +368,7 @@ function planTroubles(fleet: Fleet): void {
     for (const { fromMs, toMs } of spans) {
       for (const isAway of [true, false]) {
         const change = (): void => {
+          witness.storeTroubles.note(clock.now());
           trace.note(`${name} is ${isAway ? "away" : "back"}`);
           set(isAway);
         };

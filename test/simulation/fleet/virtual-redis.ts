@@ -12,10 +12,16 @@ import type { ProcessClock } from "../../support/clocks/virtual-clock.ts";
 
 export interface VirtualRedis {
   readonly model: RedisModel;
-  linkFor(process: { readonly clock: ProcessClock; readonly isAlive: () => boolean }): ProcessLink;
+  linkFor(process: LinkedProcess): ProcessLink;
   setAway(isAway: boolean): void;
   /** By the world's clock; null while it is there. */
   awaySinceMs(): number | null;
+}
+
+export interface LinkedProcess {
+  readonly index: number;
+  readonly clock: ProcessClock;
+  readonly isAlive: () => boolean;
 }
 
 export interface ProcessLink extends ModelLink {
@@ -34,6 +40,8 @@ interface Place {
   readonly model: RedisModel;
   /** Called for each call that is lost though Redis is there. */
   readonly isLost: () => boolean;
+  /** A call of that process was carried out, and its answer has not left. */
+  readonly onCarriedOut: (index: number) => void;
   readonly links: Set<{ cut(): void; restore(): void }>;
   isAway: boolean;
   awaySinceMs: number | null;
@@ -42,7 +50,7 @@ interface Place {
 }
 
 export function createVirtualRedis(
-  options: Pick<Place, "clock" | "chance" | "isLost"> & { readonly clock: Clock },
+  options: Pick<Place, "clock" | "chance" | "isLost" | "onCarriedOut"> & { readonly clock: Clock },
 ): VirtualRedis {
   const { clock } = options;
   const place: Place = {
@@ -79,9 +87,8 @@ function createWay(clock: Pick<Clock, "timer">, chance: Chance): (step: () => vo
   };
 }
 
-function createLink(place: Place, process: Parameters<VirtualRedis["linkFor"]>[0]): ProcessLink {
+function createLink(place: Place, { index, clock, isAlive }: LinkedProcess): ProcessLink {
   const { chance } = place;
-  const { clock, isAlive } = process;
   const [out, back, tell] = [createWay(place.clock, chance), createWay(clock, chance), createWay(clock, chance)];
   let failures = 0;
 
@@ -96,6 +103,7 @@ function createLink(place: Place, process: Parameters<VirtualRedis["linkFor"]>[0
       out(() => {
         if (place.isAway || cuts !== place.cuts || (place.isLost() && chance.isTrue(0.5))) return back(fail);
         const answer = outcomeOf(step);
+        place.onCarriedOut(index);
         const isLost = place.isLost();
         back(() => {
           if (isLost || cuts !== place.cuts) return fail();
