@@ -87,7 +87,7 @@ test("die, mend, send again to that endpoint: the dead letter is gone, the other
   assert.deepEqual(await dead(), [endpointId, otherId].toSorted());
   assert.equal((await system.call("POST", `/v1/events/${id}/resend`, { endpoint_id: endpointId })).status, 202);
   const event = await system.until(id, ({ state }) => state === "partial");
-  const [first] = event.deliveries.filter((each) => each.endpoint_id === endpointId && each.state === "dead");
+  const first = event.deliveries.find((each) => each.endpoint_id === endpointId && each.state === "dead");
   assert.match(first?.reason ?? "", /500.*; then delivered by a replay at /);
   assert.deepEqual(await dead(), [otherId], "gone with what the event's page shows");
   const all = await system.call("POST", "/v1/dead-letters/replay", { dry_run: true });

@@ -77,7 +77,7 @@ test(`die, mend, send again: no dead letter is left of ${EVENTS}, through ${KILL
   for (const id of ids) {
     const { body } = await harness.ask(0, `/v1/events/${id}`);
     assert.equal(body["state"], "delivered", JSON.stringify(body));
-    const [first] = (body["deliveries"] as readonly { replayed_at: string | null; reason: string }[]).filter(
+    const first = (body["deliveries"] as readonly { replayed_at: string | null; reason: string }[]).find(
       ({ replayed_at: at }) => at === null,
     );
     assert.match(first?.reason ?? "", /then delivered by a replay at/);
