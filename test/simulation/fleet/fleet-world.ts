@@ -173,13 +173,12 @@ function createFleet(seed: number, linesKept: number): Fleet {
       if (witness.notices.isLast(clock.now()) && !fleet.isCalm) fleet.processes[index]?.kill("as it noted a notice");
     },
   });
-  const { limits, clocks } = scenario;
   const witness: FleetWitness = {
     trace,
     model,
     chains: createChains(),
-    limits,
-    clocks,
+    limits: scenario.limits,
+    clocks: scenario.clocks,
     ...troubles,
     emptyings,
     notices: watchFleetNotices(redis.model, scenario),
