@@ -6,7 +6,7 @@ import type { PortalLook } from "@posthaste/shared/domain/portal-config.ts";
 import type { Sealer } from "@posthaste/shared/lib/ambient.ts";
 import { brieflyKept } from "@posthaste/shared/lib/briefly-kept.ts";
 import { RecentSet } from "@posthaste/shared/lib/recent-set.ts";
-import { keeping, shown as shownKept } from "../html/kept.ts";
+import { keep, shown as shownKept } from "../html/kept.ts";
 import type { HandleDeps, MatchedRequest, Route } from "../request/handle.ts";
 import { conditionInTime } from "../resources/health.ts";
 import type { PortalLinks } from "../resources/portal-links.ts";
@@ -126,8 +126,8 @@ function pageRoutes(parts: PageParts, style: string): readonly DashboardRoute[] 
 }
 
 function keptText(text: string, type: string, { hasher }: HandleDeps): DashboardRoute["handle"] {
-  const headers = { ...keeping(text, hasher), ...SAFE_FIELDS, "content-type": type };
-  return async ({ request }) => shownKept({ text, headers }, request.headers);
+  const kept = keep(text, { ...SAFE_FIELDS, "content-type": type }, hasher);
+  return async ({ request }) => shownKept(kept, request.headers);
 }
 
 function pagesOf({ place }: Door): typeof pages {

@@ -8,7 +8,7 @@ import type { Catalogue } from "@posthaste/shared/domain/event-types.ts";
 import { CATALOGUE_RULES } from "@posthaste/shared/domain/event-types.ts";
 import type { Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Kept } from "../html/kept.ts";
-import { keeping, shown } from "../html/kept.ts";
+import { keep, shown } from "../html/kept.ts";
 import type { GatewayDeps } from "../request/deps.ts";
 import type { Route } from "../request/handle.ts";
 import type { OpenRoute } from "../resources/health.ts";
@@ -91,12 +91,11 @@ function versionOf(catalogue: Catalogue | null): string {
 }
 
 function jsonOf(document: OpenApi, hasher: Hasher): Kept {
-  const text = JSON.stringify(document);
-  return { text, headers: { ...keeping(text, hasher), "content-type": "application/json" } };
+  return keep(JSON.stringify(document), { "content-type": "application/json" }, hasher);
 }
 
 function pageOf(text: string, styleText: string, hasher: Hasher): Kept {
-  return { text, headers: { ...keeping(text, hasher), ...pageHeaders(styleText, hasher) } };
+  return keep(text, pageHeaders(styleText, hasher), hasher);
 }
 
 /** The page has one style of its own, and nothing else may be loaded, run, sent or framed. */

@@ -7,7 +7,8 @@ export interface TextResponseParts {
   readonly status: number;
   /** Names in lower case, values as HTTP takes them. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly text: string;
+  /** As bytes where many are sent the same: they are written as they are, and are not there once for each. */
+  readonly text: string | Uint8Array<ArrayBuffer>;
 }
 
 /** To be read as a `Response`; the runtime itself takes it for none. */
@@ -39,7 +40,7 @@ class TextResponse {
 
   web(): Response {
     const { status, headers, text } = this.parts;
-    this.#web ??= new Response(text === "" ? null : text, { status, headers });
+    this.#web ??= new Response(text.length === 0 ? null : text, { status, headers });
     return this.#web;
   }
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { EventTypes } from "@posthaste/shared/ports/event-types.ts";
+import { partsOf } from "@posthaste/shared/ports/text-response.ts";
 import { referenceRoutes } from "@posthaste/gateway/openapi/reference.ts";
 import { referencePage } from "@posthaste/gateway/openapi/page/page.ts";
 import { testHasher } from "../support/ambient.ts";
@@ -28,6 +29,9 @@ test("many who ask first at once have it made once: each making takes the event 
   const answers = await Promise.all(asked);
   assert.ok(answers.every(({ status }) => status === 200));
   assert.ok(hashed <= 3, `${hashed} of two texts and a style`);
+  const texts = new Set(answers.map((answer) => partsOf(answer)?.text));
+  assert.equal(texts.size, 2, "who does not read what they asked for holds nothing of their own");
+  for (const text of texts) assert.ok(text instanceof Uint8Array);
 });
 
 test("every operation, message and schema has its place, and every link of the page leads to one", () => {

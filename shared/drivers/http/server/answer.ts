@@ -16,7 +16,8 @@ export interface Answer {
   readonly status: number;
   /** Without those of the connection, `date` and `content-length`. */
   readonly fields: Readonly<Record<string, string>>;
-  readonly text: string;
+  /** As bytes where many are sent the same. */
+  readonly text: string | Uint8Array;
   /** What comes after the head, piece by piece, in place of a text. */
   readonly stream?: ReadableStream<Uint8Array>;
 }
@@ -54,16 +55,23 @@ export function problemAnswer(error: PosthasteError): Answer {
   };
 }
 
-/** The whole answer. */
+/** The whole answer: in one piece, or the bytes that its text is given as behind its head. */
+export function answerPieces(answer: Answer, frame: AnswerFrame): readonly (string | Uint8Array)[] {
+  const { text } = answer;
+  const first = answerText(answer, frame);
+  return typeof text === "string" || frame.isHead ? [first] : [first, text];
+}
+
+/** The whole answer; where its text is given as bytes, its head. */
 export function answerText(answer: Answer, frame: AnswerFrame): string {
   const { status, text } = answer;
   const { isHead } = frame;
   let head = headText(answer, frame);
   // An answer to HEAD without a text says nothing of a length, since nobody knows it; nor may these (RFC 9110 section 8.6), as the
   // length in a 304 is that of the 200.
-  const hasLength = status !== 204 && status !== 304 && !(isHead && text === "");
+  const hasLength = status !== 204 && status !== 304 && !(isHead && text.length === 0);
   if (hasLength) head += `content-length: ${Buffer.byteLength(text)}\r\n`;
-  return isHead ? `${head}\r\n` : `${head}\r\n${text}`;
+  return isHead || typeof text !== "string" ? `${head}\r\n` : `${head}\r\n${text}`;
 }
 
 /** The head of an answer that is streamed; without chunks it lasts until the connection ends (RFC 9112 section 6.3). */

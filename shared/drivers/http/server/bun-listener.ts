@@ -100,7 +100,7 @@ class BunSocket implements CallerSocket {
     }
     const taken = Math.max(0, this.#handle.write(data));
     const length = typeof data === "string" ? Buffer.byteLength(data) : data.length;
-    if (taken < length) this.#unsent = Buffer.from(bytesOf(data).subarray(taken));
+    if (taken < length) this.#unsent = restOf(data, taken);
   }
 
   end(text: string): void {
@@ -150,6 +150,12 @@ class BunSocket implements CallerSocket {
   #endWhenSent(): void {
     if (this.#isEnding && this.#unsent === null && !this.#isClosed) this.#handle.shutdown();
   }
+}
+
+/** Of bytes no copy: they may be those of many connections. Of a text nothing is kept that was taken. */
+function restOf(data: string | Uint8Array, taken: number): Buffer {
+  if (typeof data === "string") return Buffer.from(bytesOf(data).subarray(taken));
+  return Buffer.from(data.buffer, data.byteOffset + taken, data.length - taken);
 }
 
 function bytesOf(data: string | Uint8Array): Uint8Array {

@@ -8,7 +8,7 @@
 import type { PosthasteError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { Answer } from "./answer.ts";
-import { answerText, CONTINUE } from "./answer.ts";
+import { answerPieces, CONTINUE } from "./answer.ts";
 import { Bell } from "./bell.ts";
 import { PASSED_BYTES_MAX } from "./body.ts";
 import type { CallerSocket } from "./caller-socket.ts";
@@ -94,11 +94,11 @@ export class CallerConnection {
     if (this.#isClosed) return;
     const isLast = frame.isLast || incoming.endsConnection || answer.fields["connection"] === "close";
     if (isLast) this.#readNoMore();
-    this.#socket.write(answerText(answer, { isHead: incoming.method === "HEAD", isLast, date: frame.date }));
+    const pieces = answerPieces(answer, { isHead: incoming.method === "HEAD", isLast, date: frame.date });
+    for (const piece of pieces) this.#socket.write(piece);
     incoming.content.pass();
     await this.#drained();
-    if (isLast) return this.#endSocket();
-    this.#waitsFor(IDLE_MS_MAX);
+    return isLast ? this.#endSocket() : this.#waitsFor(IDLE_MS_MAX);
   }
 
   /** No further request is taken; those that came are answered. */
