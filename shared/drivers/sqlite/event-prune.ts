@@ -49,7 +49,10 @@ interface ListedRow extends EventRow, Place {
 
 export function createEventPrune(database: Database): EventPrune {
   const judge = createJudgement(database);
-  const minLater = database.prepare<{ at: number | null }>("SELECT min(at) AS at FROM prune_later");
+  const nextTimes = database.prepare<{ later: number | null; first: number | null }>(
+    `SELECT (SELECT min(at) FROM prune_later) AS later, iif(EXISTS (SELECT 1 FROM events WHERE accepted_at = ?1 AND id > ?2), ?1,
+       (SELECT accepted_at FROM events WHERE accepted_at > ?1 ORDER BY accepted_at LIMIT 1)) AS first`,
+  );
   // Of an event that went before its time, or got another time, the row is left over.
   const dueLater = database.prepare<
     { at: number; event: number } & { [Name in keyof EventRow]: EventRow[Name] | null }
@@ -61,19 +64,6 @@ export function createEventPrune(database: Database): EventPrune {
   const forget = database.prepare("DELETE FROM prune_later WHERE at = ? AND event = ?");
   /** All events up to here were looked at. */
   let place = START;
-
-  function behind(nowMs: number, untilMs: number | undefined, count: number): readonly ListedRow[] {
-    const { at, id } = startAt(nowMs);
-    return readBehind({
-      prepare: (sql) => database.prepare<ListedRow>(sql),
-      select: "SELECT id, tenant, event_id, accepted_at AS at, prune_at FROM events",
-      range: createConditions().and("accepted_at <= ?", untilMs),
-      keys: ["accepted_at", "id"],
-      sign: ">",
-      after: [at, id],
-      count,
-    });
-  }
 
   /** From the beginning when the clock was set back: events may have come that were accepted before the place. */
   function startAt(nowMs: number): Place {
@@ -94,9 +84,17 @@ export function createEventPrune(database: Database): EventPrune {
   }
 
   function lookFirst(nowMs: number, rows: number): EventStep {
-    const due = behind(nowMs, nowMs - EVENTS_KEPT_MS, PRUNE_ROWS_MAX);
     let left = rows;
     let looked = startAt(nowMs);
+    const due = readBehind({
+      prepare: (sql) => database.prepare<ListedRow>(sql),
+      select: "SELECT id, tenant, event_id, accepted_at AS at, prune_at FROM events",
+      range: createConditions().and("accepted_at <= ?", nowMs - EVENTS_KEPT_MS),
+      keys: ["accepted_at", "id"],
+      sign: ">",
+      after: [looked.at, looked.id],
+      count: PRUNE_ROWS_MAX,
+    });
     for (const { prune_at: laterAtMs, ...event } of due) {
       const waits = laterAtMs !== 0 && isLater.get(laterAtMs, event.id) !== undefined;
       left -= waits ? 1 : judge(event, nowMs);
@@ -108,10 +106,10 @@ export function createEventPrune(database: Database): EventPrune {
 
   return {
     nextDueAtMs(nowMs) {
-      const [first] = behind(nowMs, undefined, 1);
-      const times = [minLater.get()?.at ?? null, first === undefined ? null : first.at + EVENTS_KEPT_MS];
-      const known = times.filter((time) => time !== null);
-      return known.length === 0 ? null : Math.min(...known);
+      const { at, id } = startAt(nowMs);
+      const { later = null, first = null } = nextTimes.get(at, id) ?? {};
+      const firstAtMs = first === null ? null : first + EVENTS_KEPT_MS;
+      return later === null || firstAtMs === null ? (later ?? firstAtMs) : Math.min(later, firstAtMs);
     },
     step(nowMs) {
       const { left, hasMore } = lookAgain(nowMs, PRUNE_ROWS_MAX);
