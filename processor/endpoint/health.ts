@@ -14,7 +14,13 @@ import type { OwnEvent } from "@posthaste/shared/domain/own-event.ts";
 import type { Announce } from "../announce.ts";
 import type { EndpointLookup } from "./lookup.ts";
 import { isOwnFault } from "@posthaste/shared/domain/attempt.ts";
-import { afterFailure, afterNotice, afterSuccess, notedAfterMs } from "@posthaste/shared/domain/endpoint-trouble.ts";
+import {
+  afterFailure,
+  afterNotice,
+  afterSuccess,
+  notedAfterMs,
+  noticeSinceMs,
+} from "@posthaste/shared/domain/endpoint-trouble.ts";
 import { isSuccess } from "@posthaste/shared/domain/outcome.ts";
 import { endpointAlert, noticeEvent } from "@posthaste/shared/domain/own-event.ts";
 import { Lru } from "@posthaste/shared/lib/lru.ts";
@@ -142,6 +148,6 @@ function tellOperator({ telemetry }: EndpointHealthDeps, before: Endpoint, after
   const { id, tenant, status, statusReason, trouble } = after;
   if (status === "disabled" && before.status !== status) telemetry.disabled(id, tenant, statusReason ?? "");
   if (trouble?.notice?.isSent !== false || before.trouble?.notice?.atMs === trouble.notice.atMs) return;
-  if (trouble.notice.kind === "failing") telemetry.failing(id, tenant, trouble.sinceMs);
-  if (trouble.notice.kind === "recovered") telemetry.well(id, tenant, trouble.notice.atMs - trouble.sinceMs);
+  if (trouble.notice.kind === "failing") telemetry.failing(id, tenant, noticeSinceMs(trouble));
+  if (trouble.notice.kind === "recovered") telemetry.well(id, tenant, trouble.notice.atMs - noticeSinceMs(trouble));
 }

@@ -14,6 +14,7 @@ const Standing = v.object({
   sinceMs: TimeMs,
   /** When a process last saw it. */
   seenAtMs: TimeMs,
+  /** As it began: whoever sends the alert again says the same. */
   value: v.number(),
   /** Null while it stands. */
   resolvedAtMs: v.nullable(TimeMs),
@@ -92,7 +93,7 @@ function goingOn(name: string, rule: AlertRule, before: Standing, looked: Looked
   const unseenMs = nowMs - before.seenAtMs;
   const value = measures.get(rule.measure);
   if (value !== undefined && value >= rule.resolvesBelow) {
-    return unseenMs >= lookMs ? { ...before, seenAtMs: nowMs, value } : before;
+    return unseenMs >= lookMs ? { ...before, seenAtMs: nowMs } : before;
   }
   const belowMs = sights.get(name)?.belowMs ?? null;
   const wellMs = rule.resolveForS * 1000;

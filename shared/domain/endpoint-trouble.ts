@@ -15,10 +15,21 @@ export const Trouble = v.object({
   sinceMs: TimeMs,
   /** The last failure that was noted; not each of them is. */
   seenAtMs: TimeMs,
-  /** The last notice to the owner. `isSent`: it is accepted as an event, or nobody asked for it. */
-  notice: v.nullable(v.object({ kind: v.picklist(NOTICE_KINDS), atMs: TimeMs, isSent: v.boolean() })),
+  /**
+   * The last notice to the owner. `sinceMs`: as above when it was noted, so that it says the same when it is sent again; earlier versions
+   * did not keep it. `isSent`: it is accepted as an event, or nobody asked for it.
+   */
+  notice: v.nullable(
+    v.object({
+      kind: v.picklist(NOTICE_KINDS),
+      sinceMs: v.exactOptional(TimeMs),
+      atMs: TimeMs,
+      isSent: v.boolean(),
+    }),
+  ),
 });
 export type Trouble = Readonly<v.InferOutput<typeof Trouble>>;
+export type Notice = NonNullable<Trouble["notice"]>;
 
 /** `ENDPOINT_DISABLE_AFTER_S` unless it is set: 5 days, after which Standard Webhooks senders give up. */
 export const DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000;
@@ -48,7 +59,7 @@ export function afterFailure(endpoint: Endpoint, nowMs: number, disableAfterMs: 
   const forMs = nowMs - sinceMs;
   if (notice?.kind !== "failing" || notice.atMs < sinceMs) {
     const isDue = forMs >= disableAfterMs * WARN_FRACTION;
-    return withTrouble(endpoint, isDue ? { ...trouble, notice: unsent("failing", nowMs) } : trouble);
+    return withTrouble(endpoint, isDue ? { ...trouble, notice: unsent("failing", trouble, nowMs) } : trouble);
   }
   const isOver = forMs >= disableAfterMs && nowMs - notice.atMs >= disableAfterMs * NOTICE_FRACTION;
   if (!isOver || !notice.isSent) return withTrouble(endpoint, trouble);
@@ -63,12 +74,13 @@ export function afterSuccess(endpoint: Endpoint, nowMs: number): Endpoint {
   if (trouble.notice === null) return { ...endpoint, trouble: null };
   // Not sent yet. Where it failed again since, that is over, too.
   if (trouble.notice.kind === "recovered" && trouble.sinceMs <= trouble.notice.atMs) return endpoint;
-  return { ...endpoint, trouble: { ...trouble, notice: unsent("recovered", nowMs) } };
+  return { ...endpoint, trouble: { ...trouble, notice: unsent("recovered", trouble, nowMs) } };
 }
 
 /** By us. The owner is to be told. */
 export function disabled(endpoint: Endpoint, reason: string, nowMs: number): Endpoint {
-  const trouble = { ...(endpoint.trouble ?? begun(nowMs)), notice: unsent("disabled", nowMs) };
+  const before = endpoint.trouble ?? begun(nowMs);
+  const trouble = { ...before, notice: unsent("disabled", before, nowMs) };
   return { ...endpoint, status: "disabled", statusReason: reason, statusSinceMs: nowMs, updatedAtMs: nowMs, trouble };
 }
 
@@ -80,7 +92,7 @@ export function troubleAfterChange(trouble: Trouble | null, nowMs: number): Trou
 }
 
 /** After a notice was sent; one that took its place meanwhile is left alone. */
-export function afterNotice(endpoint: Endpoint, sent: NonNullable<Trouble["notice"]>): Endpoint {
+export function afterNotice(endpoint: Endpoint, sent: Notice): Endpoint {
   const { trouble } = endpoint;
   if (trouble?.notice?.kind !== sent.kind || trouble.notice.atMs !== sent.atMs) return endpoint;
   if (sent.kind !== "recovered") return { ...endpoint, trouble: { ...trouble, notice: { ...sent, isSent: true } } };
@@ -88,8 +100,13 @@ export function afterNotice(endpoint: Endpoint, sent: NonNullable<Trouble["notic
   return { ...endpoint, trouble: trouble.sinceMs > sent.atMs ? { ...trouble, notice: null } : null };
 }
 
-/** When it will be disabled unless an attempt succeeds. */
-export function disablesAtMs({ sinceMs }: Trouble, noticeAtMs: number, disableAfterMs: number): number {
+/** Since when it had failed when the notice was noted. */
+export function noticeSinceMs({ sinceMs, notice }: Trouble): number {
+  return notice?.sinceMs ?? sinceMs;
+}
+
+/** When it will be disabled unless an attempt succeeds, as of the notice. */
+export function disablesAtMs(sinceMs: number, noticeAtMs: number, disableAfterMs: number): number {
   return Math.ceil(Math.max(sinceMs + disableAfterMs, noticeAtMs + disableAfterMs * NOTICE_FRACTION));
 }
 
@@ -105,8 +122,8 @@ function begun(nowMs: number): Trouble {
   return { sinceMs: nowMs, seenAtMs: nowMs, notice: null };
 }
 
-function unsent(kind: NoticeKind, atMs: number): NonNullable<Trouble["notice"]> {
-  return { kind, atMs, isSent: false };
+function unsent(kind: NoticeKind, { sinceMs }: Trouble, atMs: number): Notice {
+  return { kind, sinceMs, atMs, isSent: false };
 }
 
 function withTrouble(endpoint: Endpoint, trouble: Trouble): Endpoint {

@@ -4,10 +4,10 @@
  */
 import type { Hasher } from "../lib/ambient.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Trouble } from "./endpoint-trouble.ts";
+import type { Notice, Trouble } from "./endpoint-trouble.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Priority } from "./event.ts";
-import { disablesAtMs } from "./endpoint-trouble.ts";
+import { disablesAtMs, noticeSinceMs } from "./endpoint-trouble.ts";
 import { envelopeBody } from "./envelope.ts";
 import { OPERATOR_TENANT, OWN_TYPES } from "./event.ts";
 import { derivedId } from "./id.ts";
@@ -34,17 +34,13 @@ export function isOwnType(type: string): boolean {
 }
 
 /** Of the last notice in the endpoint's record. */
-export function noticeEvent(
-  endpoint: Endpoint,
-  trouble: Trouble,
-  notice: NonNullable<Trouble["notice"]>,
-  disableAfterMs: number,
-): OwnEvent {
+export function noticeEvent(endpoint: Endpoint, trouble: Trouble, notice: Notice, disableAfterMs: number): OwnEvent {
   const { id, tenant, url } = endpoint;
   const { kind, atMs } = notice;
-  const since = kind === "disabled" && trouble.sinceMs === atMs ? {} : { failing_since: instant(trouble.sinceMs) };
+  const sinceMs = noticeSinceMs(trouble);
+  const since = kind === "disabled" && sinceMs === atMs ? {} : { failing_since: instant(sinceMs) };
   const more = {
-    failing: { disables_at: instant(disablesAtMs(trouble, atMs, disableAfterMs)) },
+    failing: { disables_at: instant(disablesAtMs(sinceMs, atMs, disableAfterMs)) },
     disabled: { reason: endpoint.statusReason },
     recovered: {},
   }[kind];
@@ -62,11 +58,7 @@ export function noticeEvent(
 }
 
 /** The same, as an alert: what a tenant is told of its endpoint the operator hears, too. */
-export function endpointAlert(
-  { id, tenant, statusReason }: Endpoint,
-  trouble: Trouble,
-  notice: NonNullable<Trouble["notice"]>,
-): OwnEvent {
+export function endpointAlert({ id, tenant, statusReason }: Endpoint, trouble: Trouble, notice: Notice): OwnEvent {
   const { kind, atMs } = notice;
   const alert = {
     failing: { rule: "endpoint-failing", severity: "warning" },
@@ -82,7 +74,7 @@ export function endpointAlert(
     atMs,
     traceparent: null,
     tracestate: null,
-    data: { ...alert, tenant, endpoint_id: id, since: instant(trouble.sinceMs) },
+    data: { ...alert, tenant, endpoint_id: id, since: instant(noticeSinceMs(trouble)) },
   };
 }
 

@@ -9,6 +9,7 @@ import {
   disabled,
   troubleAfterChange,
 } from "@posthaste/shared/domain/endpoint-trouble.ts";
+import { endpointAlert, noticeEvent } from "@posthaste/shared/domain/own-event.ts";
 import fc from "fast-check";
 import { START_MS, endpointOf } from "../support/samples.ts";
 
@@ -103,7 +104,7 @@ test("an endpoint that comes back by its owner is not disabled by one failure, n
 
 test("what was disabled for a 410 is told once", () => {
   const gone = disabled(endpointOf("ep1"), "the receiver answered 410 Gone", START_MS);
-  assert.deepEqual(gone.trouble?.notice, { kind: "disabled", atMs: START_MS, isSent: false });
+  assert.deepEqual(gone.trouble?.notice, { kind: "disabled", sinceMs: START_MS, atMs: START_MS, isSent: false });
   const told = sent(gone);
   assert.equal(told.trouble?.notice?.isSent, true);
   assert.equal(afterFailure(told, START_MS + DISABLE_MS, DISABLE_MS), told);
@@ -150,4 +151,24 @@ test("an endpoint that fails all the time is written a bounded number of times",
   }
   assert.equal(endpoint.status, "disabled");
   assert.ok(writes <= 13, `${writes} writes`);
+});
+
+test("a notice that is sent again says the same, whatever came in between", () => {
+  const said = (endpoint: Endpoint) => {
+    const { trouble } = endpoint;
+    assert.ok(trouble?.notice);
+    return [
+      noticeEvent(endpoint, trouble, trouble.notice, DISABLE_MS),
+      endpointAlert(endpoint, trouble, trouble.notice),
+    ];
+  };
+  const failing = after([...failuresFrom(0, 2.5)], false);
+  assert.equal(failing.trouble?.notice?.kind, "failing");
+  const afterSilence = happened(failing, START_MS + 6 * DAY_MS, "failure");
+  assert.notEqual(afterSilence.trouble?.sinceMs, failing.trouble.sinceMs);
+  assert.deepEqual(said(afterSilence), said(failing));
+  const recovered = happened(sent(failing), START_MS + 3 * DAY_MS, "success");
+  assert.equal(recovered.trouble?.notice?.kind, "recovered");
+  const failedSince = happened(recovered, START_MS + 4 * DAY_MS, "failure");
+  assert.deepEqual(said(failedSince), said(recovered));
 });
