@@ -21,8 +21,8 @@ interface Offer {
 }
 
 /**
- * Before the first round, of each lane: the runtime compiles for about 25,000 events, for 150 to 300 us of processor time each, which is no part
- * of what an event costs (Bun 1.4.5, embedded; after 6,000 half of what 200 events a second took were the compiler's threads and slow code).
+ * Before the first round, of each lane: the runtime compiles for about 25,000 events, for 100 to 200 us of processor time each on its own threads,
+ * which is no part of what an event costs (Bun 1.4.5, embedded).
  */
 const WARM_UP = {
   embedded: { count: 30_000, rate: 1500 },
