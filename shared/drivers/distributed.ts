@@ -28,7 +28,7 @@ import { watchStores } from "./distributed/watch-stores.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { DistributedStores } from "./distributed/stores.ts";
 import { openDistributedStores } from "./distributed/stores.ts";
-import { readAtStart } from "./redis/event-types/event-types.ts";
+import { readCatalogueAtStart } from "./redis/event-types/event-types.ts";
 import { ATTEMPTS_TOPIC } from "./distributed/topics.ts";
 
 /**
@@ -113,7 +113,7 @@ export async function openDistributed(options: DistributedOptions): Promise<Open
       limits: { processes: config[role === "gateway" ? "gatewayCount" : "processorCount"], events: options.limits },
     }),
   );
-  if (role === "gateway") await readAtStart(stores.eventTypes, onFault);
+  if (role === "gateway") await readCatalogueAtStart(stores.eventTypes, onFault);
   const drivers = opening.use(
     composeDistributed({
       partitionLog,

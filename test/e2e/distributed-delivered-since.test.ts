@@ -8,7 +8,7 @@ import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { seededEntropy } from "../support/ambient.ts";
 import { openReceiver } from "../support/receiver.ts";
 import type { DistributedHarness } from "./distributed-harness.ts";
-import { openDistributedHarness } from "./distributed-harness.ts";
+import { killProcessor, openDistributedHarness } from "./distributed-harness.ts";
 
 const { SEED: seedText = "1" } = process.env;
 const entropy = seededEntropy(Number(seedText));
@@ -16,13 +16,6 @@ const EVENTS = 24;
 const KILLS = 3;
 const PATIENCE_MS = 90_000;
 const running = new AbortController().signal;
-
-async function killOne(harness: DistributedHarness): Promise<void> {
-  const [victim] = harness.processors.splice(0, 1);
-  assert.ok(victim !== undefined);
-  assert.equal((await victim.end("SIGKILL")).signal, "SIGKILL");
-  await harness.add("processor");
-}
 
 async function deadIn(harness: DistributedHarness): Promise<readonly string[]> {
   const { status, body } = await harness.ask(0, "/v1/dead-letters?limit=100");
@@ -67,7 +60,7 @@ test(`die, mend, send again: no dead letter is left of ${EVENTS}, through ${KILL
     const deadline = systemClock.monotonic() + PATIENCE_MS;
     while (timesById.size === before && systemClock.monotonic() < deadline) await systemClock.sleep(1, running);
     await systemClock.sleep(entropy.fraction() * 40, running);
-    await killOne(harness);
+    await killProcessor(harness);
   }
   assert.deepEqual(await untilDead(harness, 0), []);
   assert.deepEqual(

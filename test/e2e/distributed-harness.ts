@@ -1,4 +1,5 @@
 /** Gateways and processors as real processes on the run's Redis and Kafka, apart from all others by a prefix. */
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { Redis } from "ioredis";
 import { repairKafkajs } from "@posthaste/shared/drivers/kafka/repairs.ts";
@@ -46,6 +47,14 @@ export async function openDistributedHarness(options: DistributedHarnessOptions)
       call(constellation.gateways[index]?.url ?? "", path, body, key),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+/** Ends the processor that has lived longest, and starts another in its place. */
+export async function killProcessor(harness: DistributedHarness): Promise<void> {
+  const [victim] = harness.processors.splice(0, 1);
+  assert.ok(victim !== undefined);
+  assert.equal((await victim.end("SIGKILL")).signal, "SIGKILL");
+  await harness.add("processor");
 }
 
 /** What `npm test` gives to every suite. */

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { systemClock } from "@posthaste/shared/drivers/system.ts";
 import { seededEntropy } from "../support/ambient.ts";
 import type { DistributedHarness } from "./distributed-harness.ts";
-import { openDistributedHarness } from "./distributed-harness.ts";
+import { killProcessor, openDistributedHarness } from "./distributed-harness.ts";
 import { openCounter, planOf, publishAll, untilDelivered } from "./load-under-kills.ts";
 
 const { SEED: seedText = "1" } = process.env;
@@ -16,13 +16,6 @@ const EVENTS = 600;
 const KILLS = 8;
 const PATIENCE_MS = 100_000;
 const running = new AbortController().signal;
-
-async function killOne(harness: DistributedHarness): Promise<void> {
-  const [victim] = harness.processors.splice(0, 1);
-  assert.ok(victim !== undefined);
-  assert.equal((await victim.end("SIGKILL")).signal, "SIGKILL");
-  await harness.add("processor");
-}
 
 /** Events that the API does not show as delivered, with what it shows. */
 async function untrue(harness: DistributedHarness, ids: readonly string[]): Promise<readonly string[]> {
@@ -50,7 +43,7 @@ test(`after ${KILLS} SIGKILLs of processors the ledger shows each of ${EVENTS} d
     const enough = before + 1 + Math.floor((entropy.fraction() * EVENTS) / KILLS / 2);
     while (counter.arrivals() < enough) await systemClock.sleep(1, running);
     await systemClock.sleep(entropy.fraction() * 40, running);
-    await killOne(harness);
+    await killProcessor(harness);
   }
   assert.equal(acknowledged.length, EVENTS);
   assert.deepEqual(await untilDelivered(new Set(acknowledged), counter), []);

@@ -7,7 +7,7 @@ import {
   createRedisEventTypes,
   newCatalogueMemory,
   openRedisEventTypes,
-  readAtStart,
+  readCatalogueAtStart,
 } from "@posthaste/shared/drivers/redis/event-types/event-types.ts";
 import { createRedisNotifier } from "@posthaste/shared/drivers/redis/notifier.ts";
 import { systemEntropy } from "@posthaste/shared/drivers/system.ts";
@@ -146,7 +146,7 @@ test("a catalogue of the wrong type is told by its keys and keeps no gateway fro
   const key = harness.keys.key(0, "eventTypes");
   await harness.commands.run(WRITE, [key], ["SET", "text"]);
   const process = await openProcess(harness);
-  await readAtStart(process.eventTypes, process.onFault);
+  await readCatalogueAtStart(process.eventTypes, process.onFault);
   assert.equal(await process.eventTypes.known(), null);
   for (const fault of process.faults)
     assert.match(String(fault), /catalogue of event types in Redis \(\S+eventTypes:version, \S+eventTypes\)/);

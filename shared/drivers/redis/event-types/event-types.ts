@@ -54,8 +54,14 @@ export function openRedisEventTypes(
   return { ...held.types, [Symbol.dispose]: unsubscribe };
 }
 
-/** Throws `store-unavailable`. A catalogue that does not read back keeps nobody from publishing: it is told, and then none is known. */
-export async function readAtStart(types: Pick<EventTypes, "read">, onFault: (error: unknown) => void): Promise<void> {
+/**
+ * Of a gateway, before an event comes: Redis may be away by then. Throws `store-unavailable`. A catalogue that does not read back keeps nobody from publishing: it is told, and then
+ * none is known.
+ */
+export async function readCatalogueAtStart(
+  types: Pick<EventTypes, "read">,
+  onFault: (error: unknown) => void,
+): Promise<void> {
   try {
     await types.read();
   } catch (error) {
