@@ -6,6 +6,7 @@ import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Drivers } from "@posthaste/shared/ports/drivers.ts";
 import type { Transport } from "@posthaste/shared/ports/transport.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { Company } from "./company.ts";
 import type { DeliverEvent } from "./delivery/deliver-event.ts";
 import type { PutAside } from "./delivery/put-aside.ts";
 import type { RunDelivery } from "./delivery/run-delivery.ts";
@@ -56,6 +57,7 @@ export interface PipelineParts {
   readonly signals: PipelineSignals;
   readonly standstill: Standstill;
   readonly lowWaiting: LowWaiting;
+  readonly company: Company;
 }
 
 export interface Pipeline {
@@ -82,7 +84,10 @@ export interface PipelineSignals {
 }
 
 /** The signals are aborted by a stop, one after the other. */
-export function createPipeline(deps: ProcessorDeps, { signals, standstill, lowWaiting }: PipelineParts): Pipeline {
+export function createPipeline(
+  deps: ProcessorDeps,
+  { signals, standstill, lowWaiting, company }: PipelineParts,
+): Pipeline {
   const { drivers, transport, telemetry, limits, ...ambient } = deps;
   const { clock, entropy, hasher } = ambient;
   const { ledger, retryQueue, deadLetters, stats, tail, rateLimiter } = drivers;
@@ -124,7 +129,7 @@ export function createPipeline(deps: ProcessorDeps, { signals, standstill, lowWa
   const told = createTold(deps, { directory, lookup, signal: writing, onFailure });
   const writes = { retryQueue, deadLetters, deliveredLook, directory, settlements, recovery, untilStored, ...told };
   const isApart = createIsApart(directory);
-  const settle = createSettle({ ...ambient, ...writes, telemetry, limiters, isApart, lookAgain });
+  const settle = createSettle({ ...ambient, ...writes, telemetry, limiters, company, isApart, lookAgain });
   const sends = { transport, attemptMs, standstill, telemetry, isApart, stopping, signal };
   const send = createSend({ ...ambient, ...sends });
   const { begunAttempts, cancellations } = drivers;

@@ -10,6 +10,7 @@ import type { ProcessorQueue, ProcessorSample } from "@posthaste/shared/telemetr
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
+import { createCompany } from "./company.ts";
 import { createStandstill } from "./delivery/standstill.ts";
 import type { LowWaiting } from "./endpoint/low-waiting.ts";
 import { createLowWaiting } from "./endpoint/low-waiting.ts";
@@ -18,6 +19,7 @@ import { createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recoverLeft } from "./recovery/left-behind.ts";
 import type { InHand } from "./intake/in-hand.ts";
+import { createHands } from "./intake/hands.ts";
 import { createInHand } from "./intake/in-hand.ts";
 import { createLaneLoop } from "./intake/lane-loop.ts";
 import { createRetryLoop } from "./intake/retry-loop.ts";
@@ -47,7 +49,9 @@ export function startProcessor(deps: ProcessorDeps): Processor {
   const signals = { taking: taking.signal, sending: sending.signal, writing: writing.signal };
   const windows = windowsOf(deps);
   const lowWaiting = createLowWaiting(windows.low.isWide, () => drivers.lanes.lookAgain("low"));
-  const pipeline = createPipeline(deps, { signals, standstill, lowWaiting });
+  const company = createCompany(clock);
+  const hands = createHands(clock, company);
+  const pipeline = createPipeline(deps, { signals, standstill, lowWaiting, company });
   const { recovery, untilStored } = pipeline;
   const recoverAll = (): void => void untilStored("recover held", () => recovery.recoverAll(taking.signal));
   const unsubscribe = drivers.notifier.subscribe((announcement) => {
@@ -63,8 +67,8 @@ export function startProcessor(deps: ProcessorDeps): Processor {
     () => sampleOf(pipeline, held, limits),
     () => clock.now(),
   );
-  const loops = loopsOf(deps, pipeline, { outstanding, standstill, lowWaiting, ...held }).map(({ name, run }) =>
-    supervise(name, run, supervision, taking.signal),
+  const loops = loopsOf(deps, pipeline, { outstanding, standstill, lowWaiting, company, hands, ...held }).map(
+    ({ name, run }) => supervise(name, run, supervision, taking.signal),
   );
   recoverAll();
 
@@ -149,7 +153,8 @@ function loopsOf(
     inHand,
     lowWaiting,
     ...shared
-  }: Pick<QueueItemDeps, "outstanding" | "standstill"> & Held & { readonly lowWaiting: LowWaiting },
+  }: Pick<QueueItemDeps, "outstanding" | "standstill" | "company" | "hands"> &
+    Held & { readonly lowWaiting: LowWaiting },
 ) {
   const { lanes, retryQueue } = drivers;
   const { deliverEvent, putAside, untilStored, settlements } = pipeline;

@@ -6,9 +6,10 @@
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { MissedState, WaitCode } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
-import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { Entropy } from "@posthaste/shared/lib/ambient.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
+import type { Company } from "../company.ts";
 import type { DeferReason } from "../endpoint/entry.ts";
 import type { EndpointLimiters } from "../endpoint/limiters.ts";
 import type { Obstacle } from "./put-aside.ts";
@@ -28,6 +29,7 @@ export interface SettleDeps extends RecordOutcomeDeps {
   readonly settlements: Pick<Settlements, "record" | "count" | "delivered">;
   readonly telemetry: Pick<Telemetry, "delivery" | "endpoint" | "trace">;
   readonly limiters: Pick<EndpointLimiters, "seen">;
+  readonly company: Company;
   /** Of the delivery's endpoint, among those of its event. */
   readonly isApart: (delivery: PendingDelivery) => boolean;
   /** A dead letter was written as held for an endpoint that may have recovered meanwhile. */
@@ -52,11 +54,8 @@ export interface Settle {
  * would stand behind each of these writes. What waits to be deferred holds its place in the window, out of its own share.
  */
 const DEFERRALS_AT_ONCE = { alone: 512, beside: 8 } as const;
-/** How long another tenant counts as there after an attempt for it ended. */
-const BESIDE_MS = 1000;
-
 export function createSettle(deps: SettleDeps): Settle {
-  const company = createCompany(deps.clock);
+  const { company } = deps;
   const turns = createTurns(() => (company.isMixed() ? DEFERRALS_AT_ONCE.beside : DEFERRALS_AT_ONCE.alone));
   return {
     attempted: async (delivery, endpoint, result) => {
@@ -115,20 +114,6 @@ const FILTERED = {
   reason: "the endpoint does not subscribe to the event's type",
   nextAttemptAtMs: null,
 } as const;
-
-/** Whether more than one tenant has something to do. */
-function createCompany(clock: Pick<Clock, "monotonic">) {
-  let last = "";
-  let mixedUntilMs = -Infinity;
-  return {
-    met(tenant: string): void {
-      if (tenant === last) return;
-      if (last !== "") mixedUntilMs = clock.monotonic() + BESIDE_MS;
-      last = tenant;
-    },
-    isMixed: () => clock.monotonic() < mixedUntilMs,
-  };
-}
 
 const deferWords = {
   "breaker-open": "the endpoint has failed several times in a row",

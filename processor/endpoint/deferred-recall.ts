@@ -72,6 +72,15 @@ export class DeferredRecall {
     this.#look();
   }
 
+  /** There is a slot for one; false when it may not come now, or those before it are still asked for. */
+  callOne(): boolean {
+    const { condition } = this.#deps;
+    if (this.#isClosed || this.#isAsking || condition.deferredCount() === 0) return false;
+    if (this.#refusesForMs() > 0 || condition.breaker.state() !== "closed") return false;
+    void this.#recall(1);
+    return true;
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#timer?.();

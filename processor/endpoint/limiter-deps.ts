@@ -20,7 +20,7 @@ export interface LimiterDeps {
   readonly telemetry: EndpointTelemetry;
   readonly lookup: EndpointLookup;
   readonly slots: Slots;
-  readonly shortage: Shortage;
+  readonly shortage: Shortage<EndpointLimiter>;
   readonly fairSlots: FairSlots<EndpointLimiter>;
   readonly ages: DeferredAges;
   readonly lowWaiting: Pick<LowWaiting, "isCounted" | "came" | "went">;

@@ -4,13 +4,14 @@
  * breaker and waiting room, and LOW holds at most half of a cap (promise 3).
  */
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
-import type { Endpoint, RateLimit } from "@posthaste/shared/domain/endpoint.ts";
+import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
 import type { Cancel } from "@posthaste/shared/lib/ambient.ts";
 import type { PendingDelivery } from "../delivery/pending-delivery.ts";
 import type { DeferReason, Entry, NotNow, Slot } from "./entry.ts";
 import type { LimiterDeps } from "./limiter-deps.ts";
-import type { HeldSlots, Holder, Standing } from "./slots.ts";
+import type { HeldSlots, Standing } from "./slots.ts";
+import type { PutOff } from "./shortage.ts";
 import type { Waiting } from "./waiting-room.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { ALARM_MS_MAX } from "@posthaste/shared/lib/alarm.ts";
@@ -20,12 +21,14 @@ import { OVERFLOW, STOPPING } from "./entry.ts";
 import { currentEndpoint } from "./lookup.ts";
 import { noneHeld } from "./slots.ts";
 import { shortageOf } from "./shortage.ts";
+import type { OwnRate } from "./own-rate.ts";
+import { createOwnRate } from "./own-rate.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
 /** Room for what overflowed is asked for no more often. */
 const ROOM_MS = 1000;
 
-export class EndpointLimiter implements Holder {
+export class EndpointLimiter implements PutOff {
   readonly tenant: string;
   readonly endpointId: string;
   readonly held: HeldSlots = noneHeld();
@@ -34,10 +37,8 @@ export class EndpointLimiter implements Holder {
   readonly #deps: LimiterDeps;
   readonly #room;
   readonly #recall: DeferredRecall;
+  readonly #ownRate: OwnRate;
   #isClosed = false;
-  /** Grants of the endpoint's own rate limit not used yet. */
-  #grants = 0;
-  #isAsking = false;
   #timer: Cancel | null = null;
   #timerAtMs = 0;
   /** Deliveries lie in the dead-letter record as `backlog`: this asks for room again. */
@@ -48,6 +49,11 @@ export class EndpointLimiter implements Holder {
     this.#room = createWaitingRoom(deps.lowWaiting);
     [this.tenant, this.endpointId] = [tenant, endpointId];
     this.condition = new EndpointCondition(deps.limits, () => deps.wallTimeOf(deps.clock.now()));
+    this.#ownRate = createOwnRate({
+      ...deps,
+      quietUntil: (atMs) => this.condition.quietUntil(atMs),
+      answered: () => this.pump(),
+    });
     this.#recall = new DeferredRecall({
       clock: deps.clock,
       condition: this.condition,
@@ -77,8 +83,10 @@ export class EndpointLimiter implements Holder {
   /** The same attempt again later, or an overflow when too many wait so. */
   defer(delivery: PendingDelivery, why: DeferReason): NotNow {
     if (this.condition.isBacklogFull()) return OVERFLOW;
-    const { clock, wallTimeOf } = this.#deps;
-    const untilMs = wallTimeOf(this.condition.deferUntilMs(delivery, why, clock.now()));
+    const { clock, wallTimeOf, shortage } = this.#deps;
+    const earliestMs = this.condition.deferUntilMs(delivery, why, clock.now());
+    const isShort = why === "busy" && shortageOf(this.#deps, delivery.lane, this) !== null;
+    const untilMs = wallTimeOf(isShort ? shortage.putOff(delivery.lane, this, earliestMs) : earliestMs);
     this.condition.deferred.add(untilMs);
     this.#deps.ages.deferred(delivery, untilMs);
     this.#recall.deferred(why);
@@ -110,8 +118,16 @@ export class EndpointLimiter implements Holder {
     return this.#room.count();
   }
 
+  hasDeferred(): boolean {
+    return this.condition.deferredCount() > 0;
+  }
+
+  callOne(): boolean {
+    return this.#room.count() === 0 && this.#recall.callOne();
+  }
+
   isUnused(): boolean {
-    return this.condition.pace.inFlight() === 0 && this.#room.count() === 0 && !this.#isAsking;
+    return this.condition.pace.inFlight() === 0 && this.#room.count() === 0 && !this.#ownRate.isAsking();
   }
 
   /** Would nothing be lost if it were forgotten? What overflowed has to be called back first. */
@@ -154,7 +170,7 @@ export class EndpointLimiter implements Holder {
         next.resolve(current);
         return true;
       }
-      if (!condition.breaker.isPassable(nowMs) || !this.#hasGrant(current.endpoint)) return false;
+      if (!condition.breaker.isPassable(nowMs) || !this.#ownRate.hasRoom(current.endpoint)) return false;
       if (!condition.breaker.permits(nowMs)) return false;
       this.#grantSlot(lane, next, current.endpoint);
       return true;
@@ -164,7 +180,7 @@ export class EndpointLimiter implements Holder {
 
   #grantSlot(lane: Lane, { resolve }: Waiting, endpoint: Endpoint): void {
     this.#room.shift(lane);
-    if (endpoint.rateLimit !== null) this.#grants -= 1;
+    this.#ownRate.use(endpoint);
     this.#deps.slots.take(lane, this);
     const token = this.condition.begin(lane, this.held.low, this.#deps.clock.now());
     resolve({ kind: "go", slot: { endpointId: this.endpointId, lane, token }, endpoint });
@@ -189,28 +205,6 @@ export class EndpointLimiter implements Holder {
     if (this.#isClosed || this.#overflowTimer !== null) return;
     const waitMs = Math.min(Math.max(ROOM_MS, this.condition.roomInMs(this.#deps.clock.now())), ALARM_MS_MAX);
     this.#overflowTimer = this.#deps.clock.timer(waitMs, () => this.#recoverIfRoomy());
-  }
-
-  /** Has the endpoint's own rate limit room for one more attempt? When it is not known, asks, and looks again then. */
-  #hasGrant(endpoint: Endpoint): boolean {
-    if (endpoint.rateLimit === null || this.#grants > 0) return true;
-    if (!this.#isAsking) void this.#askForGrant(endpoint.id, endpoint.rateLimit);
-    return false;
-  }
-
-  /** One question at a time. A refusal is quiet time. */
-  async #askForGrant(endpointId: string, rateLimit: RateLimit): Promise<void> {
-    const { clock, rateLimiter } = this.#deps;
-    this.#isAsking = true;
-    try {
-      const { isGranted, resetMs } = await rateLimiter.take(`endpoint:${endpointId}`, rateLimit, 1);
-      if (isGranted) this.#grants += 1;
-      else this.condition.quietUntil(clock.now() + Math.max(1, resetMs));
-    } catch {
-      this.#grants += 1; // A limiter that is out of order must not stop deliveries.
-    }
-    this.#isAsking = false;
-    this.pump();
   }
 
   /** One timer, for the earlier of: somebody waited long enough, or the endpoint may be asked again. */

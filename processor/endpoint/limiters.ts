@@ -81,7 +81,7 @@ export function createEndpointLimiters(
     clock,
     wallTimeOf: (steadyMs) => deps.clock.now() + Math.ceil(steadyMs - clock.now()),
     slots,
-    shortage: createShortage(clock),
+    shortage: createShortage(clock, slots),
     fairSlots,
     ages,
     recovered: (tenant, endpointId) => emit(tenant, endpointId),
@@ -122,6 +122,7 @@ export function createEndpointLimiters(
     limiter.leave(slot, inSeconds(result, deps.clock.now()));
     if (leaving.has(limiter)) dropLeft();
     fairSlots.serve((waiting) => waiting.pump());
+    shared.shortage.givenBack(limiter.tenant);
   };
 
   return {

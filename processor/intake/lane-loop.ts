@@ -8,8 +8,8 @@ import type { BatchGroups } from "./batch-groups.ts";
 import type { LowThrottle } from "./low-throttle.ts";
 import type { QueueItemDeps, Weigh } from "./queue-items.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
-import { afterTaking, requireStopping, runItem } from "./queue-items.ts";
-import { TAKE_MAX, holderOf } from "./window.ts";
+import { requireStopping, runItem } from "./queue-items.ts";
+import { holderOf } from "./window.ts";
 
 export interface LaneLoopDeps extends QueueItemDeps {
   readonly lane: Lane;
@@ -25,13 +25,13 @@ export interface LaneLoopDeps extends QueueItemDeps {
 const FROM_LANE = { isDue: false, putAside: 0 } as const;
 
 export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Promise<void> {
-  const { lane, lanes, lowThrottle, deliverEvent, putAside, window } = deps;
+  const { lane, lanes, lowThrottle, deliverEvent, putAside, window, hands } = deps;
   return async (signal) => {
     while (!isAborted(signal)) {
       closeGroups(deps);
       const room = await window.room(signal);
       if (room === 0) return;
-      const most = Math.min(room, TAKE_MAX);
+      const most = Math.min(room, hands.max());
       const wanted = lane === "low" ? await lowThrottle.turn(most, signal) : most;
       const admits = lane === "low" ? lowThrottle.admission(window.admission()) : window.admission();
       const items = await lanes.take(lane, wanted, signal, admits);
@@ -52,7 +52,7 @@ export function createLaneLoop(deps: LaneLoopDeps): (signal: AbortSignal) => Pro
         });
         if (lane === "high") void ended.finally(lowThrottle.highEnded);
       }
-      await afterTaking(items.length, deps);
+      await hands.taken(items.length);
     }
   };
 }

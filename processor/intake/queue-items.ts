@@ -9,8 +9,9 @@ import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";
 import type { Standstill } from "../delivery/standstill.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
+import type { Company } from "../company.ts";
+import type { Hands } from "./hands.ts";
 import type { Holder, Window } from "./window.ts";
-import { TAKE_MAX } from "./window.ts";
 
 export interface QueueItemDeps {
   readonly queue: ProcessorQueue;
@@ -20,7 +21,9 @@ export interface QueueItemDeps {
   readonly standstill: Pick<Standstill, "watch">;
   readonly untilStored: UntilStored;
   readonly settlements: Pick<Settlements, "ack">;
-  readonly clock: Pick<Clock, "sleep" | "soon" | "monotonic">;
+  readonly hands: Hands;
+  readonly company: Pick<Company, "met">;
+  readonly clock: Pick<Clock, "sleep" | "monotonic">;
   readonly onFailure: (what: string, error: unknown, waitMs: number) => void;
 }
 
@@ -53,10 +56,11 @@ export async function runItem<Item>(
   holder: Holder,
   work: ItemWork,
 ): Promise<void> {
-  const { window, outstanding, standstill, untilStored, settlements, clock } = deps;
+  const { window, outstanding, standstill, company, untilStored, settlements, clock } = deps;
   const startedMs = clock.monotonic();
   outstanding.enter();
   standstill.watch();
+  company.met(holder.tenant);
   const place = window.hold(holder);
   const ending = await runToEnd(deps, work, place.weigh);
   deps.telemetry.processed(deps.queue, ending, clock.monotonic() - startedMs);
@@ -86,11 +90,6 @@ async function runToEnd({ clock, onFailure }: QueueItemDeps, work: ItemWork, wei
     await clock.sleep(HELD_BACK_MS, STAY);
     return "released";
   }
-}
-
-/** After a full hand the event loop goes on to others before the next one is taken. */
-export async function afterTaking(count: number, { clock }: Pick<QueueItemDeps, "clock">): Promise<void> {
-  if (count >= TAKE_MAX) await new Promise<void>((resolve) => clock.soon(resolve));
 }
 
 /** A queue that gives nothing although nobody stops is closed; to ask it again at once would starve everything else. */

@@ -16,8 +16,8 @@ import { unreachable } from "@posthaste/shared/lib/assert.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
 import { dueDelivery, firstDelivery, firstMember } from "../delivery/pending-delivery.ts";
 import { ENDPOINT_DELETED } from "../endpoint/lookup.ts";
-import { afterTaking, requireStopping, runItem } from "./queue-items.ts";
-import { TAKE_MAX, holderOf } from "./window.ts";
+import { requireStopping, runItem } from "./queue-items.ts";
+import { holderOf } from "./window.ts";
 
 export interface RetryLoopDeps extends QueueItemDeps {
   readonly retryQueue: RetryQueue;
@@ -30,12 +30,12 @@ export interface RetryLoopDeps extends QueueItemDeps {
 }
 
 export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => Promise<void> {
-  const { retryQueue, window } = deps;
+  const { retryQueue, window, hands } = deps;
   return async (signal) => {
     while (!isAborted(signal)) {
       const room = await window.room(signal);
       if (room === 0) return;
-      const items = await retryQueue.take(Math.min(room, TAKE_MAX), signal);
+      const items = await retryQueue.take(Math.min(room, hands.max()), signal);
       if (items.length === 0) return requireStopping(signal);
       for (const item of items) {
         // Items taken before may have become many deliveries. One that found no room before a stop goes back.
@@ -46,7 +46,7 @@ export function createRetryLoop(deps: RetryLoopDeps): (signal: AbortSignal) => P
           putAside: () => putAside(deps, item, "failed"),
         }).finally(ended);
       }
-      await afterTaking(items.length, deps);
+      await hands.taken(items.length);
     }
   };
 }

@@ -16,12 +16,6 @@ import { Lru } from "@posthaste/shared/lib/lru.ts";
 import { onAbort } from "@posthaste/shared/lib/on-abort.ts";
 
 /**
- * Items that a loop asks for and begins in one turn of the event loop: who comes meanwhile waits for all of them, and a
- * first connection to an endpoint is a good deal more work than a further request.
- */
-export const TAKE_MAX = 16;
-
-/**
  * What is settled gives its place away before its ack is durable, up to so many; from there on it keeps it until then. Where
  * no store takes acks, that is what a process that dies has delivered in vain, beside what was under way.
  */

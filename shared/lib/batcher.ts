@@ -2,11 +2,13 @@
  * Natural batching: what arrives while nothing is under way waits for one tick of `clock.soon`, what arrives while a
  * batch is under way waits for its end. So a lone item is not held up, and a crowd shares one round trip, one fsync.
  * Batches run one at a time unless more are asked for, in the order of `add`. An urgent item does not stand behind those that
- * are not: the two take turns, an urgent one first, so that neither holds up the other for good. Bounded by count and bytes for
- * each batch, by count in waiting.
+ * are not: the two take turns, an urgent one first, so that neither holds up the other for good. Urgent items are somebody's, and
+ * whoever has many of them takes turns with the others. Bounded by count and bytes for each batch, by count in waiting.
  */
 import type { Clock } from "./ambient.ts";
 import { assert } from "./assert.ts";
+import type { Waiting } from "./batch-queue.ts";
+import { createBatchQueue } from "./batch-queue.ts";
 
 /** What became of one item of a batch. */
 export type BatchResult<Result> =
@@ -37,35 +39,28 @@ export interface BatcherOptions<Item, Result> {
 export interface Batcher<Item, Result> {
   /**
    * Resolves or rejects as the item's own entry says. `bytes` is the item's size, 0 when it does not matter. An urgent item
-   * goes before those that are not.
+   * goes before those that are not; `urgentFor` says whose it is.
    */
-  add(item: Item, bytes: number, isUrgent?: boolean): Promise<Result>;
+  add(item: Item, bytes: number, urgentFor?: string): Promise<Result>;
   /** Items that wait for a batch now. */
   waitingCount(): number;
   /** Resolves when nothing waits and nothing is under way; at once when that is so already. */
   idle(): Promise<void>;
 }
 
-interface Waiting<Item, Result> {
-  readonly item: Item;
-  readonly bytes: number;
-  readonly resolve: (value: Result) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { clock, itemsMax, bytesMax, waitingMax, batchesMax = 1 } = options;
   assert(itemsMax >= 1 && waitingMax >= 1, "a batcher holds at least one item");
   assert(batchesMax === 1 || options.mayStopEarly !== true, "what a batch leaves over is the next one's");
-  const waiting = createQueue<Item, Result>(itemsMax, bytesMax);
+  const waiting = createBatchQueue<Item, Result>(itemsMax, bytesMax);
   let isArmed = false;
   let running = 0;
   let idleWaiters: (() => void)[] = [];
 
-  function add(item: Item, bytes: number, isUrgent = false): Promise<Result> {
+  function add(item: Item, bytes: number, urgentFor?: string): Promise<Result> {
     if (waiting.length() >= waitingMax) return Promise.reject(options.overflow());
     return new Promise<Result>((resolve, reject) => {
-      waiting.push({ item, bytes, resolve, reject }, isUrgent);
+      waiting.push({ item, bytes, resolve, reject }, urgentFor);
       arm();
     });
   }
@@ -121,68 +116,6 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     idle() {
       if (waiting.length() === 0 && running === 0) return Promise.resolve();
       return new Promise((resolve) => idleWaiters.push(resolve));
-    },
-  };
-}
-
-/** Urgent items and others, each in their order; a batch has them by turns. */
-function createQueue<Item, Result>(itemsMax: number, bytesMax: number) {
-  const urgent = createRow<Waiting<Item, Result>>();
-  const others = createRow<Waiting<Item, Result>>();
-  /** Where each item of the last batch came from. */
-  let origins: (typeof urgent)[] = [];
-
-  /** The row whose turn it is. */
-  const nextRow = (): typeof urgent => {
-    if (urgent.length() === 0) return others;
-    return others.length() > 0 && origins.at(-1) === urgent ? others : urgent;
-  };
-
-  return {
-    push: (entry: Waiting<Item, Result>, isUrgent: boolean) => (isUrgent ? urgent : others).push(entry),
-    length: () => urgent.length() + others.length(),
-    nextBatch(): readonly Waiting<Item, Result>[] {
-      const batch: Waiting<Item, Result>[] = [];
-      let bytes = 0;
-      origins = [];
-      while (batch.length < itemsMax) {
-        const row = nextRow();
-        const entry = row.first();
-        if (entry === undefined || (batch.length > 0 && bytes + entry.bytes > bytesMax)) break;
-        row.take();
-        origins.push(row);
-        batch.push(entry);
-        bytes += entry.bytes;
-      }
-      return batch;
-    },
-    /** The last batch came to its first `done` items; the others wait on, before those that came since. */
-    giveBack(done: number): void {
-      for (const row of origins.slice(done)) row.giveBack();
-    },
-    /** Of what is done nothing is kept. */
-    letGo(): void {
-      for (const row of [urgent, others]) row.letGo();
-    },
-  };
-}
-
-/** Added to at its end and taken from at its beginning, without a move of the rest each time. */
-function createRow<Entry>() {
-  let entries: Entry[] = [];
-  let first = 0;
-  return {
-    length: () => entries.length - first,
-    first: () => entries[first],
-    take: () => void first++,
-    /** The last that was taken. */
-    giveBack: () => void first--,
-    push: (entry: Entry) => void entries.push(entry),
-    letGo(): void {
-      // Once half of all was taken: each entry is moved once on the average.
-      if (first * 2 < entries.length) return;
-      entries = entries.slice(first);
-      first = 0;
     },
   };
 }

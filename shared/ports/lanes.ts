@@ -51,7 +51,7 @@ export class PartlyAppended extends PosthasteError {
 
 export interface Lanes {
   /**
-   * Each envelope goes to the lane of its own priority. All or nothing where one store keeps them all; else it throws
+   * Each envelope goes to the lane of its own priority. A few are kept all or none where one store keeps them all; of many it throws
    * `PartlyAppended` when some are kept and some failed, and the failure itself when all failed. What failed is not
    * shown by the ledger; on a log it may have been written all the same, as when the answer of a single append is lost.
    */

@@ -195,12 +195,12 @@ test("idle() resolves after the last batch and not before", async () => {
 });
 
 /** Does two items of each batch, and leaves the rest. */
-function openShortBatcher() {
+function openShortBatcher(most = 2) {
   const opened: { batches: string[][] } = { batches: [] };
   const { batcher } = openBatcher({
     mayStopEarly: true,
     flush: (items) => {
-      const some = items.slice(0, 2);
+      const some = items.slice(0, most);
       opened.batches.push([...some]);
       return some.map((item) => done(item.toUpperCase()));
     },
@@ -219,10 +219,28 @@ test("what a batch did not come to is the beginning of the next one, and each it
 test("urgent items and others take turns, an urgent one first, and each kind keeps its order", async () => {
   const { batcher, batches } = openShortBatcher();
   const first = ["a", "b", "c"].map((item) => batcher.add(item, 1));
-  const urgent = ["x", "y", "z"].map((item) => batcher.add(item, 1, true));
-  const later = urgent[0]?.then(() => Promise.all([batcher.add("u", 1, true), batcher.add("d", 1)]));
+  const urgent = ["x", "y", "z"].map((item) => batcher.add(item, 1, "x"));
+  const later = urgent[0]?.then(() => Promise.all([batcher.add("u", 1, "x"), batcher.add("d", 1)]));
   await Promise.all([...first, ...urgent, later]);
   assert.deepEqual(batches.flat(), ["x", "a", "y", "b", "z", "c", "u", "d"]);
+});
+
+test("those whose urgent items wait take turns, whatever a batch did not come to, and each keeps its order", async () => {
+  const { batcher, batches } = openShortBatcher();
+  const of = (whose: string, items: readonly string[]) => items.map((item) => batcher.add(item, 1, whose));
+  const first = [...of("acme", ["a1", "a2", "a3", "a4"]), ...of("bell", ["b1", "b2"]), batcher.add("other", 1)];
+  const later = first[0]?.then(() => Promise.all(of("cord", ["c1"])));
+  assert.equal(batcher.waitingCount(), 7);
+  await Promise.all([...first, later]);
+  assert.deepEqual(batches.flat(), ["a1", "other", "b1", "a2", "c1", "b2", "a3", "a4"]);
+  assert.equal(batcher.waitingCount(), 0);
+});
+
+test("whose turn did not come in a batch has it in the next", async () => {
+  const { batcher, batches } = openShortBatcher(1);
+  const all = ["a1", "a2", "a3", "a4", "b1", "b2", "c1"].map((item) => batcher.add(item, 1, item[0]));
+  await Promise.all(all);
+  assert.deepEqual(batches.flat(), ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
 });
 
 test("urgent items that never end do not hold up the others", async () => {
@@ -230,7 +248,7 @@ test("urgent items that never end do not hold up the others", async () => {
   const others = ["a", "b", "c"].map((item) => batcher.add(item, 1));
   const over = new AbortController();
   const publish = async (): Promise<void> => {
-    while (!over.signal.aborted) await batcher.add("x", 1, true);
+    while (!over.signal.aborted) await batcher.add("x", 1, "x");
   };
   const publishers = Array.from({ length: 10 }, publish);
   await Promise.all(others);

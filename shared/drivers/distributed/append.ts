@@ -3,7 +3,7 @@ import type { Envelope } from "../../domain/envelope.ts";
 import { laneOf } from "../../domain/envelope.ts";
 import type { Lanes } from "../../ports/lanes.ts";
 import { PartlyAppended } from "../../ports/lanes.ts";
-import { appendParts } from "../partitioned/lanes/append-parts.ts";
+import { appendParts } from "../../ports/append-parts.ts";
 import type { KnownEvents } from "./known-events.ts";
 
 export function createAppend(options: {

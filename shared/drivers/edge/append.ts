@@ -10,7 +10,7 @@ import type { Clock } from "../../lib/ambient.ts";
 import type { Lanes } from "../../ports/lanes.ts";
 import { createAppend } from "../distributed/append.ts";
 import { LANE_TOPICS } from "../distributed/topics.ts";
-import { appendParts } from "../partitioned/lanes/append-parts.ts";
+import { appendParts } from "../../ports/append-parts.ts";
 import { recordOf, withoutCopies } from "../partitioned/lanes/lane-records.ts";
 import type { KeySpace } from "../redis/client/key-space.ts";
 import type { RedisRequests } from "../redis/client/redis-commands.ts";

@@ -112,14 +112,14 @@ export function createClaims(options: {
   }
 
   return {
-    claim: (request) => writer.writeUrgent(() => claim(request), ROW_BYTES),
-    claimAgain: (request) => writer.writeUrgent(() => claimAgain(request), 0),
+    claim: (request) => writer.writeUrgent(request.tenant, () => claim(request), ROW_BYTES),
+    claimAgain: (request) => writer.writeUrgent(request.tenant, () => claimAgain(request), 0),
     async complete(tenant, key, answer) {
       const write = (): void => void complete.run(answer.status, answer.body, clock.now() + CLAIM_KEPT_MS, tenant, key);
-      await writer.writeUrgent(write, ROW_BYTES + answer.body.length);
+      await writer.writeUrgent(tenant, write, ROW_BYTES + answer.body.length);
     },
     async abandon(tenant, key) {
-      await writer.writeUrgent(() => void abandon.run(GIVEN_UP, tenant, key), 0);
+      await writer.writeUrgent(tenant, () => void abandon.run(GIVEN_UP, tenant, key), 0);
     },
   };
 }

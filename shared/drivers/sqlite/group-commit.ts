@@ -1,7 +1,7 @@
 /**
  * The one writer of the database. All stores hand their writes in here; what comes together in a tick is one
- * transaction and one fsync, as long as that takes a few milliseconds. Order of operations = order of the calls, but what a
- * publisher waits for takes turns with the rest, and begins. A promise resolves after COMMIT, never before.
+ * transaction and one fsync, as long as that takes a few milliseconds. Order of operations = order of the calls, but what
+ * publishers wait for takes turns with the rest, and begins, and one tenant's takes turns with another's. A promise resolves after COMMIT, never before.
  */
 import type { Clock } from "../../lib/ambient.ts";
 import type { BatchResult } from "../../lib/batcher.ts";
@@ -20,8 +20,16 @@ export interface GroupCommit {
    * with `overloaded` when too much waits. `bytes` is about what the operation writes.
    */
   write<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result>;
-  /** As `write`, by turns with all writes that are not urgent, however many of those wait: for what a publisher waits for. */
-  writeUrgent<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result>;
+  /**
+   * As `write`, for what a publisher waits for: by turns with all writes that are not urgent, however many of those wait, and
+   * with those of other tenants. Order of operations = order of the calls of one tenant.
+   */
+  writeUrgent<Result>(
+    tenant: string,
+    operation: () => Result,
+    bytes: number,
+    committed?: (result: Result) => void,
+  ): Promise<Result>;
   /** As `write`, in the same order, for what may be lost: past `POSTS_WAITING_MAX` it is dropped and counted. */
   post(operation: () => void): void;
   /** Resolves when everything handed in so far is committed, or has failed. */
@@ -104,8 +112,13 @@ export function createGroupCommit(options: {
     write<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result> {
       return batcher.add({ run: operation, committed }, bytes) as Promise<Result>;
     },
-    writeUrgent<Result>(operation: () => Result, bytes: number, committed?: (result: Result) => void): Promise<Result> {
-      return batcher.add({ run: operation, committed }, bytes, true) as Promise<Result>;
+    writeUrgent<Result>(
+      tenant: string,
+      operation: () => Result,
+      bytes: number,
+      committed?: (result: Result) => void,
+    ): Promise<Result> {
+      return batcher.add({ run: operation, committed }, bytes, tenant) as Promise<Result>;
     },
     post(operation) {
       if (postsWaiting >= postsWaitingMax) {

@@ -1,5 +1,6 @@
 /**
- * The three lanes in one table. An append writes the event and its place in the lane in one commit; a take writes
+ * The three lanes in one table. An append writes the event and its place in the lane in one commit, a long one in
+ * parts; a take writes
  * nothing; an ack deletes the place. After a crash all that was not acked is still in its place.
  */
 import type { Clock } from "../../lib/ambient.ts";
@@ -12,6 +13,7 @@ import { LANES } from "../../domain/event.ts";
 import { assert } from "../../lib/assert.ts";
 import { PullWaiters } from "../../lib/waiters.ts";
 import type { Depth, LaneItem, Lanes } from "../../ports/lanes.ts";
+import { appendParts } from "../../ports/append-parts.ts";
 import type { QueueBounds } from "./admission.ts";
 import { createAdmission } from "./admission.ts";
 import type { Database } from "./database.ts";
@@ -64,27 +66,28 @@ export function createLanes(options: {
     }
   }
 
+  async function appendReserved(envelopes: readonly Envelope[]): Promise<void> {
+    const bytes = bytesOf(envelopes);
+    let addedCount = 0;
+    let addedBytes = 0;
+    const added = (all: readonly Added[]): void => {
+      addedCount = all.length;
+      addedBytes = bytesOf(all.map(({ envelope }) => envelope));
+      queueAll(all);
+    };
+    try {
+      await writer.writeUrgent(envelopes[0]?.tenant ?? "", () => rows.insertAll(envelopes), bytes, added);
+    } finally {
+      admission.free(envelopes.length - addedCount, bytes - addedBytes);
+    }
+  }
+
   return {
     async append(envelopes) {
       if (envelopes.length === 0) return;
-      const bytes = bytesOf(envelopes);
       const priority = lowestPriority(envelopes);
-      if (!admission.reserve(priority, envelopes.length, bytes)) throw admission.refusal(priority);
-      let addedCount = 0;
-      let addedBytes = 0;
-      try {
-        await writer.writeUrgent(
-          () => rows.insertAll(envelopes),
-          bytes,
-          (added) => {
-            addedCount = added.length;
-            addedBytes = bytesOf(added.map(({ envelope }) => envelope));
-            queueAll(added);
-          },
-        );
-      } finally {
-        admission.free(envelopes.length - addedCount, bytes - addedBytes);
-      }
+      if (!admission.reserve(priority, envelopes.length, bytesOf(envelopes))) throw admission.refusal(priority);
+      await appendParts(inParts(envelopes), appendReserved);
     },
     take: (lane, max, signal, admits) => laneByName[lane].waiters.take(max, signal, admits),
     lookAgain: (lane) => laneByName[lane].waiters.wake(),
@@ -188,7 +191,7 @@ function handleOf(item: LaneItem): LaneHandle {
   return handle;
 }
 
-/** A mixed batch is kept whole or not at all, so its least important event decides. */
+/** A mixed batch is admitted whole or not at all, so its least important event decides. */
 function lowestPriority(envelopes: readonly Envelope[]): Priority {
   const order: readonly Priority[] = ["LOW", "MEDIUM", "HIGH"];
   return order.find((priority) => envelopes.some((envelope) => envelope.priority === priority)) ?? "HIGH";

@@ -1,7 +1,7 @@
 /** A long list as parts, each an operation of its own: between two of them the writer may commit and let others go first. */
 
-/** Rows of one part: about a millisecond of writing. */
-export const PART_ROWS = 64;
+/** Rows of one part: about half a millisecond of writing. */
+export const PART_ROWS = 32;
 
 export function inParts<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
   if (items.length <= PART_ROWS) return items.length === 0 ? [] : [items];

@@ -84,10 +84,19 @@ test("a transaction takes no further operation once it took its time, and the re
 test("what a publisher waits for stands behind nothing that waits already", async () => {
   const { writer, note, notes, commits } = openSlowWriter();
   const others = ["a", "b", "c"].map((text) => writer.write(note(text), 0));
-  await writer.writeUrgent(note("urgent"), 0);
+  await writer.writeUrgent("acme", note("urgent"), 0);
   assert.equal(commits(), 1);
   await Promise.all(others);
   assert.deepEqual(notes(), ["urgent", "a", "b", "c"]);
+});
+
+test("what one tenant waits for stands behind one of another's, however many those are", async () => {
+  const { writer, note, notes, commits } = openSlowWriter();
+  const many = ["a", "b", "c", "d"].map((text) => writer.writeUrgent("many", note(text), 0));
+  await writer.writeUrgent("one", note("one"), 0);
+  assert.equal(commits(), 1);
+  await Promise.all(many);
+  assert.deepEqual(notes(), ["a", "one", "b", "c", "d"]);
 });
 
 test("an operation that throws rejects alone, and the others of its commit are kept in order", async () => {

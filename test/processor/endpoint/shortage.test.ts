@@ -1,7 +1,9 @@
 /** What merely waits for endpoints that hang fills no window again and again: others of its lane wait a moment at most. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Lane } from "@posthaste/shared/domain/event.ts";
 import { LANES } from "@posthaste/shared/domain/event.ts";
+import type { Reply } from "../../support/processor-harness.ts";
 import { openProcessorHarness } from "../../support/processor-harness.ts";
 import { endpointOf, envelopeOf } from "../../support/samples.ts";
 
@@ -50,3 +52,51 @@ for (const lane of LANES) {
     assert.equal(harness.world.idsTo("well").length, FANNED_OUT);
   });
 }
+
+const SPREAD = 200;
+const BACKLOG = 4000;
+/** LOW's slots that a tenant alone may have. */
+const LOW_AT_ONCE = 227;
+
+interface Told {
+  readonly deferrals: number;
+  /** From the publication to the last arrival, or to `forMs`. */
+  readonly tookMs: number;
+}
+
+/** A backlog of one tenant for many endpoints, each of which answers so. */
+async function workOff(lane: Lane, reply: Reply, forMs: number): Promise<Told> {
+  await using harness = await openProcessorHarness();
+  for (let index = 0; index < SPREAD; index++) {
+    await harness.add(endpointOf(`ep${index}`, { eventTypes: [`to.${index}`] }));
+    harness.world.script(`ep${index}`, () => reply);
+  }
+  let deferrals = 0;
+  harness.start({
+    wrap: (drivers) => {
+      const { retryQueue } = drivers;
+      const schedule: typeof retryQueue.schedule = (items) => {
+        deferrals += items.filter(({ cause }) => cause === "parked").length;
+        return retryQueue.schedule(items);
+      };
+      return { ...drivers, retryQueue: { ...retryQueue, schedule } };
+    },
+  });
+  const of = (_: unknown, index: number) => envelopeOf(`evt_${index}`, lane, { type: `to.${index % SPREAD}` });
+  const fromMs = harness.clock.now();
+  await harness.publish(...Array.from({ length: BACKLOG }, of));
+  while (harness.world.sent.length < BACKLOG && harness.clock.now() - fromMs < forMs) await harness.clock.advance(500);
+  return { deferrals, tookMs: harness.clock.now() - fromMs };
+}
+
+for (const lane of LANES) {
+  test(`${BACKLOG} ${lane} events for ${SPREAD} endpoints that hang are put off, and seldom read again for nothing`, async () => {
+    const { deferrals } = await workOff(lane, "hang", 60_000);
+    assert.ok(deferrals <= 3.5 * BACKLOG, `${deferrals} deferrals`);
+  });
+}
+
+test(`${BACKLOG} events for ${SPREAD} endpoints that take two seconds find a slot as soon as one is given back`, async () => {
+  const { tookMs } = await workOff("low", { status: 200, afterMs: 2000 }, 300_000);
+  assert.ok(tookMs <= 1.5 * (BACKLOG / LOW_AT_ONCE) * 2000, `${tookMs} ms`);
+});

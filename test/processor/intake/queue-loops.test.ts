@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROCESSOR_LIMITS } from "@posthaste/processor/limits.ts";
 import { createOutstanding, runItem } from "@posthaste/processor/intake/queue-items.ts";
+import { HAND_MAX, createHands } from "@posthaste/processor/intake/hands.ts";
 import { createLaneLoop } from "@posthaste/processor/intake/lane-loop.ts";
-import { TAKE_MAX, UNACKED_MAX, createWindow } from "@posthaste/processor/intake/window.ts";
+import { UNACKED_MAX, createWindow } from "@posthaste/processor/intake/window.ts";
 import type { Ending } from "@posthaste/processor/delivery/pending-delivery.ts";
 import { silentTelemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { Lane } from "@posthaste/shared/domain/event.ts";
@@ -236,6 +237,11 @@ function openLane(
     },
     outstanding: createOutstanding(),
     standstill: { watch: () => undefined },
+    company: { met: () => undefined },
+    hands: createHands(
+      { soon: (callback) => void setImmediate(callback), monotonic: () => performance.now() },
+      { isMixed: () => false },
+    ),
     untilStored: async (_what, write) => ({ kind: "done", value: await write() }),
     settlements: { ack: (_queue, _item, acked) => acked() },
     lane: "medium",
@@ -299,6 +305,8 @@ test("an item whose work throws and that cannot be put aside is released after a
     window: createWindow({ itemsMax: 10, bytesMax: 1000, perFree: 8 }, () => undefined),
     outstanding,
     standstill: { watch: () => undefined },
+    company: { met: () => undefined },
+    hands: { max: () => 1, taken: () => Promise.resolve() },
     untilStored: async <Value>(_what: string, write: () => Promise<Value>) =>
       ({ kind: "done", value: await write() }) as const,
     settlements: { ack: () => assert.fail("acked") },
@@ -327,7 +335,7 @@ test("a queue that gives nothing although nobody stops ends its loop with an err
 for (const from of ["a lane", "the retry queue"] as const) {
   test(`a hand full from ${from} is worked on in one turn of the event loop, and the next in the next`, async () => {
     await using harness = await openProcessorHarness();
-    const all = ids("evt_", 40 * TAKE_MAX);
+    const all = ids("evt_", 40 * HAND_MAX.alone);
     const due = { cause: "deliver-at", notBeforeMs: START_MS, endpointId: null, attempt: 1 } as const;
     if (from === "a lane") await harness.publish(...all.map((id) => envelopeOf(id)));
     else await harness.drivers.retryQueue.schedule(all.map((id) => scheduled(id, due)));

@@ -15,7 +15,7 @@ import type { Clock, Entropy } from "../../../lib/ambient.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { LaneItem, Lanes } from "../../../ports/lanes.ts";
 import type { RecordProducer, PartitionLog } from "../../../ports/partition-log.ts";
-import { appendParts } from "./append-parts.ts";
+import { appendParts } from "../../../ports/append-parts.ts";
 import type { PartitionedLane } from "./lane.ts";
 import { createPartitionedLane } from "./lane.ts";
 import { recordOf, withoutCopies } from "./lane-records.ts";

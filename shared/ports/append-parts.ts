@@ -1,6 +1,6 @@
 /** An append in parts, each of which is kept or not by itself. */
-import type { Envelope } from "../../../domain/envelope.ts";
-import { PartlyAppended } from "../../../ports/lanes.ts";
+import type { Envelope } from "../domain/envelope.ts";
+import { PartlyAppended } from "./lanes.ts";
 
 /** All parts at once; waits for each. Throws as `Lanes.append` does: the failure when all failed, `PartlyAppended` else. */
 export async function appendParts(
