@@ -10,16 +10,15 @@ import type { ProcessorQueue, ProcessorSample } from "@posthaste/shared/telemetr
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
-import { createCompany } from "./company.ts";
+import { createCompany } from "./delivery/settle.ts";
 import { createStandstill } from "./delivery/standstill.ts";
 import type { LowWaiting } from "./endpoint/low-waiting.ts";
 import { createLowWaiting } from "./endpoint/low-waiting.ts";
 import { createLowThrottle } from "./intake/low-throttle.ts";
-import { createOutstanding } from "./intake/queue-items.ts";
+import { createHands, createOutstanding } from "./intake/queue-items.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recoverLeft } from "./recovery/left-behind.ts";
 import type { InHand } from "./intake/in-hand.ts";
-import { createHands } from "./intake/hands.ts";
 import { createInHand } from "./intake/in-hand.ts";
 import { createLaneLoop } from "./intake/lane-loop.ts";
 import { createRetryLoop } from "./intake/retry-loop.ts";

@@ -37,7 +37,8 @@ export class EndpointLimiter implements PutOff {
   readonly #deps: LimiterDeps;
   readonly #room;
   readonly #recall: DeferredRecall;
-  readonly #ownRate: OwnRate;
+  /** Made for the first attempt under one. */
+  #ownRate: OwnRate | null = null;
   #isClosed = false;
   #timer: Cancel | null = null;
   #timerAtMs = 0;
@@ -49,11 +50,6 @@ export class EndpointLimiter implements PutOff {
     this.#room = createWaitingRoom(deps.lowWaiting);
     [this.tenant, this.endpointId] = [tenant, endpointId];
     this.condition = new EndpointCondition(deps.limits, () => deps.wallTimeOf(deps.clock.now()));
-    this.#ownRate = createOwnRate({
-      ...deps,
-      quietUntil: (atMs) => this.condition.quietUntil(atMs),
-      answered: () => this.pump(),
-    });
     this.#recall = new DeferredRecall({
       clock: deps.clock,
       condition: this.condition,
@@ -127,7 +123,7 @@ export class EndpointLimiter implements PutOff {
   }
 
   isUnused(): boolean {
-    return this.condition.pace.inFlight() === 0 && this.#room.count() === 0 && !this.#ownRate.isAsking();
+    return this.condition.pace.inFlight() === 0 && this.#room.count() === 0 && this.#ownRate?.isAsking() !== true;
   }
 
   /** Would nothing be lost if it were forgotten? What overflowed has to be called back first. */
@@ -170,7 +166,7 @@ export class EndpointLimiter implements PutOff {
         next.resolve(current);
         return true;
       }
-      if (!condition.breaker.isPassable(nowMs) || !this.#ownRate.hasRoom(current.endpoint)) return false;
+      if (!condition.breaker.isPassable(nowMs) || !this.#hasOwnRoom(current.endpoint)) return false;
       if (!condition.breaker.permits(nowMs)) return false;
       this.#grantSlot(lane, next, current.endpoint);
       return true;
@@ -180,7 +176,7 @@ export class EndpointLimiter implements PutOff {
 
   #grantSlot(lane: Lane, { resolve }: Waiting, endpoint: Endpoint): void {
     this.#room.shift(lane);
-    this.#ownRate.use(endpoint);
+    this.#ownRate?.use(endpoint);
     this.#deps.slots.take(lane, this);
     const token = this.condition.begin(lane, this.held.low, this.#deps.clock.now());
     resolve({ kind: "go", slot: { endpointId: this.endpointId, lane, token }, endpoint });
@@ -205,6 +201,13 @@ export class EndpointLimiter implements PutOff {
     if (this.#isClosed || this.#overflowTimer !== null) return;
     const waitMs = Math.min(Math.max(ROOM_MS, this.condition.roomInMs(this.#deps.clock.now())), ALARM_MS_MAX);
     this.#overflowTimer = this.#deps.clock.timer(waitMs, () => this.#recoverIfRoomy());
+  }
+
+  #hasOwnRoom(endpoint: Endpoint): boolean {
+    if (endpoint.rateLimit === null) return true;
+    const quietUntil = (atMs: number): void => this.condition.quietUntil(atMs);
+    this.#ownRate ??= createOwnRate({ ...this.#deps, quietUntil, answered: () => this.pump() });
+    return this.#ownRate.hasRoom(endpoint);
   }
 
   /** One timer, for the earlier of: somebody waited long enough, or the endpoint may be asked again. */

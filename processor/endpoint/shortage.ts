@@ -19,6 +19,8 @@ const TENANTS_MAX = 10_000;
 const SPACING_MS = 10;
 /** They are spread over no more than this; who comes later shares the last place. */
 const HORIZON_MS = 30 * 60 * 1000;
+/** Endpoints of a tenant and lane that are remembered as having some put off; those of one that is forgotten come back by themselves. */
+const WAITERS_MAX = 10_000;
 /** Endpoints that are asked for one of theirs, for each slot that is given back. */
 const ASKED_MAX = 4;
 
@@ -80,6 +82,8 @@ export function createShortage<Waiter extends PutOff>(
     isShort: (lane, tenant) => clock.monotonic() < (lines[lane].peek(tenant)?.shortUntilMs ?? -Infinity),
     putOff(lane, waiter, earliestMs) {
       const line = lineOf(lane, waiter.tenant);
+      const [oldest] = line.waiters;
+      if (line.waiters.size >= WAITERS_MAX && oldest !== undefined) line.waiters.delete(oldest);
       line.waiters.add(waiter);
       line.lastMs = Math.min(Math.max(earliestMs, line.lastMs + SPACING_MS), earliestMs + HORIZON_MS);
       return line.lastMs;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createCompany } from "@posthaste/processor/company.ts";
-import { HAND_MAX, createHands } from "@posthaste/processor/intake/hands.ts";
+import { createCompany } from "@posthaste/processor/delivery/settle.ts";
+import { HAND_MAX, createHands } from "@posthaste/processor/intake/queue-items.ts";
 
 /** Turns of an event loop by hand; what a loop begins takes `handMs`. */
 function openTurns(handMs: number) {
