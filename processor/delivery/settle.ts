@@ -53,6 +53,7 @@ export interface Settle {
  * would stand behind each of these writes. What waits to be deferred holds its place in the window, out of its own share.
  */
 const DEFERRALS_AT_ONCE = { alone: 512, beside: 8 } as const;
+
 export function createSettle(deps: SettleDeps): Settle {
   const { company } = deps;
   const turns = createTurns(() => (company.isMixed() ? DEFERRALS_AT_ONCE.beside : DEFERRALS_AT_ONCE.alone));

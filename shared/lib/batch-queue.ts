@@ -37,7 +37,11 @@ export function createBatchQueue<Item, Result>(itemsMax: number, bytesMax: numbe
       while (batch.length < itemsMax) {
         const row = nextRow();
         const entry = row.first();
-        if (entry === undefined || (batch.length > 0 && bytes + entry.bytes > bytesMax)) break;
+        if (entry === undefined) break;
+        if (batch.length > 0 && bytes + entry.bytes > bytesMax) {
+          urgent.giveBack([row]);
+          break;
+        }
         row.take();
         origins.push(row);
         batch.push(entry);

@@ -243,6 +243,14 @@ test("whose turn did not come in a batch has it in the next", async () => {
   assert.deepEqual(batches.flat(), ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
 });
 
+test("who does not fit into a batch any more is the first of the next, however many smaller ones come", async () => {
+  const { batcher, batches } = openBatcher({ bytesMax: 10 });
+  const order = [batcher.add("a1", 4, "acme"), batcher.add("b1", 8, "bell"), batcher.add("c1", 4, "cord")];
+  order.push(batcher.add("a2", 4, "acme"), batcher.add("c2", 4, "cord"));
+  await Promise.all(order);
+  assert.deepEqual(batches, [["a1"], ["b1"], ["c1", "a2"], ["c2"]]);
+});
+
 test("urgent items that never end do not hold up the others", async () => {
   const { batcher, batches } = openShortBatcher();
   const others = ["a", "b", "c"].map((item) => batcher.add(item, 1));

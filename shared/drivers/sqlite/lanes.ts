@@ -1,7 +1,6 @@
 /**
  * The three lanes in one table. An append writes the event and its place in the lane in one commit, a long one in
- * parts; a take writes
- * nothing; an ack deletes the place. After a crash all that was not acked is still in its place.
+ * parts; a take writes nothing; an ack deletes the place. After a crash all that was not acked is still in its place.
  */
 import type { Clock } from "../../lib/ambient.ts";
 import { ENVELOPE_BODY_BYTES_MAX } from "../../domain/envelope.ts";

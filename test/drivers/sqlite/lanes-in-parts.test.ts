@@ -18,8 +18,7 @@ const PARTS = 10;
 const NEVER = new AbortController().signal;
 
 /** With `commitMs` 0 each operation has a transaction of its own. */
-function openLanes(bounds = { itemsMax: 100_000, bytesMax: 100_000_000 }) {
-  const file = new DatabaseSync(":memory:");
+function openLanes(bounds = { itemsMax: 100_000, bytesMax: 100_000_000 }, file = new DatabaseSync(":memory:")) {
   prepareDatabase(file);
   const breakable = createBreakable(createDatabase(file));
   const { database } = breakable;
@@ -68,4 +67,20 @@ test("a batch of which all fails is refused with the failure itself", async () =
   breakable.breaks = (sql) => sql === "COMMIT";
   await assert.rejects(lanes.append(batchOf(3 * PART_ROWS)), (error) => !(error instanceof PartlyAppended));
   assert.equal((await lanes.depth("medium")).count, 0);
+});
+
+test("a process that dies between two parts leaves whole parts, and a repeat under the same ids makes nothing twice", async () => {
+  const file = new DatabaseSync(":memory:");
+  const all = batchOf(4 * PART_ROWS);
+  const dying = openLanes(undefined, file);
+  let commits = 0;
+  // Nothing is written from the second part's COMMIT on.
+  dying.breakable.breaks = (sql) => sql === "COMMIT" && ++commits > 1;
+  await assert.rejects(dying.lanes.append(all));
+  const { lanes } = openLanes(undefined, file);
+  assert.equal((await lanes.depth("medium")).count, PART_ROWS);
+  await lanes.append(all);
+  assert.equal((await lanes.depth("medium")).count, all.length);
+  const items = await lanes.take("medium", 2 * all.length, NEVER);
+  assert.deepEqual(items.map(({ envelope }) => envelope.id).toSorted(), all.map(({ id }) => id).toSorted());
 });
