@@ -117,6 +117,8 @@ export function createPipeline(
     retryQueue,
     leases: drivers.leases,
     directory,
+    ledger,
+    settlements,
     untilStored,
     perS,
     signal: writing,

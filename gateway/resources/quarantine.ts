@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { encodeBase64 } from "@posthaste/shared/domain/base64.ts";
 import { UNKNOWN_ENDPOINT } from "@posthaste/shared/domain/delivery.ts";
-import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
+import { PosthasteError, isDamage } from "@posthaste/shared/domain/errors.ts";
 import type { QuarantinedRecord } from "@posthaste/shared/ports/quarantined-records.ts";
 import { PublishedId, TenantName } from "@posthaste/shared/domain/event.ts";
 import { QUARANTINE_BYTES_MAX } from "@posthaste/shared/ports/quarantined-records.ts";
@@ -59,26 +59,30 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const record = await findRecord(deps, admitted);
-  await deps.drivers.quarantinedRecords.remove(record.id);
   await recordEnded(deps, record);
+  await deps.drivers.quarantinedRecords.remove(record.id);
   return answerEmpty(admitted);
 }
 
 /**
  * What names an event was its way to its endpoints, and nothing brings that back: the event must not be shown as waiting. If
- * another record of it is worked on after all, what that records counts. After the removal: what a crash in between
- * leaves is an event that is shown as waiting until retention takes it, as without this.
+ * another record of it is worked on after all, as when it is put back, what that records counts. Before the removal: what a
+ * crash in between leaves is still listed, and is deleted again.
  */
 async function recordEnded(deps: GatewayDeps, { headers }: QuarantinedRecord): Promise<void> {
   const { id: eventId, tenant } = headers;
   if (!v.is(PublishedId, eventId) || !v.is(TenantName, tenant)) return;
   const { ledger } = deps.drivers;
-  const event = await ledger.event(tenant, eventId).catch(() => null);
+  const event = await ledger.event(tenant, eventId).catch((error: unknown) => {
+    if (isDamage(error)) return null;
+    throw error;
+  });
   if (event === null || event.fanOut !== null) return;
   const of = { tenant, eventId, endpointId: UNKNOWN_ENDPOINT, generation: 0, eventType: event.envelope.type };
   const ending = { state: "dead", attempt: 0, result: null, groupId: null, nextAttemptAtMs: null } as const;
   const delivery = { ...of, ...ending, atMs: Math.floor(deps.clock.now()), reason: DELETED };
   ledger.record([{ kind: "delivery", delivery }]);
+  await ledger.recorded();
 }
 
 const DELETED = "its record could not be read, and was deleted from quarantine";

@@ -13,6 +13,8 @@ import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts"
 import type { UntilStored } from "../delivery/until-stored.ts";
 import { HELD_STATES } from "@posthaste/shared/domain/delivery.ts";
 import { PosthasteError, isDamage } from "@posthaste/shared/domain/errors.ts";
+import type { EndWaitingDeps } from "./end-waiting.ts";
+import { endWaiting } from "./end-waiting.ts";
 import { forEachHeldEndpoint } from "./held-endpoints.ts";
 import { scheduledEvent } from "@posthaste/shared/ports/retry-queue.ts";
 import { isAborted } from "@posthaste/shared/lib/lifecycle.ts";
@@ -44,19 +46,16 @@ export interface Recovery {
   whenOut(deadLetterIds: readonly string[]): Promise<void>;
 }
 
-export interface RecoveryDeps {
-  readonly clock: Clock;
+export interface RecoveryDeps extends EndWaitingDeps {
   readonly entropy: Entropy;
   readonly deadLetters: DeadLetters;
   readonly retryQueue: RetryQueue;
   /** On the dead letters of one endpoint: all processes hear at once that it is active again. */
   readonly leases: Leases;
-  readonly directory: Pick<Directory, "find">;
+  readonly directory: Pick<Directory, "find" | "endpoints">;
   /** False: we stopped before it was stored. */
   readonly untilStored: UntilStored;
   readonly perS: number;
-  /** Aborted at the end of a stop: no further page. */
-  readonly signal: AbortSignal;
   readonly telemetry: EndpointTelemetry;
 }
 
@@ -123,7 +122,7 @@ interface Bringing extends RecoveryDeps {
 
 /**
  * Page by page, while the endpoint is active: its owner may pause it again meanwhile. What was held for an endpoint that
- * was deleted goes the same way and ends there as dead, with the reason; else it would be held for good.
+ * was deleted goes the same way and ends there as dead, with the reason; else it would be held for good. So does what waits for it.
  */
 async function bringBack(deps: Bringing, tenant: string, endpointId: string): Promise<void> {
   let count = 0;
@@ -151,7 +150,8 @@ async function bringBack(deps: Bringing, tenant: string, endpointId: string): Pr
       await yieldTurn(deps.clock, deps.signal);
     }
   }
-  if (count > 0 && standing !== "deleted") deps.telemetry.recovered(endpointId, tenant, count);
+  if (standing === "deleted") await endWaiting(deps, tenant, endpointId);
+  else if (count > 0) deps.telemetry.recovered(endpointId, tenant, count);
 }
 
 type Standing = "active" | "deleted" | "holding back";

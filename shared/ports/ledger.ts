@@ -91,9 +91,9 @@ export type LedgerEntry =
  */
 type RecordedEvent = Envelope;
 
-/** A held delivery that nothing brings back any more: its dead letter was taken out. */
+/** A delivery that nothing goes on with any more: the dead letter that held it was taken out, or its endpoint was deleted. */
 export function endedEntry(
-  { tenant, eventId, endpointId, generation, eventType, attempts }: EndedDeadLetter,
+  { tenant, eventId, endpointId, generation, eventType, attempts }: Omit<EndedDeadLetter, "id" | "state">,
   atMs: number,
   reason: string,
 ): LedgerEntry {

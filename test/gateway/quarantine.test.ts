@@ -1,6 +1,7 @@
 /** `/v1/quarantine` for operator keys: list, show with the raw bytes, put back, delete. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { QuarantinedRecord, QuarantinedRecords } from "@posthaste/shared/ports/quarantined-records.ts";
 import { assertProblem, at, openGatewayHarness, textAt } from "../support/gateway-harness.ts";
 import { START_MS } from "../support/samples.ts";
@@ -20,6 +21,7 @@ const CUT: QuarantinedRecord = { ...WHOLE, id: `qtn_${"0".repeat(25)}2`, bytes: 
 const EMPTY: QuarantinedRecord = { ...WHOLE, id: `qtn_${"0".repeat(25)}3`, bytes: 0, value: null };
 
 async function openWith(...records: readonly QuarantinedRecord[]) {
+  const faults: Error[] = [];
   const kept = new Map(records.map((record) => [record.id, record]));
   const done: string[] = [];
   const quarantinedRecords: QuarantinedRecords = {
@@ -27,6 +29,8 @@ async function openWith(...records: readonly QuarantinedRecord[]) {
     count: async () => kept.size,
     find: async (id) => kept.get(id) ?? null,
     async remove(id) {
+      const fault = faults.pop();
+      if (fault !== undefined) throw fault;
       done.push(`remove ${id}`);
       kept.delete(id);
     },
@@ -37,7 +41,7 @@ async function openWith(...records: readonly QuarantinedRecord[]) {
     },
   };
   const harness = await openGatewayHarness({ wrap: (drivers) => ({ ...drivers, quarantinedRecords }) });
-  return { harness, done, [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose]() };
+  return { harness, done, faults, [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose]() };
 }
 
 test("GET /v1/quarantine 200: what is listed, how many, and where it came from; no raw bytes", async () => {
@@ -104,6 +108,18 @@ test("DELETE /v1/quarantine/:id ends the event that the record names, with the r
     ["dead", "dead", "its record could not be read, and was deleted from quarantine"],
   );
   assert.equal(at((await harness.call("GET", "/v1/events/evt_well")).json, "state"), "filtered");
+});
+
+test("DELETE /v1/quarantine/:id ends the event before the record is off the list: what did not come so far is done again", async () => {
+  await using opened = await openWith({ ...WHOLE, headers: { id: "evt_lost", tenant: "default" } });
+  const { harness, faults } = opened;
+  await harness.call("POST", "/v1/events", { body: { type: "a", data: 1, id: "evt_lost" } });
+  const remove = () => harness.call("DELETE", `/v1/quarantine/${WHOLE.id}`);
+  faults.push(new PosthasteError("store-unavailable", "Redis is away."));
+  assertProblem(await remove(), 503, "store-unavailable");
+  assert.equal(at((await harness.call("GET", "/v1/events/evt_lost")).json, "state"), "dead");
+  assert.equal((await remove()).status, 204);
+  assert.equal(at((await harness.call("GET", "/v1/events/evt_lost")).json, "state"), "dead");
 });
 
 test("the embedded set puts nothing aside: an empty list", async () => {
