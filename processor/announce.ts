@@ -1,8 +1,14 @@
-/** Publishes our own events (`own-event.ts`) into the lanes, as a gateway would, for tenants of which somebody takes them. */
+/**
+ * Publishes our own events (`own-event.ts`) into the lanes, as a gateway would, for tenants of which somebody takes them. Two processes
+ * may come to one end, as where one died over it: whoever is second finds that it was told, and does not tell it in other
+ * words under the same id.
+ */
+import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { OwnEvent } from "@posthaste/shared/domain/own-event.ts";
 import type { Clock, Entropy, Hasher } from "@posthaste/shared/lib/ambient.ts";
 import type { Directory, TenantEndpoints } from "@posthaste/shared/ports/directory.ts";
 import type { Lanes } from "@posthaste/shared/ports/lanes.ts";
+import type { Ledger } from "@posthaste/shared/ports/ledger.ts";
 import type { EndpointTelemetry } from "@posthaste/shared/telemetry/endpoint.ts";
 import { matches } from "@posthaste/shared/domain/endpoint.ts";
 import { PosthasteError, storeFault } from "@posthaste/shared/domain/errors.ts";
@@ -29,6 +35,7 @@ export interface AnnounceDeps {
   readonly hasher: Hasher;
   readonly directory: Pick<Directory, "peek" | "endpoints">;
   readonly lanes: Pick<Lanes, "append">;
+  readonly ledger: Pick<Ledger, "event" | "deliveries">;
   readonly telemetry: { readonly endpoint: Pick<EndpointTelemetry, "announced" | "announcementLost"> };
   /** Aborted at the end of a stop. */
   readonly signal: AbortSignal;
@@ -60,8 +67,23 @@ export function createAnnounce(deps: AnnounceDeps): Announce {
 }
 
 async function append(deps: AnnounceDeps, { version }: TenantEndpoints, events: readonly OwnEvent[]): Promise<void> {
-  await deps.lanes.append(events.map((event) => ownEnvelope(event, version, deps.hasher)));
-  for (const event of events) deps.telemetry.endpoint.announced(event.type);
+  const envelopes = events.map((event) => ownEnvelope(event, version, deps.hasher));
+  const areTold = await Promise.all(envelopes.map((envelope) => isTold(deps, envelope)));
+  const untold = envelopes.filter((_, index) => areTold[index] === false);
+  if (untold.length === 0) return;
+  await deps.lanes.append(untold);
+  for (const { type } of untold) deps.telemetry.endpoint.announced(type);
+}
+
+/** It has come as far as its endpoints. That it is known says nothing: it may never have come into its lane. */
+async function isTold({ ledger }: AnnounceDeps, { tenant, id }: Envelope): Promise<boolean> {
+  try {
+    const event = await ledger.event(tenant, id);
+    if (event === null || event.fanOut !== null) return event !== null;
+    return (await ledger.deliveries({ tenant, eventId: id }, 1, null)).rows.length > 0;
+  } catch {
+    return false;
+  }
 }
 
 async function read({ clock, directory }: AnnounceDeps, tenant: string): Promise<TenantEndpoints> {

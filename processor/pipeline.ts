@@ -161,7 +161,8 @@ function createTold(
   { drivers, telemetry, limits, ...ambient }: ProcessorDeps,
   parts: Pick<AnnounceDeps, "directory" | "signal" | "onFailure"> & Pick<EndpointHealthDeps, "directory" | "lookup">,
 ) {
-  const announce = createAnnounce({ ...ambient, ...parts, telemetry, lanes: drivers.lanes });
+  const { lanes, ledger } = drivers;
+  const announce = createAnnounce({ ...ambient, ...parts, telemetry, lanes, ledger });
   const { disableAfterMs } = limits;
   const health = createEndpointHealth({
     ...ambient,

@@ -21,8 +21,8 @@ export function startAlerts(options: {
   const stopping = new AbortController();
   const onFailure = (what: string, error: unknown, waitMs: number): void =>
     telemetry.queue.loopFailed(what, error, waitMs);
-  const { directory, lanes, alertBoard: board } = drivers;
-  const announce = createAnnounce({ ...options, directory, lanes, signal: stopping.signal, onFailure });
+  const { directory, lanes, ledger, alertBoard: board } = drivers;
+  const announce = createAnnounce({ ...options, directory, lanes, ledger, signal: stopping.signal, onFailure });
   const readMeasures = createMeasures(options);
   const watch = watchAlerts({ ...options, board, readMeasures, announce, onFailure });
   return {
