@@ -25,7 +25,7 @@ export type Announce = (events: readonly OwnEvent[]) => Promise<boolean>;
 
 /** About three seconds. */
 const TRIES_MAX = 5;
-/** For the tenant's endpoints, where memory does not have them. */
+/** For the tenant's endpoints, where memory does not have them, and for what was told before. */
 const READ_MS = 1000;
 const BACKOFF = { firstMs: 100, maxMs: 2000 } as const;
 
@@ -68,11 +68,17 @@ export function createAnnounce(deps: AnnounceDeps): Announce {
 
 async function append(deps: AnnounceDeps, { version }: TenantEndpoints, events: readonly OwnEvent[]): Promise<void> {
   const envelopes = events.map((event) => ownEnvelope(event, version, deps.hasher));
-  const areTold = await Promise.all(envelopes.map((envelope) => isTold(deps, envelope)));
-  const untold = envelopes.filter((_, index) => areTold[index] === false);
+  const untold = await withoutTold(deps, envelopes);
   if (untold.length === 0) return;
   await deps.lanes.append(untold);
   for (const { type } of untold) deps.telemetry.endpoint.announced(type);
+}
+
+/** A ledger that does not answer costs a telling in other words. */
+async function withoutTold(deps: AnnounceDeps, envelopes: readonly Envelope[]): Promise<readonly Envelope[]> {
+  const asking = Promise.all(envelopes.map((envelope) => isTold(deps, envelope)));
+  const asked = await inTime(deps.clock, READ_MS, asking);
+  return asked.kind === "timeout" ? envelopes : envelopes.filter((_, index) => asked.value[index] === false);
 }
 
 /** It has come as far as its endpoints. That it is known says nothing: it may never have come into its lane. */

@@ -21,6 +21,7 @@ interface Known {
   readonly fanOut?: boolean;
   readonly deliveries?: number;
   readonly fails?: boolean;
+  readonly hangs?: boolean;
 }
 
 function openAnnounce(known: Known) {
@@ -35,6 +36,7 @@ function openAnnounce(known: Known) {
     ledger: {
       async event(_tenant: string, id: string) {
         if (known.fails === true) throw new Error("away");
+        if (known.hangs === true) return await new Promise<never>(() => undefined);
         const envelope = appended.find((each) => each.id === id);
         return envelope === undefined ? null : { envelope, fanOut: known.fanOut === true ? FAN_OUT : null };
       },
@@ -44,7 +46,7 @@ function openAnnounce(known: Known) {
     signal: new AbortController().signal,
     onFailure: assert.fail,
   };
-  return { announce: createAnnounce(deps as unknown as AnnounceDeps), appended, announced };
+  return { announce: createAnnounce(deps as unknown as AnnounceDeps), appended, announced, clock: deps.clock };
 }
 
 for (const [what, known, count] of [
@@ -61,6 +63,15 @@ for (const [what, known, count] of [
     assert.equal(new Set(appended.map(({ id }) => id)).size, 1);
   });
 }
+
+test("a ledger that does not answer is waited for a second", async () => {
+  const { announce, appended, clock } = openAnnounce({ hangs: true });
+  const announcing = announce([deadAt(START_MS)]);
+  await clock.advance(999);
+  assert.equal(appended.length, 0);
+  await clock.advance(1);
+  assert.deepEqual([await announcing, appended.length], [true, 1]);
+});
 
 test("of several the others are told", async () => {
   const { announce, appended } = openAnnounce({ fanOut: true });
