@@ -1,7 +1,7 @@
 /**
  * Publishes our own events (`own-event.ts`) into the lanes, as a gateway would, for tenants of which somebody takes them. Two processes
- * may come to one end, as where one died over it: whoever is second finds that it was told, and does not tell it in other
- * words under the same id.
+ * may come to one end, as where one died over it: what the ledger shows as told is not told again in other words, under
+ * the same id.
  */
 import type { Envelope } from "@posthaste/shared/domain/envelope.ts";
 import type { OwnEvent } from "@posthaste/shared/domain/own-event.ts";

@@ -60,6 +60,7 @@ async function show(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Respo
 async function remove(deps: GatewayDeps, admitted: AdmittedRequest): Promise<Response> {
   const record = await findRecord(deps, admitted);
   await recordEnded(deps, record);
+  requireInTime(admitted.context);
   await deps.drivers.quarantinedRecords.remove(record.id);
   return answerEmpty(admitted);
 }

@@ -35,8 +35,8 @@ export async function endWaiting(deps: EndWaitingDeps, tenant: string, endpointI
     do {
       const page = await ledger.deliveries({ tenant, endpointId, state }, PAGE, cursor);
       const waiting = page.rows.filter(({ acceptedAtMs }) => acceptedAtMs >= lostAtMs);
-      const entries = await Promise.all(waiting.map((delivery) => endedOf(deps, delivery)));
-      settlements.record(entries.flat());
+      // One after the other: each is read with its body, and many endpoints may be deleted at once.
+      for (const delivery of waiting) settlements.record(await endedOf(deps, delivery));
       settlements.flush();
       cursor = page.next;
       // Lets everybody else go first: a store may be synchronous.

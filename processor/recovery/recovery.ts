@@ -122,7 +122,7 @@ interface Bringing extends RecoveryDeps {
 
 /**
  * Page by page, while the endpoint is active: its owner may pause it again meanwhile. What was held for an endpoint that
- * was deleted goes the same way and ends there as dead, with the reason; else it would be held for good. So does what waits for it.
+ * was deleted goes the same way and ends there as dead, with the reason; else it would be held for good. What waits for it ends, too.
  */
 async function bringBack(deps: Bringing, tenant: string, endpointId: string): Promise<void> {
   let count = 0;

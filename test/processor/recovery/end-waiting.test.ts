@@ -84,6 +84,32 @@ test("an attempt that was under way and succeeds counts", async () => {
   assert.deepEqual([delivery?.state, delivery?.attempts, delivery?.reason], ["delivered", 2, null]);
 });
 
+for (const pages of [0, 1]) {
+  test(`a process that dies over it, after ${pages} pages, leaves the others waiting until their time`, async () => {
+    let asked = 0;
+    const wrap = (drivers: Drivers): Drivers => {
+      const { ledger } = drivers;
+      const deliveries: typeof ledger.deliveries = async (filter, limit, cursor) => {
+        if (filter.state === "retrying" && asked++ === pages) return await new Promise<never>(() => undefined);
+        return await ledger.deliveries(filter, limit, cursor);
+      };
+      return { ...drivers, ledger: { ...ledger, deliveries } };
+    };
+    const count = 120;
+    await using harness = await openWaiting(count, [0, HOUR_S], { status: 404 }, wrap);
+    await harness.drivers.directory.remove(TENANT, "ep1");
+    await harness.clock.advance(2000);
+    harness.crash();
+    const { rows } = await harness.drivers.ledger.events({ tenant: TENANT, state: "dead" }, 200, null);
+    assert.equal(rows.length, pages * 50);
+    harness.start();
+    await harness.clock.advance(HOUR_S * 1500);
+    assert.deepEqual(await statesOf(harness, count), new Set([`dead 1 ${DELETED} null`]));
+    const { retry, dead } = await harness.depths();
+    assert.deepEqual([harness.world.sent.length, retry, dead], [count, 0, count]);
+  });
+}
+
 test("a store that fails meanwhile is asked again", async () => {
   let failures = 3;
   const wrap = (drivers: Drivers): Drivers => {
