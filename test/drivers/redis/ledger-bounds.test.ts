@@ -18,7 +18,14 @@ import {
   openLedgerHarness,
   weigh,
 } from "./ledger-harness.ts";
-import { START_MS, TENANT, sampleDeadLetter, sampleEnvelope, sampleRecord } from "../../support/samples.ts";
+import {
+  ENDPOINT_ID,
+  START_MS,
+  TENANT,
+  sampleDeadLetter,
+  sampleEnvelope,
+  sampleRecord,
+} from "../../support/samples.ts";
 
 const open = openLedgerHarness();
 
@@ -246,10 +253,14 @@ test("redis ledger: Redis itself drops large values some days after they are gon
   const [body = 0, ...others] = await left();
   assertLeft([body], OPEN_KEPT_MS);
   assert.deepEqual(others, [-2, -2, -2]);
-  harness.ledger.record([delivery(sampleRecord(envelope, { state: "retrying", result: FAILED }))]);
+  const failed = (endpointId: string) =>
+    delivery(sampleRecord(envelope, { endpointId, state: "retrying", result: FAILED }));
+  harness.ledger.record([failed(ENDPOINT_ID), failed("ep_2")]);
   await harness.ledger.flush();
-  assertLeft(await left(), OPEN_KEPT_MS);
-  harness.ledger.record([delivery(sampleRecord(envelope, { state: "paused", attempt: 1, result: null }))]);
+  const [bodyLeft = 0, deliveriesLeft, attemptsLeft = 0, timesLeft] = await left();
+  assertLeft([bodyLeft, attemptsLeft], OPEN_KEPT_MS);
+  assert.deepEqual([deliveriesLeft, timesLeft], [-1, -1], "they hold nobody's text");
+  harness.ledger.record([delivery(sampleRecord(envelope, { state: "paused", attempt: 2, result: FAILED }))]);
   await harness.ledger.flush();
   assertLeft(await left(), HELD_KEPT_MS);
 });

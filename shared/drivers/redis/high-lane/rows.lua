@@ -10,8 +10,10 @@ local function row_of(tenant)
   return list .. ':row:' .. tenant
 end
 
-local function has_items(row)
-  return redis.call('TYPE', row).ok == 'list'
+-- None where the row is a key of another type.
+local function items_of(row)
+  local length = redis.pcall('LLEN', row)
+  return type(length) == 'number' and length or 0
 end
 
 local function ring_for(tenant)
@@ -59,7 +61,7 @@ local function find_rows(names)
   local found, seen = 0, {}
   for _, name in ipairs(names) do
     local tenant = string.match(name, '^[^/]*')
-    if not seen[tenant] and has_items(row_of(tenant)) then
+    if not seen[tenant] and items_of(row_of(tenant)) > 0 then
       ring_for(tenant)
       found = found + 1
     end

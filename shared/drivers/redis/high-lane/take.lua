@@ -38,17 +38,15 @@ local function take_from(row, tenant, most)
   return #elements
 end
 
-local waiting = redis.call('LLEN', fresh) + redis.call('LLEN', turns)
+local new, waiting = redis.call('LLEN', fresh), redis.call('LLEN', turns)
+waiting = waiting + new
 local share = math.min(TURN_ITEMS_MAX, math.ceil(left / math.max(1, waiting)))
 local passed = 0
 take_from(list, '', share)
 while left > 0 and room > 0 and passed <= waiting do
-  local line = fresh
-  local tenant = redis.call('LINDEX', fresh, -1)
-  if not tenant then
-    line = turns
-    tenant = redis.call('LINDEX', turns, -1)
-  end
+  local line = new > 0 and fresh or turns
+  local tenant = redis.call('LINDEX', line, -1)
+  if line == fresh then new = new - 1 end
   if not tenant then
     if take_from(list, '', share) == 0 then break end
   elseif isUnwanted[tenant] then
@@ -56,8 +54,9 @@ while left > 0 and room > 0 and passed <= waiting do
     passed = passed + 1
   else
     local row = row_of(tenant)
-    if tenant ~= '' and has_items(row) then take_from(row, tenant, share) end
-    if tenant ~= '' and has_items(row) then
+    local there = tenant ~= '' and items_of(row) or 0
+    if there > 0 then there = there - take_from(row, tenant, share) end
+    if there > 0 then
       redis.call('LMOVE', line, turns, 'RIGHT', 'LEFT')
     else
       redis.call('RPOP', line)

@@ -5,8 +5,9 @@
 -- a acceptance, d latest planned time, u last news, g kept until at least, o and h deliveries with that claim,
 -- n deliveries of generation 0, r of all, c attempts, m how many the fan-out matched (-1 unknown), b bytes,
 -- e when Redis drops the large values by itself. One field, for each field costs time at every write.
-local facts = {'a', 'd', 'u', 'g', 'o', 'h', 'n', 'r', 'c', 'm', 'b', 'e'}
-local FACTS_FORMAT = string.rep('%.0f ', #facts - 1) .. '%.0f'
+local FACTS = 12
+local FACTS_PATTERN = '^' .. string.rep('(%-?%d+) ', FACTS - 1) .. '(%-?%d+)'
+local FACTS_FORMAT = string.rep('%d ', FACTS - 1) .. '%d'
 -- What Redis 7.0 takes for an event beside its text, measured: 1 KiB, and as much again for its first delivery.
 local EVENT_BYTES, EVICTED_MAX, TRIMMED_ROWS_MAX = 1024, 10000, 2000
 local LARGE = {'body', 'deliveries', 'attempts', 'times'}
@@ -20,27 +21,22 @@ local function load(tenant, id)
   local name = tenant .. '|' .. id
   local event = events[name]
   if event ~= nil then return event, false end
-  local found = redis.pcall('HMGET', key_of('event', tenant, id), 'x', 's')
+  local key = key_of('event', tenant, id)
+  local found = redis.pcall('HMGET', key, 'x', 's')
   if found.err then
     events[name] = false
     return false, true
   end
   local gone_from = number_or(nil, found[1])
-  event = {tenant = tenant, id = id, name = name, x = gone_from, fresh = {}}
-  local index, read = 0, 0
-  for fact in string.gmatch(found[2] or '', '%S+') do
-    index = index + 1
-    local number = facts[index] and tonumber(fact)
-    if number then
-      event[facts[index]] = number
-      read = read + 1
-    end
-  end
+  local a, d, u, g, o, h, n, r, c, m, b, e = string.match(found[2] or '', FACTS_PATTERN)
   -- What does not read back is taken for gone, and so makes room for the same event told again.
-  if not gone_from or gone_from <= now or read ~= #facts then
+  if not gone_from or gone_from <= now or not e then
     events[name] = false
     return false, found[1] ~= false
   end
+  event = {key = key, tenant = tenant, id = id, name = name, x = gone_from, a = tonumber(a), d = tonumber(d), u = tonumber(u),
+    g = tonumber(g), o = tonumber(o), h = tonumber(h), n = tonumber(n), r = tonumber(r), c = tonumber(c), m = tonumber(m),
+    b = tonumber(b), e = tonumber(e)}
   events[name] = event
   return event, false
 end
@@ -59,19 +55,25 @@ local function weigh(event, bytes)
 end
 
 -- Trimming is what takes events out; the expiry in Redis is for shards that nobody writes to, so it is set generously
--- and seldom: for new values, and when the event outgrows it.
+-- and seldom: for a new body and new attempts, which hold other people's text, and for all when the event outgrows it.
 local function expire(event, large)
-  redis.call('PEXPIRE', key_of(large, event.tenant, event.id), string.format('%.0f', math.max(1, event.e - now)))
+  redis.call('PEXPIRE', key_of(large, event.tenant, event.id), string.format('%d', math.max(1, event.e - now)))
 end
 
 -- The claim of the event's own id, if it has one, lasts until then, and no shorter than without the event.
+local CLAIMS = string.gsub(root, 'ledger$', '') .. CLAIM_NAME
 local function keep_claim(tenant, id, until_ms)
-  local claim = string.gsub(root, 'ledger$', '') .. CLAIM_NAME .. tenant .. ':' .. OWN_ID .. id
+  local claim = CLAIMS .. tenant .. ':' .. OWN_ID .. id
   local text = redis.pcall('HGET', claim, 'expires')
   local expires = type(text) == 'string' and number_or(nil, text)
   if not expires then return end
   local left = math.max(expires, until_ms) + RECORD_SLACK_MS - now
   redis.call('PEXPIRE', claim, string.format('%.0f', math.max(1, left)))
+end
+
+local function facts_of(event)
+  return string.format(FACTS_FORMAT, event.a, event.d, event.u, event.g, event.o, event.h, event.n, event.r, event.c,
+    event.m, event.b, event.e)
 end
 
 local due = {}
@@ -80,15 +82,14 @@ local function save(event)
   if event.x + EXPIRY_SLACK_MS / 2 > event.e then
     event.e = event.x + EXPIRY_SLACK_MS
     for _, large in ipairs(LARGE) do expire(event, large) end
-  else
-    for large in pairs(event.fresh) do expire(event, large) end
+  elseif event.is_first_attempt then
+    expire(event, 'attempts')
   end
   if event.h > 0 or math.max(event.u, event.d) > event.a + CLAIM_EXTENDED_MS then
     keep_claim(event.tenant, event.id, event.x)
   end
-  local values = {}
-  for index, fact in ipairs(facts) do values[index] = event[fact] end
-  local fields = {'x', string.format('%.0f', event.x), 's', string.format(FACTS_FORMAT, unpack(values))}
+  local gone = string.format('%d', event.x)
+  local fields = {'x', gone, 's', facts_of(event)}
   if event.type then
     fields[5], fields[6] = 't', event.type
   end
@@ -96,8 +97,8 @@ local function save(event)
     fields[#fields + 1] = 'f'
     fields[#fields + 1] = event.fan_out
   end
-  redis.call('HSET', key_of('event', event.tenant, event.id), unpack(fields))
-  due[#due + 1] = event.x
+  redis.call('HSET', event.key, unpack(fields))
+  due[#due + 1] = gone
   due[#due + 1] = event.name
 end
 
@@ -173,7 +174,8 @@ local function first_to_go(bytes)
   end
   local names = redis.call('ZRANGE', root .. ':events:' .. fullest, 0, COMPARED - 1)
   local due = {}
-  for _, name in ipairs(names) do due[name] = number_or(0, redis.call('ZSCORE', root .. ':due', name)) end
+  local scores = #names > 0 and redis.call('ZMSCORE', root .. ':due', unpack(names)) or {}
+  for index, name in ipairs(names) do due[name] = number_or(0, scores[index]) end
   table.sort(names, function(left, right)
     if due[left] ~= due[right] then return due[left] < due[right] end
     return left < right

@@ -7,7 +7,7 @@
 --   :body:<tenant>:<id>           the packed envelope
 --   :deliveries:<tenant>:<id>     hash, <endpoint>|<generation> -> <state> <attempts> <last> <claim> <JSON>
 --   :attempts:<tenant>:<id>       hash, <endpoint>|<generation>|<attempt> -> JSON
---   :times:<tenant>:<id>          sorted set, the fields of the attempts by their time
+--   :times:<tenant>:<id>          sorted set, the fields of the attempts by their time, from the second attempt on
 --   :to:<tenant>:<endpoint>:deliveries   sorted set, <id>|<generation> by the event's acceptance
 --   :to:<tenant>:<endpoint>:attempts     sorted set, <id>|<generation>|<attempt> by time
 --   :events, :events:<tenant>     sorted sets, <tenant>|<id> by acceptance
@@ -46,4 +46,8 @@ end
 -- The acceptance, as text, of what lies in s; nil when that is no list of numbers.
 local function accepted_at(packed)
   return packed and string.match(packed, '^%d+')
+end
+-- When an attempt was made, as text, by its JSON.
+local function attempted_at(json)
+  return string.match(json, '"atMs":(%d+)') or '0'
 end

@@ -87,17 +87,27 @@ local function record_fan_out(event, at)
   event.changed = true
 end
 
+-- The one before the second is put beside it.
+local function keep_time(event, attempts, field, time)
+  local times = key_of('times', event.tenant, event.id)
+  if event.c == 2 then
+    local first = redis.call('HGETALL', attempts)
+    for index = 1, #first, 2 do redis.call('ZADD', times, attempted_at(first[index + 1]), first[index]) end
+  end
+  redis.call('ZADD', times, time, field)
+end
+
 local function record_attempt(event, endpoint, rest, time, json, is_new)
   local key, field = key_of('attempts', event.tenant, event.id), endpoint .. '|' .. rest
   local before = is_new and 0 or redis.call('HSTRLEN', key, field)
   if before == 0 then
     before = -ATTEMPT_BYTES
-    if event.c == 0 then event.fresh.attempts, event.fresh.times = true, true end
+    if event.c == 0 then event.is_first_attempt = true end
     event.c = event.c + 1
   end
   weigh(event, #json - before)
+  if event.c > 1 then keep_time(event, key, field, time) end
   redis.call('HSET', key, field, json)
-  redis.call('ZADD', key_of('times', event.tenant, event.id), time, field)
   list('attempts', event, endpoint, time, rest)
 end
 
@@ -129,7 +139,6 @@ local function record_delivery(event, at)
     end
   else
     if event.r >= of_event_max then return end
-    if event.r == 0 then event.fresh.deliveries = true end
     event.r = event.r + 1
     if generation == '0' then event.n = event.n + 1 end
     list('deliveries', event, endpoint, event.a, generation)
@@ -145,7 +154,7 @@ local function record_delivery(event, at)
     event.u = math.max(event.u, time)
     event.d = math.max(event.d, tonumber(ARGV[at + 8]))
   end
-  local value = table.concat({state, attempt, last, claim, json}, ' ')
+  local value = state .. ' ' .. attempt .. ' ' .. last .. ' ' .. claim .. ' ' .. json
   weigh(event, #value - before)
   redis.call('HSET', deliveries, field, value)
   event.changed = true

@@ -23,21 +23,23 @@ end
 
 -- Where a key of another type lies in the place of a list, no event of the tenant is remembered.
 local is_listable = {}
-local function must_be_listable(key)
-  if is_listable[key] == nil then
-    local type_of = redis.call('TYPE', key).ok
-    is_listable[key] = type_of == 'zset' or type_of == 'none'
+local function must_be_listable(list_name)
+  if is_listable[list_name] == nil then
+    local type_of = redis.call('TYPE', root .. list_name).ok
+    is_listable[list_name] = type_of == 'zset' or type_of == 'none'
   end
-  if not is_listable[key] then error('no list: ' .. key) end
+  if not is_listable[list_name] then error('no list: ' .. list_name) end
 end
 
-local function list(tenant, accepted, name)
-  local of_tenant = of_tenants[tenant] or {}
-  of_tenants[tenant] = of_tenant
-  for _, rows in ipairs({all, of_tenant}) do
-    rows[#rows + 1] = accepted
-    rows[#rows + 1] = name
+local function list_of_tenant(tenant)
+  local rows = of_tenants[tenant]
+  if not rows then
+    must_be_listable(':events')
+    must_be_listable(':events:' .. tenant)
+    rows = {}
+    of_tenants[tenant] = rows
   end
+  return rows
 end
 
 local function list_all()
@@ -50,27 +52,26 @@ local function list_all()
 end
 
 local function remember(at)
-  local tenant, id, accepted = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
+  local tenant, id, accepted_text, packed = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 5]
+  local accepted, planned = tonumber(accepted_text), tonumber(ARGV[at + 4])
   local event, is_over = load(tenant, id)
-  if IS_RECALL and not event and not has_room(tenant, accepted, tonumber(ARGV[at + 4]), #ARGV[at + 5]) then return end
-  if not event or accepted >= event.a + EVENTS_KEPT_MS then
-    local name = tenant .. '|' .. id
-    must_be_listable(root .. ':events')
-    must_be_listable(root .. ':events:' .. tenant)
-    if event or is_over then forget(name) end
-    local planned = tonumber(ARGV[at + 4])
-    event = {tenant = tenant, id = id, name = name, type = ARGV[at + 2], changed = true, fresh = {}, a = accepted,
-      d = planned, u = accepted, g = 0, o = 0, h = 0, n = 0, r = 0, c = 0, m = -1, b = 0, x = 0,
-      e = math.max(accepted, planned) + OPEN_KEPT_MS + EXPIRY_SLACK_MS}
-    events[name] = event
-    weigh(event, EVENT_BYTES + #ARGV[at + 5])
-    redis.call('SET', key_of('body', tenant, id), ARGV[at + 5],
-      'PX', string.format('%.0f', math.max(1, event.e - now)))
-    list(tenant, accepted, name)
-    if IS_RECALL then list_all() end
-    count = count + 1
-    ordinals[count] = (at + 3) / 6
+  if IS_RECALL and not event and not has_room(tenant, accepted, planned, #packed) then return end
+  if event and accepted < event.a + EVENTS_KEPT_MS then return end
+  local name, rows = tenant .. '|' .. id, list_of_tenant(tenant)
+  if event or is_over then forget(name) end
+  event = {key = key_of('event', tenant, id), tenant = tenant, id = id, name = name, type = ARGV[at + 2], changed = true,
+    a = accepted, d = planned, u = accepted, g = 0, o = 0, h = 0, n = 0, r = 0, c = 0, m = -1, b = 0,
+    e = math.max(accepted, planned) + OPEN_KEPT_MS + EXPIRY_SLACK_MS}
+  events[name] = event
+  weigh(event, EVENT_BYTES + #packed)
+  redis.call('SET', key_of('body', tenant, id), packed, 'PX', string.format('%d', math.max(1, event.e - now)))
+  for _, list in ipairs({all, rows}) do
+    list[#list + 1] = accepted_text
+    list[#list + 1] = name
   end
+  if IS_RECALL then list_all() end
+  count = count + 1
+  ordinals[count] = (at + 3) / 6
 end
 for at = 3, #ARGV, 6 do
   if not pcall(remember, at) then give_up(ARGV[at], ARGV[at + 1]) end
