@@ -88,6 +88,12 @@ export interface TopicSpec {
   readonly timestamps: "log" | "writer";
 }
 
+/**
+ * `at-once`, the usual: a record is given as soon as it is there. `in-bulk`: many are asked for together, and one alone is given up to
+ * a quarter of a second late. Each answer of a log costs something, whatever is in it.
+ */
+export type ReaderPace = "at-once" | "in-bulk";
+
 export interface PartitionDepth extends TopicPartition {
   /** First offset kept, first offset not yet done by the group, first offset not yet written. */
   readonly start: number;
@@ -105,7 +111,12 @@ export interface PartitionLog extends AsyncDisposable {
   /** Separate producers do not wait for each other. */
   openProducer(name: string): RecordProducer;
   /** Joins `group` and reads `topics` in it; resolves when the group was joined. */
-  openReader(group: string, topics: readonly string[], listener: GroupListener): Promise<GroupReader>;
+  openReader(
+    group: string,
+    topics: readonly string[],
+    listener: GroupListener,
+    pace?: ReaderPace,
+  ): Promise<GroupReader>;
   depth(group: string, topic: string): Promise<readonly PartitionDepth[]>;
   /**
    * When the record of each position was written, or the next one after it, by the log's time (`timestampMs`), in epoch ms. May be

@@ -1,7 +1,7 @@
 /** The partition log of a process: Kafka, its topics made and checked, and what goes through it counted. */
 import type { KafkaConfig } from "../../domain/distributed-config.ts";
 import type { Clock, Entropy } from "../../lib/ambient.ts";
-import type { ConsumerRecord, NewRecord, PartitionLog } from "../../ports/partition-log.ts";
+import type { ConsumerRecord, GroupListener, NewRecord, PartitionLog } from "../../ports/partition-log.ts";
 import type { KafkaOptions } from "../kafka/partition-log.ts";
 import { openKafkaPartitionLog } from "../kafka/partition-log.ts";
 import { topicSpecs } from "./topics.ts";
@@ -54,15 +54,17 @@ export function withTraffic(partitionLog: PartitionLog, traffic: LogTraffic): Pa
         [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
       };
     },
-    openReader: (group, topics, listener) =>
-      partitionLog.openReader(group, topics, {
+    openReader(group, topics, listener, pace) {
+      const counting: GroupListener = {
         assigned: (partition) => listener.assigned(partition),
         lost: (position) => listener.lost(position),
         records(partition, records) {
           count(records, traffic.read);
           listener.records(partition, records);
         },
-      }),
+      };
+      return partitionLog.openReader(group, topics, counting, pace);
+    },
   };
 }
 

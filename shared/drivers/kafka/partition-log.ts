@@ -95,9 +95,11 @@ export async function openKafkaPartitionLog(options: KafkaOptions): Promise<Part
       return warnings;
     },
     openProducer: (name): RecordProducer => track(openKafkaProducer(context, name)),
-    async openReader(group, topics, listener): Promise<GroupReader> {
+    async openReader(group, topics, listener, pace = "at-once"): Promise<GroupReader> {
       const offsets = (topic: string) => look(group, topic);
-      const reader = track(await openKafkaReader({ context, group, topics, listener: noting(listener), offsets }));
+      const reader = track(
+        await openKafkaReader({ context, group, topics, pace, listener: noting(listener), offsets }),
+      );
       if (isClosed) await reader[Symbol.asyncDispose]();
       return reader;
     },

@@ -5,7 +5,7 @@
  */
 import type { Cancel } from "../../lib/ambient.ts";
 import { backoffMs } from "../../lib/retry.ts";
-import type { GroupListener, TopicPartition, GroupReader } from "../../ports/partition-log.ts";
+import type { GroupListener, TopicPartition, GroupReader, ReaderPace } from "../../ports/partition-log.ts";
 import type { Assignment } from "./assignment.ts";
 import { createAssignment } from "./assignment.ts";
 import type { KafkaContext } from "./client.ts";
@@ -36,6 +36,7 @@ export interface KafkaReaderOptions {
   readonly context: KafkaContext;
   readonly group: string;
   readonly topics: readonly string[];
+  readonly pace: ReaderPace;
   readonly listener: GroupListener;
   /** Start, committed and end of each partition of a topic; names as callers know them. */
   readonly offsets: (topic: string) => Promise<readonly PartitionOffsets[]>;
@@ -147,7 +148,7 @@ class JoinedReader {
   }
 
   #start(): void {
-    const { context, group, topics } = this.#options;
+    const { context, group, topics, pace } = this.#options;
     const { clock, prefix } = context;
     const names = topics.map((topic) => prefix + topic);
     const joining = (): void => {
@@ -155,13 +156,17 @@ class JoinedReader {
       this.#changedAtMs = clock.monotonic();
     };
     joining();
-    this.#consumer = startConsumer(context, prefix + group, names, {
-      joining,
-      joined: (memberId, positions) => this.#joinEnded(memberId, positions),
-      fetched: () => void (this.#fetchedAtMs = clock.monotonic()),
-      batch: (payload) => !this.#watch.isOutdated() && this.#assignment.take(payload),
-      ended: (error) => this.#replace(error),
-    });
+    this.#consumer = startConsumer(
+      context,
+      { groupId: prefix + group, topics: names, pace },
+      {
+        joining,
+        joined: (memberId, positions) => this.#joinEnded(memberId, positions),
+        fetched: () => void (this.#fetchedAtMs = clock.monotonic()),
+        batch: (payload) => !this.#watch.isOutdated() && this.#assignment.take(payload),
+        ended: (error) => this.#replace(error),
+      },
+    );
   }
 
   /** The group does not take commits of this generation: nothing is certain before the next join. */

@@ -9,7 +9,13 @@ import type { ISocketFactory } from "kafkajs";
 import type { KafkaOptions } from "@posthaste/shared/drivers/kafka/partition-log.ts";
 import { openKafkaPartitionLog } from "@posthaste/shared/drivers/kafka/partition-log.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
-import type { RecordProducer, NewRecord, PartitionLog, TopicSpec } from "@posthaste/shared/ports/partition-log.ts";
+import type {
+  RecordProducer,
+  NewRecord,
+  PartitionLog,
+  ReaderPace,
+  TopicSpec,
+} from "@posthaste/shared/ports/partition-log.ts";
 
 import { withCode } from "../../contract/harness.ts";
 import type { LogHarness } from "../memory/partition-log-harness.ts";
@@ -92,6 +98,36 @@ test("kafka: a reader whose partitions are all paused leaves within 2 s", async 
   const startedAtMs = systemClock.monotonic();
   await reader[Symbol.asyncDispose]();
   assert.ok(systemClock.monotonic() - startedAtMs < 2000);
+});
+
+test("kafka: a reader in bulk asks for many records together, and gives one that stays alone", async () => {
+  await using log = await openKafkaPartitionLog(optionsOf(randomPrefix()));
+  await log.ensureTopics([SPEC]);
+  const answersTo = async (pace: ReaderPace) => {
+    const answers: string[][] = [];
+    const reader = await log.openReader(
+      `g-${pace}`,
+      ["checked"],
+      {
+        assigned: () => undefined,
+        lost: () => undefined,
+        records: (_, records) => void answers.push(records.map(({ value }) => Buffer.from(value ?? []).toString())),
+      },
+      pace,
+    );
+    return { answers, reader };
+  };
+  const [bulk, atOnce] = await Promise.all([answersTo("in-bulk"), answersTo("at-once")]);
+  await using _bulk = bulk.reader;
+  await using _atOnce = atOnce.reader;
+  await using producer = log.openProducer("p");
+  const texts = Array.from({ length: 40 }, (_, index) => `text${index}`);
+  for (const text of texts) await producer.append([recordOf(text)]);
+  await until("all records", () => bulk.answers.flat().length >= texts.length && atOnce.answers.flat().length >= 40);
+  assert.deepEqual(bulk.answers.flat(), texts);
+  assert.ok(2 * bulk.answers.length <= atOnce.answers.length, `${bulk.answers.length} of ${atOnce.answers.length} answers`);
+  await producer.append([recordOf("alone")]);
+  await until("the record that stays alone", () => bulk.answers.at(-1)?.at(-1) === "alone");
 });
 
 for (const fault of ["refuses", "is silent"] as const) {

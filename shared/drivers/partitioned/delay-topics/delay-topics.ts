@@ -205,7 +205,8 @@ function createReading(options: DelayTopicsOptions, parts: Parts) {
   return {
     async startReading(): Promise<void> {
       if (reader !== null) return;
-      joining ??= partitionLog.openReader(group, parts.topics, listener).finally(() => (joining = null));
+      // What is written has to wait at any rate.
+      joining ??= partitionLog.openReader(group, parts.topics, listener, "in-bulk").finally(() => (joining = null));
       reader = await joining;
     },
     health: (): string | null => (reader === null ? "The retry queue is not read yet." : reader.health()),
