@@ -10,6 +10,7 @@ import type { KafkaOptions } from "@posthaste/shared/drivers/kafka/partition-log
 import { openKafkaPartitionLog } from "@posthaste/shared/drivers/kafka/partition-log.ts";
 import { systemClock, systemEntropy } from "@posthaste/shared/drivers/system.ts";
 import type {
+  GroupListener,
   RecordProducer,
   NewRecord,
   PartitionLog,
@@ -103,31 +104,26 @@ test("kafka: a reader whose partitions are all paused leaves within 2 s", async 
 test("kafka: a reader in bulk asks for many records together, and gives one that stays alone", async () => {
   await using log = await openKafkaPartitionLog(optionsOf(randomPrefix()));
   await log.ensureTopics([SPEC]);
-  const answersTo = async (pace: ReaderPace) => {
+  await using readers = new AsyncDisposableStack();
+  const answersTo = async (pace: ReaderPace): Promise<readonly (readonly string[])[]> => {
     const answers: string[][] = [];
-    const reader = await log.openReader(
-      `g-${pace}`,
-      ["checked"],
-      {
-        assigned: () => undefined,
-        lost: () => undefined,
-        records: (_, records) => void answers.push(records.map(({ value }) => Buffer.from(value ?? []).toString())),
-      },
-      pace,
-    );
-    return { answers, reader };
+    const listener: GroupListener = {
+      assigned: () => undefined,
+      lost: () => undefined,
+      records: (_, records) => void answers.push(records.map(({ value }) => Buffer.from(value ?? []).toString())),
+    };
+    readers.use(await log.openReader(`g-${pace}`, ["checked"], listener, pace));
+    return answers;
   };
   const [bulk, atOnce] = await Promise.all([answersTo("in-bulk"), answersTo("at-once")]);
-  await using _bulk = bulk.reader;
-  await using _atOnce = atOnce.reader;
   await using producer = log.openProducer("p");
   const texts = Array.from({ length: 40 }, (_, index) => `text${index}`);
   for (const text of texts) await producer.append([recordOf(text)]);
-  await until("all records", () => bulk.answers.flat().length >= texts.length && atOnce.answers.flat().length >= 40);
-  assert.deepEqual(bulk.answers.flat(), texts);
-  assert.ok(2 * bulk.answers.length <= atOnce.answers.length, `${bulk.answers.length} of ${atOnce.answers.length} answers`);
+  await until("all records", () => [bulk, atOnce].every((answers) => answers.flat().length >= texts.length));
+  assert.deepEqual(bulk.flat(), texts);
+  assert.ok(2 * bulk.length <= atOnce.length, `${bulk.length} of ${atOnce.length} answers`);
   await producer.append([recordOf("alone")]);
-  await until("the record that stays alone", () => bulk.answers.at(-1)?.at(-1) === "alone");
+  await until("the record that stays alone", () => bulk.at(-1)?.at(-1) === "alone");
 });
 
 for (const fault of ["refuses", "is silent"] as const) {
