@@ -42,7 +42,7 @@ const HELP = `Usage: npm run bench [-- NAME...] [--quick]
   latency                               from publish to receiver at 200 events a second, and at half of what is carried; four minutes
   tail                                  twenty readers of the live tail take nothing from deliveries; about two minutes
   dashboard                             each page of the dashboard over a million events; about a quarter of an hour
-  telemetry                             traces of everything to a collector, against none; about two minutes
+  telemetry                             traces of everything to a collector, against none; about four minutes
   footprint                             bytes that an event and an endpoint take where they are kept; about two minutes
   descriptors                           what callers hold takes nothing from deliveries; about a minute
   growth                                accept, drain and memory with 1,000 to 100,000 endpoints; about ten minutes
