@@ -104,7 +104,6 @@ const SAID = [
   `GET /readyz HTTP/1.1\r\nhost: x\r\nx-large: ${"x".repeat(40_000)}\r\n\r\n`,
 ];
 
-/** Callers that leave at any point, in order or not, take nobody along. Runtimes differ in what they tell of such a connection. */
 /** By the dashboard: in by its form, and what was delivered stands on the overview. */
 async function lookAround(url: string, key: string): Promise<void> {
   const { status, headers } = await fetch(`${url}/dashboard/sign-in`, {
@@ -115,8 +114,14 @@ async function lookAround(url: string, key: string): Promise<void> {
   });
   assert.equal(status, 303);
   const cookie = headers.get("set-cookie")?.split(";", 1)[0] ?? "";
-  const page = await (await fetch(`${url}/dashboard`, { headers: { cookie } })).text();
-  assert.match(page, /every store answers[^]*<strong>HIGH<\/strong>[^]*[1-9]\d* accepted, [1-9]\d* delivered/);
+  const overview = async () => await (await fetch(`${url}/dashboard`, { headers: { cookie } })).text();
+  // Counts are written a few times a second.
+  await waitFor({
+    fact: "what was delivered to be counted on the overview",
+    withinMs: WITHIN_MS,
+    holds: async () => /[1-9]\d* accepted, [1-9]\d* delivered/.test(await overview()),
+  });
+  assert.match(await overview(), /every store answers[^]*<strong>HIGH<\/strong>/);
   const plot = await (await fetch(`${url}/dashboard/plot.js`)).text();
   assert.match(plot, /^\/\* uPlot\nThe MIT License[^]*Copyright[^]*var uPlot=function[^]*data-plot/);
   assert.match(
@@ -125,6 +130,7 @@ async function lookAround(url: string, key: string): Promise<void> {
   );
 }
 
+/** Callers that leave at any point, in order or not, take nobody along. Runtimes differ in what they tell of such a connection. */
 async function leaveIt(url: string): Promise<void> {
   const port = Number(new URL(url).port);
   for (const said of SAID) {
