@@ -225,8 +225,9 @@ export const ROUTE_PLANS: Readonly<Record<string, RoutePlan>> = {
   "GET /v1/endpoints/:id/stats": { ...byId, weight: 2, thing: "ep", members: null },
   "GET /v1/event-types": { weight: 2, query: { limit: list.limit, cursor }, members: null },
   "GET /v1/event-types/:name": { weight: 2, name: listedName, query: {}, members: null },
+  // Often enough that a type stands when it is to be deleted.
   "PUT /v1/event-types/:name": {
-    weight: 2,
+    weight: 10,
     name: listedName,
     query: {},
     members: { description: anyString, schema, example: anyValue, deprecated: flag },
