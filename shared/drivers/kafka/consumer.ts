@@ -20,8 +20,8 @@ const HEARTBEAT_MS = 500;
 const REBALANCE_MS = 10_000;
 /**
  * How long a fetch waits for so many bytes, and how late `resume` may take effect when all is paused. Every answer names all
- * partitions and is decoded: beside a tenant that floods, the retry queue took 180 of them a second at once, and a fifth of a
- * processor's time (bench tenants).
+ * partitions and is decoded: read at once, the retry queue had 180 of them a second beside a tenant that floods, which took a fifth
+ * of a processor's time (bench tenants).
  */
 const FETCH_WAITS: Readonly<Record<ReaderPace, { readonly minBytes: number; readonly maxWaitTimeInMs: number }>> = {
   "at-once": { minBytes: 1, maxWaitTimeInMs: 500 },
@@ -55,13 +55,13 @@ export interface GroupConsumer {
   stop(): Promise<void>;
 }
 
+/** Names are those of the broker, prefix included. */
 export interface Reading {
   readonly groupId: string;
   readonly topics: readonly string[];
   readonly pace: ReaderPace;
 }
 
-/** Names are those of the broker, prefix included. */
 export function startConsumer(
   context: KafkaContext,
   { groupId, topics, pace }: Reading,

@@ -29,7 +29,7 @@ import {
 } from "../../support/samples.ts";
 import type { RedisHarness } from "./harness.ts";
 import { openRedisHarness } from "./harness.ts";
-import { delivery, openLedgerHarness } from "./ledger-harness.ts";
+import { FAILED, delivery, openLedgerHarness } from "./ledger-harness.ts";
 
 const byHand = (lua: string): RedisScript => ({ name: "by-hand", returns: "text", lua });
 const SET_ALL = byHand(`
@@ -279,7 +279,9 @@ test("the ledger in redis: an event whose keys are of another type costs itself 
     const two = [odd, well].map((id) => sampleEnvelope(id, { acceptedAtMs: last++ }));
     await ledger.remember(two);
     await commands.run(OVERWRITE, [`${root}:${what}:${TENANT}:${odd}`], []);
-    ledger.record(two.map((envelope) => delivery(sampleRecord(envelope, { state: "delivered", attempt: 1 }))));
+    // The times of attempts are kept from the second on.
+    ledger.record(two.map((envelope) => delivery(sampleRecord(envelope, { state: "retrying", result: FAILED }))));
+    ledger.record(two.map((envelope) => delivery(sampleRecord(envelope, { state: "delivered", attempt: 2 }))));
     await ledger.remember([sampleEnvelope(`evt_${what}_next`, { acceptedAtMs: last++ })]);
     await ledger.flush();
     const states = await ledger.deliveries({ tenant: TENANT, eventId: well }, 10, null);
@@ -292,6 +294,14 @@ test("the ledger in redis: an event whose keys are of another type costs itself 
       (await ledger.events({ tenant: TENANT }, 100, null)).rows.map(({ envelope }) => envelope.id),
     );
     assert.ok(listed.has(well) && listed.has(`evt_${what}_next`), what);
+    const attempts = await ledger.attempts({ tenant: TENANT, eventId: well }, 10, null);
+    assert.deepEqual(
+      attempts.rows.map(({ attempt }) => attempt),
+      [2, 1],
+      what,
+    );
+    if (what === "times")
+      assert.equal((await ledger.attempts({ tenant: TENANT, eventId: odd }, 10, null)).rows.length, 2);
   }
   assert.deepEqual(harness.lost, []);
   // Past their time they are trimmed, the damaged ones among them.

@@ -53,6 +53,8 @@ local function of_event(score, member)
 end
 
 -- Where the sorted set has not all: it begins with an event's second attempt, and another release may have written that one alone.
+-- All of them are read for it, so beyond so many what the set has must do.
+local OWN_TIMES_MAX = 100
 local function look_by_their_own_times(attempts)
   local found, places = redis.call('HGETALL', attempts), {}
   for index = 1, #found, 2 do
@@ -74,7 +76,7 @@ if only_id == '' then
 elseif what == 'attempts' then
   local times, attempts = key_of('times', tenant, only_id), key_of('attempts', tenant, only_id)
   local listed, made = redis.pcall('ZCARD', times), redis.call('HLEN', attempts)
-  if made <= looked_max and (type(listed) ~= 'number' or listed < made) then
+  if made <= OWN_TIMES_MAX and (type(listed) ~= 'number' or listed < made) then
     look_by_their_own_times(attempts)
   else
     scan(times, '+inf', '-inf', of_event)

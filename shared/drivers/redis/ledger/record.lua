@@ -87,12 +87,12 @@ local function record_fan_out(event, at)
   event.changed = true
 end
 
--- The one before the second is put beside it.
+-- From an event's second attempt on, with which the first is put beside it.
 local function keep_time(event, attempts, field, time)
   local times = key_of('times', event.tenant, event.id)
   if event.c == 2 then
-    local first = redis.call('HGETALL', attempts)
-    for index = 1, #first, 2 do redis.call('ZADD', times, attempted_at(first[index + 1]), first[index]) end
+    local both = redis.call('HGETALL', attempts)
+    for index = 1, #both, 2 do redis.call('ZADD', times, attempted_at(both[index + 1]), both[index]) end
   end
   redis.call('ZADD', times, time, field)
 end
@@ -106,8 +106,8 @@ local function record_attempt(event, endpoint, rest, time, json, is_new)
     event.c = event.c + 1
   end
   weigh(event, #json - before)
-  if event.c > 1 then keep_time(event, key, field, time) end
   redis.call('HSET', key, field, json)
+  if event.c > 1 then keep_time(event, key, field, time) end
   list('attempts', event, endpoint, time, rest)
 end
 
