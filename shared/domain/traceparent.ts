@@ -31,33 +31,22 @@ const RANDOM = 2;
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
-/** Null for what is none, is malformed or of a later version: it is ignored, and never an error. */
+/**
+ * Null for what is none, is malformed or of a later version: it is ignored, and never an error. Each step of an event parses it anew:
+ * what is remembered for a while outlives the young generation of the runtime's garbage collector, which took 5 us of a delivery's 96
+ * (Bun 1.4.5), and to parse takes 0.2.
+ */
 export function parseTraceparent(text: string | null): TraceContext | null {
-  if (text?.length !== TEXT_CHARS) return null;
-  const place = placeOf(text);
-  const before = lately[place];
-  if (before !== undefined && before.text === text) return before.context;
-  const context = TRACEPARENT.test(text) ? contextOf(text) : null;
-  lately[place] = { text, context };
-  return context;
+  return text?.length === TEXT_CHARS && TRACEPARENT.test(text) ? contextOf(text) : null;
+}
+
+/** By its last digit alone: false of none that `parseTraceparent` gives with the flag `SAMPLED`. */
+export function maySaySampled(text: string | null): boolean {
+  return text?.length === TEXT_CHARS && (digitAt(text, TEXT_CHARS - 1) & SAMPLED) !== 0;
 }
 
 /** Version, trace, span and flags, with what is between them. */
 const TEXT_CHARS = 55;
-/** Each step of an event asks for the same one again, while those of several hundred others are under way. */
-const LATELY_MAX = 512;
-const lately: (Parsed | undefined)[] = Array.from({ length: LATELY_MAX });
-
-interface Parsed {
-  readonly text: string;
-  /** The same object for each who asks while it is remembered. */
-  readonly context: TraceContext | null;
-}
-
-/** By the end of the span's id: the events of a batch share their trace. Whatever the text is. */
-function placeOf(text: string): number {
-  return ((digitAt(text, 49) << 8) | (digitAt(text, 50) << 4) | digitAt(text, 51)) % LATELY_MAX;
-}
 
 function contextOf(text: string): TraceContext {
   const trace = { first: wordIn(text, 3), second: wordIn(text, 11), third: wordIn(text, 19), fourth: wordIn(text, 27) };

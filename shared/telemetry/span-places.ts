@@ -51,22 +51,9 @@ export function sendPlace(
 export function fanOutPlace(envelope: Envelope): SpanPlace | null {
   const context = parseTraceparent(envelope.traceparent);
   if (context === null) return null;
-  const { tenant, id } = envelope;
-  const at = context.low & (LATELY_MAX - 1);
-  const before = lately[at];
-  if (before !== undefined && before.place.parent === context && before.id === id && before.tenant === tenant)
-    return before.place;
   const self = derivedSpan(context.trace, context.flags, nameOf("process", envelope));
-  const place = { self, parent: context, links: NO_LINKS };
-  lately[at] = { tenant, id, place };
-  return place;
+  return { self, parent: context, links: NO_LINKS };
 }
-
-/** Each delivery of an event asks for it again, while several hundred others are under way. A power of two. */
-const LATELY_MAX = 512;
-const lately: ({ readonly tenant: string; readonly id: string; readonly place: SpanPlace } | undefined)[] = Array.from({
-  length: LATELY_MAX,
-});
 
 /** The span of a replay by hand, the first of a trace of its own; null when the event has no trace. */
 export function replayPlace(delivery: TracedDelivery): SpanPlace | null {

@@ -14,7 +14,14 @@ import type { SpanPlace, TracedDelivery } from "./span-places.ts";
 import type { Span, SpanAttributes, SpanSink } from "./spans.ts";
 import { laneOf } from "../domain/envelope.ts";
 import { describe } from "../domain/outcome.ts";
-import { SAMPLED, derivedSpan, formatTraceparent, parseTraceparent, traceIdText } from "../domain/traceparent.ts";
+import {
+  SAMPLED,
+  derivedSpan,
+  formatTraceparent,
+  maySaySampled,
+  parseTraceparent,
+  traceIdText,
+} from "../domain/traceparent.ts";
 import { parseTracestate } from "../domain/tracestate.ts";
 import { countLosses } from "./losses.ts";
 import { createRequestTrace } from "./request-trace.ts";
@@ -106,11 +113,16 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
     const { stem, startMs, endMs, attributes, error, events } = span;
     spans.record({ self, parent, links, stem, startMs, endMs, attributes, error, events });
   }
-  /** Whether a delivery's spans are made at all, told without a hash. */
-  function isTraced({ members }: TracedDelivery): boolean {
+  /** False: no span of the delivery is recorded. Told without a hash. */
+  function mayBeTraced({ members }: TracedDelivery): boolean {
     if (spans === null) return false;
-    for (const { traceparent } of members) if (isSampled(parseTraceparent(traceparent))) return true;
+    for (const { traceparent } of members) if (maySaySampled(traceparent)) return true;
     return false;
+  }
+  /** What nobody records is not spread over several traces either. */
+  function recordedAttempt(delivery: TracedDelivery, isApart: IsApart): SpanPlace | null {
+    const place = mayBeTraced(delivery) ? attemptPlace(delivery, isApart()) : null;
+    return place !== null && isSampled(place.self) ? place : null;
   }
 
   return {
@@ -153,7 +165,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
     },
     replayed({ span }, delivery) {
       const [envelope] = delivery.members;
-      if (envelope === undefined || !isTraced(delivery)) return;
+      if (envelope === undefined || !mayBeTraced(delivery)) return;
       const place = replayPlace(delivery);
       if (place === null) return;
       const links = span === null ? place.links : [...place.links, span];
@@ -166,15 +178,14 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
     },
     fannedOut(fanOut) {
       const { envelope, startMs } = fanOut;
-      if (spans === null || !isSampled(parseTraceparent(envelope.traceparent))) return;
+      if (spans === null || !maySaySampled(envelope.traceparent)) return;
       const stem = processStems[laneOf(envelope)];
       const attributes = fanOutAttributes(fanOut);
       const endMs = clock.now();
       record(fanOutPlace(envelope), { stem, startMs, endMs, attributes, error: null, events: NONE });
     },
     ofAttempt(delivery, isApart) {
-      // What nobody records is not spread over several traces either.
-      const place = isTraced(delivery) ? attemptPlace(delivery, isApart()) : null;
+      const place = recordedAttempt(delivery, isApart);
       const self = place?.self ?? passedOn(delivery);
       if (self === null) return NO_TRACE;
       return { traceparent: formatTraceparent(self), tracestate: stateIn(self, delivery), place };
@@ -192,7 +203,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
       });
     },
     handedOver(delivery, isApart, { state, reason, isAttempted, nextAttemptAtMs }) {
-      if (!isTraced(delivery)) return;
+      if (!mayBeTraced(delivery)) return;
       const atMs = clock.now();
       const attributes: SpanAttributes = {
         ...deliveryAttributes(delivery),
