@@ -10,7 +10,7 @@ import type { ProcessorQueue, ProcessorSample } from "@posthaste/shared/telemetr
 import { LANES } from "@posthaste/shared/domain/event.ts";
 import { inTime } from "@posthaste/shared/lib/in-time.ts";
 import { SUPERVISION_DEFAULTS, supervise } from "@posthaste/shared/lib/lifecycle.ts";
-import { createCompany } from "./delivery/settle.ts";
+import { createCompany } from "@posthaste/shared/lib/company.ts";
 import { createStandstill } from "./delivery/standstill.ts";
 import type { LowWaiting } from "./endpoint/low-waiting.ts";
 import { createLowWaiting } from "./endpoint/low-waiting.ts";

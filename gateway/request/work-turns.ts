@@ -4,11 +4,13 @@
  * rest waits for later turns, tenants in turn.
  */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import { createCompany } from "@posthaste/shared/lib/company.ts";
 import { FifoRow, FlowRows, admitsAll } from "@posthaste/shared/lib/flow-rows.ts";
 
 /** A turn of the event loop begins no further work once so much was spent in it. What was begun is not cut. */
-export const TURN_MS = 5;
-/** After a turn that took longer, those who wait pause for as long again, but no longer than this. */
+export const TURN_MS = { alone: 5, beside: 2 } as const;
+/** After a turn that took so long or longer, those who wait pause for as long again, but no longer than `PAUSE_MS_MAX`. */
+export const LONG_TURN_MS = 10;
 export const PAUSE_MS_MAX = 20;
 
 export interface WorkTurns {
@@ -28,14 +30,17 @@ interface Waiting {
 
 export function createWorkTurns(clock: Pick<Clock, "monotonic" | "soon" | "timer">): WorkTurns {
   const rows = new FlowRows<Waiting, FifoRow<Waiting>>();
+  const company = createCompany(clock);
   let spentMs = 0;
   let isEndDue = false;
   let isPaused = false;
 
+  const turnMs = (): number => (company.isMixed() ? TURN_MS.beside : TURN_MS.alone);
+
   function spend<Result>(work: (hasTime: () => boolean) => Result): Result {
     const startedMs = clock.monotonic();
     try {
-      return work(() => spentMs + clock.monotonic() - startedMs < TURN_MS);
+      return work(() => spentMs + clock.monotonic() - startedMs < turnMs());
     } finally {
       spentMs += clock.monotonic() - startedMs;
       if (spentMs > 0 && !isEndDue) {
@@ -50,7 +55,7 @@ export function createWorkTurns(clock: Pick<Clock, "monotonic" | "soon" | "timer
     isEndDue = false;
     spentMs = 0;
     if (isPaused) return;
-    if (tookMs < 2 * TURN_MS) return serve();
+    if (tookMs < LONG_TURN_MS) return serve();
     isPaused = true;
     clock.timer(Math.min(tookMs, PAUSE_MS_MAX), () => {
       isPaused = false;
@@ -59,7 +64,7 @@ export function createWorkTurns(clock: Pick<Clock, "monotonic" | "soon" | "timer
   }
 
   function serve(): void {
-    while (spentMs < TURN_MS) {
+    while (spentMs < turnMs()) {
       const next: Waiting[] = [];
       rows.moveTo(next, 1, admitsAll);
       const [first] = next;
@@ -70,8 +75,9 @@ export function createWorkTurns(clock: Pick<Clock, "monotonic" | "soon" | "timer
 
   return {
     run(tenant, work) {
+      company.met(tenant);
       const row = rows.find(tenant, 0);
-      if (row === undefined && spentMs < TURN_MS) return spend(async (hasTime) => await work(hasTime));
+      if (row === undefined && spentMs < turnMs()) return spend(async (hasTime) => await work(hasTime));
       const line = row ?? new FifoRow<Waiting>();
       if (row === undefined) rows.add(tenant, 0, line);
       return new Promise((resolve, reject) => {

@@ -6,7 +6,8 @@
 import type { AttemptResult } from "@posthaste/shared/domain/attempt.ts";
 import type { MissedState, WaitCode } from "@posthaste/shared/domain/delivery.ts";
 import type { Endpoint } from "@posthaste/shared/domain/endpoint.ts";
-import type { Clock, Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { Entropy } from "@posthaste/shared/lib/ambient.ts";
+import type { Company } from "@posthaste/shared/lib/company.ts";
 import type { DeliverySubject } from "@posthaste/shared/telemetry/delivery.ts";
 import type { Telemetry } from "@posthaste/shared/telemetry/telemetry.ts";
 import type { DeferReason } from "../endpoint/entry.ts";
@@ -114,29 +115,6 @@ const FILTERED = {
   reason: "the endpoint does not subscribe to the event's type",
   nextAttemptAtMs: null,
 } as const;
-
-/** Whether more than one tenant has something to do in this process: then what one of them leaves for the event loop is bounded. */
-export interface Company {
-  /** An item of the tenant was taken, or an attempt for it ended. */
-  met(tenant: string): void;
-  isMixed(): boolean;
-}
-
-/** How long another tenant counts as there after it was met. */
-const BESIDE_MS = 1000;
-
-export function createCompany(clock: Pick<Clock, "monotonic">): Company {
-  let last = "";
-  let mixedUntilMs = -Infinity;
-  return {
-    met(tenant) {
-      if (tenant === last) return;
-      if (last !== "") mixedUntilMs = clock.monotonic() + BESIDE_MS;
-      last = tenant;
-    },
-    isMixed: () => clock.monotonic() < mixedUntilMs,
-  };
-}
 
 const deferWords = {
   "breaker-open": "the endpoint has failed several times in a row",

@@ -3,13 +3,13 @@
  * acknowledge it or release it. The one place where that is decided; acks are written together by `settlements.ts`.
  */
 import type { Clock } from "@posthaste/shared/lib/ambient.ts";
+import type { Company } from "@posthaste/shared/lib/company.ts";
 import { PosthasteError } from "@posthaste/shared/domain/errors.ts";
 import type { ProcessorQueue, ProcessorTelemetry } from "@posthaste/shared/telemetry/processor.ts";
 import type { Ending } from "../delivery/pending-delivery.ts";
 import type { Settlements } from "../delivery/settlements.ts";
 import type { Standstill } from "../delivery/standstill.ts";
 import type { UntilStored } from "../delivery/until-stored.ts";
-import type { Company } from "../delivery/settle.ts";
 import type { Holder, Window } from "./window.ts";
 
 export interface QueueItemDeps {

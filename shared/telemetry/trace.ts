@@ -115,9 +115,7 @@ export function createTraceTelemetry(deps: TraceDeps): TraceTelemetry {
   }
   /** False: no span of the delivery is recorded. Told without a hash. */
   function mayBeTraced({ members }: TracedDelivery): boolean {
-    if (spans === null) return false;
-    for (const { traceparent } of members) if (maySaySampled(traceparent)) return true;
-    return false;
+    return spans !== null && members.some(({ traceparent }) => maySaySampled(traceparent));
   }
   /** What nobody records is not spread over several traces either. */
   function recordedAttempt(delivery: TracedDelivery, isApart: IsApart): SpanPlace | null {

@@ -1,7 +1,7 @@
 /** Work on bodies: so much in a turn of the event loop, tenants in turn, and a pause where a single piece took long. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createWorkTurns, PAUSE_MS_MAX, TURN_MS } from "@posthaste/gateway/request/work-turns.ts";
+import { createWorkTurns, LONG_TURN_MS, PAUSE_MS_MAX, TURN_MS } from "@posthaste/gateway/request/work-turns.ts";
 import { openGatewayHarness } from "../support/gateway-harness.ts";
 
 /** Time passes by the work alone; `endTurn` and `passPause` are the event loop's. */
@@ -41,23 +41,38 @@ function openTurns() {
       return timer.ms;
     },
     pauses: () => timers.length,
+    pass(ms: number): void {
+      nowMs += ms;
+    },
   };
 }
 
 test("what a turn has time for is done at once, and the rest in the turns that follow", async () => {
   const { done, work, endTurn } = openTurns();
   const all = Array.from({ length: 12 }, () => work("acme", 1));
-  assert.equal(done.length, TURN_MS);
+  assert.equal(done.length, TURN_MS.alone);
   endTurn();
-  assert.equal(done.length, 2 * TURN_MS);
+  assert.equal(done.length, 2 * TURN_MS.alone);
   endTurn();
   assert.equal(done.length, 12);
   assert.equal((await Promise.all(all)).length, 12);
 });
 
+test("a turn is shorter while tenants are beside each other, and for one that is alone again as long as before", () => {
+  const { done, work, endTurn, pass } = openTurns();
+  void work("small", 0);
+  for (let index = 0; index < 20; index += 1) void work("acme", 1);
+  assert.equal(done.length, 1 + TURN_MS.beside);
+  endTurn();
+  assert.equal(done.length, 1 + 2 * TURN_MS.beside);
+  pass(1000);
+  endTurn();
+  assert.equal(done.length, 1 + 2 * TURN_MS.beside + TURN_MS.alone);
+});
+
 test("a tenant with one body waits for one body of a tenant with many", () => {
   const { done, work, endTurn } = openTurns();
-  for (let index = 0; index < 50; index++) void work("flood", TURN_MS);
+  for (let index = 0; index < 50; index++) void work("flood", TURN_MS.alone);
   void work("small", 0.1);
   endTurn();
   endTurn();
@@ -66,7 +81,7 @@ test("a tenant with one body waits for one body of a tenant with many", () => {
 
 test("work that took long is followed by as long a pause, in which others are served", () => {
   const { done, work, endTurn, passPause, pauses } = openTurns();
-  for (let index = 0; index < 3; index++) void work("flood", 2 * TURN_MS);
+  for (let index = 0; index < 3; index++) void work("flood", LONG_TURN_MS);
   assert.deepEqual(done, ["flood"]);
   endTurn();
   assert.deepEqual(done, ["flood"]);
@@ -75,7 +90,7 @@ test("work that took long is followed by as long a pause, in which others are se
   endTurn();
   assert.deepEqual(done, ["flood", "small"]);
   assert.equal(pauses(), 1);
-  assert.equal(passPause(), 2 * TURN_MS);
+  assert.equal(passPause(), LONG_TURN_MS);
   assert.deepEqual(done, ["flood", "small", "flood"]);
 });
 
@@ -88,7 +103,7 @@ test("no pause is longer than its bound", () => {
 
 test("work of a tenant is done in the order in which it came, and its failures are its own", async () => {
   const { done, work, fail, endTurn } = openTurns();
-  void work("acme", TURN_MS);
+  void work("acme", TURN_MS.alone);
   const failing = fail("acme");
   const last = work("acme", 1);
   endTurn();
@@ -107,7 +122,7 @@ test("a gateway works on bodies in such turns: a tenant with one event waits for
         // The last that the work on an event does at once.
         version(tenant) {
           order.push(tenant);
-          void harness.clock.standStill(TURN_MS);
+          void harness.clock.standStill(TURN_MS.alone);
           return drivers.directory.version(tenant);
         },
       },

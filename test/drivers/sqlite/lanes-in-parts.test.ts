@@ -23,7 +23,7 @@ function openLanes(bounds = { itemsMax: 100_000, bytesMax: 100_000_000 }, file =
   const breakable = createBreakable(createDatabase(file));
   const { database } = breakable;
   const clock = createManualClock(START_MS);
-  const writer = createGroupCommit({ database, clock, commitMs: 0 });
+  const writer = createGroupCommit({ database, clock, commitMs: { alone: 0, beside: 0 } });
   const events = createEventStore(database, clock);
   return { breakable, lanes: createLanes({ database, writer, events, clock, bounds }) };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createCompany } from "@posthaste/processor/delivery/settle.ts";
+import { createCompany } from "@posthaste/shared/lib/company.ts";
 import { HAND_MAX, createHands } from "@posthaste/processor/intake/queue-items.ts";
 
 /** Turns of an event loop by hand; what a loop begins takes `handMs`. */
