@@ -49,8 +49,11 @@ export const COMMIT_ITEMS_MAX = 2048;
  * After so long a transaction takes no further operation and is committed: the event loop goes on to others, and the next one
  * begins with what is urgent. COMMIT takes about as long again, for what was written, and an fsync half a millisecond to some. Short
  * transactions cost a twelfth of the rate at which batches are stored, and save a tenth of a small tenant's p99 beside one that floods.
+ * Where each COMMIT takes longer than `beside`, on a slow disk, they take as long as that, so that half of the time is for writes.
  */
 export const COMMIT_MS = { alone: 4, beside: 1.5 } as const;
+/** The quickest of so many tells what a COMMIT takes on this disk. */
+const COMMITS_TIMED = 8;
 export const COMMIT_BYTES_MAX = 8 * 1024 * 1024;
 /** Writes, posted ones included, that may wait for their transaction. */
 export const WRITES_WAITING_MAX = 150_000;
@@ -72,6 +75,8 @@ export function createGroupCommit(options: {
   const listeners: (() => void)[] = [];
   let postsWaiting = 0;
   let lost = 0;
+  /** What COMMIT took the last times; before the first one, transactions are long. */
+  const tookMs: number[] = [];
   /** Of the last write that failed, until a probe is good again. */
   let failure: string | null = null;
   let probing: Promise<string | null> | null = null;
@@ -90,11 +95,22 @@ export function createGroupCommit(options: {
       }),
   });
 
+  function turnMs(): number {
+    const { alone, beside } = commitMs;
+    return company.isMixed() ? Math.min(alone, Math.max(beside, Math.min(...tookMs))) : alone;
+  }
+
   /** The first of them, in one transaction that takes `commitMs` or one operation. */
   function commitSome(operations: readonly Operation[]): readonly BatchResult<unknown>[] {
-    const untilMs = clock.monotonic() + commitMs[company.isMixed() ? "beside" : "alone"];
-    const isOver = (): boolean => clock.monotonic() >= untilMs;
+    let writtenAtMs = clock.monotonic();
+    const untilMs = writtenAtMs + turnMs();
+    const isOver = (): boolean => {
+      writtenAtMs = clock.monotonic();
+      return writtenAtMs >= untilMs;
+    };
     const settled = runTogether(database, operations, isOver) ?? runEachAlone(database, operations);
+    tookMs.push(clock.monotonic() - writtenAtMs);
+    if (tookMs.length > COMMITS_TIMED) tookMs.shift();
     const isCommitted = settled.some(({ kind }) => kind === "done");
     failure = storeFailureOf(settled) ?? failure;
     settled.forEach((entry, index) => {
