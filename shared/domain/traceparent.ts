@@ -40,7 +40,7 @@ export function parseTraceparent(text: string | null): TraceContext | null {
   return text?.length === TEXT_CHARS && TRACEPARENT.test(text) ? contextOf(text) : null;
 }
 
-/** By its last digit alone: false of none that `parseTraceparent` gives with the flag `SAMPLED`. */
+/** By its length and last digit alone: true of each that `parseTraceparent` gives with the flag `SAMPLED`, and of some that are malformed. */
 export function maySaySampled(text: string | null): boolean {
   return text?.length === TEXT_CHARS && (digitAt(text, TEXT_CHARS - 1) & SAMPLED) !== 0;
 }

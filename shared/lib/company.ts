@@ -7,7 +7,7 @@ import type { Clock } from "./ambient.ts";
 export interface Company {
   /** The tenant has something to do here. */
   met(tenant: string): void;
-  /** Another one had something to do a moment ago. */
+  /** More than one had something to do within the last second. */
   isMixed(): boolean;
 }
 

@@ -211,6 +211,32 @@ test("a trace that is not sampled leaves no span, and is passed on as not sample
   assert.equal((parseTraceparent(attempt.traceparent)?.flags ?? 1) & 1, 0);
 });
 
+test("what is malformed and ends like one that is sampled leaves no span, and makes nothing of others recorded", () => {
+  const zeros = `00-${"0".repeat(32)}-${"1".repeat(16)}-01`;
+  for (const traceparent of [
+    zeros,
+    SAMPLE_TRACEPARENT.replace(/^00/, "ff"),
+    SAMPLE_TRACEPARENT.toUpperCase(),
+    "x".repeat(54) + "1",
+  ]) {
+    const { spans, trace } = openProcess(1);
+    const envelope = sampleEnvelope("evt_1", { traceparent });
+    const delivery = deliveryOf(envelope);
+    trace.fannedOut({ envelope, startMs: START_MS, matchedCount: 1, filteredCount: 0, isRepeat: false });
+    const attempt = trace.ofAttempt(delivery, near);
+    trace.attempted(delivery, attempt, { endpoint: ENDPOINT, result: WELL, milestones: [] });
+    trace.handedOver(delivery, near, { state: "retrying", reason: null, isAttempted: true, nextAttemptAtMs: START_MS });
+    trace.replayed(trace.request(NONE), delivery);
+    assert.deepEqual([attempt.traceparent, attempt.place, spans], [null, null, []], traceparent);
+
+    const unsampled = sampleEnvelope("evt_0", { traceparent: SAMPLE_TRACEPARENT.replace(/01$/, "00") });
+    const group = { id: "grp_1", closedAtMs: START_MS };
+    const ofGroup = trace.ofAttempt(deliveryOf(unsampled, { members: [unsampled, envelope], group }), near);
+    assert.equal(ofGroup.place, null);
+    assert.equal(refOf(ofGroup.traceparent)?.traceId, PUBLISHER.traceId);
+  }
+});
+
 test("without a sink a publisher's trace goes on with spans of our own ids, and nobody else's begins", () => {
   const ambient = { clock: { now: () => START_MS }, entropy: seededEntropy(1) };
   const trace = createTraceTelemetry({ meter: createNoopMeter(), ...ambient, spans: null });

@@ -49,7 +49,8 @@ export const COMMIT_ITEMS_MAX = 2048;
  * After so long a transaction takes no further operation and is committed: the event loop goes on to others, and the next one
  * begins with what is urgent. COMMIT takes about as long again, for what was written, and an fsync half a millisecond to some. Short
  * transactions cost a twelfth of the rate at which batches are stored, and save a tenth of a small tenant's p99 beside one that floods.
- * Where each COMMIT takes longer than `beside`, on a slow disk, they take as long as that, so that half of the time is for writes.
+ * Where each COMMIT takes longer than `beside`, on a slow disk, they take as long as that, but no longer than `alone`: else most of the
+ * time would be COMMIT's.
  */
 export const COMMIT_MS = { alone: 4, beside: 1.5 } as const;
 /** The quickest of so many tells what a COMMIT takes on this disk. */
@@ -76,7 +77,7 @@ export function createGroupCommit(options: {
   let postsWaiting = 0;
   let lost = 0;
   /** What COMMIT took the last times; before the first one, transactions are long. */
-  const tookMs: number[] = [];
+  const commitTookMs: number[] = [];
   /** Of the last write that failed, until a probe is good again. */
   let failure: string | null = null;
   let probing: Promise<string | null> | null = null;
@@ -95,22 +96,23 @@ export function createGroupCommit(options: {
       }),
   });
 
-  function turnMs(): number {
+  function transactionMs(): number {
     const { alone, beside } = commitMs;
-    return company.isMixed() ? Math.min(alone, Math.max(beside, Math.min(...tookMs))) : alone;
+    return company.isMixed() ? Math.min(alone, Math.max(beside, Math.min(...commitTookMs))) : alone;
   }
 
   /** The first of them, in one transaction that takes `commitMs` or one operation. */
   function commitSome(operations: readonly Operation[]): readonly BatchResult<unknown>[] {
     let writtenAtMs = clock.monotonic();
-    const untilMs = writtenAtMs + turnMs();
+    const untilMs = writtenAtMs + transactionMs();
     const isOver = (): boolean => {
       writtenAtMs = clock.monotonic();
       return writtenAtMs >= untilMs;
     };
-    const settled = runTogether(database, operations, isOver) ?? runEachAlone(database, operations);
-    tookMs.push(clock.monotonic() - writtenAtMs);
-    if (tookMs.length > COMMITS_TIMED) tookMs.shift();
+    const together = runTogether(database, operations, isOver);
+    if (together !== null) commitTookMs.push(clock.monotonic() - writtenAtMs);
+    if (commitTookMs.length > COMMITS_TIMED) commitTookMs.shift();
+    const settled = together ?? runEachAlone(database, operations);
     const isCommitted = settled.some(({ kind }) => kind === "done");
     failure = storeFailureOf(settled) ?? failure;
     settled.forEach((entry, index) => {
