@@ -10,6 +10,7 @@ import kafkajs from "kafkajs";
 import type { PosthasteError } from "../../domain/errors.ts";
 import { storeFault } from "../../domain/errors.ts";
 import type { Clock, Entropy } from "../../lib/ambient.ts";
+import { replaceProduceRequest } from "./produce-request.ts";
 import { repairKafkajs } from "./repairs.ts";
 
 export interface KafkaOptions {
@@ -59,6 +60,7 @@ export const CLOSE_MS = 5000;
 export function createContext(options: KafkaOptions): KafkaContext {
   const { clock, entropy, prefix = "", appendMs = APPEND_MS, onFault } = options;
   repairKafkajs(clock);
+  replaceProduceRequest();
   const config: KafkaConfig = {
     clientId: options.clientId,
     brokers: [...options.brokers],

@@ -76,7 +76,8 @@ export function toLogRecord({ topic, partition }: TopicPartition, message: Kafka
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(message.headers ?? {})) {
     const last = Array.isArray(value) ? value.at(-1) : value;
-    if (last !== undefined) headers[name] = last.toString();
+    // Who writes to our topics by other means may write a header without a value.
+    if (last != null) headers[name] = last.toString();
   }
   return {
     topic,

@@ -1,4 +1,4 @@
-/** Parts of kafkajs 2.2.4 that it does not export, which `repairs.ts` mends. */
+/** Parts of kafkajs 2.2.4 that it does not export, for `repairs.ts` and `produce-request.ts`. */
 declare module "kafkajs/src/cluster/brokerPool.js" {
   const BrokerPool: { readonly prototype: unknown };
   export default BrokerPool;
@@ -12,4 +12,9 @@ declare module "kafkajs/src/consumer/consumerGroup.js" {
 declare module "kafkajs/src/network/requestQueue/index.js" {
   const RequestQueue: { readonly prototype: unknown };
   export default RequestQueue;
+}
+
+declare module "kafkajs/src/protocol/requests/index.js" {
+  const definitions: { readonly requests: { readonly Produce: unknown } };
+  export default definitions;
 }
