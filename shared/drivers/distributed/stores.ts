@@ -204,7 +204,7 @@ export async function createStores(given: StoresOptions): Promise<DistributedSto
     leases: createRedisLeases(main),
     lostTopics: createLostTopics(main),
     alertBoard: createRedisAlertBoard(main),
-    begunAttempts: createRedisBegunAttempts(main),
+    begunAttempts: createRedisBegunAttempts({ ...main, clock }),
     rateLimiter: openRateLimiter({ ...options, ...cache, subjectsMax: bounds.limitSubjectsMax }),
     stats,
     openLedger: (spill) => createRedisLedger({ ...listed, clock, isReachable: options.isReachable, spill, onLost }),

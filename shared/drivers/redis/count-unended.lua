@@ -1,7 +1,11 @@
 -- KEYS    begun: as `begin-attempts.lua` has it
--- ARGV    attempt
--- Returns how many beginnings of it never ended; what is no count of ours counts nothing
+-- ARGV    attempts, some thousand at most
+-- Returns for each how many beginnings of it never ended; what is no count of ours counts nothing
 -- Changes nothing
 
-local unended = number_or(0, redis.call("HGET", KEYS[1], ARGV[1]))
-return unended >= 0 and unended <= COUNT_MAX and unended or 0
+local counts = {}
+for index, text in ipairs(redis.call("HMGET", KEYS[1], unpack(ARGV))) do
+  local unended = number_or(0, text)
+  counts[index] = unended >= 0 and unended <= COUNT_MAX and unended or 0
+end
+return counts

@@ -1,5 +1,5 @@
 -- KEYS    begun, times: as `begin-attempts.lua` has them
--- ARGV    attempts, 1,000 at most
+-- ARGV    attempts, some thousand at most
 -- Returns how many there were
 -- Atomic
 

@@ -171,7 +171,7 @@ test("cancellations, begun attempts and leases in redis: junk refuses nobody", a
   const commands = withMending(harness.commands, () => undefined);
   const { keys, clock } = harness;
   const cancellations = createRedisCancellations({ commands, keys });
-  const begun = createRedisBegunAttempts({ commands, keys });
+  const begun = createRedisBegunAttempts({ commands, keys, clock: systemClock });
   const leases = createRedisLeases({ commands, keys });
   const planned = (id: string) => ({ tenant: TENANT, id, acceptedAtMs: START_MS, deliverAtMs: clock.now() + 60_000 });
   const attempt = { tenant: TENANT, eventId: "evt_a", endpointId: ENDPOINT_ID, generation: 0, attempt: 1 };

@@ -10,7 +10,9 @@ import type { Envelope } from "../../../domain/envelope.ts";
 import type { Clock } from "../../../lib/ambient.ts";
 import type { Page } from "../../../ports/dead-letters.ts";
 import type { AttemptFilter, EventFilter, Ledger, ListedEvent } from "../../../ports/ledger.ts";
-import { storeUnavailable } from "../client/redis-faults.ts";
+import { joinCalls } from "../client/joined-calls.ts";
+import { recordDamaged, storeUnavailable } from "../client/redis-faults.ts";
+import { listOf } from "../client/reply.ts";
 import type { KeySpace } from "../client/key-space.ts";
 import type { LedgerBounds } from "./bounds.ts";
 import { LEDGER_BOUNDS } from "./bounds.ts";
@@ -79,6 +81,9 @@ function rootIn(keys: KeySpace, shard: number): string {
   return keys.key(shard, "ledger");
 }
 
+/** Of the arguments of one question whether an attempt is made, about. */
+const COMPLETED_BYTES = 300;
+
 export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
   const { commands, keys, clock, spill, onLost, isReachable = () => true } = options;
   const rootAt = (shard: number): string => rootIn(keys, shard);
@@ -89,6 +94,12 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
   const placing = createPlacing(shared);
   const shardsAll = Array.from({ length: keys.shards }, (_, shard) => shard);
   const rootOfTenant = (tenant: string): string[] => [rootAt(keys.shardOf(tenant))];
+
+  // After a restart or a rebalance each event of the backlog is asked about.
+  const askCompleted = joinCalls<readonly RedisArgument[], number>({
+    clock,
+    run: async (shard, asked) => listOf(await commands.run(READ_COMPLETED, [rootAt(shard)], asked.flat())).map(Number),
+  });
 
   const lists: DeliveryLists = { commands, keys, rootOf: rootAt, written: recorder.written };
 
@@ -123,8 +134,10 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
       // after a crash.
       if (!isReachable()) throw storeUnavailable("Redis does not answer");
       await recorder.written();
-      const args = [tenant, eventId, endpointId, generation, attempt, acceptedAtMs];
-      return (await commands.run(READ_COMPLETED, rootOfTenant(tenant), args)) === 1;
+      const asked = [tenant, eventId, endpointId, generation, attempt, acceptedAtMs];
+      const answer = await askCompleted(keys.shardOf(tenant), asked, COMPLETED_BYTES);
+      if (answer < 0) throw recordDamaged(`What Redis has of event ${eventId} is not the ledger's`);
+      return answer === 1;
     },
     async event(tenant, eventId) {
       await recorder.written();
