@@ -16,6 +16,7 @@ export interface AttemptKey extends DeliveryKey {
 export const BEGUN_MAX = 10_000;
 export const BEGUN_KEPT_MS = 24 * 3600 * 1000;
 
+/** Calls about one attempt are awaited one after the other; those that are not have no order. */
 export interface BegunAttempts {
   /** How many beginnings of the attempt never ended, 0 when it is not known. Rejects with `store-unavailable`. */
   unended(attempt: AttemptKey): Promise<number>;

@@ -1,7 +1,7 @@
 /**
  * The request that carries records to Kafka, written in one piece. kafkajs makes an encoder of 512 bytes for each header, each record and
  * each part around them: 14 us for a record of 1 KB with seven headers, and 2.5 here, for the same bytes. What is not known here is left to
- * it: transactions, compression, records without a time or with other than texts in their headers, brokers before Kafka 0.11.
+ * it: transactions, idempotence, compression, records without a time or with other than texts in their headers, brokers before Kafka 0.11.
  */
 import requestDefinitions from "kafkajs/src/protocol/requests/index.js";
 
@@ -20,6 +20,8 @@ export interface ProduceCall {
   readonly timeout: number;
   readonly transactionalId?: string | null | undefined;
   readonly compression?: number | undefined;
+  /** -1, also as a text or an object of kafkajs': none. */
+  readonly producerId?: { toString(): string } | undefined;
   readonly topicData: readonly {
     readonly topic: string;
     readonly partitions: readonly { readonly partition: number; readonly messages: readonly ProducedMessage[] }[];
@@ -73,9 +75,10 @@ function writtenHere(exchange: Exchange, call: ProduceCall): Exchange {
  * transactionalId string, acks int16, timeout int32, topics: name string, partitions: index int32, length int32, one record batch.
  * Null for what is left to kafkajs.
  */
-export function produceBody({ acks, timeout, transactionalId, compression, topicData }: ProduceCall): Buffer | null {
-  const topics = topicsOf(topicData);
-  if (topics === null || (transactionalId ?? null) !== null || (compression ?? 0) !== 0) return null;
+export function produceBody(call: ProduceCall): Buffer | null {
+  const topics = isPlain(call) ? topicsOf(call.topicData) : null;
+  if (topics === null) return null;
+  const { acks, timeout } = call;
   const writer = new ByteWriter(bodyBytesMax(topics));
   writer.int16(-1);
   writer.int16(acks);
@@ -93,6 +96,10 @@ export function produceBody({ acks, timeout, transactionalId, compression, topic
     }
   }
   return writer.written();
+}
+
+function isPlain({ transactionalId, compression, producerId }: ProduceCall): boolean {
+  return (transactionalId ?? null) === null && (compression ?? 0) === 0 && (producerId ?? -1).toString() === "-1";
 }
 
 interface Topic {

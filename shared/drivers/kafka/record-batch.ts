@@ -31,7 +31,7 @@ export function batchBytesMax(records: readonly BatchRecord[]): number {
   return records.reduce((sum, record) => sum + 3 * VARINT_BYTES_MAX + 1 + contentBytes(record), HEAD_BYTES);
 }
 
-/** Of one record at least. */
+/** Of one record at least. The times are compared as numbers; kafkajs takes them for texts, which is the same from 2001 on. */
 export function writeBatch(writer: ByteWriter, records: readonly BatchRecord[]): void {
   const start = writer.at;
   const baseMs = records.reduce((least, { timestampMs }) => Math.min(least, timestampMs), Infinity);

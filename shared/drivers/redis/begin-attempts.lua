@@ -1,5 +1,5 @@
 -- KEYS    begun: a hash, attempt -> beginnings that never ended; times: a sorted set of the same attempts by their last beginning
--- ARGV    attempts kept at most, ms for which they are kept, then attempts, some thousand at most
+-- ARGV    attempts kept at most, ms for which they are kept, then attempts, 1,024 at most
 -- Returns how many are kept
 -- Atomic. Makes room for as many as it adds, and ten more.
 

@@ -26,7 +26,7 @@ const BEGIN: RedisScript = luaScript({
 });
 const END: RedisScript = luaScript({ name: "end-attempts", returns: "text", files: ["end-attempts"] });
 
-/** Of one attempt among the arguments of a call, at the most: a call that many share names about a thousand. */
+/** Of one attempt among the arguments of a script, at the most: one that many calls share notes 1,024. */
 const NAME_BYTES = 512;
 
 /** After a restart the whole backlog are repeats: what is asked and noted of them in one turn of the event loop shares a script. */

@@ -1,5 +1,5 @@
 -- KEYS    begun: as `begin-attempts.lua` has it
--- ARGV    attempts, some thousand at most
+-- ARGV    attempts, 64 at most
 -- Returns for each how many beginnings of it never ended; what is no count of ours counts nothing
 -- Changes nothing
 

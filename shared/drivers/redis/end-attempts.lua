@@ -1,5 +1,5 @@
 -- KEYS    begun, times: as `begin-attempts.lua` has them
--- ARGV    attempts, some thousand at most
+-- ARGV    attempts, 1,024 at most
 -- Returns how many there were
 -- Atomic
 

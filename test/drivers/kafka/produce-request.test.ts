@@ -9,6 +9,7 @@ import { produceBody, replaceProduceRequest } from "@posthaste/shared/drivers/ka
 type Message = ProduceCall["topicData"][number]["partitions"][number]["messages"][number];
 
 const require = createRequire(import.meta.url);
+const Long = require("kafkajs/src/utils/long.js");
 const VERSIONS = [3, 4, 5, 6, 7];
 const DAY_MS = 24 * 3600 * 1000;
 const NOW_MS = 1_796_000_000_000;
@@ -62,6 +63,12 @@ const CALLS: Readonly<Record<string, ProduceCall>> = {
       [`a record ${ms} ms before the first`, callOf([at(ms), at(0), at(ms)])],
     ]),
   ),
+  ...Object.fromEntries(
+    [undefined, -1, "-1", Long.fromInt(-1)].map((producerId) => [
+      `no producer, told as ${typeof producerId} ${String(producerId)}`,
+      { ...one({}), producerId },
+    ]),
+  ),
   "a view of larger bytes": one({ value: Buffer.from("before, within, behind").subarray(8, 14) }),
   "bytes of every value": one({ value: Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)) }),
 };
@@ -75,9 +82,17 @@ for (const [name, call] of Object.entries(CALLS)) {
   });
 }
 
+test("kafkajs: the least and the latest time of a batch are those of its records, however many digits they have", () => {
+  const body = produceBody(callOf([message({ timestamp: "999" }), at(0), message({ timestamp: "1000" })]));
+  const firstTimeAt = 12 + 2 + "acme.lane-medium".length + 4 + 4 + 4 + 27;
+  assert.equal(body?.readBigInt64BE(firstTimeAt), 999n);
+  assert.equal(body?.readBigInt64BE(firstTimeAt + 8), BigInt(NOW_MS));
+});
+
 const LEFT_TO_KAFKAJS: Readonly<Record<string, ProduceCall>> = {
   "in a transaction": { ...one({}), transactionalId: "tx" },
   compressed: { ...one({}), compression: 1 },
+  "of an idempotent producer": { ...one({}), producerId: 7 },
   "without a time": callOf([{ value: Buffer.from("{}") }]),
   "with a time that is no number": one({ timestamp: "soon" }),
   "with a header of bytes": one({ headers: { bytes: Buffer.from([255]) } }),

@@ -95,7 +95,8 @@ export function createRedisLedger(options: RedisLedgerOptions): RedisLedger {
   const shardsAll = Array.from({ length: keys.shards }, (_, shard) => shard);
   const rootOfTenant = (tenant: string): string[] => [rootAt(keys.shardOf(tenant))];
 
-  // After a restart or a rebalance each event of the backlog is asked about.
+  // After a restart or a rebalance each event of the backlog is asked about. By processors alone: at the edge a request may await
+  // nothing that another one began.
   const askCompleted = joinCalls<readonly RedisArgument[], number>({
     clock,
     run: async (shard, asked) => listOf(await commands.run(READ_COMPLETED, [rootAt(shard)], asked.flat())).map(Number),
