@@ -103,6 +103,7 @@ async function runPart(port: number, chance: Chance, count: number, { keys, worl
       if (left % TIDY_EVERY === 0) {
         await removeSome(client, world.known);
         await publishForLater(client, world.known);
+        await letSomeDie(client);
         world.known.learn((await call(client, "GET", "/v1/dead-letters?tenant=*")).text);
       }
       const drawn = drawRequest(own, world, keys);
@@ -184,6 +185,17 @@ async function publishForLater(client: RawClient, known: KnownThings): Promise<v
     });
     assert(status === 202, `an event for later is taken: ${text}`);
     known.isForLater((JSON.parse(text) as { id: string }).id);
+  }
+}
+
+/** An event of each tenant dies at its first attempt: whether others do while requests are drawn depends on the speed of the machine. */
+async function letSomeDie(client: RawClient): Promise<void> {
+  for (const tenant of Object.keys(MARK_OF)) {
+    const wish = { tenant, url: "https://none.none.test/dies", event_types: ["order.dies"], retry: { delays_s: [0] } };
+    const made = await call(client, "POST", "/v1/endpoints", wish);
+    assert(made.status === 201 || made.status === 409, `an endpoint is made: ${made.status} ${made.text}`);
+    const { status, text } = await call(client, "POST", "/v1/events", { tenant, type: "order.dies", data: {} });
+    assert(status === 202, `an event is taken: ${status} ${text}`);
   }
 }
 
