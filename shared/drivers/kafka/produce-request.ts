@@ -1,7 +1,8 @@
 /**
  * The request that carries records to Kafka, written in one piece. kafkajs makes an encoder of 512 bytes for each header, each record and
  * each part around them: 14 us for a record of 1 KB with seven headers, and 2.5 here, for the same bytes. What is not known here is left to
- * it: transactions, idempotence, compression, records without a time or with other than texts in their headers, brokers before Kafka 0.11.
+ * it: transactions, idempotence, compression, records without a time, keys and headers that are no texts, values that are no Buffer, and
+ * brokers before Kafka 0.11.
  */
 import requestDefinitions from "kafkajs/src/protocol/requests/index.js";
 
